@@ -1,0 +1,202 @@
+"""``epoch branch``, ``checkout``, ``tag`` and ``reset``: names for commits and moving between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import diagnostics, output
+from .characters import visible
+from .grammar import DefaultGroup, json_option
+from .output import Line
+from .session import Session, call, pass_session
+from .wording import in_brackets, moment, short, summary
+
+SECTION = "Grow, mark and move branches"
+
+
+@click.group(cls=DefaultGroup, bare="list")
+def branch() -> None:
+    """List, create, delete and rename branches.
+
+    Without a command: list.
+    """
+
+
+@branch.command(name="list")
+@json_option
+@pass_session
+def branch_list(session: Session, form: str) -> None:
+    """List the branches; a star marks the one checked out."""
+    if form == "json":
+        output.rows(session.rows(call("epoch_branches"), form), form)
+        return
+    found = session.read(call("epoch_branches"))
+    output.lines(output.aligned((_branch(row) for row in found), gap=" "))
+
+
+@branch.command(name="create")
+@click.argument("name")
+@click.option("--from", "start", metavar="REF", help="Where it starts (default: HEAD).")
+@click.option("--checkout", "switch", is_flag=True, help="Check it out.")
+@json_option
+@pass_session
+def branch_create(session: Session, name: str, start: str | None, switch: bool, form: str) -> None:
+    """Create branch NAME."""
+    made = session.do(call("epoch_branch", name, start=start), "creating the branch")
+    if switch:
+        _switch_or_undo(session, name)
+        diagnostics.message(f"Switched to a new branch '{name}'")
+    else:
+        diagnostics.message(f"Created branch '{name}' at {short(made['commit_id'])}")
+    if form == "json":
+        output.document([made])
+
+
+@branch.command(name="delete")
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Even if commits are on no other branch.")
+@json_option
+@pass_session
+def branch_delete(session: Session, name: str, force: bool, form: str) -> None:
+    """Delete branch NAME; its commits stay reachable by reflog until gc."""
+    gone = session.do(call("epoch_branch_delete", name, force=force), "deleting the branch")
+    diagnostics.message(f"Deleted branch '{gone['name']}' (was {short(gone['commit_id'])})")
+    if form == "json":
+        output.document([gone])
+
+
+@branch.command(name="rename")
+@click.argument("old")
+@click.argument("new")
+@json_option
+@pass_session
+def branch_rename(session: Session, old: str, new: str, form: str) -> None:
+    """Rename branch OLD to NEW."""
+    renamed = session.do(call("epoch_branch_rename", old, new), "renaming the branch")
+    diagnostics.message(f"Renamed branch '{old}' to '{renamed['name']}'")
+    if form == "json":
+        output.document([renamed])
+
+
+@click.command()
+@click.argument("ref")
+@click.option("-b", "new_branch", is_flag=True, help="Create branch REF here, and check it out.")
+@click.option("--force", is_flag=True, help="Lose uncommitted changes.")
+@json_option
+@pass_session
+def checkout(session: Session, ref: str, new_branch: bool, force: bool, form: str) -> None:
+    """Put the working tables at a reference.
+
+    Refuses to lose uncommitted changes.
+    """
+    at = session.do(call("epoch_checkout", ref, new_branch=new_branch, force=force), "checking out")
+    if at["branch"] is None:
+        diagnostics.message(f"HEAD is now at {short(at['commit_id'])}, detached: read-only for commit")
+        diagnostics.hint("epoch branch create NAME --checkout, to commit from here")
+    else:
+        new = "a new " if new_branch else ""
+        diagnostics.message(f"Switched to {new}branch '{at['branch']}'")
+    if form == "json":
+        output.document([at])
+
+
+@click.group(cls=DefaultGroup, bare="list", default="create")
+def tag() -> None:
+    """Name commits; list and delete such names.
+
+    `epoch tag NAME [REF]` makes a tag, `epoch tag` lists them.
+    """
+
+
+@tag.command(name="create")
+@click.argument("name")
+@click.argument("ref", required=False)
+@click.option("-m", "--message", metavar="MSG", help="What the tag stands for.")
+@json_option
+@pass_session
+def tag_create(session: Session, name: str, ref: str | None, message: str | None, form: str) -> None:
+    """Tag REF (default: HEAD) as NAME; `create` may be left out."""
+    made = session.do(call("epoch_tag", name, ref=ref, message=message), "tagging")
+    diagnostics.message(f"Tagged {short(made['commit_id'])} as '{made['name']}'")
+    if form == "json":
+        output.document([made])
+
+
+@tag.command(name="list")
+@json_option
+@pass_session
+def tag_list(session: Session, form: str) -> None:
+    """List the tags."""
+    if form == "json":
+        output.rows(session.rows(call("epoch_tags"), form), form)
+        return
+    output.lines(output.aligned(_tag(row) for row in session.read(call("epoch_tags"))))
+
+
+@tag.command(name="delete")
+@click.argument("name")
+@json_option
+@pass_session
+def tag_delete(session: Session, name: str, form: str) -> None:
+    """Delete tag NAME."""
+    gone = session.do(call("epoch_tag_delete", name), "deleting the tag")
+    diagnostics.message(f"Deleted tag '{gone['name']}' (was {short(gone['commit_id'])})")
+    if form == "json":
+        output.document([gone])
+
+
+@click.command()
+@click.argument("ref", required=False)
+@click.option("--hard", is_flag=True, help="The working tables too: uncommitted changes are lost.")
+@json_option
+@pass_session
+def reset(session: Session, ref: str | None, hard: bool, form: str) -> None:
+    """Move the branch to another commit.
+
+    REF is HEAD by default. The working tables stay as they are, unless --hard.
+    """
+    at = session.do(call("epoch_reset", ref=ref, hard=hard), "resetting")
+    diagnostics.message(f"HEAD is now at {short(at['commit_id'])}{in_brackets(summary(at))}")
+    if form == "json":
+        output.document([at])
+
+
+COMMANDS = (branch, checkout, tag, reset)
+
+
+def _switch_or_undo(session: Session, name: str) -> None:
+    """Checks a new branch out; when that is refused, the branch is not left behind."""
+    try:
+        session.do(call("epoch_checkout", name), "checking out")
+    except Exception:
+        session.do(call("epoch_branch_delete", name, force=True), "deleting the branch")
+        raise
+
+
+def _branch(row: dict[str, Any]) -> list[Line]:
+    current = bool(row["is_current"])
+    notes = []
+    if row["upstream"] is not None:
+        apart = [f"{word} {row[word]}" for word in ("ahead", "behind") if row[word]]
+        notes.append(f"[{visible(row['upstream'])}{': ' if apart else ''}{', '.join(apart)}]")
+    if row["is_protected"]:
+        notes.append("protected")
+    commit = short(row["commit_id"]) if row["commit_id"] else ""
+    return [
+        "*" if current else " ",
+        [(visible(row["name"]), "bold green" if current else "")],
+        [(commit, "yellow")],
+        " ".join(notes),
+    ]
+
+
+def _tag(row: dict[str, Any]) -> list[Line]:
+    return [
+        [(visible(row["name"]), "bold")],
+        [(short(row["commit_id"]), "yellow")],
+        moment(row["tagged_at"]),
+        visible(row["tagger"] or ""),
+        visible(row["message"] or ""),
+    ]

@@ -1,0 +1,143 @@
+"""``epoch status``, ``commit`` and ``stash``: the working tables and what becomes of their changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import diagnostics, output
+from .characters import visible
+from .grammar import DefaultGroup, json_option
+from .output import Line
+from .session import Session, call, pass_session
+from .wording import counted, in_brackets, moment, row_counts, short, summary
+
+SECTION = "Work on the current change"
+
+_STYLES = {"added": "green", "removed": "red", "modified": "yellow", "renamed": "cyan", "schema": "magenta"}
+
+
+@click.command()
+@json_option
+@pass_session
+def status(session: Session, form: str) -> None:
+    """Show the branch and what changed since its last commit."""
+    head = session.read(call("epoch_head"))[0]
+    changes = session.read(call("epoch_status"))
+    if form == "json":
+        output.document({**head, "changes": changes})
+        return
+    output.lines([_position(head), *_changes(changes)])
+
+
+@click.command()
+@click.option("-m", "--message", required=True, metavar="MSG", help="What was changed and why.")
+@click.option("--author", metavar="AUTHOR", help='"Name <mail>" (default: EPOCH_AUTHOR, or epoch config user.name).')
+@click.option("--allow-empty", is_flag=True, help="Commit even when nothing changed.")
+@json_option
+@pass_session
+def commit(session: Session, message: str, author: str | None, allow_empty: bool, form: str) -> None:
+    """Record the changes of the working tables.
+
+    Every tracked change: there is no staging step.
+    """
+    made = session.do(call("epoch_commit", message, author=author, allow_empty=allow_empty), "committing")
+    where = f"{made['branch']} {short(made['commit_id'])}"
+    diagnostics.message(f"[{where}] {message.splitlines()[0] if message else ''}{in_brackets(summary(made))}")
+    if form == "json":
+        output.document([made])
+
+
+@click.group(cls=DefaultGroup, bare="push")
+def stash() -> None:
+    """Set working changes aside and take them back.
+
+    Without a command: push.
+    """
+
+
+@stash.command(name="push")
+@click.option("-m", "--message", metavar="MSG", help="What the changes are.")
+@json_option
+@pass_session
+def stash_push(session: Session, message: str | None, form: str) -> None:
+    """Set the uncommitted changes aside: the working tables go back to the last commit."""
+    made = session.do(call("epoch_stash", message=message), "stashing")
+    diagnostics.message(f"Saved the working changes as stash {made['stash_id']}{in_brackets(summary(made))}")
+    if form == "json":
+        output.document([made])
+
+
+@stash.command(name="pop")
+@json_option
+@pass_session
+def stash_pop(session: Session, form: str) -> None:
+    """Bring the latest stash back to the working tables and drop it."""
+    made = session.do(call("epoch_stash_pop"), "restoring the stash")
+    diagnostics.message(f"Restored stash {made['stash_id']}{in_brackets(summary(made))}")
+    if form == "json":
+        output.document([made])
+
+
+@stash.command(name="list")
+@json_option
+@pass_session
+def stash_list(session: Session, form: str) -> None:
+    """List what was set aside, newest first."""
+    if form == "json":
+        output.rows(session.rows(call("epoch_stashes"), form), form)
+        return
+    found = session.read(call("epoch_stashes"))
+    output.lines(output.aligned(_stash(row) for row in found))
+
+
+@stash.command(name="drop")
+@click.argument("stash_id", required=False)
+@json_option
+@pass_session
+def stash_drop(session: Session, stash_id: str | None, form: str) -> None:
+    """Throw a stash away (default: the latest)."""
+    dropped = session.do(call("epoch_stash_drop", stash_id=stash_id), "dropping the stash")
+    diagnostics.message(f"Dropped stash {dropped['stash_id']}")
+    if form == "json":
+        output.document([dropped])
+
+
+COMMANDS = (status, commit, stash)
+
+
+def _position(head: dict[str, Any]) -> Line:
+    if head["branch"] is not None:
+        return [("On branch ", ""), (visible(head["branch"]), "bold")]
+    return [("HEAD detached at ", "red"), (short(head["commit_id"]), "bold"), (" (read-only for commit)", "")]
+
+
+def _changes(changes: list[dict[str, Any]]) -> list[Line]:
+    if not changes:
+        return ["nothing to commit, working tables clean"]
+    tables = len({row["table_name"] for row in changes})
+    listed: list[list[Line]] = [
+        [[(f"  {row['change']}:", _STYLES.get(row["change"], ""))], visible(row["table_name"]), row_counts(row)]
+        for row in changes
+    ]
+    return [
+        f"Uncommitted changes in {counted(tables, 'table')}:",
+        '  (use "epoch diff" to see them, "epoch commit -m MESSAGE" to record them,',
+        '   "epoch stash" to set them aside, "epoch reset --hard" to discard them)',
+        "",
+        *output.aligned(listed),
+    ]
+
+
+def _stash(row: dict[str, Any]) -> list[Line]:
+    where = f"on {row['branch']}" if row["branch"] is not None else ""
+    tables = "" if row["tables_changed"] is None else counted(row["tables_changed"], "table")
+    return [
+        [(str(row["stash_id"]), "yellow")],
+        visible(where),
+        moment(row["created_at"]),
+        visible(row["author"] or ""),
+        tables,
+        visible(row["message"] or ""),
+    ]

@@ -1,0 +1,149 @@
+"""``epoch table``, ``query`` and ``export``: what is tracked, and reading it at any commit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from epoch_sql.errors import EpochError, EpochTableError
+
+from . import diagnostics, output, rows
+from .grammar import DefaultGroup, json_option, row_options
+from .session import Call, Session, call, pass_session
+from .wording import counted
+
+SECTION = "Tables and data"
+
+_SUFFIXES = {".parquet": "parquet", ".csv": "csv"}
+# Parquet has no such type, or DuckDB writes it with fewer digits; as text every digit is kept.
+_LOSSY = ("HUGEINT", "UHUGEINT", "INTERVAL", "TIME WITH TIME ZONE")
+
+
+@click.group(cls=DefaultGroup, bare="list")
+def table() -> None:
+    """List versioned tables, declare keys, ignore.
+
+    Without a command: list.
+    """
+
+
+@table.command(name="list")
+@click.argument("ref", required=False)
+@row_options
+@pass_session
+def table_list(session: Session, ref: str | None, form: str) -> None:
+    """List the versioned tables at REF (default: HEAD)."""
+    output.rows(session.rows(call("epoch_tables", ref=ref), form), form)
+
+
+@table.command(name="key")
+@click.argument("table_name", metavar="TABLE")
+@click.argument("columns", nargs=-1, required=True, metavar="COLUMN...")
+@json_option
+@pass_session
+def table_key(session: Session, table_name: str, columns: tuple[str, ...], form: str) -> None:
+    """Declare which columns identify a row of a TABLE without a primary key."""
+    declared = session.do(call("epoch_key", table_name, list(columns)), "checking the key")
+    diagnostics.message(f"Rows of {declared['table_name']} are identified by {', '.join(declared['key_columns'])}")
+    if form == "json":
+        output.document([declared])
+
+
+@table.command(name="ignore")
+@click.argument("pattern")
+@json_option
+@pass_session
+def table_ignore(session: Session, pattern: str, form: str) -> None:
+    """Leave tables whose name matches PATTERN out of versioning."""
+    ignored = session.do(call("epoch_ignore", pattern), "ignoring")
+    diagnostics.message(f"Tables that match '{ignored['pattern']}' are not versioned")
+    if form == "json":
+        output.document([ignored])
+
+
+@click.command()
+@click.argument("sql")
+@click.option("--ref", metavar="REF", help="Read every versioned table as of REF.")
+@row_options
+@pass_session
+def query(session: Session, sql: str, ref: str | None, form: str) -> None:
+    """Run SQL on the working tables or on a commit.
+
+    With --ref, every versioned table is read as of REF, the SQL unmodified.
+    """
+    if ref is not None:
+        output.rows(session.rows(call("epoch_query", ref, sql), form), form)
+        return
+    with diagnostics.working("running the query"):
+        found = _result(session, sql, form)
+    if found.columns:
+        output.rows(found, form)
+
+
+@click.command()
+@click.argument("ref")
+@click.argument("table_name", metavar="TABLE")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@pass_session
+def export(session: Session, ref: str, table_name: str, file: Path) -> None:
+    """Write a table as of a reference to a file.
+
+    FILE becomes Parquet or CSV, by its suffix.
+    """
+    form = _SUFFIXES.get(file.suffix.lower())
+    if form is None:
+        raise EpochError(
+            f"the suffix of {file} is none of {', '.join(_SUFFIXES)}",
+            f"epoch export {ref} {table_name} {table_name}.parquet",
+        )
+    asked = call("epoch_at", ref, table_name)
+    cursor = session.connection.cursor()
+    with diagnostics.working("exporting"):
+        described = cursor.execute(f"DESCRIBE FROM {asked.text}", asked.values).fetchall()
+        copy, written_as_text = _copy([(row[0], str(row[1])) for row in described], asked, file, form)
+        count = cursor.execute(copy, asked.values).fetchall()[0][0]
+    for name in written_as_text:
+        diagnostics.warning(f"column {name} is written as text: Parquet cannot hold its values exactly")
+    diagnostics.message(f"Wrote {counted(count, 'row')} of {table_name} to {file}")
+
+
+COMMANDS = (table, query, export)
+
+
+def _result(session: Session, sql: str, form: str) -> rows.Rows:
+    """The rows of a user's statements; a single SELECT is read exactly, other statements are run once, as they are."""
+    import duckdb
+
+    statement = sql.strip().rstrip(";")
+    try:
+        return rows.select(session.connection, statement, [], form)
+    except duckdb.ParserException:
+        return rows.execute(session.connection, sql, [], form)
+
+
+def _copy(columns: list[tuple[str, str]], asked: Call, file: Path, form: str) -> tuple[str, list[str]]:
+    """The COPY statement, and which columns it writes as text to keep their digits."""
+    from epoch_sql.render import column, fill, identifier, joined, literal, verbatim
+
+    parts, as_text = [], []
+    for i, (name, type_) in enumerate(columns):
+        template = "{{column}} AS {{name}}"
+        if form == "parquet" and type_ in _LOSSY:
+            template = "CAST({{column}} AS VARCHAR) AS {{name}}"
+            as_text.append(name)
+        elif form == "parquet" and any(lossy in type_ for lossy in _LOSSY):
+            raise EpochTableError(
+                f"column {name} is {type_}, whose values Parquet cannot hold exactly", "export to a .csv file"
+            )
+        parts.append(fill(template, column=column(f"c{i}"), name=identifier(name)))
+    # The file is a literal: DuckDB 1.5 numbers a parameter after TO before those of the query.
+    statement = fill(
+        "COPY (SELECT {{cells}} FROM {{source}} AS source({{aliases}})) TO {{file}} (FORMAT {{format}})",
+        cells=joined(parts, ", "),
+        source=verbatim(asked.text),
+        aliases=[identifier(f"c{i}") for i in range(len(columns))],
+        file=literal(str(file)),
+        format=verbatim("parquet" if form == "parquet" else "csv, HEADER"),
+    )
+    return statement, as_text

@@ -1,0 +1,155 @@
+"""Standard error and exit codes: every message, every error and its hint leaves the program here."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from epoch_sql import errors
+from epoch_sql.errors import EpochError
+
+from .characters import visible
+from .output import ReaderLeft
+
+DONE = 0
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+_EPOCH_ERROR = re.compile(r"\b(Epoch[A-Z]\w*): (?:\1: )*([^\n]*)")
+_HINT = re.compile(r" \(hint: ((?:(?! \(hint: ).)*)\)\s*$")
+_LOCK = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<process>\d+)\)")
+
+
+class LockedError(EpochError):
+    """The database file is open in another process."""
+
+
+def run(command: Callable[[], object]) -> int:
+    """Runs the program and gives its exit code; whatever went wrong has been told on standard error."""
+    try:
+        result = command()
+        sys.stdout.flush()
+        return result if isinstance(result, int) else DONE
+    except click.exceptions.Exit as finished:
+        return finished.exit_code
+    except (ReaderLeft, BrokenPipeError):
+        # `epoch log | head`: quiet, also when Python flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        message("interrupted")
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        _write(error.format_message())
+        return USAGE
+    except click.UsageError as error:
+        _report_usage(error)
+        return USAGE
+    except Exception as error:  # noqa: BLE001 - the one place where errors become exit codes
+        if os.environ.get("EPOCH_DEBUG") == "1":
+            traceback.print_exc()
+        return report(translate(error))
+
+
+def report(error: EpochError) -> int:
+    """Tells an error and its hint; gives the exit code."""
+    _write(f"error: {visible(error.message)}")
+    if error.hint:
+        hint(error.hint)
+    return error.exit_code
+
+
+def message(text: str) -> None:
+    """What was done, in a line."""
+    _write(visible(text))
+
+
+def hint(text: str) -> None:
+    """What to type next."""
+    _write(f"hint: {visible(text)}")
+
+
+def warning(text: str) -> None:
+    """Something that was done otherwise than asked, or that needs a look."""
+    _write(f"warning: {visible(text)}")
+
+
+def translate(error: Exception) -> EpochError:
+    """The Epoch error that an exception is or carries in its text; any other failure by its first line.
+
+    DuckDB hands an error of a Python function on as text that contains ``EpochConflict: message (hint: …)``.
+    """
+    if isinstance(error, EpochError):
+        return error
+    text = str(error)
+    found = _EPOCH_ERROR.search(text)
+    if found:
+        return _parsed(found[1], found[2])
+    locked = _LOCK.search(text)
+    if locked:
+        return LockedError(
+            f"the database is locked by {locked['program']} (PID {locked['process']})",
+            "close it there, or wait longer: epoch --wait SECONDS …",
+        )
+    if isinstance(error, OSError) or type(error).__module__.endswith("duckdb"):
+        return EpochError(_first_line(text) or type(error).__name__)
+    return EpochError(f"{type(error).__name__}: {_first_line(text)}", "set EPOCH_DEBUG=1 to see where")
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """On a terminal, shows that work goes on once it has taken a second."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    ended = threading.Event()
+    thread = threading.Thread(target=_show_work, args=(what, ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _show_work(what: str, ended: threading.Event) -> None:
+    if ended.wait(1.0):
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(pulse_style="cyan"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        progress.add_task(what, total=None)
+        ended.wait()
+
+
+def _parsed(kind: str, text: str) -> EpochError:
+    found = _HINT.search(text)
+    told = text[: found.start()] if found else text
+    known = getattr(errors, kind, EpochError)
+    error_class = known if isinstance(known, type) and issubclass(known, EpochError) else EpochError
+    return error_class(told.strip(), found[1] if found else None)
+
+
+def _report_usage(error: click.UsageError) -> None:
+    _write(f"error: {visible(error.format_message())}")
+    if error.ctx is not None:
+        hint(f"{error.ctx.command_path} --help")
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _write(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,201 @@
+"""``epoch diff``: which two states are compared, and in which form the difference is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from epoch_sql.errors import EpochReferenceError, EpochTableError
+
+from . import diagnostics, output
+from .difference_table import difference_lines
+from .grammar import SeparatedCommand, row_options
+from .rows import Rows
+from .session import Call, Session, call, pass_session
+
+SECTION = "Work on the current change"
+
+_VIEWS = {
+    "stat": "epoch_diff_stat",
+    "schema": "epoch_schema_diff",
+    "summary": "epoch_diff_summary",
+    "patch": "epoch_patch",
+}
+_ROWS_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two references and the tables to compare; no tables means all."""
+
+    old: str
+    new: str
+    tables: tuple[str, ...]
+
+
+@click.command(cls=SeparatedCommand)
+@click.argument("words", nargs=-1, metavar="[A..B | A...B | A [B]] [--] [TABLE]...")
+@click.option("--stat", is_flag=True, help="Count rows added, modified and removed.")
+@click.option("--schema", is_flag=True, help="Show what changed in definitions.")
+@click.option("--summary", is_flag=True, help="Tell which tables changed, in data or in schema.")
+@click.option("--patch", is_flag=True, help="Write the SQL that turns A into B.")
+@row_options
+@click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N rows of a table; 0: all.")
+@click.option("--exit-code", is_flag=True, help="Exit 1 when there are differences.")
+@pass_session
+@click.pass_context
+def diff(
+    ctx: click.Context,
+    session: Session,
+    /,
+    words: tuple[str, ...],
+    form: str,
+    limit: int | None,
+    exit_code: bool,
+    **views: bool,
+) -> None:
+    """Show what differs between two states.
+
+    Without a range: the last commit against the working tables; A: A against the working tables; A..B or A B: A
+    against B; A...B: what B did since it left A. What follows are tables; put -- before them where a table has the
+    name of a reference.
+    """
+    chosen = [view for view, asked in views.items() if asked]
+    if len(chosen) > 1:
+        raise click.UsageError(f"choose one of {' and '.join(f'--{view}' for view in chosen)}", ctx)
+    compared = _comparison(session, words, ctx.meta["after"])
+    if chosen:
+        found = _shown_view(session, compared, chosen[0], form, limit)
+    elif form == "table":
+        found = _shown_tables(session, compared, _ROWS_SHOWN if limit is None else limit)
+    else:
+        found = _shown_rows(session, compared, form, limit)
+    if exit_code and found:
+        ctx.exit(diagnostics.FAILED)
+
+
+COMMANDS = (diff,)
+
+
+def _comparison(session: Session, words: tuple[str, ...], after: tuple[str, ...] | None) -> Comparison:
+    if words and ".." in words[0] and (after is not None or not _is_table(session, words[0])):
+        old, new = _range(session, words[0])
+        rest = words[1:]
+    else:
+        references = _references(session, words)
+        old, new = [*references, *("HEAD", "WORKING")[len(references) :]]
+        rest = words[len(references) :]
+    compared = Comparison(old, new, (*rest, *(after or ())))
+    _require_tables(session, compared)
+    return compared
+
+
+def _range(session: Session, word: str) -> tuple[str, str]:
+    dots = "..." if "..." in word else ".."
+    old, new = (side or "HEAD" for side in word.split(dots, 1))
+    if dots == "...":
+        old = session.read(call("epoch_merge_base", old, new))[0]["commit_id"]
+    return old, new
+
+
+def _references(session: Session, words: tuple[str, ...]) -> list[str]:
+    """The words, at most two, that come before the tables."""
+    found: list[str] = []
+    for word in words[:2]:
+        if not _is_reference(session, word):
+            break
+        if _is_table(session, word):
+            raise EpochReferenceError(
+                f"'{word}' is a reference and a table", f"epoch diff -- {word}, or epoch diff {word}..WORKING"
+            )
+        found.append(word)
+    return found
+
+
+def _is_reference(session: Session, word: str) -> bool:
+    if word == "WORKING":
+        return True
+    try:
+        session.read(call("epoch_log", ref=word, max_count=1))
+    except Exception as error:
+        if isinstance(diagnostics.translate(error), EpochReferenceError):
+            return False
+        raise
+    return True
+
+
+def _is_table(session: Session, word: str) -> bool:
+    return word in _tables(session, "HEAD", "WORKING")
+
+
+def _tables(session: Session, *references: str) -> set[str]:
+    return {row["table_name"] for ref in references for row in session.read(call("epoch_tables", ref=ref))}
+
+
+def _require_tables(session: Session, compared: Comparison) -> None:
+    known = _tables(session, compared.old, compared.new) if compared.tables else set()
+    for table in compared.tables:
+        if table not in known:
+            raise EpochTableError(
+                f"'{table}' is neither a reference nor a table of {compared.old} or {compared.new}", "epoch table list"
+            )
+
+
+def _shown_view(session: Session, compared: Comparison, view: str, form: str, limit: int | None) -> int:
+    """Writes one of the other views; gives the number of its rows."""
+    asked = call(_VIEWS[view], compared.old, compared.new)
+    condition, values = _condition(compared, limit)
+    if view == "patch" and form == "table":
+        query = f"SELECT statement FROM {asked.text} {condition}"
+        statements = [row[0] or "" for row in session.query(query, "text", [*asked.values, *values]).cells]
+        for statement in statements:
+            output.text(f"{statement.rstrip().rstrip(';')};")
+        return len(statements)
+    return output.rows(session.rows(asked, form, condition, values), form)
+
+
+def _shown_rows(session: Session, compared: Comparison, form: str, limit: int | None) -> int:
+    """Writes the rows that differ: of one table with its own columns, of several as JSON rows."""
+    if len(compared.tables) == 1:
+        asked = call("epoch_diff", compared.old, compared.new, table_name=compared.tables[0])
+        condition, values = _limit(limit)
+    else:
+        asked = call("epoch_diff", compared.old, compared.new)
+        condition, values = _condition(compared, limit)
+    return output.rows(session.rows(asked, form, condition, values), form)
+
+
+def _shown_tables(session: Session, compared: Comparison, limit: int) -> int:
+    """Writes a table of differing rows for each table; gives the number of tables and definitions that differ."""
+    stat = _records(session, call("epoch_diff_stat", compared.old, compared.new), compared)
+    changed = [row for row in stat if row["rows_added"] or row["rows_modified"] or row["rows_removed"]]
+    definitions = _records(session, call("epoch_schema_diff", compared.old, compared.new), compared)
+    lines = list(difference_lines(changed, definitions, lambda name: _rows_of(session, compared, name, limit)))
+    output.lines(lines)
+    for row in changed:
+        total = row["rows_added"] + row["rows_modified"] + row["rows_removed"]
+        if limit and total > limit:
+            diagnostics.hint(f"{limit:,} of {total:,} changed rows of {row['table_name']} are shown; --limit 0: all")
+    return len(changed) + len(definitions)
+
+
+def _rows_of(session: Session, compared: Comparison, table: str, limit: int) -> Rows:
+    condition, values = _limit(limit)
+    return session.rows(call("epoch_diff", compared.old, compared.new, table_name=table), "text", condition, values)
+
+
+def _records(session: Session, function: Call, compared: Comparison) -> list[dict[str, Any]]:
+    return [row for row in session.read(function) if not compared.tables or row["table_name"] in compared.tables]
+
+
+def _condition(compared: Comparison, limit: int | None) -> tuple[str, list[Any]]:
+    text, values = _limit(limit)
+    if not compared.tables:
+        return text, values
+    return f"WHERE list_contains(?, table_name) {text}", [list(compared.tables), *values]
+
+
+def _limit(limit: int | None) -> tuple[str, list[Any]]:
+    return ("LIMIT ?", [limit]) if limit else ("", [])

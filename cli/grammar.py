@@ -1,0 +1,105 @@
+"""What the commands share as a command line: groups in --help, default subcommands, ``-10``, --json and --format."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from .output import FORMATS
+
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+_COUNT = re.compile(r"-\d+")
+
+json_option = click.option("--json", "form", flag_value="json", default="table", help="One JSON document.")
+format_option = click.option(
+    "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="How rows are written."
+)
+
+
+def row_options(function: AnyFunction) -> AnyFunction:
+    """Adds --format, and --json as its short form."""
+    short = click.option("--json", "form", flag_value="json", help="The same as --format json.")
+    return short(format_option(function))
+
+
+class SectionedGroup(click.Group):
+    """A group whose --help lists the commands by theme, as ``git help`` does."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.sections: dict[str, list[str]] = {}
+
+    def add_section(self, title: str, commands: tuple[click.Command, ...]) -> None:
+        """Adds commands under a heading."""
+        for command in commands:
+            self.add_command(command)
+            self.sections.setdefault(title, []).append(str(command.name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands, one section a theme, in the order that they were added."""
+        width = max(len(name) for name in self.commands)
+        for title, names in self.sections.items():
+            with formatter.section(title):
+                limit = formatter.width - 6 - width
+                formatter.write_dl(
+                    [(name.ljust(width), self.commands[name].get_short_help_str(limit)) for name in names]
+                )
+
+
+class DefaultGroup(click.Group):
+    """A group that runs its ``default`` subcommand when the first word names none: ``tag v1`` is ``tag create v1``.
+
+    ``bare`` is what runs without any word. Where there is no ``default``, an unknown word is an error that names
+    ``create``.
+    """
+
+    def __init__(self, *, bare: str, default: str | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.bare = bare
+        self.default = default
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Puts the name of the subcommand that was left out."""
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "--")):
+            args = [self.bare, *args]
+        elif self.default is not None and args[0] not in self.commands and args[0] != "--help":
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the subcommand; what looks like a new name gets told how it is made."""
+        if args[0] not in self.commands and "create" in self.commands:
+            raise click.UsageError(
+                f"'{ctx.command_path}' has no command '{args[0]}' (to make one: {ctx.command_path} create {args[0]})",
+                ctx,
+            )
+        return super().resolve_command(ctx, args)
+
+
+class CountedCommand(click.Command):
+    """A command that takes ``-10`` for ``-n 10``, as git does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Spells ``-10`` out, up to a ``--``."""
+        end = args.index("--") if "--" in args else len(args)
+        spelled = [f"--max-count={arg[1:]}" if _COUNT.fullmatch(arg) else arg for arg in args[:end]]
+        return super().parse_args(ctx, spelled + args[end:])
+
+
+class SeparatedCommand(click.Command):
+    """A command whose words after ``--`` are tables: they are in ``ctx.meta["after"]``, None without a ``--``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Takes the words after ``--`` away."""
+        ctx.meta["after"] = None
+        if "--" in args:
+            at = args.index("--")
+            ctx.meta["after"] = tuple(args[at + 1 :])
+            args = args[:at]
+        return super().parse_args(ctx, args)

@@ -1,0 +1,127 @@
+"""``epoch log``, ``show`` and ``reflog``: the commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from . import output
+from .characters import visible
+from .grammar import CountedCommand, json_option
+from .graph import Graph
+from .output import Line, Span
+from .session import Session, call, pass_session
+from .wording import moment, row_counts, short
+
+SECTION = "Examine the history"
+
+
+@click.command(cls=CountedCommand)
+@click.argument("ref", required=False)
+@click.option("--oneline", is_flag=True, help="One line a commit.")
+@click.option("-n", "--max-count", type=click.IntRange(min=0), metavar="N", help="At most N commits; -N for short.")
+@click.option("--first-parent", is_flag=True, help="Only the branch's own line: on an environment, its promotions.")
+@click.option("--graph", is_flag=True, help="Draw the lines of history.")
+@click.option("--table", "table_name", metavar="TABLE", help="Only commits that changed TABLE.")
+@json_option
+@pass_session
+def log(
+    session: Session,
+    ref: str | None,
+    oneline: bool,
+    max_count: int | None,
+    first_parent: bool,
+    graph: bool,
+    table_name: str | None,
+    form: str,
+) -> None:
+    """Show the commits that lead to a reference.
+
+    Newest first; REF is HEAD by default.
+    """
+    asked = call("epoch_log", ref=ref, first_parent=first_parent, max_count=max_count, table_name=table_name)
+    if form == "json":
+        output.rows(session.rows(asked, form), form)
+        return
+    commits = session.read(asked)
+    shown = [row["commit_id"] for row in commits]
+    entries = ((row, [_oneline(row, shown)] if oneline else _entry(row, shown)) for row in commits)
+    output.lines(_drawn(entries) if graph else (line for _, entry in entries for line in entry))
+
+
+@click.command()
+@click.argument("ref", default="HEAD")
+@json_option
+@pass_session
+def show(session: Session, ref: str, form: str) -> None:
+    """Show a commit and how many rows it changed.
+
+    REF is HEAD by default.
+    """
+    commit = session.read(call("epoch_log", ref=ref, max_count=1))[0]
+    stat = _statistics(session, commit)
+    if form == "json":
+        output.document({**commit, "diff_stat": stat})
+        return
+    tables = output.aligned([[f"  {visible(row['table_name'])}", row_counts(row)] for row in stat])
+    output.lines([*_entry(commit, []), *tables])
+
+
+@click.command()
+@click.argument("branch", required=False)
+@json_option
+@pass_session
+def reflog(session: Session, branch: str | None, form: str) -> None:
+    """Show where the branches were before.
+
+    Newest first, of BRANCH or of all: also what no branch reaches any more.
+    """
+    output.rows(session.rows(call("epoch_reflog", branch=branch), form), form)
+
+
+COMMANDS = (log, show, reflog)
+
+
+def _statistics(session: Session, commit: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows changed against the first parent; all rows of the first commit, which has none."""
+    if commit["parents"]:
+        return session.read(call("epoch_diff_stat", commit["parents"][0], commit["commit_id"]))
+    tables = session.read(call("epoch_tables", ref=commit["commit_id"]))
+    return [
+        {"table_name": row["table_name"], "rows_added": row["row_count"], "rows_modified": 0, "rows_removed": 0}
+        for row in tables
+        if row["row_count"] is not None
+    ]
+
+
+def _entry(row: dict[str, Any], shown: list[str]) -> list[Line]:
+    first: list[Span] = [(f"commit {row['commit_id']}", "yellow"), *_refs(row)]
+    lines: list[Line] = [first]
+    if len(row["parents"]) > 1:
+        lines.append("Merge:  " + " ".join(short(parent, shown) for parent in row["parents"]))
+    lines += [f"Author: {visible(row['author'] or '')}", f"Date:   {moment(row['committed_at'])}", ""]
+    lines += [f"    {visible(line)}" for line in (row["message"] or "").splitlines()]
+    return [*lines, ""]
+
+
+def _oneline(row: dict[str, Any], shown: list[str]) -> Line:
+    message = (row["message"] or "").splitlines()
+    return [
+        (short(row["commit_id"], shown), "yellow"),
+        *_refs(row),
+        (f" {visible(message[0]) if message else ''}", ""),
+    ]
+
+
+def _refs(row: dict[str, Any]) -> list[Span]:
+    if not row["refs"]:
+        return []
+    return [(" (", "yellow"), (visible(", ".join(row["refs"])), "bold green"), (")", "yellow")]
+
+
+def _drawn(entries: Iterator[tuple[dict[str, Any], list[Line]]]) -> Iterator[Line]:
+    graph = Graph()
+    for row, entry in entries:
+        yield from graph.commit(row["commit_id"], tuple(row["parents"]), entry)

@@ -1,0 +1,53 @@
+"""The program ``epoch``: its global options, its commands by theme, and its entry point."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from . import branches, changes, data, diagnostics, differences, history, repository, upkeep
+from .grammar import SectionedGroup
+from .session import Session
+
+
+@click.group(
+    cls=SectionedGroup,
+    name="epoch",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Help on one command: epoch COMMAND --help",
+)
+@click.option("--db", "database", metavar="PATH", help="The database (default: EPOCH_DB, or the nearest .epoch/).")
+@click.option("--author", metavar="AUTHOR", help='Who does it: "Name <mail>".')
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a locked database.",
+)
+@click.version_option(package_name="epoch-sql", prog_name="epoch", message="%(prog)s %(version)s")
+@click.pass_context
+def program(ctx: click.Context, database: str | None, author: str | None, wait: float) -> None:
+    """Git-like versioning for the tables of a DuckDB database."""
+    if author is not None:
+        # Every procedure reads it, so that one identity signs whatever a command does.
+        os.environ["EPOCH_AUTHOR"] = author
+    ctx.obj = Session(database, wait)
+
+
+for _module in (repository, changes, differences, history, branches, data, upkeep):
+    program.add_section(_module.SECTION, _module.COMMANDS)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line (default: the process's own); gives the exit code."""
+    return diagnostics.run(lambda: program.main(arguments, prog_name="epoch", standalone_mode=False))
+
+
+def main() -> None:
+    """The entry point of the installed program."""
+    sys.exit(run())

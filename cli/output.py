@@ -1,0 +1,210 @@
+"""Standard output: rows as tables, JSON, CSV or Markdown, and styled lines; colour and a pager on terminals only."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .characters import visible
+
+if TYPE_CHECKING:
+    from .rows import Rows
+
+FORMATS = ("table", "json", "csv", "markdown")
+
+Span = tuple[str, str]
+"""Text and its rich style; the style is dropped off a terminal."""
+
+Line = str | Sequence[Span]
+
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b')
+
+
+class ReaderLeft(Exception):
+    """Nobody reads standard output any more."""
+
+
+def rows(result: Rows, form: str) -> int:
+    """Writes rows in one of FORMATS; gives their number."""
+    writer = {"table": _table, "json": _json, "csv": _csv, "markdown": _markdown}[form]
+    return writer(result)
+
+
+def document(value: Any) -> None:
+    """Writes one JSON document; dates are in ISO form, rows within it are lists of objects."""
+    _write(f"{_dumps(value)}\n")
+
+
+def lines(content: Iterable[Line]) -> None:
+    """Writes lines of text, with their styles on a terminal, through a pager when they are many."""
+    if not is_terminal():
+        for line in content:
+            _write(f"{plain(line)}\n")
+        return
+    from rich.text import Text
+
+    _page([Text(line) if isinstance(line, str) else Text.assemble(*line) for line in content])
+
+
+def text(content: str) -> None:
+    """Writes text as it stands, such as statements to be run."""
+    _write(content if content.endswith("\n") else f"{content}\n")
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at standard output."""
+    return sys.stdout.isatty()
+
+
+def plain(line: Line) -> str:
+    """A line without its styles and trailing blanks."""
+    return (line if isinstance(line, str) else "".join(part for part, _ in line)).rstrip(" ")
+
+
+def shown(value: str | None) -> str:
+    """A value on one line, NULL named."""
+    return "NULL" if value is None else visible(value)
+
+
+def aligned(cells: Iterable[Sequence[Line]], gap: str = "  ") -> list[Line]:
+    """Rows of cells as lines with aligned columns; wide characters count by their width."""
+    from rich.cells import cell_len
+
+    grid = [[_spans(cell) for cell in row] for row in cells]
+    lengths = [[sum(cell_len(part) for part, _ in cell) for cell in row] for row in grid]
+    widths = [max(column) for column in zip(*lengths, strict=True)]
+    found: list[Line] = []
+    for row, row_lengths in zip(grid, lengths, strict=True):
+        line: list[Span] = []
+        for cell, length, width in zip(row, row_lengths, widths, strict=True):
+            line += [*cell, (" " * (width - length) + gap, "")]
+        found.append(line)
+    return found
+
+
+def header(names: Iterable[str]) -> list[Line]:
+    """The names of columns as the first row of ``aligned``."""
+    return [[(visible(name), "bold")] for name in names]
+
+
+def _spans(line: Line) -> list[Span]:
+    return [(line, "")] if isinstance(line, str) else list(line)
+
+
+def _table(result: Rows) -> int:
+    cells = [[shown(cell) for cell in row] for row in result.cells]
+    if not is_terminal():
+        lines(aligned([header(result.columns), *cells]))
+        return len(cells)
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
+    for column in result.columns:
+        table.add_column(
+            Text(visible(column)), justify="right" if column in result.numeric else "left", overflow="fold"
+        )
+    for row in cells:
+        table.add_row(*(Text(cell) for cell in row))
+    _page([table])
+    return len(cells)
+
+
+def _json(result: Rows) -> int:
+    """One list of objects, a row a line, written as the rows come; cells are JSON texts already."""
+    names = [json.dumps(column, ensure_ascii=False) for column in result.columns]
+    count = 0
+    _write("[")
+    for row in result.cells:
+        fields = (f"{name}: {_strict(cell)}" for name, cell in zip(names, row, strict=True))
+        _write(("," if count else "") + "\n  {" + ", ".join(fields) + "}")
+        count += 1
+    _write("\n]\n" if count else "]\n")
+    return count
+
+
+def _csv(result: Rows) -> int:
+    """RFC 4180 with a header; NULL is an empty field, an empty string a quoted one."""
+    _write(_csv_line(result.columns))
+    count = 0
+    for row in result.cells:
+        _write(_csv_line(row))
+        count += 1
+    return count
+
+
+def _csv_line(values: Sequence[str | None]) -> str:
+    return ",".join(_csv_field(value) for value in values) + "\n"
+
+
+def _csv_field(value: str | None) -> str:
+    if value is None:
+        return ""
+    if value == "" or any(character in value for character in ',"\r\n'):
+        return '"' + value.replace('"', '""') + '"'
+    return value
+
+
+def _markdown(result: Rows) -> int:
+    _write(_markdown_line(result.columns))
+    _write("|" + "|".join(" --- " for _ in result.columns) + "|\n")
+    count = 0
+    for row in result.cells:
+        _write(_markdown_line(row))
+        count += 1
+    return count
+
+
+def _markdown_line(values: Sequence[str | None]) -> str:
+    escaped = (re.sub(r"([\\|`*_<>\[\]])", r"\\\1", shown(value)) for value in values)
+    return "| " + " | ".join(escaped) + " |\n"
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, default=_iso)
+
+
+def _iso(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _strict(cell: str | None) -> str:
+    """A JSON text without the bare NaN and Infinity that DuckDB writes and JSON does not have: they become strings."""
+    if cell is None:
+        return "null"
+    if "NaN" not in cell and "Infinity" not in cell:
+        return cell
+    return _JSON_TOKEN.sub(lambda token: token[0] if token[0].startswith('"') else f'"{token[0]}"', cell)
+
+
+def _page(renderables: Sequence[Any]) -> None:
+    from rich.console import Console
+
+    # soft_wrap: long lines are for the pager or the terminal to break, no character is dropped.
+    console = Console(highlight=False, file=sys.stdout)
+    with console.capture() as capture:
+        for renderable in renderables:
+            console.print(renderable, soft_wrap=True, markup=False)
+    content = capture.get()
+    if content.count("\n") < shutil.get_terminal_size().lines:
+        _write(content)
+        return
+    # As git does: colours, leave what was shown, no pager for what fits.
+    os.environ.setdefault("LESS", "FRX")
+    click.echo_via_pager(content, color=True)
+
+
+def _write(content: str) -> None:
+    try:
+        sys.stdout.write(content)
+    except BrokenPipeError as error:
+        # click would turn it into exit code 1, which says that the command failed.
+        raise ReaderLeft from error

@@ -1,0 +1,118 @@
+"""``epoch init`` and ``epoch config``: making a repository and its settings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from epoch_sql import config
+from epoch_sql.errors import EpochRepositoryError
+
+from . import diagnostics, output
+from .grammar import json_option
+from .session import Session, call, pass_session
+from .wording import short
+
+SECTION = "Start a repository"
+
+
+@click.command()
+@click.argument("database", required=False, type=click.Path(dir_okay=False))
+@click.option("--branch", default="main", show_default=True, metavar="NAME", help="The first branch.")
+@json_option
+@pass_session
+def init(session: Session, database: str | None, branch: str, form: str) -> None:
+    """Start versioning a database.
+
+    Makes .epoch/ beside DATABASE (default: the one *.duckdb file here, else epoch.duckdb), and a first commit of what
+    is in it.
+    """
+    path = Path(database or session.database or os.environ.get("EPOCH_DB") or _only_database(Path.cwd()))
+    session.open(path)
+    made = session.do(call("epoch_init", branch=branch), "first commit")
+    folder = config.repository_folder(path)
+    diagnostics.message(
+        f"Initialized Epoch repository in {folder} (branch {made['branch']}, commit {short(made['commit_id'])})"
+    )
+    if form == "json":
+        output.document([made])
+
+
+@click.group(name="config")
+def config_() -> None:
+    """Read and write settings, such as user.name and user.email.
+
+    Settings stand in .epoch/config.toml, and for all repositories in the user's configuration folder (--global).
+    """
+
+
+_everywhere = click.option("--global", "everywhere", is_flag=True, help="The user's settings, for all repositories.")
+
+
+@config_.command(name="list")
+@json_option
+@pass_session
+def config_list(session: Session, form: str) -> None:
+    """List every setting and the file that it stands in."""
+    found = config.settings(_folder(session))
+    if form == "json":
+        output.document([{"key": s.key, "value": s.value, "origin": str(s.origin)} for s in found])
+        return
+    output.lines(f"{output.shown(s.key)}={output.shown(s.value)}  ({s.origin})" for s in found)
+
+
+@config_.command(name="get")
+@click.argument("key")
+@pass_session
+def config_get(session: Session, key: str) -> None:
+    """Write the value of KEY; exits 1 when it is not set."""
+    value = config.get(key, _folder(session))
+    if value is None:
+        raise config.EpochConfigError(f"{key} is not set", f"epoch config set {key} VALUE")
+    output.text(value)
+
+
+@config_.command(name="set")
+@click.argument("key")
+@click.argument("value")
+@_everywhere
+@pass_session
+def config_set(session: Session, key: str, value: str, everywhere: bool) -> None:
+    """Set KEY to VALUE."""
+    config.set_value(_file(session, everywhere), key, value)
+
+
+@config_.command(name="unset")
+@click.argument("key")
+@_everywhere
+@pass_session
+def config_unset(session: Session, key: str, everywhere: bool) -> None:
+    """Remove KEY."""
+    config.unset(_file(session, everywhere), key)
+
+
+COMMANDS = (init, config_)
+
+
+def _folder(session: Session) -> Path | None:
+    """The repository's folder; outside of one, only the user's settings are there."""
+    try:
+        return config.repository_folder(session.path)
+    except EpochRepositoryError:
+        if session.database is not None:
+            raise
+        return None
+
+
+def _file(session: Session, everywhere: bool) -> Path:
+    return config.user_config() if everywhere else config.repository_config(session.path)
+
+
+def _only_database(folder: Path) -> Path:
+    found = sorted(path for path in folder.glob("*.duckdb") if path.is_file())
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise EpochRepositoryError(f"more than one database here: {names}", f"epoch init {found[0].name}")
+    return found[0] if found else folder / "epoch.duckdb"

@@ -1,0 +1,111 @@
+"""Rows of a query as texts that DuckDB itself wrote, so that no type passes through a lossy Python value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_BATCH = 2048
+_NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "DECIMAL", "FLOAT", "DOUBLE", "BIGNUM")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A result: ``cells`` are texts in column order, or JSON texts where JSON was asked for; None is NULL."""
+
+    columns: tuple[str, ...]
+    cells: Iterable[tuple[str | None, ...]]
+    numeric: frozenset[str] = frozenset()
+
+
+def select(connection: DuckDBPyConnection, query: str, values: Sequence[Any], form: str) -> Rows:
+    """The rows of one SELECT, as texts for people, or as JSON texts where ``form`` is ``json``.
+
+    ``query`` is a user's own statement, or one that holds function names and placeholders only.
+    """
+    cursor = connection.cursor()
+    described = cursor.execute(f"DESCRIBE (\n{query}\n)", values).fetchall()
+    columns = unique(row[0] for row in described)
+    types = [str(row[1]) for row in described]
+    aliases = [f"c{i}" for i in range(len(columns))]
+    cells = ", ".join(_cell(alias, type_, form) for alias, type_ in zip(aliases, types, strict=True))
+    # The aliases are ours, so a column of any name, or two of one name, are read alike.
+    cursor.execute(f"SELECT {cells} FROM (\n{query}\n) AS result({', '.join(aliases)})", values)
+    numeric = frozenset(name for name, type_ in zip(columns, types, strict=True) if is_numeric(type_))
+    return Rows(columns, _fetched(cursor), numeric)
+
+
+def execute(connection: DuckDBPyConnection, statement: str, values: Sequence[Any], form: str) -> Rows:
+    """The rows of any other statement (CALL, PRAGMA, INSERT … RETURNING), which cannot be read through a SELECT."""
+    cursor = connection.cursor()
+    cursor.execute(statement, values or None)
+    columns = unique(column[0] for column in cursor.description or ())
+    write = _json_text if form == "json" else _plain_text
+    types = [str(column[1]) for column in cursor.description or ()]
+    found = cursor.fetchall() if columns else []
+    if columns == ("Count",) and not found:
+        # What DuckDB gives for a statement that has no result, such as CREATE TABLE.
+        return Rows((), ())
+    cells = [tuple(write(value, type_) for value, type_ in zip(row, types, strict=True)) for row in found]
+    return Rows(
+        columns, cells, frozenset(name for name, type_ in zip(columns, types, strict=True) if is_numeric(type_))
+    )
+
+
+def is_numeric(type_: str) -> bool:
+    """Whether values of a DuckDB type are numbers, which tables align to the right."""
+    return not type_.endswith("]") and type_.removeprefix("U").startswith(_NUMERIC)
+
+
+def unique(names: Iterable[str]) -> tuple[str, ...]:
+    """Names with a number after those that came before, as DuckDB does: ``a``, ``a_1``."""
+    taken: dict[str, None] = {}
+    for name in names:
+        candidate, attempt = name, 0
+        while candidate in taken:
+            attempt += 1
+            candidate = f"{name}_{attempt}"
+        taken[candidate] = None
+    return tuple(taken)
+
+
+def _cell(alias: str, type_: str, form: str) -> str:
+    if form != "json" or type_ == "JSON":
+        # A JSON value is taken as it stands: to_json would read its numbers as doubles.
+        return f"CAST({alias} AS VARCHAR)"
+    if type_.startswith("TIMESTAMP"):
+        return f"to_json(replace(CAST({alias} AS VARCHAR), ' ', 'T'))"
+    return f"to_json({alias})"
+
+
+def _fetched(cursor: DuckDBPyConnection) -> Iterator[tuple[str | None, ...]]:
+    while batch := cursor.fetchmany(_BATCH):
+        yield from batch
+
+
+def _plain_text(value: Any, type_: str) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(_plain_text(item, type_) or "NULL" for item in value) + "]"
+    return str(value)
+
+
+def _json_text(value: Any, type_: str) -> str | None:
+    if value is None or (type_ == "JSON" and isinstance(value, str)):
+        return value
+    if isinstance(value, Decimal):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, default=_json_value)
+
+
+def _json_value(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

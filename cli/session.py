@@ -1,0 +1,140 @@
+"""The database that a command works on: found, opened (waiting for its lock), and asked through the SQL functions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from epoch_sql.config import find_database
+
+from . import diagnostics, rows
+from .rows import Rows
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_RETRY_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A span of time such as ``7 days``, for DuckDB to read."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of an Epoch function; named arguments that are None are left to their defaults."""
+
+    function: str
+    arguments: tuple[Any, ...] = ()
+    named: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The call in SQL, with a placeholder for every value."""
+        parts = [_placeholder(value) for value in self.arguments]
+        parts += [f"{name} := {_placeholder(value)}" for name, value in self._given]
+        return f"{self.function}({', '.join(parts)})"
+
+    @property
+    def values(self) -> list[Any]:
+        """The values of the placeholders."""
+        given = [*self.arguments, *(value for _, value in self._given)]
+        return [value.text if isinstance(value, Interval) else value for value in given]
+
+    @property
+    def _given(self) -> list[tuple[str, Any]]:
+        return [(name, value) for name, value in self.named.items() if value is not None]
+
+
+def call(function: str, *arguments: Any, **named: Any) -> Call:
+    """``call("epoch_log", ref=…)`` is ``epoch_log(ref := ?)``."""
+    return Call(function, arguments, named)
+
+
+@dataclass
+class Session:
+    """What the global options say, and the connection, opened when first used."""
+
+    database: str | None = None
+    wait: float = 10.0
+    _connection: DuckDBPyConnection | None = None
+
+    @cached_property
+    def path(self) -> Path:
+        """The database file; EpochRepositoryError when there is none."""
+        return find_database(Path.cwd(), self.database)
+
+    @property
+    def connection(self) -> DuckDBPyConnection:
+        """The open database with Epoch's functions."""
+        return self._connection if self._connection is not None else self.open(self.path)
+
+    def open(self, path: Path) -> DuckDBPyConnection:
+        """Opens a database, made when there is none, until the command ends; waits while another process locks it."""
+        with diagnostics.working("waiting for the database"):
+            self._connection = _connected(path, self.wait)
+        click.get_current_context().call_on_close(self._connection.close)
+        return self._connection
+
+    def do(self, procedure: Call, what: str) -> dict[str, Any]:
+        """Runs a procedure; gives its row by column names."""
+        return self.done(procedure, what)[0]
+
+    def done(self, procedure: Call, what: str) -> list[dict[str, Any]]:
+        """Runs a procedure that returns any number of rows."""
+        with diagnostics.working(what):
+            return self._records(f"CALL {procedure.text}", procedure.values)
+
+    def read(self, function: Call) -> list[dict[str, Any]]:
+        """The rows of a reading function of Epoch as Python values."""
+        with diagnostics.working("reading"):
+            return self._records(f"FROM {function.text}", function.values)
+
+    def rows(self, function: Call, form: str, filtered: str = "", values: Sequence[Any] = ()) -> Rows:
+        """The rows of a reading function as texts; ``filtered`` is SQL after FROM, with placeholders for ``values``."""
+        return self.query(f"FROM {function.text} {filtered}", form, [*function.values, *values])
+
+    def query(self, query: str, form: str, values: Sequence[Any] = ()) -> Rows:
+        """The rows of a SELECT as texts."""
+        with diagnostics.working("reading"):
+            return rows.select(self.connection, query, values, form)
+
+    def _records(self, statement: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+        cursor = self.connection.cursor()
+        found = cursor.execute(statement, values).fetchall()
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+
+pass_session = click.make_pass_decorator(Session)
+
+
+def _connected(path: Path, wait: float) -> DuckDBPyConnection:
+    import duckdb
+
+    import epoch_sql
+
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            connection: DuckDBPyConnection = epoch_sql.connect(str(path))
+        except duckdb.IOException as error:
+            locked = "Could not set lock" in str(error)
+            if not locked or time.monotonic() >= deadline:
+                raise
+            time.sleep(min(_RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
+        else:
+            return connection
+
+
+def _placeholder(value: Any) -> str:
+    return "CAST(? AS INTERVAL)" if isinstance(value, Interval) else "?"

@@ -1,0 +1,85 @@
+"""``epoch gc``, ``compact``, ``fsck``, ``completion`` and ``demo``: keeping a repository well."""
+
+from __future__ import annotations
+
+import click
+
+from epoch_sql.errors import EpochStorageError
+
+from . import diagnostics, output, rows
+from .grammar import json_option
+from .session import Call, Interval, Session, call, pass_session
+
+SECTION = "Upkeep"
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
+@click.option("--grace", metavar="INTERVAL", help="Keep files younger than this (default: 7 days).")
+@json_option
+@pass_session
+def gc(session: Session, dry_run: bool, grace: str | None, form: str) -> None:
+    """Remove files that no reference needs."""
+    interval = None if grace is None else Interval(grace)
+    _run(session, call("epoch_gc", dry_run=dry_run, grace=interval), "removing files", form)
+
+
+@click.command()
+@click.argument("table_name", required=False, metavar="TABLE")
+@json_option
+@pass_session
+def compact(session: Session, table_name: str | None, form: str) -> None:
+    """Rewrite what has become slow to read.
+
+    Of TABLE, or of all tables.
+    """
+    _run(session, call("epoch_compact", table_name=table_name), "rewriting", form)
+
+
+@click.command()
+@json_option
+@pass_session
+def fsck(session: Session, form: str) -> None:
+    """Check the repository.
+
+    Every file's hash and every commit; exits 1 when something is wrong.
+    """
+    problems = _run(session, call("epoch_fsck"), "checking", form)
+    if problems:
+        raise EpochStorageError(
+            f"the check found {problems} problem{'' if problems == 1 else 's'}",
+            "restore .epoch/ from a backup or a remote",
+        )
+    diagnostics.message("everything is sound")
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+def completion(shell: str) -> None:
+    """Write the completion script of a shell."""
+    from click.shell_completion import get_completion_class
+
+    from .main import program
+
+    found = get_completion_class(shell)
+    if found is None:
+        raise click.UsageError(f"no completion for {shell}")
+    output.text(found(program, {}, "epoch", "_EPOCH_COMPLETE").source())
+
+
+@click.command()
+def demo() -> None:
+    """Run the tutorial in a folder of its own."""
+    from .demo import run
+
+    run()
+
+
+COMMANDS = (gc, compact, fsck, completion, demo)
+
+
+def _run(session: Session, procedure: Call, what: str, form: str) -> int:
+    """Runs a procedure and writes its rows; gives their number."""
+    with diagnostics.working(what):
+        found = rows.execute(session.connection, f"CALL {procedure.text}", procedure.values, form)
+    return output.rows(found, form) if found.columns else 0

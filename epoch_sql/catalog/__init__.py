@@ -1,0 +1,1 @@
+"""The catalog: tables in schema ``epoch`` of the versioned database, one class for each."""

@@ -1,0 +1,223 @@
+"""The catalog tables that describe content: definitions, files, levels, versions and trees. Rows are immutable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from epoch_sql.catalog.relation import Relation
+from epoch_sql.model.commit import SUBTREES, TableEntry, Tree
+from epoch_sql.model.schema import ObjectName, SchemaObject, Table, canonical_json, table_from_json, table_to_json
+from epoch_sql.model.version import DataFile, Level, RowCounts, Version
+
+_parse_table = lru_cache(maxsize=4096)(table_from_json)
+
+
+class Schemas(Relation):
+    """``epoch.schemas``: the definitions of tables, by digest."""
+
+    name = "schemas"
+    columns = {"schema_id": "VARCHAR", "definition": "VARCHAR"}
+
+    def load(self, ids: Iterable[str]) -> dict[str, Table]:
+        """The definitions of these ids."""
+        wanted = sorted(set(ids))
+        rows = self.select("WHERE schema_id IN (SELECT unnest(?))", [wanted]) if wanted else []
+        return {schema_id: _parse_table(definition) for schema_id, definition in rows}
+
+    def add(self, tables: Iterable[Table]) -> None:
+        """Store definitions that are not stored yet."""
+        by_id = {table.digest: table for table in tables}
+        known = self.load(by_id)
+        self.insert([(i, table_to_json(t)) for i, t in by_id.items() if i not in known])
+
+
+class Files(Relation):
+    """``epoch.files``: the Parquet files, by the SHA-256 of their bytes."""
+
+    name = "files"
+    columns = {
+        "file_id": "VARCHAR",
+        "schema_id": "VARCHAR",
+        "old_schema_id": "VARCHAR",
+        "row_count": "BIGINT",
+        "bytes": "BIGINT",
+        "first_key": "BLOB",
+    }
+
+    def load(self, ids: Iterable[str] | None = None) -> dict[str, DataFile]:
+        """The files of these ids, or all of them."""
+        rows = self._rows(ids)
+        return {
+            file_id: DataFile(file_id, schema_id, row_count, size, old_schema_id, first_key)
+            for file_id, schema_id, old_schema_id, row_count, size, first_key in rows
+        }
+
+    def add(self, files: Iterable[DataFile]) -> None:
+        """Record files that are not recorded yet."""
+        by_id = {file.file_id: file for file in files}
+        known = self.load(by_id)
+        self.insert(
+            (f.file_id, f.schema_id, f.old_schema_id, f.row_count, f.bytes, f.first_key)
+            for f in by_id.values()
+            if f.file_id not in known
+        )
+
+    def _rows(self, ids: Iterable[str] | None) -> list[tuple[Any, ...]]:
+        if ids is None:
+            return self.select()
+        wanted = sorted(set(ids))
+        return self.select("WHERE file_id IN (SELECT unnest(?))", [wanted]) if wanted else []
+
+
+class Levels(Relation):
+    """``epoch.levels``: base and delta levels; a delta is an edge between two versions."""
+
+    name = "levels"
+    columns = {
+        "level_id": "VARCHAR",
+        "kind": "VARCHAR",
+        "from_version": "VARCHAR",
+        "to_version": "VARCHAR",
+        "rows_added": "BIGINT",
+        "rows_modified": "BIGINT",
+        "rows_removed": "BIGINT",
+        "file_ids": "VARCHAR[]",
+    }
+
+    def load(self, ids: Iterable[str]) -> dict[str, Level]:
+        """The levels of these ids, with their files."""
+        wanted = sorted(set(ids))
+        rows = self.select("WHERE level_id IN (SELECT unnest(?))", [wanted]) if wanted else []
+        return {level.level_id: level for level in self._levels(rows)}
+
+    def edges(self, table_id: str) -> list[Level]:
+        """Every delta between two versions of the table."""
+        condition = (
+            "WHERE from_version IS NOT NULL AND to_version IN (SELECT version_id FROM epoch.versions WHERE table_id = ?)"
+        )
+        return self._levels(self.select(condition, [table_id]))
+
+    def add(self, levels: Iterable[Level]) -> None:
+        """Store levels that are not stored yet, and their files."""
+        by_id = {level.level_id: level for level in levels}
+        known = {row[0] for row in self.select("WHERE level_id IN (SELECT unnest(?))", [sorted(by_id)])} if by_id else {}
+        fresh = [level for level in by_id.values() if level.level_id not in known]
+        Files(self.cursor).add(file for level in fresh for file in level.files)
+        self.insert(
+            (
+                level.level_id,
+                level.kind,
+                level.from_version,
+                level.to_version,
+                level.rows.added,
+                level.rows.modified,
+                level.rows.removed,
+                [file.file_id for file in level.files],
+            )
+            for level in fresh
+        )
+
+    def _levels(self, rows: Sequence[tuple[Any, ...]]) -> list[Level]:
+        files = Files(self.cursor).load(file_id for row in rows for file_id in row[7])
+        return [
+            Level(row[0], row[1], tuple(files[i] for i in row[7]), RowCounts(*row[4:7]), row[2], row[3])
+            for row in rows
+        ]
+
+
+class Versions(Relation):
+    """``epoch.versions``: the contents that tables have had."""
+
+    name = "versions"
+    columns = {
+        "version_id": "VARCHAR",
+        "table_id": "VARCHAR",
+        "schema_id": "VARCHAR",
+        "row_count": "BIGINT",
+        "fingerprint": "VARCHAR",
+        "level_ids": "VARCHAR[]",
+    }
+
+    def load(self, ids: Iterable[str]) -> dict[str, Version]:
+        """The versions of these ids."""
+        wanted = sorted(set(ids))
+        rows = self.select("WHERE version_id IN (SELECT unnest(?))", [wanted]) if wanted else []
+        return {row[0]: Version(*row[:5], level_ids=tuple(row[5])) for row in rows}
+
+    def add(self, versions: Iterable[Version]) -> None:
+        """Store versions that are not stored yet."""
+        by_id = {version.version_id: version for version in versions}
+        known = self.load(by_id)
+        self.insert(
+            (v.version_id, v.table_id, v.schema_id, v.row_count, v.fingerprint, list(v.level_ids))
+            for v in by_id.values()
+            if v.version_id not in known
+        )
+
+
+class Trees(Relation):
+    """``epoch.trees`` and ``epoch.roots``: what a commit holds, shared between commits.
+
+    A root lists subtrees and a table falls into a subtree by the hash of its identity, so that a commit that
+    changes one table of a thousand stores one subtree.
+    """
+
+    name = "trees"
+    columns = {
+        "subtree_id": "VARCHAR",
+        "kind": "VARCHAR",
+        "identity": "VARCHAR",
+        "schema_name": "VARCHAR",
+        "object_name": "VARCHAR",
+        "version_id": "VARCHAR",
+        "definition": "VARCHAR",
+        "comment": "VARCHAR",
+        "state": "VARCHAR",
+    }
+
+    def load(self, root_id: str) -> Tree:
+        """The tree of that root."""
+        rows = self.select(
+            "WHERE subtree_id IN (SELECT unnest(subtree_ids) FROM epoch.roots WHERE root_id = ?) ORDER BY identity",
+            [root_id],
+        )
+        tables, objects = {}, []
+        for _, kind, identity, schema, name, version_id, definition, comment, state in rows:
+            if kind == "table":
+                tables[identity] = TableEntry(identity, ObjectName(schema, name), version_id)
+            else:
+                objects.append(SchemaObject(kind, ObjectName(schema, name), definition, comment, state))
+        return Tree(tables, tuple(objects))
+
+    def add(self, tree: Tree) -> str:
+        """Store the tree and return the id of its root."""
+        subtrees = self._subtrees(tree)
+        root_id = hashlib.sha256(canonical_json(sorted(subtrees)).encode()).hexdigest()
+        if self.cursor.execute("SELECT 1 FROM epoch.roots WHERE root_id = ?", [root_id]).fetchone():
+            return root_id
+        known = self.cursor.execute(
+            "SELECT DISTINCT subtree_id FROM epoch.trees WHERE subtree_id IN (SELECT unnest(?::VARCHAR[]))",
+            [sorted(subtrees)],
+        ).fetchall()
+        fresh = set(subtrees) - {row[0] for row in known}
+        self.insert((subtree_id, *entry) for subtree_id in sorted(fresh) for entry in subtrees[subtree_id])
+        self.cursor.execute("INSERT INTO epoch.roots VALUES (?, ?)", [root_id, sorted(subtrees)])
+        return root_id
+
+    @staticmethod
+    def _subtrees(tree: Tree) -> Mapping[str, list[tuple[Any, ...]]]:
+        groups: dict[int, list[tuple[Any, ...]]] = {}
+        for entry in tree.tables.values():
+            group = groups.setdefault(int(entry.table_id, 16) % SUBTREES, [])
+            row = ("table", entry.table_id, entry.name.schema, entry.name.name, entry.version_id, None, None, None)
+            group.append(row)
+        for position, o in enumerate(tree.objects):
+            row = (o.kind, f"{position:08d}", o.name.schema, o.name.name, None, o.definition, o.comment, o.state)
+            groups.setdefault(SUBTREES, []).append(row)
+        return {
+            hashlib.sha256(canonical_json(sorted(rows, key=lambda r: r[1])).encode()).hexdigest(): rows
+            for rows in groups.values()
+        }

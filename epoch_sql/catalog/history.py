@@ -1,0 +1,229 @@
+"""The catalog tables that describe history: commits, references, their log, and the audit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from epoch_sql.catalog.relation import Relation
+from epoch_sql.model.commit import Commit, Head, Ref
+
+
+class Commits(Relation):
+    """``epoch.commits`` and ``epoch.parents``."""
+
+    name = "commits"
+    columns = {
+        "commit_id": "VARCHAR",
+        "sequence": "BIGINT",
+        "tree_id": "VARCHAR",
+        "root_id": "VARCHAR",
+        "author": "VARCHAR",
+        "committed_at": "TIMESTAMP",
+        "message": "VARCHAR",
+        "undoes": "VARCHAR[]",
+        "redoes": "VARCHAR[]",
+        "restores": "VARCHAR",
+        "source": "VARCHAR",
+    }
+
+    def load(self, ids: Iterable[str]) -> dict[str, Commit]:
+        """The commits of these ids."""
+        wanted = sorted(set(ids))
+        if not wanted:
+            return {}
+        rows = self.select("WHERE commit_id IN (SELECT unnest(?))", [wanted])
+        parents: dict[str, list[str]] = {}
+        for commit_id, parent_id in self.cursor.execute(
+            "SELECT commit_id, parent_id FROM epoch.parents WHERE commit_id IN (SELECT unnest(?)) ORDER BY ALL", [wanted]
+        ).fetchall():
+            parents.setdefault(commit_id, []).append(parent_id)
+        return {row[0]: self._commit(row, parents.get(row[0], [])) for row in rows}
+
+    def get(self, commit_id: str) -> Commit:
+        """One commit; KeyError if it does not exist."""
+        return self.load([commit_id])[commit_id]
+
+    def add(self, commit: Commit) -> None:
+        """Store a commit; a commit that exists already is left as it is."""
+        if self.select("WHERE commit_id = ?", [commit.commit_id]):
+            return
+        row = self.cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM epoch.commits").fetchone()
+        assert row
+        c = commit
+        undone = (list(c.undoes), list(c.redoes), c.restores, c.source)
+        self.insert([(c.commit_id, row[0], c.tree_id, c.root_id, c.author, c.committed_at, c.message, *undone)])
+        Parents(self.cursor).insert((c.commit_id, n, parent) for n, parent in enumerate(c.parents))
+
+    def edges(self, after: int) -> list[tuple[int, str, list[str] | None, datetime, list[str], list[str], str | None]]:
+        """(sequence, commit, parents, time, undoes, redoes, restores) of the commits stored after it, parents first."""
+        return self.cursor.execute(
+            """
+            SELECT c.sequence, c.commit_id, list(p.parent_id ORDER BY p.ordinal) FILTER (p.parent_id IS NOT NULL),
+                   c.committed_at, c.undoes, c.redoes, c.restores
+            FROM epoch.commits c LEFT JOIN epoch.parents p USING (commit_id)
+            WHERE c.sequence > ? GROUP BY ALL ORDER BY c.sequence
+            """,
+            [after],
+        ).fetchall()
+
+    def with_prefix(self, prefix: str) -> list[str]:
+        """The ids that start with the prefix, at most ten."""
+        rows = self.cursor.execute(
+            "SELECT commit_id FROM epoch.commits WHERE starts_with(commit_id, ?) ORDER BY ALL LIMIT 10", [prefix.lower()]
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    @staticmethod
+    def _commit(row: tuple[Any, ...], parents: list[str]) -> Commit:
+        commit_id, _, tree_id, root_id, author, committed_at, message, undoes, redoes, restores, source = row
+        undone = (tuple(undoes), tuple(redoes), restores, source)
+        return Commit(commit_id, tree_id, root_id, tuple(parents), author, committed_at, message, *undone)
+
+
+class Parents(Relation):
+    """``epoch.parents``: the edges of the commit graph."""
+
+    name = "parents"
+    columns = {"commit_id": "VARCHAR", "ordinal": "INTEGER", "parent_id": "VARCHAR"}
+
+
+class State(Relation):
+    """``epoch.state``: one row that says what is checked out; every change of a reference updates it.
+
+    That makes two concurrent writers conflict on this row, so that one of them fails and nothing is lost.
+    """
+
+    name = "state"
+    columns = {
+        "repository_id": "VARCHAR",
+        "catalog_version": "INTEGER",
+        "head_branch": "VARCHAR",
+        "head_commit": "VARCHAR",
+        "moves": "BIGINT",
+    }
+
+    def head(self) -> Head:
+        """What is checked out."""
+        row = self.cursor.execute(
+            """
+            SELECT s.head_branch, coalesce(r.commit_id, s.head_commit)
+            FROM epoch.state s LEFT JOIN epoch.refs r ON r.kind = 'branch' AND r.name = s.head_branch
+            """
+        ).fetchone()
+        assert row
+        return Head(*row)
+
+    def moves(self) -> int:
+        """How often a reference has moved: the version of everything that can be read."""
+        row = self.cursor.execute("SELECT moves FROM epoch.state").fetchone()
+        assert row
+        return int(row[0])
+
+    def set_head(self, head: Head) -> None:
+        """Check out a branch, or a commit when detached."""
+        self.cursor.execute(
+            "UPDATE epoch.state SET head_branch = ?, head_commit = ?",
+            [head.branch, head.commit_id if head.detached else None],
+        )
+
+    def moved(self) -> None:
+        """Note that a reference moves.
+
+        The comment is there for its DDL: it makes statements that were prepared before bind anew.
+        """
+        self.cursor.execute("UPDATE epoch.state SET moves = moves + 1")
+        self.cursor.execute("COMMENT ON TABLE epoch.state IS 'what is checked out'")
+
+
+class Refs(Relation):
+    """``epoch.refs``: branches, tags and remote branches; every move is a row of ``epoch.reflog``."""
+
+    name = "refs"
+    columns = {
+        "kind": "VARCHAR",
+        "name": "VARCHAR",
+        "commit_id": "VARCHAR",
+        "author": "VARCHAR",
+        "moved_at": "TIMESTAMP",
+        "message": "VARCHAR",
+    }
+
+    def all(self, kind: str) -> dict[str, Ref]:
+        """The references of a kind, by name."""
+        return {row[1]: Ref(*row) for row in self.select("WHERE kind = ? ORDER BY name", [kind])}
+
+    def get(self, kind: str, name: str) -> Ref | None:
+        rows = self.select("WHERE kind = ? AND name = ?", [kind, name])
+        return Ref(*rows[0]) if rows else None
+
+    def put(self, ref: Ref, action: str, author: str) -> None:
+        """Create or move a reference."""
+        old = self.get(ref.kind, ref.name)
+        if old:
+            self.cursor.execute(
+                "UPDATE epoch.refs SET commit_id = ?, author = ?, moved_at = ?, message = ? WHERE kind = ? AND name = ?",
+                [ref.commit_id, ref.author, ref.moved_at, ref.message, ref.kind, ref.name],
+            )
+        else:
+            self.insert([(ref.kind, ref.name, ref.commit_id, ref.author, ref.moved_at, ref.message)])
+        before = old.commit_id if old else None
+        Reflog(self.cursor).record(ref.kind, ref.name, before, ref.commit_id, action, author, ref.moved_at)
+
+    def remove(self, ref: Ref, action: str, author: str, moved_at: datetime) -> None:
+        """Delete a reference."""
+        self.cursor.execute("DELETE FROM epoch.refs WHERE kind = ? AND name = ?", [ref.kind, ref.name])
+        Reflog(self.cursor).record(ref.kind, ref.name, ref.commit_id, None, action, author, moved_at)
+
+
+class Reflog(Relation):
+    """``epoch.reflog``: where each reference was, and when."""
+
+    name = "reflog"
+    columns = {
+        "sequence": "BIGINT",
+        "kind": "VARCHAR",
+        "name": "VARCHAR",
+        "old_commit": "VARCHAR",
+        "new_commit": "VARCHAR",
+        "action": "VARCHAR",
+        "author": "VARCHAR",
+        "moved_at": "TIMESTAMP",
+    }
+
+    def record(
+        self, kind: str, name: str, old: str | None, new: str | None, action: str, author: str, moved_at: datetime
+    ) -> None:
+        """Add a move."""
+        row = self.cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM epoch.reflog").fetchone()
+        assert row
+        self.insert([(row[0], kind, name, old, new, action, author, moved_at)])
+
+    def moves_of(self, kind: str, name: str) -> list[tuple[datetime, str | None]]:
+        """(when, to which commit) of a reference, oldest first; the commit of a deletion is None."""
+        rows = self.select("WHERE kind = ? AND name = ? ORDER BY sequence", [kind, name])
+        return [(row[7], row[4]) for row in rows]
+
+
+class Audit(Relation):
+    """``epoch.audit``: protection changes, approvals, refusals, promotions and rollbacks."""
+
+    name = "audit"
+    columns = {
+        "sequence": "BIGINT",
+        "recorded_at": "TIMESTAMP",
+        "actor": "VARCHAR",
+        "action": "VARCHAR",
+        "ref": "VARCHAR",
+        "commit_id": "VARCHAR",
+        "detail": "VARCHAR",
+    }
+
+    def record(
+        self, at: datetime, actor: str, action: str, ref: str | None, commit_id: str | None, detail: str | None
+    ) -> None:
+        """Add a row."""
+        row = self.cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM epoch.audit").fetchone()
+        assert row
+        self.insert([(row[0], at, actor, action, ref, commit_id, detail)])

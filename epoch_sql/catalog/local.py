@@ -1,0 +1,138 @@
+"""The catalog tables that describe this working database only: keys, ignores, fingerprints and stashes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from epoch_sql.catalog.relation import Relation
+from epoch_sql.model.schema import ObjectName
+
+
+class DeclaredKeys(Relation):
+    """``epoch.declared_keys``: the keys that ``epoch_key`` gave to working tables without a primary key."""
+
+    name = "declared_keys"
+    columns = {"schema_name": "VARCHAR", "table_name": "VARCHAR", "columns": "VARCHAR[]"}
+
+    def load(self) -> dict[ObjectName, tuple[str, ...]]:
+        return {ObjectName(schema, name): tuple(columns) for schema, name, columns in self.select()}
+
+    def put(self, name: ObjectName, key: tuple[str, ...]) -> None:
+        """Declare the key of a table; an empty one withdraws the declaration."""
+        self.cursor.execute(
+            "DELETE FROM epoch.declared_keys WHERE schema_name = ? AND table_name = ?", [name.schema, name.name]
+        )
+        if key:
+            self.insert([(name.schema, name.name, list(key))])
+
+
+class Ignore(Relation):
+    """``epoch.ignore``: patterns of table names that are not versioned."""
+
+    name = "ignore"
+    columns = {"pattern": "VARCHAR"}
+
+    def patterns(self) -> list[str]:
+        return sorted(row[0] for row in self.select())
+
+    def matches(self, patterns: Iterable[str], name: ObjectName) -> bool:
+        """Whether a pattern (``*``, ``?``, ``[…]``, as in a shell, in any case) matches the name."""
+        text = str(name).lower()
+        return any(fnmatchcase(text, pattern.lower()) for pattern in patterns)
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What ``hash()`` of one DuckDB engine says of a working table that holds a version.
+
+    ``checksum`` is the sum of the rows' hashes; ``buckets`` says into how many buckets the same sum is split in
+    ``epoch.buckets`` (0: none, the table is small).
+    """
+
+    table_id: str
+    version_id: str
+    engine: str
+    row_count: int
+    checksum: int
+    buckets: int
+
+
+class Fingerprints(Relation):
+    """``epoch.fingerprints`` and ``epoch.buckets``: a cache that tells which working tables may have changed."""
+
+    name = "fingerprints"
+    columns = {
+        "table_id": "VARCHAR",
+        "version_id": "VARCHAR",
+        "engine": "VARCHAR",
+        "row_count": "BIGINT",
+        "checksum": "HUGEINT",
+        "buckets": "INTEGER",
+    }
+
+    def load(self) -> dict[str, Fingerprint]:
+        """The fingerprints by table identity."""
+        return {row[0]: Fingerprint(*row) for row in self.select()}
+
+    def put(self, fingerprints: Iterable[Fingerprint]) -> None:
+        """Replace the fingerprints of these tables."""
+        batch = list(fingerprints)
+        self.cursor.execute(
+            "DELETE FROM epoch.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))", [[f.table_id for f in batch]]
+        )
+        self.insert((f.table_id, f.version_id, f.engine, f.row_count, f.checksum, f.buckets) for f in batch)
+
+    def forget(self, table_ids: Iterable[str]) -> None:
+        """Drop what is known of these tables."""
+        ids = sorted(set(table_ids))
+        for statement in (
+            "DELETE FROM epoch.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
+            "DELETE FROM epoch.buckets WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
+        ):
+            self.cursor.execute(statement, [ids])
+
+
+@dataclass(frozen=True)
+class Stash:
+    """Working changes set aside: the tree that the working tables had, and the commit they were based on."""
+
+    stash_id: str
+    sequence: int
+    branch: str | None
+    commit_id: str
+    root_id: str
+    author: str
+    created_at: datetime
+    message: str | None
+    tables_changed: int
+
+
+class Stashes(Relation):
+    """``epoch.stashes``: a stack of stashes."""
+
+    name = "stashes"
+    columns = {
+        "stash_id": "VARCHAR",
+        "sequence": "BIGINT",
+        "branch": "VARCHAR",
+        "commit_id": "VARCHAR",
+        "root_id": "VARCHAR",
+        "author": "VARCHAR",
+        "created_at": "TIMESTAMP",
+        "message": "VARCHAR",
+        "tables_changed": "BIGINT",
+    }
+
+    def load(self) -> list[Stash]:
+        """The stashes, newest first."""
+        return [Stash(*row) for row in self.select("ORDER BY sequence DESC")]
+
+    def push(self, stash: Stash) -> None:
+        values = vars(stash)
+        self.insert([[values[name] for name in self.columns]])
+
+    def remove(self, stash_id: str) -> None:
+        self.cursor.execute("DELETE FROM epoch.stashes WHERE stash_id = ?", [stash_id])

@@ -1,0 +1,212 @@
+"""Where a repository is, and the settings of ``.epoch/config.toml`` and of the user's configuration folder."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from epoch_sql.errors import EpochError, EpochRepositoryError
+
+FOLDER = ".epoch"
+FILE = "config.toml"
+
+
+class EpochConfigError(EpochError):
+    """A setting or a configuration file that cannot be read or written."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value: ``key`` is dotted (``user.name``), ``origin`` the file that it stands in."""
+
+    key: str
+    value: str
+    origin: Path
+
+
+def repository_folder(database: Path) -> Path:
+    """The ``.epoch`` folder that belongs to a database file: beside it, links followed."""
+    return database.resolve().parent / FOLDER
+
+
+def repository_config(database: Path) -> Path:
+    """The settings file of the repository of a database."""
+    return repository_folder(database) / FILE
+
+
+def user_config() -> Path:
+    """The settings file of the user, for all repositories."""
+    from platformdirs import user_config_path
+
+    return user_config_path("epoch", appauthor=False) / FILE
+
+
+def find_database(start: Path, explicit: str | None = None) -> Path:
+    """The database to work on: ``explicit``, else EPOCH_DB, else what the nearest ``.epoch`` folder upwards names.
+
+    Raises EpochRepositoryError when there is none, or when it names a file that does not exist.
+    """
+    named = explicit or os.environ.get("EPOCH_DB")
+    if named:
+        return _existing(start / Path(named).expanduser(), f"epoch init {named}")
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        config = folder / FOLDER / FILE
+        if config.is_file():
+            return _database_of(config)
+    raise EpochRepositoryError(f"no Epoch repository in {start} or above it", "epoch init")
+
+
+def name_database(database: Path) -> None:
+    """Records in ``.epoch/config.toml`` which database the repository belongs to.
+
+    Raises EpochRepositoryError when the folder already belongs to another database.
+    """
+    config = repository_config(database)
+    named = read(config).get("database")
+    name = database.resolve().name
+    if named is not None and named != name:
+        raise EpochRepositoryError(
+            f"{config.parent} belongs to {named}; there is one repository in a folder",
+            f"move {name} to a folder of its own, then epoch init {name}",
+        )
+    if named is None:
+        set_value(config, "database", name)
+
+
+def default_author(folder: Path | None = None) -> str:
+    """``Name <mail>`` for commits: EPOCH_AUTHOR, else user.name and user.email of the settings, else the OS user.
+
+    ``folder`` is the repository's ``.epoch`` folder, whose settings come before the user's.
+    """
+    stated = os.environ.get("EPOCH_AUTHOR", "").strip()
+    if stated:
+        return stated
+    name = get("user.name", folder)
+    mail = get("user.email", folder)
+    if name is None and mail is None:
+        login = _login()
+        return f"{login} <{login}@{socket.gethostname()}>"
+    name = name if name is not None else _login()
+    return f"{name} <{mail}>" if mail else name
+
+
+def get(key: str, folder: Path | None = None) -> str | None:
+    """The value of a dotted key: the repository's (``folder`` is its ``.epoch``), else the user's, else None."""
+    return next((setting.value for setting in settings(folder) if setting.key == key), None)
+
+
+def settings(folder: Path | None = None) -> list[Setting]:
+    """Every setting in force or overridden, the repository's before the user's."""
+    files = [*([folder / FILE] if folder else []), user_config()]
+    return [Setting(key, value, file) for file in files for key, value in _flat(read(file))]
+
+
+def set_value(file: Path, key: str, value: str) -> None:
+    """Writes one setting, keeping the file's other lines and comments as they are."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    *sections, name = _parts(key)
+    try:
+        document = tomlkit.parse(_text(file))
+    except TOMLKitError as error:
+        raise EpochConfigError(f"{file}: {error}", "correct the file by hand") from error
+    table: Any = document
+    for section in sections:
+        table = table.setdefault(section, tomlkit.table())
+        if not isinstance(table, Mapping):
+            raise EpochConfigError(
+                f"{section} is a value in {file}, so {key} cannot be set", f"epoch config unset {section}"
+            )
+    table[name] = value
+    _replace(file, tomlkit.dumps(document))
+
+
+def unset(file: Path, key: str) -> None:
+    """Removes one setting; EpochConfigError when the file has none of that name."""
+    import tomlkit
+
+    *sections, name = _parts(key)
+    read(file)
+    document = tomlkit.parse(_text(file))
+    table: Any = document
+    for section in sections:
+        table = table.get(section, {}) if isinstance(table, Mapping) else {}
+    if not isinstance(table, Mapping) or name not in table:
+        raise EpochConfigError(f"{key} is not set in {file}", "epoch config list")
+    del table[name]  # type: ignore[attr-defined]  # every table of a tomlkit document is mutable
+    _replace(file, tomlkit.dumps(document))
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The settings of one file as nested dictionaries; empty when there is no such file."""
+    try:
+        return tomllib.loads(_text(file))
+    except tomllib.TOMLDecodeError as error:
+        raise EpochConfigError(f"{file}: {error}", "correct the file by hand") from error
+
+
+def _database_of(config: Path) -> Path:
+    named = read(config).get("database")
+    if not isinstance(named, str) or not named:
+        raise EpochRepositoryError(f"{config} names no database", "epoch --db FILE status")
+    return _existing(config.parent.parent / named, "epoch --db FILE status, if it was renamed or moved")
+
+
+def _existing(database: Path, hint: str) -> Path:
+    if not database.is_file():
+        raise EpochRepositoryError(f"no database {database}", hint)
+    return database
+
+
+def _parts(key: str) -> list[str]:
+    parts = key.split(".")
+    if not all(parts):
+        raise EpochConfigError(f"'{key}' is no setting: names are joined by dots", "epoch config set user.name NAME")
+    return parts
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{key}.")
+        else:
+            yield key, str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise EpochConfigError(f"{file} cannot be read: {error}") from error
+
+
+def _replace(file: Path, text: str) -> None:
+    """Writes aside and renames, so that no reader and no crash meets half a file."""
+    aside = file.with_name(f"{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("w", encoding="utf-8") as out:
+            out.write(text)
+            out.flush()
+            os.fsync(out.fileno())
+        aside.replace(file)
+    except OSError as error:
+        raise EpochConfigError(f"{file} cannot be written: {error}") from error
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid{os.getuid()}"

@@ -1,0 +1,67 @@
+"""The errors that Epoch raises: one line that says what is wrong, and a hint with what to type next."""
+
+from __future__ import annotations
+
+
+class EpochError(Exception):
+    """A request that was refused or failed; nothing was changed.
+
+    ``message`` is one line for people, ``hint`` the command to type next (or None), ``exit_code`` what the CLI exits
+    with. ``str(error)`` is ``Kind: message (hint: …)``, the text that SQL users see.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        self.message = message
+        self.hint = hint
+        super().__init__(message)
+
+    @property
+    def kind(self) -> str:
+        """The name that the error has in SQL: the class name."""
+        return type(self).__name__
+
+    def __str__(self) -> str:
+        tail = f" (hint: {self.hint})" if self.hint else ""
+        return f"{self.kind}: {self.message}{tail}"
+
+
+class EpochRepositoryError(EpochError):
+    """No repository, one that cannot be opened, or one of a newer version."""
+
+
+class EpochReferenceError(EpochError):
+    """A name that is no valid reference, is unknown, ambiguous, or taken."""
+
+
+class EpochTableError(EpochError):
+    """A table, key or column that does not exist or cannot be versioned."""
+
+
+class EpochNothingToCommit(EpochError):
+    """A commit without a change."""
+
+
+class EpochDirtyError(EpochError):
+    """Uncommitted changes that the operation would lose."""
+
+
+class EpochTransactionError(EpochError):
+    """The connection has uncommitted changes, or another writer was faster: retry."""
+
+
+class EpochStorageError(EpochError):
+    """A file that is missing, corrupted or cannot be written."""
+
+
+class EpochConflict(EpochError):
+    """A merge that stopped on conflicts or violations."""
+
+    exit_code = 3
+
+
+class EpochRefused(EpochError):
+    """Refused by protection, review or a failed check."""
+
+    exit_code = 4

@@ -1,0 +1,97 @@
+"""``install`` and ``connect``: putting the SQL surface on a connection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.extension.procedures import PROCEDURES
+from epoch_sql.extension.readings import READINGS
+from epoch_sql.extension.registration import (
+    REGISTERED,
+    Function,
+    functions_of,
+    macro_statements,
+    macros_digest,
+    register_functions,
+)
+from epoch_sql.extension.session import Session
+from epoch_sql.extension.surface import Surface
+
+SURFACE = Surface({r.name: r for r in READINGS}, {p.name: p for p in PROCEDURES})
+OWN_MACROS = frozenset((*SURFACE.readings, *SURFACE.procedures))
+
+_sessions: dict[str, Session] = {}
+_functions: dict[Session, tuple[Function, ...]] = {}
+_lock = Lock()
+
+
+def connect(database: str | Path, read_only: bool = False, **options: Any) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection to a database file with Epoch's functions installed.
+
+    ``options`` go to ``duckdb.connect``. Raises what that raises, for example duckdb.IOException for a file that another
+    process has locked.
+    """
+    connection = duckdb.connect(str(database), read_only=read_only, **options)
+    try:
+        return install(connection)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def install(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Install Epoch's functions on a connection, and so for every connection of its database in this process.
+
+    The macros over them are kept in the database; they are made when it has none, or those of another version, unless it
+    is read-only. Returns the connection.
+    """
+    session = _session_of(connection)
+    session.add(connection)
+    with connection.cursor() as cursor:
+        _create_macros(cursor, session)
+        row = cursor.execute("SELECT current_query_id(), current_transaction_id()").fetchone()
+        if row and session.seen_offset is None:
+            session.seen_offset = row[0] - row[1]
+    return connection
+
+
+def _session_of(connection: duckdb.DuckDBPyConnection) -> Session:
+    """The session of the connection's database file, with its functions registered.
+
+    A database instance does not keep the Python functions alive that are registered with it, the connection does; since
+    others may outlive that connection, the functions are kept here, for each file that the process has opened.
+    """
+    with _lock, connection.cursor() as cursor:
+        row = cursor.execute(render.load("database"), [REGISTERED]).fetchone()
+        assert row
+        path, registered = row
+        session = _sessions.setdefault(path or ":memory:", Session(OWN_MACROS))
+        if not registered:
+            functions = _functions.setdefault(session, functions_of(session, SURFACE))
+            register_functions(connection, functions)
+        return session
+
+
+def _create_macros(cursor: duckdb.DuckDBPyConnection, session: Session) -> None:
+    row = cursor.execute(render.load("installed"), [macros_digest(SURFACE)]).fetchone()
+    if row and (row[0] or row[1]):
+        return
+    session.creating_macros = True
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        for statement in macro_statements(SURFACE):
+            cursor.execute(statement)
+    finally:
+        session.creating_macros = False
+    cursor.execute(
+        render.fill(
+            render.Sql("COMMENT ON MACRO TABLE epoch_version IS {{text}}"),
+            text=render.literal(f"The version of Epoch. [{macros_digest(SURFACE)}]"),
+        )
+    )
+    cursor.execute("COMMIT")

@@ -1,0 +1,254 @@
+"""Registering the surface: Python functions on the connection, macros over them in the database.
+
+A reading function is a table macro over ``query()``: a Python function returns SQL text, which DuckDB binds with the
+column types that it finds. A procedure is a table macro over a Python function with side effects, so that it runs once
+for each execution and never from EXPLAIN, PREPARE or DESCRIBE.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.errors import EpochError, EpochStorageError
+from epoch_sql.extension.caller import NOTHING_SEEN, Caller, look_query, require_same_view
+from epoch_sql.extension.session import Session
+from epoch_sql.extension.surface import Parameter, Procedure, Reading, Surface
+from epoch_sql.model.schema import ObjectName
+from epoch_sql.operations.repository import Repository
+from epoch_sql.render import Sql
+
+_NAMESPACE = "epoch__"
+
+
+REGISTERED = f"{_NAMESPACE}version"
+"""A function that tells, by being there, that a database instance has the others too."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """A Python function behind the surface, as DuckDB has to know it."""
+
+    name: str
+    call: Callable[..., Any]
+    parameters: tuple[str, ...]
+    returns: str
+    side_effects: bool
+
+
+def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
+    """The Python functions behind the surface, for one database."""
+    readers = [
+        Function(_inner(r.name), _reader(session, r), tuple(p.type for p in r.parameters), "VARCHAR", False)
+        for r in surface.readings.values()
+    ]
+    runners = [
+        Function(
+            _inner(p.name),
+            _runner(session, p),
+            (*(parameter.type for parameter in p.parameters), "UBIGINT", "UBIGINT", _SEEN),
+            _outcome(p),
+            True,
+        )
+        for p in surface.procedures.values()
+    ]
+    lookers = [
+        Function(f"{_NAMESPACE}look_at_{looks}", _looker(session, looks), ("UBIGINT", "UBIGINT"), "VARCHAR", False)
+        for looks in ("rows", "counts")
+    ]
+    return (*readers, *runners, *lookers)
+
+
+def register_functions(connection: duckdb.DuckDBPyConnection, functions: Iterable[Function]) -> None:
+    """Make functions known to the database instance of a connection; the caller keeps them alive."""
+    for function in functions:
+        connection.create_function(
+            function.name,
+            _of_arity(function.call, len(function.parameters)),
+            list(function.parameters),
+            function.returns,
+            null_handling="special",
+            side_effects=function.side_effects,
+        )
+
+
+def macro_statements(surface: Surface) -> list[Sql]:
+    """The CREATE MACRO statements of the surface."""
+    return [
+        *(_reading_macro(reading) for reading in surface.readings.values()),
+        *(_procedure_macro(procedure) for procedure in surface.procedures.values()),
+        *(_comment(f) for f in (*surface.readings.values(), *surface.procedures.values())),
+    ]
+
+
+def macros_digest(surface: Surface) -> str:
+    """What tells whether a database has the macros of this version."""
+    return hashlib.sha256("\n".join(macro_statements(surface)).encode()).hexdigest()
+
+
+_SEEN = 'STRUCT("name" VARCHAR, row_count BIGINT, checksum HUGEINT)[]'
+
+
+def _inner(name: str) -> str:
+    return _NAMESPACE + name.removeprefix("epoch_")
+
+
+def _of_arity(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
+    """The function with a signature of so many parameters, which DuckDB counts."""
+    names = [f"argument_{number}" for number in range(arity)]
+    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names]
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return function
+
+
+def _reader(session: Session, reading: Reading) -> Callable[..., str]:
+    def read(*arguments: Any) -> str:
+        if session.creating_macros:
+            return "SELECT NULL"
+        try:
+            with session.cursor() as cursor:
+                repository = Repository(cursor, session.memory)
+                query = reading.query(repository, *_given(reading.name, reading.parameters, arguments))
+                state = render.table(ObjectName("epoch", "state"), repository.catalog)
+                return render.render("reading", state=state, query=query)
+        except (EpochError, duckdb.Error, OSError) as error:
+            return _failing(error)
+
+    return read
+
+
+def _runner(session: Session, procedure: Procedure) -> Callable[..., dict[str, Any]]:
+    names = list(procedure.returns)
+
+    def run(*arguments: Any) -> dict[str, Any]:
+        *given, query_id, transaction_id, seen = arguments
+        try:
+            values = _given(procedure.name, procedure.parameters, given)
+            with session.cursor() as cursor:
+                caller = Caller(query_id, transaction_id, procedure.looks, seen)
+                if not procedure.needs_repository:
+                    rows = procedure.run(cursor, session.memory, *values)
+                else:
+                    repository = Repository(cursor, session.memory)
+                    if procedure.acts:
+                        require_same_view(session, repository, caller)
+                    rows = procedure.run(repository, *values)
+                return {"error": None, "rows": [dict(zip(names, row, strict=True)) for row in rows]}
+        except (EpochError, duckdb.Error, OSError) as error:
+            return {"error": str(as_epoch_error(error)), "rows": None}
+
+    return run
+
+
+def _looker(session: Session, looks: str) -> Callable[[int, int], str]:
+    def look(query_id: int, transaction_id: int) -> str:
+        if session.creating_macros:
+            return NOTHING_SEEN
+        try:
+            with session.cursor() as cursor:
+                return look_query(session, cursor, looks, query_id, transaction_id)
+        except (EpochError, duckdb.Error, OSError) as error:
+            return _failing(error)
+
+    return look
+
+
+def _given(name: str, parameters: tuple[Parameter, ...], arguments: Any) -> list[Any]:
+    """The arguments, after refusing NULL for what is required."""
+    for parameter, value in zip(parameters, arguments, strict=True):
+        if parameter.default is None and value is None:
+            raise EpochArgumentError(
+                f"{name} needs {parameter.name}: a constant or a prepared parameter, not NULL or a variable",
+                f"FROM {name}('…')",
+            )
+    return list(arguments)
+
+
+class EpochArgumentError(EpochError):
+    """A call whose arguments cannot be used."""
+
+
+def as_epoch_error(error: Exception) -> EpochError:
+    """The error that users see: Epoch's own, or what DuckDB or the operating system said, on one line."""
+    if isinstance(error, EpochError):
+        return error
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if isinstance(error, OSError | duckdb.IOException):
+        return EpochStorageError(text, "check the disk and the permissions of the database's folder; nothing was changed")
+    return EpochDatabaseError(text)
+
+
+class EpochDatabaseError(EpochError):
+    """DuckDB refused a statement that an operation needed; nothing was changed."""
+
+
+def _failing(error: Exception) -> Sql:
+    """A query that fails when it is bound, with the text of an error."""
+    return render.fill(Sql("FROM query(error({{text}}))"), text=render.literal(str(as_epoch_error(error))))
+
+
+def _outcome(procedure: Procedure) -> str:
+    fields = ", ".join(f'"{name}" {kind}' for name, kind in procedure.returns.items())
+    return f'STRUCT(error VARCHAR, "rows" STRUCT({fields})[])'
+
+
+def _signature(parameters: tuple[Parameter, ...]) -> Sql:
+    return render.joined(
+        [
+            render.to_sql(render.identifier(p.name))
+            if p.default is None
+            else render.fill(Sql("{{n}} := {{d}}"), n=render.identifier(p.name), d=Sql(p.default))
+            for p in parameters
+        ],
+        ", ",
+    )
+
+
+def _arguments(parameters: tuple[Parameter, ...]) -> list[Sql]:
+    return [
+        render.fill(Sql("CAST({{n}} AS {{t}})"), n=render.identifier(p.name), t=Sql(p.type)) for p in parameters
+    ]
+
+
+def _reading_macro(reading: Reading) -> Sql:
+    return render.render(
+        "macros/reading",
+        name=render.identifier(reading.name),
+        parameters=_signature(reading.parameters),
+        function=Sql(_inner(reading.name)),
+        arguments=_arguments(reading.parameters),
+    )
+
+
+def _procedure_macro(procedure: Procedure) -> Sql:
+    looks = procedure.looks if procedure.acts and procedure.needs_repository else None
+    seen = render.fill(
+        Sql("(SELECT list(seen) FROM query({{f}}(current_query_id(), current_transaction_id())) AS seen)"),
+        f=Sql(f"{_NAMESPACE}look_at_{looks}"),
+    )
+    return render.render(
+        "macros/procedure",
+        name=render.identifier(procedure.name),
+        parameters=_signature(procedure.parameters),
+        function=Sql(_inner(procedure.name)),
+        arguments=[
+            *_arguments(procedure.parameters),
+            Sql("current_query_id()"),
+            Sql("current_transaction_id()"),
+            seen if looks else Sql("NULL"),
+        ],
+    )
+
+
+def _comment(function: Reading | Procedure) -> Sql:
+    return render.fill(
+        Sql("COMMENT ON MACRO TABLE {{name}} IS {{text}}"),
+        name=render.identifier(function.name),
+        text=render.literal(function.description),
+    )

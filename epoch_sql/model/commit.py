@@ -1,0 +1,115 @@
+"""Commits, the trees that they name, and references."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from epoch_sql.model.schema import ObjectName, SchemaObject, canonical_json
+
+SUBTREES = 64
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """A table in a tree: its identity, its name there, and the version of its content."""
+
+    table_id: str
+    name: ObjectName
+    version_id: str
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Everything that one commit holds: tables by identity, and the other objects in creation order."""
+
+    tables: Mapping[str, TableEntry] = field(default_factory=dict)
+    objects: tuple[SchemaObject, ...] = ()
+
+    def table_named(self, name: ObjectName) -> TableEntry | None:
+        """The table of that name, exactly, else without regard to case as in SQL."""
+        exact = next((entry for entry in self.tables.values() if entry.name == name), None)
+        if exact:
+            return exact
+        wanted = (name.schema.lower(), name.name.lower())
+        return next((e for e in self.tables.values() if (e.name.schema.lower(), e.name.name.lower()) == wanted), None)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit; ``commit_id`` is the SHA-256 of tree, parents, author, time and message.
+
+    ``tree_id`` names the content, ``root_id`` how it is stored. ``undoes``, ``redoes`` and ``restores`` say which merges it
+    undoes (see ``epoch_sql.model.graph.Undo``). ``source`` is the reference that was merged, for a merge.
+    """
+
+    commit_id: str
+    tree_id: str
+    root_id: str
+    parents: tuple[str, ...]
+    author: str
+    committed_at: datetime
+    message: str
+    undoes: tuple[str, ...] = ()
+    redoes: tuple[str, ...] = ()
+    restores: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A branch, a tag or a remote branch. For a tag, author, moved_at and message are the tagger's."""
+
+    kind: str
+    name: str
+    commit_id: str
+    author: str | None
+    moved_at: datetime
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is checked out: a branch, or (detached) a commit."""
+
+    branch: str | None
+    commit_id: str
+
+    @property
+    def detached(self) -> bool:
+        return self.branch is None
+
+
+def commit_identity(
+    tree_id: str, parents: Iterable[str], author: str, committed_at: datetime, message: str
+) -> str:
+    """The id of a commit: the SHA-256 of its content."""
+    content = ["commit", tree_id, list(parents), author, committed_at.isoformat(timespec="microseconds"), message]
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def tree_identity(tables: Iterable[tuple[ObjectName, str, str]], objects: Iterable[SchemaObject]) -> str:
+    """The id of content, whatever the path that led there.
+
+    ``tables`` are (name, content digest of the definition, fingerprint of the rows).
+    """
+    content = [
+        "tree",
+        sorted([name.schema, name.name, digest, fingerprint] for name, digest, fingerprint in tables),
+        sorted([o.kind, o.name.schema, o.name.name, o.definition, o.comment or ""] for o in objects),
+    ]
+    return hashlib.sha256(canonical_json(content).encode()).hexdigest()
+
+
+def table_identity(name: ObjectName, taken: Iterable[str]) -> str:
+    """An id for a new table that depends on its name and on which ids are taken, so that branches agree on it."""
+    used = set(taken)
+    attempt = 0
+    while True:
+        content = canonical_json(["table", name.schema, name.name, attempt])
+        identity = hashlib.sha256(content.encode()).hexdigest()[:16]
+        if identity not in used:
+            return identity
+        attempt += 1

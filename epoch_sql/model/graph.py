@@ -1,0 +1,259 @@
+"""The commit graph in memory: who descends from whom, answered without walking more history than the answer needs."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Container, Iterable, Iterator, Set
+from dataclasses import dataclass
+from datetime import datetime
+
+_EPOCH = datetime(1970, 1, 1)
+_LEFT, _RIGHT, _STALE = 1, 2, 4
+_BOTH = _LEFT | _RIGHT
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What a commit records about merges that it undoes; see ``epoch_sql.model.undo`` for how it is made and read.
+
+    ``undoes``: the merge commits that no longer count as having happened. ``redoes``: the merge commits whose undo is
+    void from here on. ``restores``: the commit whose content a forward rollback took. All are ancestors of the commit
+    that records them.
+    """
+
+    undoes: tuple[str, ...] = ()
+    redoes: tuple[str, ...] = ()
+    restores: str | None = None
+
+    @property
+    def commits(self) -> tuple[str, ...]:
+        """Every commit that is named; empty for a commit that undoes nothing."""
+        return self.undoes + self.redoes + ((self.restores,) if self.restores else ())
+
+
+NO_UNDO = Undo()
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    parents: tuple[str, ...]
+    generation: int
+    committed_at: datetime
+    undo: Undo
+    undoing: frozenset[str]
+
+
+class CommitGraph:
+    """Commits and their parents, append-only.
+
+    Every commit has a generation number: 1 without parents, else one more than its parents' highest, so that no walk
+    need look below the generation of what it searches (git's commit-graph, "topological level").
+    """
+
+    def __init__(self) -> None:
+        self._nodes: dict[str, _Node] = {}
+
+    def __contains__(self, commit: object) -> bool:
+        return commit in self._nodes
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def add(
+        self, commit: str, parents: Iterable[str] = (), committed_at: datetime = _EPOCH, undo: Undo = NO_UNDO
+    ) -> None:
+        """Add one commit, whose parents were added before. Adding it again changes nothing.
+
+        ``committed_at`` is UTC. Raises KeyError naming a parent that is missing, ValueError when the commit is known
+        with other parents or records an undo of a commit that was not added before.
+        """
+        parents = tuple(parents)
+        known = self._nodes.get(commit)
+        if known is not None:
+            if known.parents != parents:
+                raise ValueError(f"commit {commit} has parents {known.parents}, not {parents}")
+            return
+        for named in undo.commits:
+            if named not in self._nodes:
+                raise ValueError(f"commit {commit} undoes {named}, which is none of its ancestors")
+        generation = 1 + max((self._nodes[parent].generation for parent in parents), default=0)
+        self._nodes[commit] = _Node(parents, generation, committed_at, undo, self._undoing(commit, parents, undo))
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        """The parents, first parent first; every walk of this class goes through here. KeyError if unknown."""
+        return self._nodes[commit].parents
+
+    def generation(self, commit: str) -> int:
+        """The length of the longest path from the commit to one without parents, counted in commits."""
+        return self._nodes[commit].generation
+
+    def committed_at(self, commit: str) -> datetime:
+        """When it was committed, in UTC without a time zone."""
+        return self._nodes[commit].committed_at
+
+    def undo(self, commit: str) -> Undo:
+        """What the commit recorded about merges that it undoes."""
+        return self._nodes[commit].undo
+
+    def undoing(self, commit: str) -> frozenset[str]:
+        """The commits among the ancestors of ``commit``, itself included, that recorded an undo."""
+        return self._nodes[commit].undoing
+
+    def is_ancestor(self, ancestor: str, commit: str) -> bool:
+        """Whether ``commit`` descends from ``ancestor``; a commit descends from itself, as in git."""
+        return self.reaches(commit, {ancestor})
+
+    def reaches(self, commit: str, targets: Set[str], *, around: str | None = None) -> bool:
+        """Whether ``commit`` is or descends from one of ``targets``, on a path that does not touch ``around``."""
+        if commit == around or not targets:
+            return False
+        floor = min(self.generation(target) for target in targets)
+        pending, seen = [commit], {commit, around}
+        while pending:
+            current = pending.pop()
+            if current in targets:
+                return True
+            for parent in self.parents(current):
+                if parent not in seen and self.generation(parent) >= floor:
+                    seen.add(parent)
+                    pending.append(parent)
+        return False
+
+    def ancestors(self, commit: str) -> set[str]:
+        """The commit and everything that it descends from."""
+        return self.down_to((commit,), 1)
+
+    def down_to(self, commits: Iterable[str], floor: int) -> set[str]:
+        """``commits`` and their ancestors, as far as their generation is ``floor`` or higher."""
+        found = {commit for commit in commits if self.generation(commit) >= floor}
+        pending = list(found)
+        while pending:
+            for parent in self.parents(pending.pop()):
+                if parent not in found and self.generation(parent) >= floor:
+                    found.add(parent)
+                    pending.append(parent)
+        return found
+
+    def difference(self, include: Iterable[str], exclude: Iterable[str]) -> set[str]:
+        """The ancestors of the first commits, themselves included, without those of the second: git's ``B..A``."""
+        left, _ = self._sides(include, exclude, _LEFT)
+        return left
+
+    def ahead_behind(self, commit: str, other: str) -> tuple[int, int]:
+        """How many commits ``commit`` has that ``other`` lacks, and the reverse."""
+        left, right = self._sides((commit,), (other,), _BOTH)
+        return len(left), len(right)
+
+    def first_parents(self, commit: str) -> Iterator[str]:
+        """The commit, its first parent, and so on to the first commit: the promotion log of a branch."""
+        current: str | None = commit
+        while current is not None:
+            yield current
+            current = next(iter(self.parents(current)), None)
+
+    def merge_bases(self, left: str, right: str, *, excluding: Container[str] = frozenset()) -> list[str]:
+        """All best common ancestors: common ancestors that no other common ancestor descends from.
+
+        Commits of ``excluding`` do not count as common ancestors, their ancestors do. Newest first: by time, then id.
+        Git's ``paint_down_to_common``, ordered by generation, so that a commit's colours are final when it is taken; it
+        stops as soon as one of the two sides has nothing left that is not below a base.
+        """
+        painted = _Frontier(self, {left: _LEFT, right: _RIGHT} if left != right else {left: _BOTH})
+        bases = []
+        while painted.waiting[_LEFT] and painted.waiting[_RIGHT]:
+            commit, colours = painted.take()
+            if colours == _BOTH and commit not in excluding:
+                bases.append(commit)
+                colours |= _STALE
+            for parent in self.parents(commit):
+                painted.paint(parent, colours)
+        return sorted(bases, key=self._newest_first)
+
+    def topological(self, commits: Iterable[str]) -> list[str]:
+        """``commits`` with every descendant before its ancestors; otherwise newest first, then by id."""
+        wanted = set(commits)
+        floor = min((self.generation(commit) for commit in wanted), default=1)
+        region = self.down_to(wanted, floor)
+        children = dict.fromkeys(region, 0)
+        for commit in region:
+            for parent in self.parents(commit):
+                if parent in region:
+                    children[parent] += 1
+        ready = [(self._newest_first(commit), commit) for commit, count in children.items() if not count]
+        heapq.heapify(ready)
+        ordered = []
+        while ready:
+            _, commit = heapq.heappop(ready)
+            if commit in wanted:
+                ordered.append(commit)
+            for parent in self.parents(commit):
+                if parent in region:
+                    children[parent] -= 1
+                    if not children[parent]:
+                        heapq.heappush(ready, (self._newest_first(parent), parent))
+        return ordered
+
+    def _sides(self, left: Iterable[str], right: Iterable[str], wanted: int) -> tuple[set[str], set[str]]:
+        """The commits that only one side reaches; walks while a wanted side may still have some."""
+        colours: dict[str, int] = {}
+        for side, commits in ((_LEFT, left), (_RIGHT, right)):
+            for commit in commits:
+                colours[commit] = colours.get(commit, 0) | side
+        painted = _Frontier(self, {c: both | _STALE if both == _BOTH else both for c, both in colours.items()})
+        found: dict[int, set[str]] = {_LEFT: set(), _RIGHT: set()}
+        while any(painted.waiting[side] for side in found if side & wanted):
+            commit, side = painted.take()
+            if not side & _STALE:
+                found[side].add(commit)
+            for parent in self.parents(commit):
+                painted.paint(parent, side, stale_when_common=True)
+        return found[_LEFT], found[_RIGHT]
+
+    def _newest_first(self, commit: str) -> tuple[float, str]:
+        return ((_EPOCH - self.committed_at(commit)).total_seconds(), commit)
+
+    def _undoing(self, commit: str, parents: tuple[str, ...], undo: Undo) -> frozenset[str]:
+        """One shared set for all commits that descend from the same undoing commits, so that history stays cheap."""
+        inherited: frozenset[str] = frozenset()
+        for parent in parents:
+            theirs = self._nodes[parent].undoing
+            if not theirs <= inherited:
+                inherited = theirs if inherited <= theirs else inherited | theirs
+        return inherited | {commit} if undo.commits else inherited
+
+
+class _Frontier:
+    """Painted commits in order of generation, and how many of those that wait are of either colour and not stale."""
+
+    def __init__(self, graph: CommitGraph, start: dict[str, int]) -> None:
+        self._graph = graph
+        self._colours: dict[str, int] = {}
+        self._queue: list[tuple[int, str]] = []
+        self.waiting = {_LEFT: 0, _RIGHT: 0}
+        for commit, colours in start.items():
+            self.paint(commit, colours)
+
+    def paint(self, commit: str, colours: int, *, stale_when_common: bool = False) -> None:
+        before = self._colours.get(commit)
+        after = (before or 0) | colours
+        if stale_when_common and after & _BOTH == _BOTH:
+            after |= _STALE
+        if before is None:
+            heapq.heappush(self._queue, (-self._graph.generation(commit), commit))
+        else:
+            self._count(before, -1)
+        self._colours[commit] = after
+        self._count(after, 1)
+
+    def take(self) -> tuple[str, int]:
+        """The waiting commit of the highest generation: all its descendants were taken before it."""
+        _, commit = heapq.heappop(self._queue)
+        colours = self._colours.pop(commit)
+        self._count(colours, -1)
+        return commit, colours
+
+    def _count(self, colours: int, step: int) -> None:
+        if not colours & _STALE:
+            for side in self.waiting:
+                if colours & side:
+                    self.waiting[side] += step

@@ -1,0 +1,138 @@
+"""Which names a branch or a tag may have, and which existing names are near to one that was mistyped."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from epoch_sql.errors import EpochReferenceError
+
+RESERVED = ("HEAD", "WORKING")
+
+_LONGEST_SHOWN = 80
+_FORBIDDEN = " ~^:?*[\\'\"`"
+_REPLACEMENT = "-"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """One rule: ``broken(name)`` is the clause that completes "it …", or None when the name keeps the rule."""
+
+    broken: Callable[[str], str | None]
+
+
+def check_ref_name(name: str) -> None:
+    """Refuse a name that no branch or tag may have.
+
+    The rules are git's (``git check-ref-format --branch``), and Epoch's own: ``HEAD`` and ``WORKING`` are reserved in
+    any case, and quotes are refused, so that every name can be typed in SQL and in a shell. A name that looks like the
+    prefix of a commit id is allowed, as in git. Raises EpochReferenceError with the rule and a valid name near to it.
+    """
+    clause = _broken_rule(name)
+    if clause is not None:
+        raise EpochReferenceError(
+            f"{quoted(name)} is not a valid name: it {clause}", f"try '{nearest_valid_name(name)}'"
+        )
+
+
+def is_valid_ref_name(name: str) -> bool:
+    """Whether a branch or a tag may have that name."""
+    return _broken_rule(name) is None
+
+
+def nearest_valid_name(name: str) -> str:
+    """A valid name that keeps as much of ``name`` as the rules allow; a valid one is its own."""
+    if is_valid_ref_name(name):
+        return name
+    text = "".join(_REPLACEMENT if _is_forbidden(character) else character for character in name)
+    text = re.sub(r"\.{2,}", ".", text.replace("@{", "@" + _REPLACEMENT))
+    components = [_repaired_component(component) for component in text.split("/")]
+    candidate = "/".join(component for component in components if component)
+    if candidate.upper() in RESERVED:
+        candidate = f"my-{candidate.lower()}"
+    return candidate if is_valid_ref_name(candidate) else "my-branch"
+
+
+def suggest(name: str, candidates: Iterable[str]) -> list[str]:
+    """At most three of ``candidates``, nearest first: typing errors, then names that contain or begin ``name``.
+
+    Compared without regard to case. Similarity is difflib's (Ratcliff and Obershelp).
+    """
+    known = sorted(set(candidates))
+    wanted = name.casefold()
+    if not wanted:
+        return []
+    folded: dict[str, list[str]] = {}
+    for candidate in known:
+        folded.setdefault(candidate.casefold(), []).append(candidate)
+    near = get_close_matches(wanted, list(folded), n=3, cutoff=0.6)
+    begins = [text for text in folded if text.startswith(wanted) or (len(text) > 2 and wanted.startswith(text))]
+    contains = [text for text in folded if len(wanted) > 1 and wanted in text]
+    ordered = dict.fromkeys([*near, *begins, *contains])
+    return [candidate for text in ordered for candidate in folded[text]][:3]
+
+
+def quoted(text: str) -> str:
+    """``text`` in quotes, on one line and not too long, for a message."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:_LONGEST_SHOWN])
+    return f"'{shown}…'" if len(text) > _LONGEST_SHOWN else f"'{shown}'"
+
+
+def _broken_rule(name: str) -> str | None:
+    return next((clause for rule in _RULES if (clause := rule.broken(name)) is not None), None)
+
+
+def _when(condition: Callable[[str], bool], clause: str) -> _Rule:
+    return _Rule(lambda name: clause if condition(name) else None)
+
+
+def _character_clause(name: str) -> str | None:
+    for character in name:
+        if character == " ":
+            return "contains a space"
+        if character in _FORBIDDEN:
+            return f"contains {character}"
+        if _is_forbidden(character):
+            return "contains a control character"
+    return None
+
+
+def _is_forbidden(character: str) -> bool:
+    """Controls, line separators and lone surrogates would break one-line output or UTF-8."""
+    return character in _FORBIDDEN or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+
+
+def _has_component(condition: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda name: any(condition(component) for component in name.split("/"))
+
+
+def _repaired_component(component: str) -> str:
+    text = component
+    while text and (text.startswith((".", "-")) or text.endswith((".", "-", ".lock")) or text == "@"):
+        if text.endswith(".lock"):
+            text = text.removesuffix(".lock")
+        elif text == "@":
+            text = "at"
+        else:
+            text = text.strip(".-")
+    return text
+
+
+_RULES = (
+    _when(lambda name: not name, "is empty"),
+    _when(lambda name: name == "@", "is @, which means HEAD"),
+    _when(lambda name: name.upper() in RESERVED, "is reserved"),
+    _Rule(_character_clause),
+    _when(lambda name: name.startswith("-"), "begins with -, like an option"),
+    _when(lambda name: name.startswith("/"), "begins with /"),
+    _when(lambda name: name.endswith("/"), "ends with /"),
+    _when(lambda name: "//" in name, "contains //"),
+    _when(lambda name: ".." in name, "contains .., which separates the ends of a range"),
+    _when(lambda name: "@{" in name, "contains @{, which asks for an earlier value"),
+    _when(_has_component(lambda component: component.startswith(".")), "has a part that begins with ."),
+    _when(_has_component(lambda component: component.endswith(".lock")), "has a part that ends with .lock"),
+    _when(lambda name: name.endswith("."), "ends with ."),
+)

@@ -1,0 +1,217 @@
+"""Definitions of tables and other database objects, with the identities that survive a rename."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True, order=True)
+class ObjectName:
+    """A schema-qualified name, exactly as the user spelled it."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        """``orders`` in schema main, ``schema.orders`` elsewhere: the form that every table_name column has."""
+        return self.name if self.schema == "main" else f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column.
+
+    ``type`` is the DuckDB type as the catalog prints it; ``default`` and ``generated`` are expressions as the catalog
+    prints them; ``id`` is the Parquet field id that identifies the column through renames (0: not yet identified);
+    ``fill`` is a constant expression of the column's type: the value of rows written before the column existed.
+    """
+
+    name: str
+    type: str
+    id: int = 0
+    nullable: bool = True
+    default: str | None = None
+    generated: str | None = None
+    collation: str | None = None
+    comment: str | None = None
+    fill: str | None = None
+
+    @property
+    def stored(self) -> bool:
+        """Whether the column has values of its own: a generated one is computed when it is read."""
+        return self.generated is None
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A table constraint: kind is PRIMARY KEY, UNIQUE, CHECK or FOREIGN KEY (NOT NULL is the column's).
+
+    ``expression`` is the CHECK's text. ``referenced`` and ``referenced_columns`` are a foreign key's target (DuckDB has
+    foreign keys within one schema only).
+    """
+
+    kind: str
+    columns: tuple[str, ...] = ()
+    expression: str | None = None
+    referenced: str | None = None
+    referenced_columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index made by CREATE INDEX; ``expressions`` are as the catalog prints them, each one SQL text."""
+
+    name: str
+    unique: bool
+    expressions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The definition of a table.
+
+    ``declared_key`` holds the columns given to ``epoch_key``. Constraints and indexes are in a canonical order.
+    """
+
+    name: ObjectName
+    columns: tuple[Column, ...]
+    constraints: tuple[Constraint, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    comment: str | None = None
+    declared_key: tuple[str, ...] = ()
+
+    @property
+    def stored_columns(self) -> tuple[Column, ...]:
+        """The columns whose values are versioned, in order."""
+        return tuple(column for column in self.columns if column.stored)
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The names of the columns that identify a row: primary key, else declared key, else none."""
+        for constraint in self.constraints:
+            if constraint.kind == "PRIMARY KEY":
+                return constraint.columns
+        return self.declared_key
+
+    @property
+    def key(self) -> tuple[Column, ...]:
+        """The columns that identify a row; empty for a keyless table, which is a bag of rows."""
+        return tuple(self.column(name) for name in self.key_names)
+
+    @property
+    def foreign_keys(self) -> tuple[Constraint, ...]:
+        return tuple(c for c in self.constraints if c.kind == "FOREIGN KEY")
+
+    def column(self, name: str) -> Column:
+        """The column of that name, compared as SQL does: without regard to case. KeyError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        for column in self.columns:
+            if column.name.lower() == name.lower():
+                return column
+        raise KeyError(name)
+
+    def column_by_id(self, identity: int) -> Column | None:
+        return next((column for column in self.columns if column.id == identity), None)
+
+    def renamed(self, name: ObjectName) -> Table:
+        return replace(self, name=name)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all of the definition, identities included: names one row of ``epoch.schemas``."""
+        return _sha256(table_to_json(self))
+
+    @property
+    def content_digest(self) -> str:
+        """SHA-256 of what a user can see of the definition: equal for tables made in different ways."""
+        columns = tuple(replace(column, id=0, fill=None) for column in self.columns)
+        return _sha256(table_to_json(replace(self, columns=columns)))
+
+
+@dataclass(frozen=True)
+class SchemaObject:
+    """A database object other than a table: kind is ``schema``, ``type``, ``sequence``, ``macro`` or ``view``.
+
+    ``definition`` is the CREATE statement; ``state`` is what the object carries without being versioned by it (the
+    last value of a sequence) and does not count as a change.
+    """
+
+    kind: str
+    name: ObjectName
+    definition: str
+    comment: str | None = None
+    state: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class DatabaseSchema:
+    """Every versioned definition of one database at one moment."""
+
+    tables: tuple[Table, ...] = ()
+    objects: tuple[SchemaObject, ...] = ()
+
+
+def table_to_json(table: Table) -> str:
+    """The definition as canonical JSON; ``table_from_json`` reads it back."""
+    return canonical_json(
+        {
+            "schema": table.name.schema,
+            "name": table.name.name,
+            "columns": [_compact(vars(column)) for column in table.columns],
+            "constraints": [_compact(vars(constraint)) for constraint in table.constraints],
+            "indexes": [_compact(vars(index)) for index in table.indexes],
+            "comment": table.comment,
+            "declared_key": table.declared_key,
+        }
+    )
+
+
+def table_from_json(text: str) -> Table:
+    """The definition that ``table_to_json`` wrote."""
+    data = json.loads(text)
+    return Table(
+        ObjectName(data["schema"], data["name"]),
+        tuple(Column(**column) for column in data["columns"]),
+        tuple(Constraint(**_tuples(constraint)) for constraint in data["constraints"]),
+        tuple(Index(**_tuples(index)) for index in data["indexes"]),
+        data["comment"],
+        tuple(data["declared_key"]),
+    )
+
+
+def identity(*parts: str, taken: Iterable[int] = ()) -> int:
+    """A positive 30-bit id that depends on ``parts`` alone, and on which ids are ``taken``.
+
+    Two branches that add the same column get the same id, so that it is one column when they merge.
+    """
+    used = set(taken)
+    attempt = 0
+    while True:
+        digest = hashlib.sha256("\0".join((*parts, str(attempt))).encode()).digest()
+        number = int.from_bytes(digest[:4], "big") >> 2
+        if number and number not in used:
+            return number
+        attempt += 1
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with one spelling for each value: sorted names, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _compact(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value not in (None, ())}
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,109 @@
+"""Branches and tags: made, renamed, deleted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from epoch_sql.errors import EpochReferenceError
+from epoch_sql.model.refnames import check_ref_name, suggest
+from epoch_sql.model.commit import Ref
+from epoch_sql.operations.repository import Repository, new_ref, now
+
+
+@dataclass(frozen=True)
+class Named:
+    """A reference and the commit that it names."""
+
+    name: str
+    commit_id: str
+
+
+def create_branch(repository: Repository, name: str, start: str = "HEAD") -> Named:
+    """Make a branch at a commit; EpochReferenceError if the name is taken or breaks git's rules."""
+    check_ref_name(name)
+    with repository.moving():
+        commit_id = repository.resolve(start)
+        if repository.refs.get("branch", name):
+            raise EpochReferenceError(f"branch {name} exists already", f"epoch checkout {name}")
+        repository.refs.put(new_ref("branch", name, commit_id), f"branch: created from {start}", repository.author())
+    return Named(name, commit_id)
+
+
+def delete_branch(repository: Repository, name: str, force: bool = False) -> Named:
+    """Delete a branch.
+
+    Raises EpochReferenceError for the checked-out branch, and for one with commits that no other branch or tag has,
+    unless ``force``.
+    """
+    with repository.moving():
+        branch = existing(repository, "branch", name)
+        head = repository.head()
+        if head.branch == name:
+            raise EpochReferenceError(f"branch {name} is checked out", "epoch checkout another branch first")
+        if not force and not _kept_elsewhere(repository, branch):
+            raise EpochReferenceError(
+                f"branch {name} has commits that no other branch or tag has",
+                f"merge it first, or epoch branch delete {name} --force",
+            )
+        repository.refs.remove(branch, "branch: deleted", repository.author(), now())
+    return Named(name, branch.commit_id)
+
+
+def rename_branch(repository: Repository, old: str, new: str) -> Named:
+    """Rename a branch, also when it is checked out."""
+    check_ref_name(new)
+    with repository.moving():
+        branch = existing(repository, "branch", old)
+        if repository.refs.get("branch", new):
+            raise EpochReferenceError(f"branch {new} exists already", "choose another name")
+        author = repository.author()
+        head = repository.head()
+        repository.refs.remove(branch, f"branch: renamed to {new}", author, now())
+        repository.refs.put(new_ref("branch", new, branch.commit_id), f"branch: renamed from {old}", author)
+        if head.branch == old:
+            repository.cursor.execute("UPDATE epoch.state SET head_branch = ?", [new])
+    return Named(new, branch.commit_id)
+
+
+def create_tag(repository: Repository, name: str, ref: str = "HEAD", message: str | None = None) -> Named:
+    """Tag a commit; EpochReferenceError if the tag exists: tags do not move."""
+    check_ref_name(name)
+    with repository.moving():
+        commit_id = repository.resolve(ref)
+        if repository.refs.get("tag", name):
+            raise EpochReferenceError(f"tag {name} exists already", f"epoch tag delete {name}")
+        author = repository.author()
+        repository.refs.put(new_ref("tag", name, commit_id, message, author), f"tag: {name}", author)
+    return Named(name, commit_id)
+
+
+def delete_tag(repository: Repository, name: str) -> Named:
+    """Delete a tag."""
+    with repository.moving():
+        tag = existing(repository, "tag", name)
+        repository.refs.remove(tag, "tag: deleted", repository.author(), now())
+    return Named(name, tag.commit_id)
+
+
+def existing(repository: Repository, kind: str, name: str) -> Ref:
+    """The branch or tag of that name; EpochReferenceError that suggests others if there is none."""
+    ref = repository.refs.get(kind, name)
+    if ref is None:
+        near = suggest(name, repository.refs.all(kind))
+        hint = f"did you mean {', '.join(near)}?" if near else f"epoch {kind} list"
+        raise EpochReferenceError(f"there is no {kind} {name}", hint)
+    return ref
+
+
+def _kept_elsewhere(repository: Repository, branch: Ref) -> bool:
+    graph = repository.graph()
+    others = [
+        ref.commit_id
+        for kind in ("branch", "tag", "remote")
+        for ref in repository.refs.all(kind).values()
+        if (ref.kind, ref.name) != (branch.kind, branch.name)
+    ]
+    head = repository.head()
+    if head.detached:
+        others.append(head.commit_id)
+    return any(graph.is_ancestor(branch.commit_id, other) for other in others)

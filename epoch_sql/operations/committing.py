@@ -1,0 +1,153 @@
+"""``init`` and ``commit``."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+import duckdb
+
+from epoch_sql import config, render
+from epoch_sql.errors import (
+    EpochNothingToCommit,
+    EpochReferenceError,
+    EpochRepositoryError,
+    EpochStorageError,
+)
+from epoch_sql.model.commit import Commit, Head, Tree, commit_identity
+from epoch_sql.model.refnames import check_ref_name
+from epoch_sql.operations.recording import Recorded, record
+from epoch_sql.operations.repository import CATALOG_VERSION, Memory, Repository, new_ref, now
+
+
+@dataclass(frozen=True)
+class Initialised:
+    """What ``init`` made: the first branch and its first commit."""
+
+    branch: str
+    commit_id: str
+
+
+@dataclass(frozen=True)
+class Committed:
+    """What ``commit`` made."""
+
+    commit_id: str
+    branch: str
+    tables_changed: int
+    rows_added: int
+    rows_modified: int
+    rows_removed: int
+
+
+def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main") -> Initialised:
+    """Make a repository of the cursor's database, and a first commit of what the database holds.
+
+    Raises EpochRepositoryError when there is one already, EpochReferenceError for a branch name that is none.
+    """
+    repository = Repository(cursor, memory, create=True)
+    check_ref_name(branch)
+    if cursor.execute(
+        "SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'epoch' AND database_name = current_database()"
+    ).fetchone():
+        raise EpochRepositoryError(f"{repository.database} has an Epoch repository already", "FROM epoch_status()")
+    with _writable(repository):
+        config.name_database(repository.database)
+        repository.store.folder.mkdir(parents=True, exist_ok=True)
+    with repository.transaction():
+        for statement in cursor.extract_statements(render.load("catalog/upgrade_1")):
+            cursor.execute(statement)
+        cursor.execute(
+            "INSERT INTO epoch.state VALUES (?, ?, ?, NULL, 0)", [uuid.uuid4().hex, CATALOG_VERSION, branch]
+        )
+        empty = Tree()
+        recorded = record(repository, empty, repository.scanner.scan(empty))
+        author = repository.author()
+        commit = new_commit(recorded.tree_id, recorded.root_id, (), author, "Initial commit")
+        repository.commits.add(commit)
+        repository.refs.put(new_ref("branch", branch, commit.commit_id), "init", author)
+    return Initialised(branch, commit.commit_id)
+
+
+def commit(
+    repository: Repository, message: str, author: str | None = None, allow_empty: bool = False
+) -> Committed:
+    """Commit every change of the working database to the checked-out branch.
+
+    Raises EpochNothingToCommit without a change, EpochReferenceError on a detached checkout, EpochTableError for what
+    cannot be versioned.
+    """
+    if not message.strip():
+        raise EpochNothingToCommit("a commit needs a message", "CALL epoch_commit('what changed and why')")
+    with repository.moving():
+        branch = checked_out_branch(repository)
+        head = repository.head()
+        parent = repository.commits.get(head.commit_id)
+        tree = repository.trees.load(parent.root_id)
+        recorded = record(repository, tree, repository.scanner.scan(tree))
+        if recorded.tree_id == parent.tree_id and not allow_empty:
+            raise NothingChanged(recorded)
+        who = repository.author(author)
+        made = new_commit(recorded.tree_id, recorded.root_id, (parent.commit_id,), who, message)
+        repository.commits.add(made)
+        repository.refs.put(new_ref("branch", branch, made.commit_id), f"commit: {first_line(message)}", who)
+    rows = recorded.rows
+    return Committed(made.commit_id, branch, recorded.tables_changed, rows.added, rows.modified, rows.removed)
+
+
+class NothingChanged(EpochNothingToCommit):
+    """Nothing to commit."""
+
+    def __init__(self, recorded: Recorded) -> None:
+        self.recorded = recorded
+        super().__init__("nothing to commit, the working tables are as committed", "FROM epoch_status()")
+
+    @property
+    def kind(self) -> str:
+        return EpochNothingToCommit.__name__
+
+
+def checked_out_branch(repository: Repository) -> str:
+    """The checked-out branch; EpochReferenceError when a commit or a tag is checked out instead."""
+    head = repository.head()
+    if head.branch is None:
+        raise EpochReferenceError(
+            f"{head.commit_id[:7]} is checked out, not a branch, so there is nothing to commit to",
+            f"epoch branch create NAME --from {head.commit_id[:7]} --checkout",
+        )
+    return head.branch
+
+
+def new_commit(
+    tree_id: str, root_id: str, parents: tuple[str, ...], author: str, message: str, source: str | None = None
+) -> Commit:
+    """A commit made now."""
+    at = now()
+    commit_id = commit_identity(tree_id, parents, author, at, message)
+    return Commit(commit_id, tree_id, root_id, parents, author, at, message, source=source)
+
+
+def set_head(repository: Repository, branch: str | None, commit_id: str) -> None:
+    """Say what is checked out."""
+    repository.state.set_head(Head(branch, commit_id))
+
+
+def first_line(message: str) -> str:
+    """A message's subject."""
+    return message.strip().splitlines()[0]
+
+
+class _writable:
+    """Turns a refusal of the file system into an error that says so."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.folder = repository.folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, OSError):
+            raise EpochStorageError(
+                f"cannot write to {self.folder}: {error.strerror}", "make the folder writable"
+            ) from error

@@ -1,0 +1,181 @@
+"""``checkout`` and ``reset``: bringing the working tables and references to another commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.catalog.local import Fingerprint, Fingerprints
+from epoch_sql.errors import EpochReferenceError
+from epoch_sql.model.commit import Tree
+from epoch_sql.model.refnames import check_ref_name
+from epoch_sql.model.version import RowCounts
+from epoch_sql.operations.committing import checked_out_branch, set_head
+from epoch_sql.operations.recording import fill_buckets, hash_shift, same_values, shift_buckets
+from epoch_sql.operations.repository import Repository, new_ref
+from epoch_sql.operations.worktree_state import require_clean, settle
+from epoch_sql.render import Sql
+from epoch_sql.worktree.apply import Applied, Applier
+from epoch_sql.worktree.rows import BUCKETS, ROWS_WORTH_BUCKETS, checksums, engine
+from epoch_sql.worktree.scan import Working
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class CheckedOut:
+    """What is checked out now; branch is None when it is a commit or a tag."""
+
+    branch: str | None
+    commit_id: str
+    tables_changed: int
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Where a reset or an undo led, and how many working rows it changed."""
+
+    commit_id: str
+    rows_added: int
+    rows_modified: int
+    rows_removed: int
+
+
+def checkout(repository: Repository, ref: str, new_branch: bool = False, force: bool = False) -> CheckedOut:
+    """Put the working tables at a reference and check it out; ``new_branch`` makes a branch of that name here instead.
+
+    Raises EpochDirtyError when uncommitted changes would be lost, unless ``force``.
+    """
+    if new_branch:
+        return _checkout_new(repository, ref)
+
+    def move() -> CheckedOut:
+        branch = repository.refs.get("branch", ref)
+        commit_id = branch.commit_id if branch else repository.resolve(ref)
+        tables, _ = put_working_tables(repository, commit_id, f"checkout {ref}", force)
+        set_head(repository, ref if branch else None, commit_id)
+        return CheckedOut(ref if branch else None, commit_id, tables)
+
+    return attempting(repository, move)
+
+
+def reset(repository: Repository, ref: str = "HEAD", hard: bool = False) -> Moved:
+    """Move the checked-out branch to a commit; ``hard`` also puts the working tables there and loses what is uncommitted."""
+
+    def move() -> Moved:
+        branch = checked_out_branch(repository)
+        commit_id = repository.resolve(ref)
+        rows = RowCounts()
+        if hard:
+            _, rows = put_working_tables(repository, commit_id, "reset --hard", force=True)
+        author = repository.author()
+        repository.refs.put(new_ref("branch", branch, commit_id), f"reset: moving to {ref}", author)
+        return Moved(commit_id, rows.added, rows.modified, rows.removed)
+
+    return attempting(repository, move)
+
+
+def attempting(repository: Repository, move: Callable[[], T]) -> T:
+    """Run a move of the working tables in a transaction; again, with tables rebuilt, when DuckDB refuses differences.
+
+    ``move`` calls ``put_working_tables``.
+    """
+    try:
+        with repository.moving():
+            return move()
+    except (duckdb.ConstraintException, duckdb.DependencyException):
+        repository.rebuild = True
+    try:
+        with repository.moving():
+            return move()
+    finally:
+        repository.rebuild = False
+
+
+def put_working_tables(
+    repository: Repository, commit_id: str, doing: str, force: bool = False
+) -> tuple[int, RowCounts]:
+    """Bring the working tables to a commit; (tables changed, rows changed in tables that were not rebuilt)."""
+    head_tree = repository.tree(repository.head().commit_id)
+    working = repository.scanner.scan(head_tree)
+    if not force:
+        require_clean(repository, head_tree, working, doing)
+    working = settle(repository, working)
+    return apply_tree(repository, working, repository.tree(commit_id))
+
+
+def apply_tree(repository: Repository, working: Working, target: Tree) -> tuple[int, RowCounts]:
+    """Bring the working tables to a tree, and the fingerprints with them."""
+    applied = Applier(repository.cursor, repository.contents).apply(working, target, repository.rebuild)
+    gone = [w.table_id for w in working.tables if w.table_id not in target.tables]
+    Fingerprints(repository.cursor).forget(gone)
+    _follow(repository, working, applied)
+    rows = RowCounts()
+    for change in applied:
+        rows += change.counts or RowCounts()
+    return len(applied) + len(gone), rows
+
+
+def _follow(repository: Repository, working: Working, applied: list[Applied]) -> None:
+    """Fingerprints of the tables that were changed: shifted by the changes, or read anew after a rebuild."""
+    known = {w.table_id: w for w in working.tables}
+    current = engine(repository.cursor)
+    unread = []
+    found = []
+    for change in applied:
+        before = known.get(change.table_id)
+        if not (before and change.changes and change.before and same_values(change.before, change.after)):
+            unread.append(change)
+            continue
+        count, checksum = before.row_count, before.checksum
+        assert change.counts
+        shifted = checksum + _shift(repository, change)
+        count += change.counts.added - change.counts.removed
+        buckets = _shift_buckets(repository, change, before.known.buckets if before.known and not before.differs else 0, count)
+        found.append(Fingerprint(change.table_id, change.version_id, current, count, shifted, buckets))
+    for change, (count, checksum) in zip(
+        unread, checksums(repository.cursor, [change.after for change in unread]), strict=True
+    ):
+        buckets = _shift_buckets(repository, replace(change, changes=None), 0, count)
+        found.append(Fingerprint(change.table_id, change.version_id, current, count, checksum, buckets))
+    Fingerprints(repository.cursor).put(found)
+
+
+def _shift(repository: Repository, change: Applied) -> int:
+    """What the changes of a table add to the sum of its rows' hashes."""
+    assert change.changes and change.before
+    statement = hash_shift(change.before, change.after, _rows(change))
+    row = repository.cursor.execute(statement).fetchone()
+    assert row
+    return int(row[0])
+
+
+def _shift_buckets(repository: Repository, change: Applied, buckets: int, row_count: int) -> int:
+    if row_count < ROWS_WORTH_BUCKETS:
+        repository.cursor.execute("DELETE FROM epoch.buckets WHERE table_id = ?", [change.table_id])
+        return 0
+    if buckets == BUCKETS and change.changes and change.before:
+        shift_buckets(repository, change.table_id, change.before, change.after, _rows(change))
+    else:
+        fill_buckets(repository, change.table_id, change.after)
+    return BUCKETS
+
+
+def _rows(change: Applied) -> Sql:
+    assert change.changes
+    return render.fill(Sql("FROM {{name}}"), name=render.identifier(change.changes.name))
+
+
+def _checkout_new(repository: Repository, name: str) -> CheckedOut:
+    check_ref_name(name)
+    with repository.moving():
+        if repository.refs.get("branch", name):
+            raise EpochReferenceError(f"branch {name} exists already", f"epoch checkout {name}")
+        commit_id = repository.head().commit_id
+        repository.refs.put(new_ref("branch", name, commit_id), "branch: created from HEAD", repository.author())
+        set_head(repository, name, commit_id)
+    return CheckedOut(name, commit_id, 0)

@@ -1,0 +1,100 @@
+"""The columns of a difference as users see them: values of their own types, under their own names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from epoch_sql import render
+from epoch_sql.model.schema import Column, Table
+from epoch_sql.render import Sql
+from epoch_sql.storage.encoding import decode
+from epoch_sql.storage.shape import Shape
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A column on both sides of a difference; one of them is None where the column exists on one side only."""
+
+    before: Column | None
+    after: Column | None
+
+    @property
+    def from_name(self) -> str:
+        column = self.before or self.after
+        assert column
+        return f"from_{column.name}"
+
+    @property
+    def to_name(self) -> str:
+        column = self.after or self.before
+        assert column
+        return f"to_{column.name}"
+
+
+def pairs(before: Table | None, after: Table | None) -> list[Pair]:
+    """The columns of either side, the later one's order first; columns of one name are one pair, renamed ones too."""
+    old = {c.id: c for c in before.stored_columns} if before else {}
+    new = after.stored_columns if after else ()
+    matched = {c.id: old[c.id] for c in new if c.id in old}
+    left = {c.name.lower(): c for i, c in old.items() if i not in matched}
+    found = [Pair(matched.get(c.id) or left.pop(c.name.lower(), None), c) for c in new]
+    return [*found, *(Pair(c, None) for c in left.values())]
+
+
+def value(column: Column | None, shape: Shape, prefix: str, like: Column | None = None) -> Sql:
+    """The native value of a column on one side (``n`` or ``o``) of a change; NULL where the side has no such row or column."""
+    if column is None:
+        assert like
+        return render.fill(Sql("CAST(NULL AS {{t}})"), t=render.verbatim(like.type))
+    present = Sql("op <> 'removed'" if prefix == "n" else "op <> 'added'")
+    in_key = any(key.id == column.id for key in shape.key)
+    stored = render.to_sql(render.column(f"{'k' if in_key else prefix}{column.id}"))
+    if in_key:
+        stored = render.fill(Sql("CASE WHEN {{p}} THEN {{v}} END"), p=present, v=stored)
+    return decode(stored, column.type)
+
+
+def row_struct(table: Table | None, shape: Shape, prefix: str) -> Sql:
+    """All values of one side as JSON, or NULL where the side has no row."""
+    if table is None:
+        return Sql("CAST(NULL AS JSON)")
+    present = Sql("op <> 'removed'" if prefix == "n" else "op <> 'added'")
+    fields = [(c.name, value(c, shape, prefix)) for c in table.stored_columns]
+    return render.fill(Sql("CASE WHEN {{p}} THEN to_json({{s}}) END"), p=present, s=struct(fields))
+
+
+def key_struct(table: Table, shape: Shape) -> Sql:
+    """The key of a change as JSON; NULL for a keyless table."""
+    if shape.keyless:
+        return Sql("CAST(NULL AS JSON)")
+    fields = [(table.column(c.name).name, decode(render.column(f"k{c.id}"), c.type)) for c in shape.key]
+    return render.fill(Sql("to_json({{s}})"), s=struct(fields))
+
+
+def struct(fields: Sequence[tuple[str, Sql]]) -> Sql:
+    """A struct constant: ``{'name': value, …}``."""
+    parts = [render.fill(Sql("{{n}}: {{v}}"), n=render.literal(name), v=expression) for name, expression in fields]
+    return Sql("{" + render.joined(parts, ", ") + "}")
+
+
+def changed_columns(shape: Shape) -> Sql:
+    """The names of the columns in which a modified row differs; an empty list for added and removed rows."""
+    if shape.keyless or not shape.compared:
+        return Sql("CAST([] AS VARCHAR[])")
+    names = [
+        render.fill(
+            Sql("CASE WHEN op = 'modified' AND {{d}} THEN {{n}} END"),
+            d=shape.value_differs(c, render.column(f"n{c.id}"), render.column(f"o{c.id}")),
+            n=render.literal(c.name),
+        )
+        for c in shape.compared
+    ]
+    return render.fill(Sql("list_filter([{{names}}], lambda name: name IS NOT NULL)"), names=names)
+
+
+def expanded(changes: Sql, shape: Shape) -> Sql:
+    """Changes with one row for each copy of a keyless row that was added or removed."""
+    if not shape.keyless:
+        return changes
+    return render.render("expand_copies", changes=changes)

@@ -1,0 +1,172 @@
+"""``epoch_diff`` in its two forms, ``epoch_diff_stat``, ``epoch_diff_summary`` and ``epoch_schema_diff``."""
+
+from __future__ import annotations
+
+from epoch_sql import render
+from epoch_sql.model.schema import Table
+from epoch_sql.model.schema_diff import SchemaChange, schema_changes
+from epoch_sql.operations.reading.columns import (
+    changed_columns,
+    expanded,
+    key_struct,
+    pairs,
+    row_struct,
+    value,
+)
+from epoch_sql.operations.reading.sides import (
+    Difference,
+    Side,
+    TableSide,
+    changes_between,
+    differences,
+    side_of,
+)
+from epoch_sql.operations.repository import Repository
+from epoch_sql.render import Sql
+from epoch_sql.storage.shape import Shape, aliased
+
+
+def diff(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
+    """The rows that differ between two references: of all tables as JSON, or of one with its own columns."""
+    before, after = side_of(repository, from_ref), side_of(repository, to_ref)
+    found = differences(before, after, table_name)
+    if table_name is not None:
+        return _typed(repository, found[0])
+    selects = [_as_json(repository, difference) for difference in found]
+    return union(selects, "no_differences")
+
+
+def diff_stat(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
+    """How many rows and cells differ, for each table that differs (or the given one)."""
+    before, after = side_of(repository, from_ref), side_of(repository, to_ref)
+    selects = [_stat(repository, difference) for difference in differences(before, after, table_name)]
+    rows = union(selects, "no_statistics")
+    if table_name is not None:
+        return rows
+    return render.fill(
+        Sql(
+            "FROM ({{rows}}) AS statistics "
+            "WHERE rows_added + rows_modified + rows_removed > 0 OR old_row_count IS NULL OR new_row_count IS NULL"
+        ),
+        rows=rows,
+    )
+
+
+def diff_summary(repository: Repository, from_ref: str, to_ref: str) -> Sql:
+    """Which tables differ, and whether in their rows, their definition or both."""
+    before, after = side_of(repository, from_ref), side_of(repository, to_ref)
+    selects = []
+    for difference in differences(before, after):
+        kind, schema_differs = _kind(difference)
+        changes, _ = changes_between(repository, difference)
+        selects.append(
+            render.render(
+                "diff_summary",
+                table_name=render.literal(str(difference.table.name)),
+                diff_type=render.literal(kind),
+                schema_change=render.literal(schema_differs),
+                changes=changes,
+            )
+        )
+    return union(selects, "no_summary")
+
+
+def schema_diff(repository: Repository, from_ref: str, to_ref: str) -> Sql:
+    """How the definitions differ."""
+    changes = schema_changes_between(side_of(repository, from_ref), side_of(repository, to_ref))
+    selects = [
+        render.fill(
+            Sql("SELECT {{values}}"),
+            values=[aliased(render.literal(v), name) for name, v in vars(change).items()],
+        )
+        for change in changes
+    ]
+    return union(selects, "no_schema_changes")
+
+
+def schema_changes_between(before: Side, after: Side) -> list[SchemaChange]:
+    """The differences of all definitions between two sides."""
+    old = {table_id: side.table for table_id, side in before.tables.items()}
+    new = {table_id: side.table for table_id, side in after.tables.items()}
+    return schema_changes(old, new, before.objects, after.objects)
+
+
+def union(selects: list[Sql], empty: str) -> Sql:
+    """The rows of all, or the empty relation of that template."""
+    return render.joined(selects, "\nUNION ALL\n") if selects else render.load(empty)
+
+
+def _typed(repository: Repository, difference: Difference) -> Sql:
+    changes, shape = changes_between(repository, difference)
+    before, after = _tables(difference)
+    outputs = []
+    for pair in pairs(before, after):
+        outputs.append(aliased(value(pair.before, shape, "o", pair.after), pair.from_name))
+        outputs.append(aliased(value(pair.after, shape, "n", pair.before), pair.to_name))
+    return render.fill(
+        Sql("SELECT op AS diff_type, {{changed}} AS changed_columns, {{outputs}} FROM ({{changes}}) AS changes"),
+        changed=changed_columns(shape),
+        outputs=outputs,
+        changes=expanded(changes, shape),
+    )
+
+
+def _as_json(repository: Repository, difference: Difference) -> Sql:
+    changes, shape = changes_between(repository, difference)
+    before, after = _tables(difference)
+    return render.render(
+        "diff_as_json",
+        table_name=render.literal(str(difference.table.name)),
+        key=key_struct(difference.table, shape),
+        changed=changed_columns(shape),
+        from_row=row_struct(before, shape, "o"),
+        to_row=row_struct(after, shape, "n"),
+        changes=expanded(changes, shape),
+    )
+
+
+def _stat(repository: Repository, difference: Difference) -> Sql:
+    changes, shape = changes_between(repository, difference)
+    return render.render(
+        "bag_diff_stat" if shape.keyless else "diff_stat",
+        table_name=render.literal(str(difference.table.name)),
+        cells=_cells(shape),
+        changes=changes,
+        old_row_count=_row_count(repository, difference.before),
+        new_row_count=_row_count(repository, difference.after),
+    )
+
+
+def _cells(shape: Shape) -> Sql:
+    terms = [
+        render.fill(
+            Sql("CAST({{d}} AS BIGINT)"),
+            d=shape.value_differs(c, render.column(f"n{c.id}"), render.column(f"o{c.id}")),
+        )
+        for c in shape.compared
+    ]
+    return render.joined(terms, " + ") if terms else Sql("0")
+
+
+def _row_count(repository: Repository, side: TableSide | None) -> Sql:
+    if side is None:
+        return Sql("CAST(NULL AS BIGINT)")
+    if side.version_id:
+        return render.fill(
+            Sql("CAST({{n}} AS BIGINT)"), n=render.literal(repository.contents.version(side.version_id).row_count)
+        )
+    return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(side.table.name, repository.catalog))
+
+
+def _kind(difference: Difference) -> tuple[str, bool]:
+    before, after = _tables(difference)
+    if before is None:
+        return "added", True
+    if after is None:
+        return "removed", True
+    return ("renamed" if before.name != after.name else "modified"), before.content_digest != after.content_digest
+
+
+def _tables(difference: Difference) -> tuple[Table | None, Table | None]:
+    before, after = difference.before, difference.after
+    return (before.table if before else None), (after.table if after else None)

@@ -1,0 +1,172 @@
+"""Queries over the catalog: log, branches, tags, tables, reflog and the like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from epoch_sql import render
+from epoch_sql.model.schema import ObjectName
+from epoch_sql.operations.reading.diff import union
+from epoch_sql.operations.reading.sides import side_of
+from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.tracking import no_table
+from epoch_sql.render import Sql
+from epoch_sql.storage.shape import aliased
+
+
+def log(
+    repository: Repository,
+    ref: str = "HEAD",
+    first_parent: bool = False,
+    max_count: int | None = None,
+    table_name: str | None = None,
+) -> Sql:
+    """The commits that a reference reaches, newest first, children before their parents."""
+    graph = repository.graph()
+    tip = repository.resolve(ref)
+    ids = list(graph.first_parents(tip)) if first_parent else graph.topological(graph.ancestors(tip))
+    if table_name is not None:
+        ids = _touching(repository, ids, table_name)
+    if max_count is not None:
+        ids = ids[: max(max_count, 0)]
+    return render.render("log", ids=render.strings(ids), **_catalog(repository))
+
+
+def branches(repository: Repository) -> Sql:
+    """The branches, with how far each is ahead of and behind its upstream."""
+    graph = repository.graph()
+    remote = repository.refs.all("remote")
+    rows = []
+    head = repository.head().branch
+    for name, ref in repository.refs.all("branch").items():
+        upstream = next((r for r in remote if r.partition("/")[2] == name), None)
+        ahead, behind = graph.ahead_behind(ref.commit_id, remote[upstream].commit_id) if upstream else (None, None)
+        rows.append((name, ref.commit_id, name == head, False, upstream, ahead, behind))
+    return constants(
+        rows,
+        {
+            "name": "VARCHAR",
+            "commit_id": "VARCHAR",
+            "is_current": "BOOLEAN",
+            "is_protected": "BOOLEAN",
+            "upstream": "VARCHAR",
+            "ahead": "BIGINT",
+            "behind": "BIGINT",
+        },
+    )
+
+
+def tags(repository: Repository) -> Sql:
+    """The tags."""
+    return render.render("tags", **_catalog(repository))
+
+
+def tables(repository: Repository, ref: str = "HEAD") -> Sql:
+    """The tables and views of a commit or of the working database, with their keys and sizes."""
+    side = side_of(repository, ref)
+    selects = []
+    for table_side in sorted(side.tables.values(), key=lambda t: str(t.table.name)):
+        table = table_side.table
+        selects.append(
+            render.render(
+                "table_row",
+                table_name=render.literal(str(table.name)),
+                key_columns=render.fill(Sql("CAST({{k}} AS VARCHAR[])"), k=render.strings(table.key_names)),
+                row_count=_row_count(repository, table_side.version_id, table.name),
+                bytes=_bytes(repository, table_side.version_id),
+            )
+        )
+    views = [o for o in side.objects if o.kind == "view"]
+    selects.extend(render.render("view_row", table_name=render.literal(str(o.name))) for o in views)
+    return union(selects, "no_tables")
+
+
+def reflog(repository: Repository, branch: str | None = None) -> Sql:
+    """Where references were, newest first."""
+    return render.render("reflog", name=render.literal(branch), **_catalog(repository))
+
+
+def stashes(repository: Repository) -> Sql:
+    """The stashes, newest first."""
+    return render.render("stashes", **_catalog(repository))
+
+
+def audit(repository: Repository) -> Sql:
+    """What was guarded, approved, refused and promoted."""
+    return render.render("audit", **_catalog(repository))
+
+
+def ignored(repository: Repository) -> Sql:
+    """The patterns of names that are not versioned."""
+    return render.render("ignored", **_catalog(repository))
+
+
+def head(repository: Repository) -> Sql:
+    """What is checked out."""
+    checked_out = repository.head()
+    columns = {"branch": "VARCHAR", "commit_id": "VARCHAR", "detached": "BOOLEAN"}
+    return constants([(checked_out.branch, checked_out.commit_id, checked_out.detached)], columns)
+
+
+def merge_base(repository: Repository, a: str, b: str) -> Sql:
+    """The best common ancestors of two references; no row when their histories are unrelated."""
+    bases = repository.graph().merge_bases(repository.resolve(a), repository.resolve(b))
+    return constants([(base,) for base in bases[:1]], {"commit_id": "VARCHAR"})
+
+
+def constants(rows: Sequence[Sequence[str | int | bool | None]], columns: dict[str, str]) -> Sql:
+    """A relation of constants with the given columns and types."""
+    typed = Sql("CAST({{v}} AS {{t}})")
+    selects = [
+        render.fill(
+            Sql("SELECT {{values}}"),
+            values=[
+                aliased(render.fill(typed, v=render.literal(value), t=Sql(kind)), name)
+                for value, (name, kind) in zip(row, columns.items(), strict=True)
+            ],
+        )
+        for row in rows or [[None] * len(columns)]
+    ]
+    relation = render.joined(selects, "\nUNION ALL\n")
+    return relation if rows else render.fill(Sql("FROM ({{r}}) AS nothing WHERE false"), r=relation)
+
+
+def _touching(repository: Repository, ids: Sequence[str], table_name: str) -> list[str]:
+    """Those of the commits whose version of a table is not the one of their first parent."""
+    commits = repository.commits.load(ids)
+    versions: dict[str, str | None] = {}
+
+    def version(commit_id: str | None) -> str | None:
+        if commit_id is None:
+            return None
+        if commit_id not in versions:
+            root = repository.commits.get(commit_id).root_id if commit_id not in commits else commits[commit_id].root_id
+            entry = next(
+                (e for e in repository.trees.load(root).tables.values() if str(e.name).lower() == table_name.lower()), None
+            )
+            versions[commit_id] = entry.version_id if entry else None
+        return versions[commit_id]
+
+    found = [i for i in ids if version(i) != version(commits[i].parents[0] if commits[i].parents else None)]
+    if not found:
+        names = {str(e.name) for i in ids[:1] for e in repository.trees.load(commits[i].root_id).tables.values()}
+        raise no_table(table_name, sorted(names), "that history")
+    return found
+
+
+def _row_count(repository: Repository, version_id: str | None, name: ObjectName) -> Sql:
+    if version_id is None:
+        return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(name, repository.catalog))
+    return render.to_sql(render.literal(repository.contents.version(version_id).row_count))
+
+
+def _bytes(repository: Repository, version_id: str | None) -> Sql:
+    if version_id is None:
+        return Sql("NULL")
+    levels = repository.contents.levels(version_id)
+    return render.to_sql(render.literal(sum(file.bytes for level in levels for file in level.files)))
+
+
+def _catalog(repository: Repository) -> dict[str, render.Fragment]:
+    names = ("commits", "parents", "refs", "reflog", "stashes", "audit", "ignore")
+    return {name: render.table(ObjectName("epoch", name), repository.catalog) for name in names}

@@ -1,0 +1,364 @@
+"""Turning working tables into versions: what a commit or a stash stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from math import log
+
+from epoch_sql import render
+from epoch_sql.catalog.content import Levels, Schemas, Versions
+from epoch_sql.catalog.local import Fingerprint, Fingerprints
+from epoch_sql.errors import EpochTableError, EpochTransactionError
+from epoch_sql.model.commit import TableEntry, Tree, tree_identity
+from epoch_sql.model.schema import Table
+from epoch_sql.model.version import Level, RowCounts, Version, shift_fingerprint, version_identity
+from epoch_sql.model.widening import compatible
+from epoch_sql.operations.repository import Repository
+from epoch_sql.render import Sql
+from epoch_sql.storage.contents import no_changes
+from epoch_sql.storage.shape import keyed_alike, shape_of
+from epoch_sql.storage.writing import WrittenDelta, delta_level
+from epoch_sql.worktree.rows import (
+    BUCKETS,
+    ROWS_WORTH_BUCKETS,
+    bucket,
+    bucket_key,
+    checksums,
+    engine,
+    mixed_hash,
+    row_hash,
+    working_rows,
+)
+from epoch_sql.worktree.scan import Working, WorkingTable
+
+FOLD_AT = 4
+REWRITE_SHARE = 5
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A stored tree, and how it differs from the one before."""
+
+    tree: Tree
+    tree_id: str
+    root_id: str
+    tables_changed: int
+    rows: RowCounts
+
+
+def record(repository: Repository, before: Tree, working: Working, fingerprints: bool = True) -> Recorded:
+    """Store the working database as a tree; ``before`` is the tree that it was scanned against.
+
+    ``fingerprints`` says whether the tree becomes what the working tables are compared with.
+    """
+    recorder = _Recorder(repository, fingerprints)
+    entries: dict[str, TableEntry] = {}
+    rows, changed = RowCounts(), 0
+    for table in working.tables:
+        entry, counts = recorder.table(table)
+        entries[entry.table_id] = entry
+        if entry != table.entry:
+            changed += 1
+            rows += counts
+    for gone in working.removed:
+        rows += RowCounts(removed=repository.contents.version(gone.version_id).row_count)
+        changed += 1
+    recorder.store()
+    tree = Tree(entries, working.objects)
+    return Recorded(tree, tree_id(repository, tree), repository.trees.add(tree), changed, rows)
+
+
+def tree_id(repository: Repository, tree: Tree) -> str:
+    """The id of a tree's content."""
+    contents = repository.contents
+    contents.load(entry.version_id for entry in tree.tables.values())
+    tables = [
+        (e.name, contents.table(e.version_id).content_digest, contents.version(e.version_id).fingerprint)
+        for e in tree.tables.values()
+    ]
+    return tree_identity(tables, tree.objects)
+
+
+class _Recorder:
+    def __init__(self, repository: Repository, fingerprints: bool) -> None:
+        self.repository = repository
+        self.contents = repository.contents
+        self.writer = repository.writer
+        self.keep_fingerprints = fingerprints
+        self.engine = engine(repository.cursor)
+        self.schemas: list[Table] = []
+        self.levels: list[Level] = []
+        self.versions: list[Version] = []
+        self.fingerprints: list[Fingerprint] = []
+
+    def table(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
+        """The entry of a working table in the new tree, and the rows that changed in it."""
+        if working.entry and not working.differs:
+            return working.entry, RowCounts()
+        if working.entry is None or working.committed is None:
+            return self._new(working)
+        self.repository.scanner.check_key(working)
+        if not alike(working.committed, working.table):
+            return self._replaced(working)
+        return self._changed(working)
+
+    def store(self) -> None:
+        """Write what was recorded to the catalog."""
+        cursor = self.repository.cursor
+        Schemas(cursor).add(self.schemas)
+        Levels(cursor).add(self.levels)
+        Versions(cursor).add(self.versions)
+        if self.keep_fingerprints:
+            Fingerprints(cursor).put(self.fingerprints)
+
+    def _new(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
+        self.repository.scanner.check_key(working)
+        entry = self._based(working)
+        return entry, RowCounts(added=working.row_count)
+
+    def _replaced(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
+        """A table whose rows cannot be told apart from before by a delta: another key, or converted values."""
+        changes, shape = self.repository.scanner.changes(working)
+        counts = count_changes(self.repository, changes, shape.keyless)
+        return self._based(working), counts
+
+    def _based(self, working: WorkingTable) -> TableEntry:
+        rows = working_rows(working.table)
+        level = self.writer.base(rows, working.table, ordered=self._in_key_order(working.table))
+        count, fingerprint = self.writer.fingerprint(rows, working.table)
+        if count != level.row_count:
+            raise EpochTableError(f"table {working.table.name} changed while it was read", "retry")
+        confirm(self.repository, working, None)
+        self.levels.append(level)
+        version = self._version(working, fingerprint, (level,))
+        self._fingerprint(working, version, None)
+        return TableEntry(working.table_id, working.table.name, version.version_id)
+
+    def _changed(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
+        assert working.entry and working.committed
+        before = self.contents.version(working.entry.version_id)
+        written: WrittenDelta | None = None
+        if working.rows_differ:
+            changes, shape = self.repository.scanner.changes(working)
+            written = self.writer.delta(changes, shape, working.committed, working.table)
+            confirm(self.repository, working, self._rows_of(written) if written else no_changes(shape))
+        if written is None and not working.schema_differs:
+            self._fingerprint(working, before, None)
+            return working.entry, RowCounts()
+        fingerprint = self._shifted(before, working, written)
+        levels = [*self.contents.levels(before.version_id)]
+        pending = delta_level(written, before.version_id, "", fingerprint, working.table.digest)
+        if written:
+            levels.append(pending)
+            levels = self._compacted(levels, working, fingerprint)
+        version = self._version(working, fingerprint, levels)
+        self.levels.extend(replace(x, to_version=version.version_id) for x in levels if x.to_version == "")
+        if pending not in levels:
+            self.levels.append(replace(pending, to_version=version.version_id))
+        self._fingerprint(working, version, written)
+        entry = TableEntry(working.table_id, working.table.name, version.version_id)
+        return entry, written.rows if written else RowCounts()
+
+    def _rows_of(self, written: WrittenDelta) -> Sql:
+        path = self.repository.store.path(written.file.file_id)
+        return render.fill(Sql("SELECT * FROM read_parquet({{p}})"), p=render.literal(str(path)))
+
+    def _shifted(self, before: Version, working: WorkingTable, written: WrittenDelta | None) -> str:
+        assert working.committed
+        if not same_values(working.committed, working.table):
+            return self.writer.fingerprint(working_rows(working.table), working.table)[1]
+        return shift_fingerprint(before.fingerprint, written.minus, written.plus) if written else before.fingerprint
+
+    def _compacted(self, levels: list[Level], working: WorkingTable, fingerprint: str) -> list[Level]:
+        """The levels with small ones folded, or one new base when the deltas have grown to a fifth of it."""
+        if sum(level.row_count for level in levels[1:]) * REWRITE_SHARE > levels[0].row_count:
+            base = self.writer.base(working_rows(working.table), working.table, self._in_key_order(working.table))
+            self.levels.append(base)
+            return [base]
+        return fold(self.repository, levels, working.table, fingerprint)
+
+    def _version(self, working: WorkingTable, fingerprint: str, levels: Sequence[Level]) -> Version:
+        self.schemas.append(working.table)
+        level_ids = tuple(level.level_id for level in levels)
+        schema_id = working.table.digest
+        version_id = version_identity(working.table_id, schema_id, fingerprint, level_ids)
+        version = Version(version_id, working.table_id, schema_id, working.row_count, fingerprint, level_ids)
+        self.versions.append(version)
+        return version
+
+    def _fingerprint(self, working: WorkingTable, version: Version, written: WrittenDelta | None) -> None:
+        if not self.keep_fingerprints:
+            return
+        buckets = BUCKETS if working.row_count >= ROWS_WORTH_BUCKETS else 0
+        known = working.known
+        shifted = known and known.buckets == buckets and working.committed and same_values(working.committed, working.table)
+        if buckets and not (shifted and known and (written or known.version_id == version.version_id)):
+            fill_buckets(self.repository, working.table_id, working.table)
+        elif buckets and written:
+            assert working.committed
+            rows = self._rows_of(written)
+            shift_buckets(self.repository, working.table_id, working.committed, working.table, rows)
+        self.fingerprints.append(
+            Fingerprint(
+                working.table_id, version.version_id, self.engine, working.row_count, working.checksum, buckets
+            )
+        )
+
+    def _in_key_order(self, table: Table) -> bool:
+        """Whether the working rows already lie in the order of their key, by blocks of one Parquet row group."""
+        if len(table.key) != 1:
+            return False
+        key = table.key[0]
+        statement = render.render("key_order", key=render.column(key.name), working=render.table(table.name))
+        row = self.repository.cursor.execute(statement).fetchone()
+        assert row
+        return bool(row[0])
+
+
+def alike(before: Table, after: Table) -> bool:
+    """Whether a delta can lead from rows of one definition to rows of the other."""
+    types = {column.id: column.type for column in before.stored_columns}
+    return keyed_alike(before, after) and all(
+        compatible(types[c.id], c.type) for c in after.stored_columns if c.id in types
+    )
+
+
+def same_values(before: Table, after: Table) -> bool:
+    """Whether an unchanged row has the same hash under both definitions."""
+    return [(c.id, c.type) for c in before.stored_columns] == [(c.id, c.type) for c in after.stored_columns]
+
+
+def fold(repository: Repository, levels: list[Level], table: Table, fingerprint: str) -> list[Level]:
+    """Levels (base first, the last one new) with runs of small deltas folded into one, as size-tiered LSM trees do.
+
+    Four deltas of about one size (a factor of four) at the end become one, so that a table has a number of levels that
+    grows with the logarithm of its changes. A folded level leads from where its first delta started to the new version.
+    """
+    while True:
+        run = _last_run(levels)
+        if len(run) < FOLD_AT:
+            return levels
+        shape = shape_of(None, table)
+        old, start = _start(repository, run[0], table)
+        changes = repository.contents.compose([(level, True) for level in run], shape)
+        written = repository.writer.delta(changes, shape, old, table)
+        levels = levels[: -len(run)]
+        if written is None:
+            return levels
+        levels.append(delta_level(written, start, "", fingerprint, table.digest))
+
+
+def _start(repository: Repository, first: Level, table: Table) -> tuple[Table, str | None]:
+    """What the old values of a folded level are under, and the version that it leads from.
+
+    A fold across a dropped column lacks that column's old values, so it is a level but leads from nowhere.
+    """
+    old = repository.contents.schema(first.files[0].old_schema_id or table.digest)
+    kept = {column.id for column in table.stored_columns}
+    if first.from_version and all(column.id in kept for column in old.stored_columns):
+        return old, first.from_version
+    return table, None
+
+
+def _last_run(levels: Sequence[Level]) -> list[Level]:
+    tier = _tier(levels[-1])
+    return list(takewhile(lambda level: _tier(level) <= tier, reversed(levels[1:])))[::-1]
+
+
+def _tier(level: Level) -> int:
+    return int(log(max(level.row_count, 1), 4))
+
+
+def confirm(repository: Repository, working: WorkingTable, changes: Sql | None) -> None:
+    """EpochTransactionError when the caller's look at a table does not agree with the changes that are committed in it."""
+    if repository.scanner.seen is None:
+        return
+    known = working.known
+    if changes is not None and known and working.committed and same_values(working.committed, working.table):
+        row = repository.cursor.execute(hash_shift(working.committed, working.table, changes)).fetchone()
+        assert row
+        found = known.checksum + int(row[0])
+    else:
+        found = checksums(repository.cursor, [working.table])[0][1]
+    if found != working.checksum:
+        raise EpochTransactionError(
+            f"a transaction with uncommitted changes is open: {working.table.name} does not look the same inside it",
+            "COMMIT or ROLLBACK, then call again",
+        )
+
+
+def count_changes(repository: Repository, changes: Sql, keyless: bool) -> RowCounts:
+    """How many rows changes (see ``Shape``) add, modify and remove."""
+    row = repository.cursor.execute(
+        render.render("count_bag_changes" if keyless else "count_changes", changes=changes)
+    ).fetchone()
+    assert row
+    return RowCounts(*(int(n) for n in row))
+
+
+def fill_buckets(repository: Repository, table_id: str, table: Table) -> None:
+    """Compute the bucket checksums of a working table from all of its rows."""
+    cursor = repository.cursor
+    cursor.execute("DELETE FROM epoch.buckets WHERE table_id = ?", [table_id])
+    cursor.execute(
+        render.render(
+            "fill_buckets",
+            table_id=render.literal(table_id),
+            bucket=bucket(bucket_key(table), BUCKETS),
+            row_hash=row_hash(table.stored_columns),
+            working=working_rows(table),
+        )
+    )
+
+
+def shift_buckets(repository: Repository, table_id: str, old: Table, new: Table, changes: Sql) -> None:
+    """Bring the bucket checksums of a working table up to date with changes (see ``Shape``)."""
+    repository.cursor.execute(
+        render.render(
+            "shift_buckets",
+            table_id=render.literal(table_id),
+            bucket=bucket(bucket_key(new), BUCKETS, "k"),
+            shift=_shift(old, new),
+            changes=changes,
+        )
+    )
+    _merge_buckets(repository, table_id)
+
+
+def hash_shift(old: Table, new: Table, changes: Sql) -> Sql:
+    """The query that gives what changes (see ``Shape``) add to the sum of a table's row hashes."""
+    return render.fill(
+        Sql("SELECT coalesce(sum({{shift}}), 0) FROM ({{changes}}) AS changes"), shift=_shift(old, new), changes=changes
+    )
+
+
+def _shift(old: Table, new: Table) -> Sql:
+    """What one change adds to the sum of a table's row hashes."""
+    shape = shape_of(old, new)
+    keys = {column.id for column in shape.key}
+
+    def hashed(prefix: str, table: Table) -> Sql:
+        values = [(c, f"{'k' if c.id in keys else prefix}{c.id}") for c in table.stored_columns]
+        return render.fill(Sql("CAST({{hash}} AS HUGEINT)"), hash=mixed_hash(values))
+
+    counts = ("n0", "o0") if shape.keyless else ("CAST(op <> 'removed' AS BIGINT)", "CAST(op <> 'added' AS BIGINT)")
+    return render.fill(
+        Sql("{{new}} * {{new_count}} - {{old}} * {{old_count}}"),
+        new=hashed("n", new),
+        new_count=Sql(counts[0]),
+        old=hashed("o", old),
+        old_count=Sql(counts[1]),
+    )
+
+
+def _merge_buckets(repository: Repository, table_id: str) -> None:
+    """Keep at most two rows for each bucket: shifting adds rows instead of updating them."""
+    cursor = repository.cursor
+    row = cursor.execute("SELECT count(*) FROM epoch.buckets WHERE table_id = ?", [table_id]).fetchone()
+    if row and row[0] > 2 * BUCKETS:
+        cursor.execute(render.render("merge_buckets", table_id=render.literal(table_id)))
+        cursor.execute("DELETE FROM epoch.buckets WHERE table_id = ?", [table_id])
+        cursor.execute("INSERT INTO epoch.buckets BY NAME FROM epoch_merged_buckets")
+        cursor.execute("DROP TABLE epoch_merged_buckets")

@@ -1,0 +1,218 @@
+"""A repository as operations see it: its catalog and files on one cursor, references resolved, changes in transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+import duckdb
+
+from epoch_sql import config
+from epoch_sql.catalog.content import Trees
+from epoch_sql.catalog.history import Commits, Reflog, Refs, State
+from epoch_sql.errors import EpochRepositoryError, EpochTransactionError
+from epoch_sql.model.commit import Commit, Head, Ref, Tree
+from epoch_sql.model.graph import CommitGraph, Undo
+from epoch_sql.model.revisions import resolve
+from epoch_sql.model.schema import ObjectName
+from epoch_sql.storage.contents import Contents
+from epoch_sql.storage.objects import ObjectStore
+from epoch_sql.storage.writing import LevelWriter
+from epoch_sql.worktree.scan import Scanner
+
+CATALOG_VERSION = 1
+WORKING = "WORKING"
+
+
+@dataclass
+class Memory:
+    """What a process keeps of one database between operations: the commit graph, which only grows."""
+
+    own_macros: frozenset[str] = frozenset()
+    graph: CommitGraph = field(default_factory=CommitGraph)
+    last_sequence: int = 0
+    repository_id: str | None = None
+    lock: Lock = field(default_factory=Lock)
+
+
+class Repository:
+    """The repository of the database that a cursor is on.
+
+    Raises EpochRepositoryError when the database is in memory, has no repository, or one of a newer version.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, memory: Memory, create: bool = False) -> None:
+        self.cursor = cursor
+        self.memory = memory
+        self.catalog, self.database = database_file(cursor)
+        self.folder = config.repository_folder(self.database)
+        self.store = ObjectStore(self.folder / "objects")
+        if not create:
+            self._check_version()
+        self.contents = Contents(cursor, self.store)
+        self.scanner = Scanner(cursor, self.contents, memory.own_macros, self.catalog)
+        self.writer = LevelWriter(cursor, self.store)
+        self.commits = Commits(cursor)
+        self.refs = Refs(cursor)
+        self.state = State(cursor)
+        self.trees = Trees(cursor)
+        self.rebuild = False
+
+    def head(self) -> Head:
+        return self.state.head()
+
+    def commit(self, reference: str) -> Commit:
+        """The commit that a reference names."""
+        return self.commits.get(self.resolve(reference))
+
+    def tree(self, commit_id: str) -> Tree:
+        return self.trees.load(self.commits.get(commit_id).root_id)
+
+    def resolve(self, reference: str) -> str:
+        """The id of the commit that a reference names; EpochReferenceError if there is none, or more than one."""
+        return resolve(reference, _Lookup(self))
+
+    def graph(self) -> CommitGraph:
+        """The commit graph, brought up to date."""
+        memory = self.memory
+        with memory.lock:
+            row = self.cursor.execute("SELECT repository_id FROM epoch.state").fetchone()
+            assert row
+            if memory.repository_id != row[0]:
+                memory.graph, memory.last_sequence, memory.repository_id = CommitGraph(), 0, row[0]
+            for sequence, commit_id, parents, at, undoes, redoes, restores in self.commits.edges(memory.last_sequence):
+                undo = Undo(tuple(undoes), tuple(redoes), restores)
+                memory.graph.add(commit_id, parents or (), at, undo)
+                memory.last_sequence = sequence
+            return memory.graph
+
+    def author(self, stated: str | None = None) -> str:
+        """Who acts: as stated, else as the environment and the configuration say."""
+        return stated or config.default_author(self.folder)
+
+    def user_table(self, name: str) -> ObjectName:
+        """The name that ``orders`` or ``schema.orders`` stands for."""
+        return object_name(name)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One database transaction: all of it or nothing.
+
+        A conflict with another writer is an EpochTransactionError that says to try again.
+        """
+        self.cursor.execute("BEGIN TRANSACTION")
+        try:
+            yield
+            self.cursor.execute("COMMIT")
+        except duckdb.TransactionException as error:
+            self._roll_back()
+            raise EpochTransactionError(
+                f"another writer was faster ({str(error).splitlines()[0]}); nothing was changed", "retry"
+            ) from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """A transaction in which references move: two of them at once conflict, and what was prepared binds anew."""
+        with self.transaction():
+            self.state.moved()
+            yield
+
+    def _roll_back(self) -> None:
+        try:
+            self.cursor.execute("ROLLBACK")
+        except duckdb.TransactionException as error:
+            if "no transaction is active" not in str(error):
+                raise
+
+    def _check_version(self) -> None:
+        row = self.cursor.execute(
+            "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'epoch' AND table_name = 'state'",
+            [self.catalog],
+        ).fetchone()
+        if not row:
+            raise EpochRepositoryError(f"{self.database} has no Epoch repository", "CALL epoch_init() or epoch init")
+        version = self.cursor.execute("SELECT catalog_version FROM epoch.state").fetchone()
+        assert version
+        if version[0] > CATALOG_VERSION:
+            raise EpochRepositoryError(
+                f"the repository of {self.database} was written by a newer Epoch "
+                f"(catalog version {version[0]}, this one knows {CATALOG_VERSION})",
+                "pip install --upgrade epoch-sql",
+            )
+
+
+class _Lookup:
+    """What ``resolve`` asks of a repository."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def head(self) -> str | None:
+        return self._repository.head().commit_id
+
+    def branches(self) -> Mapping[str, str]:
+        return self._named("branch")
+
+    def tags(self) -> Mapping[str, str]:
+        return self._named("tag")
+
+    def remote_branches(self) -> Mapping[str, str]:
+        return self._named("remote")
+
+    def commits_with_prefix(self, prefix: str) -> Sequence[str]:
+        return self._repository.commits.with_prefix(prefix)
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        return self._repository.commits.get(commit).parents
+
+    def reflog(self, ref: str) -> Sequence[tuple[datetime, str]]:
+        """The moves of a reference; those of HEAD are the ones of the checked-out branch."""
+        kinds = {"heads": "branch", "tags": "tag", "remotes": "remote"}
+        if ref == "HEAD":
+            kind, name = "branch", self._repository.head().branch or ""
+        else:
+            _, folder, name = ref.split("/", 2)
+            kind = kinds[folder]
+        moves = Reflog(self._repository.cursor).moves_of(kind, name)
+        return [(at, commit_id) for at, commit_id in reversed(moves) if commit_id]
+
+    def _named(self, kind: str) -> dict[str, str]:
+        return {name: ref.commit_id for name, ref in self._repository.refs.all(kind).items()}
+
+
+def database_file(cursor: duckdb.DuckDBPyConnection) -> tuple[str, Path]:
+    """The name and the file of the cursor's database; EpochRepositoryError if it is in memory."""
+    row = cursor.execute(
+        "SELECT database_name, path FROM duckdb_databases() WHERE database_name = current_database()"
+    ).fetchone()
+    assert row
+    if not row[1]:
+        raise EpochRepositoryError(
+            "an in-memory database cannot be versioned", "connect to a file: epoch_sql.connect('shop.duckdb')"
+        )
+    return row[0], Path(row[1]).resolve()
+
+
+def object_name(name: str) -> ObjectName:
+    """``orders`` in schema main, else ``schema.orders``."""
+    schema, dot, rest = name.partition(".")
+    return ObjectName(schema, rest) if dot else ObjectName("main", name)
+
+
+def now() -> datetime:
+    """The time in UTC, without a zone, as the catalog keeps it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def new_ref(kind: str, name: str, commit_id: str, message: str | None = None, author: str | None = None) -> Ref:
+    """A reference that is made or moved now."""
+    return Ref(kind, name, commit_id, author, now(), message)
+
+

@@ -1,0 +1,79 @@
+"""What is versioned, and by which key: ``epoch_key`` and ``epoch_ignore``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from epoch_sql.catalog.local import DeclaredKeys, Ignore
+from epoch_sql.errors import EpochTableError
+from epoch_sql.model.refnames import suggest
+from epoch_sql.model.schema import Table
+from epoch_sql.operations.repository import Repository
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A table and the columns that identify its rows."""
+
+    table_name: str
+    key_columns: list[str]
+
+
+def declare_key(repository: Repository, table_name: str, columns: Sequence[str]) -> Keyed:
+    """Declare which columns identify the rows of a working table without a primary key; none withdraws that.
+
+    Raises EpochTableError for a table or column that does not exist, and for a table with a primary key.
+    """
+    with repository.moving():
+        table = working_table(repository, table_name)
+        if any(constraint.kind == "PRIMARY KEY" for constraint in table.constraints):
+            raise EpochTableError(
+                f"table {table.name} has a primary key ({', '.join(table.key_names)}), which identifies its rows",
+                "no key needs to be declared",
+            )
+        names = tuple(_column(table, name) for name in columns)
+        if len(set(names)) != len(names):
+            raise EpochTableError(f"a column is named twice in the key of {table.name}", "name each column once")
+        DeclaredKeys(repository.cursor).put(table.name, names)
+    return Keyed(str(table.name), list(names))
+
+
+def ignore(repository: Repository, pattern: str) -> str:
+    """Leave tables whose name matches a pattern (``*``, ``?``, ``[…]``) out of versioning."""
+    if not pattern.strip():
+        raise EpochTableError("a pattern is empty", "CALL epoch_ignore('scratch_*')")
+    with repository.moving():
+        table = Ignore(repository.cursor)
+        if pattern not in table.patterns():
+            table.insert([(pattern,)])
+    return pattern
+
+
+def working_table(repository: Repository, name: str) -> Table:
+    """The working table of that name; EpochTableError that suggests others if there is none."""
+    tables = repository.scanner.schema().tables
+    wanted = name.lower()
+    for table in tables:
+        if str(table.name).lower() == wanted or f"{table.name.schema}.{table.name.name}".lower() == wanted:
+            return table
+    raise no_table(name, [str(table.name) for table in tables], "the working database")
+
+
+def no_table(name: str, others: Sequence[str], where: str) -> EpochTableError:
+    """The error for a table that does not exist."""
+    near = suggest(name, others)
+    hint = f"did you mean {', '.join(near)}?" if near else "FROM epoch_tables()"
+    return EpochTableError(f"there is no table {name} in {where}", hint)
+
+
+def _column(table: Table, name: str) -> str:
+    try:
+        column = table.column(name)
+    except KeyError as error:
+        near = suggest(name, [c.name for c in table.stored_columns])
+        hint = f"did you mean {', '.join(near)}?" if near else f"columns: {', '.join(c.name for c in table.columns)}"
+        raise EpochTableError(f"there is no column {name} in table {table.name}", hint) from error
+    if not column.stored:
+        raise EpochTableError(f"column {column.name} of table {table.name} is generated", "name a column with values")
+    return column.name

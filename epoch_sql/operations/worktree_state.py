@@ -1,0 +1,101 @@
+"""What is uncommitted: for ``status``, and for operations that would lose it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from epoch_sql.catalog.local import Fingerprint, Fingerprints
+from epoch_sql.errors import EpochDirtyError
+from epoch_sql.model.commit import Tree
+from epoch_sql.model.schema import SchemaObject
+from epoch_sql.model.version import RowCounts
+from epoch_sql.operations.recording import confirm, count_changes
+from epoch_sql.operations.repository import Repository
+from epoch_sql.worktree.rows import engine
+from epoch_sql.worktree.scan import Working, WorkingTable
+
+
+@dataclass(frozen=True)
+class Uncommitted:
+    """One table or other object that differs from the last commit: change is as in ``epoch_status()``."""
+
+    table_name: str
+    change: str
+    rows: RowCounts
+
+
+def uncommitted(repository: Repository, tree: Tree, working: Working) -> list[Uncommitted]:
+    """Everything that differs from a tree, by name."""
+    found = [
+        Uncommitted(str(gone.name), "removed", RowCounts(removed=repository.contents.version(gone.version_id).row_count))
+        for gone in working.removed
+    ]
+    for table in working.tables:
+        rows = changed_rows(repository, table)
+        if table.schema_differs or rows.total:
+            found.append(Uncommitted(str(table.table.name), _change(table), rows))
+    found.extend(_changed_objects(tree.objects, working.objects))
+    return sorted(found, key=lambda change: change.table_name)
+
+
+def settle(repository: Repository, working: Working) -> Working:
+    """The same, with rows compared wherever the hashes left it open whether they changed."""
+    tables = tuple(
+        replace(t, rows_differ=False) if t.rows_differ and t.entry and not changed_rows(repository, t).total else t
+        for t in working.tables
+    )
+    return replace(working, tables=tables)
+
+
+def require_clean(repository: Repository, tree: Tree, working: Working, doing: str) -> None:
+    """EpochDirtyError naming what is uncommitted, if anything is."""
+    changes = uncommitted(repository, tree, working)
+    if changes:
+        names = ", ".join(change.table_name for change in changes[:3])
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        raise EpochDirtyError(
+            f"uncommitted changes in {names}{more} would be lost by {doing}",
+            "epoch commit, epoch stash, or --force to lose them",
+        )
+
+
+def changed_rows(repository: Repository, table: WorkingTable) -> RowCounts:
+    """How many rows of a working table differ from the last commit."""
+    if not table.rows_differ:
+        return RowCounts()
+    if table.entry is None:
+        return RowCounts(added=table.row_count)
+    changes, shape = repository.scanner.changes(table)
+    confirm(repository, table, changes)
+    return count_changes(repository, changes, shape.keyless)
+
+
+def remember(repository: Repository, working: Working) -> None:
+    """Keep the hashes of tables that turned out to be as committed, so that the next look need not compare them again."""
+    found = [
+        Fingerprint(t.table_id, t.entry.version_id, engine(repository.cursor), t.row_count, t.checksum, 0)
+        for t in working.tables
+        if t.entry and not t.differs and t.known is None
+    ]
+    if found:
+        Fingerprints(repository.cursor).put(found)
+
+
+def _change(table: WorkingTable) -> str:
+    if table.entry is None:
+        return "added"
+    if table.entry.name != table.table.name:
+        return "renamed"
+    return "schema" if table.schema_differs else "modified"
+
+
+def _changed_objects(before: tuple[SchemaObject, ...], after: tuple[SchemaObject, ...]) -> list[Uncommitted]:
+    old = {(o.kind, o.name): o for o in before}
+    new = {(o.kind, o.name): o for o in after}
+    changes = []
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            change = "added" if key not in old else "removed" if key not in new else "schema"
+            name = key[1].name if key[0] == "schema" else str(key[1])
+            changes.append(Uncommitted(name, change, RowCounts()))
+    return changes

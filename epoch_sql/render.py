@@ -1,0 +1,102 @@
+"""SQL text from the templates of ``sql/``: the only place where SQL is put together.
+
+A template holds placeholders ``{{name}}``. A placeholder takes a sqlglot expression, a list of them (joined by
+commas), or ``Sql``: text that this module rendered before or that DuckDB printed from its own catalog. A plain string is
+refused, so that no name or value from a user can reach SQL without being quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from sqlglot import exp
+
+from epoch_sql.model.schema import ObjectName
+
+_PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+
+
+class Sql(str):
+    """SQL text that is safe to embed: rendered here, or printed by DuckDB."""
+
+    __slots__ = ()
+
+
+Fragment = exp.Expression | Sql | Sequence["exp.Expression | Sql"]
+
+
+def render(template: str, /, **fragments: Fragment) -> Sql:
+    """The text of ``sql/<template>.sql`` with its placeholders filled."""
+    return fill(load(template), **fragments)
+
+
+def fill(text: str, /, **fragments: Fragment) -> Sql:
+    """``text`` with its placeholders filled; KeyError for a placeholder that is not given."""
+    return Sql(_PLACEHOLDER.sub(lambda match: _text(fragments[match[1]]), text))
+
+
+@cache
+def load(template: str) -> Sql:
+    """The text of ``sql/<template>.sql``."""
+    return Sql(files("epoch_sql.sql").joinpath(f"{template}.sql").read_text(encoding="utf-8"))
+
+
+def to_sql(expression: exp.Expression) -> Sql:
+    """One expression as DuckDB spells it."""
+    return Sql(expression.sql(dialect="duckdb"))
+
+
+def verbatim(text: str) -> Sql:
+    """Text that DuckDB printed from its catalog (a default, a view), to be used as it stands."""
+    return Sql(text)
+
+
+def joined(parts: Sequence[exp.Expression | Sql], separator: str) -> Sql:
+    """Fragments joined by a separator that is part of SQL's grammar, such as ``UNION ALL``."""
+    return Sql(separator.join(_text(part) for part in parts))
+
+
+def identifier(name: str) -> exp.Identifier:
+    """A quoted name."""
+    return exp.to_identifier(name, quoted=True)
+
+
+def column(name: str, relation: str | None = None) -> exp.Column:
+    """A column, of a relation when two are in scope."""
+    return exp.Column(this=identifier(name), table=identifier(relation) if relation else None)
+
+
+def table(name: ObjectName, catalog: str | None = None) -> exp.Table:
+    """A schema-qualified table, also qualified by its database where the reader may have another one current."""
+    database = identifier(catalog) if catalog else None
+    return exp.Table(this=identifier(name.name), db=identifier(name.schema), catalog=database)
+
+
+def literal(value: str | int | bool | None) -> exp.Expression:
+    """A constant; strings keep every character."""
+    if value is None:
+        return exp.null()
+    if isinstance(value, bool):
+        return exp.true() if value else exp.false()
+    if isinstance(value, int):
+        return exp.Literal.number(value)
+    return exp.Literal.string(value)
+
+
+def strings(values: Sequence[str]) -> Sql:
+    """A list constant of strings: ``['a', 'b']``."""
+    return Sql("[" + ", ".join(_text(literal(value)) for value in values) + "]")
+
+
+def _text(fragment: Any) -> str:
+    if isinstance(fragment, Sql):
+        return fragment
+    if isinstance(fragment, exp.Expression):
+        return fragment.sql(dialect="duckdb")
+    if isinstance(fragment, str):
+        raise TypeError(f"a plain string is no SQL fragment: {fragment!r}")
+    return ", ".join(_text(part) for part in fragment)

@@ -1,0 +1,1 @@
+"""Immutable storage: content-addressed Parquet files, and the relations that are read from them."""

@@ -1,0 +1,344 @@
+"""Versions as relations: the SQL text whose rows are a version's state, or the difference between two versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+from itertools import count
+
+import duckdb
+from sqlglot import exp
+
+from epoch_sql import render
+from epoch_sql.catalog.content import Levels, Schemas, Versions
+from epoch_sql.errors import EpochStorageError
+from epoch_sql.model.schema import Column, Table
+from epoch_sql.model.version import DataFile, Level, Version
+from epoch_sql.render import Sql
+from epoch_sql.storage.objects import ObjectStore
+from epoch_sql.storage.shape import MULTIPLICITY, Shape, aliased, columns, converted, filling, shape_of, stored_as
+
+Step = tuple[Level, bool]
+
+
+class Contents:
+    """Reads versions: their descriptions from the catalog, their rows as SQL over Parquet files."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore) -> None:
+        self.cursor = cursor
+        self.store = store
+        self._versions: dict[str, Version] = {}
+        self._levels: dict[str, Level] = {}
+        self._tables: dict[str, Table] = {}
+
+    def load(self, version_ids: Iterable[str]) -> None:
+        """Read the descriptions of many versions at once, for what follows."""
+        missing = [i for i in set(version_ids) if i not in self._versions]
+        if missing:
+            self._versions.update(Versions(self.cursor).load(missing))
+            self._load_tables({self._versions[i].schema_id for i in missing})
+
+    def version(self, version_id: str) -> Version:
+        self.load([version_id])
+        return self._versions[version_id]
+
+    def table(self, version_id: str) -> Table:
+        """The definition that the version has."""
+        return self.schema(self.version(version_id).schema_id)
+
+    def schema(self, schema_id: str) -> Table:
+        self._load_tables([schema_id])
+        return self._tables[schema_id]
+
+    def levels(self, version_id: str) -> list[Level]:
+        """The version's levels, base first."""
+        ids = self.version(version_id).level_ids
+        missing = [i for i in ids if i not in self._levels]
+        if missing:
+            self._levels.update(Levels(self.cursor).load(missing))
+        return [self._levels[i] for i in ids]
+
+    def state(self, version_id: str) -> Sql:
+        """All rows of the version: ``c<id>`` for each stored column, as storage values."""
+        return self.state_of(self.table(version_id), self.levels(version_id))
+
+    def state_of(self, table: Table, levels: Sequence[Level]) -> Sql:
+        """The rows that levels (base first) make up, under a definition."""
+        shape = shape_of(None, table)
+        base = self._base_rows(levels[0].files, table) if levels else None
+        deltas = [level for level in levels[1:] if level.files]
+        if base is None:
+            return _no_rows(table)
+        if not deltas:
+            return base
+        order = columns("c", table.stored_columns)
+        survivors = (
+            Sql("SELECT *, unnest(range(n0)) FROM delta WHERE n0 > 0")
+            if shape.keyless
+            else Sql("SELECT * FROM delta WHERE op <> 'removed'")
+        )
+        key_ids = {column.id for column in shape.key}
+        return render.render(
+            "state",
+            latest=self._latest(deltas, shape),
+            base_columns=order,
+            base=base,
+            same_key=shape.same_key("base", "delta", "c", "k"),
+            delta_columns=[
+                aliased(render.column(f"{'k' if c.id in key_ids else 'n'}{c.id}"), f"c{c.id}")
+                for c in table.stored_columns
+            ],
+            survivors=survivors,
+        )
+
+    def changes(self, before: str | None, after: str | None) -> Sql:
+        """The difference between two versions of a table (None: no table), one row for each key; see ``Shape``."""
+        old = self.table(before) if before else None
+        new = self.table(after) if after else None
+        shape = shape_of(old, new)
+        if before == after:
+            return no_changes(shape)
+        path = self.path(before, after) if before and after else None
+        if path is None:
+            return compare(
+                shape,
+                arrange(self.state(before), shape, old, old=True) if before and old else None,
+                arrange(self.state(after), shape, new) if after and new else None,
+            )
+        return self.compose(path, shape)
+
+    def path(self, before: str, after: str) -> list[Step] | None:
+        """The deltas (and whether each is read forwards) that lead from one version to another at the least cost.
+
+        None if there is none that is cheaper than comparing the two states. Dijkstra over the deltas as edges, with the
+        number of rows as their length.
+        """
+        limit = self.version(before).row_count + self.version(after).row_count
+        neighbours: dict[str, list[tuple[str, Step]]] = {}
+        for level in Levels(self.cursor).edges(self.version(after).table_id):
+            assert level.from_version and level.to_version
+            neighbours.setdefault(level.from_version, []).append((level.to_version, (level, True)))
+            neighbours.setdefault(level.to_version, []).append((level.from_version, (level, False)))
+        order = count()
+        queue: list[tuple[int, int, str, list[Step]]] = [(0, next(order), before, [])]
+        done: set[str] = set()
+        while queue:
+            cost, _, version_id, steps = heappop(queue)
+            if version_id == after:
+                return [step for step in steps if step[0].files] if self._whole(steps, before, after) else None
+            if version_id in done:
+                continue
+            done.add(version_id)
+            for neighbour, step in neighbours.get(version_id, []):
+                total = cost + step[0].row_count + 1
+                if neighbour not in done and total <= limit + 1000:
+                    heappush(queue, (total, next(order), neighbour, [*steps, step]))
+        return None
+
+    def _whole(self, steps: Sequence[Step], before: str, after: str) -> bool:
+        """Whether the deltas of a path carry every value of both ends.
+
+        They do not where a column of one end is dropped on the way: what it held in rows that change after the drop, or
+        that do not change at all, is in no delta.
+        """
+        old, new = _stored_ids(self.table(before)), _stored_ids(self.table(after))
+        here, dropped = old, False
+        for level, forward in steps:
+            there = _stored_ids(self.table((level.to_version if forward else level.from_version) or before))
+            if dropped and level.files:
+                return False
+            if forward:
+                dropped = dropped or bool((here - there) & (old | new))
+            elif (there - here) & (old | new):
+                return False
+            here = there
+        return True
+
+    def compose(self, steps: Sequence[Step], shape: Shape) -> Sql:
+        """The net change of deltas read one after the other."""
+        if not steps:
+            return no_changes(shape)
+        rows = [self._delta_rows(level, forward, shape, number) for number, (level, forward) in enumerate(steps)]
+        outputs: list[render.Fragment] = [*shape.keys(), *columns("n", shape.values), *columns("o", shape.values)]
+        if len(rows) == 1:
+            changed = render.fill(Sql("op <> 'modified' OR {{d}}"), d=shape.differs((None, "n"), (None, "o")))
+            return render.fill(
+                Sql("SELECT op, {{outputs}} FROM ({{rows}}) AS step WHERE {{changed}}"),
+                outputs=_flat(outputs),
+                rows=rows[0],
+                changed=changed,
+            )
+        aggregates = [
+            aliased(render.fill(Sql(f"{function}({{{{c}}}}, step)"), c=render.column(f"{prefix}{c.id}")), f"{prefix}{c.id}")
+            for prefix, function in (("n", "arg_max_null"), ("o", "arg_min_null"))
+            for c in shape.values
+        ]
+        return render.render(
+            "compose",
+            outputs=_flat(outputs),
+            keys=_flat(shape.keys()),
+            aggregates=aggregates,
+            steps=render.joined(rows, "\nUNION ALL\n"),
+            differs=shape.differs((None, "n"), (None, "o")),
+        )
+
+    def _latest(self, deltas: Sequence[Level], shape: Shape) -> Sql:
+        rows = [self._delta_rows(level, True, shape, number) for number, level in enumerate(deltas)]
+        if len(rows) == 1:
+            return rows[0]
+        return render.render("latest", steps=render.joined(rows, "\nUNION ALL\n"), keys=_flat(shape.keys()))
+
+    def _delta_rows(self, level: Level, forward: bool, shape: Shape, step: int) -> Sql:
+        """A delta's rows in the given shape; read backwards, old and new change places."""
+        groups: dict[tuple[str, str | None], list[DataFile]] = {}
+        for file in level.files:
+            groups.setdefault((file.schema_id, file.old_schema_id), []).append(file)
+        selects = []
+        for (new_schema, old_schema), files in groups.items():
+            new, old = self.schema(new_schema), self.schema(old_schema or new_schema)
+            ends = (("n", new, "n"), ("o", old, "o")) if forward else (("o", new, "n"), ("n", old, "o"))
+            values = [
+                aliased(_read(column, f"{physical}{column.id}", table), f"{prefix}{column.id}")
+                for prefix, table, physical in ends
+                for column in (shape.values if prefix == "n" else shape.old_values)
+            ]
+            keys = [aliased(_read(column, f"k{column.id}", new), f"k{column.id}") for column in shape.key]
+            op = Sql("op") if forward else Sql("CASE op WHEN 'added' THEN 'removed' WHEN 'removed' THEN 'added' ELSE op END AS op")
+            number = aliased(render.literal(step), "step")
+            selects.append(self._scan([op, *keys, *values, number], files))
+        return render.joined(selects, "\nUNION ALL\n")
+
+    def _base_rows(self, files: Sequence[DataFile], table: Table) -> Sql | None:
+        groups: dict[str, list[DataFile]] = {}
+        for file in files:
+            groups.setdefault(file.schema_id, []).append(file)
+        selects = [
+            self._scan(
+                [aliased(_read_base(c, self.schema(schema_id)), f"c{c.id}") for c in table.stored_columns], group
+            )
+            for schema_id, group in groups.items()
+        ]
+        return render.joined(selects, "\nUNION ALL\n") if selects else None
+
+    def _scan(self, outputs: Sequence[Sql], files: Sequence[DataFile]) -> Sql:
+        for file in files:
+            problem = self.store.check(file)
+            if problem:
+                raise self.broken(file.file_id, problem)
+        paths = render.strings([str(self.store.path(file.file_id)) for file in files])
+        return render.fill(Sql("SELECT {{outputs}} FROM read_parquet({{paths}})"), outputs=outputs, paths=paths)
+
+    def broken(self, file_id: str, problem: str) -> EpochStorageError:
+        """The error for a file that is not what it should be: it names the tables and commits that need it."""
+        rows = self.cursor.execute(render.load("needing_file"), [file_id]).fetchall()
+        tables = ", ".join(sorted({row[0] for row in rows})) or "nothing"
+        commits = [row[1][:7] for row in rows]
+        needed = ", ".join(dict.fromkeys(commits)) or "no commit"
+        return EpochStorageError(
+            f"file {self.store.path(file_id)} {problem}; table {tables} needs it in {needed}",
+            "restore the file from a backup or a clone, then run epoch fsck",
+        )
+
+    def _load_tables(self, schema_ids: Iterable[str]) -> None:
+        missing = [i for i in set(schema_ids) if i not in self._tables]
+        if missing:
+            self._tables.update(Schemas(self.cursor).load(missing))
+
+
+def arrange(rows: Sql, shape: Shape, table: Table, old: bool = False) -> Sql:
+    """Rows of a definition in the columns of a shape: missing columns filled, and for a bag, equal rows counted (``c0``).
+
+    ``old`` rows keep their own types, except in the key.
+    """
+    outputs = [_arranged(shape.old(c) if old else c, table) for c in shape.rows]
+    if not shape.keyless:
+        return render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS state"), outputs=outputs, rows=rows)
+    return render.fill(
+        Sql("SELECT {{outputs}}, count(*) AS c0 FROM ({{rows}}) AS state GROUP BY ALL"), outputs=outputs, rows=rows
+    )
+
+
+def _arranged(wanted: Column, table: Table) -> Sql:
+    source = table.column_by_id(wanted.id)
+    if source is None or not source.stored:
+        return aliased(filling(wanted), f"c{wanted.id}")
+    value = render.column(f"c{wanted.id}")
+    same = source.type == wanted.type
+    return aliased(value if same else converted(value, source, wanted), f"c{wanted.id}")
+
+
+def compare(shape: Shape, before: Sql | None, after: Sql | None) -> Sql:
+    """The difference between two relations that ``arrange`` made (None: no rows)."""
+    empty = render.fill(
+        Sql("SELECT {{outputs}} WHERE false"),
+        outputs=[
+            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}") for c in (*shape.key, *shape.values)
+        ],
+    )
+    keys = [
+        aliased(
+            render.fill(
+                Sql("CASE WHEN a.present THEN {{a}} ELSE {{b}} END"),
+                a=render.column(f"c{c.id}", "a"),
+                b=render.column(f"c{c.id}", "b"),
+            ),
+            f"k{c.id}",
+        )
+        for c in shape.key
+    ]
+    absent = (lambda value: render.fill(Sql("coalesce({{v}}, 0)"), v=value)) if shape.keyless else (lambda value: value)
+    values = [
+        aliased(absent(render.column(f"c{c.id}", relation)), f"{prefix}{c.id}")
+        for prefix, relation in (("n", "a"), ("o", "b"))
+        for c in shape.values
+    ]
+    return render.render(
+        "compare",
+        outputs=[*keys, *values],
+        before=before or empty,
+        after=after or empty,
+        same_key=shape.same_key("b", "a"),
+        differs=shape.differs(("a", "c"), ("b", "c")),
+    )
+
+
+def no_changes(shape: Shape) -> Sql:
+    """An empty relation of changes."""
+    outputs = [
+        aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(column)), f"{prefix}{column.id}")
+        for prefix, group in (("k", shape.key), ("n", shape.values), ("o", shape.old_values))
+        for column in group
+    ]
+    return render.fill(Sql("SELECT CAST(NULL AS VARCHAR) AS op, {{outputs}} WHERE false"), outputs=outputs)
+
+
+def _stored_ids(table: Table) -> set[int]:
+    return {column.id for column in table.stored_columns}
+
+
+def _no_rows(table: Table) -> Sql:
+    outputs = [
+        aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}") for c in table.stored_columns
+    ]
+    return render.fill(Sql("SELECT {{outputs}} WHERE false"), outputs=outputs)
+
+
+def _read_base(column: Column, written: Table) -> Sql:
+    source = written.column_by_id(column.id)
+    return _typed(render.column(source.name), source, column) if source and source.stored else filling(column)
+
+
+def _read(column: Column, physical: str, written: Table) -> Sql:
+    """A value of a delta file, filled where the file was written before the column existed."""
+    if column.id == MULTIPLICITY.id:
+        return Sql(physical)
+    source = written.column_by_id(column.id)
+    return _typed(render.column(physical), source, column) if source and source.stored else filling(column)
+
+
+def _typed(value: exp.Column, source: Column, wanted: Column) -> Sql:
+    return render.to_sql(value) if source.type == wanted.type else converted(value, source, wanted)
+
+
+def _flat(fragments: Sequence[render.Fragment]) -> Sql:
+    return render.fill(Sql("{{f}}"), f=list(fragments))  # type: ignore[arg-type]

@@ -1,0 +1,104 @@
+"""Content-addressed files under ``.epoch/objects``: written aside, synced, named by the SHA-256 of their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from epoch_sql.errors import EpochStorageError
+from epoch_sql.model.version import DataFile
+
+_VERIFIED: dict[tuple[str, int, int], bool] = {}
+VERIFY_BYTES = 32 << 20
+
+
+class ObjectStore:
+    """The files of one repository; ``folder`` is its ``objects`` folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, file_id: str) -> Path:
+        """Where the file of that id lies."""
+        return self.folder / file_id[:2] / f"{file_id}.parquet"
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """A path to write a file to, aside; what is still there afterwards is removed."""
+        aside = self.folder / "incoming"
+        path = aside / f"{uuid.uuid4().hex}.parquet"
+        try:
+            aside.mkdir(parents=True, exist_ok=True)
+            yield path
+        except OSError as error:
+            raise EpochStorageError(
+                f"cannot write to {self.folder}: {error.strerror or error}", "free space or make the folder writable"
+            ) from error
+        finally:
+            path.unlink(missing_ok=True)
+
+    def keep(self, path: Path) -> str:
+        """Sync a written file and move it to its place; returns its id."""
+        file_id = sync_and_hash(path)
+        target = self.path(file_id)
+        if target.exists() and target.stat().st_size == path.stat().st_size:
+            return file_id
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, target)
+        _sync_folder(target.parent)
+        _sync_folder(self.folder)
+        return file_id
+
+    def check(self, file: DataFile) -> str | None:
+        """What is wrong with a stored file, or None: missing, of another size, or (up to 32 MiB) of another content."""
+        path = self.path(file.file_id)
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            return "is missing"
+        if stat.st_size != file.bytes:
+            return f"is corrupted: it has {stat.st_size} bytes instead of {file.bytes}"
+        if file.bytes > VERIFY_BYTES:
+            return None
+        mark = (str(path), stat.st_mtime_ns, stat.st_size)
+        if mark not in _VERIFIED:
+            _VERIFIED[mark] = content_hash(path) == file.file_id
+        return None if _VERIFIED[mark] else "is corrupted: its content does not match its name"
+
+    def verify(self, file: DataFile) -> str | None:
+        """As ``check``, but always reading the whole file."""
+        path = self.path(file.file_id)
+        if not path.exists():
+            return "is missing"
+        if path.stat().st_size != file.bytes:
+            return f"is corrupted: it has {path.stat().st_size} bytes instead of {file.bytes}"
+        return None if content_hash(path) == file.file_id else "is corrupted: its content does not match its name"
+
+    def all_files(self) -> Iterator[Path]:
+        """Every file in the store, also those that were being written."""
+        return self.folder.glob("*/*.parquet")
+
+
+def content_hash(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sync_and_hash(path: Path) -> str:
+    """Make sure that a file is on disk, and return the SHA-256 of its bytes."""
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

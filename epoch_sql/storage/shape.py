@@ -1,0 +1,150 @@
+"""The columns that rows and changes of a table have while they are worked on, named by column id.
+
+Rows carry ``c<id>``. A change carries ``op`` (``added``, ``modified``, ``removed``), the key ``k<id>``, new values ``n<id>`` and
+old values ``o<id>``. A keyless table is a bag of rows: there the whole row is the key, and its only value, of id 0, is how
+often the row occurs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from epoch_sql import render
+from epoch_sql.model.schema import Column, Table
+from epoch_sql.model.widening import widens
+from epoch_sql.storage.encoding import decode, encode, storage_type
+
+MULTIPLICITY = Column("multiplicity", "BIGINT", 0)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Key and value columns of the changes between two definitions of a table.
+
+    ``compared`` are the values in which a row counts as modified: those that the newer definition has. ``retyped`` are the
+    older definitions of values whose type differs: old values keep the old type, and are converted to be compared.
+    """
+
+    key: tuple[Column, ...]
+    values: tuple[Column, ...]
+    compared: tuple[Column, ...]
+    keyless: bool
+    retyped: Mapping[int, Column] = field(default_factory=dict)
+
+    def old(self, column: Column) -> Column:
+        """The definition that a column's old values have."""
+        return self.retyped.get(column.id, column)
+
+    @property
+    def old_values(self) -> tuple[Column, ...]:
+        """The value columns under the older definition."""
+        return tuple(self.old(column) for column in self.values)
+
+    @property
+    def rows(self) -> tuple[Column, ...]:
+        """The columns of a row."""
+        return self.key if self.keyless else (*self.key, *self.values)
+
+    def keys(self, relation: str | None = None) -> list[render.Fragment]:
+        return [render.column(f"k{column.id}", relation) for column in self.key]
+
+    def same_key(self, left: str, right: str, left_prefix: str = "c", right_prefix: str = "c") -> render.Sql:
+        """The join condition of two relations on the key; the NULLs of a keyless row are equal."""
+        condition = "{{l}} IS NOT DISTINCT FROM {{r}}" if self.keyless else "{{l}} = {{r}}"
+        terms = [
+            render.fill(
+                render.Sql(condition),
+                l=render.column(f"{left_prefix}{column.id}", left),
+                r=render.column(f"{right_prefix}{column.id}", right),
+            )
+            for column in self.key
+        ]
+        return render.joined(terms, " AND ")
+
+    def differs(self, new: tuple[str | None, str], old: tuple[str | None, str]) -> render.Sql:
+        """The condition that some compared value differs; each side is a relation and the prefix of its columns."""
+        terms = [
+            self.value_differs(column, render.column(f"{new[1]}{column.id}", new[0]), render.column(f"{old[1]}{column.id}", old[0]))
+            for column in self.compared
+        ]
+        return render.fill(render.Sql("({{terms}})"), terms=render.joined(terms, " OR ")) if terms else render.Sql("false")
+
+    def value_differs(self, column: Column, new: exp.Column, old: exp.Column) -> render.Sql:
+        """The condition that one value differs, NULLs and types being compared as values."""
+        if column.id not in self.retyped:
+            return render.fill(render.Sql("{{n}} IS DISTINCT FROM {{o}}"), n=new, o=old)
+        return render.fill(
+            render.Sql("({{n}} IS DISTINCT FROM {{c}} OR ({{o}} IS NULL) <> ({{n}} IS NULL))"),
+            n=new,
+            c=converted(old, self.old(column), column),
+            o=old,
+        )
+
+
+def converted(value: exp.Column, source: Column, wanted: Column) -> render.Sql:
+    """A storage value under another type of its column; NULL where it has no value of that type."""
+    native = render.fill(
+        render.Sql("TRY_CAST({{v}} AS {{t}})"), v=decode(value, source.type), t=render.verbatim(wanted.type)
+    )
+    return encode(native, wanted.type)
+
+
+def shape_of(before: Table | None, after: Table | None) -> Shape:
+    """The shape of the changes from one definition to another; None stands for a table that does not exist."""
+    old = before or after
+    new = after or before
+    assert old and new
+    if not _same_key(old, new) or not new.key:
+        columns = _union(old, new)
+        return Shape(columns, (MULTIPLICITY,), (MULTIPLICITY,), keyless=True)
+    types = {column.id: column for column in old.stored_columns}
+    key_ids = {column.id for column in new.key}
+    key = tuple(column for column in new.stored_columns if column.id in key_ids)
+    values = tuple(column for column in _union(old, new) if column.id not in key_ids)
+    compared = tuple(column for column in new.stored_columns if column.id not in key_ids)
+    retyped = {c.id: types[c.id] for c in values if c.id in types and types[c.id].type != c.type}
+    return Shape(key, values, compared, keyless=False, retyped=retyped)
+
+
+def keyed_alike(before: Table, after: Table) -> bool:
+    """Whether rows of both definitions are identified by the same columns, so that a delta can lead from one to the other."""
+    if before.key or after.key:
+        return _same_key(before, after)
+    return [c.id for c in before.stored_columns] == [c.id for c in after.stored_columns]
+
+
+def filling(column: Column) -> render.Sql:
+    """The storage value of a column in rows that were written before the column existed."""
+    value = render.verbatim(column.fill) if column.fill is not None else render.Sql("NULL")
+    typed = render.fill(
+        render.Sql("CAST({{value}} AS {{type}})"), value=value, type=render.verbatim(column.type)
+    )
+    return encode(typed, column.type)
+
+
+def stored_as(column: Column) -> render.Sql:
+    """The type in which a column's storage values are read."""
+    return render.Sql("BIGINT") if column.id == MULTIPLICITY.id else storage_type(column.type)
+
+
+def aliased(expression: render.Fragment, name: str) -> render.Sql:
+    """``expression AS "name"``."""
+    return render.fill(render.Sql("{{e}} AS {{n}}"), e=expression, n=render.identifier(name))
+
+
+def columns(prefix: str, of: Sequence[Column], relation: str | None = None) -> list[render.Fragment]:
+    """References to ``<prefix><id>`` of each column."""
+    return [render.column(f"{prefix}{column.id}", relation) for column in of]
+
+
+def _same_key(old: Table, new: Table) -> bool:
+    types = {c.id: c.type for c in old.key}
+    return types.keys() == {c.id for c in new.key} and all(widens(types[c.id], c.type) or widens(c.type, types[c.id]) for c in new.key)
+
+
+def _union(old: Table, new: Table) -> tuple[Column, ...]:
+    ids = {column.id for column in new.stored_columns}
+    return (*new.stored_columns, *(column for column in old.stored_columns if column.id not in ids))

@@ -1,0 +1,179 @@
+"""DuckDB's type text, as ``duckdb_columns()`` and DESCRIBE print it, parsed into a tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
+
+from epoch_sql.errors import EpochTableError
+
+_TOKEN = re.compile(
+    r"""(?P<quoted>"(?:[^"]|"")+")|(?P<string>'(?:[^']|'')*')|(?P<word>[A-Za-z_][A-Za-z0-9_$]*)"""
+    r"""|(?P<number>[0-9]+)|(?P<mark>[()\[\],])|(?P<space>\s+)|(?P<other>.)""",
+    re.DOTALL,
+)
+_Part = TypeVar("_Part")
+
+
+class UnsupportedType(EpochTableError):
+    """A type whose values cannot be stored exactly; ``type`` is its text, ``part`` the part of it that is refused."""
+
+    def __init__(self, type: str, part: str) -> None:
+        self.type = type
+        self.part = part
+        within = "" if part == type else f" (inside {_one_line(type)})"
+        super().__init__(f"Epoch cannot store values of type {_one_line(part)}{within} exactly")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A part of a nested type; ``spelling`` is its name as DuckDB printed it, quoted where that is needed."""
+
+    spelling: str
+    type: DataType
+
+    @property
+    def name(self) -> str:
+        """The name without its quotes."""
+        return _unquoted(self.spelling)
+
+
+@dataclass(frozen=True)
+class DataType:
+    """A type: its text, its name (LIST and ARRAY for ``[]`` and ``[3]``), its constants and the types inside it.
+
+    ``arguments`` are decimal digits, array size, enum labels or coordinate system. The parts of a LIST or ARRAY are
+    one field ``item``, those of a MAP ``key`` and ``value``, those of a TUPLE ``element1``, ``element2`` and so on.
+    """
+
+    text: str
+    name: str
+    arguments: tuple[str, ...] = ()
+    fields: tuple[Field, ...] = ()
+
+    @property
+    def height(self) -> int:
+        """How many levels of types there are below this one."""
+        return max((field.type.height + 1 for field in self.fields), default=0)
+
+    def leaves(self) -> Iterator[DataType]:
+        """The types that contain no other, in order."""
+        if not self.fields:
+            yield self
+        for field in self.fields:
+            yield from field.type.leaves()
+
+
+@cache
+def parse_type(text: str) -> DataType:
+    """The tree of a type's text; UnsupportedType if it is no type that DuckDB prints for a column."""
+    parser = _Parser(text)
+    parsed = parser.data_type()
+    parser.expect_end()
+    return parsed
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+class _Parser:
+    """Recursive descent over the tokens of one text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        found = (_Token(match.lastgroup or "", match[0], *match.span()) for match in _TOKEN.finditer(text))
+        self._tokens = [token for token in found if token.kind != "space"]
+        self._tokens.append(_Token("end", "", len(text), len(text)))
+        self._position = 0
+
+    def data_type(self) -> DataType:
+        start = self._token.start
+        parsed = self._unsuffixed()
+        while self._accept("["):
+            size = (self._take("number"),) if self._token.kind == "number" else ()
+            self._expect("]")
+            parsed = DataType(self._since(start), "ARRAY" if size else "LIST", size, (Field("item", parsed),))
+        return parsed
+
+    def expect_end(self) -> None:
+        self._take("end")
+
+    def _unsuffixed(self) -> DataType:
+        start = self._token.start
+        name = self._words()
+        if not self._accept("("):
+            return DataType(name, name)
+        arguments: tuple[str, ...] = ()
+        fields: tuple[Field, ...] = ()
+        if name in ("STRUCT", "UNION"):
+            fields = self._separated(self._field)
+        elif name in ("MAP", "TUPLE"):
+            fields = self._named(name, self._separated(self.data_type))
+        else:
+            arguments = self._separated(lambda: _unquoted(self._take("string", "number")))
+        return DataType(self._since(start), name, arguments, fields)
+
+    def _words(self) -> str:
+        words = [self._take("word")]
+        while self._token.kind == "word":
+            words.append(self._take("word"))
+        return " ".join(words)
+
+    def _field(self) -> Field:
+        return Field(self._take("quoted", "word"), self.data_type())
+
+    def _named(self, name: str, types: tuple[DataType, ...]) -> tuple[Field, ...]:
+        names = ("key", "value") if name == "MAP" else tuple(f"element{place + 1}" for place in range(len(types)))
+        if len(names) != len(types):
+            raise self._refusal()
+        return tuple(map(Field, names, types))
+
+    def _separated(self, part: Callable[[], _Part]) -> tuple[_Part, ...]:
+        parts = [part()]
+        while self._accept(","):
+            parts.append(part())
+        self._expect(")")
+        return tuple(parts)
+
+    @property
+    def _token(self) -> _Token:
+        return self._tokens[self._position]
+
+    def _take(self, *kinds: str) -> str:
+        token = self._token
+        if token.kind not in kinds:
+            raise self._refusal()
+        self._position += token.kind != "end"
+        return token.text
+
+    def _accept(self, mark: str) -> bool:
+        found = self._token.kind == "mark" and self._token.text == mark
+        self._position += found
+        return found
+
+    def _expect(self, mark: str) -> None:
+        if not self._accept(mark):
+            raise self._refusal()
+
+    def _since(self, start: int) -> str:
+        return self._text[start : self._tokens[self._position - 1].end]
+
+    def _refusal(self) -> UnsupportedType:
+        return UnsupportedType(self._text, self._text)
+
+
+def _unquoted(token: str) -> str:
+    quote = token[0]
+    return token[1:-1].replace(quote * 2, quote) if quote in "\"'" else token
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

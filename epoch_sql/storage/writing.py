@@ -1,0 +1,179 @@
+"""Writing levels: a delta or a base as Parquet files, synced, with what the catalog has to know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.errors import EpochStorageError
+from epoch_sql.model.schema import Column, Table
+from epoch_sql.model.version import (
+    EMPTY_FINGERPRINT,
+    DataFile,
+    Level,
+    RowCounts,
+    level_identity,
+    shift_fingerprint,
+)
+from epoch_sql.render import Sql
+from epoch_sql.storage.objects import ObjectStore
+from epoch_sql.storage.shape import Shape, aliased, columns
+from epoch_sql.storage.types import parse_type
+
+OLD_VALUE = 1 << 30
+
+
+@dataclass(frozen=True)
+class WrittenDelta:
+    """A delta on disk: its file, its rows, and the sums of the hashes of the rows that went and that came."""
+
+    file: DataFile
+    rows: RowCounts
+    minus: int
+    plus: int
+
+
+class LevelWriter:
+    """Writes levels into an object store, with the SQL of one cursor."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore) -> None:
+        self.cursor = cursor
+        self.store = store
+
+    def delta(self, changes: Sql, shape: Shape, old: Table, new: Table) -> WrittenDelta | None:
+        """Write changes (columns as in ``Shape``); None when there are none.
+
+        The hashes are those of the rows under each side's own definition.
+        """
+        groups = (("k", shape.key, 0), ("n", shape.values, 0), ("o", shape.values, OLD_VALUE))
+        names = [(f"{prefix}{c.id}", (c.id or OLD_VALUE - 1) + shift) for prefix, group, shift in groups for c in group]
+        rows = render.fill(
+            Sql("SELECT op, {{names}} FROM ({{changes}}) AS changes ORDER BY {{keys}}"),
+            names=[render.column(name) for name, _ in names],
+            changes=changes,
+            keys=columns("k", shape.key),  # type: ignore[arg-type]
+        )
+        with self.store.writing() as path:
+            count = self._copy(rows, path, names, shape.rows)
+            if not count:
+                return None
+            added, modified, removed, *sums = self._row(_delta_digest(path, shape, old, new))
+            size = path.stat().st_size
+            file_id = self.store.keep(path)
+        file = DataFile(file_id, new.digest, count, size, old.digest)
+        minus, plus = sums[0] + (sums[1] << 64), sums[2] + (sums[3] << 64)
+        return WrittenDelta(file, RowCounts(added, modified, removed), minus, plus)
+
+    def base(self, rows: Sql, table: Table, ordered: bool = False) -> Level:
+        """Write rows (``c<id>``) as a base level, sorted by the key unless they are in order already."""
+        key = columns("c", table.key)
+        source = rows if ordered or not key else render.fill(
+            Sql("SELECT * FROM ({{rows}}) AS state ORDER BY {{key}}"), rows=rows, key=key  # type: ignore[arg-type]
+        )
+        named = render.fill(
+            Sql("SELECT {{outputs}} FROM ({{rows}}) AS state"),
+            outputs=[aliased(render.column(f"c{c.id}"), c.name) for c in table.stored_columns],
+            rows=source,
+        )
+        files: tuple[DataFile, ...] = ()
+        with self.store.writing() as path:
+            count = self._copy(named, path, [(c.name, c.id) for c in table.stored_columns], table.stored_columns)
+            if count:
+                size = path.stat().st_size
+                files = (DataFile(self.store.keep(path), table.digest, count, size),)
+        return base_level(files)
+
+    def fingerprint(self, rows: Sql, table: Table) -> tuple[int, str]:
+        """How many rows (``c<id>``) there are, and their fingerprint."""
+        statement = render.render("digest_rows", digest=row_digest(columns("c", table.stored_columns)), rows=rows)
+        count, lower, upper = self._row(statement)
+        return count, shift_fingerprint(EMPTY_FINGERPRINT, 0, lower + (upper << 64))
+
+    def _copy(self, rows: Sql, path: Path, names: Sequence[tuple[str, int]], of: Sequence[Column]) -> int:
+        fields = render.joined(
+            [
+                render.fill(Sql("{{n}}: {{i}}"), n=render.identifier(name), i=render.literal(number))
+                for name, number in names
+            ],
+            ", ",
+        )
+        statement = render.render(
+            "write_file",
+            rows=rows,
+            path=render.literal(str(path)),
+            field_ids=Sql(f"{{{fields}}}"),
+            options=_options(of),
+        )
+        try:
+            return int(self._row(statement)[0])
+        except duckdb.IOException as error:
+            raise EpochStorageError(
+                f"cannot write to {self.store.folder}: {str(error).splitlines()[0]}",
+                "free space or make the folder writable, then try again",
+            ) from error
+
+    def _row(self, statement: str) -> tuple[int, ...]:
+        row = self.cursor.execute(statement).fetchone()
+        assert row is not None
+        return row
+
+
+def _options(of: Sequence[Column]) -> Sql:
+    """Further options of COPY: DuckDB 1.x loses the sign of -0.0 in dictionary pages."""
+    floats = any(leaf.name in ("FLOAT", "DOUBLE") for column in of for leaf in parse_type(column.type).leaves())
+    return Sql(", DICTIONARY_SIZE_LIMIT 0") if floats and duckdb.__version__.startswith("1.") else Sql("")
+
+
+def base_level(files: tuple[DataFile, ...]) -> Level:
+    """A base level of these files."""
+    level_id = level_identity("base", tuple(file.file_id for file in files), None, None)
+    return Level(level_id, "base", files, RowCounts())
+
+
+def delta_level(
+    written: WrittenDelta | None, from_version: str | None, to_version: str, fingerprint: str, schema_id: str
+) -> Level:
+    """The delta between two versions; without a file when only the definition differs."""
+    files = (written.file,) if written else ()
+    level_id = delta_identity(files, from_version, fingerprint, schema_id)
+    return Level(level_id, "delta", files, written.rows if written else RowCounts(), from_version, to_version)
+
+
+def delta_identity(files: tuple[DataFile, ...], from_version: str | None, fingerprint: str, schema_id: str) -> str:
+    """The id of a delta that leads from a version to a content."""
+    return level_identity("delta", tuple(file.file_id for file in files), from_version, f"{schema_id}:{fingerprint}")
+
+
+def row_digest(values: Sequence[render.Fragment]) -> Sql:
+    """A 128-bit hash of a row: the MD5 of DuckDB's canonical binary form of its storage values.
+
+    The form is injective and does not change between DuckDB versions; it treats -0.0 as 0.0 and all NaN alike.
+    """
+    terms = render.joined(
+        [render.fill(Sql("{{v}}, 'ASC NULLS LAST'"), v=value) for value in values], ", "
+    )
+    return render.fill(Sql("md5_number(create_sort_key({{terms}}))"), terms=terms)
+
+
+def _delta_digest(path: Path, shape: Shape, old: Table, new: Table) -> Sql:
+    def digest(prefix: str, table: Table) -> Sql:
+        keys = {column.id for column in shape.key}
+        return row_digest([render.column(f"{'k' if c.id in keys else prefix}{c.id}") for c in table.stored_columns])
+
+    if shape.keyless:
+        counts = {"old_count": Sql("o0"), "new_count": Sql("n0")}
+        kinds = {"added": Sql("greatest(n0 - o0, 0)"), "modified": Sql("0"), "removed": Sql("greatest(o0 - n0, 0)")}
+    else:
+        counts = {
+            "old_count": Sql("CAST(op <> 'added' AS BIGINT)"),
+            "new_count": Sql("CAST(op <> 'removed' AS BIGINT)"),
+        }
+        kinds = {kind: Sql(f"CAST(op = '{kind}' AS BIGINT)") for kind in ("added", "modified", "removed")}
+    rows = render.fill(Sql("SELECT * FROM read_parquet({{path}})"), path=render.literal(str(path)))
+    return render.render(
+        "digest_delta", rows=rows, old_digest=digest("o", old), new_digest=digest("n", new), **counts, **kinds
+    )

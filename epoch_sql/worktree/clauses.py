@@ -1,0 +1,74 @@
+"""The parts that CREATE and ALTER statements share: columns, constraints, indexes and comments as SQL."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from epoch_sql import render
+from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table
+from epoch_sql.render import Sql
+
+
+def column_clause(column: Column, not_null: bool) -> Sql:
+    """A column as CREATE TABLE declares it; ``not_null`` says whether NOT NULL is part of it."""
+    parts = [render.to_sql(render.identifier(column.name)), render.verbatim(column.type)]
+    if column.collation is not None:
+        parts.append(render.fill("COLLATE {{name}}", name=render.verbatim(column.collation)))
+    if column.generated is not None:
+        parts.append(render.fill("GENERATED ALWAYS AS ({{value}})", value=render.verbatim(column.generated)))
+    if column.default is not None:
+        parts.append(render.fill("DEFAULT ({{value}})", value=render.verbatim(column.default)))
+    if not_null:
+        parts.append(Sql("NOT NULL"))
+    return render.joined(parts, " ")
+
+
+def constraint_clause(constraint: Constraint, schema: str) -> Sql:
+    """A table constraint of a table in ``schema``."""
+    if constraint.kind == "CHECK":
+        return render.fill("CHECK ({{condition}})", condition=render.verbatim(constraint.expression or ""))
+    columns = [render.identifier(name) for name in constraint.columns]
+    if constraint.kind != "FOREIGN KEY":
+        return render.fill("{{kind}} ({{columns}})", kind=render.verbatim(constraint.kind), columns=columns)
+    return render.fill(
+        "FOREIGN KEY ({{columns}}) REFERENCES {{referenced}} ({{referenced_columns}})",
+        columns=columns,
+        referenced=render.table(ObjectName(schema, constraint.referenced or "")),
+        referenced_columns=[render.identifier(name) for name in constraint.referenced_columns],
+    )
+
+
+def create_index(table: Table, index: Index) -> Sql:
+    """The CREATE INDEX of an index of the table."""
+    return render.fill(
+        "CREATE {{unique}}INDEX {{name}} ON {{table}} ({{expressions}})",
+        unique=Sql("UNIQUE " if index.unique else ""),
+        name=render.identifier(index.name),
+        table=render.table(table.name),
+        expressions=[render.verbatim(expression) for expression in index.expressions],
+    )
+
+
+def drop_index(table: Table, index: Index) -> Sql:
+    """The DROP INDEX of an index of the table."""
+    return render.fill("DROP INDEX {{name}}", name=render.table(ObjectName(table.name.schema, index.name)))
+
+
+def comment_on(kind: str, name: exp.Expression, comment: str | None) -> Sql:
+    """The COMMENT ON an object of a kind such as TABLE or MACRO; None takes the comment away."""
+    return render.fill(
+        "COMMENT ON {{kind}} {{name}} IS {{comment}}",
+        kind=render.verbatim(kind),
+        name=name,
+        comment=render.literal(comment),
+    )
+
+
+def comment_on_column(table: ObjectName, column: Column) -> Sql:
+    """The COMMENT ON COLUMN that gives the column its comment."""
+    name = exp.Column(
+        this=render.identifier(column.name),
+        table=render.identifier(table.name),
+        db=render.identifier(table.schema),
+    )
+    return comment_on("COLUMN", name, column.comment)

@@ -1,0 +1,102 @@
+"""DDL for the definitions of the model: creating and dropping; altering and the order of creation come from beside."""
+
+from __future__ import annotations
+
+import re
+
+from epoch_sql import render
+from epoch_sql.model.schema import ObjectName, SchemaObject, Table
+from epoch_sql.model.sql_text import split_statements, tokens, top_level
+from epoch_sql.render import Sql
+from epoch_sql.worktree.alter import alter_table
+from epoch_sql.worktree.clauses import (
+    column_clause,
+    comment_on,
+    comment_on_column,
+    constraint_clause,
+    create_index,
+    drop_index,
+)
+from epoch_sql.worktree.ordering import creation_order, definition_order, object_order
+
+__all__ = [
+    "alter_table",
+    "create_index",
+    "create_object",
+    "create_table",
+    "creation_order",
+    "definition_order",
+    "drop_index",
+    "drop_object",
+    "drop_table",
+    "object_order",
+]
+
+_BOUNDS = re.compile(r"MINVALUE (-?\d+) MAXVALUE (-?\d+) (?:NO )?CYCLE$")
+
+
+def create_table(table: Table) -> list[Sql]:
+    """CREATE TABLE with its constraints, then its indexes and comments."""
+    unset = set(table.key_names if any(c.kind == "PRIMARY KEY" for c in table.constraints) else ())
+    parts = [column_clause(c, not c.nullable and c.name not in unset) for c in table.columns]
+    parts += [constraint_clause(constraint, table.name.schema) for constraint in table.constraints]
+    statements = [
+        render.fill("CREATE TABLE {{table}} ({{parts}})", table=render.table(table.name), parts=parts),
+        *(create_index(table, index) for index in table.indexes),
+    ]
+    if table.comment is not None:
+        statements.append(comment_on("TABLE", render.table(table.name), table.comment))
+    return statements + [comment_on_column(table.name, c) for c in table.columns if c.comment is not None]
+
+
+def drop_table(name: ObjectName) -> Sql:
+    """The DROP TABLE; DuckDB refuses it while another table refers to this one."""
+    return render.fill("DROP TABLE {{table}}", table=render.table(name))
+
+
+def create_object(found: SchemaObject) -> list[Sql]:
+    """The statements that create an object as it was, a sequence with the value that comes next, and its comment."""
+    statements = [render.verbatim(statement) for statement in split_statements(found.definition)]
+    comments = [
+        comment_on(_catalog_kind(found.kind, statement), render.table(found.name), found.comment)
+        for statement in statements
+        if found.comment is not None
+    ]
+    if found.kind == "sequence" and found.state is not None:
+        statements = _sequence_from(found, int(found.state))
+    return statements + comments
+
+
+def drop_object(found: SchemaObject) -> Sql:
+    """What drops an object (a macro may be two statements); DuckDB refuses while tables depend on it."""
+    name = render.identifier(found.name.name) if found.kind == "schema" else render.table(found.name)
+    drops = [
+        render.fill("DROP {{kind}} {{name}}", kind=render.verbatim(_catalog_kind(found.kind, statement)), name=name)
+        for statement in split_statements(found.definition)
+    ]
+    return render.joined(drops, "; ")
+
+
+def _catalog_kind(kind: str, statement: str) -> str:
+    """What DROP and COMMENT ON call the object: a table macro is a MACRO TABLE."""
+    if kind != "macro":
+        return kind.upper()
+    body = next(word.end for word in top_level(statement) if word.is_word("AS"))
+    return "MACRO TABLE" if next(tokens(statement, body)).is_word("TABLE") else "MACRO"
+
+
+def _sequence_from(sequence: SchemaObject, upcoming: int) -> list[Sql]:
+    """A sequence whose next value is ``upcoming``: one that is used up is created at its bound and used once."""
+    bounds = _BOUNDS.search(sequence.definition)
+    if bounds is None:
+        raise ValueError(f"no sequence definition: {sequence.definition}")
+    start = min(max(upcoming, int(bounds[1])), int(bounds[2]))
+    create = render.fill(
+        "{{definition}} START WITH {{start}}",
+        definition=render.verbatim(sequence.definition),
+        start=render.literal(start),
+    )
+    if start == upcoming:
+        return [create]
+    spelled = render.literal(render.to_sql(render.table(sequence.name)))
+    return [create, render.fill("SELECT nextval({{sequence}})", sequence=spelled)]

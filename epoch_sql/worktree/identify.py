@@ -1,0 +1,114 @@
+"""Recognising tables and columns of the working database as those of the last commit, through renames.
+
+DuckDB keeps no identity of columns or tables, but ALTER … RENAME keeps a column's place and ADD appends. Where that
+leaves a choice, the data decide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.model.schema import Column, Table, identity
+from epoch_sql.render import Sql
+from epoch_sql.storage.encoding import encode, storage_type
+
+SameData = Callable[[Column, Column], bool]
+"""Whether a column of the last commit and one of the working table hold mostly the same values."""
+
+
+def identify_columns(committed: Table | None, working: Table, table_id: str, same_data: SameData) -> Table:
+    """The working definition with column ids: those of the committed columns that the working ones are.
+
+    Columns of one name are one column. Others are a rename where they stand between the same neighbours; at the end of
+    the table, where it could as well be a drop and an add, where their data agree.
+    """
+    if committed is None:
+        return _with_ids(working, {}, table_id, ())
+    by_name = {column.name.lower(): column for column in committed.columns}
+    matched = {c.name: by_name[c.name.lower()] for c in working.columns if c.name.lower() in by_name}
+    for old, new in _renamed(committed.columns, working.columns, matched, same_data):
+        matched[new.name] = old
+    return _with_ids(working, matched, table_id, [column.id for column in committed.columns])
+
+
+def _renamed(
+    old: Sequence[Column], new: Sequence[Column], matched: dict[str, Column], same_data: SameData
+) -> list[tuple[Column, Column]]:
+    known = {column.name for column in matched.values()}
+    pairs = []
+    old_gaps = _gaps(old, lambda c: c.name in known)
+    new_gaps = _gaps(new, lambda c: c.name in matched)
+    anchors = [c.name for c in old if c.name in known]
+    if anchors != [matched[c.name].name for c in new if c.name in matched]:
+        return []
+    for place, (before, after) in enumerate(zip(old_gaps, new_gaps, strict=True)):
+        last = place == len(old_gaps) - 1
+        for candidate, column in zip(before, after, strict=False):
+            certain = not last and len(before) == len(after)
+            if candidate.stored == column.stored and (certain or (candidate.stored and same_data(candidate, column))):
+                pairs.append((candidate, column))
+    return pairs
+
+
+def _gaps(columns: Sequence[Column], anchor: Callable[[Column], bool]) -> list[list[Column]]:
+    gaps: list[list[Column]] = [[]]
+    for column in columns:
+        if anchor(column):
+            gaps.append([])
+        else:
+            gaps[-1].append(column)
+    return gaps
+
+
+def _with_ids(working: Table, matched: dict[str, Column], table_id: str, taken: Sequence[int]) -> Table:
+    used = set(taken)
+    columns = []
+    for column in working.columns:
+        old = matched.get(column.name)
+        if old:
+            columns.append(replace(column, id=old.id, fill=old.fill))
+            continue
+        number = identity(table_id, column.name, column.type, taken=used)
+        used.add(number)
+        columns.append(replace(column, id=number))
+    return replace(working, columns=tuple(columns))
+
+
+def mostly_equal(
+    cursor: duckdb.DuckDBPyConnection, state: Sql, committed: Table, working: Table, old: Column, new: Column
+) -> bool:
+    """Whether at least half of the rows hold the same value in a committed and in a working column.
+
+    Rows are matched by their key; in keyless tables, the two columns are compared as bags of values. Two empty columns of
+    one type are the same.
+    """
+    keys = [(old_key, working.column(old_key.name)) for old_key in committed.key if _has(working, old_key.name)]
+    value = render.fill(
+        Sql("TRY_CAST({{v}} AS {{t}})"),
+        v=encode(render.column(new.name), new.type),
+        t=storage_type(old.type),
+    )
+    keyed = bool(committed.key) and len(keys) == len(committed.key)
+    statement = render.render(
+        "mostly_equal" if keyed else "mostly_equal_bag",
+        committed_value=render.column(f"c{old.id}"),
+        committed_keys=[render.column(f"c{k.id}") for k, _ in keys],
+        committed=state,
+        working_value=value,
+        working_keys=[encode(render.column(k.name), k.type) for _, k in keys],
+        working=render.table(working.name),
+    )
+    row = cursor.execute(statement).fetchone()
+    assert row
+    committed_rows, working_rows, equal = row
+    if not committed_rows or not working_rows:
+        return old.type == new.type
+    return bool(2 * equal >= min(committed_rows, working_rows))
+
+
+def _has(table: Table, name: str) -> bool:
+    return any(column.name.lower() == name.lower() for column in table.columns)

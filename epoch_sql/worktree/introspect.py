@@ -1,0 +1,216 @@
+"""Reading the definitions of everything that is versioned from the catalog of a DuckDB database.
+
+A fixed number of catalog queries, whatever the number of tables; nothing is written, so that it works in any
+transaction and sees what that transaction changed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.model.canonical import canonical
+from epoch_sql.model.schema import Column, Constraint, DatabaseSchema, Index, ObjectName, SchemaObject, Table
+from epoch_sql.model.sql_text import list_after, tokens, top_level
+from epoch_sql.worktree.macros import read_macros
+
+Rows = list[tuple[Any, ...]]
+KINDS = ("schema", "type", "sequence", "macro", "view")
+
+
+def read_schema(
+    cursor: duckdb.DuckDBPyConnection,
+    declared_keys: Mapping[ObjectName, tuple[str, ...]],
+    ignored: Callable[[ObjectName], bool],
+    own_macros: frozenset[str],
+) -> DatabaseSchema:
+    """The definitions of the cursor's current database as its transaction sees them.
+
+    ``declared_keys`` are the columns given to ``epoch_key``, by table; ``ignored`` says which names are not versioned;
+    ``own_macros`` are the macros in schema main that Epoch made. Columns have no ids yet. Tables and objects come
+    sorted by name, so that equal databases give equal results; ``ddl.definition_order`` tells how to create them.
+    Raises EpochTableError for a macro whose signature DuckDB does not tell.
+    """
+    tables = [table for table in _tables(cursor, declared_keys) if not ignored(table.name)]
+    objects = [found for found in _objects(cursor, own_macros) if not ignored(found.name)]
+    objects.sort(key=lambda found: (KINDS.index(found.kind), found.name))
+    return DatabaseSchema(tuple(tables), tuple(objects))
+
+
+def _tables(cursor: duckdb.DuckDBPyConnection, declared_keys: Mapping[ObjectName, tuple[str, ...]]) -> Iterator[Table]:
+    columns = _by_table(_read(cursor, "introspect_columns"))
+    constraints = _by_table(_read(cursor, "introspect_constraints"))
+    indexes = _by_table(_read(cursor, "introspect_indexes"))
+    for oid, schema, name, comment, sql in _read(cursor, "introspect_tables"):
+        own_columns = _columns(columns[oid], sql)
+        places = {column.name: place for place, column in enumerate(own_columns)}
+        yield Table(
+            ObjectName(schema, name),
+            own_columns,
+            tuple(sorted((_constraint(places, *row) for row in constraints[oid]), key=_constraint_order)),
+            tuple(sorted((_index(*row) for row in indexes[oid]), key=lambda index: index.name)),
+            comment,
+            declared_keys.get(ObjectName(schema, name), ()),
+        )
+
+
+def _columns(rows: Rows, sql: str | None) -> tuple[Column, ...]:
+    traits = _traits(sql, len(rows)) if sql else {}
+    columns = []
+    for place, (name, kind, nullable, default, comment) in enumerate(rows):
+        generated, collation = traits.get(place, (False, None))
+        expression = default and canonical(default)
+        columns.append(
+            Column(
+                name,
+                kind,
+                nullable=nullable,
+                # DEFAULT NULL is no default; ALTER … SET DEFAULT NULL leaves it behind.
+                default=None if generated or expression == "NULL" else expression,
+                generated=_without_cast(expression) if generated else None,
+                collation=collation,
+                comment=comment,
+            )
+        )
+    return tuple(columns)
+
+
+@lru_cache(maxsize=4096)
+def _traits(sql: str, count: int) -> dict[int, tuple[bool, str | None]]:
+    """Which of the first ``count`` columns of a CREATE TABLE are generated, and their collations, by place.
+
+    The catalog functions of DuckDB 1.4 and 1.5 tell neither, those of 2.0 no collation.
+    """
+    traits = {}
+    for place, element in enumerate(list_after(sql)[:count]):
+        # The first token is the column's name, whatever it spells.
+        words = list(top_level(element))[1:]
+        generated = any(word.is_word("GENERATED") for word in words)
+        start = next((n for n, word in enumerate(words) if word.is_word("COLLATE")), None)
+        if generated or start is not None:
+            traits[place] = (generated, None if start is None else _collation(element, words[start + 1 :]))
+    return traits
+
+
+def _collation(element: str, words: Sequence[Any]) -> str:
+    """The dotted name that ``words`` begin with, such as ``nocase.noaccent``."""
+    end = words[0].end
+    for dot, part in zip(words[1::2], words[2::2], strict=False):
+        if dot.text != ".":
+            break
+        end = part.end
+    return element[words[0].start : end]
+
+
+def _without_cast(expression: str) -> str:
+    """A generated column's expression without the cast to the column's type that DuckDB puts around it."""
+    found = list(tokens(expression))
+    if len(found) < 4 or not found[0].is_word("CAST") or found[1].text != "(":
+        return expression
+    inside = list(top_level(expression, found[1].end))
+    last = max((word.start for word in inside if word.is_word("AS")), default=None)
+    closed = list(top_level(expression))[-1].start == found[0].start
+    return expression[found[1].end : last].strip() if last and closed else expression
+
+
+def _constraint(
+    places: Mapping[str, int],
+    kind: str,
+    columns: list[str],
+    expression: str | None,
+    referenced: str | None,
+    referenced_columns: list[str],
+) -> Constraint:
+    if kind == "CHECK":
+        columns = sorted(set(columns), key=lambda name: places[name])
+    condition = expression and canonical(expression)
+    return Constraint(kind, tuple(columns), condition, referenced or None, tuple(referenced_columns))
+
+
+def _constraint_order(constraint: Constraint) -> tuple[int, tuple[str, ...], str, str]:
+    kinds = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY")
+    return (
+        kinds.index(constraint.kind),
+        constraint.columns,
+        constraint.expression or "",
+        constraint.referenced or "",
+    )
+
+
+def _index(name: str, unique: bool, sql: str) -> Index:
+    return Index(name, unique, tuple(canonical(expression) for expression in list_after(sql)))
+
+
+def _objects(cursor: duckdb.DuckDBPyConnection, own_macros: frozenset[str]) -> Iterator[SchemaObject]:
+    for (schema,) in _read(cursor, "introspect_schemas"):
+        definition = render.fill("CREATE SCHEMA {{schema}}", schema=render.identifier(schema))
+        yield SchemaObject("schema", ObjectName("main", schema), definition)
+    yield from _types(cursor)
+    for schema, name, comment, *options, sql in _read(cursor, "introspect_sequences"):
+        yield _sequence(ObjectName(schema, name), comment, options, sql)
+    yield from read_macros(cursor, _read(cursor, "introspect_macros"), own_macros)
+    for schema, name, comment, sql in _read(cursor, "introspect_views"):
+        yield SchemaObject("view", ObjectName(schema, name), _view(ObjectName(schema, name), sql), comment)
+
+
+def _types(cursor: duckdb.DuckDBPyConnection) -> Iterator[SchemaObject]:
+    rows = _read(cursor, "introspect_types")
+    if not rows:
+        return
+    names = [ObjectName(schema, name) for schema, name, _ in rows]
+    spelled = [render.fill("typeof(NULL::{{name}})", name=render.table(name)) for name in names]
+    meanings = _row(cursor, render.fill("SELECT {{types}}", types=spelled))
+    for name, (*_, comment), meaning in zip(names, rows, meanings, strict=True):
+        definition = render.fill(
+            "CREATE TYPE {{name}} AS {{meaning}}", name=render.table(name), meaning=render.verbatim(meaning)
+        )
+        yield SchemaObject("type", name, definition, comment)
+
+
+def _sequence(name: ObjectName, comment: str | None, options: Sequence[Any], sql: str) -> SchemaObject:
+    """A sequence: DuckDB prints the value that comes next as START and forgets the first one, so that is its state."""
+    increment, lowest, highest, cycle = options
+    definition = render.fill(
+        "CREATE SEQUENCE {{name}} INCREMENT BY {{increment}} MINVALUE {{lowest}} MAXVALUE {{highest}} {{cycle}}",
+        name=render.table(name),
+        increment=render.literal(increment),
+        lowest=render.literal(lowest),
+        highest=render.literal(highest),
+        cycle=render.verbatim("CYCLE" if cycle else "NO CYCLE"),
+    )
+    upcoming = sql.rpartition(" START ")[2].split()[0]
+    return SchemaObject("sequence", name, definition, comment, state=upcoming)
+
+
+def _view(name: ObjectName, sql: str) -> str:
+    """The CREATE VIEW that DuckDB prints, with the view's name qualified."""
+    found = tokens(sql)
+    end = next(token.end for token in found if token.is_word("VIEW"))
+    end = next(found).end
+    following = next(found)
+    if following.text == ".":
+        end = next(found).end
+    body = canonical(sql[end:]).removesuffix(";")
+    return render.fill("CREATE VIEW {{name}} {{body}}", name=render.table(name), body=render.verbatim(body))
+
+
+def _by_table(rows: Iterable[tuple[Any, ...]]) -> defaultdict[int, Rows]:
+    grouped: defaultdict[int, Rows] = defaultdict(list)
+    for oid, *rest in rows:
+        grouped[oid].append(tuple(rest))
+    return grouped
+
+
+def _read(cursor: duckdb.DuckDBPyConnection, template: str) -> Rows:
+    return cursor.execute(render.render(template)).fetchall()
+
+
+def _row(cursor: duckdb.DuckDBPyConnection, statement: str) -> tuple[Any, ...]:
+    row = cursor.execute(statement).fetchone()
+    assert row is not None
+    return row

@@ -1,0 +1,113 @@
+"""The order in which definitions can be created: each after what it refers to.
+
+DuckDB records dependencies only in part and renumbers its objects on ALTER (1.4) and restart, so the references are
+found in the text: names after FROM, JOIN or a dot, and names of macros before a parenthesis, count for certain; other
+mentions of a name only as long as they make no circle.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from epoch_sql.model.schema import SchemaObject, Table
+from epoch_sql.model.sql_text import Token, tokens
+
+Definition = Table | SchemaObject
+_FIRST = ("schema", "type", "sequence")
+
+
+def creation_order(tables: Sequence[Table]) -> list[Table]:
+    """The tables, those that foreign keys refer to before those that have the foreign keys."""
+    ordered = sorted(tables, key=lambda table: table.name)
+    places = {_table_key(table.name.schema, table.name.name): place for place, table in enumerate(ordered)}
+    needs = [dict.fromkeys(_parents(table, places), True) for table in ordered]
+    return [ordered[place] for place in _sorted(needs)]
+
+
+def object_order(objects: Sequence[SchemaObject]) -> list[SchemaObject]:
+    """Schemas, types, sequences (tables come next), then macros and views, each after those that it uses."""
+    return [found for found in definition_order((), objects) if isinstance(found, SchemaObject)]
+
+
+def definition_order(tables: Sequence[Table], objects: Sequence[SchemaObject]) -> list[Definition]:
+    """All definitions in an order in which they can be created, also tables whose expressions use macros."""
+    first = sorted((o for o in objects if o.kind in _FIRST), key=lambda o: (_FIRST.index(o.kind), o.name))
+    last = sorted((o for o in objects if o.kind not in _FIRST), key=lambda o: (o.kind, o.name))
+    rest: list[Definition] = [*sorted(tables, key=lambda table: table.name), *last]
+    table_places = {_table_key(d.name.schema, d.name.name): n for n, d in enumerate(rest) if isinstance(d, Table)}
+    named = defaultdict(list)
+    for place, definition in enumerate(rest):
+        named[definition.name.name.lower()].append(place)
+    needs = []
+    for place, definition in enumerate(rest):
+        found = _references(definition, rest, named)
+        if isinstance(definition, Table):
+            found |= dict.fromkeys(_parents(definition, table_places), True)
+        found.pop(place, None)
+        needs.append(found)
+    return [*first, *(rest[place] for place in _sorted(needs))]
+
+
+def _sorted(needs: Sequence[Mapping[int, bool]]) -> list[int]:
+    """Places in an order that respects ``needs`` (place → certain), as far as the uncertain ones allow."""
+    remaining = list(range(len(needs)))
+    done: dict[int, None] = {}
+    while remaining:
+        ready = [n for n in remaining if needs[n].keys() <= done.keys()]
+        if not ready:
+            certain = (n for n in remaining if all(m in done for m, sure in needs[n].items() if sure))
+            ready = [next(certain, remaining[0])]
+        done.update(dict.fromkeys(ready))
+        remaining = [n for n in remaining if n not in done]
+    return list(done)
+
+
+def _parents(table: Table, places: Mapping[tuple[str, str], int]) -> Iterator[int]:
+    for key in table.foreign_keys:
+        place = places.get(_table_key(table.name.schema, key.referenced or ""))
+        if place is not None and (key.referenced or "").lower() != table.name.name.lower():
+            yield place
+
+
+def _table_key(schema: str, name: str) -> tuple[str, str]:
+    return schema.lower(), name.lower()
+
+
+def _references(
+    definition: Definition, all_definitions: Sequence[Definition], named: Mapping[str, Sequence[int]]
+) -> dict[int, bool]:
+    """What a definition mentions, and whether the mention certainly is a reference."""
+    found: dict[int, bool] = {}
+    text = list(tokens(_text(definition)))
+    for number, token in enumerate(text):
+        places = named.get(token.name.lower(), ()) if token.name is not None else ()
+        for place in places:
+            certain = _certainty(text, number, all_definitions[place])
+            if certain is not None:
+                found[place] = found.get(place, False) or certain
+    return found
+
+
+def _certainty(text: Sequence[Token], number: int, target: Definition) -> bool | None:
+    """Whether the mention certainly is one of ``target``; None when it certainly is none."""
+    called = number + 1 < len(text) and text[number + 1].text == "("
+    if called != (isinstance(target, SchemaObject) and target.kind == "macro"):
+        return None
+    if number >= 2 and text[number - 1].text == ".":
+        qualifier = text[number - 2].name
+        return True if (qualifier or "").lower() == target.name.schema.lower() else None
+    return called or (number > 0 and text[number - 1].is_word("FROM", "JOIN"))
+
+
+def _text(definition: Definition) -> str:
+    """The expressions of a definition."""
+    if isinstance(definition, SchemaObject):
+        return definition.definition
+    expressions = [
+        *(column.default for column in definition.columns),
+        *(column.generated for column in definition.columns),
+        *(constraint.expression for constraint in definition.constraints),
+        *(expression for index in definition.indexes for expression in index.expressions),
+    ]
+    return " , ".join(expression for expression in expressions if expression is not None)

@@ -1,0 +1,108 @@
+"""The rows of working tables as storage values, and the hashes that tell whether they changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.model.schema import Column, ObjectName, Table
+from epoch_sql.render import Sql
+from epoch_sql.storage.encoding import encode, storage_type
+from epoch_sql.storage.shape import aliased
+
+TABLES_AT_ONCE = 64
+BUCKETS = 1 << 16
+ROWS_WORTH_BUCKETS = 200_000
+
+
+def working_rows(table: Table, source: ObjectName | None = None, catalog: str | None = None) -> Sql:
+    """The working table's rows: ``c<id>`` for each stored column, as storage values.
+
+    ``source`` is the working table's name where it differs from the definition's.
+    """
+    outputs = [aliased(encode(render.column(c.name), c.type), f"c{c.id}") for c in table.stored_columns]
+    relation = render.table(source or table.name, catalog)
+    return render.fill(Sql("SELECT {{outputs}} FROM {{relation}}"), outputs=outputs, relation=relation)
+
+
+def row_hash(of: Sequence[Column]) -> Sql:
+    """DuckDB's 64-bit hash of a row (``c<id>``), mixed once more: sums of unmixed hashes miss values that change places."""
+    return mixed_hash([(c, f"c{c.id}") for c in of])
+
+
+def mixed_hash(values: Sequence[tuple[Column, str]]) -> Sql:
+    """The hash behind ``row_hash``, of columns under any names."""
+    return render.fill(Sql("hash({{hash}})"), hash=_hash(values))
+
+
+def _hash(values: Sequence[tuple[Column, str]]) -> Sql:
+    """``hash()`` of several values; it takes some nested values for one another (NULL and [NULL]), their sort keys do not."""
+    nested = Sql("create_sort_key({{v}}, 'ASC NULLS LAST')")
+    terms = [
+        render.fill(nested if _is_nested(c) else Sql("{{v}}"), v=render.column(name)) for c, name in values
+    ]
+    return render.fill(Sql("hash({{terms}})"), terms=terms)
+
+
+def _is_nested(column: Column) -> bool:
+    storage = storage_type(column.type)
+    return storage.endswith("]") or storage.startswith(("STRUCT", "MAP"))
+
+
+def bucket(key: Sequence[Column], buckets: int, prefix: str = "c") -> Sql:
+    """The bucket of a row by the hash of its key."""
+    return render.fill(
+        Sql("CAST({{hash}} & {{mask}} AS UINTEGER)"),
+        hash=_hash([(c, f"{prefix}{c.id}") for c in key]),
+        mask=render.literal(buckets - 1),
+    )
+
+
+def bucket_key(table: Table) -> tuple[Column, ...]:
+    """The columns whose hash gives the bucket: the key, or the whole row of a keyless table."""
+    return table.key or table.stored_columns
+
+
+def checksums(cursor: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[tuple[int, int]]:
+    """(number of rows, sum of their hashes) of each working table, read once each."""
+    wanted = list(tables)
+    found: dict[int, tuple[int, int]] = {}
+    for start in range(0, len(wanted), TABLES_AT_ONCE):
+        statement = checksum_query(wanted[start : start + TABLES_AT_ONCE], start)
+        found.update({number: (rows, int(checksum)) for number, rows, checksum in cursor.execute(statement).fetchall()})
+    return [found[number] for number in range(len(wanted))]
+
+
+def checksum_query(tables: Sequence[Table], start: int = 0) -> Sql:
+    """The query behind ``checksums``: one row for each table."""
+    selects = [
+        render.render(
+            "fingerprint",
+            number=render.literal(number),
+            row_hash=row_hash(table.stored_columns),
+            working=working_rows(table),
+        )
+        for number, table in enumerate(tables, start)
+    ]
+    return render.joined(selects, "\nUNION ALL\n")
+
+
+def dirty_buckets(table: Table, table_id: str, buckets: int, catalog: str | None = None) -> Sql:
+    """The buckets in which the working table differs from what ``epoch.buckets`` says of the committed version."""
+    return render.render(
+        "dirty",
+        bucket=bucket(bucket_key(table), buckets),
+        row_hash=row_hash(table.stored_columns),
+        working=working_rows(table, catalog=catalog),
+        buckets=render.table(ObjectName("epoch", "buckets"), catalog),
+        table_id=render.literal(table_id),
+    )
+
+
+def engine(cursor: duckdb.DuckDBPyConnection) -> str:
+    """What identifies the ``hash()`` of this DuckDB: its values for a sample. Fingerprints of another one are not used."""
+    row = cursor.execute(render.load("engine")).fetchone()
+    assert row
+    return str(row[0])

@@ -1,0 +1,293 @@
+"""Finding what the user changed: the working database against the tree of a commit.
+
+Definitions are compared first. A table whose definition is as committed is hashed once; only where the hash is not the
+committed one, rows are compared, and of a large table only those in buckets whose hashes differ.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import duckdb
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
+
+from epoch_sql import render
+from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Ignore
+from epoch_sql.errors import EpochTableError
+from epoch_sql.model.commit import TableEntry, Tree, table_identity
+from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
+from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents, arrange, compare
+from epoch_sql.storage.encoding import check_supported
+from epoch_sql.storage.shape import Shape, shape_of
+from epoch_sql.worktree.identify import identify_columns, mostly_equal
+from epoch_sql.worktree.introspect import read_schema
+from epoch_sql.worktree.rows import bucket, bucket_key, checksums, dirty_buckets, engine, working_rows
+
+_CONSTANT = (exp.Literal, exp.Cast, exp.Neg, exp.Boolean, exp.Null, exp.Paren, exp.DataType, exp.DataTypeParam)
+
+
+@dataclass(frozen=True)
+class WorkingTable:
+    """A table of the working database.
+
+    ``table`` is its definition with identified columns; ``entry`` the table of the commit that it is (None: it is new).
+    ``row_count`` and ``checksum`` are of the working rows. ``rows_differ`` is False when the hashes prove that no row
+    changed, True when rows may have changed.
+    """
+
+    table_id: str
+    table: Table
+    entry: TableEntry | None
+    committed: Table | None
+    row_count: int
+    checksum: int
+    rows_differ: bool
+    known: Fingerprint | None
+
+    @property
+    def schema_differs(self) -> bool:
+        return self.committed is None or self.committed != self.table
+
+    @property
+    def differs(self) -> bool:
+        return self.schema_differs or self.rows_differ
+
+
+@dataclass(frozen=True)
+class Working:
+    """The working database against a tree: its tables, the tables of the tree that are gone, and its other objects."""
+
+    tables: tuple[WorkingTable, ...]
+    removed: tuple[TableEntry, ...]
+    objects: tuple[SchemaObject, ...]
+
+    def named(self, name: ObjectName) -> WorkingTable | None:
+        return next((t for t in self.tables if t.table.name == name), None)
+
+
+class Scanner:
+    """Reads the working database on one cursor; within a transaction, everything it tells is of one moment."""
+
+    def __init__(
+        self, cursor: duckdb.DuckDBPyConnection, contents: Contents, own_macros: frozenset[str], catalog: str
+    ) -> None:
+        self.cursor = cursor
+        self.contents = contents
+        self.own_macros = own_macros
+        self.catalog = catalog
+        self.seen: dict[str, tuple[int, int]] | None = None
+
+    def schema(self) -> DatabaseSchema:
+        """The definitions of everything that is versioned, without identities."""
+        ignore = Ignore(self.cursor)
+        patterns = ignore.patterns()
+        return read_schema(
+            self.cursor, DeclaredKeys(self.cursor).load(), lambda name: ignore.matches(patterns, name), self.own_macros
+        )
+
+    def scan(self, tree: Tree, read_rows: bool = True) -> Working:
+        """The working database against the tree of a commit.
+
+        Without ``read_rows`` no row is read: the numbers of rows are -1, and all of them may differ.
+        """
+        found = self.schema()
+        self.contents.load(entry.version_id for entry in tree.tables.values())
+        matches, removed = self._match(tree, found.tables)
+        identified = [self._identify(table, entry, taken) for table, entry, taken in matches]
+        sums = self._sums([table for _, table in identified]) if read_rows else [(-1, 0)] * len(identified)
+        known = Fingerprints(self.cursor).load()
+        current_engine = engine(self.cursor)
+        working = tuple(
+            self._compare(table_id, table, entry, count_and_sum, known.get(table_id), current_engine)
+            for (table_id, table), (_, entry, _), count_and_sum in zip(identified, matches, sums, strict=True)
+        )
+        return Working(working, removed, found.objects)
+
+    def _sums(self, tables: list[Table]) -> list[tuple[int, int]]:
+        """Rows and checksum of each table: what the caller saw of it, if it looked, else read now."""
+        if self.seen is None:
+            return checksums(self.cursor, tables)
+        return [self.seen[str(table.name)] for table in tables]
+
+    def changes(self, working: WorkingTable) -> tuple[Sql, Shape]:
+        """The difference between the committed and the working rows of a table, and its shape."""
+        shape = shape_of(working.committed, working.table)
+        after = working_rows(working.table, catalog=self.catalog)
+        if working.entry is None or working.committed is None:
+            return compare(shape, None, arrange(after, shape, working.table)), shape
+        before = self.contents.state(working.entry.version_id)
+        if not self._bucketed(working):
+            return self._compared(shape, working, before, after), shape
+        assert working.known
+        in_dirty = bucket(bucket_key(working.table), working.known.buckets)
+        rows = self._compared(shape, working, _only(before, in_dirty), _only(after, in_dirty))
+        dirty = dirty_buckets(working.table, working.table_id, working.known.buckets, self.catalog)
+        return render.fill(Sql("WITH dirty AS MATERIALIZED ({{dirty}}) {{rows}}"), dirty=dirty, rows=rows), shape
+
+    def check_key(self, working: WorkingTable) -> None:
+        """EpochTableError when a declared key has NULLs or duplicates, naming some of them."""
+        key = working.table.key
+        if not working.table.declared_key or working.table.key_names != working.table.declared_key:
+            return
+        rows = working_rows(working.table)
+        if self._bucketed(working):
+            assert working.known
+            rows = _only(rows, bucket(bucket_key(working.table), working.known.buckets))
+            dirty = dirty_buckets(working.table, working.table_id, working.known.buckets)
+            rows = render.fill(Sql("WITH dirty AS MATERIALIZED ({{dirty}}) {{rows}}"), dirty=dirty, rows=rows)
+        statement = render.render(
+            "broken_key",
+            key_struct=_struct(key),
+            missing=render.joined(
+                [render.fill(Sql("{{c}} IS NULL"), c=render.column(f"c{c.id}")) for c in key], " OR "
+            ),
+            key_columns=[render.column(f"c{c.id}") for c in key],
+            rows=rows,
+        )
+        broken = self.cursor.execute(statement).fetchall()
+        if broken:
+            names = ", ".join(c.name for c in key)
+            values = ", ".join(row[0] for row in broken)
+            raise EpochTableError(
+                f"table {working.table.name} cannot be versioned by its key ({names}): NULL or duplicate in {values}",
+                f"correct the rows, or CALL epoch_key('{working.table.name}', [...]) with other columns",
+            )
+
+    def _compared(self, shape: Shape, working: WorkingTable, before: Sql, after: Sql) -> Sql:
+        assert working.committed
+        return compare(shape, arrange(before, shape, working.committed, old=True), arrange(after, shape, working.table))
+
+    def _bucketed(self, working: WorkingTable) -> bool:
+        return bool(working.known and working.known.buckets and working.committed and _same_rows(working.committed, working.table))
+
+    def _match(
+        self, tree: Tree, tables: tuple[Table, ...]
+    ) -> tuple[list[tuple[Table, TableEntry | None, str]], tuple[TableEntry, ...]]:
+        """Each working table with the table of the tree that it is, and an id; and what is left of the tree."""
+        left = {(e.name.schema.lower(), e.name.name.lower()): e for e in tree.tables.values()}
+        pairs: list[tuple[Table, TableEntry | None]] = []
+        fresh: list[Table] = []
+        for table in tables:
+            entry = left.pop((table.name.schema.lower(), table.name.name.lower()), None)
+            if entry:
+                pairs.append((table, entry))
+            else:
+                fresh.append(table)
+        gone = list(left.values())
+        for table in fresh:
+            entry = next((e for e in gone if self._renamed(e, table)), None)
+            if entry:
+                gone.remove(entry)
+            pairs.append((table, entry))
+        taken = set(tree.tables)
+        matches = []
+        for table, entry in pairs:
+            table_id = entry.table_id if entry else table_identity(table.name, taken)
+            taken.add(table_id)
+            matches.append((table, entry, table_id))
+        return matches, tuple(gone)
+
+    def _renamed(self, entry: TableEntry, table: Table) -> bool:
+        """Whether a new table is one that is gone, renamed: the same columns, and at least half of the rows the same."""
+        committed = self.contents.table(entry.version_id)
+        if [(c.name, c.type) for c in committed.columns] != [(c.name, c.type) for c in table.columns]:
+            return False
+        identified = _with_ids_of(table, committed)
+        shape = shape_of(committed, identified)
+        changes = compare(
+            shape,
+            arrange(self.contents.state(entry.version_id), shape, committed, old=True),
+            arrange(working_rows(identified), shape, identified),
+        )
+        row = self.cursor.execute(
+            render.fill(
+                Sql("SELECT count(*), (SELECT count(*) FROM {{table}}) FROM ({{changes}}) AS changes"),
+                table=render.table(table.name),
+                changes=changes,
+            )
+        ).fetchone()
+        assert row
+        return bool(2 * row[0] <= max(row[1], self.contents.version(entry.version_id).row_count))
+
+    def _identify(self, table: Table, entry: TableEntry | None, table_id: str) -> tuple[str, Table]:
+        for column in table.stored_columns:
+            try:
+                check_supported(column.type)
+            except EpochTableError as error:
+                raise EpochTableError(
+                    f"column {column.name} of table {table.name} cannot be versioned: {error.message}",
+                    f"change the column's type, or CALL epoch_ignore('{table.name}')",
+                ) from error
+        committed = self.contents.table(entry.version_id) if entry else None
+
+        def same_data(old: Column, new: Column) -> bool:
+            assert entry and committed
+            state = self.contents.state(entry.version_id)
+            return mostly_equal(self.cursor, state, committed, table, old, new)
+
+        identified = identify_columns(committed, table, table_id, same_data)
+        old_ids = {c.id for c in committed.columns} if committed else set()
+        columns = tuple(
+            replace(c, fill=c.default) if committed and c.id not in old_ids and _is_constant(c.default) else c
+            for c in identified.columns
+        )
+        return table_id, replace(identified, columns=columns)
+
+    def _compare(
+        self,
+        table_id: str,
+        table: Table,
+        entry: TableEntry | None,
+        count_and_sum: tuple[int, int],
+        known: Fingerprint | None,
+        current_engine: str,
+    ) -> WorkingTable:
+        committed = self.contents.table(entry.version_id) if entry else None
+        usable = known if known and entry and known.version_id == entry.version_id and known.engine == current_engine else None
+        same = (
+            usable is not None
+            and committed is not None
+            and _same_rows(committed, table)
+            and (usable.row_count, usable.checksum) == count_and_sum
+        )
+        return WorkingTable(table_id, table, entry, committed, *count_and_sum, rows_differ=not same, known=usable)
+
+
+def _same_rows(committed: Table, working: Table) -> bool:
+    """Whether hashes of the rows under both definitions can be compared."""
+    old = [(c.id, c.type) for c in committed.stored_columns]
+    new = [(c.id, c.type) for c in working.stored_columns]
+    return old == new and [c.id for c in committed.key] == [c.id for c in working.key]
+
+
+def _with_ids_of(table: Table, committed: Table) -> Table:
+    columns = tuple(
+        replace(column, id=old.id, fill=old.fill) for column, old in zip(table.columns, committed.columns, strict=True)
+    )
+    return replace(table, columns=columns)
+
+
+def _only(rows: Sql, in_dirty: Sql) -> Sql:
+    return render.fill(
+        Sql("SELECT * FROM ({{rows}}) AS rows WHERE {{bucket}} IN (SELECT bucket FROM dirty)"), rows=rows, bucket=in_dirty
+    )
+
+
+def _is_constant(default: str | None) -> bool:
+    """Whether a column default is a constant, so that it is what ADD COLUMN put into existing rows."""
+    if default is None:
+        return False
+    try:
+        return all(isinstance(node, _CONSTANT) for node in parse_one(default, dialect="duckdb").walk())
+    except SqlglotError:
+        return False
+
+
+def _struct(key: tuple[Column, ...]) -> Sql:
+    """The key of a row as a struct with the columns' names."""
+    fields = [
+        render.fill(Sql("{{n}}: {{c}}"), n=render.literal(c.name), c=render.column(f"c{c.id}")) for c in key
+    ]
+    return Sql("{" + render.joined(fields, ", ") + "}")

@@ -1,0 +1,154 @@
+-- In: a database without a repository.
+-- Out: the catalog of a repository, empty: one table for each idea, all in schema epoch.
+CREATE SCHEMA epoch;
+
+CREATE TABLE epoch.state (
+    repository_id VARCHAR NOT NULL,
+    catalog_version INTEGER NOT NULL,
+    head_branch VARCHAR,
+    head_commit VARCHAR,
+    moves BIGINT NOT NULL
+);
+
+CREATE TABLE epoch.commits (
+    commit_id VARCHAR NOT NULL,
+    sequence BIGINT NOT NULL,
+    tree_id VARCHAR NOT NULL,
+    root_id VARCHAR NOT NULL,
+    author VARCHAR NOT NULL,
+    committed_at TIMESTAMP NOT NULL,
+    message VARCHAR NOT NULL,
+    undoes VARCHAR[] NOT NULL,
+    redoes VARCHAR[] NOT NULL,
+    restores VARCHAR,
+    source VARCHAR
+);
+
+CREATE TABLE epoch.parents (
+    commit_id VARCHAR NOT NULL,
+    ordinal INTEGER NOT NULL,
+    parent_id VARCHAR NOT NULL
+);
+
+CREATE TABLE epoch.roots (
+    root_id VARCHAR NOT NULL,
+    subtree_ids VARCHAR[] NOT NULL
+);
+
+CREATE TABLE epoch.trees (
+    subtree_id VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    identity VARCHAR NOT NULL,
+    schema_name VARCHAR NOT NULL,
+    object_name VARCHAR NOT NULL,
+    version_id VARCHAR,
+    definition VARCHAR,
+    comment VARCHAR,
+    state VARCHAR
+);
+
+CREATE TABLE epoch.schemas (
+    schema_id VARCHAR NOT NULL,
+    definition VARCHAR NOT NULL
+);
+
+CREATE TABLE epoch.versions (
+    version_id VARCHAR NOT NULL,
+    table_id VARCHAR NOT NULL,
+    schema_id VARCHAR NOT NULL,
+    row_count BIGINT NOT NULL,
+    fingerprint VARCHAR NOT NULL,
+    level_ids VARCHAR[] NOT NULL
+);
+
+CREATE TABLE epoch.levels (
+    level_id VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    from_version VARCHAR,
+    to_version VARCHAR,
+    rows_added BIGINT NOT NULL,
+    rows_modified BIGINT NOT NULL,
+    rows_removed BIGINT NOT NULL,
+    file_ids VARCHAR[] NOT NULL
+);
+
+CREATE TABLE epoch.files (
+    file_id VARCHAR NOT NULL,
+    schema_id VARCHAR NOT NULL,
+    old_schema_id VARCHAR,
+    row_count BIGINT NOT NULL,
+    bytes BIGINT NOT NULL,
+    first_key BLOB
+);
+
+CREATE TABLE epoch.refs (
+    kind VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    commit_id VARCHAR NOT NULL,
+    author VARCHAR,
+    moved_at TIMESTAMP NOT NULL,
+    message VARCHAR
+);
+
+CREATE TABLE epoch.reflog (
+    sequence BIGINT NOT NULL,
+    kind VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    old_commit VARCHAR,
+    new_commit VARCHAR,
+    action VARCHAR NOT NULL,
+    author VARCHAR NOT NULL,
+    moved_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE epoch.stashes (
+    stash_id VARCHAR NOT NULL,
+    sequence BIGINT NOT NULL,
+    branch VARCHAR,
+    commit_id VARCHAR NOT NULL,
+    root_id VARCHAR NOT NULL,
+    author VARCHAR NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    message VARCHAR,
+    tables_changed BIGINT NOT NULL
+);
+
+CREATE TABLE epoch.ignore (
+    pattern VARCHAR NOT NULL
+);
+
+CREATE TABLE epoch.declared_keys (
+    schema_name VARCHAR NOT NULL,
+    table_name VARCHAR NOT NULL,
+    columns VARCHAR[] NOT NULL
+);
+
+CREATE TABLE epoch.config (
+    name VARCHAR NOT NULL,
+    value VARCHAR NOT NULL
+);
+
+CREATE TABLE epoch.audit (
+    sequence BIGINT NOT NULL,
+    recorded_at TIMESTAMP NOT NULL,
+    actor VARCHAR NOT NULL,
+    action VARCHAR NOT NULL,
+    ref VARCHAR,
+    commit_id VARCHAR,
+    detail VARCHAR
+);
+
+CREATE TABLE epoch.fingerprints (
+    table_id VARCHAR NOT NULL,
+    version_id VARCHAR NOT NULL,
+    engine VARCHAR NOT NULL,
+    row_count BIGINT NOT NULL,
+    checksum HUGEINT NOT NULL,
+    buckets INTEGER NOT NULL
+);
+
+CREATE TABLE epoch.buckets (
+    table_id VARCHAR NOT NULL,
+    bucket UINTEGER NOT NULL,
+    checksum HUGEINT NOT NULL
+);

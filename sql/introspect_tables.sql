@@ -1,0 +1,14 @@
+-- In: the catalog of the current database.
+-- Out: a row per user table (table_oid, schema_name, table_name, comment, sql: only where it tells more than the catalog).
+SELECT
+    table_oid,
+    schema_name,
+    table_name,
+    comment,
+    CASE WHEN contains(sql, 'GENERATED ALWAYS') OR contains(sql, ' COLLATE ') THEN sql END AS sql
+FROM duckdb_tables()
+WHERE database_name = current_database()
+  AND schema_name <> 'epoch'
+  AND NOT internal
+  AND NOT temporary
+ORDER BY schema_name, table_name

@@ -1,0 +1,589 @@
+"""The commands of ``epoch``, as docs and tutorial promise them: results, messages, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from epoch_sql.cli.main import program, run
+
+pytestmark = pytest.mark.core
+
+HOSTILE = 'Odd "table". 🎉 select'
+
+
+@dataclass(frozen=True)
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Epoch = Callable[..., Ran]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home-config"))
+    monkeypatch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
+    monkeypatch.delenv("EPOCH_DB", raising=False)
+    monkeypatch.delenv("EPOCH_DEBUG", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def epoch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Epoch:
+    """Runs a command line; fails the test unless it exits with ``code``."""
+
+    def ran(*arguments: str, code: int = 0) -> Ran:
+        capsys.readouterr()
+        found = run(arguments)
+        captured = capsys.readouterr()
+        assert found == code, f"epoch {' '.join(arguments)}\n{captured.out}\n{captured.err}"
+        assert "Traceback" not in captured.err
+        return Ran(found, captured.out, captured.err)
+
+    return ran
+
+
+@pytest.fixture
+def change(folder: Path) -> Callable[[str], None]:
+    """Changes the data as any client would: without Epoch."""
+
+    def change_data(sql: str) -> None:
+        with duckdb.connect(str(folder / "shop.duckdb")) as connection:
+            connection.execute(sql)
+
+    return change_data
+
+
+@pytest.fixture
+def shop(epoch: Epoch, change: Callable[[str], None]) -> Epoch:
+    """A repository with a table of two orders on main."""
+    change("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer VARCHAR, amount DECIMAL(10, 2))")
+    change("INSERT INTO orders VALUES (1, 'Ada', 12.50), (2, 'Grace', 20.00)")
+    epoch("init")
+    return epoch
+
+
+@pytest.fixture
+def developed(shop: Epoch, change: Callable[[str], None]) -> Epoch:
+    """Branch development, checked out, with one row added, one modified and one removed since main."""
+    shop("checkout", "-b", "development")
+    change("UPDATE orders SET amount = 25 WHERE id = 2; DELETE FROM orders WHERE id = 1")
+    change("INSERT INTO orders VALUES (3, 'Edsger', NULL)")
+    shop("commit", "-m", "Correct the orders")
+    return shop
+
+
+class TestInit:
+    def test_takes_the_one_database_of_the_folder(self, shop: Epoch, folder: Path) -> None:
+        assert (folder / ".epoch" / "config.toml").is_file()
+        log = shop("log", "--json").json
+        assert [row["message"] for row in log] == ["Initial commit"]
+        assert [row["table_name"] for row in shop("table", "list", "--json").json] == ["orders"]
+
+    def test_makes_epoch_duckdb_where_there_is_none(self, epoch: Epoch, folder: Path) -> None:
+        told = epoch("init", "--branch", "trunk")
+        assert re.fullmatch(
+            r"Initialized Epoch repository in .*\.epoch \(branch trunk, commit [0-9a-f]{7}\)\n", told.err
+        )
+        assert (folder / "epoch.duckdb").is_file()
+        assert [row["name"] for row in epoch("branch", "--json").json] == ["trunk"]
+
+    def test_asks_which_of_two(self, epoch: Epoch, folder: Path) -> None:
+        for name in ("a.duckdb", "b.duckdb"):
+            duckdb.connect(str(folder / name)).close()
+        told = epoch("init", code=1)
+        assert "a.duckdb, b.duckdb" in told.err
+        assert "hint: epoch init a.duckdb" in told.err
+        assert not (folder / ".epoch").exists()
+
+    def test_refuses_a_second_time(self, shop: Epoch) -> None:
+        assert shop("init", code=1).err.startswith("error: ")
+
+    def test_a_database_of_another_folder(self, epoch: Epoch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (folder / "data").mkdir()
+        epoch("init", "data/x.duckdb")
+        assert (folder / "data" / ".epoch").is_dir()
+        assert epoch("status", code=1).err.endswith("hint: epoch init\n")
+        assert epoch("--db", "data/x.duckdb", "status").out
+        monkeypatch.setenv("EPOCH_DB", "data/x.duckdb")
+        assert epoch("status").out
+        monkeypatch.delenv("EPOCH_DB")
+        (folder / "data" / "deep").mkdir()
+        monkeypatch.chdir(folder / "data" / "deep")
+        assert epoch("status").out
+
+
+class TestStatus:
+    def test_clean(self, shop: Epoch) -> None:
+        assert shop("status").out == "On branch main\nnothing to commit, working tables clean\n"
+        found = shop("status", "--json").json
+        assert (found["branch"], found["detached"], found["changes"]) == ("main", False, [])
+
+    def test_counts_and_what_to_type_next(self, shop: Epoch, change: Callable[[str], None]) -> None:
+        change("INSERT INTO orders VALUES (3, 'Edsger', 1); UPDATE orders SET amount = 0 WHERE id = 1")
+        change(f'CREATE TABLE "{HOSTILE.replace(chr(34), chr(34) * 2)}" AS SELECT 1 AS i')
+        told = shop("status").out
+        assert re.search(r"^  modified: +orders +\+1 ~1$", told, re.MULTILINE)
+        assert re.search(rf"^  added: +{re.escape(HOSTILE)} +\+1$", told, re.MULTILINE)
+        assert "epoch commit -m MESSAGE" in told
+        changes = {row["table_name"]: row for row in shop("status", "--json").json["changes"]}
+        assert changes["orders"] == {
+            "table_name": "orders",
+            "change": "modified",
+            "rows_added": 1,
+            "rows_modified": 1,
+            "rows_removed": 0,
+        }
+        assert changes[HOSTILE]["change"] == "added"
+
+
+class TestCommit:
+    def test_tells_branch_commit_and_counts(self, shop: Epoch, change: Callable[[str], None]) -> None:
+        change("INSERT INTO orders VALUES (3, 'Edsger', 1); UPDATE orders SET amount = 0 WHERE id = 1")
+        told = shop("commit", "-m", "Add an order\n\nand more")
+        assert re.fullmatch(r"\[main [0-9a-f]{7}\] Add an order \(1 table, \+1 ~1 rows\)\n", told.err)
+        assert told.out == ""
+        newest = shop("log", "-1", "--json").json[0]
+        assert (newest["message"], newest["author"]) == ("Add an order\n\nand more", "Ada <ada@example.com>")
+
+    def test_json_is_the_row_of_the_procedure(self, shop: Epoch, change: Callable[[str], None]) -> None:
+        change("DELETE FROM orders")
+        (row,) = shop("commit", "-m", "Empty", "--json").json
+        assert set(row) == {"commit_id", "branch", "tables_changed", "rows_added", "rows_modified", "rows_removed"}
+        assert (row["branch"], row["tables_changed"], row["rows_removed"]) == ("main", 1, 2)
+
+    def test_nothing_to_commit(self, shop: Epoch) -> None:
+        assert shop("commit", "-m", "Nothing", code=1).err.startswith("error: nothing to commit")
+        shop("commit", "-m", "Nothing, on purpose", "--allow-empty")
+        assert len(shop("log", "--json").json) == 2
+
+    @pytest.mark.parametrize(
+        "before", [["--author", "Grace <g@x>", "commit"], ["commit", "--author", "Grace <g@x>"]], ids=["global", "own"]
+    )
+    def test_author(self, shop: Epoch, before: list[str]) -> None:
+        shop(*before, "-m", "x", "--allow-empty")
+        assert shop("log", "-1", "--json").json[0]["author"] == "Grace <g@x>"
+
+    def test_author_of_the_settings(self, shop: Epoch, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("EPOCH_AUTHOR")
+        shop("config", "set", "user.name", "Edsger")
+        shop("config", "set", "user.email", "e@x")
+        shop("commit", "-m", "x", "--allow-empty")
+        assert shop("log", "-1", "--json").json[0]["author"] == "Edsger <e@x>"
+
+    def test_a_message_is_required(self, shop: Epoch) -> None:
+        told = shop("commit", code=2)
+        assert "error: Missing option '-m'" in told.err
+        assert "hint: epoch commit --help" in told.err
+
+
+class TestLog:
+    def test_newest_first_with_references(self, developed: Epoch) -> None:
+        told = developed("log").out
+        assert re.match(r"commit [0-9a-f]{64} \(.*development.*\)\nAuthor: Ada <ada@example.com>\nDate:   ", told)
+        assert told.index("Correct the orders") < told.index("Initial commit")
+
+    def test_oneline_and_counts(self, developed: Epoch) -> None:
+        assert len(developed("log", "--oneline").out.splitlines()) == 2
+        for count in (("-1",), ("-n", "1"), ("--max-count", "1")):
+            (line,) = developed("log", "--oneline", *count).out.splitlines()
+            assert re.fullmatch(r"[0-9a-f]{7} \(.*\) Correct the orders", line)
+
+    def test_of_another_reference(self, developed: Epoch) -> None:
+        assert [row["message"] for row in developed("log", "main", "--json").json] == ["Initial commit"]
+
+    def test_json_has_the_columns_of_the_function(self, developed: Epoch) -> None:
+        rows = developed("log", "--json").json
+        assert list(rows[0]) == ["commit_id", "parents", "author", "committed_at", "message", "refs"]
+        assert rows[0]["parents"] == [rows[1]["commit_id"]]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?", rows[0]["committed_at"])
+
+    def test_of_one_table(self, developed: Epoch, change: Callable[[str], None]) -> None:
+        change("CREATE TABLE other AS SELECT 1 AS i")
+        developed("commit", "-m", "Other")
+        assert [row["message"] for row in developed("log", "--table", "other", "--json").json] == ["Other"]
+
+    def test_graph(self, developed: Epoch) -> None:
+        assert [line[:2] for line in developed("log", "--graph", "--oneline").out.splitlines()] == ["* ", "* "]
+
+    def test_unknown_reference(self, shop: Epoch) -> None:
+        told = shop("log", "mian", code=1)
+        assert "mian" in told.err
+        assert "main" in told.err
+
+    def test_show_counts_the_rows(self, developed: Epoch) -> None:
+        told = developed("show").out
+        assert re.search(r"^  orders +\+1 ~1 -1$", told, re.MULTILINE)
+        assert re.search(r"^  orders +\+2$", developed("show", "main").out, re.MULTILINE)
+        found = developed("show", "--json").json
+        assert (found["message"], found["diff_stat"][0]["rows_added"]) == ("Correct the orders", 1)
+
+    def test_reflog_remembers(self, developed: Epoch) -> None:
+        assert len(developed("reflog", "--json").json) >= 2
+        assert developed("reflog", "development").out
+
+
+class TestDiff:
+    def test_table_shows_old_and_new(self, developed: Epoch) -> None:
+        told = developed("diff", "main..development").out
+        assert told.splitlines()[0] == "orders  +1 ~1 -1"
+        assert re.search(r"^  \+ +3 +Edsger +NULL$", told, re.MULTILINE)
+        assert re.search(r"^  ~ +2 +Grace +20.00 → 25.00$", told, re.MULTILINE)
+        assert re.search(r"^  - +1 +Ada +12.50$", told, re.MULTILINE)
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ["main..development"],
+            ["main", "development"],
+            ["main.."],
+            ["main...development"],
+            ["main"],
+            ["main..development", "orders"],
+            ["main", "development", "orders"],
+            ["main..development", "--", "orders"],
+            ["main", "--", "orders"],
+        ],
+    )
+    def test_ways_to_name_the_two_sides(self, developed: Epoch, words: list[str]) -> None:
+        found = developed("diff", "--json", *words).json
+        assert sorted(row["diff_type"] for row in found) == ["added", "modified", "removed"]
+
+    def test_without_a_range_it_is_head_against_the_working_tables(
+        self, developed: Epoch, change: Callable[[str], None]
+    ) -> None:
+        assert developed("diff").out == ""
+        change("DELETE FROM orders WHERE id = 3")
+        for words in ([], ["orders"], ["--", "orders"], ["HEAD"]):
+            assert [row["diff_type"] for row in developed("diff", "--json", *words).json] == ["removed"]
+
+    def test_three_dots_start_at_the_merge_base(self, developed: Epoch, change: Callable[[str], None]) -> None:
+        developed("checkout", "main")
+        change("INSERT INTO orders VALUES (9, 'Barbara', 9)")
+        developed("commit", "-m", "On main")
+        two = {row["key"]["id"] for row in developed("diff", "--json", "main..development").json}
+        three = {row["key"]["id"] for row in developed("diff", "--json", "main...development").json}
+        assert (two, three) == ({1, 2, 3, 9}, {1, 2, 3})
+
+    def test_json_of_all_tables_and_of_one(self, developed: Epoch) -> None:
+        (row,) = [row for row in developed("diff", "--json", "main..").json if row["diff_type"] == "modified"]
+        assert row["table_name"] == "orders"
+        assert row["key"] == {"id": 2}
+        assert row["changed_columns"] == ["amount"]
+        assert (row["from_row"]["customer"], row["to_row"]["customer"]) == ("Grace", "Grace")
+        typed = developed("diff", "--json", "main..", "orders").json
+        assert {"diff_type", "changed_columns", "from_id", "to_id", "from_amount", "to_amount"} <= set(typed[0])
+
+    def test_csv_and_markdown(self, developed: Epoch) -> None:
+        table = list(csv.DictReader(io.StringIO(developed("diff", "--format", "csv", "main..", "orders").out)))
+        assert [row["to_amount"] for row in table if row["diff_type"] == "modified"] == ["25.00"]
+        assert developed("diff", "--format", "markdown", "main..").out.splitlines()[1].startswith("| --- |")
+
+    def test_stat_summary_schema(self, developed: Epoch, change: Callable[[str], None]) -> None:
+        (stat,) = developed("diff", "--stat", "--json", "main..").json
+        assert (stat["rows_added"], stat["rows_modified"], stat["rows_removed"]) == (1, 1, 1)
+        (summary,) = developed("diff", "--summary", "--json", "main..").json
+        assert (summary["diff_type"], summary["data_change"], summary["schema_change"]) == ("modified", True, False)
+        assert developed("diff", "--schema", "--json", "main..").json == []
+        change("ALTER TABLE orders ADD COLUMN note VARCHAR")
+        (schema,) = developed("diff", "--schema", "--json").json
+        assert (schema["table_name"], schema["object"], schema["name"]) == ("orders", "column", "note")
+        assert "+ column note" in developed("diff").out
+
+    def test_a_patch_turns_one_into_the_other(self, developed: Epoch, change: Callable[[str], None]) -> None:
+        patch = developed("diff", "--patch", "main..development").out
+        developed("checkout", "main")
+        change(patch)
+        assert developed("diff", "development", "--json").json == []
+
+    def test_limit(self, developed: Epoch) -> None:
+        assert len(developed("diff", "--limit", "2", "--json", "main..").json) == 2
+        told = developed("diff", "--limit", "1", "main..")
+        assert "1 of 3 changed rows of orders" in told.err
+
+    @pytest.mark.parametrize("view", [[], ["--stat"], ["--summary"], ["--json"], ["--patch"]])
+    def test_exit_code(self, developed: Epoch, view: list[str]) -> None:
+        developed("diff", "--exit-code", *view, "main..", code=1)
+        developed("diff", "--exit-code", *view)
+
+    def test_a_word_that_is_nothing(self, developed: Epoch) -> None:
+        assert "'odrers' is neither a reference nor a table" in developed("diff", "odrers", code=1).err
+        assert "odrers" in developed("diff", "main..", "odrers", code=1).err
+
+    def test_a_word_that_is_both(self, developed: Epoch) -> None:
+        developed("branch", "create", "orders")
+        told = developed("diff", "orders", code=1)
+        assert "'orders' is a reference and a table" in told.err
+        assert "hint: epoch diff -- orders" in told.err
+
+    def test_two_views_are_a_usage_error(self, shop: Epoch) -> None:
+        shop("diff", "--stat", "--patch", code=2)
+
+
+class TestBranches:
+    def test_create_list_rename_delete(self, shop: Epoch) -> None:
+        assert re.fullmatch(
+            r"Created branch 'staging' at [0-9a-f]{7}\n", shop("branch", "create", "staging", "--from", "main").err
+        )
+        assert [line[0] for line in shop("branch").out.splitlines()] == ["*", " "]
+        shop("branch", "rename", "staging", "test")
+        assert {row["name"] for row in shop("branch", "list", "--json").json} == {"main", "test"}
+        assert shop("branch", "delete", "test").err.startswith("Deleted branch 'test' (was ")
+        assert [row["name"] for row in shop("branch", "--json").json] == ["main"]
+
+    def test_create_and_check_out(self, shop: Epoch) -> None:
+        assert shop("branch", "create", "x", "--checkout").err == "Switched to a new branch 'x'\n"
+        assert shop("status").out.startswith("On branch x\n")
+
+    def test_a_refused_checkout_leaves_no_branch(self, developed: Epoch, change: Callable[[str], None]) -> None:
+        change("DELETE FROM orders WHERE id = 3")
+        developed("branch", "create", "x", "--from", "main", "--checkout", code=1)
+        assert "x" not in {row["name"] for row in developed("branch", "--json").json}
+
+    def test_a_name_without_create_is_told(self, shop: Epoch) -> None:
+        assert "epoch branch create staging" in shop("branch", "staging", code=2).err
+
+    @pytest.mark.parametrize("name", ["a..b", "-x", "a b", "HEAD", "", "x.lock"])
+    def test_a_name_that_git_would_refuse(self, shop: Epoch, name: str) -> None:
+        assert shop("branch", "create", "--", name, code=1).err.startswith("error: ")
+
+    def test_checkout_puts_the_tables_there(self, developed: Epoch) -> None:
+        assert developed("checkout", "main").err == "Switched to branch 'main'\n"
+        assert developed("query", "SELECT id FROM orders ORDER BY id", "--json").json == [{"id": 1}, {"id": 2}]
+
+    def test_checkout_refuses_to_lose_changes(self, developed: Epoch, change: Callable[[str], None]) -> None:
+        change("INSERT INTO orders VALUES (4, 'Barbara', 4)")
+        told = developed("checkout", "main", code=1)
+        assert "orders" in told.err
+        assert "hint: " in told.err
+        developed("checkout", "main", "--force")
+        assert developed("query", "FROM orders", "--json").json[0]["id"] == 1
+
+    def test_a_detached_checkout_says_so(self, developed: Epoch) -> None:
+        developed("tag", "v1", "main")
+        told = developed("checkout", "v1")
+        assert "detached" in told.err
+        assert "hint: epoch branch create" in told.err
+        assert developed("status").out.startswith("HEAD detached at ")
+        assert "branch create" in developed("commit", "-m", "x", "--allow-empty", code=1).err
+
+    def test_tags(self, developed: Epoch) -> None:
+        assert re.fullmatch(
+            r"Tagged [0-9a-f]{7} as 'v1.2.0'\n", developed("tag", "v1.2.0", "--message", "Release 1.2.0").err
+        )
+        developed("tag", "v1.1.0", "main")
+        tags = {row["name"]: row for row in developed("tag", "list", "--json").json}
+        assert set(tags) == {"v1.1.0", "v1.2.0"}
+        assert tags["v1.2.0"]["message"] == "Release 1.2.0"
+        assert len(developed("tag").out.splitlines()) == 2
+        developed("tag", "v1.2.0", code=1)
+        developed("tag", "delete", "v1.2.0")
+        assert [row["name"] for row in developed("tag", "--json").json] == ["v1.1.0"]
+
+    def test_reset_soft_keeps_the_tables(self, developed: Epoch) -> None:
+        assert re.match(r"HEAD is now at [0-9a-f]{7}", developed("reset", "main").err)
+        assert developed("status", "--json").json["changes"][0]["rows_added"] == 1
+
+    def test_reset_hard_takes_the_tables_along(self, developed: Epoch) -> None:
+        developed("reset", "--hard", "main")
+        assert developed("status", "--json").json["changes"] == []
+        assert developed("query", "SELECT count(*) AS n FROM orders", "--json").json == [{"n": 2}]
+
+
+class TestStash:
+    def test_push_and_pop(self, shop: Epoch, change: Callable[[str], None]) -> None:
+        change("DELETE FROM orders WHERE id = 1")
+        assert shop("stash", "-m", "half done").err.startswith("Saved the working changes as stash ")
+        assert shop("status", "--json").json["changes"] == []
+        assert "half done" in shop("stash", "list").out
+        shop("stash", "pop")
+        assert shop("status", "--json").json["changes"][0]["rows_removed"] == 1
+        assert shop("stash", "list", "--json").json == []
+
+    def test_drop(self, shop: Epoch, change: Callable[[str], None]) -> None:
+        change("DELETE FROM orders WHERE id = 1")
+        shop("stash", "push")
+        shop("stash", "drop")
+        shop("stash", "pop", code=1)
+
+
+class TestDataCommands:
+    def test_a_declared_key(self, shop: Epoch, change: Callable[[str], None]) -> None:
+        change("CREATE TABLE visits (page VARCHAR, day DATE); INSERT INTO visits VALUES ('a', '2026-01-31')")
+        told = shop("table", "key", "visits", "page", "day")
+        assert told.err == "Rows of visits are identified by page, day\n"
+        shop("commit", "-m", "Visits")
+        keys = {row["table_name"]: row["key_columns"] for row in shop("table", "--json").json}
+        assert keys == {"orders": ["id"], "visits": ["page", "day"]}
+
+    def test_an_ignored_table(self, shop: Epoch, change: Callable[[str], None]) -> None:
+        shop("table", "ignore", "tmp_*")
+        change("CREATE TABLE tmp_x AS SELECT 1 AS i")
+        assert shop("status", "--json").json["changes"] == []
+
+    def test_query_on_the_working_tables_and_on_any_reference(self, developed: Epoch) -> None:
+        sql = "SELECT sum(amount) AS total FROM orders"
+        assert developed("query", sql).out == "total\n25.00\n"
+        assert developed("query", "--ref", "main", sql).out == "total\n32.50\n"
+        assert developed("query", "--ref", "main", "--format", "csv", sql).out == "total\n32.50\n"
+
+    def test_query_fails_in_one_line(self, shop: Epoch) -> None:
+        assert len(shop("query", "SELECT nope FROM orders", code=1).err.splitlines()) == 1
+
+    def test_query_changes_data_once(self, shop: Epoch) -> None:
+        assert shop("query", "INSERT INTO orders VALUES (7, 'x', 1) RETURNING id", "--json").json == [{"id": 7}]
+        assert shop("query", "SELECT count(*) AS n FROM orders", "--json").json == [{"n": 3}]
+
+    @pytest.mark.parametrize("suffix", ["parquet", "csv"])
+    def test_export(self, developed: Epoch, folder: Path, suffix: str) -> None:
+        told = developed("export", "main", "orders", f"it's out.{suffix}")
+        assert told.err == f"Wrote 2 rows of orders to it's out.{suffix}\n"
+        with duckdb.connect() as other:
+            found = other.execute(f"SELECT id, customer FROM '{folder}/it''s out.{suffix}' ORDER BY id").fetchall()
+        assert found == [(1, "Ada"), (2, "Grace")]
+
+    def test_export_keeps_digits_that_parquet_would_lose(
+        self, shop: Epoch, change: Callable[[str], None], folder: Path
+    ) -> None:
+        change(
+            "CREATE TABLE big AS SELECT 170141183460469231731687303715884105727::HUGEINT AS n, INTERVAL 1 SECOND AS i"
+        )
+        shop("commit", "-m", "Big")
+        told = shop("export", "HEAD", "big", "big.parquet")
+        assert "warning: column n is written as text" in told.err
+        with duckdb.connect() as other:
+            found = other.execute(f"FROM '{folder}/big.parquet'").fetchall()
+        assert found == [("170141183460469231731687303715884105727", "00:00:01")]
+
+    def test_export_to_another_suffix(self, shop: Epoch, folder: Path) -> None:
+        assert "hint: epoch export HEAD orders orders.parquet" in shop("export", "HEAD", "orders", "x.txt", code=1).err
+        assert not (folder / "x.txt").exists()
+
+
+class TestUpkeep:
+    def test_a_sound_repository(self, developed: Epoch) -> None:
+        assert developed("fsck").err == "everything is sound\n"
+        developed("gc", "--dry-run", "--grace", "0 seconds")
+        developed("gc", "--json")
+        developed("compact")
+        developed("compact", "orders", "--json")
+        assert developed("fsck").err == "everything is sound\n"
+        assert len(developed("log", "--json").json) == 2
+
+    def test_a_damaged_file_is_found(self, developed: Epoch, folder: Path) -> None:
+        victim = max(
+            (folder / ".epoch" / "objects").rglob("*"), key=lambda path: path.is_file() and path.stat().st_size
+        )
+        victim.chmod(0o644)
+        victim.write_bytes(victim.read_bytes()[:-1] + b"\0")
+        told = developed("fsck", code=1)
+        assert told.out
+        assert "error: " in told.err
+
+    def test_settings(self, shop: Epoch) -> None:
+        shop("config", "set", "user.name", "Ada L")
+        assert shop("config", "get", "user.name").out == "Ada L\n"
+        assert {"user.name": "Ada L"}.items() <= {
+            r["key"]: r["value"] for r in shop("config", "list", "--json").json
+        }.items()
+        shop("config", "unset", "user.name")
+        shop("config", "get", "user.name", code=1)
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_completion(self, epoch: Epoch, shell: str) -> None:
+        assert "_EPOCH_COMPLETE" in epoch("completion", shell).out
+
+
+class TestProgram:
+    def test_every_command_explains_itself(self, epoch: Epoch) -> None:
+        def all_commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+            found = []
+            for name, command in group.commands.items():
+                found.append((*path, name))
+                if hasattr(command, "commands"):
+                    found += all_commands(command, (*path, name))
+            return found
+
+        for path in all_commands(program):
+            told = epoch(*path, "--help").out
+            assert told.startswith(f"Usage: epoch {' '.join(path)}")
+            assert re.search(r"^  [A-Z].*", told, re.MULTILINE)
+
+    def test_help_lists_every_command_under_a_heading(self, epoch: Epoch) -> None:
+        told = epoch("--help").out
+        assert {name for names in program.sections.values() for name in names} == set(program.commands)
+        for name in program.commands:
+            assert re.search(rf"^  {name} +\S", told, re.MULTILINE)
+
+    def test_usage_errors_exit_2(self, epoch: Epoch) -> None:
+        assert epoch("nonsense", code=2).err.startswith("error: ")
+        assert epoch("log", "--nonsense", code=2).err.endswith("hint: epoch log --help\n")
+
+    def test_outside_of_a_repository(self, epoch: Epoch) -> None:
+        told = epoch("status", code=1)
+        assert told.err.startswith("error: no Epoch repository in ")
+        assert told.err.endswith("hint: epoch init\n")
+
+    def test_results_go_to_stdout_and_messages_to_stderr(self, developed: Epoch) -> None:
+        for arguments in (["status"], ["log"], ["diff", "main.."], ["branch"], ["table"]):
+            told = developed(*arguments)
+            assert told.out
+            assert told.err == ""
+
+
+class TestProcesses:
+    """What only another process shows: the lock, a reader that leaves, the installed program."""
+
+    @staticmethod
+    def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+        program = Path(sys.executable).with_name("epoch")
+        return subprocess.Popen(
+            [program, *arguments], cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def test_a_locked_database_names_the_holder(self, shop: Epoch, folder: Path) -> None:
+        with duckdb.connect(str(folder / "shop.duckdb")):
+            waiting = self.start(folder, "--wait", "0.3", "status")
+            out, err = waiting.communicate(timeout=30)
+        assert (waiting.returncode, out) == (1, "")
+        assert f"(PID {os.getpid()})" in err
+        assert err.startswith("error: the database is locked by ")
+
+    def test_a_lock_that_is_released_in_time(self, shop: Epoch, folder: Path) -> None:
+        with duckdb.connect(str(folder / "shop.duckdb")) as connection:
+            waiting = self.start(folder, "--wait", "30", "status")
+            with pytest.raises(subprocess.TimeoutExpired):
+                waiting.wait(timeout=1)
+            connection.execute("DELETE FROM orders")
+        out, err = waiting.communicate(timeout=30)
+        assert (waiting.returncode, err) == (0, "")
+        assert "modified:  orders" in out
+
+    def test_a_reader_that_leaves_is_no_error(self, shop: Epoch, folder: Path) -> None:
+        writing = self.start(folder, "query", "FROM range(1000000)", "--format", "csv")
+        assert writing.stdout is not None
+        assert writing.stderr is not None
+        assert writing.stdout.readline() == "range\n"
+        writing.stdout.close()
+        assert (writing.wait(timeout=60), writing.stderr.read()) == (141, "")
+        writing.stderr.close()

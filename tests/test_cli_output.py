@@ -1,0 +1,277 @@
+"""The two ends of the program: rows on standard output, errors and exit codes on standard error."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import click
+import duckdb
+import pytest
+
+from epoch_sql import errors
+from epoch_sql.cli import diagnostics, output, rows
+from epoch_sql.cli.difference_table import difference_lines
+from epoch_sql.cli.graph import Graph
+from epoch_sql.cli.rows import Rows
+from epoch_sql.cli.wording import row_counts, short, summary
+
+pytestmark = pytest.mark.core
+
+HOSTILE = 'we ird."q" 🎉 [bold]x[/bold]\n\x1b[31m'
+
+
+def written(capsys: pytest.CaptureFixture[str], result: Rows, form: str) -> str:
+    output.rows(result, form)
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect() as opened:
+        yield opened
+
+
+class TestRowsOnStandardOutput:
+    def test_a_table_off_a_terminal_is_plain_and_aligned(self, capsys: pytest.CaptureFixture[str]) -> None:
+        found = written(capsys, Rows(("name", "n"), [("a", "1"), ("日本", None)]), "table")
+        assert found == "name  n\na     1\n日本  NULL\n"
+
+    def test_control_characters_cannot_reach_a_terminal(self, capsys: pytest.CaptureFixture[str]) -> None:
+        found = written(capsys, Rows((HOSTILE,), [(HOSTILE,)]), "table")
+        assert found == 'we ird."q" 🎉 [bold]x[/bold]\\n\\x1b[31m\n' * 2
+
+    def test_csv_tells_null_from_empty_text(self, capsys: pytest.CaptureFixture[str]) -> None:
+        found = written(capsys, Rows(("a", "b", 'q"'), [(None, "", HOSTILE)]), "csv")
+        assert found.startswith('a,b,"q"""\n,"","')
+        assert list(csv.reader(io.StringIO(found)))[1] == ["", "", HOSTILE]
+
+    def test_markdown_escapes_what_it_would_read(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert written(capsys, Rows(("a",), [("x|y*",)]), "markdown") == "| a |\n| --- |\n| x\\|y\\* |\n"
+
+    def test_json_of_no_row_is_an_empty_list(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert json.loads(written(capsys, Rows(("a",), []), "json")) == []
+
+    def test_the_number_of_rows_is_told(self) -> None:
+        assert [output.rows(Rows(("a",), [("1",), ("2",)]), form) for form in output.FORMATS] == [2, 2, 2, 2]
+
+    @pytest.mark.parametrize(
+        ("sql", "text", "value"),
+        [
+            ("170141183460469231731687303715884105727::HUGEINT", None, 170141183460469231731687303715884105727),
+            ("12345678901234567890.123456789::DECIMAL(38, 9)", None, Decimal("12345678901234567890.123456789")),
+            ("DATE '2026-01-31'", "2026-01-31", "2026-01-31"),
+            ("DATE '0044-03-15 (BC)'", "0044-03-15 (BC)", "0044-03-15 (BC)"),
+            ("TIMESTAMP '2026-01-31 12:00:00.5'", "2026-01-31 12:00:00.5", "2026-01-31T12:00:00.5"),
+            (
+                "'2026-01-31 12:00:00.123456789'::TIMESTAMP_NS",
+                "2026-01-31 12:00:00.123456789",
+                "2026-01-31T12:00:00.123456789",
+            ),
+            ("TIMESTAMP 'infinity'", "infinity", "infinity"),
+            ("INTERVAL '1 month 3 microseconds'", "1 month 00:00:00.000003", "1 month 00:00:00.000003"),
+            ("'nan'::DOUBLE", "nan", "NaN"),
+            ("['-inf'::DOUBLE, 1.5]", "[-inf, 1.5]", ["-Infinity", Decimal("1.5")]),
+            ("'NaN and \"Infinity\"'", 'NaN and "Infinity"', 'NaN and "Infinity"'),
+            ("""'{"a": 1.10000000000000000000001}'::JSON""", None, {"a": Decimal("1.10000000000000000000001")}),
+            ("{'a': [1, NULL]}", "{'a': [1, NULL]}", {"a": [1, None]}),
+            ("NULL", "NULL", None),
+            ("true", "true", True),
+        ],
+    )
+    def test_values_keep_every_digit(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        connection: duckdb.DuckDBPyConnection,
+        sql: str,
+        text: str | None,
+        value: Any,
+    ) -> None:
+        query = f"SELECT {sql} AS v"
+        found = written(capsys, rows.select(connection, query, [], "json"), "json")
+        assert json.loads(found, parse_float=Decimal, parse_constant=pytest.fail) == [{"v": value}]
+        if text is not None:
+            assert written(capsys, rows.select(connection, query, [], "text"), "table") == f"v\n{text}\n"
+
+    def test_names_of_columns_are_kept_and_told_apart(
+        self, capsys: pytest.CaptureFixture[str], connection: duckdb.DuckDBPyConnection
+    ) -> None:
+        query = 'SELECT 1 AS a, 2 AS a, 3 AS "x ""y"" . 🎉"'
+        found = written(capsys, rows.select(connection, query, [], "json"), "json")
+        assert json.loads(found) == [{"a": 1, "a_1": 2, 'x "y" . 🎉': 3}]
+
+    def test_a_statement_that_is_no_select_runs_once(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE TABLE t (i INTEGER)")
+        returned = rows.execute(
+            connection, "INSERT INTO t VALUES (1) RETURNING i, true AS b, NULL::VARCHAR AS n", [], "json"
+        )
+        assert (returned.columns, list(returned.cells)) == (("i", "b", "n"), [("1", "true", None)])
+        assert connection.execute("SELECT count(*) FROM t").fetchall() == [(1,)]
+
+    def test_a_statement_without_a_result_has_no_columns(self, connection: duckdb.DuckDBPyConnection) -> None:
+        assert rows.execute(connection, "CREATE TABLE t (i INTEGER)", [], "text").columns == ()
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("kind", "code"),
+        [("EpochReferenceError", 1), ("EpochDirtyError", 1), ("EpochConflict", 3), ("EpochRefused", 4)],
+    )
+    def test_what_a_function_raised_comes_back_from_duckdb(
+        self, connection: duckdb.DuckDBPyConnection, kind: str, code: int
+    ) -> None:
+        raised = getattr(errors, kind)('no table "a (b)"', "CALL epoch_resolve(...), then x()")
+
+        def fail(_: str) -> str:
+            raise raised
+
+        connection.create_function("fail", fail, ["VARCHAR"], "VARCHAR", side_effects=True)
+        with pytest.raises(duckdb.Error) as caught:
+            connection.execute("SELECT fail('x')").fetchall()
+        connection.remove_function("fail")
+        found = diagnostics.translate(caught.value)
+        assert (type(found), found.message, found.hint, found.exit_code) == (
+            type(raised),
+            raised.message,
+            raised.hint,
+            code,
+        )
+
+    def test_an_error_is_one_line_and_a_hint(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert diagnostics.report(errors.EpochDirtyError("orders has changes\x1b[2J", "epoch stash")) == 1
+        assert capsys.readouterr().err == "error: orders has changes\\x1b[2J\nhint: epoch stash\n"
+
+    def test_an_unknown_kind_is_still_told(self) -> None:
+        found = diagnostics.translate(duckdb.Error("Invalid Input Error: EpochFuture: no (hint: wait)"))
+        assert (found.message, found.hint, found.exit_code) == ("no", "wait", 1)
+
+    def test_an_error_of_duckdb_is_told_by_its_first_line(self, connection: duckdb.DuckDBPyConnection) -> None:
+        with pytest.raises(duckdb.Error) as caught:
+            connection.execute("SELEC 1")
+        assert diagnostics.translate(caught.value).message == 'Parser Error: syntax error at or near "SELEC"'
+
+    def test_a_locked_database_names_who_holds_it(self) -> None:
+        text = (
+            'IO Error: Could not set lock on file "/x/shop.duckdb": Conflicting lock is held in /usr/bin/duckdb '
+            "(PID 42). See also https://duckdb.org/docs/stable/connect/concurrency"
+        )
+        found = diagnostics.translate(duckdb.IOException(text))
+        assert found.message == "the database is locked by /usr/bin/duckdb (PID 42)"
+        assert found.exit_code == 1
+
+    @pytest.mark.parametrize(
+        ("raised", "code", "told"),
+        [
+            (click.UsageError("no such thing"), 2, "error: no such thing\n"),
+            (KeyboardInterrupt(), 130, "interrupted\n"),
+            (errors.EpochConflict("3 conflicts in orders"), 3, "error: 3 conflicts in orders\n"),
+            (ValueError("odd"), 1, "error: ValueError: odd\nhint: set EPOCH_DEBUG=1 to see where\n"),
+            (click.exceptions.Exit(1), 1, ""),
+        ],
+    )
+    def test_exit_codes(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        raised: BaseException,
+        code: int,
+        told: str,
+    ) -> None:
+        monkeypatch.delenv("EPOCH_DEBUG", raising=False)
+
+        def fail() -> None:
+            raise raised
+
+        assert diagnostics.run(fail) == code
+        assert capsys.readouterr().err == told
+
+    def test_the_traceback_is_shown_when_asked_for(
+        self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("EPOCH_DEBUG", "1")
+        assert diagnostics.run(lambda: 1 // 0) == 1
+        assert "Traceback" in capsys.readouterr().err
+
+
+class TestWording:
+    def test_zero_counts_are_left_out(self) -> None:
+        counts = {"rows_added": 1500, "rows_modified": 0, "rows_removed": 1}
+        assert output.plain(row_counts(counts)) == "+1,500 -1"
+        assert summary({"tables_changed": 2, **counts}) == "2 tables, +1,500 -1 rows"
+        assert summary({"tables_changed": 1}) == "1 table"
+
+    def test_commit_ids_that_begin_alike_are_told_apart(self) -> None:
+        first, second = "1234567a" + "0" * 56, "1234567b" + "0" * 56
+        assert short(first) == "1234567"
+        assert short(first, [first, second]) == "1234567a"
+
+
+class TestGraph:
+    HISTORIES = (
+        ("linear", [("c", "b"), ("b", "a"), ("a", "")], ["* c", "* b", "* a"]),
+        (
+            "merge",
+            [("d", "bc"), ("c", "a"), ("b", "a"), ("a", "")],
+            ["* d", "|\\", "| * c", "* | b", "|/", "* a"],
+        ),
+        (
+            "criss-cross",
+            [("f", "de"), ("e", "cb"), ("d", "bc"), ("c", "a"), ("b", "a"), ("a", "")],
+            ["* f", "|\\", "| * e", "| |\\", "* | | d", "|\\| |", "| * | c", "|_|/", "* | b", "|/", "* a"],
+        ),
+        (
+            "environments",
+            [("g", "be"), ("e", "d"), ("d", "c"), ("j", "i"), ("i", "c"), ("c", "b"), ("b", "a"), ("a", "")],
+            ["* g", "|\\", "| * e", "| * d", "| | * j", "| | * i", "| |/", "| * c", "|/", "* b", "* a"],
+        ),
+    )
+
+    @staticmethod
+    def drawn(commits: list[tuple[str, str]]) -> list[str]:
+        graph = Graph()
+        return [output.plain(line) for name, parents in commits for line in graph.commit(name, parents, [name])]
+
+    @pytest.mark.parametrize(("commits", "expected"), [(h[1], h[2]) for h in HISTORIES], ids=[h[0] for h in HISTORIES])
+    def test_histories(self, commits: list[tuple[str, str]], expected: list[str]) -> None:
+        found = self.drawn(commits)
+        assert found[: len(expected)] == expected
+
+    @pytest.mark.parametrize("commits", [h[1] for h in HISTORIES], ids=[h[0] for h in HISTORIES])
+    def test_every_commit_stands_once_and_no_lane_is_left(self, commits: list[tuple[str, str]]) -> None:
+        found = self.drawn(commits)
+        assert [line.split()[-1] for line in found if "*" in line] == [name for name, _ in commits]
+        assert found[-1] == "* a"
+
+
+class TestDifferences:
+    def test_old_and_new_values_stand_side_by_side(self) -> None:
+        stat = [{"table_name": "orders", "rows_added": 1, "rows_modified": 1, "rows_removed": 1}]
+        definitions = [
+            {
+                "table_name": "orders",
+                "object": "column",
+                "name": "note",
+                "diff_type": "added",
+                "from_definition": None,
+                "to_definition": "note VARCHAR",
+            }
+        ]
+        columns = ("diff_type", "changed_columns", "from_id", "to_id", "from_to_x", "to_to_x", "to_note")
+        cells = [
+            ("added", None, None, "3", None, "c", "n"),
+            ("modified", "[to_x]", "1", "1", "a", None, None),
+            ("removed", None, "2", None, "b", None, None),
+        ]
+        found = [output.plain(line) for line in difference_lines(stat, definitions, lambda _: Rows(columns, cells))]
+        assert found == [
+            "orders  +1 ~1 -1",
+            "  + column note: note VARCHAR",
+            "     id  to_x      note",
+            "  +  3   c         n",
+            "  ~  1   a → NULL  NULL",
+            "  -  2   b         NULL",
+        ]

@@ -1,0 +1,667 @@
+"""Undone promotions: every history of the rule, played on a model where a commit's content is a set of lines.
+
+Letters: d development, s staging, p production, h a hotfix, f a feature. In the pictures time runs to the right, M are
+promotions into p, S promotions into s, D merges into d, U an undo. A merge of sets takes, for each line, the side that
+changed it against the base, as a three-way merge of rows does.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from epoch_sql.model.graph import NO_UNDO, CommitGraph, Undo
+from epoch_sql.model.undo import (
+    MergePlan,
+    Undone,
+    absent,
+    brought,
+    plan_merge,
+    present,
+    undo_of_revert,
+    undo_of_rollback,
+)
+
+Content = frozenset[str]
+
+
+def three_way(base: Content, ours: Content, theirs: Content) -> Content:
+    return (ours & theirs) | (ours - base) | (theirs - base)
+
+
+class History:
+    """Branches of commits whose content is a set of lines, merged against the bases that Epoch chooses."""
+
+    def __init__(self, *branches: str) -> None:
+        self.graph = CommitGraph()
+        self.content: dict[str, Content] = {}
+        self.branches: dict[str, str] = {}
+        root = self._commit((), frozenset(), "root")
+        self.branches = dict.fromkeys(branches, root)
+
+    def __getitem__(self, branch: str) -> str:
+        return "".join(sorted(self.content[self.branches[branch]]))
+
+    def tip(self, branch: str) -> str:
+        return self.branches[branch]
+
+    def branch(self, name: str, start: str) -> None:
+        self.branches[name] = self.branches.get(start, start)
+
+    def add(self, branch: str, line: str) -> str:
+        """Commit one new line; the commit is called like the line, so that expectations can be read."""
+        tip = self.tip(branch)
+        return self._move(branch, self._commit((tip,), self.content[tip] | {line}, line))
+
+    def remove(self, branch: str, line: str) -> str:
+        tip = self.tip(branch)
+        return self._move(branch, self._commit((tip,), self.content[tip] - {line}))
+
+    def merge(self, source: str, target: str, *, keep_undone: bool = False) -> MergePlan:
+        ours, theirs = self.tip(target), self.branches.get(source, source)
+        plan = plan_merge(self.graph, ours, theirs, keep_undone=keep_undone)
+        if not plan.up_to_date:
+            content = three_way(self._base(plan.bases), self.content[ours], self.content[theirs])
+            self._move(target, self._commit((ours, theirs), content))
+        return plan
+
+    def promote(self, *path: str) -> MergePlan:
+        """Merge each branch into the next."""
+        return [self.merge(source, target) for source, target in pairwise(path)][-1]
+
+    def revert(self, branch: str, commit: str | None = None) -> str:
+        tip = self.tip(branch)
+        commit = commit or tip
+        before = self.graph.parents(commit)[0]
+        content = three_way(self.content[commit], self.content[tip], self.content[before])
+        return self._move(branch, self._commit((tip,), content, undo=undo_of_revert(self.graph, tip, commit)))
+
+    def roll_back(self, branch: str, restored: str) -> str:
+        tip = self.tip(branch)
+        undo = undo_of_rollback(self.graph, tip, restored)
+        return self._move(branch, self._commit((tip,), self.content[restored], undo=undo))
+
+    def _base(self, bases: tuple[str, ...]) -> Content:
+        """The virtual base of git's recursive strategy."""
+        if not bases:
+            return frozenset()
+
+        def merged(ours: tuple[str, Content], theirs: str) -> tuple[str, Content]:
+            commit, content = ours
+            return theirs, three_way(
+                self._base(tuple(self.graph.merge_bases(commit, theirs))), content, self.content[theirs]
+            )
+
+        return reduce(merged, bases[1:], (bases[0], self.content[bases[0]]))[1]
+
+    def _commit(self, parents: tuple[str, ...], content: Content, name: str = "", undo: Undo = NO_UNDO) -> str:
+        commit = name if name and name not in self.graph else f"{len(self.graph):04d}"
+        self.graph.add(commit, parents, undo=undo)
+        self.content[commit] = content
+        return commit
+
+    def _move(self, branch: str, commit: str) -> str:
+        self.branches[branch] = commit
+        return commit
+
+
+@pytest.fixture
+def promoted() -> History:
+    """+a on d, promoted to p, and the promotion reverted there.
+
+    d  o---a
+            \\
+    s  o-----S
+              \\
+    p  o-------M---U
+    """
+    history = History("d", "s", "p")
+    history.add("d", "a")
+    history.promote("d", "s", "p")
+    history.revert("p")
+    return history
+
+
+@pytest.fixture
+def released() -> History:
+    """Three promotions, tagged; p was rolled back to the first and got a hotfix, which went everywhere.
+
+    d  o---a-------b-------c-----------------D
+            \\       \\       \\               /
+    s  o-----S-------S-------S-----------S  /
+              \\       \\       \\         /  /
+    p  o-------v1------v2------v3--U---M  /
+                                    \\ / \\/
+    h                                h---
+    """
+    history = History("d", "s", "p")
+    for line in "abc":
+        history.add("d", line)
+        history.promote("d", "s", "p")
+    first = next(c for c in history.graph.first_parents(history.tip("p")) if history.content[c] == {"a"})
+    history.roll_back("p", first)
+    history.branch("h", "p")
+    history.add("h", "h")
+    for target in "psd":
+        history.merge("h", target)
+    return history
+
+
+def test_promoting_again_brings_the_undone_changes_back(promoted: History) -> None:
+    undo = promoted.tip("p")
+    assert promoted["p"] == ""
+
+    plan = promoted.merge("s", "p")
+
+    assert promoted["p"] == "a"
+    assert not plan.up_to_date
+    assert [(undone.undoing, undone.changes) for undone in plan.reapplies] == [(undo, ("a",))]
+    assert plan.keeps == ()
+
+
+def test_the_message_of_a_merge_counts_changes_and_names_the_undo() -> None:
+    history = History("d", "s", "p")
+    for line in "abc":
+        history.add("d", line)
+    history.promote("d", "s", "p")
+    undo = history.revert("p")
+    staged = history.tip("s")
+
+    assert history.merge("s", "p").reapplies == (Undone(undo, (staged, "c", "b", "a"), ("c", "b", "a")),)
+
+
+def test_promoting_again_brings_the_fix_too(promoted: History) -> None:
+    promoted.add("d", "f")
+    promoted.merge("d", "s")
+    promoted.merge("s", "p")
+    assert promoted["p"] == "af"
+
+
+def test_merging_back_keeps_what_was_undone_on_production(promoted: History) -> None:
+    """The back-merge D must not take a away from d.
+
+    d  o---a-----------D
+               \\         /
+    s  o-----S          /
+              \\        /
+    p  o-------M---U---
+    """
+    undo = promoted.tip("p")
+    plan = promoted.merge("p", "d")
+
+    assert promoted["d"] == "a"
+    assert plan.reapplies == ()
+    assert [(undone.undoing, undone.changes) for undone in plan.keeps] == [(undo, ("a",))]
+    assert not plan.fast_forward, "a fast-forward would take a away from d"
+
+
+def test_merging_back_and_promoting_again(promoted: History) -> None:
+    promoted.merge("p", "d")
+    promoted.add("d", "f")
+    promoted.merge("d", "s")
+    assert promoted["s"] == "af"
+    promoted.merge("s", "p")
+    assert promoted["p"] == "af"
+
+
+def test_an_undo_after_the_branches_were_in_sync() -> None:
+    """D brings d in sync with p before the undo.
+
+    d  o---a-------D---f
+               \\     / \\   \\
+    s  o-----S     /       S
+              \\   /         \\
+    p  o-------M---U---------M
+    """
+    history = History("d", "s", "p")
+    history.add("d", "a")
+    history.promote("d", "s", "p", "d")
+    history.revert("p")
+    history.add("d", "f")
+    history.promote("d", "s", "p")
+    assert history["p"] == "af"
+
+
+def test_undoing_the_first_of_two_promotions() -> None:
+    """U undoes the first M only.
+
+    d  o---a-------b-----------c
+               \\       \\           \\
+    s  o-----S-------S-----------S
+              \\       \\           \\
+    p  o-------M-------M---U-------M
+    """
+    history = History("d", "s", "p")
+    history.add("d", "a")
+    history.promote("d", "s", "p")
+    first = history.tip("p")
+    history.add("d", "b")
+    history.promote("d", "s", "p")
+    history.revert("p", first)
+    assert history["p"] == "b"
+
+    history.add("d", "c")
+    history.promote("d", "s", "p")
+    assert history["p"] == "abc"
+
+
+def test_a_hotfix_after_a_rollback_goes_everywhere_without_the_rollback(released: History) -> None:
+    assert {branch: released[branch] for branch in "psd"} == {"p": "ah", "s": "abch", "d": "abch"}
+
+
+def test_promoting_again_after_a_rollback(released: History) -> None:
+    plan = released.merge("s", "p")
+    assert released["p"] == "abch"
+    assert plan.reapplies == (), (
+        "s kept b and c when it took the hotfix, and with it the rollback: they are its own change"
+    )
+
+
+def test_promoting_again_after_a_rollback_that_nobody_took_over() -> None:
+    """U rolls p back to v1.
+
+    d  o---a-------b-------c
+               \\       \\       \\
+    p  o-------v1------v2------v3--U---M
+    """
+    history = History("d", "p")
+    for line in "abc":
+        history.add("d", line)
+        history.merge("d", "p")
+    first = history.graph.parents(history.graph.parents(history.tip("p"))[0])[0]
+    rollback = history.roll_back("p", first)
+    assert history["p"] == "a"
+    plan = history.merge("d", "p")
+    assert history["p"] == "abc"
+    assert plan.reapplies == (Undone(rollback, ("c", "b"), ("c", "b")),)
+
+
+@pytest.fixture
+def feature() -> History:
+    """A feature is merged and promoted, then its merge is reverted on d: the undo is promoted like any change.
+
+    f  o---f
+            \\
+    d  o-----D-------U
+              \\       \\
+    s  o-------S-------S
+    """
+    history = History("f", "d", "s")
+    history.add("f", "f")
+    history.merge("f", "d")
+    merge = history.tip("d")
+    history.merge("d", "s")
+    assert history["s"] == "f"
+    history.revert("d", merge)
+    return history
+
+
+def test_the_revert_of_a_feature_is_promoted(feature: History) -> None:
+    assert feature.merge("d", "s").keeps == ()
+    assert feature["s"] == ""
+
+
+def test_the_revert_of_a_feature_is_not_brought_back_from_staging(feature: History) -> None:
+    assert feature.merge("s", "d").reapplies == ()
+    assert feature["d"] == ""
+
+
+def test_the_feature_itself_can_be_merged_again(feature: History) -> None:
+    feature.add("f", "g")
+    feature.merge("f", "d")
+    feature.merge("d", "s")
+    assert (feature["d"], feature["s"]) == ("fg", "fg")
+
+
+@pytest.fixture
+def redone(promoted: History) -> History:
+    """V reverts U.
+
+    p  o-------M---U---V
+    """
+    promoted.revert("p")
+    return promoted
+
+
+def test_undoing_the_undo_brings_the_change_back(redone: History) -> None:
+    assert redone["p"] == "a"
+    assert "a" in present(redone.graph, redone.tip("p"))
+    assert redone.merge("s", "p").up_to_date
+
+
+def test_undoing_the_undo_is_as_if_nothing_had_happened(redone: History) -> None:
+    redone.add("d", "f")
+    redone.promote("d", "s")
+    plan = redone.merge("s", "p")
+    assert redone["p"] == "af"
+    assert plan.reapplies == () == plan.keeps
+    assert plan.bases == tuple(redone.graph.merge_bases(redone.graph.parents(redone.tip("p"))[0], redone.tip("s")))
+
+
+def test_undoing_the_undo_of_the_undo_undoes(redone: History) -> None:
+    redone.revert("p")
+    assert redone["p"] == ""
+    assert redone.merge("s", "p").reapplies
+    assert redone["p"] == "a"
+
+
+def test_a_revert_of_an_ordinary_commit_is_a_change_like_any_other() -> None:
+    """U reverts a on d, so s loses it too.
+
+    d  o---a---U---
+    """
+    history = History("d", "s")
+    history.add("d", "a")
+    history.merge("d", "s")
+    history.revert("d")
+    assert not history.graph.undo(history.tip("d")).commits
+    history.merge("d", "s")
+    assert history["s"] == ""
+
+
+def test_keep_undone_asks_for_the_ordinary_base(promoted: History) -> None:
+    plan = promoted.merge("s", "p", keep_undone=True)
+    assert plan.up_to_date
+    assert plan.reapplies == ()
+    assert promoted["p"] == ""
+
+    promoted.add("d", "f")
+    promoted.merge("d", "s")
+    promoted.merge("s", "p", keep_undone=True)
+    assert promoted["p"] == "f"
+
+
+def test_an_undo_that_both_sides_have_changes_nothing(promoted: History) -> None:
+    promoted.branch("h", "p")
+    promoted.add("h", "h")
+    promoted.add("p", "x")
+    plan = promoted.merge("h", "p")
+    assert plan.reapplies == () == plan.keeps
+    assert promoted["p"] == "hx"
+
+
+def test_a_hotfix_from_before_the_undo_does_not_bring_it_back() -> None:
+    """The hotfix knows a only through the merge that was undone.
+
+    p  o---M---U---M
+                \\     /
+    h             h--
+    """
+    history = History("d", "s", "p")
+    history.add("d", "a")
+    history.promote("d", "s", "p")
+    history.branch("h", "p")
+    history.add("h", "h")
+    history.revert("p")
+    assert history.merge("h", "p").reapplies == ()
+    assert history["p"] == "h"
+
+
+def test_promoting_again_and_undoing_again(promoted: History) -> None:
+    promoted.merge("s", "p")
+    second = promoted.revert("p")
+    assert promoted["p"] == ""
+    plan = promoted.merge("s", "p")
+    assert [undone.undoing for undone in plan.reapplies] == [second]
+    assert promoted["p"] == "a"
+
+
+def test_a_second_merge_after_it_came_back_is_up_to_date(promoted: History) -> None:
+    promoted.merge("s", "p")
+    assert promoted.merge("s", "p").up_to_date
+
+
+# What is recorded.
+
+
+def test_a_rollback_lists_every_merge_after_the_commit_that_it_restores() -> None:
+    history = History("d", "p")
+    merges = []
+    for line in "abc":
+        history.add("d", line)
+        history.merge("d", "p")
+        merges.append(history.tip("p"))
+        history.add("p", line.upper())
+    undo = undo_of_rollback(history.graph, history.tip("p"), merges[0])
+    assert undo == Undo(undoes=(merges[2], merges[1]), restores=merges[0])
+
+
+def test_a_rollback_past_an_undo_makes_it_void(promoted: History) -> None:
+    undo = promoted.tip("p")
+    merge = promoted.graph.parents(undo)[0]
+    rollback = promoted.roll_back("p", merge)
+    assert promoted.graph.undo(rollback) == Undo(redoes=(merge,), restores=merge)
+    assert promoted["p"] == "a"
+    assert promoted.merge("s", "p").up_to_date
+
+
+def test_a_rollback_past_the_undo_of_an_undo_undoes_again(redone: History) -> None:
+    undo = redone.graph.parents(redone.tip("p"))[0]
+    redone.roll_back("p", undo)
+    assert redone["p"] == ""
+    redone.merge("s", "p")
+    assert redone["p"] == "a"
+
+
+def test_a_rollback_past_a_second_promotion_to_an_undone_first(promoted: History) -> None:
+    """R restores the state of U, or that of the first M: the last word on each merge holds.
+
+    p  o---M---U---M---R
+    """
+    undo = promoted.tip("p")
+    first = promoted.graph.parents(undo)[0]
+    promoted.merge("s", "p")
+    promoted.branch("q", "p")
+    promoted.roll_back("p", undo)
+    assert "a" not in present(promoted.graph, promoted.tip("p"))
+    promoted.roll_back("q", first)
+    assert "a" in present(promoted.graph, promoted.tip("q"))
+
+
+def test_undoing_a_rollback_counts_as_merged_again(released: History) -> None:
+    rollback = next(c for c in released.graph.first_parents(released.tip("p")) if released.graph.undo(c).undoes)
+    released.revert("p", rollback)
+    assert released["p"] == "abch"
+    released.add("d", "e")
+    plan = released.promote("d", "s", "p")
+    assert plan.reapplies == ()
+    assert released["p"] == "abceh"
+
+
+def test_a_rollback_to_the_middle_of_what_one_merge_brought() -> None:
+    """R restores a, which M brought together with b.
+
+    d  o---a---b
+                   \\
+    p  o------------M---R
+    """
+    history = History("d", "p")
+    restored = history.add("d", "a")
+    history.add("d", "b")
+    history.merge("d", "p")
+    history.roll_back("p", restored)
+    assert present(history.graph, history.tip("p")) & {"a", "b"} == {"a"}
+    assert history.merge("d", "p").reapplies[0].changes == ("b",)
+    assert history["p"] == "ab"
+
+
+def test_a_rollback_to_a_state_that_the_branch_never_had() -> None:
+    history = History("d", "p", "x")
+    history.add("d", "a")
+    history.merge("d", "p")
+    elsewhere = history.add("x", "x")
+    undo = undo_of_rollback(history.graph, history.tip("p"), elsewhere)
+    assert undo == Undo(undoes=(history.tip("p"),))
+
+
+def test_a_revert_of_a_merge_that_never_happened_here_lists_nothing(promoted: History) -> None:
+    merge = promoted.graph.parents(promoted.tip("p"))[0]
+    assert undo_of_revert(promoted.graph, promoted.tip("d"), merge) == NO_UNDO
+
+
+# The rule's three sets, by name.
+
+
+def test_present_brought_and_absent(promoted: History) -> None:
+    graph, undo, staged = promoted.graph, promoted.tip("p"), promoted.tip("s")
+    merge = graph.parents(undo)[0]
+    assert brought(graph, merge) == {"a", staged}
+    assert present(graph, merge) == {"root", "a", staged, merge}
+    assert present(graph, undo) == {"root", merge, undo}
+    assert absent(graph, undo, staged) == {"a", staged}
+    assert absent(graph, staged, undo) == frozenset()
+    assert absent(graph, undo, merge) == frozenset(), "a commit that knows a only through the merge"
+    assert brought(graph, "root") == brought(graph, "a") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("target", "source", "plan"),
+    [
+        ("a", "a", MergePlan(("a",), up_to_date=True, fast_forward=False)),
+        ("b", "a", MergePlan(("a",), up_to_date=True, fast_forward=False)),
+        ("a", "b", MergePlan(("a",), up_to_date=False, fast_forward=True)),
+        ("b", "c", MergePlan(("a",), up_to_date=False, fast_forward=False)),
+        ("b", "z", MergePlan((), up_to_date=False, fast_forward=False)),
+    ],
+)
+def test_plans_without_an_undo(target: str, source: str, plan: MergePlan) -> None:
+    graph = CommitGraph()
+    for commit, parents in {"a": (), "b": ("a",), "c": ("a",), "z": ()}.items():
+        graph.add(commit, parents)
+    assert plan_merge(graph, target, source) == plan
+
+
+def test_without_a_new_undo_only_the_recent_history_is_read() -> None:
+    class Counting(CommitGraph):
+        visited = 0
+
+        def parents(self, commit: str) -> tuple[str, ...]:
+            self.visited += 1
+            return super().parents(commit)
+
+    graph = Counting()
+    graph.add("s0")
+    graph.add("p0", ("s0",))
+    graph.add("p1", ("p0", "s0"))
+    graph.add("u", ("p1",), undo=Undo(undoes=("p1",)))
+    graph.add("s1", ("s0", "u"))
+    for n in range(2, 5000):
+        graph.add(f"s{n}", (f"s{n - 1}",))
+        graph.add(f"p{n}", ("u" if n == 2 else f"p{n - 1}", f"s{n}"))
+    graph.add("new", ("s4999",))
+    plan = plan_merge(graph, "p4999", "new")
+    assert plan.bases == ("s4999",)
+    assert graph.visited < 10
+
+
+# The rule against its own definition, and against ordinary merges, on random histories.
+
+
+def defined_present(graph: CommitGraph, commit: str) -> frozenset[str]:
+    parts = [defined_present(graph, parent) for parent in graph.parents(commit)]
+    undo = graph.undo(commit)
+    found = frozenset[str]().union(*parts)
+    for merge in undo.undoes:
+        found -= defined_brought(graph, merge)
+    for merge in undo.redoes:
+        found |= defined_brought(graph, merge)
+    if undo.restores:
+        found |= defined_present(graph, undo.restores)
+    return found | {commit}
+
+
+def defined_brought(graph: CommitGraph, merge: str) -> frozenset[str]:
+    first, second = graph.parents(merge)
+    return defined_present(graph, second) - defined_present(graph, first)
+
+
+def defined_absent(graph: CommitGraph, commit: str, other: str) -> frozenset[str]:
+    found: frozenset[str] = frozenset()
+    for undoing in graph.ancestors(commit) - graph.ancestors(other):
+        for merge in graph.undo(undoing).undoes:
+            changes = defined_brought(graph, merge)
+            if any_reached_around(graph, other, merge, changes):
+                found |= changes - defined_present(graph, commit)
+    return found
+
+
+def any_reached_around(graph: CommitGraph, commit: str, around: str, wanted: frozenset[str]) -> bool:
+    if commit == around:
+        return False
+    return commit in wanted or any(any_reached_around(graph, p, around, wanted) for p in graph.parents(commit))
+
+
+def defined_bases(graph: CommitGraph, ours: str, theirs: str, gone: frozenset[str]) -> set[str]:
+    common = {c for c in graph.ancestors(ours) & graph.ancestors(theirs) if not graph.ancestors(c) & gone}
+    return {c for c in common if not any(c != other and graph.is_ancestor(c, other) for other in common)}
+
+
+MOVES = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "merge", "merge", "merge", "undo", "undo", "roll back"]),
+        st.sampled_from("dsp"),
+        st.integers(0, 5),
+    ),
+    min_size=4,
+    max_size=16,
+)
+
+
+def played(moves: list[tuple[str, str, int]]) -> History:
+    history = History("d", "s", "p")
+    history.add("d", "+")
+    for verb, branch, number in moves:
+        graph = history.graph
+        line = list(graph.first_parents(history.tip(branch)))[:-1]
+        undoable = [c for c in line if len(graph.parents(c)) > 1 or graph.undo(c).commits]
+        if verb == "add":
+            history.add(branch, f"+{len(graph)}")
+        elif verb == "merge":
+            history.merge([other for other in "dsp" if other != branch][number % 2], branch)
+        elif verb == "undo" and undoable:
+            history.revert(branch, undoable[number % len(undoable)])
+        elif verb == "roll back" and line:
+            history.roll_back(branch, line[number % len(line)])
+    return history
+
+
+@settings(max_examples=300, deadline=None)
+@given(MOVES)
+def test_the_sets_are_those_of_the_definition(moves: list[tuple[str, str, int]]) -> None:
+    history = played(moves)
+    graph = history.graph
+    for branch in "dsp":
+        tip = history.tip(branch)
+        assert present(graph, tip) == defined_present(graph, tip)
+        for other in "dsp":
+            assert absent(graph, tip, history.tip(other)) == defined_absent(graph, tip, history.tip(other))
+
+
+@settings(max_examples=300, deadline=None)
+@given(MOVES)
+def test_the_bases_are_those_of_the_definition(moves: list[tuple[str, str, int]]) -> None:
+    history = played(moves)
+    graph = history.graph
+    for ours, theirs in [(history.tip(a), history.tip(b)) for a in "dsp" for b in "dsp"]:
+        gone = defined_absent(graph, ours, theirs) | defined_absent(graph, theirs, ours)
+        plan = plan_merge(graph, ours, theirs)
+        assert set(plan.bases) == defined_bases(graph, ours, theirs, gone)
+        assert plan.up_to_date == (graph.is_ancestor(theirs, ours) and not gone)
+        ordinary = plan_merge(graph, ours, theirs, keep_undone=True)
+        assert list(ordinary.bases) == graph.merge_bases(ours, theirs)
+
+
+@settings(max_examples=200, deadline=None)
+@given(MOVES)
+def test_a_merge_never_brings_a_line_that_neither_side_has_nor_loses_one_that_both_have(
+    moves: list[tuple[str, str, int]],
+) -> None:
+    history = played(moves)
+    ours, theirs = history.content[history.tip("p")], history.content[history.tip("s")]
+    history.merge("s", "p")
+    merged = history.content[history.tip("p")]
+    assert ours & theirs <= merged <= ours | theirs
