@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextvars import ContextVar
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,6 +19,10 @@ from sqlglot import exp
 from epoch_sql.model.schema import ObjectName
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+
+DATABASE: ContextVar[str | None] = ContextVar("database", default=None)
+"""The database that SQL is rendered for: names are qualified by it, since a schema may have the database's own name, and
+since users may have another database current."""
 
 
 class Sql(str):
@@ -35,8 +40,16 @@ def render(template: str, /, **fragments: Fragment) -> Sql:
 
 
 def fill(text: str, /, **fragments: Fragment) -> Sql:
-    """``text`` with its placeholders filled; KeyError for a placeholder that is not given."""
-    return Sql(_PLACEHOLDER.sub(lambda match: _text(fragments[match[1]]), text))
+    """``text`` with its placeholders filled; KeyError for a placeholder that is not given.
+
+    ``{{epoch}}`` is given: the schema of the catalog.
+    """
+    return Sql(_PLACEHOLDER.sub(lambda match: _text(fragments[match[1]]) if match[1] in fragments else _given(match[1]), text))
+
+
+def catalog_table(name: str) -> exp.Table:
+    """A table of Epoch's own catalog."""
+    return table(ObjectName("epoch", name))
 
 
 @cache
@@ -70,10 +83,16 @@ def column(name: str, relation: str | None = None) -> exp.Column:
     return exp.Column(this=identifier(name), table=identifier(relation) if relation else None)
 
 
-def table(name: ObjectName, catalog: str | None = None) -> exp.Table:
-    """A schema-qualified table, also qualified by its database where the reader may have another one current."""
-    database = identifier(catalog) if catalog else None
-    return exp.Table(this=identifier(name.name), db=identifier(name.schema), catalog=database)
+def table(name: ObjectName, database: str | None = None) -> exp.Table:
+    """A table (or another object in a schema), qualified by its schema and its database, by default ``DATABASE``."""
+    database = database or DATABASE.get()
+    catalog = identifier(database) if database else None
+    return exp.Table(this=identifier(name.name), db=identifier(name.schema), catalog=catalog)
+
+
+def relative(name: ObjectName) -> exp.Table:
+    """A table (or another object), qualified by its schema only: for text that is to hold in any database."""
+    return exp.Table(this=identifier(name.name), db=identifier(name.schema))
 
 
 def literal(value: str | int | bool | None) -> exp.Expression:
@@ -90,6 +109,14 @@ def literal(value: str | int | bool | None) -> exp.Expression:
 def strings(values: Sequence[str]) -> Sql:
     """A list constant of strings: ``['a', 'b']``."""
     return Sql("[" + ", ".join(_text(literal(value)) for value in values) + "]")
+
+
+def _given(placeholder: str) -> str:
+    if placeholder != "epoch":
+        raise KeyError(placeholder)
+    database = DATABASE.get()
+    schema = exp.Table(this=identifier("epoch"), db=identifier(database) if database else None)
+    return schema.sql(dialect="duckdb")
 
 
 def _text(fragment: Any) -> str:

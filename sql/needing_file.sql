@@ -4,10 +4,10 @@ SELECT DISTINCT
     CASE WHEN t.schema_name = 'main' THEN t.object_name ELSE t.schema_name || '.' || t.object_name END AS table_name,
     c.commit_id,
     c.sequence
-FROM epoch.levels AS l
-JOIN epoch.versions AS v ON list_contains(v.level_ids, l.level_id) OR v.version_id IN (l.from_version, l.to_version)
-JOIN epoch.trees AS t ON t.version_id = v.version_id
-JOIN epoch.roots AS r ON list_contains(r.subtree_ids, t.subtree_id)
-JOIN epoch.commits AS c ON c.root_id = r.root_id
+FROM {{epoch}}.levels AS l
+JOIN {{epoch}}.versions AS v ON list_contains(v.level_ids, l.level_id) OR v.version_id IN (l.from_version, l.to_version)
+JOIN {{epoch}}.trees AS t ON t.version_id = v.version_id
+JOIN {{epoch}}.roots AS r ON list_contains(r.subtree_ids, t.subtree_id)
+JOIN {{epoch}}.commits AS c ON c.root_id = r.root_id
 WHERE list_contains(l.file_ids, ?)
 ORDER BY c.sequence DESC

@@ -1,3 +1,3 @@
 -- In: the references.
 -- Out: the rows of epoch_tags.
-SELECT name, commit_id, author AS tagger, moved_at AS tagged_at, message FROM {{refs}} WHERE kind = 'tag' ORDER BY name
+SELECT name, commit_id, author AS tagger, moved_at AS tagged_at, message FROM {{epoch}}.refs WHERE kind = 'tag' ORDER BY name

@@ -96,7 +96,7 @@ class Levels(Relation):
     def edges(self, table_id: str) -> list[Level]:
         """Every delta between two versions of the table."""
         condition = (
-            "WHERE from_version IS NOT NULL AND to_version IN (SELECT version_id FROM epoch.versions WHERE table_id = ?)"
+            "WHERE from_version IS NOT NULL AND to_version IN (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?)"
         )
         return self._levels(self.select(condition, [table_id]))
 
@@ -181,7 +181,7 @@ class Trees(Relation):
     def load(self, root_id: str) -> Tree:
         """The tree of that root."""
         rows = self.select(
-            "WHERE subtree_id IN (SELECT unnest(subtree_ids) FROM epoch.roots WHERE root_id = ?) ORDER BY identity",
+            "WHERE subtree_id IN (SELECT unnest(subtree_ids) FROM {{epoch}}.roots WHERE root_id = ?) ORDER BY identity",
             [root_id],
         )
         tables, objects = {}, []
@@ -196,15 +196,15 @@ class Trees(Relation):
         """Store the tree and return the id of its root."""
         subtrees = self._subtrees(tree)
         root_id = hashlib.sha256(canonical_json(sorted(subtrees)).encode()).hexdigest()
-        if self.cursor.execute("SELECT 1 FROM epoch.roots WHERE root_id = ?", [root_id]).fetchone():
+        if self.run("SELECT 1 FROM {{epoch}}.roots WHERE root_id = ?", [root_id]).fetchone():
             return root_id
-        known = self.cursor.execute(
-            "SELECT DISTINCT subtree_id FROM epoch.trees WHERE subtree_id IN (SELECT unnest(?::VARCHAR[]))",
+        known = self.run(
+            "SELECT DISTINCT subtree_id FROM {{epoch}}.trees WHERE subtree_id IN (SELECT unnest(?::VARCHAR[]))",
             [sorted(subtrees)],
         ).fetchall()
         fresh = set(subtrees) - {row[0] for row in known}
         self.insert((subtree_id, *entry) for subtree_id in sorted(fresh) for entry in subtrees[subtree_id])
-        self.cursor.execute("INSERT INTO epoch.roots VALUES (?, ?)", [root_id, sorted(subtrees)])
+        self.run("INSERT INTO {{epoch}}.roots VALUES (?, ?)", [root_id, sorted(subtrees)])
         return root_id
 
     @staticmethod

@@ -35,8 +35,8 @@ class Commits(Relation):
             return {}
         rows = self.select("WHERE commit_id IN (SELECT unnest(?))", [wanted])
         parents: dict[str, list[str]] = {}
-        for commit_id, parent_id in self.cursor.execute(
-            "SELECT commit_id, parent_id FROM epoch.parents WHERE commit_id IN (SELECT unnest(?)) ORDER BY ALL", [wanted]
+        for commit_id, parent_id in self.run(
+            "SELECT commit_id, parent_id FROM {{epoch}}.parents WHERE commit_id IN (SELECT unnest(?)) ORDER BY ALL", [wanted]
         ).fetchall():
             parents.setdefault(commit_id, []).append(parent_id)
         return {row[0]: self._commit(row, parents.get(row[0], [])) for row in rows}
@@ -49,7 +49,7 @@ class Commits(Relation):
         """Store a commit; a commit that exists already is left as it is."""
         if self.select("WHERE commit_id = ?", [commit.commit_id]):
             return
-        row = self.cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM epoch.commits").fetchone()
+        row = self.run("SELECT coalesce(max(sequence), 0) + 1 FROM {{epoch}}.commits").fetchone()
         assert row
         c = commit
         undone = (list(c.undoes), list(c.redoes), c.restores, c.source)
@@ -58,11 +58,11 @@ class Commits(Relation):
 
     def edges(self, after: int) -> list[tuple[int, str, list[str] | None, datetime, list[str], list[str], str | None]]:
         """(sequence, commit, parents, time, undoes, redoes, restores) of the commits stored after it, parents first."""
-        return self.cursor.execute(
+        return self.run(
             """
             SELECT c.sequence, c.commit_id, list(p.parent_id ORDER BY p.ordinal) FILTER (p.parent_id IS NOT NULL),
                    c.committed_at, c.undoes, c.redoes, c.restores
-            FROM epoch.commits c LEFT JOIN epoch.parents p USING (commit_id)
+            FROM {{epoch}}.commits c LEFT JOIN {{epoch}}.parents p USING (commit_id)
             WHERE c.sequence > ? GROUP BY ALL ORDER BY c.sequence
             """,
             [after],
@@ -70,8 +70,8 @@ class Commits(Relation):
 
     def with_prefix(self, prefix: str) -> list[str]:
         """The ids that start with the prefix, at most ten."""
-        rows = self.cursor.execute(
-            "SELECT commit_id FROM epoch.commits WHERE starts_with(commit_id, ?) ORDER BY ALL LIMIT 10", [prefix.lower()]
+        rows = self.run(
+            "SELECT commit_id FROM {{epoch}}.commits WHERE starts_with(commit_id, ?) ORDER BY ALL LIMIT 10", [prefix.lower()]
         ).fetchall()
         return [row[0] for row in rows]
 
@@ -106,10 +106,10 @@ class State(Relation):
 
     def head(self) -> Head:
         """What is checked out."""
-        row = self.cursor.execute(
+        row = self.run(
             """
             SELECT s.head_branch, coalesce(r.commit_id, s.head_commit)
-            FROM epoch.state s LEFT JOIN epoch.refs r ON r.kind = 'branch' AND r.name = s.head_branch
+            FROM {{epoch}}.state s LEFT JOIN {{epoch}}.refs r ON r.kind = 'branch' AND r.name = s.head_branch
             """
         ).fetchone()
         assert row
@@ -117,14 +117,14 @@ class State(Relation):
 
     def moves(self) -> int:
         """How often a reference has moved: the version of everything that can be read."""
-        row = self.cursor.execute("SELECT moves FROM epoch.state").fetchone()
+        row = self.run("SELECT moves FROM {{epoch}}.state").fetchone()
         assert row
         return int(row[0])
 
     def set_head(self, head: Head) -> None:
         """Check out a branch, or a commit when detached."""
-        self.cursor.execute(
-            "UPDATE epoch.state SET head_branch = ?, head_commit = ?",
+        self.run(
+            "UPDATE {{epoch}}.state SET head_branch = ?, head_commit = ?",
             [head.branch, head.commit_id if head.detached else None],
         )
 
@@ -133,8 +133,8 @@ class State(Relation):
 
         The comment is there for its DDL: it makes statements that were prepared before bind anew.
         """
-        self.cursor.execute("UPDATE epoch.state SET moves = moves + 1")
-        self.cursor.execute("COMMENT ON TABLE epoch.state IS 'what is checked out'")
+        self.run("UPDATE {{epoch}}.state SET moves = moves + 1")
+        self.run("COMMENT ON TABLE {{epoch}}.state IS 'what is checked out'")
 
 
 class Refs(Relation):
@@ -162,8 +162,8 @@ class Refs(Relation):
         """Create or move a reference."""
         old = self.get(ref.kind, ref.name)
         if old:
-            self.cursor.execute(
-                "UPDATE epoch.refs SET commit_id = ?, author = ?, moved_at = ?, message = ? WHERE kind = ? AND name = ?",
+            self.run(
+                "UPDATE {{epoch}}.refs SET commit_id = ?, author = ?, moved_at = ?, message = ? WHERE kind = ? AND name = ?",
                 [ref.commit_id, ref.author, ref.moved_at, ref.message, ref.kind, ref.name],
             )
         else:
@@ -173,7 +173,7 @@ class Refs(Relation):
 
     def remove(self, ref: Ref, action: str, author: str, moved_at: datetime) -> None:
         """Delete a reference."""
-        self.cursor.execute("DELETE FROM epoch.refs WHERE kind = ? AND name = ?", [ref.kind, ref.name])
+        self.run("DELETE FROM {{epoch}}.refs WHERE kind = ? AND name = ?", [ref.kind, ref.name])
         Reflog(self.cursor).record(ref.kind, ref.name, ref.commit_id, None, action, author, moved_at)
 
 
@@ -196,7 +196,7 @@ class Reflog(Relation):
         self, kind: str, name: str, old: str | None, new: str | None, action: str, author: str, moved_at: datetime
     ) -> None:
         """Add a move."""
-        row = self.cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM epoch.reflog").fetchone()
+        row = self.run("SELECT coalesce(max(sequence), 0) + 1 FROM {{epoch}}.reflog").fetchone()
         assert row
         self.insert([(row[0], kind, name, old, new, action, author, moved_at)])
 
@@ -224,6 +224,6 @@ class Audit(Relation):
         self, at: datetime, actor: str, action: str, ref: str | None, commit_id: str | None, detail: str | None
     ) -> None:
         """Add a row."""
-        row = self.cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM epoch.audit").fetchone()
+        row = self.run("SELECT coalesce(max(sequence), 0) + 1 FROM {{epoch}}.audit").fetchone()
         assert row
         self.insert([(row[0], at, actor, action, ref, commit_id, detail)])

@@ -22,8 +22,8 @@ class DeclaredKeys(Relation):
 
     def put(self, name: ObjectName, key: tuple[str, ...]) -> None:
         """Declare the key of a table; an empty one withdraws the declaration."""
-        self.cursor.execute(
-            "DELETE FROM epoch.declared_keys WHERE schema_name = ? AND table_name = ?", [name.schema, name.name]
+        self.run(
+            "DELETE FROM {{epoch}}.declared_keys WHERE schema_name = ? AND table_name = ?", [name.schema, name.name]
         )
         if key:
             self.insert([(name.schema, name.name, list(key))])
@@ -80,8 +80,8 @@ class Fingerprints(Relation):
     def put(self, fingerprints: Iterable[Fingerprint]) -> None:
         """Replace the fingerprints of these tables."""
         batch = list(fingerprints)
-        self.cursor.execute(
-            "DELETE FROM epoch.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))", [[f.table_id for f in batch]]
+        self.run(
+            "DELETE FROM {{epoch}}.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))", [[f.table_id for f in batch]]
         )
         self.insert((f.table_id, f.version_id, f.engine, f.row_count, f.checksum, f.buckets) for f in batch)
 
@@ -89,10 +89,10 @@ class Fingerprints(Relation):
         """Drop what is known of these tables."""
         ids = sorted(set(table_ids))
         for statement in (
-            "DELETE FROM epoch.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
-            "DELETE FROM epoch.buckets WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
+            "DELETE FROM {{epoch}}.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
+            "DELETE FROM {{epoch}}.buckets WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
         ):
-            self.cursor.execute(statement, [ids])
+            self.run(statement, [ids])
 
 
 @dataclass(frozen=True)
@@ -135,4 +135,4 @@ class Stashes(Relation):
         self.insert([[values[name] for name in self.columns]])
 
     def remove(self, stash_id: str) -> None:
-        self.cursor.execute("DELETE FROM epoch.stashes WHERE stash_id = ?", [stash_id])
+        self.run("DELETE FROM {{epoch}}.stashes WHERE stash_id = ?", [stash_id])

@@ -8,10 +8,16 @@ from typing import Any, ClassVar
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.model.schema import ObjectName
 
 _INSERT = render.Sql("INSERT INTO {{table}} ({{columns}}) SELECT {{values}}")
 _SELECT = render.Sql("SELECT {{columns}} FROM {{table}}")
+
+
+def run(
+    cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] = ()
+) -> duckdb.DuckDBPyConnection:
+    """Execute a statement, whose ``{{epoch}}`` stands for the catalog's schema."""
+    return cursor.execute(render.fill(statement), list(parameters))
 
 
 class Relation:
@@ -33,15 +39,25 @@ class Relation:
             for kind in self.columns.values()
         ]
         statement = render.fill(_INSERT, table=self._table(), columns=self._names(), values=values)
-        self.cursor.execute(statement, [list(column) for column in zip(*batch, strict=True)])
+        kinds = self.columns.values()
+        self.cursor.execute(statement, [_list(kind, c) for kind, c in zip(kinds, zip(*batch, strict=True), strict=True)])
 
     def select(self, condition: str = "", parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows, as tuples in the order of ``columns``; ``condition`` is what follows FROM."""
         statement = render.fill(_SELECT, table=self._table(), columns=self._names())
-        return self.cursor.execute(f"{statement} {condition}", list(parameters)).fetchall()
+        return self.run(f"{statement} {condition}", parameters).fetchall()
+
+    def run(self, statement: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
+        """Execute a statement, whose ``{{epoch}}`` stands for the catalog's schema."""
+        return run(self.cursor, statement, parameters)
 
     def _table(self) -> render.Fragment:
-        return render.table(ObjectName("epoch", self.name))
+        return render.catalog_table(self.name)
 
     def _names(self) -> list[Any]:
         return [render.column(name) for name in self.columns]
+
+
+def _list(kind: str, values: Sequence[Any]) -> list[Any]:
+    """Values as a list parameter; DuckDB 1.4 takes a list of large numbers for floating point, so those go as text."""
+    return [None if v is None else str(v) for v in values] if kind == "HUGEINT" else list(values)

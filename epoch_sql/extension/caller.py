@@ -117,8 +117,8 @@ def _view_query(repository: Repository, looks: str) -> Sql:
                 "look_at_rows" if looks == "rows" else "look_at_counts",
                 name=render.literal(str(table.name)),
                 row_hash=row_hash(numbered.stored_columns),
-                working=working_rows(numbered, catalog=repository.catalog),
-                table=render.table(table.name, repository.catalog),
+                working=working_rows(numbered),
+                table=render.table(table.name),
             )
         )
     return render.joined(selects, "\nUNION ALL\n")

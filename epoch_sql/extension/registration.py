@@ -20,7 +20,6 @@ from epoch_sql.errors import EpochError, EpochStorageError
 from epoch_sql.extension.caller import NOTHING_SEEN, Caller, look_query, require_same_view
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Parameter, Procedure, Reading, Surface
-from epoch_sql.model.schema import ObjectName
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 
@@ -115,8 +114,7 @@ def _reader(session: Session, reading: Reading) -> Callable[..., str]:
             with session.cursor() as cursor:
                 repository = Repository(cursor, session.memory)
                 query = reading.query(repository, *_given(reading.name, reading.parameters, arguments))
-                state = render.table(ObjectName("epoch", "state"), repository.catalog)
-                return render.render("reading", state=state, query=query)
+                return render.render("reading", query=query)
         except (EpochError, duckdb.Error, OSError) as error:
             return _failing(error)
 

@@ -9,6 +9,7 @@ from threading import Lock
 
 import duckdb
 
+from epoch_sql import render
 from epoch_sql.errors import EpochRepositoryError
 from epoch_sql.operations.repository import Memory
 
@@ -33,12 +34,15 @@ class Session:
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor with a transaction of its own, closed afterwards."""
-        cursor = self._open()
-        try:
-            yield cursor
-        finally:
-            cursor.close()
+        """A cursor with transactions of its own, closed afterwards; SQL is rendered for its database meanwhile."""
+        with self._open() as cursor:
+            row = cursor.execute("SELECT current_database()").fetchone()
+            assert row
+            token = render.DATABASE.set(row[0])
+            try:
+                yield cursor
+            finally:
+                render.DATABASE.reset(token)
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         with self.lock:

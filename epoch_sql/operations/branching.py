@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochReferenceError
 from epoch_sql.model.refnames import check_ref_name, suggest
 from epoch_sql.model.commit import Ref
@@ -61,7 +62,7 @@ def rename_branch(repository: Repository, old: str, new: str) -> Named:
         repository.refs.remove(branch, f"branch: renamed to {new}", author, now())
         repository.refs.put(new_ref("branch", new, branch.commit_id), f"branch: renamed from {old}", author)
         if head.branch == old:
-            repository.cursor.execute("UPDATE epoch.state SET head_branch = ?", [new])
+            run(repository.cursor, "UPDATE {{epoch}}.state SET head_branch = ?", [new])
     return Named(new, branch.commit_id)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import duckdb
 
 from epoch_sql import config, render
+from epoch_sql.catalog.relation import run
 from epoch_sql.errors import (
     EpochNothingToCommit,
     EpochReferenceError,
@@ -55,10 +56,9 @@ def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main"
         config.name_database(repository.database)
         repository.store.folder.mkdir(parents=True, exist_ok=True)
     with repository.transaction():
-        for statement in cursor.extract_statements(render.load("catalog/upgrade_1")):
+        for statement in cursor.extract_statements(render.render("catalog/upgrade_1")):
             cursor.execute(statement)
-        cursor.execute(
-            "INSERT INTO epoch.state VALUES (?, ?, ?, NULL, 0)", [uuid.uuid4().hex, CATALOG_VERSION, branch]
+        run(cursor, "INSERT INTO {{epoch}}.state VALUES (?, ?, ?, NULL, 0)", [uuid.uuid4().hex, CATALOG_VERSION, branch]
         )
         empty = Tree()
         recorded = record(repository, empty, repository.scanner.scan(empty))

@@ -10,6 +10,7 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.catalog.local import Fingerprint, Fingerprints
+from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochReferenceError
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.refnames import check_ref_name
@@ -156,7 +157,7 @@ def _shift(repository: Repository, change: Applied) -> int:
 
 def _shift_buckets(repository: Repository, change: Applied, buckets: int, row_count: int) -> int:
     if row_count < ROWS_WORTH_BUCKETS:
-        repository.cursor.execute("DELETE FROM epoch.buckets WHERE table_id = ?", [change.table_id])
+        run(repository.cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [change.table_id])
         return 0
     if buckets == BUCKETS and change.changes and change.before:
         shift_buckets(repository, change.table_id, change.before, change.after, _rows(change))

@@ -10,6 +10,7 @@ from math import log
 from epoch_sql import render
 from epoch_sql.catalog.content import Levels, Schemas, Versions
 from epoch_sql.catalog.local import Fingerprint, Fingerprints
+from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochTableError, EpochTransactionError
 from epoch_sql.model.commit import TableEntry, Tree, tree_identity
 from epoch_sql.model.schema import Table
@@ -301,7 +302,7 @@ def count_changes(repository: Repository, changes: Sql, keyless: bool) -> RowCou
 def fill_buckets(repository: Repository, table_id: str, table: Table) -> None:
     """Compute the bucket checksums of a working table from all of its rows."""
     cursor = repository.cursor
-    cursor.execute("DELETE FROM epoch.buckets WHERE table_id = ?", [table_id])
+    run(cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [table_id])
     cursor.execute(
         render.render(
             "fill_buckets",
@@ -356,9 +357,9 @@ def _shift(old: Table, new: Table) -> Sql:
 def _merge_buckets(repository: Repository, table_id: str) -> None:
     """Keep at most two rows for each bucket: shifting adds rows instead of updating them."""
     cursor = repository.cursor
-    row = cursor.execute("SELECT count(*) FROM epoch.buckets WHERE table_id = ?", [table_id]).fetchone()
+    row = run(cursor, "SELECT count(*) FROM {{epoch}}.buckets WHERE table_id = ?", [table_id]).fetchone()
     if row and row[0] > 2 * BUCKETS:
         cursor.execute(render.render("merge_buckets", table_id=render.literal(table_id)))
-        cursor.execute("DELETE FROM epoch.buckets WHERE table_id = ?", [table_id])
-        cursor.execute("INSERT INTO epoch.buckets BY NAME FROM epoch_merged_buckets")
+        run(cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [table_id])
+        run(cursor, "INSERT INTO {{epoch}}.buckets BY NAME FROM epoch_merged_buckets")
         cursor.execute("DROP TABLE epoch_merged_buckets")

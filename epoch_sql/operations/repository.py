@@ -14,6 +14,7 @@ import duckdb
 from epoch_sql import config
 from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Commits, Reflog, Refs, State
+from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochRepositoryError, EpochTransactionError
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
@@ -54,7 +55,7 @@ class Repository:
         if not create:
             self._check_version()
         self.contents = Contents(cursor, self.store)
-        self.scanner = Scanner(cursor, self.contents, memory.own_macros, self.catalog)
+        self.scanner = Scanner(cursor, self.contents, memory.own_macros)
         self.writer = LevelWriter(cursor, self.store)
         self.commits = Commits(cursor)
         self.refs = Refs(cursor)
@@ -80,7 +81,7 @@ class Repository:
         """The commit graph, brought up to date."""
         memory = self.memory
         with memory.lock:
-            row = self.cursor.execute("SELECT repository_id FROM epoch.state").fetchone()
+            row = run(self.cursor, "SELECT repository_id FROM {{epoch}}.state").fetchone()
             assert row
             if memory.repository_id != row[0]:
                 memory.graph, memory.last_sequence, memory.repository_id = CommitGraph(), 0, row[0]
@@ -138,7 +139,7 @@ class Repository:
         ).fetchone()
         if not row:
             raise EpochRepositoryError(f"{self.database} has no Epoch repository", "CALL epoch_init() or epoch init")
-        version = self.cursor.execute("SELECT catalog_version FROM epoch.state").fetchone()
+        version = run(self.cursor, "SELECT catalog_version FROM {{epoch}}.state").fetchone()
         assert version
         if version[0] > CATALOG_VERSION:
             raise EpochRepositoryError(

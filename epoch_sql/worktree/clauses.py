@@ -33,7 +33,7 @@ def constraint_clause(constraint: Constraint, schema: str) -> Sql:
     return render.fill(
         "FOREIGN KEY ({{columns}}) REFERENCES {{referenced}} ({{referenced_columns}})",
         columns=columns,
-        referenced=render.table(ObjectName(schema, constraint.referenced or "")),
+        referenced=render.relative(ObjectName(schema, constraint.referenced or "")),
         referenced_columns=[render.identifier(name) for name in constraint.referenced_columns],
     )
 

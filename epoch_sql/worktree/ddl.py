@@ -56,14 +56,16 @@ def drop_table(name: ObjectName) -> Sql:
 
 def create_object(found: SchemaObject) -> list[Sql]:
     """The statements that create an object as it was, a sequence with the value that comes next, and its comment."""
-    statements = [render.verbatim(statement) for statement in split_statements(found.definition)]
+    here, anywhere = (render.to_sql(name(found.name)) for name in (render.table, render.relative))
+    definition = found.definition if found.kind == "schema" else found.definition.replace(anywhere, here, 1)
+    statements = [render.verbatim(statement) for statement in split_statements(definition)]
     comments = [
         comment_on(_catalog_kind(found.kind, statement), render.table(found.name), found.comment)
         for statement in statements
         if found.comment is not None
     ]
     if found.kind == "sequence" and found.state is not None:
-        statements = _sequence_from(found, int(found.state))
+        statements = _sequence_from(found, definition, int(found.state))
     return statements + comments
 
 
@@ -85,7 +87,7 @@ def _catalog_kind(kind: str, statement: str) -> str:
     return "MACRO TABLE" if next(tokens(statement, body)).is_word("TABLE") else "MACRO"
 
 
-def _sequence_from(sequence: SchemaObject, upcoming: int) -> list[Sql]:
+def _sequence_from(sequence: SchemaObject, definition: str, upcoming: int) -> list[Sql]:
     """A sequence whose next value is ``upcoming``: one that is used up is created at its bound and used once."""
     bounds = _BOUNDS.search(sequence.definition)
     if bounds is None:
@@ -93,7 +95,7 @@ def _sequence_from(sequence: SchemaObject, upcoming: int) -> list[Sql]:
     start = min(max(upcoming, int(bounds[1])), int(bounds[2]))
     create = render.fill(
         "{{definition}} START WITH {{start}}",
-        definition=render.verbatim(sequence.definition),
+        definition=render.verbatim(definition),
         start=render.literal(start),
     )
     if start == upcoming:

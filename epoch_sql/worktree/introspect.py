@@ -167,7 +167,7 @@ def _types(cursor: duckdb.DuckDBPyConnection) -> Iterator[SchemaObject]:
     meanings = _row(cursor, render.fill("SELECT {{types}}", types=spelled))
     for name, (*_, comment), meaning in zip(names, rows, meanings, strict=True):
         definition = render.fill(
-            "CREATE TYPE {{name}} AS {{meaning}}", name=render.table(name), meaning=render.verbatim(meaning)
+            "CREATE TYPE {{name}} AS {{meaning}}", name=render.relative(name), meaning=render.verbatim(meaning)
         )
         yield SchemaObject("type", name, definition, comment)
 
@@ -177,7 +177,7 @@ def _sequence(name: ObjectName, comment: str | None, options: Sequence[Any], sql
     increment, lowest, highest, cycle = options
     definition = render.fill(
         "CREATE SEQUENCE {{name}} INCREMENT BY {{increment}} MINVALUE {{lowest}} MAXVALUE {{highest}} {{cycle}}",
-        name=render.table(name),
+        name=render.relative(name),
         increment=render.literal(increment),
         lowest=render.literal(lowest),
         highest=render.literal(highest),
@@ -196,7 +196,7 @@ def _view(name: ObjectName, sql: str) -> str:
     if following.text == ".":
         end = next(found).end
     body = canonical(sql[end:]).removesuffix(";")
-    return render.fill("CREATE VIEW {{name}} {{body}}", name=render.table(name), body=render.verbatim(body))
+    return render.fill("CREATE VIEW {{name}} {{body}}", name=render.relative(name), body=render.verbatim(body))
 
 
 def _by_table(rows: Iterable[tuple[Any, ...]]) -> defaultdict[int, Rows]:

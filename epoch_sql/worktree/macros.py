@@ -148,7 +148,7 @@ def _definition(macro: _Macro, defaults: Sequence[dict[str, str]]) -> str:
         ]
         text = "({{parameters}}) AS TABLE ({{body}})" if macro.is_table else "({{parameters}}) AS {{body}}"
         overloads.append(render.fill(text, parameters=parameters, body=render.verbatim(overload.body)))
-    return render.fill("CREATE MACRO {{name}}{{overloads}}", name=render.table(macro.name), overloads=overloads)
+    return render.fill("CREATE MACRO {{name}}{{overloads}}", name=render.relative(macro.name), overloads=overloads)
 
 
 def _parameter(name: str, kind: str | None, default: str | None) -> Sql:

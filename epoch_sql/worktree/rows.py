@@ -17,13 +17,13 @@ BUCKETS = 1 << 16
 ROWS_WORTH_BUCKETS = 200_000
 
 
-def working_rows(table: Table, source: ObjectName | None = None, catalog: str | None = None) -> Sql:
+def working_rows(table: Table, source: ObjectName | None = None) -> Sql:
     """The working table's rows: ``c<id>`` for each stored column, as storage values.
 
     ``source`` is the working table's name where it differs from the definition's.
     """
     outputs = [aliased(encode(render.column(c.name), c.type), f"c{c.id}") for c in table.stored_columns]
-    relation = render.table(source or table.name, catalog)
+    relation = render.table(source or table.name)
     return render.fill(Sql("SELECT {{outputs}} FROM {{relation}}"), outputs=outputs, relation=relation)
 
 
@@ -89,14 +89,14 @@ def checksum_query(tables: Sequence[Table], start: int = 0) -> Sql:
     return render.joined(selects, "\nUNION ALL\n")
 
 
-def dirty_buckets(table: Table, table_id: str, buckets: int, catalog: str | None = None) -> Sql:
+def dirty_buckets(table: Table, table_id: str, buckets: int) -> Sql:
     """The buckets in which the working table differs from what ``epoch.buckets`` says of the committed version."""
     return render.render(
         "dirty",
         bucket=bucket(bucket_key(table), buckets),
         row_hash=row_hash(table.stored_columns),
-        working=working_rows(table, catalog=catalog),
-        buckets=render.table(ObjectName("epoch", "buckets"), catalog),
+        working=working_rows(table),
+        buckets=render.catalog_table("buckets"),
         table_id=render.literal(table_id),
     )
 

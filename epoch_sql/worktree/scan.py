@@ -70,13 +70,10 @@ class Working:
 class Scanner:
     """Reads the working database on one cursor; within a transaction, everything it tells is of one moment."""
 
-    def __init__(
-        self, cursor: duckdb.DuckDBPyConnection, contents: Contents, own_macros: frozenset[str], catalog: str
-    ) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, contents: Contents, own_macros: frozenset[str]) -> None:
         self.cursor = cursor
         self.contents = contents
         self.own_macros = own_macros
-        self.catalog = catalog
         self.seen: dict[str, tuple[int, int]] | None = None
 
     def schema(self) -> DatabaseSchema:
@@ -114,7 +111,7 @@ class Scanner:
     def changes(self, working: WorkingTable) -> tuple[Sql, Shape]:
         """The difference between the committed and the working rows of a table, and its shape."""
         shape = shape_of(working.committed, working.table)
-        after = working_rows(working.table, catalog=self.catalog)
+        after = working_rows(working.table)
         if working.entry is None or working.committed is None:
             return compare(shape, None, arrange(after, shape, working.table)), shape
         before = self.contents.state(working.entry.version_id)
@@ -123,7 +120,7 @@ class Scanner:
         assert working.known
         in_dirty = bucket(bucket_key(working.table), working.known.buckets)
         rows = self._compared(shape, working, _only(before, in_dirty), _only(after, in_dirty))
-        dirty = dirty_buckets(working.table, working.table_id, working.known.buckets, self.catalog)
+        dirty = dirty_buckets(working.table, working.table_id, working.known.buckets)
         return render.fill(Sql("WITH dirty AS MATERIALIZED ({{dirty}}) {{rows}}"), dirty=dirty, rows=rows), shape
 
     def check_key(self, working: WorkingTable) -> None:

@@ -1,8 +1,8 @@
 -- In: a database without a repository.
 -- Out: the catalog of a repository, empty: one table for each idea, all in schema epoch.
-CREATE SCHEMA epoch;
+CREATE SCHEMA {{epoch}};
 
-CREATE TABLE epoch.state (
+CREATE TABLE {{epoch}}.state (
     repository_id VARCHAR NOT NULL,
     catalog_version INTEGER NOT NULL,
     head_branch VARCHAR,
@@ -10,7 +10,7 @@ CREATE TABLE epoch.state (
     moves BIGINT NOT NULL
 );
 
-CREATE TABLE epoch.commits (
+CREATE TABLE {{epoch}}.commits (
     commit_id VARCHAR NOT NULL,
     sequence BIGINT NOT NULL,
     tree_id VARCHAR NOT NULL,
@@ -24,18 +24,18 @@ CREATE TABLE epoch.commits (
     source VARCHAR
 );
 
-CREATE TABLE epoch.parents (
+CREATE TABLE {{epoch}}.parents (
     commit_id VARCHAR NOT NULL,
     ordinal INTEGER NOT NULL,
     parent_id VARCHAR NOT NULL
 );
 
-CREATE TABLE epoch.roots (
+CREATE TABLE {{epoch}}.roots (
     root_id VARCHAR NOT NULL,
     subtree_ids VARCHAR[] NOT NULL
 );
 
-CREATE TABLE epoch.trees (
+CREATE TABLE {{epoch}}.trees (
     subtree_id VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,
     identity VARCHAR NOT NULL,
@@ -47,12 +47,12 @@ CREATE TABLE epoch.trees (
     state VARCHAR
 );
 
-CREATE TABLE epoch.schemas (
+CREATE TABLE {{epoch}}.schemas (
     schema_id VARCHAR NOT NULL,
     definition VARCHAR NOT NULL
 );
 
-CREATE TABLE epoch.versions (
+CREATE TABLE {{epoch}}.versions (
     version_id VARCHAR NOT NULL,
     table_id VARCHAR NOT NULL,
     schema_id VARCHAR NOT NULL,
@@ -61,7 +61,7 @@ CREATE TABLE epoch.versions (
     level_ids VARCHAR[] NOT NULL
 );
 
-CREATE TABLE epoch.levels (
+CREATE TABLE {{epoch}}.levels (
     level_id VARCHAR NOT NULL,
     kind VARCHAR NOT NULL,
     from_version VARCHAR,
@@ -72,7 +72,7 @@ CREATE TABLE epoch.levels (
     file_ids VARCHAR[] NOT NULL
 );
 
-CREATE TABLE epoch.files (
+CREATE TABLE {{epoch}}.files (
     file_id VARCHAR NOT NULL,
     schema_id VARCHAR NOT NULL,
     old_schema_id VARCHAR,
@@ -81,7 +81,7 @@ CREATE TABLE epoch.files (
     first_key BLOB
 );
 
-CREATE TABLE epoch.refs (
+CREATE TABLE {{epoch}}.refs (
     kind VARCHAR NOT NULL,
     name VARCHAR NOT NULL,
     commit_id VARCHAR NOT NULL,
@@ -90,7 +90,7 @@ CREATE TABLE epoch.refs (
     message VARCHAR
 );
 
-CREATE TABLE epoch.reflog (
+CREATE TABLE {{epoch}}.reflog (
     sequence BIGINT NOT NULL,
     kind VARCHAR NOT NULL,
     name VARCHAR NOT NULL,
@@ -101,7 +101,7 @@ CREATE TABLE epoch.reflog (
     moved_at TIMESTAMP NOT NULL
 );
 
-CREATE TABLE epoch.stashes (
+CREATE TABLE {{epoch}}.stashes (
     stash_id VARCHAR NOT NULL,
     sequence BIGINT NOT NULL,
     branch VARCHAR,
@@ -113,22 +113,22 @@ CREATE TABLE epoch.stashes (
     tables_changed BIGINT NOT NULL
 );
 
-CREATE TABLE epoch.ignore (
+CREATE TABLE {{epoch}}.ignore (
     pattern VARCHAR NOT NULL
 );
 
-CREATE TABLE epoch.declared_keys (
+CREATE TABLE {{epoch}}.declared_keys (
     schema_name VARCHAR NOT NULL,
     table_name VARCHAR NOT NULL,
     columns VARCHAR[] NOT NULL
 );
 
-CREATE TABLE epoch.config (
+CREATE TABLE {{epoch}}.config (
     name VARCHAR NOT NULL,
     value VARCHAR NOT NULL
 );
 
-CREATE TABLE epoch.audit (
+CREATE TABLE {{epoch}}.audit (
     sequence BIGINT NOT NULL,
     recorded_at TIMESTAMP NOT NULL,
     actor VARCHAR NOT NULL,
@@ -138,7 +138,7 @@ CREATE TABLE epoch.audit (
     detail VARCHAR
 );
 
-CREATE TABLE epoch.fingerprints (
+CREATE TABLE {{epoch}}.fingerprints (
     table_id VARCHAR NOT NULL,
     version_id VARCHAR NOT NULL,
     engine VARCHAR NOT NULL,
@@ -147,7 +147,7 @@ CREATE TABLE epoch.fingerprints (
     buckets INTEGER NOT NULL
 );
 
-CREATE TABLE epoch.buckets (
+CREATE TABLE {{epoch}}.buckets (
     table_id VARCHAR NOT NULL,
     bucket UINTEGER NOT NULL,
     checksum HUGEINT NOT NULL

@@ -17,7 +17,7 @@ def at(repository: Repository, ref: str, table_name: str) -> Sql:
     """The rows of a table as of a reference, in the table's own columns."""
     side = table_at(repository, ref, table_name)
     if side.version_id is None:
-        return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name, repository.catalog))
+        return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
     return native_rows(side.table, repository.contents.state(side.version_id))
 
 

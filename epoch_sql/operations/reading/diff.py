@@ -155,7 +155,7 @@ def _row_count(repository: Repository, side: TableSide | None) -> Sql:
         return render.fill(
             Sql("CAST({{n}} AS BIGINT)"), n=render.literal(repository.contents.version(side.version_id).row_count)
         )
-    return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(side.table.name, repository.catalog))
+    return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(side.table.name))
 
 
 def _kind(difference: Difference) -> tuple[str, bool]:

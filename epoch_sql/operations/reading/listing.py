@@ -29,7 +29,7 @@ def log(
         ids = _touching(repository, ids, table_name)
     if max_count is not None:
         ids = ids[: max(max_count, 0)]
-    return render.render("log", ids=render.strings(ids), **_catalog(repository))
+    return render.render("log", ids=render.strings(ids))
 
 
 def branches(repository: Repository) -> Sql:
@@ -58,7 +58,7 @@ def branches(repository: Repository) -> Sql:
 
 def tags(repository: Repository) -> Sql:
     """The tags."""
-    return render.render("tags", **_catalog(repository))
+    return render.render("tags")
 
 
 def tables(repository: Repository, ref: str = "HEAD") -> Sql:
@@ -83,22 +83,22 @@ def tables(repository: Repository, ref: str = "HEAD") -> Sql:
 
 def reflog(repository: Repository, branch: str | None = None) -> Sql:
     """Where references were, newest first."""
-    return render.render("reflog", name=render.literal(branch), **_catalog(repository))
+    return render.render("reflog", name=render.literal(branch))
 
 
 def stashes(repository: Repository) -> Sql:
     """The stashes, newest first."""
-    return render.render("stashes", **_catalog(repository))
+    return render.render("stashes")
 
 
 def audit(repository: Repository) -> Sql:
     """What was guarded, approved, refused and promoted."""
-    return render.render("audit", **_catalog(repository))
+    return render.render("audit")
 
 
 def ignored(repository: Repository) -> Sql:
     """The patterns of names that are not versioned."""
-    return render.render("ignored", **_catalog(repository))
+    return render.render("ignored")
 
 
 def head(repository: Repository) -> Sql:
@@ -156,7 +156,7 @@ def _touching(repository: Repository, ids: Sequence[str], table_name: str) -> li
 
 def _row_count(repository: Repository, version_id: str | None, name: ObjectName) -> Sql:
     if version_id is None:
-        return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(name, repository.catalog))
+        return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(name))
     return render.to_sql(render.literal(repository.contents.version(version_id).row_count))
 
 
@@ -165,8 +165,3 @@ def _bytes(repository: Repository, version_id: str | None) -> Sql:
         return Sql("NULL")
     levels = repository.contents.levels(version_id)
     return render.to_sql(render.literal(sum(file.bytes for level in levels for file in level.files)))
-
-
-def _catalog(repository: Repository) -> dict[str, render.Fragment]:
-    names = ("commits", "parents", "refs", "reflog", "stashes", "audit", "ignore")
-    return {name: render.table(ObjectName("epoch", name), repository.catalog) for name in names}

@@ -111,7 +111,7 @@ def changes_between(repository: Repository, difference: Difference) -> tuple[Sql
 def _rows(repository: Repository, side: TableSide) -> Sql:
     if side.version_id:
         return repository.contents.state(side.version_id)
-    return working_rows(side.table, catalog=repository.catalog)
+    return working_rows(side.table)
 
 
 def _same(difference: Difference) -> bool:
