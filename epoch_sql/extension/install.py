@@ -9,8 +9,7 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.extension.procedures import PROCEDURES
-from epoch_sql.extension.readings import READINGS
+from epoch_sql.extension import history_functions, procedures, readings, upkeep_functions
 from epoch_sql.extension.registration import (
     REGISTERED,
     Function,
@@ -22,7 +21,10 @@ from epoch_sql.extension.registration import (
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Surface
 
-SURFACE = Surface({r.name: r for r in READINGS}, {p.name: p for p in PROCEDURES})
+SURFACE = Surface(
+    {r.name: r for r in (*readings.READINGS, *history_functions.READINGS, *upkeep_functions.READINGS)},
+    {p.name: p for p in (*procedures.PROCEDURES, *history_functions.PROCEDURES, *upkeep_functions.PROCEDURES)},
+)
 OWN_MACROS = frozenset((*SURFACE.readings, *SURFACE.procedures))
 
 _sessions: dict[str, Session] = {}

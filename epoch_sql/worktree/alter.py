@@ -1,10 +1,11 @@
 """Altering a table in place, where DuckDB can do it in one transaction with the changes of its rows that follow.
 
-What DuckDB 1.4, 1.5 and 2.0 refuse or break, found by experiment:
+What DuckDB 1.4, 1.5 and 2.0 refuse or break, found by experiment on databases that were opened from their file:
 
-- Beside an index of CREATE INDEX: everything but ADD COLUMN and comments (1.5 and 2.0 also take defaults). After a
-  DROP INDEX in the same transaction all of it works, but not DROP COLUMN of the indexed column or of one before it.
-- In a table that others (or itself) refer to: likewise, and no index can be dropped to help.
+- Beside an index of CREATE INDEX: everything but ADD COLUMN and comments (1.5 and 2.0 also take defaults). A DROP INDEX
+  in the same transaction does not help: the index goes on to hold back DROP COLUMN, to forbid duplicates, and to fail
+  on the new names. Where it is then created again under its name, COMMIT aborts the process (1.4, 1.5).
+- In a table that others (or itself) refer to: everything but ADD COLUMN, comments and CREATE INDEX.
 - DROP COLUMN: of a column of a constraint or generated column, and of one before a column of a key or UNIQUE.
 - ALTER TYPE: of a column of a constraint.
 - RENAME COLUMN: of a column of a foreign key or referred to by one.
@@ -14,6 +15,8 @@ What DuckDB 1.4, 1.5 and 2.0 refuse or break, found by experiment:
 - On 1.4 and 1.5, a write-ahead log with such an ALTER, or a COMMENT ON COLUMN, of a table whose defaults, checks or
   generated columns call a function or operator cannot be replayed: after a crash the database does not open. RENAME of
   the table, CREATE TABLE and CREATE INDEX replay.
+
+DROP TABLE and CREATE TABLE with the same indexes, constraints and names, in one transaction, work everywhere.
 """
 
 from __future__ import annotations
@@ -25,8 +28,8 @@ from functools import cached_property
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.model.schema import Column, Constraint, Index, Table
-from epoch_sql.model.sql_text import list_after, mentioned, same_expression, tokens, with_names
+from epoch_sql.model.schema import Column, Constraint, Table
+from epoch_sql.model.sql_text import list_after, mentioned, same_expression, tokens
 from epoch_sql.model.widening import widens
 from epoch_sql.render import Sql
 from epoch_sql.worktree.clauses import (
@@ -59,7 +62,7 @@ def alter_table(before: Table, after: Table, referenced: bool = False) -> list[S
     if any(column.id == 0 for column in (*before.columns, *after.columns)):
         raise ValueError(f"columns of {after.name} are not identified")
     change = _Change(before, after)
-    if not (_keeps_shape(change) and _holds_for_old_rows(change) and _untangled(change)):
+    if not all(test(change) for test in (_keeps_shape, _holds_for_old_rows, _indexes_allow, _untangled)):
         return None
     if change.alters_columns and (referenced or change.refers_to_itself):
         return None
@@ -126,15 +129,10 @@ class _Change:
         only_moved = self.before.columns == self.after.columns
         return not only_moved and bool(self.alters_columns or self.added or comments)
 
-    def same_index(self, old: Index, new: Index) -> bool:
-        expected = [with_names(expression, self.new_names) for expression in old.expressions]
-        return old.unique == new.unique and _same_lists(expected, new.expressions)
-
     @cached_property
     def kept_indexes(self) -> set[str]:
         """The names of the indexes that stay as they are."""
-        old = {index.name: index for index in self.before.indexes}
-        return {n.name for n in self.after.indexes if n.name in old and self.same_index(old[n.name], n)}
+        return {index.name for index in self.before.indexes if index in self.after.indexes}
 
 
 def _keeps_shape(change: _Change) -> bool:
@@ -175,13 +173,20 @@ def _same_lists(left: Sequence[str], right: Sequence[str]) -> bool:
 
 def _holds_for_old_rows(change: _Change) -> bool:
     """Whether no row that is there before the rows change can stand in the way."""
-    old_indexes = {index.name for index in change.before.indexes}
     return (
         not any(old.nullable and not new.nullable for old, new in change.kept)
         and all(_accepts(old.type, new.type) for old, new in change.retyped)
         and all(new.nullable or new.fill not in (None, "NULL") for new in change.added)
-        and all(not i.unique or (i.name in change.kept_indexes & old_indexes) for i in change.after.indexes)
     )
+
+
+def _indexes_allow(change: _Change) -> bool:
+    """Whether indexes come and go only as DuckDB lets them beside the other changes."""
+    before, after = change.before.indexes, change.after.indexes
+    come = [index for index in after if index.name not in change.kept_indexes]
+    gone = [index for index in before if index.name not in change.kept_indexes]
+    reused = {index.name.lower() for index in come} & {index.name.lower() for index in before}
+    return not (reused or any(index.unique for index in (*come, *gone)) or (before and change.alters_columns))
 
 
 def _accepts(old: str, new: str) -> bool:
@@ -197,17 +202,16 @@ def _untangled(change: _Change) -> bool:
     computed = _mentioned_in(
         *(c.expression for c in table.constraints), *(column.generated for column in table.columns)
     )
-    indexed = _mentioned_in(*(expression for index in table.indexes for expression in index.expressions))
     keyed = {name.lower() for c in table.constraints if c.kind != "CHECK" for name in c.columns}
     renamed = {old.name.lower() for old, _ in change.renamed}
     retyped = {old.name.lower() for old, _ in change.retyped}
     dropped = {old.name.lower() for old in change.dropped}
     places = {column.name.lower(): place for place, column in enumerate(table.columns)}
-    last_indexed = max((places[name] for name in keyed | indexed if name in places), default=-1)
+    last_keyed = max((places[name] for name in keyed), default=-1)
     return not (
         (renamed | retyped | dropped) & computed
-        or retyped & (keyed | indexed)
-        or any(places[name] <= last_indexed for name in dropped)
+        or retyped & keyed
+        or any(places[name] <= last_keyed for name in dropped)
     )
 
 
@@ -250,7 +254,7 @@ def _same_value(fill: str | None, default: str | None) -> bool:
 def _statements(change: _Change) -> Iterator[Sql]:
     """Everything in the order that DuckDB takes it: indexes away, names, columns, values, comments, indexes back."""
     before, after = change.before, change.after
-    stay = set() if change.alters_columns else change.kept_indexes
+    stay = change.kept_indexes
     yield from (drop_index(before, index) for index in before.indexes if index.name not in stay)
     if before.name != after.name:
         yield render.fill(
