@@ -1,37 +1,36 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := epoch_sql cli tests setup.py
+SOURCES := epoch_sql cli tests docs setup.py
 
 .PHONY: demo test lint bench docs clean
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.demo
 	$(BIN)/epoch demo
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.lint
-	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/ruff check $(SOURCES)
-	$(BIN)/mypy --strict
-	$(BIN)/lint-imports
+	$(BIN)/ruff format --check --quiet $(SOURCES)
+	$(BIN)/ruff check --quiet $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench $(ARGS)
 
 docs: $(VENV)/.docs
+	$(BIN)/python -m docs.generate
 	$(BIN)/mkdocs build --strict --quiet $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-# The environment is made once: again only when what it installs has changed.
-$(VENV)/.installed: pyproject.toml setup.py
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
-	touch $@
-
-$(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: $(VENV)/.installed
+# Each set of packages is installed once: again only when what is asked for has changed.
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: pyproject.toml setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	touch $@
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)

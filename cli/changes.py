@@ -64,7 +64,7 @@ def stash() -> None:
 def stash_push(session: Session, message: str | None, form: str) -> None:
     """Set the uncommitted changes aside: the working tables go back to the last commit."""
     made = session.do(call("epoch_stash", message=message), "stashing")
-    diagnostics.message(f"Saved the working changes as stash {made['stash_id']}{in_brackets(summary(made))}")
+    diagnostics.message(f"Saved the working changes as stash {short(made['stash_id'])}{in_brackets(summary(made))}")
     if form == "json":
         output.document([made])
 
@@ -75,7 +75,7 @@ def stash_push(session: Session, message: str | None, form: str) -> None:
 def stash_pop(session: Session, form: str) -> None:
     """Bring the latest stash back to the working tables and drop it."""
     made = session.do(call("epoch_stash_pop"), "restoring the stash")
-    diagnostics.message(f"Restored stash {made['stash_id']}{in_brackets(summary(made))}")
+    diagnostics.message(f"Restored stash {short(made['stash_id'])}{in_brackets(summary(made))}")
     if form == "json":
         output.document([made])
 
@@ -99,7 +99,7 @@ def stash_list(session: Session, form: str) -> None:
 def stash_drop(session: Session, stash_id: str | None, form: str) -> None:
     """Throw a stash away (default: the latest)."""
     dropped = session.do(call("epoch_stash_drop", stash_id=stash_id), "dropping the stash")
-    diagnostics.message(f"Dropped stash {dropped['stash_id']}")
+    diagnostics.message(f"Dropped stash {short(dropped['stash_id'])}")
     if form == "json":
         output.document([dropped])
 
@@ -134,7 +134,7 @@ def _stash(row: dict[str, Any]) -> list[Line]:
     where = f"on {row['branch']}" if row["branch"] is not None else ""
     tables = "" if row["tables_changed"] is None else counted(row["tables_changed"], "table")
     return [
-        [(str(row["stash_id"]), "yellow")],
+        [(short(row["stash_id"]), "yellow")],
         visible(where),
         moment(row["created_at"]),
         visible(row["author"] or ""),

@@ -78,7 +78,11 @@ def reflog(session: Session, branch: str | None, form: str) -> None:
 
     Newest first, of BRANCH or of all: also what no branch reaches any more.
     """
-    output.rows(session.rows(call("epoch_reflog", branch=branch), form), form)
+    asked = call("epoch_reflog", branch=branch)
+    if form == "json":
+        output.rows(session.rows(asked, form), form)
+        return
+    output.lines(output.aligned(_move(row) for row in session.read(asked)))
 
 
 COMMANDS = (log, show, reflog)
@@ -119,6 +123,17 @@ def _refs(row: dict[str, Any]) -> list[Span]:
     if not row["refs"]:
         return []
     return [(" (", "yellow"), (visible(", ".join(row["refs"])), "bold green"), (")", "yellow")]
+
+
+def _move(row: dict[str, Any]) -> list[Line]:
+    gone = row["new_commit"] is None
+    return [
+        [("deleted" if gone else short(row["new_commit"]), "red" if gone else "yellow")],
+        [(visible(row["branch"]), "bold")],
+        visible(row["action"]),
+        moment(row["moved_at"]),
+        visible(row["author"]),
+    ]
 
 
 def _drawn(entries: Iterator[tuple[dict[str, Any], list[Line]]]) -> Iterator[Line]:

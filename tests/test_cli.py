@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -74,23 +75,39 @@ def change(folder: Path) -> Callable[[str], None]:
     return change_data
 
 
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two repositories, made once for all tests, which work on copies: `shop`, and `developed` made of it."""
+    folder = tmp_path_factory.mktemp("templates")
+    database = folder / "shop" / "shop.duckdb"
+    database.parent.mkdir()
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer VARCHAR, amount DECIMAL(10, 2))")
+        connection.execute("INSERT INTO orders VALUES (1, 'Ada', 12.50), (2, 'Grace', 20.00)")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
+        assert run(["init", str(database)]) == 0
+        database = shutil.copytree(database.parent, folder / "developed") / database.name
+        assert run(["--db", str(database), "checkout", "-b", "development"]) == 0
+        with duckdb.connect(str(database)) as connection:
+            connection.execute("UPDATE orders SET amount = 25 WHERE id = 2")
+            connection.execute("DELETE FROM orders WHERE id = 1; INSERT INTO orders VALUES (3, 'Edsger', NULL)")
+        assert run(["--db", str(database), "commit", "-m", "Correct the orders"]) == 0
+    return folder
+
+
 @pytest.fixture
-def shop(epoch: Epoch, change: Callable[[str], None]) -> Epoch:
+def shop(epoch: Epoch, folder: Path, templates: Path) -> Epoch:
     """A repository with a table of two orders on main."""
-    change("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer VARCHAR, amount DECIMAL(10, 2))")
-    change("INSERT INTO orders VALUES (1, 'Ada', 12.50), (2, 'Grace', 20.00)")
-    epoch("init")
+    shutil.copytree(templates / "shop", folder, dirs_exist_ok=True)
     return epoch
 
 
 @pytest.fixture
-def developed(shop: Epoch, change: Callable[[str], None]) -> Epoch:
+def developed(epoch: Epoch, folder: Path, templates: Path) -> Epoch:
     """Branch development, checked out, with one row added, one modified and one removed since main."""
-    shop("checkout", "-b", "development")
-    change("UPDATE orders SET amount = 25 WHERE id = 2; DELETE FROM orders WHERE id = 1")
-    change("INSERT INTO orders VALUES (3, 'Edsger', NULL)")
-    shop("commit", "-m", "Correct the orders")
-    return shop
+    shutil.copytree(templates / "developed", folder, dirs_exist_ok=True)
+    return epoch
 
 
 class TestInit:
@@ -377,7 +394,7 @@ class TestBranches:
         assert "orders" in told.err
         assert "hint: " in told.err
         developed("checkout", "main", "--force")
-        assert developed("query", "FROM orders", "--json").json[0]["id"] == 1
+        assert developed("query", "SELECT id FROM orders ORDER BY id", "--json").json == [{"id": 1}, {"id": 2}]
 
     def test_a_detached_checkout_says_so(self, developed: Epoch) -> None:
         developed("tag", "v1", "main")

@@ -97,7 +97,8 @@ IN_PLACE: dict[str, tuple[list[str], list[str], dict[str, str], dict[str, str]]]
     "a chain of names": (
         T,
         [
-            "CREATE TABLE t (id INTEGER PRIMARY KEY, d INTEGER, b VARCHAR DEFAULT 'q', c DOUBLE NOT NULL, renaming_0 INTEGER)"
+            """CREATE TABLE t (
+                id INTEGER PRIMARY KEY, d INTEGER, b VARCHAR DEFAULT 'q', c DOUBLE NOT NULL, renaming_0 INTEGER)"""
         ],
         {"d": "a", "renaming_0": "d"},
         {},
@@ -111,7 +112,7 @@ IN_PLACE: dict[str, tuple[list[str], list[str], dict[str, str], dict[str, str]]]
     "add two columns": (T, more("z INTEGER, \"Z 2\" VARCHAR DEFAULT 'k'"), {}, {"Z 2": "'k'"}),
     "drop the last column": (T, columns(", d INTEGER", ""), {}, {}),
     "drop a column that is not null": (T, columns(", c DOUBLE NOT NULL", ""), {}, {}),
-    "replace a column by one of its name": (T, columns("d INTEGER", "d VARCHAR"), {"d": "other"}, {"d": "'n'"}),
+    "replace a column by one of its name": (T, columns(", d INTEGER", ", d VARCHAR"), {"d": "other"}, {"d": "'n'"}),
     "set a default": (T, columns("a INTEGER", "a INTEGER DEFAULT 5"), {}, {}),
     "drop a default": (T, columns(" DEFAULT 'q'", ""), {}, {}),
     "drop not null": (T, columns("c DOUBLE NOT NULL", "c DOUBLE"), {}, {}),
@@ -152,7 +153,8 @@ IN_PLACE: dict[str, tuple[list[str], list[str], dict[str, str], dict[str, str]]]
     "defaults of a table with a foreign key": (
         [*more("p INTEGER REFERENCES parent (id)")],
         [
-            f"CREATE TABLE t ({COLUMNS.replace('a INTEGER', 'a INTEGER DEFAULT 6')}, p INTEGER REFERENCES parent (id), z DATE)"
+            f"CREATE TABLE t ({COLUMNS.replace('a INTEGER', 'a INTEGER DEFAULT 6')}, "
+            "p INTEGER REFERENCES parent (id), z DATE)"
         ],
         {},
         {},
@@ -170,10 +172,10 @@ IN_PLACE: dict[str, tuple[list[str], list[str], dict[str, str], dict[str, str]]]
         {"y": "1.5"},
     ),
     "columns, comments and indexes beside an index": (
-        [*T, "CREATE UNIQUE INDEX i ON t (d)", "CREATE INDEX gone ON t (b)"],
+        [*T, "CREATE INDEX i ON t (d)", "CREATE INDEX gone ON t (b)"],
         [
             *more("z INTEGER"),
-            "CREATE UNIQUE INDEX i ON t (d)",
+            "CREATE INDEX i ON t (d)",
             "CREATE INDEX j ON t (z)",
             "COMMENT ON COLUMN t.a IS 'a'",
         ],
@@ -482,6 +484,16 @@ def test_views_come_after_what_they_read() -> None:
         'CREATE VIEW a AS WITH q AS (FROM "B ""1") FROM q',
     )
     assert order == ["t", "d", "c", 'b "1', "a"]
+
+
+def test_relations_are_found_wherever_a_query_lists_them() -> None:
+    order = order_of(
+        "CREATE VIEW z AS SELECT 1 AS a, 1 AS b",
+        "CREATE VIEW y AS SELECT 1 AS a, 1 AS b",
+        "CREATE VIEW b AS SELECT m.a FROM (SELECT 1) n, y m JOIN (z k CROSS JOIN y) ON k.a = m.a",
+        "CREATE VIEW a AS SELECT EXISTS (FROM z, b) AS b, (SELECT max(i.a) FROM (FROM y) i, b) AS y",
+    )
+    assert order == ["y", "z", "b", "a"]
 
 
 def test_columns_named_like_views_do_not_turn_the_order() -> None:

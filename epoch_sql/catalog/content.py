@@ -96,9 +96,10 @@ class Levels(Relation):
     def edges(self, table_id: str) -> list[Level]:
         """Every delta between two versions of the table."""
         condition = (
-            "WHERE from_version IS NOT NULL AND to_version IN (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?)"
+            "WHERE to_version IN (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?) "
+            "AND from_version IN (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?)"
         )
-        return self._levels(self.select(condition, [table_id]))
+        return self._levels(self.select(condition, [table_id, table_id]))
 
     def add(self, levels: Iterable[Level]) -> None:
         """Store levels that are not stored yet, and their files."""
@@ -158,6 +159,13 @@ class Versions(Relation):
         )
 
 
+class Roots(Relation):
+    """``epoch.roots``: the subtrees that each tree is made of."""
+
+    name = "roots"
+    columns = {"root_id": "VARCHAR", "subtree_ids": "VARCHAR[]"}
+
+
 class Trees(Relation):
     """``epoch.trees`` and ``epoch.roots``: what a commit holds, shared between commits.
 
@@ -195,7 +203,7 @@ class Trees(Relation):
     def add(self, tree: Tree) -> str:
         """Store the tree and return the id of its root."""
         subtrees = self._subtrees(tree)
-        root_id = hashlib.sha256(canonical_json(sorted(subtrees)).encode()).hexdigest()
+        root_id = root_identity(subtrees)
         if self.run("SELECT 1 FROM {{epoch}}.roots WHERE root_id = ?", [root_id]).fetchone():
             return root_id
         known = self.run(
@@ -204,7 +212,7 @@ class Trees(Relation):
         ).fetchall()
         fresh = set(subtrees) - {row[0] for row in known}
         self.insert((subtree_id, *entry) for subtree_id in sorted(fresh) for entry in subtrees[subtree_id])
-        self.run("INSERT INTO {{epoch}}.roots VALUES (?, ?)", [root_id, sorted(subtrees)])
+        Roots(self.cursor).insert([(root_id, sorted(subtrees))])
         return root_id
 
     @staticmethod
@@ -217,7 +225,14 @@ class Trees(Relation):
         for position, o in enumerate(tree.objects):
             row = (o.kind, f"{position:08d}", o.name.schema, o.name.name, None, o.definition, o.comment, o.state)
             groups.setdefault(SUBTREES, []).append(row)
-        return {
-            hashlib.sha256(canonical_json(sorted(rows, key=lambda r: r[1])).encode()).hexdigest(): rows
-            for rows in groups.values()
-        }
+        return {subtree_identity(rows): rows for rows in groups.values()}
+
+
+def subtree_identity(rows: Iterable[tuple[Any, ...]]) -> str:
+    """The id of a subtree: the SHA-256 of its rows, which are those of ``epoch.trees`` without their id."""
+    return hashlib.sha256(canonical_json(sorted(rows, key=lambda row: row[1])).encode()).hexdigest()
+
+
+def root_identity(subtree_ids: Iterable[str]) -> str:
+    """The id of a root: the SHA-256 of the ids of its subtrees."""
+    return hashlib.sha256(canonical_json(sorted(subtree_ids)).encode()).hexdigest()

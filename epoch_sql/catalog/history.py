@@ -36,7 +36,7 @@ class Commits(Relation):
         rows = self.select("WHERE commit_id IN (SELECT unnest(?))", [wanted])
         parents: dict[str, list[str]] = {}
         for commit_id, parent_id in self.run(
-            "SELECT commit_id, parent_id FROM {{epoch}}.parents WHERE commit_id IN (SELECT unnest(?)) ORDER BY ALL", [wanted]
+            "SELECT commit_id, parent_id FROM {{epoch}}.parents WHERE commit_id IN (SELECT unnest(?)) ORDER BY commit_id, ordinal", [wanted]
         ).fetchall():
             parents.setdefault(commit_id, []).append(parent_id)
         return {row[0]: self._commit(row, parents.get(row[0], [])) for row in rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -27,6 +27,13 @@ class DeclaredKeys(Relation):
         )
         if key:
             self.insert([(name.schema, name.name, list(key))])
+
+    def replace(self, keys: Mapping[ObjectName, tuple[str, ...]]) -> None:
+        """Make these the declared keys of all tables."""
+        wanted = {name: key for name, key in keys.items() if key}
+        if wanted != self.load():
+            self.run("DELETE FROM {{epoch}}.declared_keys")
+            self.insert((name.schema, name.name, list(key)) for name, key in wanted.items())
 
 
 class Ignore(Relation):

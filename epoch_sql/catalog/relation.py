@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import duckdb
@@ -14,10 +14,11 @@ _SELECT = render.Sql("SELECT {{columns}} FROM {{table}}")
 
 
 def run(
-    cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] = ()
+    cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
 ) -> duckdb.DuckDBPyConnection:
     """Execute a statement, whose ``{{epoch}}`` stands for the catalog's schema."""
-    return cursor.execute(render.fill(statement), list(parameters))
+    given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
+    return cursor.execute(render.fill(statement), given)
 
 
 class Relation:

@@ -8,6 +8,7 @@ counters say that some transaction ran more than one statement since the last lo
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +19,10 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.errors import EpochRepositoryError, EpochTransactionError
 from epoch_sql.extension.session import Session
-from epoch_sql.model.schema import Table
+from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
+from epoch_sql.storage.encoding import UnsupportedType, check_supported
 from epoch_sql.worktree.rows import row_hash, working_rows
 
 PATIENCE = 1.0
@@ -71,14 +73,14 @@ def require_same_view(session: Session, repository: Repository, caller: Caller) 
     for name, row_count, checksum in repository.cursor.execute(_view_query(repository, "counts")).fetchall():
         other = seen.pop(name, None)
         if other is None or other["row_count"] != row_count or (name == _DEFINITIONS and other["checksum"] != checksum):
-            raise uncommitted(name or "the definitions")
+            raise uncommitted(str(_name_of(name)) if name else "the definitions")
     if seen:
-        raise uncommitted(next(iter(seen)))
+        raise uncommitted(str(_name_of(next(iter(seen)))))
     if caller.looks == "rows":
         repository.scanner.seen = {
-            entry["name"]: (entry["row_count"], int(entry["checksum"]))
+            _name_of(entry["name"]): (entry["row_count"], int(entry["checksum"]))
             for entry in caller.seen or ()
-            if entry["name"] != _DEFINITIONS
+            if entry["name"] != _DEFINITIONS and entry["checksum"] is not None
         }
 
 
@@ -111,17 +113,29 @@ def _refuse_open_transaction(session: Session, repository: Repository, query_id:
 def _view_query(repository: Repository, looks: str) -> Sql:
     selects = [render.render("definitions", catalog=render.literal(repository.catalog))]
     for table in repository.scanner.schema().tables:
-        numbered = _numbered(table)
-        selects.append(
-            render.render(
-                "look_at_rows" if looks == "rows" else "look_at_counts",
-                name=render.literal(str(table.name)),
-                row_hash=row_hash(numbered.stored_columns),
-                working=working_rows(numbered),
-                table=render.table(table.name),
-            )
-        )
+        name = render.literal(canonical_json([table.name.schema, table.name.name]))
+        if looks == "rows" and _can_be_stored(table):
+            numbered = _numbered(table)
+            hashed = row_hash(numbered.stored_columns)
+            selects.append(render.render("look_at_rows", name=name, row_hash=hashed, working=working_rows(numbered)))
+        else:
+            selects.append(render.render("look_at_counts", name=name, table=render.table(table.name)))
     return render.joined(selects, "\nUNION ALL\n")
+
+
+def _name_of(text: str) -> ObjectName:
+    """The name behind a row of the look: unlike its usual form, one that only one table can have."""
+    return ObjectName(*json.loads(text))
+
+
+def _can_be_stored(table: Table) -> bool:
+    """Whether the rows of a table have hashes; where they have none, the scan refuses the table, naming the column."""
+    try:
+        for column in table.stored_columns:
+            check_supported(column.type)
+    except UnsupportedType:
+        return False
+    return True
 
 
 def _numbered(table: Table) -> Table:

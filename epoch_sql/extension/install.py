@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.extension import history_functions, procedures, readings, upkeep_functions
+from epoch_sql.extension import history_functions, merge_functions, procedures, readings, upkeep_functions
 from epoch_sql.extension.registration import (
     REGISTERED,
     Function,
@@ -21,9 +21,11 @@ from epoch_sql.extension.registration import (
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Surface
 
+_READINGS = (readings, history_functions, merge_functions, upkeep_functions)
+_PROCEDURES = (procedures, history_functions, merge_functions, upkeep_functions)
 SURFACE = Surface(
-    {r.name: r for r in (*readings.READINGS, *history_functions.READINGS, *upkeep_functions.READINGS)},
-    {p.name: p for p in (*procedures.PROCEDURES, *history_functions.PROCEDURES, *upkeep_functions.PROCEDURES)},
+    {reading.name: reading for module in _READINGS for reading in module.READINGS},
+    {procedure.name: procedure for module in _PROCEDURES for procedure in module.PROCEDURES},
 )
 OWN_MACROS = frozenset((*SURFACE.readings, *SURFACE.procedures))
 

@@ -11,7 +11,7 @@ import duckdb
 from epoch_sql.extension.surface import Procedure, optional, required, row_of
 from epoch_sql.operations import branching, committing, moving, stashing, tracking
 from epoch_sql.operations.repository import Memory, Repository
-from epoch_sql.operations.worktree_state import uncommitted
+from epoch_sql.operations.worktree_state import left_out, uncommitted
 
 Rows = Iterable[Sequence[Any]]
 
@@ -26,8 +26,9 @@ def _init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str) -> Row
 
 def _status(repository: Repository) -> Rows:
     tree = repository.tree(repository.head().commit_id)
-    changes = uncommitted(repository, tree, repository.scanner.scan(tree))
-    return [(c.table_name, c.change, c.rows.added, c.rows.modified, c.rows.removed) for c in changes]
+    changes = [*uncommitted(repository, tree, repository.scanner.scan(tree)), *left_out(repository, tree)]
+    ordered = sorted(changes, key=lambda change: change.table_name)
+    return [(c.table_name, c.change, c.rows.added, c.rows.modified, c.rows.removed) for c in ordered]
 
 
 def _version(cursor: duckdb.DuckDBPyConnection, memory: Memory) -> Rows:

@@ -158,9 +158,9 @@ def _looker(session: Session, looks: str) -> Callable[[int, int], str]:
 
 
 def _given(name: str, parameters: tuple[Parameter, ...], arguments: Any) -> list[Any]:
-    """The arguments, after refusing NULL for what is required."""
+    """The arguments, after refusing NULL where it is not the default: a variable that is not bound yet gives NULL."""
     for parameter, value in zip(parameters, arguments, strict=True):
-        if parameter.default is None and value is None:
+        if parameter.default != "NULL" and value is None:
             raise EpochArgumentError(
                 f"{name} needs {parameter.name}: a constant or a prepared parameter, not NULL or a variable",
                 f"FROM {name}('…')",

@@ -10,29 +10,46 @@ from collections.abc import Sequence
 
 from epoch_sql.model.sql_text import TOKEN, Token, tokens
 
-_QUOTED_TYPES = frozenset(
-    {
-        "BIGNUM",
-        "BLOB",
-        "DATE",
-        "DOUBLE",
-        "ENUM",
-        "HUGEINT",
-        "TIMESTAMP WITH TIME ZONE",
-        "TIMESTAMP_MS",
-        "TIMESTAMP_NS",
-        "TIMESTAMP_S",
-        "TIME WITH TIME ZONE",
-        "TIME_NS",
-        "TINYINT",
-        "UBIGINT",
-        "UHUGEINT",
-        "UINTEGER",
-        "USMALLINT",
-        "UTINYINT",
-        "UUID",
-    }
-)
+# Every name that duckdb_types() has for a type, where DuckDB prints more than one of them.
+_TYPE_NAMES = {
+    name: canonical_name
+    for canonical_name, names in {
+        "BIGINT": "bigint int64 int8 long oid",
+        "BIGNUM": "bignum varint",
+        "BIT": "bit bitstring",
+        "BLOB": "binary blob bytea varbinary",
+        "BOOLEAN": "bool boolean logical",
+        "DATE": "date",
+        "DECIMAL": "dec decimal numeric",
+        "DOUBLE": "double float8",
+        "ENUM": "enum",
+        "FLOAT": "float float4 real",
+        "HUGEINT": "hugeint int128",
+        "INTEGER": "int int32 int4 integer integral signed",
+        "INTERVAL": "interval",
+        "MAP": "map",
+        "SMALLINT": "int16 int2 short smallint",
+        "STRUCT": "row struct",
+        "TIME": "time",
+        "TIME WITH TIME ZONE": "timetz",
+        "TIMESTAMP": "datetime timestamp timestamp_us",
+        "TIMESTAMP WITH TIME ZONE": "timestamptz",
+        "TIMESTAMP_MS": "timestamp_ms",
+        "TIMESTAMP_NS": "timestamp_ns",
+        "TIMESTAMP_S": "timestamp_s",
+        "TIME_NS": "time_ns",
+        "TINYINT": "int1 tinyint",
+        "UBIGINT": "ubigint uint64",
+        "UHUGEINT": "uhugeint uint128",
+        "UINTEGER": "uint32 uinteger",
+        "UNION": "union",
+        "USMALLINT": "uint16 usmallint",
+        "UTINYINT": "uint8 utinyint",
+        "UUID": "guid uuid",
+        "VARCHAR": "bpchar char nvarchar string text varchar",
+    }.items()
+    for name in names.split()
+} | {"time with time zone": "TIME WITH TIME ZONE", "timestamp with time zone": "TIMESTAMP WITH TIME ZONE"}
 _LAMBDA_FUNCTIONS = frozenset(
     f"{prefix}{name}" for prefix in ("list_", "array_", "") for name in ("transform", "apply", "filter", "reduce")
 )
@@ -165,19 +182,32 @@ def _cast_types(found: Sequence[Token]) -> list[Sequence[Token]]:
 
 
 def _settled(kind: Sequence[Token]) -> str:
+    """A type as DuckDB prints it after a restart; names of fields stay."""
     parts: list[str] = []
+    has_fields: list[bool] = []
     ignored = 0
     for number, token in enumerate(kind):
+        before, after = (
+            kind[number - 1].text if number else "",
+            kind[number + 1].text if number + 1 < len(kind) else ")",
+        )
+        is_field = bool(has_fields and has_fields[-1] and before in ("(", ","))
+        qualified = "." in (before, after)
+        text = token.text
+        if token.name is not None and not is_field and not qualified:
+            text = _TYPE_NAMES.get(token.name.lower(), token.text)
+        if token.text == "(":
+            has_fields.append(before.upper() in ("STRUCT", "ROW", "UNION"))
+        elif token.text == ")":
+            has_fields.pop()
         if ignored:
             ignored -= 1
             continue
-        following = kind[number + 1].text if number + 1 < len(kind) else ")"
-        text = token.name if token.name in _QUOTED_TYPES else token.text
-        if text in ("BIT", "VARCHAR") and following == "(":
+        if text in ("BIT", "VARCHAR") and after == "(" and not is_field:
             ignored = 3
-        if text == "DECIMAL" and following in (")", ",", "["):
+        if text == "DECIMAL" and after in (")", ",", "[") and not is_field:
             text = "DECIMAL(18,3)"
-        scale = number > 1 and kind[number - 1].text == "," and kind[number - 2].text.isdigit() and text.isdigit()
+        scale = before == "," and kind[number - 2].text.isdigit() and text.isdigit()
         gap = " " if number and token.start > kind[number - 1].end and not scale else ""
         parts.append(gap + text)
     return "".join(parts)

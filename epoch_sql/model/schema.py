@@ -21,6 +21,17 @@ class ObjectName:
         return self.name if self.schema == "main" else f"{self.schema}.{self.name}"
 
 
+def name_meant(text: str, names: Iterable[ObjectName]) -> ObjectName | None:
+    """The one of the names that a table argument means: ``schema.orders``, else ``orders`` in schema main, in any case.
+
+    A table ``a.b`` of schema main gives way to the table ``b`` of schema a; ``main.a.b`` always means it.
+    """
+    wanted = text.lower()
+    known = list(names)
+    qualified = next((name for name in known if f"{name.schema}.{name.name}".lower() == wanted), None)
+    return qualified or next((name for name in known if str(name).lower() == wanted), None)
+
+
 @dataclass(frozen=True)
 class Column:
     """A column.

@@ -111,6 +111,7 @@ def put_working_tables(
 
 def apply_tree(repository: Repository, working: Working, target: Tree) -> tuple[int, RowCounts]:
     """Bring the working tables to a tree, and the fingerprints with them."""
+    target = repository.scanner.visible(target)
     applied = Applier(repository.cursor, repository.contents).apply(working, target, repository.rebuild)
     gone = [w.table_id for w in working.tables if w.table_id not in target.tables]
     Fingerprints(repository.cursor).forget(gone)

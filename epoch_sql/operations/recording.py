@@ -9,7 +9,7 @@ from math import log
 
 from epoch_sql import render
 from epoch_sql.catalog.content import Levels, Schemas, Versions
-from epoch_sql.catalog.local import Fingerprint, Fingerprints
+from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochTableError, EpochTransactionError
 from epoch_sql.model.commit import TableEntry, Tree, tree_identity
@@ -63,10 +63,12 @@ def record(repository: Repository, before: Tree, working: Working, fingerprints:
         if entry != table.entry:
             changed += 1
             rows += counts
-    for gone in working.removed:
+    for gone in (*working.removed, *working.ignored):
         rows += RowCounts(removed=repository.contents.version(gone.version_id).row_count)
         changed += 1
     recorder.store()
+    if fingerprints:
+        DeclaredKeys(repository.cursor).replace({w.table.name: w.table.declared_key for w in working.tables})
     tree = Tree(entries, working.objects)
     return Recorded(tree, tree_id(repository, tree), repository.trees.add(tree), changed, rows)
 
@@ -241,8 +243,8 @@ def fold(repository: Repository, levels: list[Level], table: Table, fingerprint:
         run = _last_run(levels)
         if len(run) < FOLD_AT:
             return levels
-        shape = shape_of(None, table)
         old, start = _start(repository, run[0], table)
+        shape = shape_of(old, table)
         changes = repository.contents.compose([(level, True) for level in run], shape)
         written = repository.writer.delta(changes, shape, old, table)
         levels = levels[: -len(run)]

@@ -91,6 +91,11 @@ class Repository:
                 memory.last_sequence = sequence
             return memory.graph
 
+    def forget_graph(self) -> None:
+        """Read the commit graph anew when it is next needed: commits are gone, or were never committed."""
+        with self.memory.lock:
+            self.memory.repository_id = None
+
     def author(self, stated: str | None = None) -> str:
         """Who acts: as stated, else as the environment and the configuration say."""
         return stated or config.default_author(self.folder)
@@ -126,6 +131,7 @@ class Repository:
             yield
 
     def _roll_back(self) -> None:
+        self.forget_graph()
         try:
             self.cursor.execute("ROLLBACK")
         except duckdb.TransactionException as error:

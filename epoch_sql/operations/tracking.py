@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from epoch_sql.catalog.local import DeclaredKeys, Ignore
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.refnames import suggest
-from epoch_sql.model.schema import Table
+from epoch_sql.model.schema import Table, name_meant
 from epoch_sql.operations.repository import Repository
 
 
@@ -53,9 +53,9 @@ def ignore(repository: Repository, pattern: str) -> str:
 def working_table(repository: Repository, name: str) -> Table:
     """The working table of that name; EpochTableError that suggests others if there is none."""
     tables = repository.scanner.schema().tables
-    wanted = name.lower()
+    meant = name_meant(name, (table.name for table in tables))
     for table in tables:
-        if str(table.name).lower() == wanted or f"{table.name.schema}.{table.name.name}".lower() == wanted:
+        if table.name == meant:
             return table
     raise no_table(name, [str(table.name) for table in tables], "the working database")
 

@@ -58,6 +58,13 @@ class Contents:
             self._levels.update(Levels(self.cursor).load(missing))
         return [self._levels[i] for i in ids]
 
+    def stored_column_ids(self, version_id: str) -> set[int]:
+        """The columns that the version's files hold, dropped ones too."""
+        files = [file for level in self.levels(version_id) for file in level.files]
+        schemas = {schema_id for file in files for schema_id in (file.schema_id, file.old_schema_id) if schema_id}
+        self._load_tables(schemas)
+        return {column.id for schema_id in schemas for column in self._tables[schema_id].stored_columns}
+
     def state(self, version_id: str) -> Sql:
         """All rows of the version: ``c<id>`` for each stored column, as storage values."""
         return self.state_of(self.table(version_id), self.levels(version_id))
@@ -139,20 +146,24 @@ class Contents:
         """Whether the deltas of a path carry every value of both ends.
 
         They do not where a column of one end is dropped on the way: what it held in rows that change after the drop, or
-        that do not change at all, is in no delta.
+        that do not change at all, is in no delta. Nor do they where both ends have a column that was added with one
+        value on the one side and with another on the other.
         """
-        old, new = _stored_ids(self.table(before)), _stored_ids(self.table(after))
-        here, dropped = old, False
+        fills = [{c.id: c.fill for c in self.table(end).stored_columns} for end in (before, after)]
+        old, new = (set(end) for end in fills)
+        if any(fills[0][i] != fills[1][i] for i in old & new):
+            return False
+        here, dropped = old, set[int]()
         for level, forward in steps:
             there = _stored_ids(self.table((level.to_version if forward else level.from_version) or before))
             if dropped and level.files:
                 return False
             if forward:
-                dropped = dropped or bool((here - there) & (old | new))
+                dropped |= (here - there) & (old | new)
             elif (there - here) & (old | new):
                 return False
             here = there
-        return True
+        return not dropped & new
 
     def compose(self, steps: Sequence[Step], shape: Shape) -> Sql:
         """The net change of deltas read one after the other."""
@@ -196,7 +207,7 @@ class Contents:
         selects = []
         for (new_schema, old_schema), files in groups.items():
             new, old = self.schema(new_schema), self.schema(old_schema or new_schema)
-            ends = (("n", new, "n"), ("o", old, "o")) if forward else (("o", new, "n"), ("n", old, "o"))
+            ends = (("n", new, "n"), ("o", old, "o")) if forward else (("n", old, "o"), ("o", new, "n"))
             values = [
                 aliased(_read(column, f"{physical}{column.id}", table), f"{prefix}{column.id}")
                 for prefix, table, physical in ends

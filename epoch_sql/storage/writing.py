@@ -61,7 +61,8 @@ class LevelWriter:
             count = self._copy(rows, path, names, shape.rows)
             if not count:
                 return None
-            added, modified, removed, *sums = self._row(_delta_digest(path, shape, old, new))
+            written = render.fill(Sql("SELECT * FROM read_parquet({{path}})"), path=render.literal(str(path)))
+            added, modified, removed, *sums = self._row(delta_digest(written, shape, old, new))
             size = path.stat().st_size
             file_id = self.store.keep(path)
         file = DataFile(file_id, new.digest, count, size, old.digest)
@@ -151,15 +152,21 @@ def delta_identity(files: tuple[DataFile, ...], from_version: str | None, finger
 def row_digest(values: Sequence[render.Fragment]) -> Sql:
     """A 128-bit hash of a row: the MD5 of DuckDB's canonical binary form of its storage values.
 
-    The form is injective and does not change between DuckDB versions; it treats -0.0 as 0.0 and all NaN alike.
+    The form is injective and does not change between DuckDB versions; it treats -0.0 as 0.0 and all NaN alike. The empty
+    string at the end makes it a BLOB always: sort keys of up to 8 bytes are BIGINT otherwise.
     """
     terms = render.joined(
-        [render.fill(Sql("{{v}}, 'ASC NULLS LAST'"), v=value) for value in values], ", "
+        [render.fill(Sql("{{v}}, 'ASC NULLS LAST'"), v=value) for value in (*values, Sql("''"))], ", "
     )
     return render.fill(Sql("md5_number(create_sort_key({{terms}}))"), terms=terms)
 
 
-def _delta_digest(path: Path, shape: Shape, old: Table, new: Table) -> Sql:
+def delta_digest(rows: Sql, shape: Shape, old: Table, new: Table) -> Sql:
+    """The query over the rows of a delta that gives its counts (added, modified, removed) and the sums of its row hashes.
+
+    The sums are of the lower and the upper 64 bits, first of the rows that went, then of those that came.
+    """
+
     def digest(prefix: str, table: Table) -> Sql:
         keys = {column.id for column in shape.key}
         return row_digest([render.column(f"{'k' if c.id in keys else prefix}{c.id}") for c in table.stored_columns])
@@ -173,7 +180,6 @@ def _delta_digest(path: Path, shape: Shape, old: Table, new: Table) -> Sql:
             "new_count": Sql("CAST(op <> 'removed' AS BIGINT)"),
         }
         kinds = {kind: Sql(f"CAST(op = '{kind}' AS BIGINT)") for kind in ("added", "modified", "removed")}
-    rows = render.fill(Sql("SELECT * FROM read_parquet({{path}})"), path=render.literal(str(path)))
     return render.render(
         "digest_delta", rows=rows, old_digest=digest("o", old), new_digest=digest("n", new), **counts, **kinds
     )

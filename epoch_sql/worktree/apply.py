@@ -73,11 +73,11 @@ class Applier:
         differences are refused that a rebuild would bring about.
         """
         self.contents.load(entry.version_id for entry in target.tables.values())
-        changes = self._changes(working, target, rebuild)
         gone = [w for w in working.tables if w.table_id not in target.tables]
         old, new = {_object_key(o): o for o in working.objects}, {_object_key(o): o for o in target.objects}
         outdated = [o for key, o in old.items() if new.get(key) != o]
         missing = [o for key, o in new.items() if old.get(key) != o]
+        changes = self._changes(working, target, rebuild, [o for o in outdated if o.kind == "sequence"])
         outdated = ddl.object_order(outdated)
         self._run(ddl.drop_object(o) for o in reversed(outdated) if o.kind in ("view", "macro"))
         self._drop_tables([*(w.table for w in gone), *(c.working.table for c in changes if c.rebuild and c.working)])
@@ -92,10 +92,14 @@ class Applier:
             )
         applied = self._rows(changes)
         self._run(ddl.drop_object(o) for o in reversed(outdated) if o.kind == "schema")
-        self._declare_keys(working, target)
+        DeclaredKeys(self.cursor).replace(
+            {e.name: self.contents.table(e.version_id).declared_key for e in target.tables.values()}
+        )
         return applied
 
-    def _changes(self, working: Working, target: Tree, rebuild: bool) -> list[_Change]:
+    def _changes(
+        self, working: Working, target: Tree, rebuild: bool, sequences: Sequence[SchemaObject]
+    ) -> list[_Change]:
         current = {w.table_id: w for w in working.tables}
         referenced = {
             (w.table.name.schema.lower(), (key.referenced or "").lower())
@@ -107,11 +111,14 @@ class Applier:
         for table_id, entry in target.tables.items():
             now = current.get(table_id)
             same = now and now.entry and not now.differs and now.entry.version_id == entry.version_id
-            if same and now and now.entry and now.entry.name == entry.name:
+            used = now is not None and _uses(now.table, sequences)
+            if same and now and now.entry and now.entry.name == entry.name and not used:
                 continue
             definition = self.contents.table(entry.version_id)
             alters = ddl.alter_table(now.table, definition, _folded(now.table.name) in referenced) if now else []
-            again = now is not None and (rebuild or alters is None or not _rows_follow(now.table, definition))
+            again = now is not None and (
+                rebuild or used or alters is None or not _rows_follow(now.table, definition)
+            )
             changes.append(_Change(table_id, now, definition, entry.version_id, tuple(alters or ()), again))
         return self._with_dependents(changes, current, target)
 
@@ -277,16 +284,6 @@ class Applier:
     def _drop_tables(self, tables: Sequence[Table]) -> None:
         self._run(ddl.drop_table(table.name) for table in reversed(ddl.creation_order(tables)))
 
-    def _declare_keys(self, working: Working, target: Tree) -> None:
-        keys = DeclaredKeys(self.cursor)
-        wanted = {e.name: self.contents.table(e.version_id).declared_key for e in target.tables.values()}
-        for name in [w.table.name for w in working.tables if w.table.declared_key and w.table.name not in wanted]:
-            keys.put(name, ())
-        declared = keys.load()
-        for name, key in wanted.items():
-            if declared.get(name, ()) != key:
-                keys.put(name, key)
-
     def _run(self, statements: Iterable[Sql]) -> None:
         for statement in statements:
             self.cursor.execute(statement)
@@ -312,6 +309,11 @@ def _same_key(shape: Shape, table: Table) -> Sql:
         for c in shape.key
     ]
     return render.joined(terms, " AND ")
+
+
+def _uses(table: Table, sequences: Sequence[SchemaObject]) -> bool:
+    """Whether a default may depend on one of the sequences: DuckDB does not drop those."""
+    return bool(sequences) and any("nextval" in (column.default or "").lower() for column in table.columns)
 
 
 def _refers_to(table: Table, names: set[tuple[str, str]]) -> bool:

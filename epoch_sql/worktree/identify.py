@@ -6,12 +6,13 @@ leaves a choice, the data decide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import Column, Table, identity
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import encode, storage_type
@@ -20,11 +21,14 @@ SameData = Callable[[Column, Column], bool]
 """Whether a column of the last commit and one of the working table hold mostly the same values."""
 
 
-def identify_columns(committed: Table | None, working: Table, table_id: str, same_data: SameData) -> Table:
+def identify_columns(
+    committed: Table | None, working: Table, table_id: str, same_data: SameData, stored_ids: Iterable[int] = ()
+) -> Table:
     """The working definition with column ids: those of the committed columns that the working ones are.
 
     Columns of one name are one column. Others are a rename where they stand between the same neighbours; at the end of
-    the table, where it could as well be a drop and an add, where their data agree.
+    the table, where it could as well be a drop and an add, where their data agree. ``stored_ids`` are the columns that
+    files of the table still hold: a new column must not be taken for one of them that was dropped before.
     """
     if committed is None:
         return _with_ids(working, {}, table_id, ())
@@ -32,7 +36,28 @@ def identify_columns(committed: Table | None, working: Table, table_id: str, sam
     matched = {c.name: by_name[c.name.lower()] for c in working.columns if c.name.lower() in by_name}
     for old, new in _renamed(committed.columns, working.columns, matched, same_data):
         matched[new.name] = old
-    return _with_ids(working, matched, table_id, [column.id for column in committed.columns])
+    return _with_ids(working, matched, table_id, [*stored_ids, *(column.id for column in committed.columns)])
+
+
+def followed_key(key: tuple[str, ...], committed: Table | None, working: Table) -> tuple[str, ...]:
+    """A declared key of the working table under its columns' present names; none where a primary key takes its place.
+
+    ``working`` has identified columns. Raises EpochTableError when a column of the key is gone.
+    """
+    if any(constraint.kind == "PRIMARY KEY" for constraint in working.constraints):
+        return ()
+    names = {column.name.lower(): column.name for column in working.columns}
+    if committed:
+        present = {column.id: column.name for column in working.columns}
+        old = {column.name.lower(): present.get(column.id) for column in committed.columns}
+        names = {**{name: new for name, new in old.items() if new}, **names}
+    gone = [name for name in key if name.lower() not in names]
+    if gone:
+        raise EpochTableError(
+            f"table {working.name} has lost {', '.join(gone)} of its key ({', '.join(key)})",
+            f"CALL epoch_key('{working.name}', [...]) with other columns, or with [] to version it without a key",
+        )
+    return tuple(names[name.lower()] for name in key)
 
 
 def _renamed(
@@ -70,12 +95,20 @@ def _with_ids(working: Table, matched: dict[str, Column], table_id: str, taken: 
     for column in working.columns:
         old = matched.get(column.name)
         if old:
-            columns.append(replace(column, id=old.id, fill=old.fill))
+            columns.append(replace(column, id=old.id, fill=_fill(old, column)))
             continue
         number = identity(table_id, column.name, column.type, taken=used)
         used.add(number)
         columns.append(replace(column, id=number))
     return replace(working, columns=tuple(columns))
+
+
+def _fill(old: Column, new: Column) -> str | None:
+    """The value of rows from before the column existed: first of the type that it had then, for that may round it."""
+    if old.fill is None or old.type == new.type:
+        return old.fill
+    value, kind = render.verbatim(old.fill), render.verbatim(old.type)
+    return render.fill(Sql("CAST({{value}} AS {{type}})"), value=value, type=kind)
 
 
 def mostly_equal(

@@ -1,8 +1,8 @@
 """The order in which definitions can be created: each after what it refers to.
 
 DuckDB records dependencies only in part and renumbers its objects on ALTER (1.4) and restart, so the references are
-found in the text: names after FROM, JOIN or a dot, and names of macros before a parenthesis, count for certain; other
-mentions of a name only as long as they make no circle.
+found in the text: names where FROM lists relations, qualified names, and names of macros before a parenthesis count for
+certain; other mentions of a name only as long as they make no circle.
 """
 
 from __future__ import annotations
@@ -15,6 +15,10 @@ from epoch_sql.model.sql_text import Token, tokens
 
 Definition = Table | SchemaObject
 _FIRST = ("schema", "type", "sequence")
+_ENDS_OF_FROM = (
+    *("SELECT", "WHERE", "GROUP", "HAVING", "WINDOW", "QUALIFY", "ORDER", "LIMIT", "OFFSET"),
+    *("UNION", "INTERSECT", "EXCEPT"),
+)
 
 
 def creation_order(tables: Sequence[Table]) -> list[Table]:
@@ -80,16 +84,35 @@ def _references(
     """What a definition mentions, and whether the mention certainly is a reference."""
     found: dict[int, bool] = {}
     text = list(tokens(_text(definition)))
-    for number, token in enumerate(text):
-        places = named.get(token.name.lower(), ()) if token.name is not None else ()
-        for place in places:
-            certain = _certainty(text, number, all_definitions[place])
+    for number, relation in enumerate(_relation_positions(text)):
+        name = text[number].name
+        for place in named.get(name.lower(), ()) if name is not None else ():
+            certain = _certainty(text, number, relation, all_definitions[place])
             if certain is not None:
                 found[place] = found.get(place, False) or certain
     return found
 
 
-def _certainty(text: Sequence[Token], number: int, target: Definition) -> bool | None:
+def _relation_positions(text: Sequence[Token]) -> Iterator[bool]:
+    """For each token, whether a relation stands there: after FROM, JOIN, a comma or a bracket in a FROM clause."""
+    clauses = [False]
+    expected = False
+    for token in text:
+        yield expected
+        if token.text in "([{":
+            clauses.append(expected)
+        elif token.text in ")]}" and len(clauses) > 1:
+            clauses.pop()
+            expected = False
+        elif token.is_word("FROM", "JOIN"):
+            clauses[-1] = expected = True
+        elif token.is_word(*_ENDS_OF_FROM):
+            clauses[-1] = expected = False
+        else:
+            expected = token.text == "," and clauses[-1]
+
+
+def _certainty(text: Sequence[Token], number: int, relation: bool, target: Definition) -> bool | None:
     """Whether the mention certainly is one of ``target``; None when it certainly is none."""
     called = number + 1 < len(text) and text[number + 1].text == "("
     if called != (isinstance(target, SchemaObject) and target.kind == "macro"):
@@ -97,7 +120,7 @@ def _certainty(text: Sequence[Token], number: int, target: Definition) -> bool |
     if number >= 2 and text[number - 1].text == ".":
         qualifier = text[number - 2].name
         return True if (qualifier or "").lower() == target.name.schema.lower() else None
-    return called or (number > 0 and text[number - 1].is_word("FROM", "JOIN"))
+    return called or relation
 
 
 def _text(definition: Definition) -> str:

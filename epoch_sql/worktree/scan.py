@@ -6,6 +6,8 @@ committed one, rows are compared, and of a large table only those in buckets who
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -21,11 +23,13 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.shape import Shape, shape_of
-from epoch_sql.worktree.identify import identify_columns, mostly_equal
+from epoch_sql.worktree.identify import followed_key, identify_columns, mostly_equal
 from epoch_sql.worktree.introspect import read_schema
 from epoch_sql.worktree.rows import bucket, bucket_key, checksums, dirty_buckets, engine, working_rows
 
 _CONSTANT = (exp.Literal, exp.Cast, exp.Neg, exp.Boolean, exp.Null, exp.Paren, exp.DataType, exp.DataTypeParam)
+_FLEETING = re.compile(r"TIME ZONE|TZ")
+_FLEETING_CASTS = (exp.DataType.Type.USERDEFINED, exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMETZ)
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,15 @@ class WorkingTable:
 
 @dataclass(frozen=True)
 class Working:
-    """The working database against a tree: its tables, the tables of the tree that are gone, and its other objects."""
+    """The working database against a tree: its tables, the tables of the tree that are gone, and its other objects.
+
+    ``ignored`` are tables of the tree that are not versioned any more: a commit leaves them out, nothing else touches them.
+    """
 
     tables: tuple[WorkingTable, ...]
     removed: tuple[TableEntry, ...]
     objects: tuple[SchemaObject, ...]
+    ignored: tuple[TableEntry, ...] = ()
 
     def named(self, name: ObjectName) -> WorkingTable | None:
         return next((t for t in self.tables if t.table.name == name), None)
@@ -74,15 +82,22 @@ class Scanner:
         self.cursor = cursor
         self.contents = contents
         self.own_macros = own_macros
-        self.seen: dict[str, tuple[int, int]] | None = None
+        self.seen: dict[ObjectName, tuple[int, int]] | None = None
 
     def schema(self) -> DatabaseSchema:
-        """The definitions of everything that is versioned, without identities."""
+        """The definitions of everything that is versioned, without identities and declared keys."""
+        return read_schema(self.cursor, {}, self._ignored(), self.own_macros)
+
+    def visible(self, tree: Tree) -> Tree:
+        """The tree without what is ignored: nothing of that is compared with the working database or brought into it."""
+        ignored = self._ignored()
+        tables = {i: entry for i, entry in tree.tables.items() if not ignored(entry.name)}
+        return Tree(tables, tuple(o for o in tree.objects if not ignored(o.name)))
+
+    def _ignored(self) -> Callable[[ObjectName], bool]:
         ignore = Ignore(self.cursor)
         patterns = ignore.patterns()
-        return read_schema(
-            self.cursor, DeclaredKeys(self.cursor).load(), lambda name: ignore.matches(patterns, name), self.own_macros
-        )
+        return lambda name: ignore.matches(patterns, name)
 
     def scan(self, tree: Tree, read_rows: bool = True) -> Working:
         """The working database against the tree of a commit.
@@ -90,9 +105,11 @@ class Scanner:
         Without ``read_rows`` no row is read: the numbers of rows are -1, and all of them may differ.
         """
         found = self.schema()
-        self.contents.load(entry.version_id for entry in tree.tables.values())
-        matches, removed = self._match(tree, found.tables)
-        identified = [self._identify(table, entry, taken) for table, entry, taken in matches]
+        seen = self.visible(tree)
+        self.contents.load(entry.version_id for entry in seen.tables.values())
+        matches, removed = self._match(seen, found.tables)
+        keys = DeclaredKeys(self.cursor).load()
+        identified = [self._identify(table, entry, taken, keys) for table, entry, taken in matches]
         sums = self._sums([table for _, table in identified]) if read_rows else [(-1, 0)] * len(identified)
         known = Fingerprints(self.cursor).load()
         current_engine = engine(self.cursor)
@@ -100,13 +117,14 @@ class Scanner:
             self._compare(table_id, table, entry, count_and_sum, known.get(table_id), current_engine)
             for (table_id, table), (_, entry, _), count_and_sum in zip(identified, matches, sums, strict=True)
         )
-        return Working(working, removed, found.objects)
+        ignored = tuple(entry for i, entry in tree.tables.items() if i not in seen.tables)
+        return Working(working, removed, found.objects, ignored)
 
     def _sums(self, tables: list[Table]) -> list[tuple[int, int]]:
         """Rows and checksum of each table: what the caller saw of it, if it looked, else read now."""
         if self.seen is None:
             return checksums(self.cursor, tables)
-        return [self.seen[str(table.name)] for table in tables]
+        return [self.seen[table.name] for table in tables]
 
     def changes(self, working: WorkingTable) -> tuple[Sql, Shape]:
         """The difference between the committed and the working rows of a table, and its shape."""
@@ -208,7 +226,9 @@ class Scanner:
         assert row
         return bool(2 * row[0] <= max(row[1], self.contents.version(entry.version_id).row_count))
 
-    def _identify(self, table: Table, entry: TableEntry | None, table_id: str) -> tuple[str, Table]:
+    def _identify(
+        self, table: Table, entry: TableEntry | None, table_id: str, keys: Mapping[ObjectName, tuple[str, ...]]
+    ) -> tuple[str, Table]:
         for column in table.stored_columns:
             try:
                 check_supported(column.type)
@@ -224,13 +244,15 @@ class Scanner:
             state = self.contents.state(entry.version_id)
             return mostly_equal(self.cursor, state, committed, table, old, new)
 
-        identified = identify_columns(committed, table, table_id, same_data)
+        stored = self.contents.stored_column_ids(entry.version_id) if entry else ()
+        identified = identify_columns(committed, table, table_id, same_data, stored)
         old_ids = {c.id for c in committed.columns} if committed else set()
         columns = tuple(
-            replace(c, fill=c.default) if committed and c.id not in old_ids and _is_constant(c.default) else c
+            replace(c, fill=c.default) if committed and c.id not in old_ids and _is_constant(c) else c
             for c in identified.columns
         )
-        return table_id, replace(identified, columns=columns)
+        key = keys.get(table.name) or (keys.get(entry.name, ()) if entry else ())
+        return table_id, replace(identified, columns=columns, declared_key=followed_key(key, committed, identified))
 
     def _compare(
         self,
@@ -272,12 +294,16 @@ def _only(rows: Sql, in_dirty: Sql) -> Sql:
     )
 
 
-def _is_constant(default: str | None) -> bool:
-    """Whether a column default is a constant, so that it is what ADD COLUMN put into existing rows."""
-    if default is None:
+def _is_constant(column: Column) -> bool:
+    """Whether a column's default is a constant, so that it is what ADD COLUMN put into existing rows.
+
+    Texts of types whose meaning depends on the session's time zone, or that users define, are none.
+    """
+    if column.default is None or _FLEETING.search(column.type):
         return False
     try:
-        return all(isinstance(node, _CONSTANT) for node in parse_one(default, dialect="duckdb").walk())
+        nodes = list(parse_one(column.default, dialect="duckdb").walk())
+        return all(isinstance(n, _CONSTANT) and n.this not in _FLEETING_CASTS for n in nodes)
     except SqlglotError:
         return False
 

@@ -152,3 +152,50 @@ CREATE TABLE {{epoch}}.buckets (
     bucket UINTEGER NOT NULL,
     checksum HUGEINT NOT NULL
 );
+
+CREATE TABLE {{epoch}}.merges (
+    target VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    ours_commit VARCHAR NOT NULL,
+    theirs_commit VARCHAR NOT NULL,
+    base_root VARCHAR NOT NULL,
+    theirs_root VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    message VARCHAR NOT NULL,
+    author VARCHAR NOT NULL,
+    squash BOOLEAN NOT NULL,
+    strategy VARCHAR NOT NULL,
+    note VARCHAR,
+    started_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE {{epoch}}.resolutions (
+    target VARCHAR NOT NULL,
+    sequence BIGINT NOT NULL,
+    table_name VARCHAR,
+    key VARCHAR,
+    column_name VARCHAR,
+    side VARCHAR NOT NULL,
+    value VARCHAR
+);
+
+CREATE TABLE {{epoch}}.conflicts (
+    target VARCHAR NOT NULL,
+    table_name VARCHAR NOT NULL,
+    key VARCHAR,
+    column_name VARCHAR,
+    kind VARCHAR NOT NULL,
+    base VARCHAR,
+    ours VARCHAR,
+    theirs VARCHAR,
+    resolved BOOLEAN NOT NULL
+);
+
+CREATE TABLE {{epoch}}.violations (
+    target VARCHAR NOT NULL,
+    table_name VARCHAR NOT NULL,
+    constraint_name VARCHAR,
+    kind VARCHAR NOT NULL,
+    key VARCHAR,
+    detail VARCHAR
+);

@@ -86,8 +86,9 @@ def schema_diff(repository: Repository, from_ref: str, to_ref: str) -> Sql:
 
 def schema_changes_between(before: Side, after: Side) -> list[SchemaChange]:
     """The differences of all definitions between two sides."""
-    old = {table_id: side.table for table_id, side in before.tables.items()}
-    new = {table_id: side.table for table_id, side in after.tables.items()}
+    pairs = {str(place): pair for place, pair in enumerate(differences(before, after))}
+    old = {place: pair.before.table for place, pair in pairs.items() if pair.before}
+    new = {place: pair.after.table for place, pair in pairs.items() if pair.after}
     return schema_changes(old, new, before.objects, after.objects)
 
 
@@ -99,10 +100,14 @@ def union(selects: list[Sql], empty: str) -> Sql:
 def _typed(repository: Repository, difference: Difference) -> Sql:
     changes, shape = changes_between(repository, difference)
     before, after = _tables(difference)
+    found = pairs(before, after)
+    taken = {p.from_name.lower() for p in found if p.before} | {p.to_name.lower() for p in found if p.after}
     outputs = []
-    for pair in pairs(before, after):
-        outputs.append(aliased(value(pair.before, shape, "o", pair.after), pair.from_name))
-        outputs.append(aliased(value(pair.after, shape, "n", pair.before), pair.to_name))
+    for pair in found:
+        if pair.before or pair.from_name.lower() not in taken:
+            outputs.append(aliased(value(pair.before, shape, "o", pair.after), pair.from_name))
+        if pair.after or pair.to_name.lower() not in taken:
+            outputs.append(aliased(value(pair.after, shape, "n", pair.before), pair.to_name))
     return render.fill(
         Sql("SELECT op AS diff_type, {{changed}} AS changed_columns, {{outputs}} FROM ({{changes}}) AS changes"),
         changed=changed_columns(shape),

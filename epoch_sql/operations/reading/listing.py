@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epoch_sql import render
-from epoch_sql.model.schema import ObjectName
+from epoch_sql.model.schema import ObjectName, name_meant
 from epoch_sql.operations.reading.diff import union
 from epoch_sql.operations.reading.sides import side_of
 from epoch_sql.operations.repository import Repository
@@ -141,9 +141,9 @@ def _touching(repository: Repository, ids: Sequence[str], table_name: str) -> li
             return None
         if commit_id not in versions:
             root = repository.commits.get(commit_id).root_id if commit_id not in commits else commits[commit_id].root_id
-            entry = next(
-                (e for e in repository.trees.load(root).tables.values() if str(e.name).lower() == table_name.lower()), None
-            )
+            entries = repository.trees.load(root).tables.values()
+            meant = name_meant(table_name, (e.name for e in entries))
+            entry = next((e for e in entries if e.name == meant), None)
             versions[commit_id] = entry.version_id if entry else None
         return versions[commit_id]
 

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from epoch_sql import render
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.revisions import parse_revision
-from epoch_sql.model.schema import SchemaObject, Table
+from epoch_sql.model.schema import SchemaObject, Table, identity, name_meant
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import arrange, compare
-from epoch_sql.storage.shape import Shape, shape_of
+from epoch_sql.storage.shape import Shape, aliased, shape_of
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import WorkingTable
 
 
 @dataclass(frozen=True)
 class TableSide:
-    """A table on one side: a version of it, or the working table."""
+    """A table on one side: a version of it, or the working table.
+
+    ``stored`` is the definition that its rows are read under where ``table`` gives other ids to the columns.
+    """
 
     table: Table
     version_id: str | None
     working: WorkingTable | None = None
+    stored: Table | None = None
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,8 @@ class Side:
 
     def named(self, name: str) -> tuple[str, TableSide] | None:
         """The identity and the table of a name as in table arguments."""
-        wanted = name.lower()
-        for table_id, side in self.tables.items():
-            full = f"{side.table.name.schema}.{side.table.name.name}".lower()
-            if wanted in (str(side.table.name).lower(), full):
-                return table_id, side
-        return None
+        meant = name_meant(name, (side.table.name for side in self.tables.values()))
+        return next(((i, side) for i, side in self.tables.items() if side.table.name == meant), None)
 
 
 @dataclass(frozen=True)
@@ -78,16 +79,55 @@ def differences(before: Side, after: Side, table_name: str | None = None) -> lis
 
     Raises EpochTableError when neither side has that table.
     """
-    ids = list(dict.fromkeys((*before.tables, *after.tables)))
-    if table_name is not None:
-        found = after.named(table_name) or before.named(table_name)
-        if found is None:
-            names = [str(side.table.name) for side in (*before.tables.values(), *after.tables.values())]
-            raise no_table(table_name, names, "either side")
-        ids = [found[0]]
-    pairs = [Difference(before.tables.get(i), after.tables.get(i)) for i in ids]
-    different = [p for p in pairs if table_name is not None or not _same(p)]
-    return sorted(different, key=lambda difference: str(difference.table.name))
+    pairs = _pairs(before, after)
+    if table_name is None:
+        different = [pair for pair in pairs if not _same(pair)]
+        return sorted(different, key=lambda difference: str(difference.table.name))
+    found = after.named(table_name) or before.named(table_name)
+    if found is None:
+        names = [str(side.table.name) for side in (*before.tables.values(), *after.tables.values())]
+        raise no_table(table_name, names, "either side")
+    name = found[1].table.name
+    ends = [pair.after or pair.before for pair in pairs] + [pair.before for pair in pairs]
+    return [next(pair for pair, end in zip(2 * pairs, ends, strict=True) if end and end.table.name == name)]
+
+
+def _pairs(before: Side, after: Side) -> list[Difference]:
+    """The tables of both sides: paired by identity, else by name, so that equal contents never differ."""
+    shared = before.tables.keys() & after.tables.keys()
+    named = {_folded(side): i for i, side in before.tables.items() if i not in shared}
+    partners = {i: i if i in shared else named.pop(_folded(side), None) for i, side in after.tables.items()}
+    pairs = []
+    for i, side in after.tables.items():
+        partner = partners[i]
+        old = before.tables[partner] if partner is not None else None
+        pairs.append(Difference(_aligned(old, side, partner == i) if old else None, side))
+    return [*pairs, *(Difference(before.tables[i], None) for i in named.values())]
+
+
+def _folded(side: TableSide) -> tuple[str, str]:
+    return side.table.name.schema.lower(), side.table.name.name.lower()
+
+
+def _aligned(before: TableSide, after: TableSide, same_table: bool) -> TableSide:
+    """The older side with the newer one's ids for columns that are the same by name, but not by identity.
+
+    Such are columns that were dropped and added again, and all columns of two tables that share only their name.
+    """
+    old, new = before.table.columns, after.table.columns
+    shared = {c.id for c in old} & {c.id for c in new} if same_table else set[int]()
+    by_name = {c.name.lower(): c.id for c in new if c.id not in shared}
+    if shared == {c.id for c in old} or (same_table and not any(c.name.lower() in by_name for c in old)):
+        return before
+    taken = {c.id for c in (*old, *new)}
+    columns = []
+    for column in old:
+        number = column.id if column.id in shared else by_name.get(column.name.lower(), 0)
+        if not number:
+            number = identity("aligned", column.name, taken=taken)
+            taken.add(number)
+        columns.append(replace(column, id=number))
+    return replace(before, table=replace(before.table, columns=tuple(columns)), stored=before.table)
 
 
 def changes_between(repository: Repository, difference: Difference) -> tuple[Sql, Shape]:
@@ -95,10 +135,11 @@ def changes_between(repository: Repository, difference: Difference) -> tuple[Sql
     before, after = difference.before, difference.after
     old, new = (before.table if before else None), (after.table if after else None)
     shape = shape_of(old, new)
-    if (before is None or before.version_id) and (after is None or after.version_id):
+    aligned = before is not None and before.stored is not None
+    if not aligned and (before is None or before.version_id) and (after is None or after.version_id):
         ids = (before.version_id if before else None, after.version_id if after else None)
         return repository.contents.changes(*ids), shape
-    if before and before.version_id and after and after.working and after.working.entry:
+    if not aligned and before and before.version_id and after and after.working and after.working.entry:
         if after.working.entry.version_id == before.version_id:
             return repository.scanner.changes(after.working)
     sides = [
@@ -109,9 +150,12 @@ def changes_between(repository: Repository, difference: Difference) -> tuple[Sql
 
 
 def _rows(repository: Repository, side: TableSide) -> Sql:
-    if side.version_id:
-        return repository.contents.state(side.version_id)
-    return working_rows(side.table)
+    rows = repository.contents.state(side.version_id) if side.version_id else working_rows(side.stored or side.table)
+    if side.stored is None:
+        return rows
+    pairs = zip(side.stored.stored_columns, side.table.stored_columns, strict=True)
+    outputs = [aliased(render.column(f"c{old.id}"), f"c{new.id}") for old, new in pairs]
+    return render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS stored"), outputs=outputs, rows=rows)
 
 
 def _same(difference: Difference) -> bool:

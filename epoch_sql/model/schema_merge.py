@@ -1,0 +1,259 @@
+"""Three-way merge of definitions: columns by identity, so that a rename on one side and an edit on the other are both kept.
+
+What one side alone changed is taken. What both changed in different ways is a conflict, which a decision settles; until
+then ours stands in, so that the rows can be merged beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, SchemaObject, Table
+
+T = TypeVar("T")
+_ATTRIBUTES = ("name", "type", "nullable", "default", "generated", "collation", "comment")
+
+
+@dataclass(frozen=True)
+class SchemaConflict:
+    """Two different changes of one definition; definitions are texts, None where it does not exist.
+
+    ``column_name`` is None when the whole table or object is in conflict.
+    """
+
+    table_name: str
+    column_name: str | None
+    base: str | None
+    ours: str | None
+    theirs: str | None
+    resolved: bool = False
+
+
+Decide = Callable[[str, str | None], str | None]
+"""Which side (``ours``, ``theirs``, ``base``) was chosen for a table and a column (None: the table itself), if any."""
+
+
+@dataclass(frozen=True)
+class MergedTable:
+    """The merged definition of a table, the conflicts in it, and the ids that its columns have on their side.
+
+    ``aliases`` maps a merged column's id to the id that theirs has for it, where both added it under different ids.
+    """
+
+    table: Table
+    conflicts: tuple[SchemaConflict, ...]
+    aliases: Mapping[int, int]
+
+
+class _Merger:
+    def __init__(self, table_name: str, decide: Decide) -> None:
+        self.table_name = table_name
+        self.decide = decide
+        self.conflicts: list[SchemaConflict] = []
+
+    def three_way(
+        self, column: str | None, base: T, ours: T, theirs: T, show: Callable[[T], str | None]
+    ) -> T:
+        """The value that one side changed, or the decision between two changes."""
+        if ours == theirs or theirs == base:
+            return ours
+        if ours == base:
+            return theirs
+        return self.settle(column, base, ours, theirs, show)
+
+    def settle(self, column: str | None, base: T, ours: T, theirs: T, show: Callable[[T], str | None]) -> T:
+        """Record a conflict and return what was decided, or ours."""
+        side = self.decide(self.table_name, column)
+        conflict = SchemaConflict(self.table_name, column, show(base), show(ours), show(theirs), side is not None)
+        if conflict not in self.conflicts:
+            self.conflicts.append(conflict)
+        return {"theirs": theirs, "base": base}.get(side or "", ours)
+
+
+def merge_definitions(
+    base: Table | None,
+    ours: Table,
+    theirs: Table,
+    decide: Decide,
+    changed_values: Callable[[str, int], bool],
+    describe: Callable[[Column], str],
+) -> MergedTable:
+    """Merge two definitions of one table.
+
+    ``changed_values(side, column_id)`` tells whether that side changed values of a column of the base; it is asked only
+    for columns that the other side dropped. Column order is ours, theirs' new columns after.
+    """
+    merger = _Merger(str(ours.name), decide)
+    aliases = _aliases(base, ours, theirs)
+    theirs_by_id = {aliases.get(c.id, c.id): replace(c, id=aliases.get(c.id, c.id)) for c in theirs.columns}
+    ours_by_id = {c.id: c for c in ours.columns}
+    base_by_id = {c.id: c for c in base.columns} if base else {}
+
+    def show(column: Column | None) -> str | None:
+        return describe(column) if column else None
+
+    columns = []
+    for identity in dict.fromkeys((*ours_by_id, *theirs_by_id, *base_by_id)):
+        old, left, right = (by.get(identity) for by in (base_by_id, ours_by_id, theirs_by_id))
+        column = _merge_column(merger, old, left, right, changed_values, show)
+        if column:
+            columns.append(column)
+    columns = _without_namesakes(merger, columns, ours_by_id, theirs_by_id, show)
+    was = base or replace(ours, constraints=(), indexes=(), comment=None, declared_key=())
+    renames = _renames(columns, ours, theirs, base)
+    table = Table(
+        merger.three_way(None, base.name if base else ours.name, ours.name, theirs.name, str),
+        tuple(columns),
+        _merge_constraints(was, ours, theirs, renames),
+        _merge_indexes(merger, was.indexes, ours.indexes, theirs.indexes),
+        merger.three_way(None, was.comment, ours.comment, theirs.comment, lambda text: text),
+        ours.declared_key if theirs.declared_key == was.declared_key else theirs.declared_key,
+    )
+    return MergedTable(table, tuple(merger.conflicts), {v: k for k, v in aliases.items()})
+
+
+def merge_objects(
+    base: Sequence[SchemaObject], ours: Sequence[SchemaObject], theirs: Sequence[SchemaObject], decide: Decide
+) -> tuple[tuple[SchemaObject, ...], tuple[SchemaConflict, ...]]:
+    """Merge views, macros and the other objects, each as a whole, by kind and name."""
+    sides = [{(o.kind, o.name): o for o in side} for side in (base, ours, theirs)]
+    merged, conflicts = [], []
+    for key in dict.fromkeys(k for side in (sides[1], sides[2], sides[0]) for k in side):
+        old, left, right = (side.get(key) for side in sides)
+        merger = _Merger(_object_name(*key), decide)
+        chosen = merger.three_way(None, old, left, right, lambda o: o.definition if o else None)
+        conflicts.extend(merger.conflicts)
+        if chosen:
+            merged.append(chosen)
+    return tuple(merged), tuple(conflicts)
+
+
+def _merge_column(
+    merger: _Merger,
+    old: Column | None,
+    ours: Column | None,
+    theirs: Column | None,
+    changed_values: Callable[[str, int], bool],
+    show: Callable[[Column | None], str | None],
+) -> Column | None:
+    if ours and theirs:
+        return _merge_attributes(merger, old, ours, theirs, show)
+    if old is None:
+        return ours or theirs
+    left = ours or theirs
+    if left is None:
+        return None
+    side = "ours" if ours else "theirs"
+    if _visible(left) == _visible(old) and not changed_values(side, old.id):
+        return None
+    return merger.settle(old.name, old, ours, theirs, show)
+
+
+def _merge_attributes(
+    merger: _Merger,
+    old: Column | None,
+    ours: Column,
+    theirs: Column,
+    show: Callable[[Column | None], str | None],
+) -> Column:
+    merged: dict[str, Any] = {}
+    for attribute in _ATTRIBUTES:
+        left, right = getattr(ours, attribute), getattr(theirs, attribute)
+        was = getattr(old, attribute) if old else left
+        if left != right and was not in (left, right):
+            side = merger.settle(ours.name, old, ours, theirs, show) or ours
+            return replace(side, id=ours.id)
+        if old is None and left != right:
+            side = merger.settle(ours.name, None, ours, theirs, show) or ours
+            return replace(side, id=ours.id)
+        merged[attribute] = right if left == was else left
+    return replace(ours, **merged)
+
+
+def _without_namesakes(
+    merger: _Merger,
+    columns: list[Column],
+    ours: Mapping[int, Column],
+    theirs: Mapping[int, Column],
+    show: Callable[[Column | None], str | None],
+) -> list[Column]:
+    """Of two columns with one name (added on both sides with different types), the one that was decided for."""
+    kept: dict[str, Column] = {}
+    for column in columns:
+        name = column.name.lower()
+        if name not in kept:
+            kept[name] = column
+            continue
+        other = kept[name]
+        left, right = (column, other) if column.id in ours and column.id not in theirs else (other, column)
+        chosen = merger.settle(left.name, None, left, right, show)
+        kept[name] = chosen or left
+    return list(kept.values())
+
+
+def _aliases(base: Table | None, ours: Table, theirs: Table) -> dict[int, int]:
+    """Theirs' id → ours' id for columns that both sides added under one name and type but with different ids."""
+    known = {c.id for c in base.columns} if base else set()
+    added = {(c.name.lower(), c.type): c.id for c in ours.columns if c.id not in known}
+    found = {}
+    for column in theirs.columns:
+        own = added.get((column.name.lower(), column.type))
+        if column.id not in known and own is not None and own != column.id:
+            found[column.id] = own
+    return found
+
+
+def _renames(columns: Sequence[Column], *sides: Table | None) -> list[dict[str, str]]:
+    """For each side (ours, theirs, base), its column names → the merged ones, by identity."""
+    merged = {c.id: c.name for c in columns}
+    return [{c.name: merged.get(c.id, c.name) for c in side.columns} if side else {} for side in sides]
+
+
+def _merge_constraints(
+    base: Table, ours: Table, theirs: Table, renames: Sequence[Mapping[str, str]]
+) -> tuple[Constraint, ...]:
+    names = [{c for c in (_renamed(x, r) for x in side.constraints)} for side, r in zip((ours, theirs, base), renames, strict=True)]
+    kept = _three_way_set(names[2], names[0], names[1])
+    order = {_renamed(c, r): n for side, r in ((theirs, renames[1]), (ours, renames[0])) for n, c in enumerate(side.constraints)}
+    return tuple(sorted(kept, key=lambda c: (order.get(c, 0), c.kind, c.columns, c.expression or "")))
+
+
+def _renamed(constraint: Constraint, names: Mapping[str, str]) -> Constraint:
+    return replace(constraint, columns=tuple(names.get(name, name) for name in constraint.columns))
+
+
+def _merge_indexes(
+    merger: _Merger, base: Sequence[Index], ours: Sequence[Index], theirs: Sequence[Index]
+) -> tuple[Index, ...]:
+    sides = [{index.name: index for index in side} for side in (base, ours, theirs)]
+    merged = []
+    for name in dict.fromkeys((*sides[1], *sides[2], *sides[0])):
+        old, left, right = (side.get(name) for side in sides)
+        chosen = merger.three_way(None, old, left, right, lambda i: ", ".join(i.expressions) if i else None)
+        if chosen:
+            merged.append(chosen)
+    return tuple(sorted(merged, key=lambda index: index.name))
+
+
+def _three_way_set(base: set[Hashable], ours: set[Hashable], theirs: set[Hashable]) -> set[Any]:
+    return (ours & theirs) | (ours - base) | (theirs - base)
+
+
+def _visible(column: Column) -> Column:
+    return replace(column, fill=None)
+
+
+def _object_name(kind: str, name: ObjectName) -> str:
+    return name.name if kind == "schema" else str(name)
+
+
+def key_ids(table: Table) -> tuple[int, ...]:
+    """The ids of the columns that identify a row, in order."""
+    return tuple(column.id for column in table.key)
+
+
+def same_keys(tables: Iterable[Table]) -> bool:
+    """Whether rows are identified by the same columns in all of them."""
+    return len({frozenset(key_ids(table)) for table in tables}) <= 1

@@ -1,0 +1,1 @@
+"""Merging: of trees, tables, rows and constraints; and merges in progress."""

@@ -1,0 +1,144 @@
+"""Computing one merge: its base, the merged tree, what is in the way, and the commit that it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
+from epoch_sql.errors import EpochConflict, EpochDirtyError
+from epoch_sql.model.commit import Commit, Tree
+from epoch_sql.model.graph import NO_UNDO, Undo
+from epoch_sql.model.version import RowCounts
+from epoch_sql.operations.committing import first_line, new_commit
+from epoch_sql.operations.merge.constraints import violation_rows
+from epoch_sql.operations.merge.decisions import Decisions, Resolution
+from epoch_sql.operations.merge.listing import conflict_rows
+from epoch_sql.operations.merge.trees import MergedTree, merge_trees
+from epoch_sql.operations.merge.writing import StoredTree, store
+from epoch_sql.operations.moving import apply_tree
+from epoch_sql.operations.repository import Repository, new_ref
+from epoch_sql.operations.worktree_state import settle
+from epoch_sql.worktree.scan import Working
+
+
+@dataclass(frozen=True)
+class Done:
+    """A merge that was committed: the commit, and the rows that it changed in the target."""
+
+    commit: Commit
+    rows: RowCounts
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A merge that is in progress because of conflicts (per table) or violations."""
+
+    target: str
+    conflicts: Sequence[tuple[str, int]]
+    violations: int
+
+    def error(self) -> EpochConflict:
+        """What to say and type."""
+        count = sum(n for _, n in self.conflicts)
+        found = []
+        if count:
+            tables = ", ".join(name for name, _ in self.conflicts)
+            found.append(f"{count} conflict{'s' if count > 1 else ''} in {tables}")
+        if self.violations:
+            found.append(f"{self.violations} constraint violation{'s' if self.violations > 1 else ''}")
+        where = f", target := '{self.target}'"
+        return EpochConflict(
+            f"{' and '.join(found)}; the merge into {self.target} is in progress",
+            f"resolve with CALL epoch_resolve(...{where}), then CALL epoch_merge_continue(target := '{self.target}')",
+        )
+
+
+def base_tree(repository: Repository, bases: Sequence[str]) -> Tree:
+    """The tree to merge against: of the only base, or of several merged into one (git's recursive strategy); else empty.
+
+    Where two bases conflict, the virtual base has what their own base had, so that both sides' values count as changed.
+    """
+    if not bases:
+        return Tree()
+    if len(bases) == 1:
+        return repository.tree(bases[0])
+    graph = repository.graph()
+
+    def combined(left: tuple[str, Tree], right: str) -> tuple[str, Tree]:
+        common = base_tree(repository, graph.merge_bases(left[0], right))
+        merged = merge_trees(repository, common, left[1], repository.tree(right), Decisions(strategy="base"))
+        return left[0], store(repository, merged, count=False).tree
+
+    return reduce(combined, bases[1:], (bases[0], repository.tree(bases[0])))[1]
+
+
+def merge(repository: Repository, progress: MergeInProgress) -> MergedTree:
+    """The merged tree of a merge, with the decisions made so far."""
+    resolutions = tuple(Resolution(*row) for row in Resolutions(repository.cursor).of(progress.target))
+    strategy = progress.strategy if progress.strategy in ("ours", "theirs") else None
+    trees = repository.trees
+    ours = repository.tree(progress.ours_commit)
+    base, theirs = trees.load(progress.base_root), trees.load(progress.theirs_root)
+    return merge_trees(repository, base, ours, theirs, Decisions(resolutions, strategy))
+
+
+def finish(repository: Repository, progress: MergeInProgress, undo: Undo = NO_UNDO) -> Done | Stopped:
+    """Commit a merge, or keep it as in progress with what is in its way."""
+    merged = merge(repository, progress)
+    stopped = list_obstacles(repository, progress, merged)
+    if stopped:
+        return stopped
+    stored = store(repository, merged)
+    if progress.target == repository.head().branch:
+        bring_working(repository, merged.ours, stored)
+    message = progress.message if not progress.note else f"{progress.message}\n\n{progress.note}"
+    parents = (progress.ours_commit,)
+    if progress.kind == "merge" and not progress.squash:
+        parents = (progress.ours_commit, progress.theirs_commit)
+    commit = new_commit(stored.tree_id, stored.root_id, parents, progress.author, message, progress.source)
+    commit = replace(commit, undoes=undo.undoes, redoes=undo.redoes, restores=undo.restores)
+    repository.commits.add(commit)
+    action = f"{progress.kind}: {first_line(progress.message)}"
+    repository.refs.put(new_ref("branch", progress.target, commit.commit_id), action, progress.author)
+    Merges(repository.cursor).remove(progress.target)
+    return Done(commit, stored.rows)
+
+
+def list_obstacles(repository: Repository, progress: MergeInProgress, merged: MergedTree) -> Stopped | None:
+    """List what is in the way of a merge, and keep the merge as in progress if anything is."""
+    merges = Merges(repository.cursor)
+    merges.list_obstacles(progress.target, conflict_rows(merged), violation_rows(repository, merged))
+    conflicts, violations = merges.open_obstacles(progress.target)
+    if not conflicts and not violations:
+        return None
+    if merges.get(progress.target) is None:
+        merges.insert([[vars(progress)[name] for name in merges.columns]])
+    return Stopped(progress.target, conflicts, violations)
+
+
+def bring_working(repository: Repository, ours: Tree, stored: StoredTree) -> None:
+    """Bring the checked-out working tables to a merged tree; uncommitted changes in other tables stay.
+
+    Raises EpochDirtyError when uncommitted changes are in tables or objects that the merge changes.
+    """
+    working = settle(repository, repository.scanner.scan(ours))
+    dirty = {w.table_id: str(w.table.name) for w in working.tables if w.differs}
+    dirty.update({entry.table_id: str(entry.name) for entry in working.removed})
+    was, now = ({(o.kind, o.name): o for o in objects} for objects in (ours.objects, working.objects))
+    wanted = {(o.kind, o.name): o for o in stored.tree.objects}
+    own = {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
+    clashing = [name for table_id, name in dirty.items() if table_id in stored.tables]
+    clashing += [str(key[1]) for key in own if was.get(key) != wanted.get(key)]
+    if clashing:
+        raise EpochDirtyError(
+            f"uncommitted changes in {', '.join(sorted(clashing)[:3])} are in the way of the merge",
+            "epoch commit or epoch stash, then merge again",
+        )
+    objects = {key: o for key, o in wanted.items() if key not in own}
+    objects.update({key: now[key] for key in own if key in now})
+    tables = {i: entry for i, entry in stored.tree.tables.items() if i not in dirty}
+    clean = Working(tuple(w for w in working.tables if w.table_id not in dirty), (), working.objects)
+    apply_tree(repository, clean, Tree(tables, tuple(objects.values())))
+

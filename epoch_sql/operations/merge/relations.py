@@ -1,0 +1,73 @@
+"""The merged rows of a table as relations: what changes, and the whole state, before anything is written."""
+
+from __future__ import annotations
+
+from epoch_sql import render
+from epoch_sql.operations.merge.trees import MergedEntry
+from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents, arrange, compare
+from epoch_sql.storage.shape import Shape, aliased, columns, shape_of
+
+
+def merged_changes(entry: MergedEntry) -> Sql:
+    """The changes from the standing side to the merged rows, columns as in ``Shape``."""
+    assert entry.rows
+    shape = shape_of(None, entry.table)
+    names = [*columns("k", shape.key), *columns("n", shape.values), *columns("o", shape.values)]
+    return render.fill(
+        Sql("SELECT op, {{names}} FROM {{rows}} WHERE op IS NOT NULL"),
+        names=render.fill(Sql("{{n}}"), n=names),  # type: ignore[arg-type]
+        rows=render.identifier(entry.rows),
+    )
+
+
+def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
+    """All rows of the merged table, ``c<id>``, under its merged definition."""
+    if entry.merge is None:
+        assert entry.entry
+        return contents.state(entry.entry.version_id)
+    shape = shape_of(None, entry.table)
+    key = {column.id for column in shape.key}
+    standing = contents.state_of(entry.table, contents.levels(entry.merge.standing.version_id))
+    survivors = "SELECT *, unnest(range(n0)) FROM delta WHERE n0 > 0" if shape.keyless else "SELECT * FROM delta WHERE op <> 'removed'"
+    return render.render(
+        "state",
+        latest=merged_changes(entry),
+        base_columns=columns("c", entry.table.stored_columns),  # type: ignore[arg-type]
+        base=standing,
+        same_key=shape.same_key("base", "delta", "c", "k"),
+        delta_columns=[
+            aliased(render.column(f"{'k' if c.id in key else 'n'}{c.id}"), f"c{c.id}") for c in entry.table.stored_columns
+        ],
+        survivors=Sql(survivors),
+    )
+
+
+def changes_from_ours(contents: Contents, entry: MergedEntry) -> tuple[Sql, Shape]:
+    """The changes from ours to the merged rows: what the merge brings to the target."""
+    if entry.merge is not None and entry.merge.standing.name == "ours":
+        return merged_changes(entry), shape_of(None, entry.table)
+    ours = contents.table(entry.ours.version_id) if entry.ours else None
+    shape = shape_of(ours, entry.table)
+    if entry.merge is None:
+        assert entry.entry
+        return contents.changes(entry.ours.version_id if entry.ours else None, entry.entry.version_id), shape
+    assert entry.ours and ours
+    before = arrange(contents.state(entry.ours.version_id), shape, ours, old=True)
+    return compare(shape, before, arrange(merged_state(contents, entry), shape, entry.table)), shape
+
+
+def touched_rows(contents: Contents, entry: MergedEntry) -> Sql:
+    """The merged rows (``c<id>``) that ours does not have like that: those a constraint has to be checked for."""
+    changes, shape = changes_from_ours(contents, entry)
+    key = {column.id for column in shape.key}
+    outputs = [
+        aliased(render.column(f"{'k' if c.id in key else 'n'}{c.id}"), f"c{c.id}") for c in entry.table.stored_columns
+    ]
+    condition = Sql("n0 > o0" if shape.keyless else "op <> 'removed'")
+    return render.fill(
+        Sql("SELECT {{outputs}} FROM ({{changes}}) AS changes WHERE {{condition}}"),
+        outputs=outputs,
+        changes=changes,
+        condition=condition,
+    )

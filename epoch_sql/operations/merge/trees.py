@@ -1,0 +1,216 @@
+"""Merging two trees against a base: tables one by one, then the other objects; nothing is stored here.
+
+The result of each table is a ``MergedEntry``; ``writing.py`` turns it into a version, ``constraints.py`` checks it, and
+``listing.py`` lists its conflicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from epoch_sql import render
+from epoch_sql.errors import EpochTableError
+from epoch_sql.model.commit import TableEntry, Tree
+from epoch_sql.model.schema import Column, SchemaObject, Table
+from epoch_sql.model.schema_merge import SchemaConflict, merge_definitions, merge_objects, same_keys
+from epoch_sql.operations.merge.decisions import Decisions
+from epoch_sql.operations.merge.rows import RowMerge, Side, outcome
+from epoch_sql.operations.recording import alike
+from epoch_sql.operations.repository import Repository
+from epoch_sql.render import Sql
+from epoch_sql.storage.shape import shape_of
+from epoch_sql.worktree.clauses import column_clause
+
+
+@dataclass(frozen=True)
+class MergedEntry:
+    """A table of the merged tree.
+
+    Either ``entry`` says that a side's table is taken as it is, or ``rows`` names a temporary table with the merged rows
+    (columns as in sql/merge_rows.sql) on top of the standing side of ``merge``.
+    """
+
+    table_id: str
+    table: Table
+    ours: TableEntry | None
+    entry: TableEntry | None
+    merge: RowMerge | None = None
+    rows: str | None = None
+
+    @property
+    def version_id(self) -> str | None:
+        """The version whose rows are the result, but for those in ``rows``."""
+        return self.merge.standing.version_id if self.merge else self.entry.version_id if self.entry else None
+
+
+@dataclass(frozen=True)
+class MergedTree:
+    """The result of merging two trees, with the schema conflicts in it."""
+
+    base: Tree
+    ours: Tree
+    theirs: Tree
+    tables: tuple[MergedEntry, ...]
+    objects: tuple[SchemaObject, ...]
+    schema_conflicts: tuple[SchemaConflict, ...]
+
+
+def merge_trees(repository: Repository, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions) -> MergedTree:
+    """Merge two trees; rows that both sides changed are merged into temporary tables of the cursor."""
+    for tree in (base, ours, theirs):
+        repository.contents.load(entry.version_id for entry in tree.tables.values())
+    merger = _TreeMerger(repository, base, ours, theirs, decisions)
+    ids = dict.fromkeys((*ours.tables, *theirs.tables, *base.tables))
+    entries = [entry for entry in (merger.table(table_id) for table_id in ids) if entry]
+    objects, conflicts = merge_objects(base.objects, ours.objects, theirs.objects, decisions.for_definition)
+    merger.conflicts.extend(conflicts)
+    return MergedTree(
+        base, ours, theirs, tuple(merger.distinct_names(entries)), objects, tuple(merger.conflicts)
+    )
+
+
+class _TreeMerger:
+    def __init__(self, repository: Repository, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions) -> None:
+        self.repository = repository
+        self.contents = repository.contents
+        self.sides = (base, ours, theirs)
+        self.decisions = decisions
+        self.conflicts: list[SchemaConflict] = []
+        self.number = 0
+
+    def table(self, table_id: str) -> MergedEntry | None:
+        old, left, right = (side.tables.get(table_id) for side in self.sides)
+        if self._same(left, right) or self._same(right, old):
+            return self._taken(left, left)
+        if self._same(left, old):
+            return self._taken(right, left)
+        if left is None or right is None:
+            return self._dropped_and_changed(old, left, right)
+        return self._both_changed(old, left, right)
+
+    def distinct_names(self, entries: Iterable[MergedEntry]) -> list[MergedEntry]:
+        """The entries, after a conflict for each name that two different tables have."""
+        kept: dict[tuple[str, str], MergedEntry] = {}
+        for entry in entries:
+            key = (entry.table.name.schema.lower(), entry.table.name.name.lower())
+            if key not in kept:
+                kept[key] = entry
+                continue
+            name = str(entry.table.name)
+            side = self.decisions.for_definition(name, None)
+            shown = [self._show(e.table) for e in (kept[key], entry)]
+            self.conflicts.append(SchemaConflict(name, None, None, *shown, resolved=side is not None))
+            if side == "theirs":
+                kept[key] = entry
+        return list(kept.values())
+
+    def _taken(self, entry: TableEntry | None, ours: TableEntry | None) -> MergedEntry | None:
+        if entry is None:
+            return None
+        table = self.contents.table(entry.version_id)
+        return MergedEntry(entry.table_id, table, ours, entry)
+
+    def _dropped_and_changed(
+        self, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
+    ) -> MergedEntry | None:
+        present = left or right or old
+        assert present
+        name = str(present.name)
+        side = self.decisions.for_definition(name, None)
+        shown = [self._show(self.contents.table(e.version_id)) if e else None for e in (old, left, right)]
+        self.conflicts.append(SchemaConflict(name, None, *shown, resolved=side is not None))
+        return self._taken({"theirs": right, "base": old}.get(side or "", left), left)
+
+    def _both_changed(self, old: TableEntry | None, left: TableEntry, right: TableEntry) -> MergedEntry:
+        base_table = self.contents.table(old.version_id) if old else None
+        ours, theirs = self.contents.table(left.version_id), self.contents.table(right.version_id)
+        if not same_keys([t for t in (base_table, ours, theirs) if t]):
+            raise EpochTableError(
+                f"the primary key of table {ours.name} was changed since the merge base, so its rows cannot be merged",
+                "make the key the same on both branches, commit, and merge again",
+            )
+        entries = {"ours": left, "theirs": right}
+
+        def changed_values(side: str, column_id: int) -> bool:
+            return self._changes_values(old, entries[side], column_id)
+
+        definition = merge_definitions(
+            base_table, ours, theirs, self.decisions.for_definition, changed_values, _describe
+        )
+        self.conflicts.extend(definition.conflicts)
+        sides = (Side("ours", left.version_id, ours, {}), Side("theirs", right.version_id, theirs, definition.aliases))
+        standing, incoming = self._foundation(base_table, sides, definition.table)
+        resolutions = self.decisions.for_table(str(definition.table.name))
+        base_version = old.version_id if old else None
+        merge = RowMerge(
+            base_version, base_table, standing, incoming, definition.table, resolutions, self.decisions.strategy
+        )
+        self.number += 1
+        rows = f"epoch_merged_{self.number}"
+        self.repository.cursor.execute(
+            render.fill(
+                Sql("CREATE OR REPLACE TEMP TABLE {{name}} AS {{rows}}"),
+                name=render.identifier(rows),
+                rows=outcome(self.contents, merge),
+            )
+        )
+        return MergedEntry(left.table_id, definition.table, left, None, merge, rows)
+
+    def _foundation(self, base: Table | None, sides: tuple[Side, Side], merged: Table) -> tuple[Side, Side]:
+        """The side that the result is a delta on, ours if possible, and the other one.
+
+        It must have every column of the base that the result has, with values that need no conversion.
+        """
+        old = {c.id for c in base.stored_columns} if base else set()
+        needed = {c.id for c in merged.stored_columns if c.id in old}
+        for standing, incoming in (sides, sides[::-1]):
+            if needed <= {c.id for c in standing.table.stored_columns} and alike(standing.table, merged):
+                return standing, incoming
+        raise EpochTableError(
+            f"both sides dropped or converted different columns of table {merged.name}, so its rows cannot be merged",
+            "resolve these columns to one side, or make the same change on both branches",
+        )
+
+    def _changes_values(self, old: TableEntry | None, side: TableEntry, column_id: int) -> bool:
+        if old is None:
+            return False
+        shape = shape_of(self.contents.table(old.version_id), self.contents.table(side.version_id))
+        if all(column.id != column_id for column in shape.values):
+            return False
+        changes = self.contents.changes(old.version_id, side.version_id)
+        row = self.repository.cursor.execute(
+            render.fill(
+                Sql("SELECT EXISTS (FROM ({{changes}}) AS changes WHERE op = 'modified' AND {{n}} IS DISTINCT FROM {{o}})"),
+                changes=changes,
+                n=render.column(f"n{column_id}"),
+                o=render.column(f"o{column_id}"),
+            )
+        ).fetchone()
+        return bool(row and row[0])
+
+    def _same(self, a: TableEntry | None, b: TableEntry | None) -> bool:
+        """Whether two entries are one content under one name, whatever the way that led there."""
+        if a is None or b is None:
+            return a is b
+        if a == b:
+            return True
+        if a.name != b.name:
+            return False
+        left, right = (self.contents.version(e.version_id) for e in (a, b))
+        if left.schema_id == right.schema_id:
+            return left.fingerprint == right.fingerprint
+        tables = [self.contents.schema(v.schema_id) for v in (left, right)]
+        ids = [[c.id for c in t.columns] for t in tables]
+        return (
+            ids[0] == ids[1]
+            and tables[0].content_digest == tables[1].content_digest
+            and left.fingerprint == right.fingerprint
+        )
+
+    def _show(self, table: Table) -> str:
+        return f"{table.name}({', '.join(_describe(column) for column in table.columns)})"
+
+
+def _describe(column: Column) -> str:
+    return column_clause(column, not column.nullable)

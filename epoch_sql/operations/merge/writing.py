@@ -1,0 +1,111 @@
+"""Storing a merged tree: a delta on the standing side's version for each table that both sides changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from epoch_sql.catalog.content import Levels, Schemas, Versions
+from epoch_sql.model.commit import TableEntry, Tree
+from epoch_sql.model.version import Level, RowCounts, Version, shift_fingerprint, version_identity
+from epoch_sql.operations.merge.relations import changes_from_ours, merged_changes
+from epoch_sql.operations.merge.trees import MergedEntry, MergedTree
+from epoch_sql.operations.recording import REWRITE_SHARE, count_changes, fold, same_values, tree_id
+from epoch_sql.operations.repository import Repository
+from epoch_sql.storage.shape import shape_of
+from epoch_sql.storage.writing import WrittenDelta, delta_level
+
+
+@dataclass(frozen=True)
+class StoredTree:
+    """A merged tree in the catalog, and what it changes in ours."""
+
+    tree: Tree
+    tree_id: str
+    root_id: str
+    rows: RowCounts
+    tables: frozenset[str]
+
+
+def store(repository: Repository, merged: MergedTree, count: bool = True) -> StoredTree:
+    """Write the versions of a merged tree; ``count`` says whether the rows that it changes in ours are wanted."""
+    entries, rows, touched = {}, RowCounts(), set()
+    for entry in merged.tables:
+        stored = entry.entry or _write(repository, entry)
+        entries[stored.table_id] = stored
+        if stored != entry.ours:
+            touched.add(stored.table_id)
+            if count:
+                rows += counts(repository, entry)
+    for table_id, gone in merged.ours.tables.items():
+        if table_id not in entries:
+            touched.add(table_id)
+            rows += RowCounts(removed=repository.contents.version(gone.version_id).row_count)
+    tree = Tree(entries, merged.objects)
+    return StoredTree(tree, tree_id(repository, tree), repository.trees.add(tree), rows, frozenset(touched))
+
+
+def counts(repository: Repository, entry: MergedEntry) -> RowCounts:
+    """The rows that a merged table adds to, modifies in and removes from ours."""
+    if entry.entry and entry.entry == entry.ours:
+        return RowCounts()
+    if entry.entry and entry.ours is None:
+        return RowCounts(added=repository.contents.version(entry.entry.version_id).row_count)
+    changes, shape = changes_from_ours(repository.contents, entry)
+    return count_changes(repository, changes, shape.keyless)
+
+
+def _write(repository: Repository, entry: MergedEntry) -> TableEntry:
+    assert entry.merge
+    contents, writer, standing = repository.contents, repository.writer, entry.merge.standing
+    before = contents.version(standing.version_id)
+    kept = {column.id for column in entry.table.stored_columns}
+    whole = all(column.id in kept for column in standing.table.stored_columns)
+    old = standing.table if whole else entry.table
+    written = writer.delta(merged_changes(entry), shape_of(None, entry.table), old, entry.table)
+    if written is None and entry.table == standing.table:
+        return TableEntry(entry.table_id, entry.table.name, before.version_id)
+    fingerprint, row_count = _described(repository, entry, before, written)
+    levels = [*contents.levels(before.version_id)]
+    pending = delta_level(written, before.version_id if whole else None, "", fingerprint, entry.table.digest)
+    extra = [] if written else [pending]
+    if written:
+        levels.append(pending)
+        Schemas(repository.cursor).add([entry.table])
+        levels, extra = _compacted(repository, levels, entry, fingerprint, pending)
+    level_ids = tuple(level.level_id for level in levels)
+    schema_id = entry.table.digest
+    version_id = version_identity(entry.table_id, schema_id, fingerprint, level_ids)
+    version = Version(version_id, entry.table_id, schema_id, row_count, fingerprint, level_ids)
+    Schemas(repository.cursor).add([entry.table])
+    new = [replace(level, to_version=version_id) for level in (*levels, *extra) if level.to_version == ""]
+    Levels(repository.cursor).add([*(level for level in levels if level.to_version is None), *new])
+    Versions(repository.cursor).add([version])
+    return TableEntry(entry.table_id, entry.table.name, version_id)
+
+
+def _described(
+    repository: Repository, entry: MergedEntry, before: Version, written: WrittenDelta | None
+) -> tuple[str, int]:
+    """The fingerprint and the number of rows of the merged table."""
+    assert entry.merge
+    added = written.rows.added - written.rows.removed if written else 0
+    if same_values(entry.merge.standing.table, entry.table):
+        minus, plus = (written.minus, written.plus) if written else (0, 0)
+        return shift_fingerprint(before.fingerprint, minus, plus), before.row_count + added
+    levels = repository.contents.levels(before.version_id)
+    if written:
+        Schemas(repository.cursor).add([entry.table])
+        levels = [*levels, delta_level(written, None, "", "", entry.table.digest)]
+    count, fingerprint = repository.writer.fingerprint(repository.contents.state_of(entry.table, levels), entry.table)
+    return fingerprint, count
+
+
+def _compacted(
+    repository: Repository, levels: list[Level], entry: MergedEntry, fingerprint: str, pending: Level
+) -> tuple[list[Level], list[Level]]:
+    """The levels folded or rewritten as after a commit, and the delta if it is no longer one of them."""
+    if sum(level.row_count for level in levels[1:]) * REWRITE_SHARE > levels[0].row_count:
+        levels = [repository.writer.base(repository.contents.state_of(entry.table, levels), entry.table)]
+    else:
+        levels = fold(repository, levels, entry.table, fingerprint)
+    return levels, [] if pending in levels else [pending]

@@ -1,0 +1,438 @@
+"""``merge`` and what belongs to it: continue, abort, resolve, preview."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from epoch_sql import render
+from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
+from epoch_sql.catalog.relation import run
+from epoch_sql.errors import EpochConflict, EpochReferenceError, EpochTableError
+from epoch_sql.model.graph import NO_UNDO, Undo
+from epoch_sql.model.schema import Table
+from epoch_sql.model.undo import MergePlan, plan_merge, undo_of_revert
+from epoch_sql.model.version import RowCounts
+from epoch_sql.operations.branching import existing
+from epoch_sql.operations.committing import checked_out_branch, first_line
+from epoch_sql.operations.merge.constraints import violation_rows
+from epoch_sql.operations.merge.decisions import SIDES
+from epoch_sql.operations.merge.engine import Done, Stopped, base_tree, finish, list_obstacles
+from epoch_sql.operations.merge.engine import merge as merged_tree
+from epoch_sql.operations.merge.listing import conflict_rows
+from epoch_sql.operations.merge.writing import counts
+from epoch_sql.operations.moving import attempting, put_working_tables
+from epoch_sql.operations.repository import Repository, new_ref, now
+from epoch_sql.operations.tracking import no_table
+from epoch_sql.render import Sql
+
+_NOTHING = RowCounts()
+STRATEGIES = ("three-way", "ours", "theirs")
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge did: status is ``merged``, ``fast-forward``, ``up-to-date`` or ``aborted``."""
+
+    status: str
+    commit_id: str
+    rows_added: int = 0
+    rows_modified: int = 0
+    rows_removed: int = 0
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """How many conflicts a call resolved, and how many are left, violations included."""
+
+    resolved: int
+    remaining: int
+
+
+def merge(
+    repository: Repository,
+    source: str,
+    target: str | None = None,
+    message: str | None = None,
+    ff: bool = False,
+    squash: bool = False,
+    strategy: str = "three-way",
+    keep_undone: bool = False,
+) -> Merged:
+    """Merge a reference into a branch (default: the checked-out one) as one commit on the branch's first-parent line.
+
+    Raises EpochConflict when it stops on conflicts or violations: the merge is then in progress, and nothing else changed.
+    """
+    if strategy not in STRATEGIES:
+        raise EpochConflict(f"there is no merge strategy {strategy}", f"one of {', '.join(STRATEGIES)}")
+
+    def move() -> Merged | Stopped:
+        branch, plan, progress = _planned(repository, source, target, keep_undone)
+        if plan.up_to_date:
+            return Merged("up-to-date", progress.ours_commit)
+        _supersede(repository, progress)
+        if ff and plan.fast_forward:
+            return _fast_forward(repository, branch, progress)
+        progress = replace(progress, strategy=strategy, squash=squash, message=message or progress.message)
+        return _result(finish(repository, progress))
+
+    return _or_stop(attempting(repository, move))
+
+
+def continue_merge(repository: Repository, message: str | None = None, target: str | None = None) -> Merged:
+    """Commit the merge in progress; EpochConflict when something is still in its way."""
+
+    def move() -> Merged | Stopped:
+        progress = in_progress(repository, target)
+        ref = existing(repository, "branch", progress.target)
+        if ref.commit_id != progress.ours_commit:
+            raise EpochConflict(
+                f"branch {progress.target} has moved since the {progress.kind} stopped",
+                f"CALL epoch_merge_abort(target := '{progress.target}'), then start it again",
+            )
+        if message:
+            progress = replace(progress, message=message)
+        return _result(finish(repository, progress, _undo(repository, progress)))
+
+    return _or_stop(attempting(repository, move))
+
+
+def abort(repository: Repository, target: str | None = None) -> Merged:
+    """Forget the merge in progress; nothing else was changed by it."""
+    with repository.moving():
+        progress = in_progress(repository, target)
+        Merges(repository.cursor).remove(progress.target)
+    return Merged("aborted", progress.ours_commit)
+
+
+def resolve(
+    repository: Repository,
+    table_name: str | None = None,
+    side: str | None = None,
+    key: str | None = None,
+    column_name: str | None = None,
+    value: str | None = None,
+    target: str | None = None,
+) -> Resolved:
+    """Decide conflicts of the merge in progress: all of them, of a table, a row or a cell; by a side or by a value.
+
+    Raises EpochTableError for what is not in conflict, and for a value that is none of the column's type.
+    """
+    if (side is None) == (value is None) or (side is not None and side not in SIDES):
+        raise EpochTableError("a conflict is resolved by a side or by a value", "side := 'ours', 'theirs' or 'base'")
+    if value is not None and (key is None or column_name is None):
+        raise EpochTableError("a value is for one cell", "name table_name, key and column_name")
+    with repository.moving():
+        progress = in_progress(repository, target)
+        before = _open(repository, progress)
+        merged = merged_tree(repository, progress)
+        table = next((e.table for e in merged.tables if str(e.table.name).lower() == (table_name or "").lower()), None)
+        name = _conflicting(repository, progress, table_name)
+        where = _key_text(repository, table, key) if key is not None and table else None
+        if key is not None and where is None:
+            raise EpochTableError(f"table {table_name} has no key {key}", "FROM epoch_conflicts()")
+        violated = _require_listed(repository, progress, name, where, column_name, value)
+        if value is not None and table is not None and column_name is not None:
+            _require_fitting(repository, table, column_name, value)
+        chosen = "value" if value is not None else f"row:{side}" if violated else str(side)
+        column = table.column(column_name).name if table and column_name and _has(table, column_name) else column_name
+        Resolutions(repository.cursor).add(progress.target, name, where, column, chosen, value)
+        list_obstacles(repository, progress, merged_tree(repository, progress))
+        after = _open(repository, progress)
+    return Resolved(max(before[0] - after[0], 0), after[0] + after[1])
+
+
+def preview(repository: Repository, source: str, target: str | None = None) -> list[tuple[Any, ...]]:
+    """What a merge would do, by table: rows added, modified and removed, conflicts and violations. Changes nothing."""
+    cursor = repository.cursor
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        _, plan, progress = _planned(repository, source, target, False)
+        if plan.up_to_date:
+            return []
+        merged = merged_tree(repository, progress)
+        statement = render.render(
+            "preview", conflicts=conflict_rows(merged), violations=violation_rows(repository, merged)
+        )
+        found = {row[0]: row[1:] for row in cursor.execute(statement).fetchall()}
+        changed = {str(e.table.name): counts(repository, e) for e in merged.tables if e.entry is None or e.entry != e.ours}
+        kept = {entry.table_id for entry in merged.tables}
+        for table_id, gone in merged.ours.tables.items():
+            if table_id not in kept:
+                removed = repository.contents.version(gone.version_id).row_count
+                changed[str(gone.name)] = replace(changed.get(str(gone.name), _NOTHING), removed=removed)
+        names = sorted(changed.keys() | found.keys())
+        rows = [(n, changed.get(n, _NOTHING), found.get(n, (0, 0, 0))) for n in names]
+        return [(n, c.added, c.modified, c.removed, *f) for n, c, f in rows]
+    finally:
+        cursor.execute("ROLLBACK")
+
+
+def revert(repository: Repository, ref: str) -> Done:
+    """Add a commit that undoes a commit (a merge: against its first parent), as a three-way merge of its own."""
+
+    def move() -> Done | Stopped:
+        undone = repository.commit(ref)
+        if not undone.parents:
+            raise EpochReferenceError(f"{ref} is the first commit, there is nothing before it", "epoch log --oneline")
+        message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
+        progress = _picked(repository, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
+        return finish(repository, progress, _undo(repository, progress))
+
+    return _done(attempting(repository, move), ref)
+
+
+def cherry_pick(repository: Repository, ref: str) -> Done:
+    """Add a commit with the changes that a commit made against its parent."""
+
+    def move() -> Done | Stopped:
+        picked = repository.commit(ref)
+        if len(picked.parents) > 1:
+            into, merged = (parent[:7] for parent in picked.parents[:2])
+            raise EpochReferenceError(
+                f"{ref} is a merge of {merged} into {into}, so it has no changes of its own to pick",
+                f"epoch cherry-pick {merged}, or epoch merge {merged}",
+            )
+        base = picked.parents[0] if picked.parents else None
+        progress = _picked(repository, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
+        return finish(repository, progress)
+
+    return _done(attempting(repository, move), ref)
+
+
+def in_progress(repository: Repository, target: str | None) -> MergeInProgress:
+    """The merge in progress of a branch, by default the checked-out one; EpochConflict if there is none."""
+    branch = target or checked_out_branch(repository)
+    progress = Merges(repository.cursor).get(branch)
+    if progress is None:
+        raise EpochConflict(f"no merge into {branch} is in progress", "epoch merge SOURCE")
+    return progress
+
+
+def _planned(
+    repository: Repository, source: str, target: str | None, keep_undone: bool
+) -> tuple[str, MergePlan, MergeInProgress]:
+    branch = target or checked_out_branch(repository)
+    ours = existing(repository, "branch", branch).commit_id
+    if source in (branch, f"heads/{branch}", f"refs/heads/{branch}") or (source.upper() == "HEAD" and target is None):
+        raise EpochReferenceError(f"branch {branch} cannot be merged into itself", "epoch branch list")
+    theirs = repository.commit(source)
+    plan = plan_merge(repository.graph(), ours, theirs.commit_id, keep_undone=keep_undone)
+    if plan.up_to_date:
+        base_root = theirs.root_id
+    elif len(plan.bases) == 1:
+        base_root = repository.commits.get(plan.bases[0]).root_id
+    else:
+        base_root = repository.trees.add(base_tree(repository, plan.bases))
+    progress = MergeInProgress(
+        target=branch,
+        kind="merge",
+        ours_commit=ours,
+        theirs_commit=theirs.commit_id,
+        base_root=base_root,
+        theirs_root=theirs.root_id,
+        source=source,
+        message=f"Merge {source} into {branch}",
+        author=repository.author(),
+        squash=False,
+        strategy="three-way",
+        note=_note(plan, branch, source),
+        started_at=now(),
+    )
+    return branch, plan, progress
+
+
+def _note(plan: MergePlan, target: str, source: str) -> str | None:
+    """What the merge brings back or keeps although it was undone."""
+    lines = [
+        f"{verb} {len(undone.changes)} commit{'s' if len(undone.changes) > 1 else ''} that {undone.undoing[:7]} undid{where}"
+        for verb, group, where in (("re-applies", plan.reapplies, ""), ("keeps", plan.keeps, f" on {source}"))
+        for undone in group
+    ]
+    return "\n".join(lines) or None
+
+
+def _supersede(repository: Repository, progress: MergeInProgress) -> None:
+    """Refuse a merge while another is in progress, unless that one was of an older state of the source, left untouched."""
+    merges = Merges(repository.cursor)
+    other = merges.get(progress.target)
+    if other is None:
+        return
+    untouched = not Resolutions(repository.cursor).of(progress.target)
+    if other.kind == "merge" and other.source == progress.source and untouched:
+        if (other.theirs_commit, other.ours_commit) != (progress.theirs_commit, progress.ours_commit):
+            merges.remove(progress.target)
+            return
+    raise EpochConflict(
+        f"a {other.kind} of {other.source} into {other.target} is in progress",
+        f"CALL epoch_merge_continue(target := '{other.target}') or CALL epoch_merge_abort(target := '{other.target}')",
+    )
+
+
+def _fast_forward(repository: Repository, branch: str, progress: MergeInProgress) -> Merged:
+    rows = _NOTHING
+    if branch == repository.head().branch:
+        _, rows = put_working_tables(repository, progress.theirs_commit, "the merge")
+    ref = new_ref("branch", branch, progress.theirs_commit)
+    repository.refs.put(ref, f"merge {progress.source}: fast-forward", progress.author)
+    return Merged("fast-forward", progress.theirs_commit, rows.added, rows.modified, rows.removed)
+
+
+def _picked(
+    repository: Repository, kind: str, base: str | None, theirs: str, source: str, message: str
+) -> MergeInProgress:
+    branch = checked_out_branch(repository)
+    other = Merges(repository.cursor).get(branch)
+    if other:
+        raise EpochConflict(
+            f"a {other.kind} of {other.source} into {branch} is in progress",
+            "CALL epoch_merge_continue() or CALL epoch_merge_abort()",
+        )
+    base_root = repository.commits.get(base).root_id if base else repository.trees.add(base_tree(repository, ()))
+    return MergeInProgress(
+        target=branch,
+        kind=kind,
+        ours_commit=repository.head().commit_id,
+        theirs_commit=theirs,
+        base_root=base_root,
+        theirs_root=repository.commits.get(theirs).root_id,
+        source=source,
+        message=message,
+        author=repository.author(),
+        squash=False,
+        strategy="three-way",
+        note=None,
+        started_at=now(),
+    )
+
+
+def _undo(repository: Repository, progress: MergeInProgress) -> Undo:
+    """What a revert records about the merges that it undoes."""
+    if progress.kind != "revert":
+        return NO_UNDO
+    return undo_of_revert(repository.graph(), progress.ours_commit, progress.source)
+
+
+def _result(outcome: Done | Stopped) -> Merged | Stopped:
+    if isinstance(outcome, Stopped):
+        return outcome
+    rows = outcome.rows
+    return Merged("merged", outcome.commit.commit_id, rows.added, rows.modified, rows.removed)
+
+
+def _or_stop(result: Merged | Stopped) -> Merged:
+    """The result of a merge; raised as an error, after the merge was kept as in progress, when it stopped."""
+    if isinstance(result, Stopped):
+        raise result.error()
+    return result
+
+
+def _done(outcome: Done | Stopped, ref: str) -> Done:
+    if isinstance(outcome, Stopped):
+        raise outcome.error()
+    return outcome
+
+
+def _open(repository: Repository, progress: MergeInProgress) -> tuple[int, int]:
+    conflicts, violations = Merges(repository.cursor).open_obstacles(progress.target)
+    return sum(count for _, count in conflicts), violations
+
+
+def _conflicting(repository: Repository, progress: MergeInProgress, table_name: str | None) -> str | None:
+    """The table's name as it is listed; EpochTableError if nothing is in conflict there."""
+    if table_name is None:
+        return None
+    rows = run(
+        repository.cursor,
+        "SELECT DISTINCT table_name FROM (SELECT target, table_name FROM {{epoch}}.conflicts UNION ALL "
+        "SELECT target, table_name FROM {{epoch}}.violations) WHERE target = ?",
+        [progress.target],
+    ).fetchall()
+    names = [row[0] for row in rows]
+    found = next((name for name in names if name.lower() == table_name.lower()), None)
+    if found is None:
+        raise no_table(table_name, names, "the conflicts")
+    return str(found)
+
+
+def _require_listed(
+    repository: Repository,
+    progress: MergeInProgress,
+    table_name: str | None,
+    key: str | None,
+    column_name: str | None,
+    value: str | None,
+) -> bool:
+    """Whether only a violation is listed for the row; EpochTableError when neither that nor a conflict is."""
+    row = run(
+        repository.cursor,
+        "SELECT count(*), count(*) FILTER ($column IS NULL OR column_name IS NULL OR lower(column_name) = lower($column)) "
+        "FROM {{epoch}}.conflicts WHERE target = $target AND ($table IS NULL OR table_name = $table) "
+        "AND ($key IS NULL OR key = $key)",
+        {"column": column_name, "target": progress.target, "table": table_name, "key": key},
+    ).fetchone()
+    assert row
+    if row[1]:
+        return False
+    violated = run(
+        repository.cursor,
+        "SELECT count(*) FROM {{epoch}}.violations WHERE target = ? AND table_name = ? AND key = ?",
+        [progress.target, table_name, key],
+    ).fetchone()
+    if violated and violated[0] and key is not None:
+        return value is None
+    what = f"row {key} of {table_name}" if key else f"column {column_name} of {table_name}" if table_name else "anything"
+    raise EpochTableError(f"{what} is not in conflict", "FROM epoch_conflicts()")
+
+
+def _key_text(repository: Repository, table: Table, key: str) -> str | None:
+    """A key given as JSON, or as the value of a one-column key, in the canonical text of ``key_json``."""
+    values = _key_values(table, key)
+    if values is None:
+        return None
+    fields = []
+    for column, given in zip(table.key, values, strict=True):
+        typed = render.fill(
+            Sql("TRY_CAST({{v}} AS {{t}})"), v=render.literal(given), t=render.verbatim(column.type)
+        )
+        fields.append(render.fill(Sql("{{n}}: {{v}}"), n=render.literal(column.name), v=typed))
+    struct = Sql("{" + render.joined(fields, ", ") + "}")
+    row = repository.cursor.execute(render.fill(Sql("SELECT CAST(to_json({{s}}) AS VARCHAR)"), s=struct)).fetchone()
+    return str(row[0]) if row else None
+
+
+def _key_values(table: Table, key: str) -> Sequence[str | None] | None:
+    try:
+        parsed = json.loads(key)
+    except ValueError:
+        parsed = None
+    if isinstance(parsed, dict):
+        given = {name.lower(): value for name, value in parsed.items()}
+        names = [column.name.lower() for column in table.key]
+        return [_text(given[name]) for name in names] if set(given) == set(names) else None
+    return [key] if len(table.key) == 1 else None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else value if isinstance(value, str) else json.dumps(value)
+
+
+def _require_fitting(repository: Repository, table: Table, column_name: str, value: str) -> None:
+    if not _has(table, column_name):
+        raise EpochTableError(f"there is no column {column_name} in table {table.name}", "FROM epoch_conflicts()")
+    column = table.column(column_name)
+    row = repository.cursor.execute(
+        render.fill(
+            Sql("SELECT TRY_CAST({{v}} AS {{t}}) IS NOT NULL"), v=render.literal(value), t=render.verbatim(column.type)
+        )
+    ).fetchone()
+    if not row or not row[0]:
+        raise EpochTableError(
+            f"{value!r} is no value of column {column.name} {column.type} in table {table.name}", "give another value"
+        )
+
+
+def _has(table: Table, name: str) -> bool:
+    return any(column.name.lower() == name.lower() for column in table.columns)

@@ -1,0 +1,125 @@
+"""``compact``: rewriting the current versions of tables into one base level each, with the same content.
+
+The new files are written and compared first, while others may go on; then one transaction replaces the versions wherever
+they are named. An empty delta leads from the old version to the new one, so that differences still cost what changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from epoch_sql.catalog.content import Levels, Versions
+from epoch_sql.errors import EpochStorageError
+from epoch_sql.model.version import Level, Version, version_identity
+from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.tracking import no_table
+from epoch_sql.operations.upkeep.repointing import repoint
+from epoch_sql.storage.writing import delta_level
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """A table that was rewritten: where it is current, its rows, and the files and bytes that a reader of it reads."""
+
+    table_name: str
+    branches: list[str]
+    row_count: int
+    files_before: int
+    files_after: int
+    bytes_before: int
+    bytes_after: int
+
+
+@dataclass
+class _Current:
+    """A version of a table, and the branches at whose heads it is."""
+
+    table_name: str
+    version: Version
+    branches: list[str] = field(default_factory=list)
+
+
+def compact(repository: Repository, table_name: str | None = None) -> list[Compacted]:
+    """Rewrite what is slow to read, at the head of every branch: a table that has deltas, or files of older definitions.
+
+    ``table_name`` is the only table to look at (default: all). Commits keep their ids and their contents. Raises
+    EpochTableError when no branch has the table, EpochStorageError when a version does not hold the rows it should.
+    """
+    written = [(current, _rewritten(repository, current)) for current in _worth(repository, _current(repository, table_name))]
+    if not written:
+        return []
+    with repository.moving():
+        there = Versions(repository.cursor).load(current.version.version_id for current, _ in written)
+        kept = [(current, level) for current, level in written if current.version.version_id in there]
+        replacements = {current.version.version_id: _store(repository, current, level) for current, level in kept}
+        repoint(repository, replacements)
+    return [_told(repository, current, level) for current, level in kept]
+
+
+def _current(repository: Repository, table_name: str | None) -> list[_Current]:
+    """The versions at the heads of the branches, of one table or of all."""
+    found: dict[str, _Current] = {}
+    names = set()
+    for branch, ref in repository.refs.all("branch").items():
+        for entry in repository.tree(ref.commit_id).tables.values():
+            name = str(entry.name)
+            names.add(name)
+            if table_name is None or table_name.lower() in (name.lower(), f"{entry.name.schema}.{entry.name.name}".lower()):
+                version = repository.contents.version(entry.version_id)
+                found.setdefault(entry.version_id, _Current(name, version)).branches.append(branch)
+    if table_name is not None and not found:
+        raise no_table(table_name, sorted(names), "any branch")
+    return sorted(found.values(), key=lambda current: (current.table_name, current.branches))
+
+
+def _worth(repository: Repository, currents: list[_Current]) -> list[_Current]:
+    """Those that are not one base level of the table's present definition already."""
+
+    def whole(current: _Current) -> bool:
+        levels = repository.contents.levels(current.version.version_id)
+        return len(levels) == 1 and all(file.schema_id == current.version.schema_id for file in levels[0].files)
+
+    return [current for current in currents if not whole(current)]
+
+
+def _rewritten(repository: Repository, current: _Current) -> Level:
+    """The version's rows as a new base level, written and found to be the same rows."""
+    contents, version = repository.contents, current.version
+    table = contents.table(version.version_id)
+    level = repository.writer.base(contents.state(version.version_id), table)
+    found = repository.writer.fingerprint(contents.state_of(table, [level]), table)
+    if found != (version.row_count, version.fingerprint):
+        raise EpochStorageError(
+            f"table {current.table_name} at {current.branches[0]} does not hold the rows that its commit says; "
+            "nothing was changed",
+            "CALL epoch_fsck()",
+        )
+    return level
+
+
+def _store(repository: Repository, current: _Current, level: Level) -> str:
+    """Add the rewritten version to the catalog, with the empty delta that leads to it; its id."""
+    for file in level.files:
+        problem = repository.store.check(file)
+        if problem:
+            raise EpochStorageError(f"file {repository.store.path(file.file_id)} {problem}", "retry")
+    old = current.version
+    version_id = version_identity(old.table_id, old.schema_id, old.fingerprint, (level.level_id,))
+    edge = delta_level(None, old.version_id, version_id, old.fingerprint, old.schema_id)
+    Levels(repository.cursor).add([level, edge])
+    Versions(repository.cursor).add([replace(old, version_id=version_id, level_ids=(level.level_id,))])
+    return version_id
+
+
+def _told(repository: Repository, current: _Current, level: Level) -> Compacted:
+    version = current.version
+    before = [file for old in repository.contents.levels(version.version_id) for file in old.files]
+    return Compacted(
+        current.table_name,
+        current.branches,
+        version.row_count,
+        len(before),
+        len(level.files),
+        sum(file.bytes for file in before),
+        sum(file.bytes for file in level.files),
+    )

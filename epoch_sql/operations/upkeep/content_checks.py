@@ -1,0 +1,114 @@
+"""Checks of files and rows: the bytes are those of the name, the rows those that the versions say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.catalog.history import Refs
+from epoch_sql.catalog.local import Fingerprints, Stashes
+from epoch_sql.model.version import Level, RowCounts, shift_fingerprint
+from epoch_sql.operations.recording import same_values
+from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.upkeep.inventory import Inventory
+from epoch_sql.render import Sql
+from epoch_sql.storage.shape import shape_of
+from epoch_sql.storage.writing import delta_digest
+from epoch_sql.worktree.rows import bucket, bucket_key, engine, row_hash
+
+Found = tuple[str, str, str]
+
+
+def broken_files(repository: Repository, inventory: Inventory) -> Iterator[Found]:
+    """Files that are missing, or whose bytes are not what their name says."""
+    for file in inventory.files.values():
+        problem = repository.store.verify(file)
+        if problem:
+            yield "file", file.file_id, f"{repository.store.path(file.file_id)} {problem}"
+
+
+def broken_rows(repository: Repository, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+    """Versions at references and in stashes whose rows are not those that the version says."""
+    for version_id in sorted(_current(repository, inventory) & sound):
+        contents, version = repository.contents, repository.contents.version(version_id)
+        try:
+            found = repository.writer.fingerprint(contents.state(version_id), contents.table(version_id))
+        except duckdb.Error as error:
+            yield "version", version_id, f"its rows cannot be read: {_first_line(error)}"
+            continue
+        if found[0] != version.row_count:
+            yield "version", version_id, f"has {found[0]} rows instead of {version.row_count}"
+        elif found[1] != version.fingerprint:
+            yield "version", version_id, "its rows do not have the fingerprint that it says"
+
+
+def broken_deltas(repository: Repository, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+    """Deltas that do not lead from the rows of one version to those of the other, as far as their own rows tell."""
+    for stored in inventory.levels.values():
+        if stored.kind != "delta" or not {stored.from_version, stored.to_version} <= sound:
+            continue
+        assert stored.from_version and stored.to_version
+        before, after = (repository.contents.version(i) for i in (stored.from_version, stored.to_version))
+        old, new = (repository.contents.table(i) for i in (stored.from_version, stored.to_version))
+        if not same_values(old, new):
+            continue
+        files = tuple(inventory.files[i] for i in stored.file_ids)
+        level = Level(stored.level_id, stored.kind, files, RowCounts(), stored.from_version, stored.to_version)
+        shape = shape_of(old, new)
+        rows = repository.contents.compose([(level, True)] if files else [], shape)
+        try:
+            row = repository.cursor.execute(delta_digest(rows, shape, old, new)).fetchone()
+        except duckdb.Error as error:
+            yield "level", stored.level_id, f"its rows cannot be read: {_first_line(error)}"
+            continue
+        assert row
+        added, _, removed, *sums = (int(n) for n in row)
+        shifted = shift_fingerprint(before.fingerprint, sums[0] + (sums[1] << 64), sums[2] + (sums[3] << 64))
+        if shifted != after.fingerprint or before.row_count + added - removed != after.row_count:
+            yield "level", stored.level_id, "does not lead from the rows of its first version to those of its second"
+
+
+def broken_fingerprints(repository: Repository, sound: frozenset[str]) -> Iterator[Found]:
+    """Cached hashes of working tables that would hide changes: they are not those of the version that they are said to be."""
+    known = Fingerprints(repository.cursor).load()
+    current = engine(repository.cursor)
+    for entry in repository.tree(repository.head().commit_id).tables.values():
+        cached = known.get(entry.table_id)
+        if cached is None or cached.version_id != entry.version_id or cached.engine != current or entry.version_id not in sound:
+            continue
+        table, state = repository.contents.table(entry.version_id), repository.contents.state(entry.version_id)
+        hashed = row_hash(table.stored_columns)
+        row = repository.cursor.execute(
+            render.render("fingerprint", number=render.literal(0), row_hash=hashed, working=state)
+        ).fetchone()
+        assert row
+        wrong = (row[1], int(row[2])) != (cached.row_count, cached.checksum)
+        if cached.buckets and not wrong:
+            dirty = render.render(
+                "dirty",
+                bucket=bucket(bucket_key(table), cached.buckets),
+                row_hash=hashed,
+                working=state,
+                buckets=render.catalog_table("buckets"),
+                table_id=render.literal(entry.table_id),
+            )
+            wrong = bool(
+                repository.cursor.execute(render.fill(Sql("SELECT 1 FROM ({{d}}) AS dirty LIMIT 1"), d=dirty)).fetchone()
+            )
+        if wrong:
+            yield "fingerprint", entry.table_id, f"the hashes kept for table {entry.name} are not those of its rows"
+
+
+def _current(repository: Repository, inventory: Inventory) -> set[str]:
+    """The versions at branches, tags and remote branches, and in stashes."""
+    tips = {row[2] for row in Refs(repository.cursor).select()} | {repository.head().commit_id}
+    roots = {inventory.commits[i].root_id for i in tips if i in inventory.commits}
+    roots |= {stash.root_id for stash in Stashes(repository.cursor).load()}
+    subtrees = {subtree for root in roots for subtree in inventory.roots.get(root, ())}
+    return {row[4] for subtree in subtrees for row in inventory.subtrees.get(subtree, ()) if row[0] == "table"}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

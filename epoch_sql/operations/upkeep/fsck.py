@@ -1,0 +1,72 @@
+"""``fsck``: every file hashed again, every id computed again, every reference followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.upkeep.content_checks import broken_deltas, broken_files, broken_fingerprints, broken_rows
+from epoch_sql.operations.upkeep.history_checks import broken_commits, broken_references
+from epoch_sql.operations.upkeep.inventory import Inventory, take
+from epoch_sql.operations.upkeep.structure_checks import (
+    broken_definitions,
+    broken_levels,
+    broken_trees,
+    broken_versions,
+    duplicates,
+)
+
+Found = tuple[str, str, str]
+"""What a check finds: the kind of the object, its id, and what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong, the table that it concerns, and the commits that it concerns, newest first.
+
+    ``kind`` is ``file``, ``level``, ``version``, ``schema``, ``tree``, ``root``, ``commit``, ``ref``, ``stash``, ``merge`` or
+    ``fingerprint``.
+    """
+
+    kind: str
+    table_name: str | None
+    object_id: str
+    commits: list[str]
+    problem: str
+
+
+def check(repository: Repository) -> list[Problem]:
+    """Everything that is wrong in a repository; empty when it is sound. Changes nothing."""
+    with repository.transaction():
+        inventory = take(repository)
+        return [_problem(inventory, *found) for found in _found(repository, inventory)]
+
+
+def _found(repository: Repository, inventory: Inventory) -> Iterator[Found]:
+    """What is wrong. Rows are read only of versions in which nothing else is wrong."""
+    wrong = [
+        *duplicates(inventory),
+        *broken_files(repository, inventory),
+        *broken_definitions(inventory),
+        *broken_levels(inventory),
+        *broken_versions(inventory),
+        *broken_trees(inventory),
+        *broken_commits(inventory),
+    ]
+    yield from wrong
+    yield from broken_references(repository, inventory)
+    sound = _sound_versions(inventory, wrong)
+    yield from broken_rows(repository, inventory, sound)
+    yield from broken_deltas(repository, inventory, sound)
+    yield from broken_fingerprints(repository, sound)
+
+
+def _sound_versions(inventory: Inventory, wrong: Iterable[Found]) -> frozenset[str]:
+    """The versions that can be read: nothing that they are made of is broken."""
+    return frozenset(inventory.versions) - inventory.versions_needing((kind, i) for kind, i, _ in wrong)
+
+
+def _problem(inventory: Inventory, kind: str, object_id: str, problem: str) -> Problem:
+    commits = [object_id] if kind == "commit" else inventory.commits_needing(kind, object_id)
+    return Problem(kind, inventory.table_of(kind, object_id), object_id, commits, problem)

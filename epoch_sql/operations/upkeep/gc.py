@@ -1,0 +1,134 @@
+"""``gc``: removing what nothing refers to any more, first from the catalog, then from the disk.
+
+The catalog is swept in one transaction. Files are deleted after it, in a second one in which no reference can move: a file
+that a commit has just written is either named by the catalog by then, or younger than the grace period.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import duckdb
+
+from epoch_sql import config, render
+from epoch_sql.catalog.relation import run
+from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError
+from epoch_sql.operations.repository import Repository, now
+from epoch_sql.operations.upkeep.marking import mark, sweep
+
+GRACE = timedelta(days=7)
+_DEAD = ("commits", "reflog", "trees", "versions", "levels", "schemas")
+
+
+@dataclass(frozen=True)
+class Removed:
+    """Something that was removed: ``kind`` is ``commit``, ``reflog``, ``tree``, ``version``, ``level``, ``schema`` or ``file``.
+
+    ``object_id`` is its id (of a move of a reference: its number), ``bytes`` the size of a file, or of the files of a level,
+    ``description`` the message of a commit, the table of a version or a definition, the path of a file.
+    """
+
+    kind: str
+    object_id: str
+    bytes: int | None
+    description: str | None
+
+
+def collect(repository: Repository, dry_run: bool = False, grace: str | None = None) -> list[Removed]:
+    """Remove what no reference needs, and tell what that is; with ``dry_run``, only tell.
+
+    ``grace`` is an interval such as ``7 days``: files younger than it stay, and so does what a reference held within it.
+    Raises EpochRepositoryError for a grace that is none, and where the files belong to another database;
+    EpochStorageError for a file that cannot be removed.
+    """
+    period = GRACE if grace is None else _interval(repository, grace)
+    _require_own_files(repository)
+    if dry_run:
+        with repository.transaction():
+            dead = _mark(repository, period)
+            return [*dead, *map(_removed, _unreferenced(repository, period, swept=False))]
+    with repository.moving():
+        dead = _mark(repository, period)
+        run(
+            repository.cursor,
+            "DELETE FROM {{epoch}}.reflog WHERE sequence IN (SELECT unnest(?::BIGINT[]))",
+            [[int(removed.object_id) for removed in dead if removed.kind == "reflog"]],
+        )
+        sweep(repository)
+    repository.forget_graph()
+    return [*dead, *_delete_files(repository, period)]
+
+
+def _mark(repository: Repository, grace: timedelta) -> list[Removed]:
+    """Mark what is kept; what else is in the catalog."""
+    until = now() - grace
+    mark(repository, until)
+    moment = render.fill(render.Sql("CAST({{t}} AS TIMESTAMP)"), t=render.literal(until.isoformat(sep=" ")))
+    dead = []
+    for what in _DEAD:
+        fragments = {"until": moment} if what == "reflog" else {}
+        rows = repository.cursor.execute(render.render(f"upkeep/dead_{what}", **fragments)).fetchall()
+        dead.extend(Removed(*row) for row in rows)
+    return dead
+
+
+def _delete_files(repository: Repository, grace: timedelta) -> list[Removed]:
+    deleted = []
+    try:
+        with repository.moving():
+            for path in _unreferenced(repository, grace, swept=True):
+                removed = _removed(path)
+                path.unlink(missing_ok=True)
+                deleted.append(removed)
+    except EpochTransactionError as error:
+        raise EpochTransactionError(
+            "the catalog was cleaned up, but another writer came before the files were removed", "CALL epoch_gc() again"
+        ) from error
+    except OSError as error:
+        raise EpochStorageError(
+            f"cannot remove files from {repository.store.folder}: {error.strerror}", "make the folder writable"
+        ) from error
+    return deleted
+
+
+def _unreferenced(repository: Repository, grace: timedelta, swept: bool) -> Iterator[Path]:
+    """The files on disk that the catalog (when it is ``swept``) does not name and that are older than the grace period."""
+    source = render.catalog_table("files") if swept else render.identifier("epoch_kept_files")
+    column = render.column("file_id" if swept else "id")
+    statement = render.fill(render.Sql("SELECT {{column}} FROM {{source}}"), column=column, source=source)
+    named = {row[0] for row in repository.cursor.execute(statement).fetchall()}
+    youngest = time.time() - grace.total_seconds()
+    for path in sorted(repository.store.all_files()):
+        if path.stem not in named and path.stat().st_mtime <= youngest:
+            yield path
+
+
+def _removed(path: Path) -> Removed:
+    return Removed("file", path.stem, path.stat().st_size, str(path))
+
+
+def _interval(repository: Repository, grace: str) -> timedelta:
+    hint = "CALL epoch_gc(grace := INTERVAL 7 DAY)"
+    try:
+        row = repository.cursor.execute("SELECT epoch(CAST(? AS INTERVAL))", [grace]).fetchone()
+    except duckdb.ConversionException as error:
+        raise EpochRepositoryError(f"the grace period {grace!r} is no interval", hint) from error
+    assert row
+    if row[0] < 0:
+        raise EpochRepositoryError(f"the grace period {grace!r} is negative", hint)
+    return timedelta(seconds=row[0])
+
+
+def _require_own_files(repository: Repository) -> None:
+    """Refuse for a copy of a database beside the original: files that only the original refers to would go."""
+    named = config.read(config.repository_config(repository.database)).get("database")
+    if named != repository.database.name:
+        raise EpochRepositoryError(
+            f"{repository.folder} belongs to {named}, not to {repository.database.name}: "
+            "what only the other database needs would be removed",
+            f"collect garbage in {named}, or epoch config set database {repository.database.name}",
+        )

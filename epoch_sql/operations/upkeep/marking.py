@@ -1,0 +1,68 @@
+"""What is kept: everything that a reference, a stash, a merge in progress or a young move of a reference leads to.
+
+Mark and sweep, as git's gc does it: from the references over the commits to the files.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from epoch_sql import render
+from epoch_sql.catalog.history import Parents
+from epoch_sql.catalog.relation import run
+from epoch_sql.operations.repository import Repository
+from epoch_sql.render import Sql
+
+SWEPT = (
+    ("commits", "commit_id", "commits"),
+    ("parents", "commit_id", "commits"),
+    ("roots", "root_id", "roots"),
+    ("trees", "subtree_id", "trees"),
+    ("versions", "version_id", "versions"),
+    ("levels", "level_id", "levels"),
+    ("files", "file_id", "files"),
+    ("schemas", "schema_id", "schemas"),
+)
+"""The catalog tables that are swept: their names, their columns of ids, and the marks that these are compared with."""
+
+
+def mark(repository: Repository, until: datetime) -> None:
+    """Tell what is kept, in temporary tables ``epoch_kept_<what>`` of ids.
+
+    ``until`` is where the grace period ends: what a reference moved to, or away from, since then is kept.
+    """
+    ids = render.fill(Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(repository, until)))
+    repository.cursor.execute(render.render("upkeep/keep", name=kept("commits"), ids=ids))
+    for what in ("roots", "trees", "versions", "levels", "files", "schemas"):
+        statement = render.render("upkeep/keep", name=kept(what), ids=render.render(f"upkeep/kept_{what}"))
+        repository.cursor.execute(statement)
+
+
+def kept_commits(repository: Repository, until: datetime) -> list[str]:
+    """The commits that are kept: the marked ones, and everything before them."""
+    parents: dict[str, list[str]] = {}
+    for commit_id, _, parent_id in Parents(repository.cursor).select():
+        parents.setdefault(commit_id, []).append(parent_id)
+    pending = [row[0] for row in run(repository.cursor, render.load("upkeep/marks"), [until]).fetchall() if row[0]]
+    found: set[str] = set()
+    while pending:
+        commit_id = pending.pop()
+        if commit_id not in found:
+            found.add(commit_id)
+            pending.extend(parents.get(commit_id, ()))
+    return sorted(found)
+
+
+def sweep(repository: Repository) -> None:
+    """Remove from the catalog what ``mark`` did not keep."""
+    for name, column, what in SWEPT:
+        repository.cursor.execute(
+            render.render(
+                "upkeep/sweep", table=render.catalog_table(name), column=render.column(column), kept=kept(what)
+            )
+        )
+
+
+def kept(what: str) -> render.Fragment:
+    """The temporary table of the ids of what is kept."""
+    return render.identifier(f"epoch_kept_{what}")

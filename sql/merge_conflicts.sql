@@ -1,0 +1,13 @@
+-- In: the merged rows of one table, one column of it, and the sides' values as JSON.
+-- Out: its clashing cells, as rows of epoch.conflicts without the target.
+SELECT
+    {{table_name}} AS table_name,
+    key_json AS key,
+    {{column_name}} AS column_name,
+    kind,
+    {{base}} AS base,
+    {{ours}} AS ours,
+    {{theirs}} AS theirs,
+    {{settled}} OR whole_row IS NOT NULL AS resolved
+FROM {{rows}}
+WHERE {{clash}}

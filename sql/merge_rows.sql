@@ -1,0 +1,47 @@
+-- In: the changes of the incoming and of the standing side since the base, and what was decided for conflicts.
+-- Out: one row for each row that the incoming side changed: key_json, k<id>; the values base b<id>, standing s<id> and
+-- incoming i<id>; whether they clash x<id> and whether that is settled z<id>; the merged values n<id>, the standing ones o<id>,
+-- and op, which leads from these to those (NULL: no change); row_clash where one side removed what the other modified.
+WITH paired AS (
+    SELECT incoming.op AS incoming_op, standing.op AS standing_op, {{key_json}} AS key_json, {{keys}}, {{sides}}
+    FROM ({{incoming}}) AS incoming LEFT JOIN ({{standing}}) AS standing ON {{same_key}}
+),
+decided AS (
+    SELECT
+        *,
+        {{whole_row}} AS whole_row,
+        {{row_side}} AS row_side,
+        CASE
+            WHEN incoming_op = 'removed' AND standing_op = 'modified' AND ({{standing_changed}}) THEN {{removed_in}}
+            WHEN incoming_op = 'modified' AND standing_op = 'removed' AND ({{incoming_changed}}) THEN {{modified_in}}
+        END AS row_clash,
+        CASE WHEN standing_op IS NULL THEN incoming_op <> 'added' ELSE standing_op <> 'removed' END AS was_there
+        {{cells}}
+    FROM paired
+),
+merged AS (
+    SELECT
+        *,
+        CASE
+            WHEN whole_row = {{standing_side}} THEN was_there
+            WHEN whole_row = {{incoming_side}} THEN incoming_op <> 'removed'
+            WHEN whole_row = 'base' THEN incoming_op <> 'added'
+            WHEN row_clash IS NOT NULL AND row_side = {{incoming_side}} THEN incoming_op <> 'removed'
+            WHEN row_clash IS NOT NULL AND row_side = 'base' THEN true
+            WHEN row_clash IS NOT NULL THEN standing_op <> 'removed'
+            WHEN incoming_op = 'added' THEN true
+            ELSE incoming_op <> 'removed' AND coalesce(standing_op, 'modified') <> 'removed'
+        END AS is_there
+        {{values}}
+    FROM decided
+)
+SELECT
+    *,
+    row_clash IS NULL OR row_side IS NOT NULL AS row_settled,
+    CASE WHEN incoming_op = 'added' THEN 'add/add' ELSE 'modify/modify' END AS kind,
+    CASE
+        WHEN is_there AND NOT was_there THEN 'added'
+        WHEN was_there AND NOT is_there THEN 'removed'
+        WHEN is_there AND was_there AND ({{differs}}) THEN 'modified'
+    END AS op
+FROM merged

@@ -1,0 +1,103 @@
+"""Fixtures that the tests of version control share: a repository of its own for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+import epoch_sql
+
+Row = tuple[Any, ...]
+
+
+class Repo:
+    """A database with Epoch installed, and short ways to ask it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.con = epoch_sql.connect(path)
+
+    def __call__(self, sql: str, *parameters: Any) -> list[Row]:
+        """The rows of a statement (the last one, of several)."""
+        return self.con.execute(sql, list(parameters)).fetchall()
+
+    def one(self, sql: str, *parameters: Any) -> Any:
+        """The only value of the only row."""
+        ((value,),) = self(sql, *parameters)
+        return value
+
+    def columns(self, sql: str) -> list[tuple[str, str]]:
+        """The names and types of a query's columns."""
+        return [(row[0], row[1]) for row in self(f"DESCRIBE {sql}")]
+
+    def commit(self, message: str = "change") -> Row:
+        """Commit; (tables_changed, rows_added, rows_modified, rows_removed)."""
+        ((_, _, *counts),) = self("CALL epoch_commit(?)", message)
+        return tuple(counts)
+
+    def head(self) -> str:
+        """The id of the checked-out commit."""
+        return str(self("FROM epoch_log(max_count := 1)")[0][0])
+
+    def tree(self, ref: str = "HEAD") -> str:
+        """The id of a commit's content."""
+        return str(
+            self.one(
+                "SELECT tree_id FROM epoch.commits JOIN epoch_log(?, max_count := 1) USING (commit_id)", ref
+            )
+        )
+
+    def status(self) -> list[Row]:
+        return self("FROM epoch_status()")
+
+    def at(self, ref: str, table: str) -> list[Row]:
+        """The rows of a table as of a reference, in one order."""
+        return self("FROM epoch_at(?, ?) ORDER BY ALL", ref, table)
+
+    def refused(self, sql: str, *parameters: Any) -> str:
+        """The message of the error that a statement ends in."""
+        with pytest.raises(duckdb.Error) as caught:
+            self(sql, *parameters)
+        return str(caught.value)
+
+    def reopen(self) -> None:
+        """Close the database and open it again, as another run of a program would."""
+        self.con.close()
+        self.con = epoch_sql.connect(self.path)
+
+    def close(self) -> None:
+        self.con.close()
+
+
+MakeRepo = Callable[..., Repo]
+
+
+@pytest.fixture
+def make_repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeRepo]:
+    """Makes repositories: ``make_repo(sql, name)`` runs SQL in a new database and initialises a repository there."""
+    monkeypatch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
+    with ExitStack() as opened:
+
+        def make(sql: str = "", name: str = "shop.duckdb", init: bool = True) -> Repo:
+            folder = tmp_path / f"repository{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            repo = Repo(folder / name)
+            opened.callback(repo.close)
+            if sql:
+                repo(sql)
+            if init:
+                repo("CALL epoch_init()")
+            return repo
+
+        yield make
+
+
+@pytest.fixture
+def repo(make_repo: MakeRepo) -> Repo:
+    """An empty repository."""
+    return make_repo()

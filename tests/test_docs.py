@@ -1,0 +1,220 @@
+"""The documentation is true: its examples run and print what it shows, and every function and command is in it."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import duckdb
+import pytest
+from docs import generate
+
+import epoch_sql
+from epoch_sql.cli.main import program, run
+from epoch_sql.config import find_database
+from epoch_sql.errors import EpochRepositoryError
+from epoch_sql.extension.install import SURFACE
+
+ROOT = Path(generate.__file__).parents[1]
+PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "reference")
+SHOWN_FOLDER = "/home/ada/shop"
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_START = re.compile(r"^<!-- starts with: (\w+) -->$", re.MULTILINE)
+_CHANGING = [
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?"), "<time>"),
+    (re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{7})\b"), "<id>"),
+    (re.compile(r"─+"), "─"),
+    (re.compile(r" +"), " "),
+]
+_NOT_RUN = {"toml", "yaml", "text"}
+_SHELL = re.compile(r"[|&;<>$`]")
+
+
+@dataclass(frozen=True)
+class Block:
+    language: str
+    text: str
+    output: str | None
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """The code blocks of a page, each with the text block right after it, which is what it prints."""
+    text = page.read_text(encoding="utf-8")
+    found = list(_BLOCK.finditer(text))
+    for block, following in zip(found, [*found[1:], None], strict=True):
+        shown = following and following[1] == "text" and not text[block.end() : following.start()].strip()
+        yield Block(block[1], block[2], following[2] if shown and following else None)
+
+
+def normal(text: str) -> str:
+    """What is printed, without what differs from one time to the next."""
+    for pattern, name in _CHANGING:
+        text = pattern.sub(name, text)
+    return "\n".join(line.rstrip() for line in text.strip().splitlines())
+
+
+@dataclass
+class Reader:
+    """Someone who types what a page shows, block after block, in a folder of their own."""
+
+    folder: Path
+    names: dict[str, Any] = field(default_factory=dict)
+
+    def follow(self, block: Block) -> None:
+        if block.language in _NOT_RUN:
+            return
+        printed = getattr(self, f"type_{block.language}")(block.text)
+        if block.output is not None:
+            self.same(printed, block.output)
+
+    def type_console(self, text: str) -> None:
+        for command, shown in commands(text):
+            code, printed = self.command(command)
+            refused = bool(re.search(r"^error: ", shown, re.MULTILINE))
+            assert (code != 0) == refused, f"$ {command}\nexit code {code}\n{printed}"
+            self.same(printed, shown, f"$ {command}")
+
+    def type_bash(self, text: str) -> str:
+        code, printed = self.shell(text)
+        assert code == 0, f"{text}\n{printed}"
+        return printed
+
+    def type_sql(self, text: str) -> str:
+        with epoch_sql.connect(self.database) as connection:
+            *before, last = connection.extract_statements(text)
+            for statement in before:
+                connection.execute(statement)
+            result = connection.sql(last.query)
+            return "" if result is None else str(result)
+
+    def type_python(self, text: str) -> str:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(text, "the page", "exec"), self.names)  # noqa: S102 - the page's own code
+        for name, value in list(self.names.items()):
+            if isinstance(value, duckdb.DuckDBPyConnection):
+                value.close()
+                del self.names[name]
+        return printed.getvalue()
+
+    @property
+    def database(self) -> Path:
+        try:
+            return find_database(self.folder)
+        except EpochRepositoryError:
+            return self.folder / "shop.duckdb"
+
+    def command(self, command: str) -> tuple[int, str]:
+        """One command: of epoch in this process, which is faster, any other in a shell."""
+        words = shlex.split(command)
+        if words[0] != "epoch" or any(_SHELL.search(word) for word in words if " " not in word):
+            return self.shell(command)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            code = run(words[1:])
+        return code, printed.getvalue()
+
+    def shell(self, script: str) -> tuple[int, str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        ran = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=self.folder,
+            env={**os.environ, "PATH": path},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        return ran.returncode, ran.stdout
+
+    def same(self, printed: str, shown: str, command: str = "") -> None:
+        assert normal(printed.replace(str(self.folder), SHOWN_FOLDER)) == normal(shown), command
+
+
+def commands(text: str) -> Iterator[tuple[str, str]]:
+    """Each command after a ``$``, which goes on while a quote is open, and what follows it."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines()
+        for count in range(1, len(lines) + 1):
+            command = "\n".join(lines[:count])
+            with contextlib.suppress(ValueError):
+                shlex.split(command)
+                yield command, "\n".join(lines[count:])
+                break
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What pages start with: `shop`, a database with a table of orders on branch main."""
+    folder = tmp_path_factory.mktemp("repositories")
+    (folder / "shop").mkdir()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
+        with epoch_sql.connect(folder / "shop" / "shop.duckdb") as connection:
+            connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer VARCHAR, amount DECIMAL(10, 2))")
+            connection.execute("INSERT INTO orders VALUES (1, 'Ada', 12.50), (2, 'Grace', 20.00), (3, 'Edsger', 7.25)")
+            connection.execute("CALL epoch_init()")
+    return folder
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path.parent / "home-config"))
+    monkeypatch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
+    monkeypatch.delenv("EPOCH_DB", raising=False)
+    return Reader(tmp_path)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: str(page.relative_to(ROOT)))
+def test_examples_print_what_the_page_shows(page: Path, reader: Reader, repositories: Path) -> None:
+    start = _START.search(page.read_text(encoding="utf-8"))
+    if start:
+        shutil.copytree(repositories / start[1], reader.folder, dirs_exist_ok=True)
+    for block in blocks(page):
+        reader.follow(block)
+
+
+@pytest.mark.parametrize("page", generate.pages(), ids=lambda page: page.name)
+def test_the_reference_is_what_the_source_says(page: Path) -> None:
+    assert page.read_text(encoding="utf-8") == generate.pages()[page], "it has changed: run `make docs`"
+
+
+@pytest.mark.parametrize("name", [*SURFACE.readings, *SURFACE.procedures])
+def test_every_function_is_described(name: str) -> None:
+    function = SURFACE.readings.get(name) or SURFACE.procedures[name]
+    assert f"### {name}\n" in (generate.FOLDER / "sql.md").read_text(encoding="utf-8")
+    assert re.fullmatch(r"[A-Z`].*\.", function.description), f"{name} needs a sentence that says what it gives"
+    for parameter in function.parameters:
+        assert parameter.description, f"{parameter.name} of {name} needs a description"
+
+
+def every_command(group: click.Group, path: tuple[str, ...] = ("epoch",)) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield " ".join((*path, name)), command
+        if isinstance(command, click.Group):
+            yield from every_command(command, (*path, name))
+
+
+@pytest.mark.parametrize(("path", "command"), every_command(program), ids=lambda value: str(value))
+def test_every_command_is_described(path: str, command: click.Command) -> None:
+    assert f"# {path}\n" in (generate.FOLDER / "cli.md").read_text(encoding="utf-8")
+    assert command.help
+    for option in command.params:
+        assert not isinstance(option, click.Option) or option.help, f"{option.name} of {path} needs a description"
+
+
+def test_every_how_to_is_in_the_navigation() -> None:
+    listed = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in PAGES:
+        assert str(page.relative_to(ROOT / "docs")) in listed
