@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.catalog.upgrades import CATALOG_VERSION, catalog_version, upgrade
 from epoch_sql.extension import history_functions, merge_functions, procedures, readings, upkeep_functions
 from epoch_sql.extension.registration import (
     REGISTERED,
@@ -58,6 +59,7 @@ def install(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     session.add(connection)
     with connection.cursor() as cursor:
         _create_macros(cursor, session)
+        _upgrade(cursor)
         row = cursor.execute("SELECT current_query_id(), current_transaction_id()").fetchone()
         if row and session.seen_offset is None:
             session.seen_offset = row[0] - row[1]
@@ -99,3 +101,19 @@ def _create_macros(cursor: duckdb.DuckDBPyConnection, session: Session) -> None:
         )
     )
     cursor.execute("COMMIT")
+
+
+def _upgrade(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Bring the catalog of a repository that an older Epoch made up to date, unless the database is read-only."""
+    row = cursor.execute(render.load("catalog_found")).fetchone()
+    if not row or not row[0]:
+        return
+    token = render.DATABASE.set(row[0])
+    try:
+        found = catalog_version(cursor)
+        if found < CATALOG_VERSION:
+            cursor.execute("BEGIN TRANSACTION")
+            upgrade(cursor, found)
+            cursor.execute("COMMIT")
+    finally:
+        render.DATABASE.reset(token)

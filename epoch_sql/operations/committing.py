@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import duckdb
 
-from epoch_sql import config, render
+from epoch_sql import config
 from epoch_sql.catalog.relation import run
+from epoch_sql.catalog.upgrades import upgrade
 from epoch_sql.errors import (
     EpochNothingToCommit,
     EpochReferenceError,
@@ -18,7 +19,7 @@ from epoch_sql.errors import (
 from epoch_sql.model.commit import Commit, Head, Tree, commit_identity
 from epoch_sql.model.refnames import check_ref_name
 from epoch_sql.operations.recording import Recorded, record
-from epoch_sql.operations.repository import CATALOG_VERSION, Memory, Repository, new_ref, now
+from epoch_sql.operations.repository import Memory, Repository, new_ref, now
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,8 @@ def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main"
         config.name_database(repository.database)
         repository.store.folder.mkdir(parents=True, exist_ok=True)
     with repository.transaction():
-        for statement in cursor.extract_statements(render.render("catalog/upgrade_1")):
-            cursor.execute(statement)
-        run(cursor, "INSERT INTO {{epoch}}.state VALUES (?, ?, ?, NULL, 0)", [uuid.uuid4().hex, CATALOG_VERSION, branch]
-        )
+        upgrade(cursor, 0)
+        run(cursor, "UPDATE {{epoch}}.state SET repository_id = ?, head_branch = ?", [uuid.uuid4().hex, branch])
         empty = Tree()
         recorded = record(repository, empty, repository.scanner.scan(empty))
         author = repository.author()

@@ -15,6 +15,7 @@ from epoch_sql import config
 from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Commits, Reflog, Refs, State
 from epoch_sql.catalog.relation import run
+from epoch_sql.catalog.upgrades import CATALOG_VERSION
 from epoch_sql.errors import EpochRepositoryError, EpochTransactionError
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
@@ -25,17 +26,20 @@ from epoch_sql.storage.objects import ObjectStore
 from epoch_sql.storage.writing import LevelWriter
 from epoch_sql.worktree.scan import Scanner
 
-CATALOG_VERSION = 1
 WORKING = "WORKING"
 
 
 @dataclass
 class Memory:
-    """What a process keeps of one database between operations: the commit graph, which only grows."""
+    """What a process keeps of one database between operations: the commit graph.
+
+    It only grows, but for gc; ``last_commit``, the one with ``last_sequence``, tells whether it is still the same.
+    """
 
     own_macros: frozenset[str] = frozenset()
     graph: CommitGraph = field(default_factory=CommitGraph)
     last_sequence: int = 0
+    last_commit: str | None = None
     repository_id: str | None = None
     lock: Lock = field(default_factory=Lock)
 
@@ -81,20 +85,20 @@ class Repository:
         """The commit graph, brought up to date."""
         memory = self.memory
         with memory.lock:
-            row = run(self.cursor, "SELECT repository_id FROM {{epoch}}.state").fetchone()
+            row = run(
+                self.cursor,
+                "SELECT repository_id, (SELECT any_value(commit_id) FROM {{epoch}}.commits WHERE sequence = ?) FROM {{epoch}}.state",
+                [memory.last_sequence],
+            ).fetchone()
             assert row
-            if memory.repository_id != row[0]:
-                memory.graph, memory.last_sequence, memory.repository_id = CommitGraph(), 0, row[0]
+            if (memory.repository_id, memory.last_commit) != row:
+                memory.graph, memory.last_sequence, memory.last_commit = CommitGraph(), 0, None
+                memory.repository_id = row[0]
             for sequence, commit_id, parents, at, undoes, redoes, restores in self.commits.edges(memory.last_sequence):
                 undo = Undo(tuple(undoes), tuple(redoes), restores)
                 memory.graph.add(commit_id, parents or (), at, undo)
-                memory.last_sequence = sequence
+                memory.last_sequence, memory.last_commit = sequence, commit_id
             return memory.graph
-
-    def forget_graph(self) -> None:
-        """Read the commit graph anew when it is next needed: commits are gone, or were never committed."""
-        with self.memory.lock:
-            self.memory.repository_id = None
 
     def author(self, stated: str | None = None) -> str:
         """Who acts: as stated, else as the environment and the configuration say."""

@@ -10,6 +10,8 @@ CREATE TABLE {{epoch}}.state (
     moves BIGINT NOT NULL
 );
 
+INSERT INTO {{epoch}}.state VALUES ('', 0, NULL, NULL, 0);
+
 CREATE TABLE {{epoch}}.commits (
     commit_id VARCHAR NOT NULL,
     sequence BIGINT NOT NULL,
