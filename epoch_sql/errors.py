@@ -55,6 +55,10 @@ class EpochStorageError(EpochError):
     """A file that is missing, corrupted or cannot be written."""
 
 
+class EpochMergeError(EpochError):
+    """A merge that cannot be started, continued or aborted: one is in progress already, or none is."""
+
+
 class EpochConflict(EpochError):
     """A merge that stopped on conflicts or violations."""
 

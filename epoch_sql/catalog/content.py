@@ -146,7 +146,7 @@ class Versions(Relation):
         """The versions of these ids."""
         wanted = sorted(set(ids))
         rows = self.select("WHERE version_id IN (SELECT unnest(?))", [wanted]) if wanted else []
-        return {row[0]: Version(*row[:5], level_ids=tuple(row[5])) for row in rows}
+        return {row[0]: Version(*row) for row in ((*row[:5], tuple(row[5])) for row in rows)}
 
     def add(self, versions: Iterable[Version]) -> None:
         """Store versions that are not stored yet."""
@@ -218,6 +218,7 @@ class Trees(Relation):
     @staticmethod
     def _subtrees(tree: Tree) -> Mapping[str, list[tuple[Any, ...]]]:
         groups: dict[int, list[tuple[Any, ...]]] = {}
+        row: tuple[Any, ...]
         for entry in tree.tables.values():
             group = groups.setdefault(int(entry.table_id, 16) % SUBTREES, [])
             row = ("table", entry.table_id, entry.name.schema, entry.name.name, entry.version_id, None, None, None)

@@ -28,6 +28,7 @@ class MergeInProgress:
     author: str
     squash: bool
     strategy: str
+    keep_undone: bool
     note: str | None
     started_at: datetime
 
@@ -48,6 +49,7 @@ class Merges(Relation):
         "author": "VARCHAR",
         "squash": "BOOLEAN",
         "strategy": "VARCHAR",
+        "keep_undone": "BOOLEAN",
         "note": "VARCHAR",
         "started_at": "TIMESTAMP",
     }
@@ -71,6 +73,16 @@ class Merges(Relation):
             "DELETE FROM {{epoch}}.resolutions WHERE target = ?",
         ):
             self.run(statement, [target])
+
+    def rename(self, old: str, new: str) -> None:
+        """Keep the merge in progress of a branch, and all that belongs to it, under the branch's new name."""
+        for statement in (
+            "UPDATE {{epoch}}.merges SET target = ? WHERE target = ?",
+            "UPDATE {{epoch}}.conflicts SET target = ? WHERE target = ?",
+            "UPDATE {{epoch}}.violations SET target = ? WHERE target = ?",
+            "UPDATE {{epoch}}.resolutions SET target = ? WHERE target = ?",
+        ):
+            self.run(statement, [new, old])
 
     def list_obstacles(self, target: str, conflicts: Sql, violations: Sql) -> None:
         """Replace what is in the way of a merge by the rows of two queries."""

@@ -2,8 +2,9 @@
 
 A procedure acts on committed data, on a cursor of its own. What its caller sees is compared with that: the caller's own
 query reads the hashes (or the numbers) of all rows and of all definitions, and passes them to the procedure. Besides, an
-open transaction that has updated, deleted or changed definitions makes CHECKPOINT fail; that is tried when DuckDB's
-counters say that some transaction ran more than one statement since the last look.
+open transaction that has updated or changed definitions, also of macros, makes CHECKPOINT fail, so that is tried.
+(DuckDB's counters of queries and transactions could tell when there is no need to, but each executemany moves them by
+one.)
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
+from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.errors import EpochRepositoryError, EpochTransactionError
@@ -23,6 +25,7 @@ from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import UnsupportedType, check_supported
+from epoch_sql.worktree.introspect import read_table_names, read_tables
 from epoch_sql.worktree.rows import row_hash, working_rows
 
 PATIENCE = 1.0
@@ -32,29 +35,24 @@ _DEFINITIONS = ""
 
 @dataclass(frozen=True)
 class Caller:
-    """The caller's statement and transaction, and what it sees of the working tables."""
+    """What the caller sees of the working tables, and how closely it looked (see ``Procedure``)."""
 
-    query_id: int
-    transaction_id: int
     looks: str | None
     seen: Sequence[dict[str, Any]] | None
 
 
-def look_query(
-    session: Session, cursor: duckdb.DuckDBPyConnection, looks: str, query_id: int, transaction_id: int
-) -> Sql:
+def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) -> Sql:
     """The query that tells what its reader sees: for each table its rows and their checksum, and a hash of all definitions."""
     has_catalog = cursor.execute(
         "SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'epoch' AND database_name = current_database()"
     ).fetchone()
-    if not has_catalog:
-        return NOTHING_SEEN
-    repository = Repository(cursor, session.memory)
-    _refuse_open_transaction(session, repository, query_id, transaction_id)
-    return _view_query(repository, looks)
+    repository = Repository(cursor, session.memory, create=not has_catalog)
+    if looks == "rows":
+        return _view_query(repository, [_hashes(table) for table in _tables(repository, bool(has_catalog))])
+    return _view_query(repository, [_count(name) for name in _names(repository, bool(has_catalog))])
 
 
-def require_same_view(session: Session, repository: Repository, caller: Caller) -> None:
+def require_same_view(repository: Repository, caller: Caller, has_catalog: bool = True) -> None:
     """EpochTransactionError when the caller sees other data than what is committed.
 
     Where the caller read the hashes of all rows, they are kept for the scan, which confirms them.
@@ -66,11 +64,12 @@ def require_same_view(session: Session, repository: Repository, caller: Caller) 
         raise EpochRepositoryError(
             f"{repository.database} is open read-only, so nothing can be changed", "open it without read_only"
         )
-    _refuse_open_transaction(session, repository, caller.query_id, caller.transaction_id)
+    _refuse_open_transaction(repository)
     if caller.looks is None:
         return
     seen = {entry["name"]: entry for entry in caller.seen or ()}
-    for name, row_count, checksum in repository.cursor.execute(_view_query(repository, "counts")).fetchall():
+    committed = _view_query(repository, [_count(name) for name in _names(repository, has_catalog)])
+    for name, row_count, checksum in repository.cursor.execute(committed).fetchall():
         other = seen.pop(name, None)
         if other is None or other["row_count"] != row_count or (name == _DEFINITIONS and other["checksum"] != checksum):
             raise uncommitted(str(_name_of(name)) if name else "the definitions")
@@ -87,40 +86,62 @@ def require_same_view(session: Session, repository: Repository, caller: Caller) 
 def uncommitted(what: str) -> EpochTransactionError:
     """The error for a caller that has changes of its own."""
     return EpochTransactionError(
-        f"a transaction with uncommitted changes is open: {what} does not look the same inside it", "COMMIT or ROLLBACK, then call again"
+        f"a transaction with uncommitted changes is open: {what} does not look the same inside it", "COMMIT or ROLLBACK it, then retry"
     )
 
 
-def _refuse_open_transaction(session: Session, repository: Repository, query_id: int, transaction_id: int) -> None:
-    offset = query_id - transaction_id
-    if offset == session.seen_offset:
-        return
+def _refuse_open_transaction(repository: Repository) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
             repository.cursor.execute("CHECKPOINT")
-            session.seen_offset = offset
             return
         except duckdb.TransactionException as error:
             if time.monotonic() > deadline:
                 raise EpochTransactionError(
                     "a transaction with uncommitted changes is open, on this connection or another",
-                    "COMMIT or ROLLBACK, then call again",
+                    "COMMIT or ROLLBACK it, then retry",
                 ) from error
             time.sleep(0.02)
 
 
-def _view_query(repository: Repository, looks: str) -> Sql:
-    selects = [render.render("definitions", catalog=render.literal(repository.catalog))]
-    for table in repository.scanner.schema().tables:
-        name = render.literal(canonical_json([table.name.schema, table.name.name]))
-        if looks == "rows" and _can_be_stored(table):
-            numbered = _numbered(table)
-            hashed = row_hash(numbered.stored_columns)
-            selects.append(render.render("look_at_rows", name=name, row_hash=hashed, working=working_rows(numbered)))
-        else:
-            selects.append(render.render("look_at_counts", name=name, table=render.table(table.name)))
-    return render.joined(selects, "\nUNION ALL\n")
+def _tables(repository: Repository, has_catalog: bool) -> tuple[Table, ...]:
+    """The working tables that are, or will be, versioned."""
+    if has_catalog:
+        return repository.scanner.tables()
+    return read_tables(repository.cursor, {}, lambda name: False)
+
+
+def _names(repository: Repository, has_catalog: bool) -> list[ObjectName]:
+    """The names of the same tables: all that counting their rows needs."""
+    if has_catalog:
+        return repository.scanner.table_names()
+    return read_table_names(repository.cursor)
+
+
+def _view_query(repository: Repository, tables: Sequence[Sql]) -> Sql:
+    definitions = render.render("definitions", catalog=render.literal(repository.catalog))
+    return render.joined([definitions, *tables], "\nUNION ALL\n")
+
+
+def _hashes(table: Table) -> Sql:
+    if not _can_be_stored(table):
+        return _count(table.name)
+    numbered = _numbered(table)
+    return render.render(
+        "look_at_rows",
+        name=_name_as_text(table.name),
+        row_hash=row_hash(numbered.stored_columns),
+        working=working_rows(numbered),
+    )
+
+
+def _count(name: ObjectName) -> Sql:
+    return render.render("look_at_counts", name=_name_as_text(name), table=render.table(name))
+
+
+def _name_as_text(name: ObjectName) -> exp.Expression:
+    return render.literal(canonical_json([name.schema, name.name]))
 
 
 def _name_of(text: str) -> ObjectName:

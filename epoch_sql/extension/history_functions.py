@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
-from epoch_sql.extension.surface import Procedure, Reading
+from epoch_sql.extension.surface import Procedure, Reading, optional, required
+from epoch_sql.operations.reading import history
 
-READINGS: tuple[Reading, ...] = ()
+_TABLE = required("table_name", "`orders` or `schema.orders`")
+
+READINGS: tuple[Reading, ...] = (
+    Reading(
+        "epoch_history",
+        (_TABLE, optional("key", "only this row: JSON (`{\"id\": 42}`) or the value of a one-column key")),
+        history.history,
+        "Every version of every row of a table, or of one row, in the history of HEAD, newest first.",
+        "commit_id, committed_at, author, diff_type, then the table's columns (of a removed row, its last values)",
+    ),
+    Reading(
+        "epoch_blame",
+        (_TABLE,),
+        history.blame,
+        "The commit that last set each row to its current value; of a table without a key, each distinct row once.",
+        "the key columns (without a key: all stored columns), commit_id, author, committed_at, message",
+    ),
+)
 PROCEDURES: tuple[Procedure, ...] = ()

@@ -60,9 +60,6 @@ def install(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     with connection.cursor() as cursor:
         _create_macros(cursor, session)
         _upgrade(cursor)
-        row = cursor.execute("SELECT current_query_id(), current_transaction_id()").fetchone()
-        if row and session.seen_offset is None:
-            session.seen_offset = row[0] - row[1]
     return connection
 
 

@@ -64,7 +64,12 @@ PROCEDURES = (
     ),
     Procedure(
         "epoch_preview_merge",
-        (required("source", "what would be merged"), _TARGET),
+        (
+            required("source", "what would be merged"),
+            _TARGET,
+            optional("strategy", "`ours` or `theirs` settle conflicting cells", "'three-way'"),
+            optional("keep_undone", "leave out what was undone on the target", "false", "BOOLEAN"),
+        ),
         {
             "table_name": "VARCHAR",
             **_ROWS,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+from duckdb.func import FunctionNullHandling
 
 from epoch_sql import render
 from epoch_sql.errors import EpochError, EpochStorageError
@@ -51,14 +52,14 @@ def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
         Function(
             _inner(p.name),
             _runner(session, p),
-            (*(parameter.type for parameter in p.parameters), "UBIGINT", "UBIGINT", _SEEN),
+            (*(parameter.type for parameter in p.parameters), _SEEN),
             _outcome(p),
             True,
         )
         for p in surface.procedures.values()
     ]
     lookers = [
-        Function(f"{_NAMESPACE}look_at_{looks}", _looker(session, looks), ("UBIGINT", "UBIGINT"), "VARCHAR", False)
+        Function(f"{_NAMESPACE}look_at_{looks}", _looker(session, looks), (), "VARCHAR", False)
         for looks in ("rows", "counts")
     ]
     return (*readers, *runners, *lookers)
@@ -70,9 +71,9 @@ def register_functions(connection: duckdb.DuckDBPyConnection, functions: Iterabl
         connection.create_function(
             function.name,
             _of_arity(function.call, len(function.parameters)),
-            list(function.parameters),
+            [*function.parameters],
             function.returns,
-            null_handling="special",
+            null_handling=FunctionNullHandling.SPECIAL,
             side_effects=function.side_effects,
         )
 
@@ -82,7 +83,8 @@ def macro_statements(surface: Surface) -> list[Sql]:
     return [
         *(_reading_macro(reading) for reading in surface.readings.values()),
         *(_procedure_macro(procedure) for procedure in surface.procedures.values()),
-        *(_comment(f) for f in (*surface.readings.values(), *surface.procedures.values())),
+        *(_comment(reading) for reading in surface.readings.values()),
+        *(_comment(procedure) for procedure in surface.procedures.values()),
     ]
 
 
@@ -125,17 +127,19 @@ def _runner(session: Session, procedure: Procedure) -> Callable[..., dict[str, A
     names = list(procedure.returns)
 
     def run(*arguments: Any) -> dict[str, Any]:
-        *given, query_id, transaction_id, seen = arguments
+        *given, seen = arguments
         try:
             values = _given(procedure.name, procedure.parameters, given)
             with session.cursor() as cursor:
-                caller = Caller(query_id, transaction_id, procedure.looks, seen)
+                caller = Caller(procedure.looks, seen)
                 if not procedure.needs_repository:
+                    if procedure.acts:
+                        require_same_view(Repository(cursor, session.memory, create=True), caller, has_catalog=False)
                     rows = procedure.run(cursor, session.memory, *values)
                 else:
                     repository = Repository(cursor, session.memory)
                     if procedure.acts:
-                        require_same_view(session, repository, caller)
+                        require_same_view(repository, caller)
                     rows = procedure.run(repository, *values)
                 return {"error": None, "rows": [dict(zip(names, row, strict=True)) for row in rows]}
         except (EpochError, duckdb.Error, OSError) as error:
@@ -144,13 +148,13 @@ def _runner(session: Session, procedure: Procedure) -> Callable[..., dict[str, A
     return run
 
 
-def _looker(session: Session, looks: str) -> Callable[[int, int], str]:
-    def look(query_id: int, transaction_id: int) -> str:
+def _looker(session: Session, looks: str) -> Callable[[], str]:
+    def look() -> str:
         if session.creating_macros:
             return NOTHING_SEEN
         try:
             with session.cursor() as cursor:
-                return look_query(session, cursor, looks, query_id, transaction_id)
+                return look_query(session, cursor, looks)
         except (EpochError, duckdb.Error, OSError) as error:
             return _failing(error)
 
@@ -225,11 +229,8 @@ def _reading_macro(reading: Reading) -> Sql:
 
 
 def _procedure_macro(procedure: Procedure) -> Sql:
-    looks = procedure.looks if procedure.acts and procedure.needs_repository else None
-    seen = render.fill(
-        Sql("(SELECT list(seen) FROM query({{f}}(current_query_id(), current_transaction_id())) AS seen)"),
-        f=Sql(f"{_NAMESPACE}look_at_{looks}"),
-    )
+    looks = procedure.looks if procedure.acts else None
+    seen = render.fill(Sql("(SELECT list(seen) FROM query({{f}}()) AS seen)"), f=Sql(f"{_NAMESPACE}look_at_{looks}"))
     return render.render(
         "macros/procedure",
         name=render.identifier(procedure.name),
@@ -237,8 +238,6 @@ def _procedure_macro(procedure: Procedure) -> Sql:
         function=Sql(_inner(procedure.name)),
         arguments=[
             *_arguments(procedure.parameters),
-            Sql("current_query_id()"),
-            Sql("current_transaction_id()"),
             seen if looks else Sql("NULL"),
         ],
     )

@@ -24,7 +24,6 @@ class Session:
     def __init__(self, own_macros: frozenset[str]) -> None:
         self.memory = Memory(own_macros)
         self.lock = Lock()
-        self.seen_offset: int | None = None
         self.creating_macros = False
         self._connections: list[weakref.ref[duckdb.DuckDBPyConnection]] = []
 

@@ -103,12 +103,12 @@ class CommitGraph:
         """Whether ``commit`` descends from ``ancestor``; a commit descends from itself, as in git."""
         return self.reaches(commit, {ancestor})
 
-    def reaches(self, commit: str, targets: Set[str], *, around: str | None = None) -> bool:
+    def reaches(self, commit: str, targets: Set[str], *, around: Set[str] = frozenset()) -> bool:
         """Whether ``commit`` is or descends from one of ``targets``, on a path that does not touch ``around``."""
-        if commit == around or not targets:
+        if commit in around or not targets:
             return False
         floor = min(self.generation(target) for target in targets)
-        pending, seen = [commit], {commit, around}
+        pending, seen = [commit], {commit, *around}
         while pending:
             current = pending.pop()
             if current in targets:

@@ -10,6 +10,7 @@ Recorded with a commit, and never computed again:
 - a forward rollback to C: ``undoes`` the merges on the branch's first-parent line after C, ``restores = C``
 - a revert of such a commit: ``redoes`` what it undid, and ``undoes`` what it redid (the undo of the undo of the undo),
   less what was so before that commit already, by an undo that stays in force
+- a merge that keeps undone what its source would bring back: ``undoes`` the merges that it leaves out
 - any other commit: nothing; a revert of an ordinary commit is a change like any other.
 
 ``redoes`` is what makes an undo's list void, for the commits that descend from the commit that redoes it.
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import permutations, takewhile
 
 from epoch_sql.model.graph import CommitGraph, Undo
 
@@ -65,10 +66,13 @@ def plan_merge(graph: CommitGraph, target: str, source: str, *, keep_undone: boo
     ``keep_undone`` asks for git's ordinary base instead. Without an undo that only one of the sides knows, the two are
     the same, and no more history is read than for git's base. Rule: spec "Undo that can be promoted over".
     """
-    missing = {} if keep_undone else _absent_by_undo(graph, target, source)
-    kept = {} if keep_undone else _absent_by_undo(graph, source, target)
+    if keep_undone:
+        missing: dict[str, frozenset[str]] = {}
+        kept: dict[str, frozenset[str]] = {}
+        bases = graph.merge_bases(target, source)
+    else:
+        missing, kept, bases = _undone_between(graph, target, source)
     absent = frozenset[str]().union(*missing.values(), *kept.values())
-    bases = graph.merge_bases(target, source, excluding=_descending_from(graph, absent, target, source))
     return MergePlan(
         bases=tuple(bases),
         up_to_date=not absent and bases == [source],
@@ -89,15 +93,14 @@ def present(graph: CommitGraph, commit: str) -> frozenset[str]:
 
 
 def brought(graph: CommitGraph, merge: str) -> frozenset[str]:
-    """The commits that a merge brought: present in its second parent, not in its first. None for another commit."""
+    """The commits that a merge brought: present in it, itself aside, and not in its first parent. None for others."""
     parents = graph.parents(merge)
-    sources = frozenset[str]().union(*(present(graph, parent) for parent in parents[1:]))
-    return sources - present(graph, parents[0]) if sources else sources
+    return present(graph, merge) - {merge} - present(graph, parents[0]) if len(parents) > 1 else frozenset()
 
 
 def absent(graph: CommitGraph, commit: str, other: str) -> frozenset[str]:
     """The commits that were undone in ``commit`` and that ``other``, about to be merged with it, carries by itself."""
-    return frozenset[str]().union(*_absent_by_undo(graph, commit, other).values())
+    return frozenset[str]().union(*_undone_between(graph, commit, other)[0].values())
 
 
 def undo_of_revert(graph: CommitGraph, tip: str, reverted: str) -> Undo:
@@ -108,13 +111,24 @@ def undo_of_revert(graph: CommitGraph, tip: str, reverted: str) -> Undo:
     if not graph.is_ancestor(reverted, tip):
         return Undo()
     recorded = graph.undo(reverted)
-    if recorded.commits:
-        before = graph.parents(reverted)[0]
-        return Undo(
-            undoes=tuple(merge for merge in recorded.redoes if _is_undone(graph, before, merge)),
-            redoes=tuple(merge for merge in recorded.undoes if not _is_undone(graph, before, merge)),
-        )
-    return Undo(undoes=(reverted,)) if len(graph.parents(reverted)) > 1 else Undo()
+    merges = (reverted,) if len(graph.parents(reverted)) > 1 else ()
+    if not recorded.commits:
+        return Undo(undoes=merges)
+    before = graph.parents(reverted)[0]
+    return Undo(
+        undoes=merges + tuple(merge for merge in recorded.redoes if _is_undone(graph, before, merge)),
+        redoes=tuple(merge for merge in recorded.undoes if not _is_undone(graph, before, merge)),
+    )
+
+
+def undo_kept(graph: CommitGraph, target: str, source: str) -> Undo:
+    """What a merge has to record that keeps undone what was undone on its target: the undone merges that it leaves out."""
+    missing, _, _ = _undone_between(graph, target, source)
+    if not missing:
+        return Undo()
+    gone = frozenset[str]().union(*missing.values())
+    merges = dict.fromkeys(merge for undoing in missing for merge in graph.undo(undoing).undoes)
+    return Undo(undoes=tuple(merge for merge in merges if brought(graph, merge) & gone))
 
 
 def undo_of_rollback(graph: CommitGraph, tip: str, restored: str) -> Undo:
@@ -153,21 +167,45 @@ def _is_undone(graph: CommitGraph, commit: str, merge: str) -> bool:
     return False
 
 
-def _absent_by_undo(graph: CommitGraph, commit: str, other: str) -> dict[str, frozenset[str]]:
-    """The absent commits by the newest commit that undid them, newest first."""
-    news = graph.undoing(commit) - graph.undoing(other)
+def _undone_between(
+    graph: CommitGraph, target: str, source: str
+) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]], list[str]]:
+    """What is absent from the target, what from the source, and the best common ancestors without any of it.
+
+    An undo that both sides know is settled, as long as the base knows it too: below it, the base has again what was
+    undone, and a side that kept it would lose it as if it were news. So the search goes on with fewer settled undos.
+    """
+    settled = graph.undoing(target) & graph.undoing(source)
+    while True:
+        missing = _absent_by_undo(graph, target, source, settled)
+        kept = _absent_by_undo(graph, source, target, settled)
+        absent = frozenset[str]().union(*missing.values(), *kept.values())
+        bases = graph.merge_bases(target, source, excluding=_descending_from(graph, absent, target, source))
+        known = frozenset[str]().union(*map(graph.undoing, bases)) if absent else settled
+        if known >= settled:
+            return missing, kept, bases
+        settled = known
+
+
+def _absent_by_undo(
+    graph: CommitGraph, commit: str, other: str, settled: frozenset[str]
+) -> dict[str, frozenset[str]]:
+    """The absent commits by the newest commit that undid them, newest first, merges that kept them undone last."""
+    news = graph.undoing(commit) - settled
     if not news:
         return {}
-    presence = _Presence(graph, (commit,))
-    here = presence.at(commit)
+    presence = _Presence(graph, (commit, other))
+    here, there = presence.at(commit), presence.at(other)
     found: dict[str, frozenset[str]] = {}
     attributed: frozenset[str] = frozenset()
-    for undoing in graph.topological(news):
+    for undoing in sorted(graph.topological(news), key=lambda undoing: len(graph.parents(undoing))):
         commits: frozenset[str] = frozenset()
         for merge in graph.undo(undoing).undoes:
             changes = presence.brought(merge)
             missing = changes - here - attributed
-            if missing and _carries_by_itself(graph, other, merge, changes):
+            if undoing in graph.undoing(other):
+                missing &= there
+            if missing and _carries_by_itself(graph, other, undoing, merge, changes):
                 commits |= missing
         if commits:
             found[undoing] = commits
@@ -175,9 +213,13 @@ def _absent_by_undo(graph: CommitGraph, commit: str, other: str) -> dict[str, fr
     return found
 
 
-def _carries_by_itself(graph: CommitGraph, commit: str, merge: str, changes: frozenset[str]) -> bool:
-    """Whether the commit is where the changes came from, rather than having them from the merge that was undone."""
-    return graph.reaches(commit, changes, around=merge)
+def _carries_by_itself(graph: CommitGraph, commit: str, undoing: str, merge: str, changes: frozenset[str]) -> bool:
+    """Whether the commit is where the changes came from, rather than having them from the line that undid the merge.
+
+    That line are the undoing commit's first parents down to the merge: later merges into it may reach the changes as well.
+    """
+    line = {merge, *takewhile(lambda earlier: earlier != merge, graph.first_parents(undoing))}
+    return graph.reaches(commit, changes, around=line)
 
 
 def _descending_from(graph: CommitGraph, absent: frozenset[str], *tips: str) -> frozenset[str]:
@@ -252,16 +294,27 @@ class _Presence:
 
     def _mask(self, commit: str) -> int:
         first, *others = [self._masks.get(parent, 0) for parent in self._graph.parents(commit)] or [0]
-        sources = _union(others)
-        if commit in self._brought:
-            self._brought[commit] = sources & ~first
-        mask = first | sources
+        mask = (first | _union(others)) & ~self._undone_by_merging(self._graph.parents(commit))
         undo = self._graph.undo(commit)
         if undo.commits:
             mask &= ~_union(self._brought.get(merge, 0) for merge in undo.undoes)
             mask |= _union(self._brought.get(merge, 0) for merge in undo.redoes)
             mask |= self._masks.get(undo.restores or "", 0)
+        if commit in self._brought:
+            self._brought[commit] = mask & ~first
         return mask | self._bit.get(commit, 0)
+
+    def _undone_by_merging(self, parents: tuple[str, ...]) -> int:
+        """What one parent undid and the other has only from it: the undo is a change that the merge takes over."""
+        graph, gone = self._graph, 0
+        for side, other in permutations(parents, 2):
+            for undoing in graph.undoing(side) - graph.undoing(other):
+                for merge in graph.undo(undoing).undoes:
+                    changes = self._brought.get(merge, 0)
+                    missing = changes & ~self._masks.get(side, 0) & self._masks.get(other, 0)
+                    if missing and not _carries_by_itself(graph, other, undoing, merge, self._commits(changes)):
+                        gone |= missing
+        return gone
 
     def _commits(self, mask: int) -> frozenset[str]:
         digits = reversed(f"{mask:b}")

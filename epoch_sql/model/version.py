@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from epoch_sql.model.schema import canonical_json
 
 FINGERPRINT_BITS = 128
+SortKey = bytes
+"""A key in the form in which DuckDB's ``create_sort_key`` orders it."""
+
 EMPTY_FINGERPRINT = "0" * (FINGERPRINT_BITS // 4)
 
 
@@ -44,7 +47,7 @@ class DataFile:
     row_count: int
     bytes: int
     old_schema_id: str | None = None
-    first_key: bytes | None = None
+    first_key: SortKey | None = None
 
 
 @dataclass(frozen=True)

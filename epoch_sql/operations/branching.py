@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from epoch_sql.catalog.merging import Merges
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochReferenceError
 from epoch_sql.model.refnames import check_ref_name, suggest
@@ -47,6 +48,7 @@ def delete_branch(repository: Repository, name: str, force: bool = False) -> Nam
                 f"merge it first, or epoch branch delete {name} --force",
             )
         repository.refs.remove(branch, "branch: deleted", repository.author(), now())
+        Merges(repository.cursor).remove(name)
     return Named(name, branch.commit_id)
 
 
@@ -61,6 +63,7 @@ def rename_branch(repository: Repository, old: str, new: str) -> Named:
         head = repository.head()
         repository.refs.remove(branch, f"branch: renamed to {new}", author, now())
         repository.refs.put(new_ref("branch", new, branch.commit_id), f"branch: renamed from {old}", author)
+        Merges(repository.cursor).rename(old, new)
         if head.branch == old:
             run(repository.cursor, "UPDATE {{epoch}}.state SET head_branch = ?", [new])
     return Named(new, branch.commit_id)

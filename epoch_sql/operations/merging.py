@@ -10,10 +10,10 @@ from typing import Any
 from epoch_sql import render
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import EpochConflict, EpochReferenceError, EpochTableError
+from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError
 from epoch_sql.model.graph import NO_UNDO, Undo
 from epoch_sql.model.schema import Table
-from epoch_sql.model.undo import MergePlan, plan_merge, undo_of_revert
+from epoch_sql.model.undo import MergePlan, plan_merge, undo_kept, undo_of_revert
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.committing import checked_out_branch, first_line
@@ -65,8 +65,7 @@ def merge(
 
     Raises EpochConflict when it stops on conflicts or violations: the merge is then in progress, and nothing else changed.
     """
-    if strategy not in STRATEGIES:
-        raise EpochConflict(f"there is no merge strategy {strategy}", f"one of {', '.join(STRATEGIES)}")
+    _require_strategy(strategy)
 
     def move() -> Merged | Stopped:
         branch, plan, progress = _planned(repository, source, target, keep_undone)
@@ -76,7 +75,8 @@ def merge(
         if ff and plan.fast_forward:
             return _fast_forward(repository, branch, progress)
         progress = replace(progress, strategy=strategy, squash=squash, message=message or progress.message)
-        return _result(finish(repository, progress))
+        only_changes = strategy == "three-way" and _brings_only_merges(repository, plan, progress)
+        return _result(finish(repository, progress, _undo(repository, progress), only_changes), progress)
 
     return _or_stop(attempting(repository, move))
 
@@ -88,13 +88,13 @@ def continue_merge(repository: Repository, message: str | None = None, target: s
         progress = in_progress(repository, target)
         ref = existing(repository, "branch", progress.target)
         if ref.commit_id != progress.ours_commit:
-            raise EpochConflict(
+            raise EpochMergeError(
                 f"branch {progress.target} has moved since the {progress.kind} stopped",
                 f"CALL epoch_merge_abort(target := '{progress.target}'), then start it again",
             )
         if message:
             progress = replace(progress, message=message)
-        return _result(finish(repository, progress, _undo(repository, progress)))
+        return _result(finish(repository, progress, _undo(repository, progress)), progress)
 
     return _or_stop(attempting(repository, move))
 
@@ -144,15 +144,22 @@ def resolve(
     return Resolved(max(before[0] - after[0], 0), after[0] + after[1])
 
 
-def preview(repository: Repository, source: str, target: str | None = None) -> list[tuple[Any, ...]]:
+def preview(
+    repository: Repository,
+    source: str,
+    target: str | None = None,
+    strategy: str = "three-way",
+    keep_undone: bool = False,
+) -> list[tuple[Any, ...]]:
     """What a merge would do, by table: rows added, modified and removed, conflicts and violations. Changes nothing."""
+    _require_strategy(strategy)
     cursor = repository.cursor
     cursor.execute("BEGIN TRANSACTION")
     try:
-        _, plan, progress = _planned(repository, source, target, False)
+        _, plan, progress = _planned(repository, source, target, keep_undone)
         if plan.up_to_date:
             return []
-        merged = merged_tree(repository, progress)
+        merged = merged_tree(repository, replace(progress, strategy=strategy))
         statement = render.render(
             "preview", conflicts=conflict_rows(merged), violations=violation_rows(repository, merged)
         )
@@ -203,12 +210,17 @@ def cherry_pick(repository: Repository, ref: str) -> Done:
 
 
 def in_progress(repository: Repository, target: str | None) -> MergeInProgress:
-    """The merge in progress of a branch, by default the checked-out one; EpochConflict if there is none."""
+    """The merge in progress of a branch, by default the checked-out one; EpochMergeError if there is none."""
     branch = target or checked_out_branch(repository)
     progress = Merges(repository.cursor).get(branch)
     if progress is None:
-        raise EpochConflict(f"no merge into {branch} is in progress", "epoch merge SOURCE")
+        raise EpochMergeError(f"no merge into {branch} is in progress", "epoch merge SOURCE")
     return progress
+
+
+def _require_strategy(strategy: str) -> None:
+    if strategy not in STRATEGIES:
+        raise EpochMergeError(f"there is no merge strategy {strategy}", f"one of {', '.join(STRATEGIES)}")
 
 
 def _planned(
@@ -238,6 +250,7 @@ def _planned(
         author=repository.author(),
         squash=False,
         strategy="three-way",
+        keep_undone=keep_undone,
         note=_note(plan, branch, source),
         started_at=now(),
     )
@@ -265,7 +278,7 @@ def _supersede(repository: Repository, progress: MergeInProgress) -> None:
         if (other.theirs_commit, other.ours_commit) != (progress.theirs_commit, progress.ours_commit):
             merges.remove(progress.target)
             return
-    raise EpochConflict(
+    raise EpochMergeError(
         f"a {other.kind} of {other.source} into {other.target} is in progress",
         f"CALL epoch_merge_continue(target := '{other.target}') or CALL epoch_merge_abort(target := '{other.target}')",
     )
@@ -286,7 +299,7 @@ def _picked(
     branch = checked_out_branch(repository)
     other = Merges(repository.cursor).get(branch)
     if other:
-        raise EpochConflict(
+        raise EpochMergeError(
             f"a {other.kind} of {other.source} into {branch} is in progress",
             "CALL epoch_merge_continue() or CALL epoch_merge_abort()",
         )
@@ -303,23 +316,38 @@ def _picked(
         author=repository.author(),
         squash=False,
         strategy="three-way",
+        keep_undone=False,
         note=None,
         started_at=now(),
     )
 
 
+def _brings_only_merges(repository: Repository, plan: MergePlan, progress: MergeInProgress) -> bool:
+    """Whether the source has nothing that the target lacks but merges, as after the target was merged back into it.
+
+    Such a merge is a commit only if it changes something: without a change there was no promotion to log.
+    """
+    graph = repository.graph()
+    new = graph.difference((progress.theirs_commit,), (progress.ours_commit,))
+    real = [commit for commit in new if len(graph.parents(commit)) < 2 or graph.undo(commit).commits]
+    return not (real or plan.reapplies or plan.keeps)
+
+
 def _undo(repository: Repository, progress: MergeInProgress) -> Undo:
-    """What a revert records about the merges that it undoes."""
+    """What a revert records about the merges that it undoes, and a merge about those that it leaves undone."""
+    if progress.keep_undone:
+        return undo_kept(repository.graph(), progress.ours_commit, progress.theirs_commit)
     if progress.kind != "revert":
         return NO_UNDO
     return undo_of_revert(repository.graph(), progress.ours_commit, progress.source)
 
 
-def _result(outcome: Done | Stopped) -> Merged | Stopped:
+def _result(outcome: Done | Stopped, progress: MergeInProgress) -> Merged | Stopped:
     if isinstance(outcome, Stopped):
         return outcome
     rows = outcome.rows
-    return Merged("merged", outcome.commit.commit_id, rows.added, rows.modified, rows.removed)
+    status = "up-to-date" if outcome.commit.commit_id == progress.ours_commit else "merged"
+    return Merged(status, outcome.commit.commit_id, rows.added, rows.modified, rows.removed)
 
 
 def _or_stop(result: Merged | Stopped) -> Merged:

@@ -16,7 +16,7 @@ from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Commits, Reflog, Refs, State
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.upgrades import CATALOG_VERSION
-from epoch_sql.errors import EpochRepositoryError, EpochTransactionError
+from epoch_sql.errors import EpochReferenceError, EpochRepositoryError, EpochTransactionError
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.revisions import resolve
@@ -54,6 +54,7 @@ class Repository:
         self.cursor = cursor
         self.memory = memory
         self.catalog, self.database = database_file(cursor)
+        require_binary_collation(cursor)
         self.folder = config.repository_folder(self.database)
         self.store = ObjectStore(self.folder / "objects")
         if not create:
@@ -79,7 +80,15 @@ class Repository:
 
     def resolve(self, reference: str) -> str:
         """The id of the commit that a reference names; EpochReferenceError if there is none, or more than one."""
-        return resolve(reference, _Lookup(self))
+        try:
+            commit_id = resolve(reference, _Lookup(self))
+            if "@{" in reference:
+                self.commits.get(commit_id)
+        except KeyError as gone:
+            raise EpochReferenceError(
+                f"{reference} leads to commit {gone.args[0][:7]}, which gc has removed", "FROM epoch_reflog()"
+            ) from gone
+        return commit_id
 
     def graph(self) -> CommitGraph:
         """The commit graph, brought up to date."""
@@ -209,6 +218,16 @@ def database_file(cursor: duckdb.DuckDBPyConnection) -> tuple[str, Path]:
             "an in-memory database cannot be versioned", "connect to a file: epoch_sql.connect('shop.duckdb')"
         )
     return row[0], Path(row[1]).resolve()
+
+
+def require_binary_collation(cursor: duckdb.DuckDBPyConnection) -> None:
+    """EpochRepositoryError when strings are compared otherwise than by their bytes: changes would go unnoticed."""
+    row = cursor.execute("SELECT current_setting('default_collation')").fetchone()
+    assert row
+    if row[0].lower() not in ("", "binary"):
+        raise EpochRepositoryError(
+            f"default_collation is {row[0]}, under which strings that differ are equal", "RESET default_collation"
+        )
 
 
 def object_name(name: str) -> ObjectName:

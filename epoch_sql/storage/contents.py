@@ -170,12 +170,12 @@ class Contents:
         if not steps:
             return no_changes(shape)
         rows = [self._delta_rows(level, forward, shape, number) for number, (level, forward) in enumerate(steps)]
-        outputs: list[render.Fragment] = [*shape.keys(), *columns("n", shape.values), *columns("o", shape.values)]
+        outputs: list[render.Piece] = [*shape.keys(), *columns("n", shape.values), *columns("o", shape.values)]
         if len(rows) == 1:
             changed = render.fill(Sql("op <> 'modified' OR {{d}}"), d=shape.differs((None, "n"), (None, "o")))
             return render.fill(
                 Sql("SELECT op, {{outputs}} FROM ({{rows}}) AS step WHERE {{changed}}"),
-                outputs=_flat(outputs),
+                outputs=outputs,
                 rows=rows[0],
                 changed=changed,
             )
@@ -186,8 +186,8 @@ class Contents:
         ]
         return render.render(
             "compose",
-            outputs=_flat(outputs),
-            keys=_flat(shape.keys()),
+            outputs=outputs,
+            keys=shape.keys(),
             aggregates=aggregates,
             steps=render.joined(rows, "\nUNION ALL\n"),
             differs=shape.differs((None, "n"), (None, "o")),
@@ -197,7 +197,7 @@ class Contents:
         rows = [self._delta_rows(level, True, shape, number) for number, level in enumerate(deltas)]
         if len(rows) == 1:
             return rows[0]
-        return render.render("latest", steps=render.joined(rows, "\nUNION ALL\n"), keys=_flat(shape.keys()))
+        return render.render("latest", steps=render.joined(rows, "\nUNION ALL\n"), keys=shape.keys())
 
     def _delta_rows(self, level: Level, forward: bool, shape: Shape, step: int) -> Sql:
         """A delta's rows in the given shape; read backwards, old and new change places."""
@@ -349,7 +349,3 @@ def _read(column: Column, physical: str, written: Table) -> Sql:
 
 def _typed(value: exp.Column, source: Column, wanted: Column) -> Sql:
     return render.to_sql(value) if source.type == wanted.type else converted(value, source, wanted)
-
-
-def _flat(fragments: Sequence[render.Fragment]) -> Sql:
-    return render.fill(Sql("{{f}}"), f=list(fragments))  # type: ignore[arg-type]

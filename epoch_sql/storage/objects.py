@@ -42,11 +42,12 @@ class ObjectStore:
             path.unlink(missing_ok=True)
 
     def keep(self, path: Path) -> str:
-        """Sync a written file and move it to its place; returns its id."""
+        """Sync a written file and move it to its place; returns its id.
+
+        A file that is there already is replaced: that mends it if it was damaged, and makes it young for gc.
+        """
         file_id = sync_and_hash(path)
         target = self.path(file_id)
-        if target.exists() and target.stat().st_size == path.stat().st_size:
-            return file_id
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, target)
         _sync_folder(target.parent)

@@ -48,7 +48,8 @@ class Shape:
         """The columns of a row."""
         return self.key if self.keyless else (*self.key, *self.values)
 
-    def keys(self, relation: str | None = None) -> list[render.Fragment]:
+    def keys(self, relation: str | None = None) -> list[render.Piece]:
+        """References to the key columns of a change."""
         return [render.column(f"k{column.id}", relation) for column in self.key]
 
     def same_key(self, left: str, right: str, left_prefix: str = "c", right_prefix: str = "c") -> render.Sql:
@@ -135,7 +136,7 @@ def aliased(expression: render.Fragment, name: str) -> render.Sql:
     return render.fill(render.Sql("{{e}} AS {{n}}"), e=expression, n=render.identifier(name))
 
 
-def columns(prefix: str, of: Sequence[Column], relation: str | None = None) -> list[render.Fragment]:
+def columns(prefix: str, of: Sequence[Column], relation: str | None = None) -> list[render.Piece]:
     """References to ``<prefix><id>`` of each column."""
     return [render.column(f"{prefix}{column.id}", relation) for column in of]
 

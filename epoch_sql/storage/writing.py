@@ -55,7 +55,7 @@ class LevelWriter:
             Sql("SELECT op, {{names}} FROM ({{changes}}) AS changes ORDER BY {{keys}}"),
             names=[render.column(name) for name, _ in names],
             changes=changes,
-            keys=columns("k", shape.key),  # type: ignore[arg-type]
+            keys=columns("k", shape.key),
         )
         with self.store.writing() as path:
             count = self._copy(rows, path, names, shape.rows)
@@ -73,7 +73,7 @@ class LevelWriter:
         """Write rows (``c<id>``) as a base level, sorted by the key unless they are in order already."""
         key = columns("c", table.key)
         source = rows if ordered or not key else render.fill(
-            Sql("SELECT * FROM ({{rows}}) AS state ORDER BY {{key}}"), rows=rows, key=key  # type: ignore[arg-type]
+            Sql("SELECT * FROM ({{rows}}) AS state ORDER BY {{key}}"), rows=rows, key=key
         )
         named = render.fill(
             Sql("SELECT {{outputs}} FROM ({{rows}}) AS state"),

@@ -53,7 +53,7 @@ def read_macros(
     A scalar and a table macro of one name are one object, whose definition has two statements. Raises EpochTableError
     when DuckDB does not tell the signature of a macro.
     """
-    macros = [macro for macro in _grouped(rows) if macro.name.schema != "main" or macro.name.name not in own_macros]
+    macros = _grouped([row for row in rows if row[0] != "main" or row[1] not in own_macros])
     defaults = _defaults(cursor, [macro for macro in macros if macro.has_parameters])
     for name, forms in groupby(macros, key=lambda macro: macro.name):
         found = list(forms)

@@ -24,7 +24,7 @@ from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.shape import Shape, shape_of
 from epoch_sql.worktree.identify import followed_key, identify_columns, mostly_equal
-from epoch_sql.worktree.introspect import read_schema
+from epoch_sql.worktree.introspect import read_schema, read_table_names, read_tables
 from epoch_sql.worktree.rows import bucket, bucket_key, checksums, dirty_buckets, engine, working_rows
 
 _CONSTANT = (exp.Literal, exp.Cast, exp.Neg, exp.Boolean, exp.Null, exp.Paren, exp.DataType, exp.DataTypeParam)
@@ -88,6 +88,10 @@ class Scanner:
         """The definitions of everything that is versioned, without identities and declared keys."""
         return read_schema(self.cursor, {}, self._ignored(), self.own_macros)
 
+    def tables(self) -> tuple[Table, ...]:
+        """The definitions of the versioned tables alone, as in ``schema``."""
+        return read_tables(self.cursor, {}, self._ignored())
+
     def visible(self, tree: Tree) -> Tree:
         """The tree without what is ignored: nothing of that is compared with the working database or brought into it."""
         ignored = self._ignored()
@@ -98,6 +102,12 @@ class Scanner:
         ignore = Ignore(self.cursor)
         patterns = ignore.patterns()
         return lambda name: ignore.matches(patterns, name)
+
+    def table_names(self) -> list[ObjectName]:
+        """The names of the versioned tables, without their definitions."""
+        ignore = Ignore(self.cursor)
+        patterns = ignore.patterns()
+        return [name for name in read_table_names(self.cursor) if not ignore.matches(patterns, name)]
 
     def scan(self, tree: Tree, read_rows: bool = True) -> Working:
         """The working database against the tree of a commit.

@@ -167,6 +167,7 @@ CREATE TABLE {{epoch}}.merges (
     author VARCHAR NOT NULL,
     squash BOOLEAN NOT NULL,
     strategy VARCHAR NOT NULL,
+    keep_undone BOOLEAN NOT NULL,
     note VARCHAR,
     started_at TIMESTAMP NOT NULL
 );

@@ -84,13 +84,21 @@ def merge(repository: Repository, progress: MergeInProgress) -> MergedTree:
     return merge_trees(repository, base, ours, theirs, Decisions(resolutions, strategy))
 
 
-def finish(repository: Repository, progress: MergeInProgress, undo: Undo = NO_UNDO) -> Done | Stopped:
-    """Commit a merge, or keep it as in progress with what is in its way."""
+def finish(
+    repository: Repository, progress: MergeInProgress, undo: Undo = NO_UNDO, only_changes: bool = False
+) -> Done | Stopped:
+    """Commit a merge, or keep it as in progress with what is in its way.
+
+    ``only_changes`` asks for no new commit, but the target's, when that has the result already.
+    """
     merged = merge(repository, progress)
     stopped = list_obstacles(repository, progress, merged)
     if stopped:
         return stopped
     stored = store(repository, merged)
+    ours = repository.commits.get(progress.ours_commit)
+    if only_changes and stored.tree_id == ours.tree_id:
+        return Done(ours, RowCounts())
     if progress.target == repository.head().branch:
         bring_working(repository, merged.ours, stored)
     message = progress.message if not progress.note else f"{progress.message}\n\n{progress.note}"

@@ -1,0 +1,141 @@
+"""``epoch_history``: every version of every row; ``epoch_blame``: the commit that made each row what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from epoch_sql import render
+from epoch_sql.model.schema import Table
+from epoch_sql.operations.reading.keys import key_condition
+from epoch_sql.operations.reading.lineage import Lineage, Step
+from epoch_sql.operations.reading.table_changes import MergedChanges, TableChanges, same_columns
+from epoch_sql.operations.repository import Repository
+from epoch_sql.render import Sql
+from epoch_sql.storage.encoding import decode
+from epoch_sql.storage.shape import aliased, columns
+
+
+def history(repository: Repository, table_name: str, key: str | None = None) -> Sql:
+    """Every version of every row of a table (or of the row of a key) in the history of HEAD, newest first.
+
+    ``key`` is JSON with all key columns, or the value of a one-column key. The rows have the columns that the table has in
+    HEAD. A merge commit has only the rows that it made itself. Raises EpochTableError for an unknown table or key column.
+    """
+    lineage = Lineage(repository, table_name)
+    condition = None if key is None else key_condition(repository.cursor, lineage.table, key)
+    changes = TableChanges(lineage, condition)
+    steps = lineage.steps([c for c in lineage.commits if c not in lineage.transparent])
+    parts = [changes.relation(step for step in steps if step.commit_id not in lineage.merges)]
+    own = MergedChanges(lineage, changes).own()
+    rows = render.joined([*parts, own] if own else parts, "\nUNION ALL BY NAME\n")
+    if _has_bags(lineage, steps):
+        rows = render.fill(
+            Sql("SELECT * EXCLUDE (copies), unnest(range(copies)) AS copy FROM ({{rows}}) AS copies"), rows=rows
+        )
+    table = lineage.table
+    place, op = _free_name("place", table), _free_name("op", table)
+    return render.render(
+        "history",
+        op=render.column(op, "changes"),
+        columns=[render.column(c.name, "changes") for c in table.columns],
+        changes=_native(table, rows, {"place": place, "op": op}),
+        commits=_commits(lineage, steps),
+        place=render.column(place, "changes"),
+        order=[render.column("place", "commits"), *(render.column(c.name, "changes") for c in table.key)],
+    )
+
+
+def blame(repository: Repository, table_name: str) -> Sql:
+    """For each row of a table in HEAD, by its key, the commit that last set it to its current value.
+
+    A row that a merge only took over is the commit's that made it. Of a table without a key, each distinct row is listed
+    once, with the commit that last added a copy of it. Raises EpochTableError for an unknown table.
+    """
+    lineage = Lineage(repository, table_name)
+    version_id = lineage.version(lineage.head)
+    assert version_id
+    line, made = _since_made(lineage)
+    changes = TableChanges(lineage)
+    merged = MergedChanges(lineage, changes)
+    identity = merged.identity
+    relation = changes.relation(line)
+    if lineage.merges:
+        latest = render.render(
+            "latest_places",
+            sources=merged.sources(),
+            keys=columns("c", identity),  # type: ignore[arg-type]
+            latest_keys=columns("c", identity, "latest"),  # type: ignore[arg-type]
+            changes=relation if lineage.table.key else _added(relation),
+            same_key=same_columns(identity, "latest", "sources"),
+        )
+    else:
+        latest = render.fill(
+            Sql("SELECT {{k}}, min(place) AS place FROM ({{c}}) AS changes WHERE op <> 'removed' GROUP BY {{k}}"),
+            k=columns("c", identity),  # type: ignore[arg-type]
+            c=relation,
+        )
+    state = repository.contents.state(version_id)
+    if not lineage.table.key:
+        state = render.fill(Sql("SELECT DISTINCT * FROM ({{state}}) AS state"), state=state)
+    return render.render(
+        "blame",
+        outputs=[aliased(decode(render.column(f"c{c.id}", "rows"), c.type), c.name) for c in identity],
+        rows=state,
+        latest=latest,
+        same_key=same_columns(identity, "rows", "latest"),
+        commits=_commits(lineage, [*lineage.steps(lineage.commits), made]),
+        made=render.literal(made.place),
+    )
+
+
+def _since_made(lineage: Lineage) -> tuple[list[Step], Step]:
+    """The steps that made the table what it is since it was made, newest first, and the step that made it."""
+    line = [s for s in lineage.steps(lineage.line(lineage.head)) if s.commit_id not in lineage.transparent]
+    made = next(place for place, step in enumerate(line) if step.before is None)
+    end = made + 1 if line[made].commit_id in lineage.merges else made
+    return line[:end], line[made]
+
+
+def _added(changes: Sql) -> Sql:
+    return render.fill(Sql("SELECT * FROM ({{c}}) AS changes WHERE op = 'added'"), c=changes)
+
+
+def _has_bags(lineage: Lineage, steps: Iterable[Step]) -> bool:
+    """Whether some step is of rows without a key, which come in copies."""
+    versions = {version for step in steps for version in (step.before, step.after) if version}
+    keys = {tuple(c.id for c in table.key) for table in map(lineage.table_of, versions)}
+    return () in keys or len(keys) > 1
+
+
+def _commits(lineage: Lineage, steps: Iterable[Step]) -> Sql:
+    places = {step.commit_id: step.place for step in steps}
+    return render.render(
+        "commit_places",
+        ids=render.strings(list(places)),
+        places=Sql("[" + render.joined([render.literal(place) for place in places.values()], ", ") + "]"),
+    )
+
+
+def _native(table: Table, rows: Sql, carried: dict[str, str]) -> Sql:
+    """Rows of storage values as native values, generated columns computed, with further columns under free names."""
+    outputs = [
+        *(aliased(render.column(name), free) for name, free in carried.items()),
+        *(aliased(decode(render.column(f"c{c.id}"), c.type), c.name) for c in table.stored_columns),
+    ]
+    native = render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS stored"), outputs=outputs, rows=rows)
+    for column in table.columns:
+        if column.generated is not None:
+            typed = render.fill(
+                Sql("CAST({{e}} AS {{t}})"), e=render.verbatim(column.generated), t=render.verbatim(column.type)
+            )
+            native = render.fill(
+                Sql("SELECT *, {{c}} FROM ({{rows}}) AS stored"), c=aliased(typed, column.name), rows=native
+            )
+    return native
+
+
+def _free_name(name: str, table: Table) -> str:
+    taken: Sequence[str] = [column.name.lower() for column in table.columns]
+    while name in taken:
+        name += "_"
+    return name

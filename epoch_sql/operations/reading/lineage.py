@@ -1,0 +1,148 @@
+"""What each commit did to one table: the versions along the commit graph, and the lines on which its rows came about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from epoch_sql import render
+from epoch_sql.model.graph import CommitGraph
+from epoch_sql.model.schema import Table
+from epoch_sql.operations.reading.sides import side_of
+from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.tracking import no_table
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a commit did to the table, against its first parent; a version is None where the table did not exist."""
+
+    commit_id: str
+    place: int
+    before: str | None
+    after: str | None
+
+
+class Lineage:
+    """One table through the history of HEAD, followed through renames by its identity.
+
+    A commit's ``place`` counts from the newest commit, 0, to the oldest, children before their parents. A row of a commit
+    with one parent is that commit's when it differs from the parent. A row of a merge commit is the merge's own when it
+    differs from the first parent and no other side made it so since the sides parted: git's combined diff, but a row that
+    a merge brings back (a side's row, unchanged since the sides parted) is the merge's.
+    Raises EpochTableError when HEAD has no such table.
+    """
+
+    def __init__(self, repository: Repository, table_name: str) -> None:
+        side = side_of(repository, "HEAD")
+        found = side.named(table_name)
+        if found is None:
+            raise no_table(table_name, [str(s.table.name) for s in side.tables.values()], "HEAD")
+        self.repository = repository
+        self.table_id, self.table = found[0], found[1].table
+        self.head = repository.head().commit_id
+        self.graph: CommitGraph = repository.graph()
+        self.commits = self.graph.topological(self.graph.ancestors(self.head))
+        self.places = {commit_id: place for place, commit_id in enumerate(self.commits)}
+        rows = repository.cursor.execute(render.render("table_versions"), [self.table_id]).fetchall()
+        self.versions: dict[str, str] = {commit_id: version_id for commit_id, version_id in rows if commit_id in self.places}
+        repository.contents.load(self.versions.values())
+
+    def version(self, commit_id: str | None) -> str | None:
+        """The table's version in a commit."""
+        return self.versions.get(commit_id) if commit_id else None
+
+    def table_of(self, version_id: str) -> Table:
+        """The definition that a version has."""
+        return self.repository.contents.table(version_id)
+
+    def step(self, commit_id: str) -> Step | None:
+        """What a commit did; None where its version has the same rows as that of its first parent."""
+        parents = self.graph.parents(commit_id)
+        before, after = self.version(parents[0] if parents else None), self.version(commit_id)
+        if self._same(before, after):
+            return None
+        return Step(commit_id, self.places[commit_id], before, after)
+
+    def steps(self, commits: Sequence[str]) -> list[Step]:
+        """What those of the commits did that did something."""
+        return [step for step in map(self.step, commits) if step]
+
+    @cached_property
+    def merges(self) -> dict[str, list[list[str]]]:
+        """The merge commits that may have made rows themselves, with the commits of each side that they brought in."""
+        found = {}
+        for commit_id in self.commits:
+            parents = self.graph.parents(commit_id)
+            if len(parents) > 1 and self.step(commit_id) and self._taken_from(commit_id) is None:
+                found[commit_id] = [self._side(parents[0], other) for other in parents[1:]]
+        return found
+
+    @cached_property
+    def transparent(self) -> frozenset[str]:
+        """The merge commits that only took over what a side did: they made no row."""
+        return frozenset(
+            commit_id
+            for commit_id in self.commits
+            if len(self.graph.parents(commit_id)) > 1 and commit_id not in self.merges
+        )
+
+    def line(self, commit_id: str) -> list[str]:
+        """The commits whose steps together made the table what it is in a commit, newest first."""
+        found = []
+        current: str | None = commit_id
+        while current is not None:
+            found.append(current)
+            current = self._next(current)
+        return found
+
+    def _next(self, commit_id: str) -> str | None:
+        parents = self.graph.parents(commit_id)
+        if len(parents) > 1 and self.step(commit_id):
+            return self._taken_from(commit_id) or parents[0]
+        return next(iter(parents), None)
+
+    def _side(self, first: str, other: str) -> list[str]:
+        """The line of another parent, as far as the first parent does not descend from it."""
+        own = self.graph.difference((other,), (first,))
+        side = []
+        current: str | None = other
+        while current is not None and current in own:
+            side.append(current)
+            current = self._next(current)
+        return side
+
+    def _taken_from(self, commit_id: str) -> str | None:
+        """The parent whose rows a merge commit took over as they are, the other side not having changed any."""
+        if commit_id not in self._taken:
+            self._taken[commit_id] = self._find_taken(commit_id)
+        return self._taken[commit_id]
+
+    @cached_property
+    def _taken(self) -> dict[str, str | None]:
+        return {}
+
+    def _find_taken(self, commit_id: str) -> str | None:
+        first, *others = self.graph.parents(commit_id)
+        for other in others:
+            if self._same(self.version(commit_id), self.version(other)) and self._unmoved(first, other):
+                return other
+        return None
+
+    def _unmoved(self, first: str, other: str) -> bool:
+        """Whether the first side is what both sides had when they parted, and had no other rows since."""
+        start = self.version(first)
+        own = self.graph.difference((first,), (other,))
+        theirs = self.graph.difference((other,), (first,))
+        current: str | None = other
+        while current is not None and current in theirs:
+            current = next(iter(self.graph.parents(current)), None)
+        return self._same(self.version(current), start) and all(self._same(self.version(c), start) for c in own)
+
+    def _same(self, left: str | None, right: str | None) -> bool:
+        """Whether two versions have the same definition and rows; two that do not exist are the same."""
+        if left is None or right is None or left == right:
+            return left == right
+        one, other = (self.repository.contents.version(version_id) for version_id in (left, right))
+        return (one.schema_id, one.fingerprint) == (other.schema_id, other.fingerprint)

@@ -1,0 +1,264 @@
+"""The changes of commits to one table as a relation, in the columns that the table has in HEAD.
+
+The rows are ``place`` (of the commit), ``op`` (``added``, ``modified``, ``removed``), ``copies`` (of a row without a key; else 1) and
+``c<id>``, a storage value for each stored column of HEAD: the new row, or the old one when it was removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from epoch_sql import render
+from epoch_sql.catalog.content import Levels
+from epoch_sql.model.schema import Column, Table
+from epoch_sql.model.version import DataFile, Level
+from epoch_sql.operations.reading.lineage import Lineage, Step
+from epoch_sql.render import Sql
+from epoch_sql.storage.shape import Shape, aliased, columns, converted, filling, shape_of, stored_as
+
+_BACKWARDS = Sql("CASE delta.op WHEN 'added' THEN 'removed' WHEN 'removed' THEN 'added' ELSE delta.op END")
+Group = tuple[str, str, bool]
+
+
+class TableChanges:
+    """Renders the changes of steps; ``condition`` is one on ``c<id>``, for the rows that are wanted.
+
+    Deltas with equal columns are read in one scan, however many commits they belong to. Versions are compared only where
+    no delta leads from one to the other.
+    """
+
+    def __init__(self, lineage: Lineage, condition: Sql | None = None) -> None:
+        self.lineage = lineage
+        self.contents = lineage.repository.contents
+        self.head = lineage.table
+        self.condition = condition
+        self._edges: dict[tuple[str, str], Level] = {}
+        for level in Levels(lineage.repository.cursor).edges(lineage.table_id):
+            assert level.from_version and level.to_version
+            self._edges[level.from_version, level.to_version] = level
+
+    def relation(self, steps: Iterable[Step]) -> Sql:
+        """The changes of these steps."""
+        groups: dict[Group, list[tuple[DataFile, int]]] = {}
+        selects = []
+        for step in steps:
+            found = self._edge(step)
+            if found is None:
+                selects.append(self._compared(step))
+                continue
+            level, forward = found
+            for file in level.files:
+                group = (file.schema_id, file.old_schema_id or file.schema_id, forward)
+                groups.setdefault(group, []).append((file, step.place))
+        selects += [self._scanned(group, files) for group, files in groups.items()]
+        return render.joined(selects, "\nUNION ALL\n") if selects else self._nothing()
+
+    def _edge(self, step: Step) -> tuple[Level, bool] | None:
+        """The delta that is the step, and whether it is read forwards; backwards it would lack columns that were dropped."""
+        if step.before is None or step.after is None:
+            return None
+        if (step.before, step.after) in self._edges:
+            return self._edges[step.before, step.after], True
+        ids = [{c.id for c in self.lineage.table_of(v).stored_columns} for v in (step.before, step.after)]
+        if ids[0] == ids[1] and (step.after, step.before) in self._edges:
+            return self._edges[step.after, step.before], False
+        return None
+
+    def _scanned(self, group: Group, files: Sequence[tuple[DataFile, int]]) -> Sql:
+        """Delta files of one shape, each row with the place of its commit."""
+        new_schema, old_schema, forward = group
+        written, replaced = self.contents.schema(new_schema), self.contents.schema(old_schema)
+        shape = shape_of(replaced, written)
+        prefixes = ("n", "o") if forward else ("o", "n")
+        ends = (written, replaced) if forward else (replaced, written)
+        op = Sql("delta.op") if forward else _BACKWARDS
+        outputs = list(self._outputs(shape, ends, prefixes, op, "delta"))
+        store, paths = self.contents.store, {}
+        for file, _ in files:
+            problem = store.check(file)
+            if problem:
+                raise self.contents.broken(file.file_id, problem)
+            paths[str(store.path(file.file_id))] = file.file_id
+        scan = render.render(
+            "delta_steps",
+            outputs=outputs,
+            paths=render.strings(list(paths)),
+            files=render.strings([file.file_id for file, _ in files]),
+            places=_numbers([place for _, place in files]),
+        )
+        return self._only(scan)
+
+    def _compared(self, step: Step) -> Sql:
+        """The step of versions between which no delta leads; all rows, where the table came or went."""
+        if step.before is None or step.after is None:
+            version_id = step.after or step.before
+            assert version_id
+            op = Sql("'added'" if step.after else "'removed'")
+            table = self.lineage.table_of(version_id)
+            outputs = [
+                aliased(render.literal(step.place), "place"),
+                aliased(op, "op"),
+                aliased(Sql("CAST(1 AS BIGINT)"), "copies"),
+                *(aliased(_value(c, table, f"c{c.id}", "state"), f"c{c.id}") for c in self.head.stored_columns),
+            ]
+            return self._only(_select(outputs, self.contents.state(version_id), "state"))
+        before, after = self.lineage.table_of(step.before), self.lineage.table_of(step.after)
+        shape = shape_of(before, after)
+        outputs = [
+            aliased(render.literal(step.place), "place"),
+            *self._outputs(shape, (after, before), ("n", "o"), Sql("delta.op"), "delta"),
+        ]
+        return self._only(_select(outputs, self.contents.changes(step.before, step.after), "delta"))
+
+    def _outputs(
+        self, shape: Shape, ends: tuple[Table, Table], prefixes: tuple[str, str], op: Sql, relation: str
+    ) -> Iterator[Sql]:
+        """What a change is in the columns of HEAD; ``ends`` and ``prefixes`` are of the new and of the old values."""
+        if shape.keyless:
+            more = render.fill(
+                Sql("CAST({{new}} - {{old}} AS BIGINT)"),
+                new=render.column(f"{prefixes[0]}0", relation),
+                old=render.column(f"{prefixes[1]}0", relation),
+            )
+            yield aliased(render.fill(Sql("CASE WHEN {{more}} > 0 THEN 'added' ELSE 'removed' END"), more=more), "op")
+            yield aliased(render.fill(Sql("abs({{more}})"), more=more), "copies")
+        else:
+            yield aliased(op, "op")
+            yield aliased(Sql("CAST(1 AS BIGINT)"), "copies")
+        keys = {column.id: column for column in shape.key}
+        for column in self.head.stored_columns:
+            if column.id in keys:
+                value = _typed(f"k{column.id}", keys[column.id], column, relation)
+            else:
+                new, old = (
+                    _value(column, table, f"{prefix}{column.id}", relation)
+                    for table, prefix in zip(ends, prefixes, strict=True)
+                )
+                value = new if new == old else render.fill(
+                    Sql("CASE WHEN {{op}} = 'removed' THEN {{old}} ELSE {{new}} END"), op=op, old=old, new=new
+                )
+            yield aliased(value, f"c{column.id}")
+
+    def _only(self, rows: Sql) -> Sql:
+        if self.condition is None:
+            return rows
+        return render.fill(
+            Sql("SELECT * FROM ({{rows}}) AS changes WHERE {{condition}}"), rows=rows, condition=self.condition
+        )
+
+    def _nothing(self) -> Sql:
+        """No changes, with the columns that changes have."""
+        nulls = [
+            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}") for c in self.head.stored_columns
+        ]
+        return render.fill(
+            Sql("SELECT 0 AS place, '' AS op, CAST(1 AS BIGINT) AS copies, {{nulls}} WHERE false"), nulls=nulls
+        )
+
+
+class MergedChanges:
+    """The parts of changes that concern merge commits: what their sides brought, and what is their own."""
+
+    def __init__(self, lineage: Lineage, changes: TableChanges) -> None:
+        self.lineage = lineage
+        self.changes = changes
+        self.head = lineage.table
+        self.identity = self.head.key or self.head.stored_columns
+
+    def own(self) -> Sql | None:
+        """The changes that merge commits made themselves; None where no merge commit made any."""
+        merges = self.lineage.merges
+        if not merges:
+            return None
+        return render.render(
+            "merge_steps" if self.head.key else "merge_copies",
+            merges=self.changes.relation(self.lineage.steps(list(merges))),
+            changes=self.changes.relation(self._brought()),
+            sides=self._sides(),
+            keys=columns("c", self.identity),  # type: ignore[arg-type]
+            same_row=self._same_row("brought"),
+            same_key=same_columns(self.identity, "brought", "merges"),
+        )
+
+    def sources(self) -> Sql:
+        """Of which change on a side a merge commit took a row over: keys, place of the merge, place of that change."""
+        return render.render(
+            "merge_sources",
+            merge_keys=columns("c", self.identity, "merges"),  # type: ignore[arg-type]
+            merges=self.changes.relation(self.lineage.steps(list(self.lineage.merges))),
+            changes=self.changes.relation(self._brought()),
+            sides=self._sides(),
+            keys=columns("c", self.identity),  # type: ignore[arg-type]
+            considered=Sql("true" if self.head.key else "changes.op = 'added'"),
+            same_row=self._same_row("brought"),
+        )
+
+    def _brought(self) -> list[Step]:
+        """The steps on the sides of all merge commits."""
+        commits = {c: None for sides in self.lineage.merges.values() for side in sides for c in side}
+        return [s for s in self.lineage.steps(list(commits)) if s.commit_id not in self.lineage.transparent]
+
+    def _sides(self) -> Sql:
+        """Which commits each side of a merge commit has: merge, side, place."""
+        places = self.lineage.places
+        rows = [
+            (places[merge], number, places[commit_id])
+            for merge, sides in self.lineage.merges.items()
+            for number, side in enumerate(sides)
+            for commit_id in side
+        ]
+        names = ("merge", "side", "place")
+        lists = [
+            aliased(render.fill(Sql("unnest(CAST({{n}} AS INTEGER[]))"), n=_numbers([row[i] for row in rows])), name)
+            for i, name in enumerate(names)
+        ]
+        return render.fill(Sql("SELECT {{lists}}"), lists=lists)
+
+    def _same_row(self, other: str) -> Sql:
+        """Whether a merge commit left a row as a side did: with the same values, or removed."""
+        keys = {column.id for column in self.identity}
+        values = [c for c in self.head.stored_columns if c.id not in keys]
+        removed = render.fill(
+            Sql("(merges.op = 'removed') = ({{op}} = 'removed')"), op=render.column("op", other)
+        )
+        parts = [same_columns(self.identity, other, "merges"), removed]
+        if values:
+            equal = same_columns(values, other, "merges")
+            parts.append(render.fill(Sql("(merges.op = 'removed' OR ({{equal}}))"), equal=equal))
+        return render.joined(parts, " AND ")
+
+
+def same_columns(of: Sequence[Column], left: str, right: str) -> Sql:
+    """The condition that two relations agree in ``c<id>`` of these columns."""
+    terms = [
+        render.fill(
+            Sql("{{l}} IS NOT DISTINCT FROM {{r}}"), l=render.column(f"c{c.id}", left), r=render.column(f"c{c.id}", right)
+        )
+        for c in of
+    ]
+    return render.joined(terms, " AND ")
+
+
+def _value(column: Column, table: Table, name: str, relation: str) -> Sql:
+    """A storage value of HEAD's column from one of another definition; filled where that has no such column."""
+    source = table.column_by_id(column.id)
+    if source is None or not source.stored:
+        return filling(column)
+    return _typed(name, source, column, relation)
+
+
+def _typed(name: str, source: Column, wanted: Column, relation: str) -> Sql:
+    value = render.column(name, relation)
+    return render.to_sql(value) if source.type == wanted.type else converted(value, source, wanted)
+
+
+def _select(outputs: Sequence[Sql], rows: Sql, name: str) -> Sql:
+    return render.fill(
+        Sql("SELECT {{outputs}} FROM ({{rows}}) AS {{name}}"), outputs=outputs, rows=rows, name=render.identifier(name)
+    )
+
+
+def _numbers(values: Sequence[int]) -> Sql:
+    """A list constant of numbers."""
+    return Sql("[" + render.joined([render.literal(value) for value in values], ", ") + "]")
+

@@ -1,0 +1,1 @@
+"""Merging: scenarios as data, verbs, resolution, graphs, and algebra."""

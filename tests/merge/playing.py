@@ -1,0 +1,243 @@
+"""Scenarios of merging: what they say, and how many of them are played in one repository, each in a schema of its own.
+
+A scenario is an ancestor and what two sides make of it, as SQL over unqualified names. It is played in both directions: ours
+and theirs change places, and with them the kinds of conflicts and the sides of resolutions, so that the same rows are expected.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import duckdb
+
+from tests.conftest import Repo
+
+Row = tuple[Any, ...]
+
+_OTHER = {
+    "ours": "theirs",
+    "theirs": "ours",
+    "modify/delete": "delete/modify",
+    "delete/modify": "modify/delete",
+}
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A row of ``epoch_conflicts``; a key that is no dict is the value of a column ``id``."""
+
+    table: str
+    key: Any
+    column: str | None
+    kind: str
+    base: Any
+    ours: Any
+    theirs: Any
+
+    @property
+    def mirrored(self) -> Conflict:
+        kind = _OTHER.get(self.kind, self.kind)
+        return Conflict(self.table, self.key, self.column, kind, self.base, self.theirs, self.ours)
+
+    @property
+    def row(self) -> Row:
+        key = self.key if isinstance(self.key, dict) or self.key is None else {"id": self.key}
+        return (self.table, _text(key), self.column, self.kind, _text(self.base), _text(self.ours), _text(self.theirs))
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A row of ``epoch_violations``; ``detail`` is part of what it says."""
+
+    table: str
+    key: Any
+    kind: str
+    detail: str = ""
+
+    @property
+    def row(self) -> Row:
+        key = self.key if isinstance(self.key, dict) or self.key is None else {"id": self.key}
+        return (self.table, _text(key), self.kind)
+
+
+@dataclass(frozen=True)
+class Resolve:
+    """A call of ``epoch_resolve``."""
+
+    table: str
+    side: str | None = None
+    key: Any = None
+    column: str | None = None
+    value: str | None = None
+
+    @property
+    def mirrored(self) -> Resolve:
+        return Resolve(self.table, _OTHER.get(self.side or "", self.side), self.key, self.column, self.value)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """An ancestor, two sides, and the merge of them.
+
+    ``rows`` are the rows of a table, or of a query, after the merge, and after ``resolve`` where there are ``conflicts`` or
+    ``violations``; what ``resolve`` leaves open is settled for ours. ``swapped`` are the rows that differ when theirs is the
+    target. ``after``, a query and its rows, is run on the merged working tables.
+    """
+
+    name: str
+    base: str
+    ours: str
+    theirs: str
+    rows: Mapping[str, Sequence[Row]]
+    conflicts: Sequence[Conflict] = ()
+    violations: Sequence[Violation] = ()
+    resolve: Sequence[Resolve] = ()
+    swapped: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    alone: bool = False
+    """Whether it needs a repository, and schema main, of its own."""
+
+
+@dataclass
+class Played:
+    """What was found of one scenario in one direction."""
+
+    conflicts: list[Row] = field(default_factory=list)
+    violations: list[Row] = field(default_factory=list)
+    details: list[str] = field(default_factory=list)
+    previewed: dict[str, Row] = field(default_factory=dict)
+    stat: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, list[Row] | str] = field(default_factory=dict)
+    stored: dict[str, list[Row]] = field(default_factory=dict)
+
+
+def play(repo: Repo, scenarios: Sequence[Scenario]) -> dict[tuple[str, str], Played]:
+    """Play scenarios in one empty repository; by name and direction (``theirs into ours``, ``ours into theirs``)."""
+    schemas = {s.name: "main" if s.alone else f"s{n}" for n, s in enumerate(scenarios)}
+
+    def build(side: Callable[[Scenario], str]) -> None:
+        for scenario in scenarios:
+            _within(repo, schemas[scenario.name], side(scenario), scenario.name)
+
+    for name in schemas.values():
+        repo(f"CREATE SCHEMA IF NOT EXISTS {name}")
+    build(lambda s: s.base)
+    repo("CALL epoch_init('ours')")
+    repo("CALL epoch_branch('theirs')")
+    build(lambda s: s.ours)
+    repo("CALL epoch_commit('ours', allow_empty := true)")
+    repo("CALL epoch_checkout('theirs')")
+    build(lambda s: s.theirs)
+    repo("CALL epoch_commit('theirs', allow_empty := true)")
+    repo("CALL epoch_tag('theirs-before')")
+    repo("CALL epoch_checkout('ours')")
+    repo("CALL epoch_tag('ours-before')")
+    found = {}
+    for source, target in (("theirs-before", "ours"), ("ours-before", "theirs")):
+        mirrored = target == "theirs"
+        played = _merge(repo, scenarios, schemas, source, target, mirrored)
+        found.update({(name, f"{source.removesuffix('-before')} into {target}"): one for name, one in played.items()})
+    return found
+
+
+def _merge(
+    repo: Repo, scenarios: Sequence[Scenario], schemas: Mapping[str, str], source: str, target: str, mirrored: bool
+) -> dict[str, Played]:
+    found = {s.name: Played() for s in scenarios}
+    by_schema = {schema: found[name] for name, schema in schemas.items()}
+    for table, *counts in repo("FROM epoch_preview_merge(?, target := ?)", source, target):
+        one, name = _of(by_schema, table)
+        one.previewed[name] = tuple(counts)
+    stops = any(s.conflicts or s.violations for s in scenarios)
+    try:
+        repo("CALL epoch_merge(?, target := ?)", source, target)
+    except duckdb.Error as error:
+        if "EpochConflict" not in str(error):
+            raise
+        stops = True
+    else:
+        assert not stops, "the merge did not stop"
+    if stops:
+        _list(repo, by_schema, target)
+        _resolve(repo, scenarios, schemas, target, mirrored)
+        repo("CALL epoch_merge_continue(target := ?)", target)
+    for table, added, modified, removed in repo(
+        "SELECT table_name, rows_added, rows_modified, rows_removed FROM epoch_diff_stat(?, ?)", f"{target}-before", target
+    ):
+        one, name = _of(by_schema, table)
+        one.stat[name] = (added, modified, removed)
+    repo("CALL epoch_checkout(?)", target)
+    assert repo.status() == []
+    for scenario in scenarios:
+        _look(repo, scenario, schemas[scenario.name], target, found[scenario.name], mirrored)
+    return found
+
+
+def _list(repo: Repo, by_schema: Mapping[str, Played], target: str) -> None:
+    for row in repo("FROM epoch_conflicts(target := ?)", target):
+        one, name = _of(by_schema, row[0])
+        one.conflicts.append((name, *row[1:-1]))
+    for table, _, kind, key, detail in repo("FROM epoch_violations(target := ?)", target):
+        one, name = _of(by_schema, table)
+        one.violations.append((name, key, kind))
+        one.details.append(detail)
+
+
+def _resolve(
+    repo: Repo, scenarios: Sequence[Scenario], schemas: Mapping[str, str], target: str, mirrored: bool
+) -> None:
+    for scenario in scenarios:
+        for given in scenario.resolve:
+            one = given.mirrored if mirrored else given
+            key = None if one.key is None else one.key if isinstance(one.key, str) else json.dumps(one.key)
+            schema = schemas[scenario.name]
+            table = one.table if schema == "main" else f"{schema}.{one.table}"
+            try:
+                repo(
+                    "CALL epoch_resolve(?, side := ?, key := ?, column_name := ?, value := ?, target := ?)",
+                    table, one.side, key, one.column, one.value, target,
+                )  # fmt: skip
+            except duckdb.Error as error:
+                raise AssertionError(f"{scenario.name}: {one}: {error}") from error
+    if repo.one("SELECT count(*) FROM epoch_conflicts(target := ?) WHERE NOT resolved", target):
+        repo("CALL epoch_resolve(side := ?, target := ?)", "theirs" if mirrored else "ours", target)
+
+
+def _look(repo: Repo, scenario: Scenario, schema: str, target: str, played: Played, mirrored: bool) -> None:
+    repo(f"USE {schema}")
+    for wanted in scenario.rows:
+        query = wanted if " " in wanted else f"FROM {wanted} ORDER BY ALL"
+        try:
+            played.rows[wanted] = repo(query)
+        except duckdb.Error as error:
+            played.rows[wanted] = str(error)
+    repo("USE main")
+    for table in scenario.rows:
+        if " " not in table:
+            name = table if schema == "main" else f"{schema}.{table}"
+            played.stored[table] = repo.at(target, name)
+
+
+def _within(repo: Repo, schema: str, sql: str, name: str) -> None:
+    if not sql:
+        return
+    repo(f"USE {schema}")
+    try:
+        repo(sql)
+    except duckdb.Error as error:
+        raise AssertionError(f"{name}: {sql}: {error}") from error
+    finally:
+        repo("USE main")
+
+
+def _of(by_schema: Mapping[str, Played], table: str) -> tuple[Played, str]:
+    schema, dot, name = table.partition(".")
+    if dot and schema in by_schema:
+        return by_schema[schema], name
+    return by_schema.get("main") or by_schema[table], table
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,85 @@
+"""Every scenario: the merge gives the rows, conflicts and violations that it states, in both directions, as previewed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Repo
+from tests.merge import scenarios_cells
+from tests.merge.playing import Played, Scenario, play
+
+DIRECTIONS = ("theirs into ours", "ours into theirs")
+BATCHES: dict[str, Sequence[Scenario]] = {
+    "cells": scenarios_cells.CELLS,
+    "added": scenarios_cells.ADDED,
+    "rows": scenarios_cells.ROWS,
+    "keys": scenarios_cells.KEYS,
+}
+CASES = [
+    pytest.param(batch, scenario, direction, id=f"{batch}: {scenario.name}: {direction}")
+    for batch, scenarios in BATCHES.items()
+    for scenario in scenarios
+    for direction in DIRECTIONS
+]
+
+
+@contextmanager
+def repository(folder: Path) -> Iterator[Repo]:
+    repo = Repo(folder / "shop.duckdb")
+    try:
+        yield repo
+    finally:
+        repo.close()
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    """What was found of a scenario; all scenarios of a batch are played at once when the first of them is asked for."""
+    found: dict[tuple[str, str, str], Played | Exception] = {}
+
+    def find(batch: str, scenario: Scenario, direction: str) -> Played:
+        if (batch, scenario.name, direction) not in found:
+            group = [scenario] if scenario.alone else [s for s in BATCHES[batch] if not s.alone]
+            with repository(tmp_path_factory.mktemp("scenarios")) as repo:
+                for (name, way), one in play(repo, group).items():
+                    found[batch, name, way] = one
+        return found[batch, scenario.name, direction]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
+        yield find
+
+
+@pytest.mark.parametrize(("batch", "scenario", "direction"), CASES)
+def test_scenario(played, batch: str, scenario: Scenario, direction: str) -> None:
+    one = played(batch, scenario, direction)
+    mirrored = direction == DIRECTIONS[1]
+    conflicts = [c.mirrored if mirrored else c for c in scenario.conflicts]
+    assert sorted(one.conflicts, key=str) == sorted((c.row for c in conflicts), key=str)
+    assert sorted(one.violations) == sorted(v.row for v in scenario.violations)
+    for violation in scenario.violations:
+        assert any(violation.detail in detail for detail in one.details)
+    for name, expected in scenario.rows.items():
+        wanted = scenario.swapped.get(name, expected) if mirrored else expected
+        assert one.rows[name] == list(wanted), name
+        if name in one.stored:
+            assert one.stored[name] == list(wanted), f"{name} as it is stored"
+    assert one.previewed == _foreseen(one, scenario)
+
+
+def _foreseen(one: Played, scenario: Scenario) -> dict[str, tuple[int, ...]]:
+    """What the preview had to say: obstacles where there were any, and else exactly what the merge then did."""
+    names = {*one.stat, *one.previewed, *(c[0] for c in one.conflicts), *(v[0] for v in one.violations)}
+    expected = {}
+    for name in names:
+        data = sum(c[0] == name and c[3] != "schema" for c in one.conflicts)
+        schema = sum(c[0] == name and c[3] == "schema" for c in one.conflicts)
+        violations = sum(v[0] == name for v in one.violations)
+        settled = not scenario.conflicts and not scenario.violations
+        rows = one.stat.get(name, (0, 0, 0)) if settled else one.previewed.get(name, (0, 0, 0))[:3]
+        expected[name] = (*rows, data, schema, violations)
+    return expected
