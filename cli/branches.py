@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from . import diagnostics, output
+from . import diagnostics, in_progress, output
 from .characters import visible
 from .grammar import DefaultGroup, json_option
 from .output import Line
@@ -91,6 +91,7 @@ def checkout(session: Session, ref: str, new_branch: bool, force: bool, form: st
 
     Refuses to lose uncommitted changes.
     """
+    before = session.read(call("epoch_head"))[0]["branch"]
     at = session.do(call("epoch_checkout", ref, new_branch=new_branch, force=force), "checking out")
     if at["branch"] is None:
         diagnostics.message(f"HEAD is now at {short(at['commit_id'])}, detached: read-only for commit")
@@ -98,6 +99,8 @@ def checkout(session: Session, ref: str, new_branch: bool, force: bool, form: st
     else:
         new = "a new " if new_branch else ""
         diagnostics.message(f"Switched to {new}branch '{at['branch']}'")
+    for name in {before: None, at["branch"]: None}:
+        in_progress.remind(session, name)
     if form == "json":
         output.document([at])
 
@@ -159,6 +162,7 @@ def reset(session: Session, ref: str | None, hard: bool, form: str) -> None:
     """
     at = session.do(call("epoch_reset", ref=ref, hard=hard), "resetting")
     diagnostics.message(f"HEAD is now at {short(at['commit_id'])}{in_brackets(summary(at))}")
+    in_progress.remind(session, session.read(call("epoch_head"))[0]["branch"])
     if form == "json":
         output.document([at])
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from . import diagnostics, output
+from epoch_sql.errors import EpochNothingToCommit
+
+from . import diagnostics, in_progress, output
 from .characters import visible
 from .grammar import DefaultGroup, json_option
 from .output import Line
@@ -22,13 +26,15 @@ _STYLES = {"added": "green", "removed": "red", "modified": "yellow", "renamed": 
 @json_option
 @pass_session
 def status(session: Session, form: str) -> None:
-    """Show the branch and what changed since its last commit."""
+    """Show the branch, what changed since its last commit, and merges in progress."""
     head = session.read(call("epoch_head"))[0]
     changes = session.read(call("epoch_status"))
+    going_on = in_progress.merges(session)
     if form == "json":
-        output.document({**head, "changes": changes})
+        output.document({**head, "changes": changes, "merges": going_on})
         return
-    output.lines([_position(head), *_changes(changes)])
+    merges = [line for row in going_on for line in _merge(row, head["branch"])]
+    output.lines([_position(head), *merges, *_changes(changes)])
 
 
 @click.command()
@@ -42,9 +48,11 @@ def commit(session: Session, message: str, author: str | None, allow_empty: bool
 
     Every tracked change: there is no staging step.
     """
-    made = session.do(call("epoch_commit", message, author=author, allow_empty=allow_empty), "committing")
+    with _nothing_but_a_merge(session):
+        made = session.do(call("epoch_commit", message, author=author, allow_empty=allow_empty), "committing")
     where = f"{made['branch']} {short(made['commit_id'])}"
     diagnostics.message(f"[{where}] {message.splitlines()[0] if message else ''}{in_brackets(summary(made))}")
+    in_progress.remind(session, made["branch"])
     if form == "json":
         output.document([made])
 
@@ -111,6 +119,34 @@ def _position(head: dict[str, Any]) -> Line:
     if head["branch"] is not None:
         return [("On branch ", ""), (visible(head["branch"]), "bold")]
     return [("HEAD detached at ", "red"), (short(head["commit_id"]), "bold"), (" (read-only for commit)", "")]
+
+
+def _merge(row: dict[str, Any], current: str | None) -> list[Line]:
+    """A merge in progress, and what to type next."""
+    where = in_progress.Place(row["target"], row["target"] != current)
+    name, left = visible(in_progress.name(row)), in_progress.left(row)
+    resolve = where.command("conflicts resolve")
+    steps = [f'  (use "{where.command("conflicts")}" to see them, "{resolve}" to resolve them,'] if left else []
+    lead = "   then" if left else "  (use"
+    return [
+        [(f"The {name} is in progress: {left or 'all conflicts are resolved'}", "yellow" if left else "green")],
+        *steps,
+        f'{lead} "{where.command("merge --continue")}" to commit it, "{where.command("merge --abort")}" to give it up)',
+        "",
+    ]
+
+
+@contextmanager
+def _nothing_but_a_merge(session: Session) -> Iterator[None]:
+    """In git a commit concludes a merge, so who tries that is told what does it here."""
+    try:
+        yield
+    except Exception as error:
+        found = diagnostics.translate(error)
+        where = in_progress.place(session, None)
+        if isinstance(found, EpochNothingToCommit) and in_progress.merge_into(session, where.branch):
+            raise EpochNothingToCommit(found.message, where.command("merge --continue, to commit the merge")) from error
+        raise
 
 
 def _changes(changes: list[dict[str, Any]]) -> list[Line]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from . import branches, changes, data, diagnostics, differences, history, repository, upkeep
+from . import branches, changes, conflicts, data, diagnostics, differences, history, merging, repository, upkeep
 from .grammar import SectionedGroup
 from .session import Session
 
@@ -39,7 +39,7 @@ def program(ctx: click.Context, database: str | None, author: str | None, wait: 
     ctx.obj = Session(database, wait)
 
 
-for _module in (repository, changes, differences, history, branches, data, upkeep):
+for _module in (repository, changes, differences, history, branches, merging, conflicts, data, upkeep):
     program.add_section(_module.SECTION, _module.COMMANDS)
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,6 +42,15 @@ def document(value: Any) -> None:
     _write(f"{_dumps(value)}\n")
 
 
+def documents(results: Mapping[str, Rows]) -> None:
+    """Writes one JSON document of several results, each a list of objects under its name."""
+    _write("{")
+    for count, (name, result) in enumerate(results.items()):
+        _write(f"{',' if count else ''}\n{json.dumps(name)}: ")
+        _json(result, end="")
+    _write("\n}\n")
+
+
 def lines(content: Iterable[Line]) -> None:
     """Writes lines of text, with their styles on a terminal, through a pager when they are many."""
     if not is_terminal():
@@ -56,6 +65,12 @@ def lines(content: Iterable[Line]) -> None:
 def text(content: str) -> None:
     """Writes text as it stands, such as statements to be run."""
     _write(content if content.endswith("\n") else f"{content}\n")
+
+
+def prompt(question: str) -> None:
+    """Writes the beginning of a line whose end somebody types."""
+    _write(question)
+    sys.stdout.flush()
 
 
 def is_terminal() -> bool:
@@ -118,7 +133,7 @@ def _table(result: Rows) -> int:
     return len(cells)
 
 
-def _json(result: Rows) -> int:
+def _json(result: Rows, end: str = "\n") -> int:
     """One list of objects, a row a line, written as the rows come; cells are JSON texts already."""
     names = [json.dumps(column, ensure_ascii=False) for column in result.columns]
     count = 0
@@ -127,7 +142,7 @@ def _json(result: Rows) -> int:
         fields = (f"{name}: {_strict(cell)}" for name, cell in zip(names, row, strict=True))
         _write(("," if count else "") + "\n  {" + ", ".join(fields) + "}")
         count += 1
-    _write("\n]\n" if count else "]\n")
+    _write(("\n]" if count else "]") + end)
     return count
 
 

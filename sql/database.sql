@@ -1,5 +1,12 @@
--- In: the name of a function (?).
--- Out: one row: the file of the current database, and whether the function is registered.
+-- In: nothing.
+-- Out: one row: the current database, its file, the collation of its strings, and whether it has a catalog.
 SELECT
-    (SELECT path FROM duckdb_databases() WHERE database_name = current_database()),
-    EXISTS (FROM duckdb_functions() WHERE function_name = ?)
+    d.database_name,
+    d.path,
+    current_setting('default_collation'),
+    EXISTS (
+        FROM duckdb_tables() AS t
+        WHERE t.database_name = current_database() AND t.schema_name = 'epoch' AND t.table_name = 'state'
+    )
+FROM duckdb_databases() AS d
+WHERE d.database_name = current_database()

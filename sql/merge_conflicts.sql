@@ -8,6 +8,6 @@ SELECT
     {{base}} AS base,
     {{ours}} AS ours,
     {{theirs}} AS theirs,
-    {{settled}} OR whole_row IS NOT NULL AS resolved
+    {{settled}} OR (row_settled AND NOT is_there) AS resolved
 FROM {{rows}}
 WHERE {{clash}}

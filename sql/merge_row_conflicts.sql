@@ -8,6 +8,6 @@ SELECT
     {{base}} AS base,
     CASE WHEN row_clash = 'modify/delete' THEN {{ours}} END AS ours,
     CASE WHEN row_clash = 'delete/modify' THEN {{theirs}} END AS theirs,
-    row_settled OR whole_row IS NOT NULL AS resolved
+    row_settled AS resolved
 FROM {{rows}}
 WHERE row_clash IS NOT NULL

@@ -6,7 +6,6 @@ JOIN (
     SELECT sides.merge, changes.*
     FROM ({{changes}}) AS changes
     JOIN ({{sides}}) AS sides USING (place)
-    WHERE {{considered}}
     QUALIFY row_number() OVER (PARTITION BY sides.merge, sides.side, {{keys}} ORDER BY place) = 1
 ) AS brought ON brought.merge = merges.place AND {{same_row}}
 WHERE merges.op <> 'removed'

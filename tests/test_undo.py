@@ -8,7 +8,7 @@ changed it against the base, as a three-way merge of rows does.
 from __future__ import annotations
 
 from functools import reduce
-from itertools import pairwise
+from itertools import pairwise, permutations, takewhile
 
 import pytest
 from hypothesis import given, settings
@@ -22,6 +22,7 @@ from epoch_sql.model.undo import (
     brought,
     plan_merge,
     present,
+    undo_kept,
     undo_of_revert,
     undo_of_rollback,
 )
@@ -66,7 +67,8 @@ class History:
         plan = plan_merge(self.graph, ours, theirs, keep_undone=keep_undone)
         if not plan.up_to_date:
             content = three_way(self._base(plan.bases), self.content[ours], self.content[theirs])
-            self._move(target, self._commit((ours, theirs), content))
+            undo = undo_kept(self.graph, ours, theirs) if keep_undone else NO_UNDO
+            self._move(target, self._commit((ours, theirs), content, undo=undo))
         return plan
 
     def promote(self, *path: str) -> MergePlan:
@@ -375,6 +377,43 @@ def test_keep_undone_asks_for_the_ordinary_base(promoted: History) -> None:
     assert promoted["p"] == "f"
 
 
+def test_what_was_kept_undone_is_still_undone(promoted: History) -> None:
+    """K keeps undone what U undid: a stays where it is, and can still be promoted again.
+
+    d  o---a-------f-----------D
+            \\       \\         /
+    s  o-----S-------S-------/---
+              \\       \\     /    \\
+    p  o-------M---U---K---------M
+    """
+    undo = promoted.tip("p")
+    merge = promoted.graph.parents(undo)[0]
+    promoted.add("d", "f")
+    promoted.merge("d", "s")
+    promoted.merge("s", "p", keep_undone=True)
+    assert promoted.graph.undo(promoted.tip("p")) == Undo(undoes=(merge,))
+
+    promoted.merge("p", "d")
+    assert promoted["d"] == "af"
+    plan = promoted.merge("s", "p")
+    assert promoted["p"] == "af"
+    assert [(undone.undoing, undone.changes) for undone in plan.reapplies] == [(undo, ("a",))]
+
+
+def test_undoing_a_merge_that_kept_something_undone(promoted: History) -> None:
+    promoted.add("d", "f")
+    promoted.merge("d", "s")
+    promoted.merge("s", "p", keep_undone=True)
+    kept = promoted.tip("p")
+    first = promoted.graph.first_parents(kept)
+    promoted.revert("p")
+    assert promoted["p"] == ""
+    assert promoted.graph.undo(promoted.tip("p")) == Undo(undoes=(kept,))
+    promoted.merge("s", "p")
+    assert promoted["p"] == "af"
+    assert next(first) == kept
+
+
 def test_an_undo_that_both_sides_have_changes_nothing(promoted: History) -> None:
     promoted.branch("h", "p")
     promoted.add("h", "h")
@@ -399,6 +438,97 @@ def test_a_hotfix_from_before_the_undo_does_not_bring_it_back() -> None:
     history.revert("p")
     assert history.merge("h", "p").reapplies == ()
     assert history["p"] == "h"
+
+
+def test_a_hotfix_from_before_a_rollback_does_not_bring_part_of_it_back() -> None:
+    """The hotfix knows b and c only through v2 and v3: also v3 is production's own line, though it reaches b past v2.
+
+    d  o---a-------b-------c
+            \\       \\       \\
+    p  o-----v1------v2------v3--U---M
+                              \\     /
+    h                           h---
+    """
+    history = History("d", "p")
+    for line in "abc":
+        history.add("d", line)
+        history.merge("d", "p")
+    first = history.graph.parents(history.graph.parents(history.tip("p"))[0])[0]
+    history.branch("h", "p")
+    history.add("h", "h")
+    history.roll_back("p", first)
+    assert history.merge("h", "p").reapplies == ()
+    assert history["p"] == "ah"
+    assert history.merge("d", "p").reapplies[0].changes == ("c", "b")
+    assert history["p"] == "abch"
+
+
+def test_a_branch_that_took_over_an_undo_can_have_the_change_from_where_it_came() -> None:
+    """Here s knew a only from p and so loses it with U; h, where a was made, can still bring it.
+
+    h  o---a-------------------
+            \\                  \\
+    p  o-----M-----U            \\
+              \\     \\            \\
+    s  o-------S-----S-----------S
+    """
+    history = History("h", "p", "s")
+    history.add("h", "a")
+    history.merge("h", "p")
+    history.merge("p", "s")
+    undo = history.revert("p")
+    history.merge("p", "s")
+    assert history["s"] == ""
+    assert "a" not in present(history.graph, history.tip("s"))
+
+    plan = history.merge("h", "s")
+    assert history["s"] == "a"
+    assert [(undone.undoing, undone.changes) for undone in plan.reapplies] == [(undo, ("a",))]
+
+
+def test_an_undo_that_both_sides_know_is_news_again_below_it() -> None:
+    """V undoes the second M, which brought nothing; the base falls below U, which s has known and not taken over.
+
+    s  o---a---S-----------S---
+            \\ / \\         /    \\
+    p  o-----M---M---U----V-----M
+    """
+    history = History("s", "p")
+    history.add("s", "a")
+    history.merge("s", "p")
+    first = history.tip("p")
+    history.merge("p", "s")
+    history.merge("s", "p")
+    second = history.tip("p")
+    history.revert("p", first)
+    history.merge("p", "s")
+    history.revert("p", second)
+    assert (history["s"], history["p"]) == ("a", "")
+    history.merge("s", "p")
+    assert history["p"] == "a"
+
+
+def test_undoing_a_promotion_of_nothing_brings_nothing_back_when_it_is_redone() -> None:
+    """E promotes only what U undid, from a branch that has it from p: it brings nothing, and W, which redoes it, neither.
+
+    h  o---a-----------------------
+            \\                      \\
+    p  o-----M---U---E---V---W-----M
+              \\     /
+    s  o-------S---
+    """
+    history = History("h", "p", "s")
+    history.add("h", "a")
+    history.merge("h", "p")
+    history.merge("p", "s")
+    history.revert("p")
+    history.merge("s", "p")
+    assert brought(history.graph, history.tip("p")) == {history.tip("s")}
+    history.revert("p")
+    history.revert("p")
+    assert history["p"] == ""
+    history.merge("h", "p")
+    assert history["p"] == "a"
 
 
 def test_promoting_again_and_undoing_again(promoted: History) -> None:
@@ -561,43 +691,74 @@ def test_without_a_new_undo_only_the_recent_history_is_read() -> None:
 # The rule against its own definition, and against ordinary merges, on random histories.
 
 
-def defined_present(graph: CommitGraph, commit: str) -> frozenset[str]:
-    parts = [defined_present(graph, parent) for parent in graph.parents(commit)]
-    undo = graph.undo(commit)
-    found = frozenset[str]().union(*parts)
-    for merge in undo.undoes:
-        found -= defined_brought(graph, merge)
-    for merge in undo.redoes:
-        found |= defined_brought(graph, merge)
-    if undo.restores:
-        found |= defined_present(graph, undo.restores)
-    return found | {commit}
+class Definition:
+    """The rule as it is written down (docs/architecture.md), without any care for its cost."""
 
+    def __init__(self, graph: CommitGraph) -> None:
+        self.graph = graph
+        self.known: dict[str, frozenset[str]] = {}
 
-def defined_brought(graph: CommitGraph, merge: str) -> frozenset[str]:
-    first, second = graph.parents(merge)
-    return defined_present(graph, second) - defined_present(graph, first)
+    def present(self, commit: str) -> frozenset[str]:
+        if commit not in self.known:
+            self.known[commit] = self._present(commit)
+        return self.known[commit]
 
+    def _present(self, commit: str) -> frozenset[str]:
+        parents, undo = self.graph.parents(commit), self.graph.undo(commit)
+        found = frozenset[str]().union(*map(self.present, parents))
+        for side, other in permutations(parents, 2):
+            for undoing in self.undoing(side) - self.undoing(other):
+                for merge in self.graph.undo(undoing).undoes:
+                    if not self.by_itself(other, undoing, merge):
+                        found -= self.brought(merge) & self.present(other) - self.present(side)
+        for merge in undo.undoes:
+            found -= self.brought(merge)
+        for merge in undo.redoes:
+            found |= self.brought(merge)
+        if undo.restores:
+            found |= self.present(undo.restores)
+        return found | {commit}
 
-def defined_absent(graph: CommitGraph, commit: str, other: str) -> frozenset[str]:
-    found: frozenset[str] = frozenset()
-    for undoing in graph.ancestors(commit) - graph.ancestors(other):
-        for merge in graph.undo(undoing).undoes:
-            changes = defined_brought(graph, merge)
-            if any_reached_around(graph, other, merge, changes):
-                found |= changes - defined_present(graph, commit)
-    return found
+    def brought(self, merge: str) -> frozenset[str]:
+        return self.present(merge) - {merge} - self.present(self.graph.parents(merge)[0])
 
+    def undoing(self, commit: str) -> set[str]:
+        return {c for c in self.graph.ancestors(commit) if self.graph.undo(c).commits}
 
-def any_reached_around(graph: CommitGraph, commit: str, around: str, wanted: frozenset[str]) -> bool:
-    if commit == around:
+    def by_itself(self, commit: str, undoing: str, merge: str) -> bool:
+        """Whether the commit reaches what the merge brought, other than through the line that undid it."""
+        line = [merge, *takewhile(lambda c: c != merge, self.graph.first_parents(undoing))]
+        pending, seen = [commit], set(line)
+        while pending:
+            current = pending.pop()
+            if current not in seen and current in self.brought(merge):
+                return True
+            pending += () if current in seen else self.graph.parents(current)
+            seen.add(current)
         return False
-    return commit in wanted or any(any_reached_around(graph, p, around, wanted) for p in graph.parents(commit))
 
+    def absent(self, commit: str, other: str, settled: set[str]) -> frozenset[str]:
+        found: frozenset[str] = frozenset()
+        for undoing in self.undoing(commit) - settled:
+            for merge in self.graph.undo(undoing).undoes:
+                if self.by_itself(other, undoing, merge):
+                    gone = self.brought(merge) - self.present(commit)
+                    found |= gone & self.present(other) if undoing in self.undoing(other) else gone
+        return found
 
-def defined_bases(graph: CommitGraph, ours: str, theirs: str, gone: frozenset[str]) -> set[str]:
-    common = {c for c in graph.ancestors(ours) & graph.ancestors(theirs) if not graph.ancestors(c) & gone}
-    return {c for c in common if not any(c != other and graph.is_ancestor(c, other) for other in common)}
+    def plan(self, ours: str, theirs: str) -> tuple[frozenset[str], frozenset[str], set[str]]:
+        """What is absent from ours, from theirs, and the bases."""
+        graph = self.graph
+        settled = self.undoing(ours) & self.undoing(theirs)
+        while True:
+            gone = self.absent(ours, theirs, settled), self.absent(theirs, ours, settled)
+            absent = gone[0] | gone[1]
+            common = {c for c in graph.ancestors(ours) & graph.ancestors(theirs) if not graph.ancestors(c) & absent}
+            bases = {c for c in common if not any(c != other and graph.is_ancestor(c, other) for other in common)}
+            below = {undoing for undoing in settled if not any(graph.is_ancestor(undoing, base) for base in bases)}
+            if not below:
+                return *gone, bases
+            settled -= below
 
 
 MOVES = st.lists(
@@ -634,11 +795,14 @@ def played(moves: list[tuple[str, str, int]]) -> History:
 def test_the_sets_are_those_of_the_definition(moves: list[tuple[str, str, int]]) -> None:
     history = played(moves)
     graph = history.graph
+    defined = Definition(graph)
     for branch in "dsp":
         tip = history.tip(branch)
-        assert present(graph, tip) == defined_present(graph, tip)
+        assert present(graph, tip) == defined.present(tip)
         for other in "dsp":
-            assert absent(graph, tip, history.tip(other)) == defined_absent(graph, tip, history.tip(other))
+            assert absent(graph, tip, history.tip(other)) == defined.plan(tip, history.tip(other))[0]
+        for merge in graph.ancestors(tip):
+            assert brought(graph, merge) == (defined.brought(merge) if len(graph.parents(merge)) > 1 else frozenset())
 
 
 @settings(max_examples=300, deadline=None)
@@ -647,10 +811,10 @@ def test_the_bases_are_those_of_the_definition(moves: list[tuple[str, str, int]]
     history = played(moves)
     graph = history.graph
     for ours, theirs in [(history.tip(a), history.tip(b)) for a in "dsp" for b in "dsp"]:
-        gone = defined_absent(graph, ours, theirs) | defined_absent(graph, theirs, ours)
+        here, there, bases = Definition(graph).plan(ours, theirs)
         plan = plan_merge(graph, ours, theirs)
-        assert set(plan.bases) == defined_bases(graph, ours, theirs, gone)
-        assert plan.up_to_date == (graph.is_ancestor(theirs, ours) and not gone)
+        assert set(plan.bases) == bases
+        assert plan.up_to_date == (graph.is_ancestor(theirs, ours) and not here | there)
         ordinary = plan_merge(graph, ours, theirs, keep_undone=True)
         assert list(ordinary.bases) == graph.merge_bases(ours, theirs)
 
@@ -665,3 +829,52 @@ def test_a_merge_never_brings_a_line_that_neither_side_has_nor_loses_one_that_bo
     history.merge("s", "p")
     merged = history.content[history.tip("p")]
     assert ours & theirs <= merged <= ours | theirs
+
+
+# What the rule is for, on random histories of environments: undone on production only, nothing is ever lost.
+
+ENVIRONMENT_MOVES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["add d", "add h", "d s", "s p", "p d", "p s", "s d", "h p", "h s", "h d", "undo", "undo last", "roll back"]
+        ),
+        st.integers(0, 5),
+    ),
+    min_size=4,
+    max_size=18,
+)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(ENVIRONMENT_MOVES)
+def test_what_is_undone_on_production_is_lost_nowhere(moves: list[tuple[str, int]]) -> None:
+    history = History("d", "s", "p", "h")
+    kept: dict[str, set[str]] = {"d": set(), "h": set()}
+    for verb, number in moves:
+        graph = history.graph
+        line = list(graph.first_parents(history.tip("p")))[:-1]
+        undoable = [c for c in line if len(graph.parents(c)) > 1 or graph.undo(c).commits]
+        if verb.startswith("add"):
+            branch = verb[-1]
+            name = f"{branch}{len(graph)}"
+            history.add(branch, name)
+            kept[branch].add(name)
+        elif verb == "undo last" and undoable[:1] == line[:1] and line:
+            history.revert("p")
+        elif verb == "undo" and undoable:
+            history.revert("p", undoable[number % len(undoable)])
+        elif verb == "roll back" and line:
+            history.roll_back("p", line[number % len(line)])
+        elif " " in verb and verb[0] in "dsph" and verb[2] in "dsp":
+            source, target = verb.split()
+            plan = history.merge(source, target)
+            if source in kept:
+                assert kept[source] <= history.content[history.tip(target)], "a branch brings all that it made"
+            if verb == "h d" and not plan.up_to_date:
+                kept["d"] |= kept["h"]
+            if verb == "s p":
+                made = {name for name in history.content[history.tip("s")] if name[0] == "d"}
+                assert made <= history.content[history.tip("p")]
+        assert kept["d"] <= history.content[history.tip("d")], "development loses nothing"
+    history.promote("d", "s", "p")
+    assert kept["d"] <= history.content[history.tip("p")], "a promotion brings everything"

@@ -1,10 +1,10 @@
 """Refusing to act for a connection that has uncommitted changes.
 
 A procedure acts on committed data, on a cursor of its own. What its caller sees is compared with that: the caller's own
-query reads the hashes (or the numbers) of all rows and of all definitions, and passes them to the procedure. Besides, an
-open transaction that has updated or changed definitions, also of macros, makes CHECKPOINT fail, so that is tried.
-(DuckDB's counters of queries and transactions could tell when there is no need to, but each executemany moves them by
-one.)
+query reads the hashes of all rows and of all definitions (or just the numbers of rows, where working tables do not
+matter), and passes them to the procedure. Besides, an open transaction that has updated or changed definitions, also of
+macros, makes CHECKPOINT fail, so that is tried. (DuckDB's counters of queries and transactions could tell when there is no
+need to, but each executemany moves them by one.)
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from epoch_sql.worktree.rows import row_hash, working_rows
 PATIENCE = 1.0
 NOTHING_SEEN = Sql("SELECT NULL::VARCHAR AS name, NULL::BIGINT AS row_count, NULL::HUGEINT AS checksum WHERE false")
 _DEFINITIONS = ""
+_UNION = "\nUNION ALL\n"
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,20 @@ class Caller:
 
 
 def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) -> Sql:
-    """The query that tells what its reader sees: for each table its rows and their checksum, and a hash of all definitions."""
+    """The query that tells what its reader sees: for each table its rows and their checksum, and a hash of all definitions.
+
+    Raises EpochRepositoryError for a read-only database, EpochTransactionError when some transaction is open.
+    """
     has_catalog = cursor.execute(
         "SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'epoch' AND database_name = current_database()"
     ).fetchone()
     repository = Repository(cursor, session.memory, create=not has_catalog)
+    _require_writable(repository)
+    _refuse_open_transaction(repository)
     if looks == "rows":
-        return _view_query(repository, [_hashes(table) for table in _tables(repository, bool(has_catalog))])
-    return _view_query(repository, [_count(name) for name in _names(repository, bool(has_catalog))])
+        tables = [_hashes(table) for table in _tables(repository, bool(has_catalog))]
+        return render.joined([_definitions(repository), *tables], _UNION)
+    return _counts(repository, bool(has_catalog))
 
 
 def require_same_view(repository: Repository, caller: Caller, has_catalog: bool = True) -> None:
@@ -57,18 +64,10 @@ def require_same_view(repository: Repository, caller: Caller, has_catalog: bool 
 
     Where the caller read the hashes of all rows, they are kept for the scan, which confirms them.
     """
-    row = repository.cursor.execute(
-        "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
-    ).fetchone()
-    if row and row[0]:
-        raise EpochRepositoryError(
-            f"{repository.database} is open read-only, so nothing can be changed", "open it without read_only"
-        )
-    _refuse_open_transaction(repository)
-    if caller.looks is None:
-        return
     seen = {entry["name"]: entry for entry in caller.seen or ()}
-    committed = _view_query(repository, [_count(name) for name in _names(repository, has_catalog)])
+    committed = _counts(repository, has_catalog)
+    if caller.looks == "rows":
+        committed = render.joined([_definitions(repository), committed], _UNION)
     for name, row_count, checksum in repository.cursor.execute(committed).fetchall():
         other = seen.pop(name, None)
         if other is None or other["row_count"] != row_count or (name == _DEFINITIONS and other["checksum"] != checksum):
@@ -90,7 +89,21 @@ def uncommitted(what: str) -> EpochTransactionError:
     )
 
 
+def _require_writable(repository: Repository) -> None:
+    row = repository.cursor.execute(
+        "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
+    ).fetchone()
+    if row and row[0]:
+        raise EpochRepositoryError(
+            f"{repository.database} is open read-only, so nothing can be changed", "open it without read_only"
+        )
+
+
 def _refuse_open_transaction(repository: Repository) -> None:
+    """EpochTransactionError when CHECKPOINT says that a transaction is open.
+
+    Not while the caller's query runs: DuckDB 1.4 would wait for its scans to end.
+    """
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -99,7 +112,7 @@ def _refuse_open_transaction(repository: Repository) -> None:
         except duckdb.TransactionException as error:
             if time.monotonic() > deadline:
                 raise EpochTransactionError(
-                    "a transaction with uncommitted changes is open, on this connection or another",
+                    "a transaction is open, here or on another connection, with uncommitted changes or an older state",
                     "COMMIT or ROLLBACK it, then retry",
                 ) from error
             time.sleep(0.02)
@@ -112,16 +125,13 @@ def _tables(repository: Repository, has_catalog: bool) -> tuple[Table, ...]:
     return read_tables(repository.cursor, {}, lambda name: False)
 
 
-def _names(repository: Repository, has_catalog: bool) -> list[ObjectName]:
-    """The names of the same tables: all that counting their rows needs."""
-    if has_catalog:
-        return repository.scanner.table_names()
-    return read_table_names(repository.cursor)
+def _definitions(repository: Repository) -> Sql:
+    return render.render("definitions", catalog=render.literal(repository.catalog))
 
 
-def _view_query(repository: Repository, tables: Sequence[Sql]) -> Sql:
-    definitions = render.render("definitions", catalog=render.literal(repository.catalog))
-    return render.joined([definitions, *tables], "\nUNION ALL\n")
+def _counts(repository: Repository, has_catalog: bool) -> Sql:
+    names = repository.scanner.table_names() if has_catalog else read_table_names(repository.cursor)
+    return render.joined([NOTHING_SEEN, *(_count(name) for name in names)], _UNION)
 
 
 def _hashes(table: Table) -> Sql:

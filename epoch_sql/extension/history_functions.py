@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from epoch_sql.extension.surface import Procedure, Reading, optional, required
-from epoch_sql.operations.reading import history
+from epoch_sql.operations.reading import history, query
 
 _TABLE = required("table_name", "`orders` or `schema.orders`")
 
@@ -21,6 +21,13 @@ READINGS: tuple[Reading, ...] = (
         history.blame,
         "The commit that last set each row to its current value; of a table without a key, each distinct row once.",
         "the key columns (without a key: all stored columns), commit_id, author, committed_at, message",
+    ),
+    Reading(
+        "epoch_query",
+        (required("ref", "a reference, or WORKING"), required("sql", "one query: SELECT, FROM, WITH or VALUES")),
+        query.query,
+        "The result of a query with every versioned table and view read as of a reference.",
+        "the columns of the query",
     ),
 )
 PROCEDURES: tuple[Procedure, ...] = ()

@@ -55,35 +55,33 @@ def install(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     The macros over them are kept in the database; they are made when it has none, or those of another version, unless it
     is read-only. Returns the connection.
     """
-    session = _session_of(connection)
-    session.add(connection)
     with connection.cursor() as cursor:
-        _create_macros(cursor, session)
+        with _lock:
+            row = cursor.execute(render.load("installed"), [REGISTERED, macros_digest(SURFACE)]).fetchone()
+            assert row
+            path, read_only, registered, up_to_date = row
+            session = _session_of(connection, path, registered)
+        session.add(connection)
+        if not read_only and not up_to_date:
+            _create_macros(cursor, session)
         _upgrade(cursor)
     return connection
 
 
-def _session_of(connection: duckdb.DuckDBPyConnection) -> Session:
-    """The session of the connection's database file, with its functions registered.
+def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registered: bool) -> Session:
+    """The session of a database file, with its functions registered.
 
     A database instance does not keep the Python functions alive that are registered with it, the connection does; since
     others may outlive that connection, the functions are kept here, for each file that the process has opened.
     """
-    with _lock, connection.cursor() as cursor:
-        row = cursor.execute(render.load("database"), [REGISTERED]).fetchone()
-        assert row
-        path, registered = row
-        session = _sessions.setdefault(path or ":memory:", Session(OWN_MACROS))
-        if not registered:
-            functions = _functions.setdefault(session, functions_of(session, SURFACE))
-            register_functions(connection, functions)
-        return session
+    session = _sessions.setdefault(path or ":memory:", Session(OWN_MACROS))
+    if not registered:
+        functions = _functions.setdefault(session, functions_of(session, SURFACE))
+        register_functions(connection, functions)
+    return session
 
 
 def _create_macros(cursor: duckdb.DuckDBPyConnection, session: Session) -> None:
-    row = cursor.execute(render.load("installed"), [macros_digest(SURFACE)]).fetchone()
-    if row and (row[0] or row[1]):
-        return
     session.creating_macros = True
     cursor.execute("BEGIN TRANSACTION")
     try:

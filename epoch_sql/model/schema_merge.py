@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, SchemaObject, Table
+from epoch_sql.model.sql_text import mentioned, with_names
 
 T = TypeVar("T")
 _ATTRIBUTES = ("name", "type", "nullable", "default", "generated", "collation", "comment")
@@ -94,22 +95,28 @@ def merge_definitions(
     def show(column: Column | None) -> str | None:
         return describe(column) if column else None
 
+    sides = {"ours": ours, "theirs": theirs}
+
+    def touched(side: str, column: Column) -> bool:
+        return changed_values(side, column.id) or (base is not None and _needed_anew(base, sides[side], column))
+
     columns = []
     for identity in dict.fromkeys((*ours_by_id, *theirs_by_id, *base_by_id)):
         old, left, right = (by.get(identity) for by in (base_by_id, ours_by_id, theirs_by_id))
-        column = _merge_column(merger, old, left, right, changed_values, show)
+        column = _merge_column(merger, old, left, right, touched, show)
         if column:
             columns.append(column)
     columns = _without_namesakes(merger, columns, ours_by_id, theirs_by_id, show)
     was = base or replace(ours, constraints=(), indexes=(), comment=None, declared_key=())
     renames = _renames(columns, ours, theirs, base)
+    dropped = _dropped(columns, ours, theirs, base)
     table = Table(
         merger.three_way(None, base.name if base else ours.name, ours.name, theirs.name, str),
         tuple(columns),
-        _merge_constraints(was, ours, theirs, renames),
-        _merge_indexes(merger, was.indexes, ours.indexes, theirs.indexes),
+        tuple(c for c in _merge_constraints(was, ours, theirs, renames) if not _uses(c, dropped)),
+        tuple(i for i in _merge_indexes(merger, was, ours, theirs, renames) if not _expressed(i.expressions, dropped)),
         merger.three_way(None, was.comment, ours.comment, theirs.comment, lambda text: text),
-        ours.declared_key if theirs.declared_key == was.declared_key else theirs.declared_key,
+        _merge_declared(was, ours, theirs, renames),
     )
     return MergedTable(table, tuple(merger.conflicts), {v: k for k, v in aliases.items()})
 
@@ -135,7 +142,7 @@ def _merge_column(
     old: Column | None,
     ours: Column | None,
     theirs: Column | None,
-    changed_values: Callable[[str, int], bool],
+    touched: Callable[[str, Column], bool],
     show: Callable[[Column | None], str | None],
 ) -> Column | None:
     if ours and theirs:
@@ -146,7 +153,7 @@ def _merge_column(
     if left is None:
         return None
     side = "ours" if ours else "theirs"
-    if _visible(left) == _visible(old) and not changed_values(side, old.id):
+    if _visible(left) == _visible(old) and not touched(side, left):
         return None
     return merger.settle(old.name, old, ours, theirs, show)
 
@@ -169,6 +176,8 @@ def _merge_attributes(
             side = merger.settle(ours.name, None, ours, theirs, show) or ours
             return replace(side, id=ours.id)
         merged[attribute] = right if left == was else left
+    if merged["type"] != ours.type:
+        merged["fill"] = theirs.fill
     return replace(ours, **merged)
 
 
@@ -206,9 +215,33 @@ def _aliases(base: Table | None, ours: Table, theirs: Table) -> dict[int, int]:
 
 
 def _renames(columns: Sequence[Column], *sides: Table | None) -> list[dict[str, str]]:
-    """For each side (ours, theirs, base), its column names → the merged ones, by identity."""
+    """For each side (ours, theirs, base), its column names in lower case → the merged ones, by identity."""
     merged = {c.id: c.name for c in columns}
-    return [{c.name: merged.get(c.id, c.name) for c in side.columns} if side else {} for side in sides]
+    return [{c.name.lower(): merged.get(c.id, c.name) for c in side.columns} if side else {} for side in sides]
+
+
+def _dropped(columns: Sequence[Column], *sides: Table | None) -> set[str]:
+    """The names, in lower case, of columns that some side has and the merged table has not."""
+    kept = {c.name.lower() for c in columns}
+    return {c.name.lower() for side in sides if side for c in side.columns} - kept
+
+
+def _needed_anew(base: Table, side: Table, column: Column) -> bool:
+    """Whether a side has constraints, indexes or generated columns with a column that the base has not."""
+    name = {column.name.lower()}
+    return (
+        any(_uses(c, name) for c in set(side.constraints) - set(base.constraints))
+        or any(_expressed(i.expressions, name) for i in set(side.indexes) - set(base.indexes))
+        or any(_expressed([c.generated or ""], name) for c in set(side.columns) - set(base.columns))
+    )
+
+
+def _uses(constraint: Constraint, names: set[str]) -> bool:
+    return any(c.lower() in names for c in constraint.columns) or _expressed([constraint.expression or ""], names)
+
+
+def _expressed(expressions: Iterable[str], names: set[str]) -> bool:
+    return any(mentioned(expression) & names for expression in expressions)
 
 
 def _merge_constraints(
@@ -221,13 +254,23 @@ def _merge_constraints(
 
 
 def _renamed(constraint: Constraint, names: Mapping[str, str]) -> Constraint:
-    return replace(constraint, columns=tuple(names.get(name, name) for name in constraint.columns))
+    return replace(
+        constraint,
+        columns=tuple(names.get(name.lower(), name) for name in constraint.columns),
+        expression=constraint.expression and with_names(constraint.expression, _changed(names)),
+    )
 
 
 def _merge_indexes(
-    merger: _Merger, base: Sequence[Index], ours: Sequence[Index], theirs: Sequence[Index]
+    merger: _Merger, base: Table, ours: Table, theirs: Table, renames: Sequence[Mapping[str, str]]
 ) -> tuple[Index, ...]:
-    sides = [{index.name: index for index in side} for side in (base, ours, theirs)]
+    sides = [
+        {
+            index.name: replace(index, expressions=tuple(with_names(e, _changed(names)) for e in index.expressions))
+            for index in side.indexes
+        }
+        for side, names in zip((base, ours, theirs), (renames[2], renames[0], renames[1]), strict=True)
+    ]
     merged = []
     for name in dict.fromkeys((*sides[1], *sides[2], *sides[0])):
         old, left, right = (side.get(name) for side in sides)
@@ -235,6 +278,21 @@ def _merge_indexes(
         if chosen:
             merged.append(chosen)
     return tuple(sorted(merged, key=lambda index: index.name))
+
+
+def _merge_declared(
+    base: Table, ours: Table, theirs: Table, renames: Sequence[Mapping[str, str]]
+) -> tuple[str, ...]:
+    left, right, old = (
+        tuple(names.get(name.lower(), name) for name in side.declared_key)
+        for side, names in zip((ours, theirs, base), renames, strict=True)
+    )
+    return left if right == old else right
+
+
+def _changed(names: Mapping[str, str]) -> dict[str, str]:
+    """Only the names that differ, so that the text of an expression stays as it was printed."""
+    return {old: new for old, new in names.items() if old != new.lower()}
 
 
 def _three_way_set(base: set[Hashable], ours: set[Hashable], theirs: set[Hashable]) -> set[Any]:
@@ -247,13 +305,3 @@ def _visible(column: Column) -> Column:
 
 def _object_name(kind: str, name: ObjectName) -> str:
     return name.name if kind == "schema" else str(name)
-
-
-def key_ids(table: Table) -> tuple[int, ...]:
-    """The ids of the columns that identify a row, in order."""
-    return tuple(column.id for column in table.key)
-
-
-def same_keys(tables: Iterable[Table]) -> bool:
-    """Whether rows are identified by the same columns in all of them."""
-    return len({frozenset(key_ids(table)) for table in tables}) <= 1

@@ -122,7 +122,7 @@ def undo_of_revert(graph: CommitGraph, tip: str, reverted: str) -> Undo:
 
 
 def undo_kept(graph: CommitGraph, target: str, source: str) -> Undo:
-    """What a merge has to record that keeps undone what was undone on its target: the undone merges that it leaves out."""
+    """What a merge has to record that keeps undone what was undone on its target: the merges that it leaves out."""
     missing, _, _ = _undone_between(graph, target, source)
     if not missing:
         return Undo()
@@ -187,9 +187,7 @@ def _undone_between(
         settled = known
 
 
-def _absent_by_undo(
-    graph: CommitGraph, commit: str, other: str, settled: frozenset[str]
-) -> dict[str, frozenset[str]]:
+def _absent_by_undo(graph: CommitGraph, commit: str, other: str, settled: frozenset[str]) -> dict[str, frozenset[str]]:
     """The absent commits by the newest commit that undid them, newest first, merges that kept them undone last."""
     news = graph.undoing(commit) - settled
     if not news:
@@ -216,7 +214,7 @@ def _absent_by_undo(
 def _carries_by_itself(graph: CommitGraph, commit: str, undoing: str, merge: str, changes: frozenset[str]) -> bool:
     """Whether the commit is where the changes came from, rather than having them from the line that undid the merge.
 
-    That line are the undoing commit's first parents down to the merge: later merges into it may reach the changes as well.
+    That line are the undoing commit's first parents down to the merge: later merges into it may reach them as well.
     """
     line = {merge, *takewhile(lambda earlier: earlier != merge, graph.first_parents(undoing))}
     return graph.reaches(commit, changes, around=line)

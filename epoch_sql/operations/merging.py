@@ -18,10 +18,11 @@ from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.committing import checked_out_branch, first_line
 from epoch_sql.operations.merge.constraints import violation_rows
-from epoch_sql.operations.merge.decisions import SIDES
+from epoch_sql.operations.merge.decisions import NULL, SIDES, WHOLE
 from epoch_sql.operations.merge.engine import Done, Stopped, base_tree, finish, list_obstacles
 from epoch_sql.operations.merge.engine import merge as merged_tree
 from epoch_sql.operations.merge.listing import conflict_rows
+from epoch_sql.operations.merge.places import located
 from epoch_sql.operations.merge.writing import counts
 from epoch_sql.operations.moving import attempting, put_working_tables
 from epoch_sql.operations.repository import Repository, new_ref, now
@@ -118,27 +119,24 @@ def resolve(
 ) -> Resolved:
     """Decide conflicts of the merge in progress: all of them, of a table, a row or a cell; by a side or by a value.
 
+    ``side`` is ``ours``, ``theirs`` or ``base``, or ``null`` for a cell that is to be NULL. A row that violates a constraint, or
+    that a violated foreign key refers to, is decided by its key, also where nothing clashes in it.
     Raises EpochTableError for what is not in conflict, and for a value that is none of the column's type.
     """
-    if (side is None) == (value is None) or (side is not None and side not in SIDES):
+    if (side is None) == (value is None) or side not in (*SIDES, NULL, None):
         raise EpochTableError("a conflict is resolved by a side or by a value", "side := 'ours', 'theirs' or 'base'")
-    if value is not None and (key is None or column_name is None):
+    given = value is not None or side == NULL
+    if given and (table_name is None or key is None or column_name is None):
         raise EpochTableError("a value is for one cell", "name table_name, key and column_name")
     with repository.moving():
         progress = in_progress(repository, target)
         before = _open(repository, progress)
         merged = merged_tree(repository, progress)
-        table = next((e.table for e in merged.tables if str(e.table.name).lower() == (table_name or "").lower()), None)
-        name = _conflicting(repository, progress, table_name)
-        where = _key_text(repository, table, key) if key is not None and table else None
-        if key is not None and where is None:
-            raise EpochTableError(f"table {table_name} has no key {key}", "FROM epoch_conflicts()")
-        violated = _require_listed(repository, progress, name, where, column_name, value)
-        if value is not None and table is not None and column_name is not None:
-            _require_fitting(repository, table, column_name, value)
-        chosen = "value" if value is not None else f"row:{side}" if violated else str(side)
-        column = table.column(column_name).name if table and column_name and _has(table, column_name) else column_name
-        Resolutions(repository.cursor).add(progress.target, name, where, column, chosen, value)
+        place = located(repository, progress.target, merged, table_name, key, column_name)
+        if given:
+            place.require_fitting(repository, value)
+        chosen = "value" if given else f"{WHOLE}{side}" if place.forced else str(side)
+        Resolutions(repository.cursor).add(progress.target, place.table_name, place.key, place.column_name, chosen, value)
         list_obstacles(repository, progress, merged_tree(repository, progress))
         after = _open(repository, progress)
     return Resolved(max(before[0] - after[0], 0), after[0] + after[1])
@@ -366,101 +364,3 @@ def _done(outcome: Done | Stopped, ref: str) -> Done:
 def _open(repository: Repository, progress: MergeInProgress) -> tuple[int, int]:
     conflicts, violations = Merges(repository.cursor).open_obstacles(progress.target)
     return sum(count for _, count in conflicts), violations
-
-
-def _conflicting(repository: Repository, progress: MergeInProgress, table_name: str | None) -> str | None:
-    """The table's name as it is listed; EpochTableError if nothing is in conflict there."""
-    if table_name is None:
-        return None
-    rows = run(
-        repository.cursor,
-        "SELECT DISTINCT table_name FROM (SELECT target, table_name FROM {{epoch}}.conflicts UNION ALL "
-        "SELECT target, table_name FROM {{epoch}}.violations) WHERE target = ?",
-        [progress.target],
-    ).fetchall()
-    names = [row[0] for row in rows]
-    found = next((name for name in names if name.lower() == table_name.lower()), None)
-    if found is None:
-        raise no_table(table_name, names, "the conflicts")
-    return str(found)
-
-
-def _require_listed(
-    repository: Repository,
-    progress: MergeInProgress,
-    table_name: str | None,
-    key: str | None,
-    column_name: str | None,
-    value: str | None,
-) -> bool:
-    """Whether only a violation is listed for the row; EpochTableError when neither that nor a conflict is."""
-    row = run(
-        repository.cursor,
-        "SELECT count(*), count(*) FILTER ($column IS NULL OR column_name IS NULL OR lower(column_name) = lower($column)) "
-        "FROM {{epoch}}.conflicts WHERE target = $target AND ($table IS NULL OR table_name = $table) "
-        "AND ($key IS NULL OR key = $key)",
-        {"column": column_name, "target": progress.target, "table": table_name, "key": key},
-    ).fetchone()
-    assert row
-    if row[1]:
-        return False
-    violated = run(
-        repository.cursor,
-        "SELECT count(*) FROM {{epoch}}.violations WHERE target = ? AND table_name = ? AND key = ?",
-        [progress.target, table_name, key],
-    ).fetchone()
-    if violated and violated[0] and key is not None:
-        return value is None
-    what = f"row {key} of {table_name}" if key else f"column {column_name} of {table_name}" if table_name else "anything"
-    raise EpochTableError(f"{what} is not in conflict", "FROM epoch_conflicts()")
-
-
-def _key_text(repository: Repository, table: Table, key: str) -> str | None:
-    """A key given as JSON, or as the value of a one-column key, in the canonical text of ``key_json``."""
-    values = _key_values(table, key)
-    if values is None:
-        return None
-    fields = []
-    for column, given in zip(table.key, values, strict=True):
-        typed = render.fill(
-            Sql("TRY_CAST({{v}} AS {{t}})"), v=render.literal(given), t=render.verbatim(column.type)
-        )
-        fields.append(render.fill(Sql("{{n}}: {{v}}"), n=render.literal(column.name), v=typed))
-    struct = Sql("{" + render.joined(fields, ", ") + "}")
-    row = repository.cursor.execute(render.fill(Sql("SELECT CAST(to_json({{s}}) AS VARCHAR)"), s=struct)).fetchone()
-    return str(row[0]) if row else None
-
-
-def _key_values(table: Table, key: str) -> Sequence[str | None] | None:
-    try:
-        parsed = json.loads(key)
-    except ValueError:
-        parsed = None
-    if isinstance(parsed, dict):
-        given = {name.lower(): value for name, value in parsed.items()}
-        names = [column.name.lower() for column in table.key]
-        return [_text(given[name]) for name in names] if set(given) == set(names) else None
-    return [key] if len(table.key) == 1 else None
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else value if isinstance(value, str) else json.dumps(value)
-
-
-def _require_fitting(repository: Repository, table: Table, column_name: str, value: str) -> None:
-    if not _has(table, column_name):
-        raise EpochTableError(f"there is no column {column_name} in table {table.name}", "FROM epoch_conflicts()")
-    column = table.column(column_name)
-    row = repository.cursor.execute(
-        render.fill(
-            Sql("SELECT TRY_CAST({{v}} AS {{t}}) IS NOT NULL"), v=render.literal(value), t=render.verbatim(column.type)
-        )
-    ).fetchone()
-    if not row or not row[0]:
-        raise EpochTableError(
-            f"{value!r} is no value of column {column.name} {column.type} in table {table.name}", "give another value"
-        )
-
-
-def _has(table: Table, name: str) -> bool:
-    return any(column.name.lower() == name.lower() for column in table.columns)

@@ -11,7 +11,7 @@ from threading import Lock
 
 import duckdb
 
-from epoch_sql import config
+from epoch_sql import config, render
 from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Commits, Reflog, Refs, State
 from epoch_sql.catalog.relation import run
@@ -53,12 +53,11 @@ class Repository:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, memory: Memory, create: bool = False) -> None:
         self.cursor = cursor
         self.memory = memory
-        self.catalog, self.database = database_file(cursor)
-        require_binary_collation(cursor)
+        self.catalog, self.database, has_catalog = _opened(cursor)
         self.folder = config.repository_folder(self.database)
         self.store = ObjectStore(self.folder / "objects")
         if not create:
-            self._check_version()
+            self._check_version(has_catalog)
         self.contents = Contents(cursor, self.store)
         self.scanner = Scanner(cursor, self.contents, memory.own_macros)
         self.writer = LevelWriter(cursor, self.store)
@@ -109,6 +108,12 @@ class Repository:
                 memory.last_sequence, memory.last_commit = sequence, commit_id
             return memory.graph
 
+    def forget_graph(self) -> None:
+        """Read the commit graph anew when it is next needed: commits that it has may be gone, by a rollback or gc."""
+        memory = self.memory
+        with memory.lock:
+            memory.graph, memory.last_sequence, memory.last_commit = CommitGraph(), 0, None
+
     def author(self, stated: str | None = None) -> str:
         """Who acts: as stated, else as the environment and the configuration say."""
         return stated or config.default_author(self.folder)
@@ -151,12 +156,8 @@ class Repository:
             if "no transaction is active" not in str(error):
                 raise
 
-    def _check_version(self) -> None:
-        row = self.cursor.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = ? AND schema_name = 'epoch' AND table_name = 'state'",
-            [self.catalog],
-        ).fetchone()
-        if not row:
+    def _check_version(self, has_catalog: bool) -> None:
+        if not has_catalog:
             raise EpochRepositoryError(f"{self.database} has no Epoch repository", "CALL epoch_init() or epoch init")
         version = run(self.cursor, "SELECT catalog_version FROM {{epoch}}.state").fetchone()
         assert version
@@ -207,27 +208,24 @@ class _Lookup:
         return {name: ref.commit_id for name, ref in self._repository.refs.all(kind).items()}
 
 
-def database_file(cursor: duckdb.DuckDBPyConnection) -> tuple[str, Path]:
-    """The name and the file of the cursor's database; EpochRepositoryError if it is in memory."""
-    row = cursor.execute(
-        "SELECT database_name, path FROM duckdb_databases() WHERE database_name = current_database()"
-    ).fetchone()
+def _opened(cursor: duckdb.DuckDBPyConnection) -> tuple[str, Path, bool]:
+    """The name and the file of the cursor's database, and whether it has a catalog.
+
+    Raises EpochRepositoryError if it is in memory, or if strings are compared otherwise than by their bytes: changes would
+    go unnoticed.
+    """
+    row = cursor.execute(render.load("database")).fetchone()
     assert row
-    if not row[1]:
+    name, path, collation, has_catalog = row
+    if not path:
         raise EpochRepositoryError(
             "an in-memory database cannot be versioned", "connect to a file: epoch_sql.connect('shop.duckdb')"
         )
-    return row[0], Path(row[1]).resolve()
-
-
-def require_binary_collation(cursor: duckdb.DuckDBPyConnection) -> None:
-    """EpochRepositoryError when strings are compared otherwise than by their bytes: changes would go unnoticed."""
-    row = cursor.execute("SELECT current_setting('default_collation')").fetchone()
-    assert row
-    if row[0].lower() not in ("", "binary"):
+    if collation.lower() not in ("", "binary"):
         raise EpochRepositoryError(
-            f"default_collation is {row[0]}, under which strings that differ are equal", "RESET default_collation"
+            f"default_collation is {collation}, under which strings that differ are equal", "RESET default_collation"
         )
+    return name, Path(path).resolve(), has_catalog
 
 
 def object_name(name: str) -> ObjectName:

@@ -72,10 +72,8 @@ class Contents:
     def state_of(self, table: Table, levels: Sequence[Level]) -> Sql:
         """The rows that levels (base first) make up, under a definition."""
         shape = shape_of(None, table)
-        base = self._base_rows(levels[0].files, table) if levels else None
+        base = (self._base_rows(levels[0].files, table) if levels else None) or _no_rows(table)
         deltas = [level for level in levels[1:] if level.files]
-        if base is None:
-            return _no_rows(table)
         if not deltas:
             return base
         order = columns("c", table.stored_columns)

@@ -110,7 +110,6 @@ class Played:
     previewed: dict[str, Row] = field(default_factory=dict)
     stat: dict[str, Row] = field(default_factory=dict)
     rows: dict[str, list[Row] | str] = field(default_factory=dict)
-    stored: dict[str, list[Row]] = field(default_factory=dict)
 
 
 def play(repo: Repo, scenarios: Sequence[Scenario]) -> dict[tuple[str, str], Played]:
@@ -171,7 +170,7 @@ def _merge(
     repo("CALL epoch_checkout(?)", target)
     assert repo.status() == []
     for scenario in scenarios:
-        _look(repo, scenario, schemas[scenario.name], target, found[scenario.name], mirrored)
+        _look(repo, scenario, schemas[scenario.name], found[scenario.name])
     return found
 
 
@@ -205,7 +204,7 @@ def _resolve(
         repo("CALL epoch_resolve(side := ?, target := ?)", "theirs" if mirrored else "ours", target)
 
 
-def _look(repo: Repo, scenario: Scenario, schema: str, target: str, played: Played, mirrored: bool) -> None:
+def _look(repo: Repo, scenario: Scenario, schema: str, played: Played) -> None:
     repo(f"USE {schema}")
     for wanted in scenario.rows:
         query = wanted if " " in wanted else f"FROM {wanted} ORDER BY ALL"
@@ -214,10 +213,6 @@ def _look(repo: Repo, scenario: Scenario, schema: str, target: str, played: Play
         except duckdb.Error as error:
             played.rows[wanted] = str(error)
     repo("USE main")
-    for table in scenario.rows:
-        if " " not in table:
-            name = table if schema == "main" else f"{schema}.{table}"
-            played.stored[table] = repo.at(target, name)
 
 
 def _within(repo: Repo, schema: str, sql: str, name: str) -> None:

@@ -18,7 +18,7 @@ from epoch_sql.operations.reading.columns import struct
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
-from epoch_sql.storage.shape import aliased
+from epoch_sql.storage.shape import aliased, shape_of
 
 NO_VIOLATIONS = Sql(
     "SELECT ''::VARCHAR AS table_name, NULL::VARCHAR AS constraint_name, ''::VARCHAR AS kind, NULL::VARCHAR AS key, "
@@ -172,7 +172,7 @@ class _Checker:
         return any(found is None or found.nullable for _, found in sides)
 
     def _violations(self, entry: MergedEntry, name: str, kind: str, rows: Sql, detail: str) -> Sql:
-        columns = entry.table.key or entry.table.stored_columns
+        columns = shape_of(None, entry.table).key
         fields = [(c.name, decode(render.column(f"c{c.id}"), c.type)) for c in columns]
         return render.render(
             "violated_rows",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,8 +15,9 @@ from epoch_sql.render import Sql
 class Resolution:
     """One decision; table_name, key (canonical JSON) and column_name are None for all of them.
 
-    ``side`` is ``ours``, ``theirs``, ``base`` or ``value``; ``value`` is then the text of a value of the column's type.
-    ``row:ours`` and the like take a whole row from a side, also where nothing clashes: for rows that violate a constraint.
+    ``side`` is ``ours``, ``theirs``, ``base`` or ``value``; ``value`` is then the text of a value of the column's type, None for
+    NULL. ``row:ours`` and the like take a row, or a cell of it, from a side also where nothing clashes: for rows that violate
+    a constraint.
     """
 
     table_name: str | None
@@ -46,20 +48,21 @@ class Decisions:
                 return resolution.side
         return self.strategy if self.strategy == "base" else None
 
-    def for_table(self, table_name: str) -> tuple[Resolution, ...]:
-        """The resolutions that concern rows of a table, earliest first."""
-        return tuple(r for r in self.resolutions if r.table_name in (None, table_name))
+    def for_table(self, *table_names: str) -> tuple[Resolution, ...]:
+        """The resolutions that concern rows of a table, which may have several names, earliest first."""
+        return tuple(r for r in self.resolutions if r.table_name is None or r.table_name in table_names)
 
 
 NONE = Decisions()
 SIDES = ("ours", "theirs", "base")
-_WHOLE = "row:"
+NULL = "null"
+WHOLE = "row:"
 
 
 def whole_row(resolutions: Sequence[Resolution]) -> Sql:
     """The side that a whole row (by its ``key_json``) is taken from, NULL if none."""
-    whole = [replace(r, side=r.side.removeprefix(_WHOLE)) for r in resolutions if r.side.startswith(_WHOLE)]
-    return _last(whole, None)
+    whole = [r for r in resolutions if r.side.startswith(WHOLE) and r.column_name is None]
+    return _last([replace(r, side=r.side.removeprefix(WHOLE)) for r in whole], None)
 
 
 def row_side(resolutions: Sequence[Resolution], strategy: str | None) -> Sql:
@@ -68,10 +71,13 @@ def row_side(resolutions: Sequence[Resolution], strategy: str | None) -> Sql:
 
 
 def cell_side(resolutions: Sequence[Resolution], column: Column, strategy: str | None) -> Sql:
-    """The side decided for a cell of a column, NULL if none."""
-    given = [r for r in resolutions if r.side == "value" and r.column_name == column.name]
-    covering = [r for r in resolutions if r in given or (r.column_name in (None, column.name) and r in _sides(resolutions))]
-    return _last(covering, strategy)
+    """What was decided for a cell of a column: a side, ``row:`` and a side, or ``value``; NULL if nothing.
+
+    A value that is none of the column's type, which it may have got from a later decision, decides nothing.
+    """
+    covering = [r for r in resolutions if _covers(r, column)]
+    decided = [_case(r, _fitting(r, column) if r.side == "value" else render.literal(r.side)) for r in _by_weight(covering)]
+    return _cases(decided, render.to_sql(render.literal(strategy)))
 
 
 def cell_value(resolutions: Sequence[Resolution], column: Column) -> Sql:
@@ -79,7 +85,44 @@ def cell_value(resolutions: Sequence[Resolution], column: Column) -> Sql:
     given = [r for r in resolutions if r.column_name == column.name and r.side == "value"]
     cases = [_case(r, render.literal(r.value)) for r in reversed(given)]
     text = _cases(cases, Sql("NULL"))
-    return render.fill(Sql("CAST({{t}} AS {{type}})"), t=text, type=render.verbatim(column.type))
+    return render.fill(Sql("TRY_CAST({{t}} AS {{type}})"), t=text, type=render.verbatim(column.type))
+
+
+def decided_keys(resolutions: Sequence[Resolution], columns: Sequence[Column]) -> list[list[str | None]]:
+    """The rows that were decided one by one, as the texts of their key's values in the order of the columns."""
+    found = []
+    for text in dict.fromkeys(r.key for r in resolutions if r.key is not None):
+        given = key_fields(text)
+        if given is not None and given.keys() == {column.name for column in columns}:
+            found.append([given[column.name] for column in columns])
+    return found
+
+
+def key_fields(text: str) -> dict[str, str | None] | None:
+    """The values of a key that is written as JSON, each as text that can be cast; None if it is no JSON object."""
+    try:
+        parsed = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    except ValueError:
+        return None
+    if not isinstance(parsed, dict):
+        return None
+    return {name: value if value is None or isinstance(value, str) else json.dumps(value) for name, value in parsed.items()}
+
+
+def _covers(resolution: Resolution, column: Column) -> bool:
+    if resolution.side == "value":
+        return resolution.column_name == column.name
+    return resolution.side.removeprefix(WHOLE) in SIDES and resolution.column_name in (None, column.name)
+
+
+def _fitting(resolution: Resolution, column: Column) -> Sql:
+    if resolution.value is None:
+        return render.to_sql(render.literal("value"))
+    return render.fill(
+        Sql("CASE WHEN TRY_CAST({{v}} AS {{type}}) IS NOT NULL THEN 'value' END"),
+        v=render.literal(resolution.value),
+        type=render.verbatim(column.type),
+    )
 
 
 def _by_weight(resolutions: Sequence[Resolution]) -> list[Resolution]:

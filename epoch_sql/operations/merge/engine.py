@@ -74,9 +74,10 @@ def base_tree(repository: Repository, bases: Sequence[str]) -> Tree:
     return reduce(combined, bases[1:], (bases[0], repository.tree(bases[0])))[1]
 
 
-def merge(repository: Repository, progress: MergeInProgress) -> MergedTree:
-    """The merged tree of a merge, with the decisions made so far."""
-    resolutions = tuple(Resolution(*row) for row in Resolutions(repository.cursor).of(progress.target))
+def merge(repository: Repository, progress: MergeInProgress, decided: bool = True) -> MergedTree:
+    """The merged tree of a merge; ``decided`` says whether the decisions made so far for its target are its own."""
+    rows = Resolutions(repository.cursor).of(progress.target) if decided else []
+    resolutions = tuple(Resolution(*row) for row in rows)
     strategy = progress.strategy if progress.strategy in ("ours", "theirs") else None
     trees = repository.trees
     ours = repository.tree(progress.ours_commit)
@@ -96,13 +97,13 @@ def finish(
     if stopped:
         return stopped
     stored = store(repository, merged)
-    ours = repository.commits.get(progress.ours_commit)
-    if only_changes and stored.tree_id == ours.tree_id:
-        return Done(ours, RowCounts())
+    before = repository.commits.get(progress.ours_commit)
+    if only_changes and stored.tree_id == before.tree_id:
+        return Done(before, RowCounts())
     if progress.target == repository.head().branch:
         bring_working(repository, merged.ours, stored)
     message = progress.message if not progress.note else f"{progress.message}\n\n{progress.note}"
-    parents = (progress.ours_commit,)
+    parents: tuple[str, ...] = (progress.ours_commit,)
     if progress.kind == "merge" and not progress.squash:
         parents = (progress.ours_commit, progress.theirs_commit)
     commit = new_commit(stored.tree_id, stored.root_id, parents, progress.author, message, progress.source)
@@ -126,10 +127,11 @@ def list_obstacles(repository: Repository, progress: MergeInProgress, merged: Me
     return Stopped(progress.target, conflicts, violations)
 
 
-def bring_working(repository: Repository, ours: Tree, stored: StoredTree) -> None:
+def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing: str = "merge") -> RowCounts:
     """Bring the checked-out working tables to a merged tree; uncommitted changes in other tables stay.
 
-    Raises EpochDirtyError when uncommitted changes are in tables or objects that the merge changes.
+    Returns the rows changed in tables that were not rebuilt. Raises EpochDirtyError when uncommitted changes are in tables
+    or objects that the merge changes.
     """
     working = settle(repository, repository.scanner.scan(ours))
     dirty = {w.table_id: str(w.table.name) for w in working.tables if w.differs}
@@ -141,12 +143,12 @@ def bring_working(repository: Repository, ours: Tree, stored: StoredTree) -> Non
     clashing += [str(key[1]) for key in own if was.get(key) != wanted.get(key)]
     if clashing:
         raise EpochDirtyError(
-            f"uncommitted changes in {', '.join(sorted(clashing)[:3])} are in the way of the merge",
-            "epoch commit or epoch stash, then merge again",
+            f"uncommitted changes in {', '.join(sorted(clashing)[:3])} are in the way of the {doing}",
+            f"epoch commit or epoch stash, then {doing} again",
         )
     objects = {key: o for key, o in wanted.items() if key not in own}
     objects.update({key: now[key] for key in own if key in now})
     tables = {i: entry for i, entry in stored.tree.tables.items() if i not in dirty}
     clean = Working(tuple(w for w in working.tables if w.table_id not in dirty), (), working.objects)
-    apply_tree(repository, clean, Tree(tables, tuple(objects.values())))
+    return apply_tree(repository, clean, Tree(tables, tuple(objects.values())))[1]
 

@@ -17,6 +17,8 @@ NO_CONFLICTS = Sql(
     "NULL::VARCHAR AS base, NULL::VARCHAR AS ours, NULL::VARCHAR AS theirs, false AS resolved WHERE false"
 )
 
+_FAILED = {"s": "g", "i": "f"}
+
 
 def conflict_rows(merged: MergedTree) -> Sql:
     """Every conflict of a merged tree: the columns of ``epoch_conflicts``, with JSON as text."""
@@ -39,9 +41,9 @@ def data_conflicts(entry: MergedEntry) -> list[Sql]:
             "merge_conflicts",
             table_name=name,
             column_name=render.literal(column.name),
-            base=_json(column, "b"),
-            ours=_json(column, ours),
-            theirs=_json(column, theirs),
+            base=_json(column, "b", "h"),
+            ours=_json(column, ours, _FAILED[ours]),
+            theirs=_json(column, theirs, _FAILED[theirs]),
             settled=Sql(f"z{column.id}"),
             clash=Sql(f"x{column.id}"),
             rows=rows,
@@ -52,9 +54,10 @@ def data_conflicts(entry: MergedEntry) -> list[Sql]:
     return [*selects, render.render("merge_row_conflicts", table_name=name, rows=rows, **sides)]
 
 
-def _json(column: Column, prefix: str) -> Sql:
+def _json(column: Column, prefix: str, failed: str) -> Sql:
+    """A value as JSON, also where it is none of the merged type."""
     value = decode(render.column(f"{prefix}{column.id}"), column.type)
-    return render.fill(Sql("CAST(to_json({{v}}) AS VARCHAR)"), v=value)
+    return render.fill(Sql("coalesce(CAST(to_json({{v}}) AS VARCHAR), {{f}})"), v=value, f=render.column(f"{failed}{column.id}"))
 
 
 def _row_json(entry: MergedEntry, prefix: str) -> Sql:

@@ -1,7 +1,7 @@
 """Merging the rows of one table: the changes of both sides are joined by key, and cells are merged one by one.
 
-Cell-wise three-way merge as in Dolt. Only rows that the incoming side changed are looked at: the result is written as a
-delta on the standing side's version, so that the cost follows the changes and never the table.
+Cell-wise three-way merge as in Dolt. Only rows that the incoming side changed, or that were decided one by one, are looked
+at: the result is written as a delta on the standing side's version, so that the cost follows the changes and never the table.
 """
 
 from __future__ import annotations
@@ -11,12 +11,22 @@ from dataclasses import dataclass
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table
-from epoch_sql.operations.merge.decisions import Resolution, cell_side, cell_value, row_side, whole_row
+from epoch_sql.operations.merge.decisions import (
+    WHOLE,
+    Resolution,
+    cell_side,
+    cell_value,
+    decided_keys,
+    row_side,
+    whole_row,
+)
 from epoch_sql.operations.reading.columns import struct
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.storage.shape import Shape, aliased, converted, filling, shape_of
+from epoch_sql.storage.shape import Shape, aliased, converted, filling, shape_of, stored_as
+
+_NO_TEXT = Sql("CAST(NULL AS VARCHAR)")
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,10 @@ class Side:
 
 @dataclass(frozen=True)
 class RowMerge:
-    """What is merged: the base (None: the table was added on both sides), the two sides, the merged definition."""
+    """What is merged: the base (None: the table was added on both sides), the two sides, the merged definition.
+
+    ``converts`` says that values of the standing side, too, have to be converted to the merged definition.
+    """
 
     base_version: str | None
     base_table: Table | None
@@ -40,6 +53,7 @@ class RowMerge:
     merged: Table
     resolutions: Sequence[Resolution]
     strategy: str | None
+    converts: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -47,40 +61,45 @@ class RowMerge:
 
 
 def outcome(contents: Contents, merge: RowMerge) -> Sql:
-    """The rows that the incoming side changed, merged; columns as in sql/merge_rows.sql."""
+    """The rows that the incoming side changed, and those that were decided one by one, merged: as in sql/merge_rows.sql."""
     shape = merge.shape
-    incoming = changes_of(contents, merge, merge.incoming)
     standing = changes_of(contents, merge, merge.standing)
-    keys = [aliased(render.column(f"k{c.id}", "incoming"), f"k{c.id}") for c in shape.key]
+    parts: dict[str, render.Fragment] = {
+        "incoming": with_decided(contents, merge, changes_of(contents, merge, merge.incoming), standing),
+        "standing": standing,
+        "same_key": shape.same_key("incoming", "standing", "k", "k"),
+        "keys": [aliased(render.column(f"k{c.id}", "incoming"), f"k{c.id}") for c in shape.key],
+        "whole_row": whole_row(merge.resolutions),
+        "standing_side": render.literal(merge.standing.name),
+        "incoming_side": render.literal(merge.incoming.name),
+    }
     if shape.keyless:
-        return render.render(
-            "merge_bags", keys=keys, incoming=incoming, standing=standing, same_key=shape.same_key("incoming", "standing", "k", "k")
-        )
+        decided = any(r.key is not None for r in merge.resolutions)
+        key = key_json(merge.merged, shape, "incoming") if decided else Sql("CAST(NULL AS VARCHAR)")
+        return render.render("merge_bags", key_json=key, **parts)
     values = shape.values
     return render.render(
         "merge_rows",
         key_json=key_json(merge.merged, shape, "incoming"),
-        keys=keys,
         sides=_flat([part for c in values for part in _sides(c)] or [Sql("0 AS nothing")]),
-        incoming=incoming,
-        standing=standing,
-        same_key=shape.same_key("incoming", "standing", "k", "k"),
-        whole_row=whole_row(merge.resolutions),
         row_side=row_side(merge.resolutions, merge.strategy),
-        standing_changed=_any(values, "s{id} IS DISTINCT FROM b{id}"),
-        incoming_changed=_any(values, "i{id} IS DISTINCT FROM b{id}"),
+        standing_changed=_any(values, "s{id} IS DISTINCT FROM b{id} OR g{id} IS NOT NULL"),
+        incoming_changed=_any(values, "i{id} IS DISTINCT FROM b{id} OR f{id} IS NOT NULL"),
         removed_in=render.literal("modify/delete" if merge.incoming.name == "theirs" else "delete/modify"),
         modified_in=render.literal("delete/modify" if merge.incoming.name == "theirs" else "modify/delete"),
         cells=_more([_clash(c) for c in values] + [_cell_side(c, merge) for c in values]),
         values=_more([part for c in values for part in _merged(c, merge)]),
-        standing_side=render.literal(merge.standing.name),
-        incoming_side=render.literal(merge.incoming.name),
+        withdrawn=_withdrawn(values),
         differs=_any(values, "n{id} IS DISTINCT FROM o{id}"),
+        **parts,
     )
 
 
 def changes_of(contents: Contents, merge: RowMerge, side: Side) -> Sql:
-    """The changes of a side since the base in the merged definition's columns, and f<id> where a cast failed."""
+    """The changes of a side since the base in the merged definition's columns.
+
+    Where the side, or the base, has a value that is none of the merged type, f<id> and h<id> are that value as JSON.
+    """
     if merge.shape.keyless:
         return _bag_changes(contents, merge, side)
     changes = contents.changes(merge.base_version, side.version_id)
@@ -93,6 +112,79 @@ def changes_of(contents: Contents, merge: RowMerge, side: Side) -> Sql:
     )
 
 
+def with_decided(contents: Contents, merge: RowMerge, incoming: Sql, standing: Sql) -> Sql:
+    """The incoming changes, and the rows without one that were decided; every standing change where values are converted."""
+    shape = merge.shape
+    keys = decided_keys(merge.resolutions, shape.key)
+    if not keys and not merge.converts:
+        return incoming
+    own_keys = [aliased(render.column(f"k{c.id}", "other"), f"k{c.id}") for c in shape.key]
+    left_alone = [Sql(f"CASE WHEN op <> 'added' THEN o{c.id} END AS n{c.id}, o{c.id}, h{c.id}") for c in shape.values]
+    if shape.keyless:
+        left_alone = [Sql("o0 AS n0, o0")]
+    return render.render(
+        "merge_decided",
+        incoming=incoming,
+        standing=standing,
+        decided=_keys(keys, shape.key),
+        left_alone=_flat([*own_keys, *left_alone]),
+        unchanged=_flat(_unchanged(merge)),
+        base=_base_rows(contents, merge) if merge.base_version else _nothing(shape),
+        other_is_own=shape.same_key("standing", "own", "k", "k"),
+        other_is_decided=Sql("true") if merge.converts else shape.same_key("other", "decided", "k", "k"),
+        base_is_decided=shape.same_key("base", "decided", "c", "k"),
+        base_is_own=shape.same_key("base", "own", "c", "k"),
+        base_is_other=shape.same_key("base", "other", "c", "k"),
+    )
+
+
+def _keys(keys: Sequence[Sequence[str | None]], columns: Sequence[Column]) -> Sql:
+    """Keys given as texts, as a relation of storage values k<id>; a text that is no value of its column gives NULL."""
+    selects = []
+    for texts in keys or [[None] * len(columns)]:
+        typed = [
+            encode(
+                render.fill(Sql("TRY_CAST({{v}} AS {{t}})"), v=render.literal(text), t=render.verbatim(column.type)),
+                column.type,
+            )
+            for text, column in zip(texts, columns, strict=True)
+        ]
+        names = [aliased(value, f"k{column.id}") for value, column in zip(typed, columns, strict=True)]
+        selects.append(render.fill(Sql("SELECT {{names}}"), names=_flat(names)))
+    return render.joined(selects, " UNION ALL ")
+
+
+def _base_rows(contents: Contents, merge: RowMerge) -> Sql:
+    """The rows of the base in the merged definition's columns, c<id> (and h<id>); of a bag, how often they occur."""
+    assert merge.base_version and merge.base_table
+    state = contents.state(merge.base_version)
+    if merge.shape.keyless:
+        return arrange(state, merge.shape, merge.base_table)
+    columns = []
+    for column in merge.shape.rows:
+        old = merge.base_table.column_by_id(column.id)
+        stored = render.column(f"c{column.id}")
+        columns.append(aliased(_typed(stored, old, column) if old else filling(column), f"c{column.id}"))
+        if column in merge.shape.values:
+            columns.append(aliased(_failed(stored, old, column) if old else _NO_TEXT, f"h{column.id}"))
+    return render.fill(Sql("SELECT {{columns}} FROM ({{state}}) AS state"), columns=_flat(columns), state=state)
+
+
+def _unchanged(merge: RowMerge) -> list[Sql]:
+    keys = [aliased(render.column(f"c{c.id}", "base"), f"k{c.id}") for c in merge.shape.key]
+    if merge.shape.keyless:
+        return [*keys, Sql("base.c0 AS n0"), Sql("base.c0 AS o0")]
+    parts = [Sql(f"base.c{c.id} AS n{c.id}, base.c{c.id} AS o{c.id}, base.h{c.id}") for c in merge.shape.values]
+    return [*keys, *parts]
+
+
+def _nothing(shape: Shape) -> Sql:
+    """No rows of a base, where the table was added on both sides."""
+    names = [aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}") for c in (*shape.key, *shape.values)]
+    failed = [aliased(_NO_TEXT, f"h{c.id}") for c in shape.values]
+    return render.fill(Sql("SELECT {{names}} WHERE false"), names=_flat([*names, *failed]))
+
+
 def key_json(table: Table, shape: Shape, relation: str | None = None) -> Sql:
     """The canonical text of a row's key: JSON with the columns' names in the order of the table."""
     fields = [(table.column(c.name).name, decode(render.column(f"k{c.id}", relation), c.type)) for c in shape.key]
@@ -100,19 +192,32 @@ def key_json(table: Table, shape: Shape, relation: str | None = None) -> Sql:
 
 
 def _values(column: Column, merge: RowMerge, side: Side) -> list[Sql]:
-    own_id = side.aliases.get(column.id, column.id)
+    i = column.id
+    own_id = side.aliases.get(i, i)
     own = side.table.column_by_id(own_id)
-    old = merge.base_table.column_by_id(column.id) if merge.base_table else None
-    was = _typed(render.column(f"o{column.id}"), old, column) if old else filling(column)
-    failed = Sql("false")
+    old = merge.base_table.column_by_id(i) if merge.base_table else None
+    was = _typed(render.column(f"o{i}"), old, column) if old else filling(column)
+    now, failed = was, _NO_TEXT
     if own:
         value = render.column(f"n{own_id}")
-        now = _typed(value, own, column)
-        if own.type != column.type:
-            failed = render.fill(Sql("{{v}} IS NOT NULL AND {{n}} IS NULL"), v=value, n=now)
-    else:
-        now = was
-    return [aliased(now, f"n{column.id}"), aliased(was, f"o{column.id}"), aliased(failed, f"f{column.id}")]
+        now, failed = _typed(value, own, column), _failed(value, own, column)
+    if own and old and failed != _NO_TEXT and own.type == old.type:
+        changed = Sql(f"op = 'added' OR n{i} IS DISTINCT FROM o{i}")
+        failed = render.fill(Sql("CASE WHEN {{changed}} THEN {{failed}} END"), changed=changed, failed=failed)
+    before = _failed(render.column(f"o{i}"), old, column) if old else _NO_TEXT
+    return [aliased(part, f"{prefix}{i}") for prefix, part in (("n", now), ("o", was), ("f", failed), ("h", before))]
+
+
+def _failed(value: render.exp.Column, source: Column, wanted: Column) -> Sql:
+    """A storage value as JSON where it has no value of the wanted type, else NULL."""
+    if source.type == wanted.type:
+        return _NO_TEXT
+    return render.fill(
+        Sql("CASE WHEN {{v}} IS NOT NULL AND {{n}} IS NULL THEN CAST(to_json({{d}}) AS VARCHAR) END"),
+        v=value,
+        n=converted(value, source, wanted),
+        d=decode(value, source.type),
+    )
 
 
 def _typed(value: render.exp.Column, source: Column, wanted: Column) -> Sql:
@@ -133,20 +238,23 @@ def _bag_changes(contents: Contents, merge: RowMerge, side: Side) -> Sql:
 
 def _sides(column: Column) -> list[Sql]:
     i = column.id
+    there = "incoming.op NOT IN ('added', 'absent')"
     return [
-        Sql(f"CASE WHEN incoming.op <> 'added' THEN incoming.o{i} END AS b{i}"),
+        Sql(f"CASE WHEN {there} THEN incoming.o{i} END AS b{i}"),
         Sql(f"CASE WHEN incoming.op = 'removed' THEN incoming.o{i} ELSE incoming.n{i} END AS i{i}"),
         Sql(
             f"CASE WHEN standing.op IS NULL OR standing.op = 'removed' THEN incoming.o{i} ELSE standing.n{i} END AS s{i}"
         ),
-        Sql(f"incoming.op <> 'removed' AND incoming.f{i} AS f{i}"),
+        Sql(f"CASE WHEN incoming.op IN ('added', 'modified') THEN incoming.f{i} END AS f{i}"),
+        Sql(f"CASE WHEN standing.op <> 'removed' THEN standing.f{i} END AS g{i}"),
+        Sql(f"CASE WHEN {there} THEN incoming.h{i} END AS h{i}"),
     ]
 
 
 def _clash(column: Column) -> Sql:
     i = column.id
     return Sql(
-        f"CASE WHEN f{i} THEN true"
+        f"CASE WHEN f{i} IS NOT NULL OR g{i} IS NOT NULL THEN true"
         f" WHEN incoming_op = 'added' AND standing_op = 'added' THEN i{i} IS DISTINCT FROM s{i}"
         f" WHEN incoming_op = 'modified' AND standing_op = 'modified' THEN i{i} IS DISTINCT FROM b{i}"
         f" AND s{i} IS DISTINCT FROM b{i} AND i{i} IS DISTINCT FROM s{i} ELSE false END AS x{i}"
@@ -159,19 +267,31 @@ def _cell_side(column: Column, merge: RowMerge) -> Sql:
 
 def _merged(column: Column, merge: RowMerge) -> list[Sql]:
     i = column.id
+    standing, incoming = merge.standing.name, merge.incoming.name
     value = render.fill(
         Sql(
-            f"CASE WHEN whole_row = {{{{standing}}}} THEN s{i} WHEN whole_row = {{{{incoming}}}} THEN i{i}"
-            f" WHEN whole_row = 'base' THEN b{i} WHEN y{i} = 'value' THEN {{{{value}}}}"
+            f"CASE WHEN y{i} = 'value' THEN {{{{value}}}}"
+            f" WHEN y{i} = '{WHOLE}{standing}' OR (x{i} AND y{i} = '{standing}') THEN s{i}"
+            f" WHEN y{i} = '{WHOLE}{incoming}' OR (x{i} AND y{i} = '{incoming}') THEN i{i}"
+            f" WHEN y{i} = '{WHOLE}base' OR (x{i} AND y{i} = 'base') THEN b{i}"
             f" WHEN row_clash IS NOT NULL AND row_side = 'base' THEN b{i}"
-            f" WHEN x{i} AND y{i} = {{{{incoming}}}} THEN i{i} WHEN x{i} AND y{i} = 'base' THEN b{i}"
             f" WHEN x{i} THEN s{i} WHEN i{i} IS DISTINCT FROM b{i} THEN i{i} ELSE s{i} END"
         ),
-        standing=render.literal(merge.standing.name),
-        incoming=render.literal(merge.incoming.name),
         value=encode(cell_value(merge.resolutions, column), column.type),
     )
-    return [aliased(value, f"n{i}"), Sql(f"s{i} AS o{i}"), Sql(f"NOT x{i} OR y{i} IS NOT NULL AS z{i}")]
+    settled = (
+        f"NOT x{i} OR coalesce(CASE replace(y{i}, '{WHOLE}', '') WHEN 'value' THEN true WHEN 'base' THEN h{i} IS NULL"
+        f" WHEN '{standing}' THEN g{i} IS NULL WHEN '{incoming}' THEN f{i} IS NULL END, false) AS z{i}"
+    )
+    return [aliased(value, f"n{i}"), Sql(f"s{i} AS o{i}"), Sql(settled)]
+
+
+def _withdrawn(values: Sequence[Column]) -> Sql:
+    """The condition that a row which both sides added is to be as in the base: not there."""
+    kept = _any(values, "(x{id} AND y{id} IS DISTINCT FROM 'base')")
+    return render.fill(
+        Sql("coalesce(row_side = 'base', false) AND ({{clash}}) AND NOT ({{kept}})"), clash=_any(values, "x{id}"), kept=kept
+    )
 
 
 def _any(columns: Sequence[Column], condition: str) -> Sql:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.schema import Column, SchemaObject, Table
-from epoch_sql.model.schema_merge import SchemaConflict, merge_definitions, merge_objects, same_keys
+from epoch_sql.model.schema_merge import SchemaConflict, merge_definitions, merge_objects
 from epoch_sql.operations.merge.decisions import Decisions
 from epoch_sql.operations.merge.rows import RowMerge, Side, outcome
 from epoch_sql.operations.recording import alike
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
-from epoch_sql.storage.shape import shape_of
+from epoch_sql.storage.shape import keyed_alike, shape_of
 from epoch_sql.worktree.clauses import column_clause
 
 
@@ -81,12 +82,14 @@ class _TreeMerger:
 
     def table(self, table_id: str) -> MergedEntry | None:
         old, left, right = (side.tables.get(table_id) for side in self.sides)
+        if left and right and self._rows_decided(left, right):
+            return self._both_changed(old, left, right)
         if self._same(left, right) or self._same(right, old):
             return self._taken(left, left)
         if self._same(left, old):
             return self._taken(right, left)
         if left is None or right is None:
-            return self._dropped_and_changed(old, left, right)
+            return self._whole_in_conflict(old, left, right)
         return self._both_changed(old, left, right)
 
     def distinct_names(self, entries: Iterable[MergedEntry]) -> list[MergedEntry]:
@@ -111,7 +114,7 @@ class _TreeMerger:
         table = self.contents.table(entry.version_id)
         return MergedEntry(entry.table_id, table, ours, entry)
 
-    def _dropped_and_changed(
+    def _whole_in_conflict(
         self, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
     ) -> MergedEntry | None:
         present = left or right or old
@@ -122,10 +125,17 @@ class _TreeMerger:
         self.conflicts.append(SchemaConflict(name, None, *shown, resolved=side is not None))
         return self._taken({"theirs": right, "base": old}.get(side or "", left), left)
 
-    def _both_changed(self, old: TableEntry | None, left: TableEntry, right: TableEntry) -> MergedEntry:
+    def _rows_decided(self, *sides: TableEntry) -> bool:
+        """Whether rows of a table were decided one by one, which makes it a table to merge even if one side left it alone."""
+        names = [str(side.name) for side in sides]
+        return any(r.key is not None and r.table_name in names for r in self.decisions.resolutions)
+
+    def _both_changed(self, old: TableEntry | None, left: TableEntry, right: TableEntry) -> MergedEntry | None:
         base_table = self.contents.table(old.version_id) if old else None
         ours, theirs = self.contents.table(left.version_id), self.contents.table(right.version_id)
-        if not same_keys([t for t in (base_table, ours, theirs) if t]):
+        if old is None and not _keyed_alike(ours, theirs):
+            return self._whole_in_conflict(old, left, right)
+        if not all(_keyed_alike(a, b) for a, b in pairwise(t for t in (ours, base_table, theirs) if t)):
             raise EpochTableError(
                 f"the primary key of table {ours.name} was changed since the merge base, so its rows cannot be merged",
                 "make the key the same on both branches, commit, and merge again",
@@ -140,11 +150,11 @@ class _TreeMerger:
         )
         self.conflicts.extend(definition.conflicts)
         sides = (Side("ours", left.version_id, ours, {}), Side("theirs", right.version_id, theirs, definition.aliases))
-        standing, incoming = self._foundation(base_table, sides, definition.table)
-        resolutions = self.decisions.for_table(str(definition.table.name))
+        standing, incoming, converts = self._foundation(base_table, sides, definition.table)
+        resolutions = self.decisions.for_table(*(str(table.name) for table in (definition.table, ours, theirs)))
         base_version = old.version_id if old else None
         merge = RowMerge(
-            base_version, base_table, standing, incoming, definition.table, resolutions, self.decisions.strategy
+            base_version, base_table, standing, incoming, definition.table, resolutions, self.decisions.strategy, converts
         )
         self.number += 1
         rows = f"epoch_merged_{self.number}"
@@ -157,19 +167,22 @@ class _TreeMerger:
         )
         return MergedEntry(left.table_id, definition.table, left, None, merge, rows)
 
-    def _foundation(self, base: Table | None, sides: tuple[Side, Side], merged: Table) -> tuple[Side, Side]:
-        """The side that the result is a delta on, ours if possible, and the other one.
+    def _foundation(self, base: Table | None, sides: tuple[Side, Side], merged: Table) -> tuple[Side, Side, bool]:
+        """The side that the result is built on, ours if possible, the other one, and whether the first has to be converted.
 
-        It must have every column of the base that the result has, with values that need no conversion.
+        It must have every column of the base that the result has. If its values need no conversion, the result is a delta.
         """
         old = {c.id for c in base.stored_columns} if base else set()
         needed = {c.id for c in merged.stored_columns if c.id in old}
-        for standing, incoming in (sides, sides[::-1]):
-            if needed <= {c.id for c in standing.table.stored_columns} and alike(standing.table, merged):
-                return standing, incoming
+        complete = [pair for pair in (sides, sides[::-1]) if needed <= {c.id for c in pair[0].table.stored_columns}]
+        for standing, incoming in complete:
+            if alike(standing.table, merged) and _same_fills(standing.table, merged):
+                return standing, incoming, False
+        for standing, incoming in complete:
+            return standing, incoming, True
         raise EpochTableError(
-            f"both sides dropped or converted different columns of table {merged.name}, so its rows cannot be merged",
-            "resolve these columns to one side, or make the same change on both branches",
+            f"each side of table {merged.name} dropped a column that the other side's is kept of, so its rows cannot be merged",
+            "resolve these columns to one side",
         )
 
     def _changes_values(self, old: TableEntry | None, side: TableEntry, column_id: int) -> bool:
@@ -210,6 +223,17 @@ class _TreeMerger:
 
     def _show(self, table: Table) -> str:
         return f"{table.name}({', '.join(_describe(column) for column in table.columns)})"
+
+
+def _keyed_alike(left: Table, right: Table) -> bool:
+    """Whether rows are told apart in the same way; rows without a key always are."""
+    return not (left.key or right.key) or keyed_alike(left, right)
+
+
+def _same_fills(standing: Table, merged: Table) -> bool:
+    """Whether rows from before a column existed have the same value in it under both definitions."""
+    fills = {column.id: column.fill for column in merged.stored_columns}
+    return all(column.fill == fills.get(column.id, column.fill) for column in standing.stored_columns)
 
 
 def _describe(column: Column) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from epoch_sql.catalog.content import Levels, Schemas, Versions
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.version import Level, RowCounts, Version, shift_fingerprint, version_identity
-from epoch_sql.operations.merge.relations import changes_from_ours, merged_changes
+from epoch_sql.operations.merge.relations import changes_from_ours, merged_changes, merged_state
 from epoch_sql.operations.merge.trees import MergedEntry, MergedTree
 from epoch_sql.operations.recording import REWRITE_SHARE, count_changes, fold, same_values, tree_id
 from epoch_sql.operations.repository import Repository
@@ -58,6 +58,8 @@ def _write(repository: Repository, entry: MergedEntry) -> TableEntry:
     assert entry.merge
     contents, writer, standing = repository.contents, repository.writer, entry.merge.standing
     before = contents.version(standing.version_id)
+    if entry.merge.converts:
+        return _write_anew(repository, entry)
     kept = {column.id for column in entry.table.stored_columns}
     whole = all(column.id in kept for column in standing.table.stored_columns)
     old = standing.table if whole else entry.table
@@ -80,6 +82,19 @@ def _write(repository: Repository, entry: MergedEntry) -> TableEntry:
     new = [replace(level, to_version=version_id) for level in (*levels, *extra) if level.to_version == ""]
     Levels(repository.cursor).add([*(level for level in levels if level.to_version is None), *new])
     Versions(repository.cursor).add([version])
+    return TableEntry(entry.table_id, entry.table.name, version_id)
+
+
+def _write_anew(repository: Repository, entry: MergedEntry) -> TableEntry:
+    """A table whose merged rows are no delta on either side, for both have values that had to be converted."""
+    rows = merged_state(repository.contents, entry)
+    level = repository.writer.base(rows, entry.table)
+    count, fingerprint = repository.writer.fingerprint(rows, entry.table)
+    schema_id = entry.table.digest
+    version_id = version_identity(entry.table_id, schema_id, fingerprint, (level.level_id,))
+    Schemas(repository.cursor).add([entry.table])
+    Levels(repository.cursor).add([level])
+    Versions(repository.cursor).add([Version(version_id, entry.table_id, schema_id, count, fingerprint, (level.level_id,))])
     return TableEntry(entry.table_id, entry.table.name, version_id)
 
 

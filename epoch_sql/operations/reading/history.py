@@ -54,36 +54,55 @@ def blame(repository: Repository, table_name: str) -> Sql:
     lineage = Lineage(repository, table_name)
     version_id = lineage.version(lineage.head)
     assert version_id
+    merged = MergedChanges(lineage, TableChanges(lineage))
     line, made = _since_made(lineage)
-    changes = TableChanges(lineage)
-    merged = MergedChanges(lineage, changes)
-    identity = merged.identity
-    relation = changes.relation(line)
-    if lineage.merges:
-        latest = render.render(
-            "latest_places",
-            sources=merged.sources(),
-            keys=columns("c", identity),  # type: ignore[arg-type]
-            latest_keys=columns("c", identity, "latest"),  # type: ignore[arg-type]
-            changes=relation if lineage.table.key else _added(relation),
-            same_key=same_columns(identity, "latest", "sources"),
-        )
-    else:
-        latest = render.fill(
-            Sql("SELECT {{k}}, min(place) AS place FROM ({{c}}) AS changes WHERE op <> 'removed' GROUP BY {{k}}"),
-            k=columns("c", identity),  # type: ignore[arg-type]
-            c=relation,
-        )
+    latest = _last_set(merged, line) if lineage.table.key else _last_added(merged, made)
     state = repository.contents.state(version_id)
     if not lineage.table.key:
         state = render.fill(Sql("SELECT DISTINCT * FROM ({{state}}) AS state"), state=state)
     return render.render(
         "blame",
-        outputs=[aliased(decode(render.column(f"c{c.id}", "rows"), c.type), c.name) for c in identity],
+        outputs=[aliased(decode(render.column(f"c{c.id}", "rows"), c.type), c.name) for c in merged.identity],
         rows=state,
         latest=latest,
-        same_key=same_columns(identity, "rows", "latest"),
+        same_key=same_columns(merged.identity, "rows", "latest"),
         commits=_commits(lineage, [*lineage.steps(lineage.commits), made]),
+        made=render.literal(made.place),
+    )
+
+
+def _last_set(merged: MergedChanges, line: list[Step]) -> Sql:
+    """For each key that changed along a line of commits, the place of the commit that set its current value."""
+    keys = columns("c", merged.identity)
+    if not merged.lineage.merges:
+        return render.fill(
+            Sql("SELECT {{k}}, min(place) AS place FROM ({{c}}) AS changes WHERE op <> 'removed' GROUP BY {{k}}"),
+            k=keys,
+            c=merged.changes.relation(line),
+        )
+    return render.render(
+        "latest_places",
+        sources=merged.sources(),
+        keys=keys,
+        latest_keys=columns("c", merged.identity, "latest"),
+        changes=merged.changes.relation(line),
+        same_key=same_columns(merged.identity, "latest", "sources"),
+    )
+
+
+def _last_added(merged: MergedChanges, made: Step) -> Sql:
+    """For each row without a key of which a copy was added since the table was made, the place of the newest such commit."""
+    lineage = merged.lineage
+    since = [c for c in lineage.commits if lineage.places[c] < made.place and c not in lineage.transparent]
+    parts = [merged.changes.relation(s for s in lineage.steps(since) if s.commit_id not in lineage.merges)]
+    own = merged.own()
+    return render.fill(
+        Sql(
+            "SELECT {{k}}, min(place) AS place FROM ({{c}}) AS changes "
+            "WHERE op = 'added' AND place <= {{made}} GROUP BY {{k}}"
+        ),
+        k=columns("c", merged.identity),
+        c=render.joined([*parts, own] if own else parts, "\nUNION ALL BY NAME\n"),
         made=render.literal(made.place),
     )
 
@@ -94,10 +113,6 @@ def _since_made(lineage: Lineage) -> tuple[list[Step], Step]:
     made = next(place for place, step in enumerate(line) if step.before is None)
     end = made + 1 if line[made].commit_id in lineage.merges else made
     return line[:end], line[made]
-
-
-def _added(changes: Sql) -> Sql:
-    return render.fill(Sql("SELECT * FROM ({{c}}) AS changes WHERE op = 'added'"), c=changes)
 
 
 def _has_bags(lineage: Lineage, steps: Iterable[Step]) -> bool:

@@ -175,7 +175,7 @@ class MergedChanges:
             merges=self.changes.relation(self.lineage.steps(list(merges))),
             changes=self.changes.relation(self._brought()),
             sides=self._sides(),
-            keys=columns("c", self.identity),  # type: ignore[arg-type]
+            keys=columns("c", self.identity),
             same_row=self._same_row("brought"),
             same_key=same_columns(self.identity, "brought", "merges"),
         )
@@ -184,12 +184,11 @@ class MergedChanges:
         """Of which change on a side a merge commit took a row over: keys, place of the merge, place of that change."""
         return render.render(
             "merge_sources",
-            merge_keys=columns("c", self.identity, "merges"),  # type: ignore[arg-type]
+            merge_keys=columns("c", self.identity, "merges"),
             merges=self.changes.relation(self.lineage.steps(list(self.lineage.merges))),
             changes=self.changes.relation(self._brought()),
             sides=self._sides(),
-            keys=columns("c", self.identity),  # type: ignore[arg-type]
-            considered=Sql("true" if self.head.key else "changes.op = 'added'"),
+            keys=columns("c", self.identity),
             same_row=self._same_row("brought"),
         )
 

@@ -1,0 +1,166 @@
+"""``epoch conflicts``: what is in the way of a merge, and deciding it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from . import diagnostics, output
+from .grammar import DefaultGroup, json_option
+from .in_progress import Place, hints_as_commands, into_option, left, merge_into, name, place
+from .rows import Rows
+from .session import Session, call, pass_session
+from .wording import counted
+
+SECTION = "Merge and undo"
+
+
+@click.group(cls=DefaultGroup, bare="show", default="show")
+def conflicts() -> None:
+    """Show and resolve what is in the way of a merge.
+
+    `epoch conflicts [TABLE]` shows it.
+    """
+
+
+@conflicts.command(name="show")
+@click.argument("table_name", required=False, metavar="TABLE")
+@into_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("table", "json")),
+    default="table",
+    show_default=True,
+    help="How it is written.",
+)
+@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@pass_session
+def conflicts_show(session: Session, table_name: str | None, into: str | None, form: str) -> None:
+    """Show the conflicts of the merge in progress, of TABLE or of all, and what violates a constraint."""
+    asked = call("epoch_conflicts", table_name=table_name, target=into)
+    found = session.rows(asked, form)
+    # Rows of a table that both names find, in whatever case they are written.
+    violated = session.rows(
+        call("epoch_violations", target=into),
+        form,
+        "WHERE ? IS NULL OR lower(table_name) = lower(?)",
+        [table_name, table_name],
+    )
+    if form == "json":
+        output.documents({"conflicts": found, "violations": violated})
+        return
+    _write(found)
+    _write(violated)
+    _tell_progress(session, place(session, into))
+
+
+@conflicts.command(name="resolve")
+@click.argument("table_name", required=False, metavar="TABLE")
+@click.option("--ours", is_flag=True, help="Take what the branch has that is merged into.")
+@click.option("--theirs", is_flag=True, help="Take what is merged.")
+@click.option("--base", is_flag=True, help="Take what was there before both.")
+@click.option("--value", metavar="V", help="Take this value, for one cell: with TABLE, --record and --field.")
+@click.option("--record", metavar="KEY", help="Only this row: the value of a one-column key, or JSON.")
+@click.option("--field", metavar="F", help="Only this column.")
+@click.option("--interactive", is_flag=True, help="Ask about each row, on a terminal.")
+@into_option
+@json_option
+@pass_session
+@click.pass_context
+def conflicts_resolve(
+    ctx: click.Context,
+    session: Session,
+    /,
+    table_name: str | None,
+    ours: bool,
+    theirs: bool,
+    base: bool,
+    into: str | None,
+    interactive: bool,
+    form: str,
+    **cell: str | None,
+) -> None:
+    """Decide conflicts: all of them, or those of a TABLE, a row or a cell.
+
+    A row that violates a constraint is taken from a side as a whole. What was decided can be decided again, until
+    epoch merge --continue.
+    """
+    sides = [side for side, chosen in (("ours", ours), ("theirs", theirs), ("base", base)) if chosen]
+    _require_one_choice(ctx, sides, cell["value"], interactive)
+    _require_fitting(ctx, table_name, interactive, form, cell)
+    where = place(session, into)
+    if interactive:
+        from .interactive import resolve_interactively
+
+        resolve_interactively(session, where, table_name)
+        _tell_next(session, where)
+        return
+    asked = call(
+        "epoch_resolve",
+        table_name=table_name,
+        side=sides[0] if sides else None,
+        key=cell["record"],
+        column_name=cell["field"],
+        value=cell["value"],
+        target=into,
+    )
+    with hints_as_commands(session, where):
+        resolved = session.do(asked, "resolving")
+    diagnostics.message(f"Resolved {counted(resolved['resolved'], 'conflict')}, {resolved['remaining']} left")
+    _tell_next(session, where)
+    if form == "json":
+        output.document([resolved])
+
+
+COMMANDS = (conflicts,)
+
+
+def _require_one_choice(ctx: click.Context, sides: list[str], value: str | None, interactive: bool) -> None:
+    others = (("value", value is not None), ("interactive", interactive))
+    chosen = [f"--{name}" for name in (*sides, *(name for name, there in others if there))]
+    if not chosen:
+        raise click.UsageError("choose one of --ours, --theirs, --base, --value and --interactive", ctx)
+    if len(chosen) > 1:
+        raise click.UsageError(f"choose one of {' and '.join(chosen)}", ctx)
+
+
+def _require_fitting(
+    ctx: click.Context, table_name: str | None, interactive: bool, form: str, cell: dict[str, str | None]
+) -> None:
+    """Refuses options that do not go together: nobody should believe that they counted."""
+    given = [f"--{option}" for option, value in cell.items() if value is not None]
+    if interactive and (given or form == "json"):
+        raise click.UsageError(f"--interactive asks about each row: leave {(given or ['--json'])[0]} out", ctx)
+    if given and table_name is None:
+        raise click.UsageError(f"{given[0]} needs a TABLE", ctx)
+    if cell["value"] is not None and (cell["record"] is None or cell["field"] is None):
+        raise click.UsageError("--value is for one cell: give --record and --field", ctx)
+
+
+def _write(found: Rows) -> None:
+    """Rows as a table; nothing where there are none."""
+    cells = list(found.cells)
+    if cells:
+        output.rows(Rows(found.columns, cells, found.numeric), "table")
+        output.lines([""])
+
+
+def _tell_progress(session: Session, where: Place) -> None:
+    row = merge_into(session, where.branch)
+    if row is None:
+        diagnostics.message(
+            f"No merge into {where.branch} is in progress" if where.branch else "No branch is checked out"
+        )
+        return
+    diagnostics.message(f"The {name(row)} is in progress: {left(row) or 'nothing'} left to resolve")
+    _tell_next(session, where)
+
+
+def _tell_next(session: Session, where: Place) -> None:
+    row: dict[str, Any] | None = merge_into(session, where.branch)
+    if row is not None and left(row):
+        diagnostics.hint(where.next_steps)
+    elif row is not None:
+        diagnostics.hint(where.last_step)

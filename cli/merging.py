@@ -1,0 +1,216 @@
+"""``epoch merge``, ``revert`` and ``cherry-pick``: bringing changes of other commits into a branch."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Any
+
+import click
+
+from epoch_sql.errors import EpochConflict
+
+from . import diagnostics, output
+from .grammar import json_option
+from .in_progress import Place, hints_as_commands, into_option, merge_into, name, place
+from .obstacles import list_open
+from .session import Call, Session, call, pass_session
+from .wording import counted, in_brackets, short, summary
+
+SECTION = "Merge and undo"
+
+_STRATEGIES = ("three-way", "ours", "theirs")
+_NOTE = re.compile(r"(re-applies|keeps) \d+ commits? that ")
+_OBSTACLES = {"data_conflicts": "conflict", "schema_conflicts": "schema conflict", "violations": "violation"}
+
+
+@click.command()
+@click.argument("source", required=False)
+@into_option
+@click.option("-m", "--message", metavar="MSG", help="Instead of `Merge SOURCE into BRANCH`.")
+@click.option("--ff", is_flag=True, help="Move the branch without a commit, where that is possible.")
+@click.option("--squash", is_flag=True, help="One commit with one parent.")
+@click.option("--strategy", type=click.Choice(_STRATEGIES), help="ours or theirs settle conflicting cells.")
+@click.option("--keep-undone", is_flag=True, help="Leave out what was undone, as git does.")
+@click.option("--dry-run", is_flag=True, help="Only show what it would do; exits 3 where it would stop.")
+@click.option(
+    "--continue", "go_on", is_flag=True, help="Commit the merge in progress, once its conflicts are resolved."
+)
+@click.option("--abort", is_flag=True, help="Forget the merge in progress.")
+@json_option
+@pass_session
+@click.pass_context
+def merge(
+    ctx: click.Context,
+    session: Session,
+    /,
+    source: str | None,
+    into: str | None,
+    message: str | None,
+    go_on: bool,
+    abort: bool,
+    dry_run: bool,
+    form: str,
+    **settings: Any,
+) -> None:
+    """Merge SOURCE into the current branch, or into another one.
+
+    A merge is one commit on the branch it goes into. Where both sides changed the same cells it stops, exits 3 and
+    changes nothing: see epoch conflicts, then --continue or --abort.
+    """
+    _require_one_verb(ctx, source, go_on, abort)
+    _require_fitting(ctx, dry_run, message, settings, source)
+    where = place(session, into)
+    if abort:
+        _abort(session, into, where, form)
+    elif dry_run:
+        _preview(ctx, session, source, into, settings, form)
+    elif go_on:
+        _merged(
+            session, where, call("epoch_merge_continue", message=message, target=into), "committing the merge", form
+        )
+    else:
+        settings["strategy"] = settings["strategy"] or _STRATEGIES[0]
+        _merged(session, where, call("epoch_merge", source, target=into, message=message, **settings), "merging", form)
+
+
+@click.command()
+@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@json_option
+@pass_session
+def revert(session: Session, refs: tuple[str, ...], form: str) -> None:
+    """Add a commit that undoes another one.
+
+    A merge is undone against its first parent, so `epoch revert HEAD` undoes the whole last promotion. Several are
+    undone one after the other, in the order given.
+    """
+    _each(session, "epoch_revert", "revert", refs, form)
+
+
+@click.command(name="cherry-pick")
+@click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@json_option
+@pass_session
+def cherry_pick(session: Session, refs: tuple[str, ...], form: str) -> None:
+    """Add a commit with the changes of another one.
+
+    Several are taken one after the other, in the order given.
+    """
+    _each(session, "epoch_cherry_pick", "cherry-pick", refs, form)
+
+
+COMMANDS = (merge, revert, cherry_pick)
+
+
+def _require_one_verb(ctx: click.Context, source: str | None, go_on: bool, abort: bool) -> None:
+    given = [verb for verb, there in (("SOURCE", source), ("--continue", go_on), ("--abort", abort)) if there]
+    if not given:
+        raise click.UsageError("name the SOURCE to merge, or --continue or --abort a merge", ctx)
+    if len(given) > 1:
+        raise click.UsageError(f"choose one of {' and '.join(given)}", ctx)
+
+
+def _require_fitting(
+    ctx: click.Context, dry_run: bool, message: str | None, settings: dict[str, Any], source: str | None
+) -> None:
+    """Refuses options that would have no effect: nobody should believe that they had."""
+    starting = [f"--{key.replace('_', '-')}" for key, value in settings.items() if value]
+    if source is None and (starting or dry_run):
+        raise click.UsageError(f"{(starting or ['--dry-run'])[0]} is for a new merge: name its SOURCE", ctx)
+    if ctx.params["abort"] and message is not None:
+        raise click.UsageError("--message is for a merge that makes a commit", ctx)
+    if settings["ff"] and settings["squash"]:
+        raise click.UsageError("choose one of --ff and --squash", ctx)
+
+
+def _merged(session: Session, where: Place, procedure: Call, doing: str, form: str) -> None:
+    done = _run(session, where, procedure, doing)
+    _tell(session, where, done)
+    if form == "json":
+        output.document([done])
+
+
+def _tell(session: Session, where: Place, done: dict[str, Any]) -> None:
+    """What a merge did, and what it brought back or kept although it was undone."""
+    if done["status"] == "up-to-date":
+        diagnostics.message("Already up to date")
+        return
+    changed = in_brackets(summary(done))
+    if done["status"] == "fast-forward":
+        diagnostics.message(f"Fast-forwarded {where.branch} to {short(done['commit_id'])}{changed}")
+        return
+    _tell_commit(session, where, done)
+
+
+def _tell_commit(session: Session, where: Place, done: dict[str, Any]) -> None:
+    message = session.read(call("epoch_log", ref=done["commit_id"], max_count=1))[0]["message"]
+    title, *_ = message.splitlines() or [""]
+    diagnostics.message(f"[{where.branch} {short(done['commit_id'])}] {title}{in_brackets(summary(done))}")
+    notes = message.rsplit("\n\n", 1)[-1].splitlines()
+    if all(_NOTE.match(note) for note in notes):
+        for note in notes:
+            diagnostics.message(note)
+
+
+def _run(session: Session, where: Place, procedure: Call, doing: str) -> dict[str, Any]:
+    """Runs what may stop on conflicts; these are then told before the error."""
+    try:
+        with hints_as_commands(session, where):
+            return session.do(procedure, doing)
+    except EpochConflict:
+        list_open(session, where)
+        raise
+
+
+def _abort(session: Session, into: str | None, where: Place, form: str) -> None:
+    row = merge_into(session, where.branch)
+    with hints_as_commands(session, where):
+        done = session.do(call("epoch_merge_abort", target=into), "aborting the merge")
+    diagnostics.message(f"Aborted the {name(row)}" if row else "Aborted the merge")
+    if form == "json":
+        output.document([done])
+
+
+def _preview(
+    ctx: click.Context, session: Session, source: str | None, into: str | None, settings: dict[str, Any], form: str
+) -> None:
+    """Writes what a merge would do; exits as the merge would."""
+    asked = {key: settings[key] or None for key in ("strategy", "keep_undone")}
+    found = session.read(call("epoch_preview_merge", source, target=into, **asked))
+    if form == "json":
+        output.document(found)
+    else:
+        output.lines(_preview_lines(found))
+    if any(row[obstacle] for row in found for obstacle in _OBSTACLES):
+        ctx.exit(EpochConflict.exit_code)
+
+
+def _preview_lines(found: list[dict[str, Any]]) -> list[output.Line]:
+    if not found:
+        return ["nothing would change"]
+    return output.aligned([output.header(found[0]), *([str(value) for value in row.values()] for row in found)])
+
+
+def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], form: str) -> None:
+    """Applies one commit after the other; where that stops, says what is left."""
+    # Each makes a commit, which moves HEAD and the branch: so what they name is settled before the first.
+    commits = [session.read(call("epoch_log", ref=ref, max_count=1))[0]["commit_id"] for ref in refs]
+    where = place(session, None)
+    made = []
+    for at, (ref, commit) in enumerate(zip(refs, commits, strict=True)):
+        try:
+            made.append(_run(session, where, call(function, ref if len(refs) == 1 else commit), verb))
+        except Exception as error:
+            _tell_left(verb, diagnostics.translate(error), commits[at + 1 :])
+            raise
+        _tell_commit(session, where, made[-1])
+    if form == "json":
+        output.document(made)
+
+
+def _tell_left(verb: str, error: Exception, commits: list[str]) -> None:
+    if not commits:
+        return
+    after = "after epoch merge --continue: " if isinstance(error, EpochConflict) else ""
+    rest = " ".join(shlex.quote(short(commit, commits)) for commit in commits)
+    diagnostics.message(f"{counted(len(commits), 'commit')} left, {after}epoch {verb} {rest}")

@@ -1,0 +1,41 @@
+"""What is in the way of a merge, in words: conflicts and violations as lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import diagnostics, output
+from .in_progress import Place
+from .session import Session, call
+
+_LISTED = 10
+
+
+def list_open(session: Session, where: Place) -> None:
+    """Tells the first conflicts and violations that are still open, a line each."""
+    conflicts = call("epoch_conflicts", target=where.branch)
+    found = session.query(
+        f"SELECT table_name, coalesce(column_name, '') AS field, key, kind FROM {conflicts.text} WHERE NOT resolved "
+        f"LIMIT {_LISTED + 1}",
+        "table",
+        conflicts.values,
+    )
+    lines = [f"CONFLICT ({kind}): {_place(table, key, field)}" for table, field, key, kind in found.cells]
+    violations = call("epoch_violations", target=where.branch)
+    found = session.query(
+        f"SELECT table_name, key, kind, detail FROM {violations.text} LIMIT {_LISTED + 1}", "table", violations.values
+    )
+    lines += [f"VIOLATION ({kind}): {_place(table, key, None)}: {detail}" for table, key, kind, detail in found.cells]
+    for line in lines[:_LISTED]:
+        diagnostics.message(line)
+    if len(lines) > _LISTED:
+        diagnostics.message("… and more")
+
+
+def describe(row: dict[str, Any]) -> str:
+    """A conflict or violation in a few words: its table, row and column."""
+    return _place(row["table_name"], row["key"], row.get("column_name"))
+
+
+def _place(table: str | None, key: str | None, field: str | None) -> str:
+    return " ".join(output.shown(part) for part in (table, key, field) if part)

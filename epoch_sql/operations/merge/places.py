@@ -1,0 +1,171 @@
+"""What a call of ``epoch_resolve`` is about: everything, a table, a row or a cell that is in conflict or violates a constraint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from epoch_sql import render
+from epoch_sql.catalog.relation import run
+from epoch_sql.errors import EpochTableError
+from epoch_sql.model.schema import Column, Table
+from epoch_sql.operations.merge.decisions import key_fields
+from epoch_sql.operations.merge.trees import MergedTree
+from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.tracking import no_table
+from epoch_sql.render import Sql
+from epoch_sql.storage.shape import shape_of
+
+_LOOK = "FROM epoch_conflicts() or FROM epoch_violations()"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A table, row (its key as canonical JSON) and column under the names that the merged tree has; None for all of them.
+
+    ``forced`` says that the row is decided because of a violation, so that a side is taken also where nothing clashes.
+    """
+
+    table: Table | None
+    table_name: str | None
+    key: str | None
+    column_name: str | None
+    forced: bool
+
+    def require_fitting(self, repository: Repository, value: str | None) -> None:
+        """EpochTableError when a cell cannot be given a value (None: NULL): the column has another type, or is part of the key."""
+        column = _column(self.table, self.column_name) if self.table else None
+        if self.table is None or column is None:
+            raise EpochTableError(f"there is no column {self.column_name} in table {self.table_name}", _LOOK)
+        if not column.stored or any(column.id == c.id for c in self.table.key or self.table.columns):
+            raise EpochTableError(
+                f"column {column.name} of table {self.table.name} identifies the row, so it cannot be given a value",
+                "resolve the row to a side, or change the value on a branch and merge again",
+            )
+        if value is None and not column.nullable:
+            raise EpochTableError(f"column {column.name} of table {self.table.name} is NOT NULL", "give a value")
+        if value is not None and not _fits(repository, column, value):
+            raise EpochTableError(
+                f"{value!r} is no value of column {column.name} {column.type} in table {self.table.name}", "give another value"
+            )
+
+
+def located(
+    repository: Repository, target: str, merged: MergedTree, table_name: str | None, key: str | None, column_name: str | None
+) -> Place:
+    """What the arguments of ``epoch_resolve`` mean; EpochTableError when it is neither in conflict nor in violation."""
+    name = _table_name(repository, target, merged, table_name)
+    table = next((e.table for e in merged.tables if str(e.table.name) == name), None)
+    where = _key_text(repository, table, key) if key is not None and table else None
+    if key is not None and where is None:
+        raise EpochTableError(f"table {table_name} has no row {key}", _LOOK)
+    named = _column(table, column_name) if table and column_name else None
+    column = named.name if named else column_name
+    forced = _forced(repository, target, merged, name, where, column)
+    return Place(table, name, where, column, forced)
+
+
+def _table_name(repository: Repository, target: str, merged: MergedTree, given: str | None) -> str | None:
+    """The table's name as it is listed, or as that of a table that a violated foreign key refers to."""
+    if given is None:
+        return None
+    rows = run(
+        repository.cursor,
+        "SELECT table_name FROM {{epoch}}.conflicts WHERE target = $target "
+        "UNION SELECT table_name FROM {{epoch}}.violations WHERE target = $target",
+        {"target": target},
+    ).fetchall()
+    names = [str(row[0]) for row in rows] + _parents(repository, target, merged)
+    found = next((name for name in names if name.lower() == given.lower()), None)
+    if found is None:
+        raise no_table(given, names, "the conflicts")
+    return found
+
+
+def _parents(repository: Repository, target: str, merged: MergedTree) -> list[str]:
+    """The tables that violated foreign keys refer to."""
+    rows = run(
+        repository.cursor,
+        "SELECT DISTINCT table_name FROM {{epoch}}.violations WHERE target = ? AND kind = 'foreign key'",
+        [target],
+    ).fetchall()
+    violating = {row[0] for row in rows}
+    referenced = {
+        (e.table.name.schema.lower(), (c.referenced or "").lower())
+        for e in merged.tables
+        if str(e.table.name) in violating
+        for c in e.table.foreign_keys
+    }
+    return [str(e.table.name) for e in merged.tables if (e.table.name.schema.lower(), e.table.name.name.lower()) in referenced]
+
+
+def _forced(
+    repository: Repository, target: str, merged: MergedTree, table_name: str | None, key: str | None, column_name: str | None
+) -> bool:
+    """Whether the place is one of a violation and of no open conflict; EpochTableError when it is neither."""
+    row = run(
+        repository.cursor,
+        "SELECT count(*), count(*) FILTER (NOT resolved) FROM {{epoch}}.conflicts WHERE target = $target "
+        "AND ($table IS NULL OR table_name = $table) AND ($key IS NULL OR key = $key) "
+        "AND ($column IS NULL OR column_name IS NULL OR lower(column_name) = lower($column))",
+        {"column": column_name, "target": target, "table": table_name, "key": key},
+    ).fetchone()
+    assert row
+    listed, unresolved = row
+    violated = key is not None and _violated(repository, target, merged, table_name, key)
+    if listed and (unresolved or not violated):
+        return False
+    if violated:
+        return True
+    what = f"row {key} of {table_name}" if key else f"column {column_name} of {table_name}" if column_name else table_name
+    raise EpochTableError(
+        f"{what or 'nothing'} is {'' if what is None else 'not '}in conflict",
+        "a violation is resolved row by row, with table_name and key: FROM epoch_violations()" if key is None else _LOOK,
+    )
+
+
+def _violated(repository: Repository, target: str, merged: MergedTree, table_name: str | None, key: str) -> bool:
+    row = run(
+        repository.cursor,
+        "SELECT count(*) FROM {{epoch}}.violations WHERE target = ? AND table_name = ? AND key = ?",
+        [target, table_name, key],
+    ).fetchone()
+    assert row
+    return bool(row[0]) or table_name in _parents(repository, target, merged)
+
+
+def _key_text(repository: Repository, table: Table, key: str) -> str | None:
+    """A key given as JSON, or as the value of a one-column key, in the canonical text of ``key_json``."""
+    columns = shape_of(None, table).key
+    fields = key_fields(key)
+    given = {name.lower(): value for name, value in fields.items()} if fields is not None else {}
+    if given.keys() == {column.name.lower() for column in columns}:
+        values = [given[column.name.lower()] for column in columns]
+    elif len(columns) == 1:
+        values = [key]
+    else:
+        return None
+    typed = [
+        render.fill(
+            Sql("{{n}}: TRY_CAST({{v}} AS {{t}})"),
+            n=render.literal(column.name),
+            v=render.literal(value),
+            t=render.verbatim(column.type),
+        )
+        for column, value in zip(columns, values, strict=True)
+    ]
+    struct = render.fill(Sql("{{b}}{{fields}}{{e}}"), b=Sql("{"), fields=render.joined(typed, ", "), e=Sql("}"))
+    row = repository.cursor.execute(render.fill(Sql("SELECT CAST(to_json({{s}}) AS VARCHAR)"), s=struct)).fetchone()
+    return str(row[0]) if row else None
+
+
+def _column(table: Table, name: str | None) -> Column | None:
+    return next((column for column in table.columns if column.name.lower() == (name or "").lower()), None)
+
+
+def _fits(repository: Repository, column: Column, value: str) -> bool:
+    row = repository.cursor.execute(
+        render.fill(
+            Sql("SELECT TRY_CAST({{v}} AS {{t}}) IS NOT NULL"), v=render.literal(value), t=render.verbatim(column.type)
+        )
+    ).fetchone()
+    return bool(row and row[0])

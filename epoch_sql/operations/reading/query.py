@@ -1,0 +1,250 @@
+"""``epoch_query``: a user's query, its text unchanged, with every versioned table and view as of a reference.
+
+DuckDB's own parser tells which tables the query names (``json_serialize_sql``). Around its text goes a WITH query for each
+of them, under the same name, which DuckDB then finds before the working table. Only a name with a schema has to be
+changed in the text, to that of its WITH query. So everything that DuckDB can parse works, and literals stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.errors import EpochError, EpochTableError
+from epoch_sql.model.refnames import suggest
+from epoch_sql.model.revisions import parse_revision
+from epoch_sql.model.schema import ObjectName, SchemaObject
+from epoch_sql.model.sql_text import tokens, top_level
+from epoch_sql.operations.reading.at import native_rows
+from epoch_sql.operations.reading.sides import Side, TableSide, side_of
+from epoch_sql.operations.reading.table_references import (
+    Mention,
+    Query,
+    Unlocated,
+    inner_text,
+    read_query,
+    renamed,
+)
+from epoch_sql.operations.repository import Repository
+from epoch_sql.render import Sql
+
+_ELSEWHERE = frozenset({"information_schema", "pg_catalog", "temp", "system", "epoch"})
+_READS_BY_NAME = frozenset({"query", "query_table"})
+_FILES = (".csv", ".tsv", ".txt", ".gz", ".zst", ".parquet", ".json", ".jsonl", ".ndjson", ".arrow", ".xlsx", ".db")
+
+
+class EpochQueryError(EpochError):
+    """A query that cannot be read as of a reference."""
+
+
+def query(repository: Repository, ref: str, sql: str) -> Sql:
+    """The rows of ``sql``, one query, with versioned tables and views as of ``ref``.
+
+    Names without a schema are those of schema main. Tables that are not versioned (ignored, temporary and system tables,
+    files) are read as they are. Raises EpochQueryError for what is no query, or cannot be read as of a reference, and
+    EpochTableError for a table that does not exist there.
+    """
+    reader = _Reader(repository, ref)
+    return reader.rewritten(sql, ("main",), ())
+
+
+class _Reader:
+    def __init__(self, repository: Repository, ref: str) -> None:
+        self.repository = repository
+        self.ref = ref
+        self.side: Side = side_of(repository, ref)
+        self.working = parse_revision(ref).is_working
+        self.tables = {_folded(s.table.name): s for s in self.side.tables.values()}
+        self.views = {_folded(o.name): o for o in self.side.objects if o.kind == "view"}
+        self._live: set[tuple[str, str]] | None = None
+        self._macros: dict[str, str] | None = None
+
+    def rewritten(self, sql: str, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql:
+        """The query with the tables that it names as of the reference; ``within`` are the views that it is the text of."""
+        parsed = self._parsed(sql)
+        self._require_visible(parsed)
+        commons: dict[str, Sql] = {}
+        names: dict[Mention, str] = {}
+        for mention in parsed.mentions:
+            rows = self._meaning(mention, schemas, within)
+            if rows is not None:
+                name = _free_name(mention, parsed)
+                commons[name.lower()] = _common_table(name, rows)
+                if mention.schema or mention.catalog:
+                    names[mention] = name
+        try:
+            text = renamed(sql, parsed, names)
+        except Unlocated as unlocated:
+            raise EpochQueryError(
+                f"table {unlocated.name} cannot be read as of {self.ref} in this form", "name it in FROM"
+            ) from unlocated
+        query = render.fill(Sql("FROM (\n{{text}}\n) AS result"), text=render.verbatim(text))
+        if not commons:
+            return query
+        listed = render.joined(list(commons.values()), ",\n")
+        return render.fill(Sql("WITH {{commons}}\n{{query}}"), commons=listed, query=query)
+
+    def _parsed(self, sql: str) -> Query:
+        tree = _syntax_tree(self.repository.cursor, sql)
+        if tree.get("error"):
+            message = str(tree.get("error_message", "")).splitlines()
+            if tree.get("error_type") == "not implemented":
+                raise EpochQueryError("epoch_query reads; this is no query", "one SELECT, FROM, WITH or VALUES statement")
+            raise EpochQueryError(f"the query is no SQL: {message[0] if message else 'syntax error'}", "correct the query")
+        if len(tree["statements"]) != 1:
+            raise EpochQueryError(
+                f"epoch_query takes one statement, not {len(tree['statements'])}", "one SELECT, FROM, WITH or VALUES statement"
+            )
+        return read_query(tree["statements"][0])
+
+    def _meaning(self, mention: Mention, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql | None:
+        """The rows that a name stands for; None for what is not versioned, and stays as it is."""
+        names = self._candidates(mention, schemas)
+        for name in names:
+            side, view = self.tables.get(_folded(name)), self.views.get(_folded(name))
+            if side:
+                return self._rows(side)
+            if view:
+                return self._view_rows(view, within)
+        if not names or mention.table.lower().endswith(_FILES) or "/" in mention.table:
+            return None
+        if any(_folded(name) in self._live_names() for name in names) or not self._is_unversioned(names):
+            raise self._unknown(names[-1])
+        return None
+
+    def _candidates(self, mention: Mention, schemas: Sequence[str]) -> list[ObjectName]:
+        """The tables that a mention can mean, first choice first; none for another database's or the system's."""
+        current = self.repository.catalog.lower()
+        catalog, schema = mention.catalog.lower(), mention.schema.lower()
+        if catalog:
+            known = catalog == current and schema not in _ELSEWHERE
+            return [ObjectName(mention.schema, mention.table)] if known else []
+        if not schema:
+            return [ObjectName(name, mention.table) for name in schemas]
+        if schema in self._schemas():
+            return [ObjectName(mention.schema, mention.table)]
+        if schema == current:
+            return [ObjectName("main", mention.table)]
+        if schema in _ELSEWHERE or self._is_database(schema):
+            return []
+        return [ObjectName(mention.schema, mention.table)]
+
+    def _schemas(self) -> set[str]:
+        """The schemas that there are as of the reference."""
+        made = {o.name.name.lower() for o in self.side.objects if o.kind == "schema"}
+        return {"main", *made, *(schema for schema, _ in self.tables)}
+
+    def _rows(self, side: TableSide) -> Sql:
+        if side.version_id is None:
+            return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
+        return native_rows(side.table, self.repository.contents.state(side.version_id))
+
+    def _view_rows(self, view: SchemaObject, within: tuple[ObjectName, ...]) -> Sql:
+        if view.name in within:
+            raise EpochQueryError(f"view {view.name} refers to itself in {self.ref}", "query the tables instead")
+        if self.working:
+            return render.fill(Sql("FROM {{v}}"), v=render.table(view.name))
+        start = next(token for token in top_level(view.definition) if token.is_word("AS"))
+        head = view.definition[: start.start]
+        names = next((head[token.start :] for token in tokens(head) if token.text == "("), "")
+        schemas = tuple(dict.fromkeys((view.name.schema, "main")))
+        text = self.rewritten(view.definition[start.end :], schemas, (*within, view.name))
+        return render.fill(
+            Sql("FROM (\n{{text}}\n) AS {{view}} {{names}}"),
+            text=text,
+            view=render.identifier(view.name.name),
+            names=render.verbatim(names),
+        )
+
+    def _live_names(self) -> set[tuple[str, str]]:
+        """The tables and views that are, or would be, versioned in the working database."""
+        if self._live is None:
+            schema = self.repository.scanner.schema()
+            views = (o.name for o in schema.objects if o.kind == "view")
+            self._live = {_folded(name) for name in (*(t.name for t in schema.tables), *views)}
+        return self._live
+
+    def _is_unversioned(self, names: Iterable[ObjectName]) -> bool:
+        """Whether the working database has a relation of such a name that is not versioned: an ignored one or DuckDB's own."""
+        row = self.repository.cursor.execute(
+            render.render("relations_named"), [[n.name.lower() for n in names], [n.schema.lower() for n in names]]
+        ).fetchone()
+        return bool(row and row[0])
+
+    def _is_database(self, name: str) -> bool:
+        row = self.repository.cursor.execute(
+            "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = ?", [name]
+        ).fetchone()
+        return row is not None
+
+    def _unknown(self, name: ObjectName) -> EpochTableError:
+        known = [str(s.table.name) for s in self.tables.values()] + [str(o.name) for o in self.views.values()]
+        near = suggest(str(name), known)
+        hint = f"did you mean {', '.join(near)}?" if near else f"FROM epoch_tables('{self.ref}')"
+        return EpochTableError(f"there is no table {name} in {self.ref}", hint)
+
+    def _require_visible(self, parsed: Query) -> None:
+        """EpochQueryError for functions that read tables where nobody sees it: they would read the working tables."""
+        if self.working:
+            return
+        if parsed.shows:
+            raise EpochQueryError(f"SHOW cannot be read as of {self.ref}", f"FROM epoch_tables('{self.ref}')")
+        for function in parsed.functions:
+            if function in _READS_BY_NAME:
+                raise EpochQueryError(f"{function}() cannot be read as of {self.ref}", "name the table in FROM")
+            if function in self._user_macros() and self._reads_tables(function, frozenset()):
+                raise EpochQueryError(
+                    f"macro {function} reads tables, which it would read as they are now, not as of {self.ref}",
+                    "write its query in the place of the macro",
+                )
+
+    def _reads_tables(self, macro: str, seen: frozenset[str]) -> bool:
+        """Whether a macro's text names tables, itself or in macros that it uses."""
+        tree = _syntax_tree(self.repository.cursor, self._user_macros()[macro])
+        if tree.get("error"):
+            return True
+        for statement in tree["statements"]:
+            parsed = read_query(statement)
+            used = [f for f in parsed.functions if f in self._user_macros() and f not in seen | {macro}]
+            if parsed.mentions or _READS_BY_NAME & parsed.functions:
+                return True
+            if any(self._reads_tables(f, seen | {macro}) for f in used):
+                return True
+        return False
+
+    def _user_macros(self) -> dict[str, str]:
+        """The macros of the working database by name in lower case, each as the text of queries."""
+        if self._macros is None:
+            own = self.repository.memory.own_macros
+            rows = self.repository.cursor.execute(render.render("macro_texts")).fetchall()
+            self._macros = {name.lower(): text for name, text in rows if name not in own}
+        return self._macros
+
+
+def _common_table(name: str, rows: Sql) -> Sql:
+    return render.fill(Sql("{{name}} AS NOT MATERIALIZED ({{rows}})"), name=render.identifier(name), rows=rows)
+
+
+def _free_name(mention: Mention, parsed: Query) -> str:
+    """The name of a mention's WITH query: its own, or for one with a schema, one that the query does not use."""
+    if not mention.schema and not mention.catalog:
+        return mention.table
+    name = ".".join(mention.parts)
+    while name.lower() in parsed.common or any(name.lower() == m.table.lower() for m in parsed.mentions):
+        name += "_"
+    return name
+
+
+def _folded(name: ObjectName) -> tuple[str, str]:
+    return name.schema.lower(), name.name.lower()
+
+
+def _syntax_tree(cursor: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+    row = cursor.execute("SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", [inner_text(sql)]).fetchone()
+    assert row
+    tree: dict[str, Any] = json.loads(row[0])
+    return tree

@@ -1,0 +1,242 @@
+"""Where a query names tables, as DuckDB's parser tells: the tree of ``json_serialize_sql``, with the scopes of WITH.
+
+DuckDB gives the place of a name as an offset in bytes. It gives none where a statement takes a table's name instead of a
+query (TABLE, DESCRIBE, SUMMARIZE on 2.0), and that of the alias for ``alias: name``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from epoch_sql import render
+from epoch_sql.render import Sql
+
+# fmt: off
+_LEXEME = re.compile(
+    r"""(?P<space>\s+|--[^\n]*)|(?P<comment>/\*)"""
+    r"""|[eE]'(?:\\.|''|[^'\\])*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$|\w+|.""",
+    re.DOTALL,
+)
+# fmt: on
+_GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+_NAME = r"""(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|[^\W\d][\w$]*|[^\x00-\x7f\s][\w$]*)"""
+_PATH = re.compile(rf"{_NAME}(?:{_GAP}\.{_GAP}{_NAME}){{0,2}}", re.DOTALL)
+_PART = re.compile(_NAME)
+_DOT = re.compile(rf"{_GAP}\.{_GAP}", re.DOTALL)
+_ALIAS = re.compile(rf"{_NAME}{_GAP}:{_GAP}", re.DOTALL)
+_VERBS = frozenset({"TABLE", "SUMMARIZE", "DESCRIBE", "DESC", "SHOW"})
+_VERB = re.compile(rf"\b({'|'.join(sorted(_VERBS))}){_GAP}$", re.IGNORECASE | re.DOTALL)
+_NOWHERE = (1 << 64) - 1
+
+
+class Unlocated(Exception):
+    """A table whose place in the text is not known."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A table or view that a query names: the parts of its name as they are written, its alias, and the byte offset."""
+
+    catalog: str
+    schema: str
+    table: str
+    alias: str
+    location: int
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple(part for part in (self.catalog, self.schema, self.table) if part)
+
+
+@dataclass
+class Query:
+    """What a query names: tables (not its own WITH queries), functions in lower case, and columns with their offsets.
+
+    ``common`` are the names of its WITH queries in lower case; ``shows`` says that it has a SHOW of names.
+    """
+
+    mentions: list[Mention] = field(default_factory=list)
+    common: set[str] = field(default_factory=set)
+    shows: bool = False
+    functions: set[str] = field(default_factory=set)
+    columns: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+
+
+def read_query(statement: Mapping[str, Any]) -> Query:
+    """What one statement of ``json_serialize_sql`` names."""
+    found: dict[tuple[int, tuple[str, ...]], Mention] = {}
+    query = Query()
+    _visit(statement, frozenset(), query, found)
+    query.mentions = list(found.values())
+    return query
+
+
+def inner_text(sql: str) -> str:
+    """The text of a statement without what surrounds it: blanks, comments and semicolons."""
+    start, end = span(sql)
+    return sql[start:end]
+
+
+def span(sql: str) -> tuple[int, int]:
+    """Where the text of a statement starts and ends, without the blanks, comments and semicolons around it."""
+    places = [(start, end) for start, end, lexeme in _lexemes(sql) if lexeme != ";"]
+    return (places[0][0], places[-1][1]) if places else (0, 0)
+
+
+def _lexemes(sql: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and text of everything but blanks and comments, as DuckDB reads it."""
+    position = 0
+    while position < len(sql):
+        match = _LEXEME.match(sql, position)
+        assert match
+        position = _comment_end(sql, match.end()) if match["comment"] else match.end()
+        if not (match["space"] or match["comment"]):
+            yield match.start(), position, match[0]
+
+
+def renamed(sql: str, query: Query, names: Mapping[Mention, str]) -> str:
+    """The text with mentions replaced by other names; what had no alias keeps the table's name as its alias.
+
+    Columns that are qualified by the schema of such a table lose it. Raises Unlocated for a mention whose place is not
+    known.
+    """
+    text = inner_text(sql)
+    edits: set[tuple[int, int, str]] = set()
+    for mention, name in names.items():
+        start, end = _place(text, mention, {edit[0] for edit in edits})
+        new = render.to_sql(render.identifier(name))
+        if not mention.alias and not _VERB.search(text[:start]):
+            new = render.fill(Sql("{{new}} AS {{table}}"), new=new, table=render.identifier(mention.table))
+        edits.add((start, end, new))
+    qualified = {(m.schema.lower() or "main", m.table.lower()) for m in query.mentions if not m.alias}
+    for location, path in query.columns:
+        edit = _unqualified(text, location, path, qualified)
+        if edit:
+            edits.add(edit)
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text
+
+
+def _visit(node: Any, scope: frozenset[str], query: Query, found: dict[Any, Mention]) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _visit(item, scope, query, found)
+    elif isinstance(node, dict):
+        _note(node, scope, query, found)
+        if node.get("type") == "RECURSIVE_CTE_NODE":
+            own = scope | {str(node.get("cte_name", "")).lower()}
+            for name, child in node.items():
+                _visit(child, scope if name == "left" else own, query, found)
+            return
+        inner = _common_tables(node, scope, query, found)
+        if node.get("type") == "CTE_NODE":
+            _visit(node.get("child"), scope if _maps(node.get("child")) else inner, query, found)
+            return
+        for name, child in node.items():
+            if name != "cte_map":
+                _visit(child, inner, query, found)
+
+
+def _common_tables(node: Mapping[str, Any], scope: frozenset[str], query: Query, found: dict[Any, Mention]) -> frozenset[str]:
+    """Visits the WITH queries of a node, each of which sees those before it; gives the scope of what follows."""
+    for entry in _maps(node):
+        _visit(entry["value"], scope, query, found)
+        scope |= {str(entry["key"]).lower()}
+        query.common.add(str(entry["key"]).lower())
+    return scope
+
+
+def _maps(node: Any) -> list[dict[str, Any]]:
+    found = node.get("cte_map") if isinstance(node, dict) else None
+    return list((found or {}).get("map") or [])
+
+
+def _note(node: Mapping[str, Any], scope: frozenset[str], query: Query, found: dict[Any, Mention]) -> None:
+    kind = node.get("type")
+    if kind == "BASE_TABLE":
+        location = int(node.get("query_location", _NOWHERE))
+        parts = tuple(str(node.get(part) or "") for part in ("catalog_name", "schema_name", "table_name"))
+        catalog, schema, table = parts
+        if table.lower() in scope and not catalog and schema.lower() in ("", "recurring"):
+            return
+        found.setdefault((location, parts), Mention(catalog, schema, table, str(node.get("alias") or ""), location))
+    elif kind == "COLUMN_REF" and len(node.get("column_names", ())) > 2:
+        query.columns.append((int(node.get("query_location", _NOWHERE)), tuple(node["column_names"])))
+    elif kind == "SHOW_REF" and not node.get("query"):
+        query.shows = True
+    if node.get("function_name"):
+        query.functions.add(str(node["function_name"]).lower())
+
+
+def _place(text: str, mention: Mention, taken: set[int]) -> tuple[int, int]:
+    """The start and end of a mention: where DuckDB says, or else after a word that takes a table's name."""
+    given = _character(text, mention.location)
+    for start in [*([] if given is None else [given]), *_after_verbs(text)]:
+        alias = _ALIAS.match(text, start)
+        for position in (start, alias.end() if alias else start):
+            path = _PATH.match(text, position)
+            if path and _parts(path[0]) == mention.parts and position not in taken:
+                return position, path.end()
+    raise Unlocated(mention.table)
+
+
+def _character(text: str, location: int) -> int | None:
+    """The place in the text of an offset in bytes; None for one outside of it."""
+    encoded = text.encode()
+    return len(encoded[:location].decode(errors="ignore")) if location < len(encoded) else None
+
+
+def _after_verbs(text: str) -> Iterator[int]:
+    """Where something follows a word such as TABLE, outside of strings and comments."""
+    verb = False
+    for start, _, lexeme in _lexemes(text):
+        if verb:
+            yield start
+        verb = lexeme.upper() in _VERBS
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    """The names that a dotted path consists of."""
+    parts, position = [], 0
+    while part := _PART.match(path, position):
+        parts.append(_unquoted(part[0]))
+        dot = _DOT.match(path, part.end())
+        position = dot.end() if dot else len(path)
+    return tuple(parts)
+
+
+def _unquoted(part: str) -> str:
+    quote = part[0]
+    return part[1:-1].replace(quote * 2, quote) if quote in "\"'" else part
+
+
+def _unqualified(
+    text: str, location: int, names: tuple[str, ...], qualified: set[tuple[str, str]]
+) -> tuple[int, int, str] | None:
+    """The edit that takes schema (and database) off a column's name, if they are those of a replaced table."""
+    start = _character(text, location)
+    if start is None:
+        return None
+    for drop in (1, 2):
+        if len(names) > drop + 1 and (names[drop - 1].lower(), names[drop].lower()) in qualified:
+            match = re.compile(rf"(?:{_NAME}{_GAP}\.{_GAP}){{{drop}}}", re.DOTALL).match(text, start)
+            return (start, match.end(), "") if match else None
+    return None
+
+
+def _comment_end(sql: str, position: int) -> int:
+    """Where the comment that starts before ``position`` ends; comments nest."""
+    depth = 1
+    for match in re.finditer(r"/\*|\*/", sql[position:]):
+        depth += 1 if match[0] == "/*" else -1
+        if not depth:
+            return position + match.end()
+    return len(sql)

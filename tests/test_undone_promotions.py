@@ -1,0 +1,749 @@
+"""Undone promotions through SQL: every history of the rule, and more, on tables, with the messages that merges leave.
+
+In the pictures p is production, s staging, d development, h a hotfix, f a feature; time runs to the right.
+M are promotions into p, S promotions into s, D merges into d, U an undo, V the undo of an undo. A letter is a commit that adds that row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import duckdb
+import pytest
+
+from epoch_sql import render
+from epoch_sql.errors import EpochDirtyError, EpochMergeError
+from epoch_sql.extension.install import OWN_MACROS
+from epoch_sql.operations import undoing
+from epoch_sql.operations.moving import Moved
+from epoch_sql.operations.repository import Memory, Repository
+from tests.conftest import MakeRepo, Repo
+
+NAMES = {"p": "production", "s": "staging", "d": "development", "h": "hotfix", "f": "feature"}
+
+
+class Environments:
+    """Branches of one table whose keys are letters."""
+
+    def __init__(self, repo: Repo) -> None:
+        self.repo = repo
+        for branch in "sd":
+            self.branch(branch, "p")
+
+    def branch(self, name: str, start: str) -> None:
+        self.repo("CALL epoch_branch(?, start := ?)", NAMES[name], NAMES.get(start, start))
+
+    def on(self, branch: str) -> None:
+        self.repo("CALL epoch_checkout(?)", NAMES[branch])
+
+    def add(self, branch: str, letters: str) -> None:
+        """One commit for each letter, on a branch."""
+        self.on(branch)
+        for letter in letters:
+            self.repo("INSERT INTO letters VALUES (?, ?)", letter, f"from {branch}")
+            self.repo.commit(f"Add {letter}")
+
+    def merge(self, source: str, target: str, keep_undone: bool = False) -> str:
+        """What the merge said beyond its subject, or its status when it made no commit."""
+        status, commit_id = self.repo(
+            "SELECT status, commit_id FROM epoch_merge(?, target := ?, keep_undone := ?)",
+            NAMES.get(source, source),
+            NAMES[target],
+            keep_undone,
+        )[0]
+        if status != "merged":
+            return str(status)
+        message = str(self.repo.one("SELECT message FROM epoch_log(?, max_count := 1)", commit_id))
+        subject, _, note = message.partition("\n\n")
+        assert subject == f"Merge {NAMES.get(source, source)} into {NAMES[target]}"
+        return note
+
+    def promote(self, path: str) -> str:
+        """Merge each branch into the next; what the last merge said."""
+        return [self.merge(source, target) for source, target in pairwise(path)][-1]
+
+    def revert(self, branch: str, ref: str = "HEAD") -> str:
+        """The short id of the commit that reverts."""
+        self.on(branch)
+        return str(self.repo.one("SELECT commit_id[:7] FROM epoch_revert(?)", ref))
+
+    def tip(self, branch: str) -> str:
+        return str(self.repo.one("SELECT commit_id FROM epoch_log(?, max_count := 1)", NAMES[branch]))
+
+    def tag(self, name: str, branch: str) -> None:
+        self.repo("CALL epoch_tag(?, ref := ?)", name, NAMES[branch])
+
+    def roll_back(self, ref: str) -> Moved:
+        """A forward rollback of production; SQL has it for protected branches."""
+        self.on("p")
+        return rolled_back(self.repo, ref)
+
+    def __getitem__(self, branch: str) -> str:
+        return "".join(row[0] for row in self.repo.at(NAMES[branch], "letters"))
+
+    def expect(self, **letters: str) -> None:
+        """The letters of each branch; and the working tables are those of the checked-out one."""
+        assert {branch: self[branch] for branch in letters} == letters
+        assert self.repo("FROM letters ORDER BY ALL") == self.repo.at("HEAD", "letters")
+        assert self.repo.status() == []
+
+    def log(self, branch: str) -> list[str]:
+        """The promotion log: subjects on the first-parent line, newest first."""
+        messages = self.repo("SELECT message FROM epoch_log(?, first_parent := true)", NAMES[branch])
+        return [message.splitlines()[0] for (message,) in messages]
+
+
+def rolled_back(repo: Repo, ref: str) -> Moved:
+    with repo.con.cursor() as cursor:
+        name = cursor.execute("SELECT current_database()").fetchone()
+        assert name
+        token = render.DATABASE.set(name[0])
+        try:
+            return undoing.roll_back(Repository(cursor, Memory(OWN_MACROS)), ref)
+        finally:
+            render.DATABASE.reset(token)
+
+
+Make = Callable[[], Environments]
+
+
+@pytest.fixture
+def env(make_repo: MakeRepo) -> Environments:
+    repo = make_repo("CREATE TABLE letters (letter VARCHAR PRIMARY KEY, note VARCHAR)", init=False)
+    repo("CALL epoch_init('production')")
+    return Environments(repo)
+
+
+@pytest.fixture
+def undone(env: Environments) -> tuple[Environments, str]:
+    """+a promoted to p, and the promotion reverted there.
+
+    d  o---a
+            \\
+    s  o-----S
+              \\
+    p  o-------M---U
+    """
+    env.add("d", "a")
+    env.promote("dsp")
+    undo = env.revert("p")
+    env.expect(p="", s="a", d="a")
+    return env, undo
+
+
+Undone = tuple[Environments, str]
+
+
+def test_promoting_again_with_nothing_new(undone: Undone) -> None:
+    """Promoting again with nothing new.
+
+    s  o---a-----------
+            \\          \\
+    p  o-----M---U-----M
+    """
+    env, undo = undone
+    assert env.merge("s", "p") == f"re-applies 1 commit that {undo} undid"
+    env.expect(p="a", s="a", d="a")
+    assert env.merge("s", "p") == "up-to-date"
+    assert env.log("p") == [
+        "Merge staging into production",
+        'Revert "Merge staging into production"',
+        "Merge staging into production",
+        "Initial commit",
+    ]
+
+
+def test_promoting_again_with_a_fix(undone: Undone) -> None:
+    """Promoting again with a fix.
+
+    d  o---a-------x
+            \\       \\
+    s  o-----S-------S
+              \\       \\
+    p  o-------M---U---M
+    """
+    env, undo = undone
+    env.on("d")
+    env.repo("UPDATE letters SET note = 'fixed'")
+    env.repo.commit("Fix a")
+    env.merge("d", "s")
+    assert env.merge("s", "p") == f"re-applies 1 commit that {undo} undid"
+    env.expect(p="a", s="a", d="a")
+    assert env.repo.at("production", "letters") == [("a", "fixed")]
+
+
+def test_the_message_counts_the_commits_that_come_back(env: Environments) -> None:
+    """The message counts the commits that come back.
+
+    d  o---a---b---c
+                    \\
+    s  o-------------S------
+                      \\     \\
+    p  o---------------M--U--M
+    """
+    env.add("d", "abc")
+    env.promote("dsp")
+    undo = env.revert("p")
+    assert env.merge("s", "p") == f"re-applies 3 commits that {undo} undid"
+    env.expect(p="abc", s="abc", d="abc")
+
+
+def test_merging_production_back_keeps_what_was_undone_there(undone: Undone) -> None:
+    """Merging production back keeps what was undone there.
+
+    d  o---a-----------D
+            \\         /
+    s  o-----S       /
+              \\     /
+    p  o-------M---U
+    """
+    env, undo = undone
+    assert env.merge("p", "d") == f"keeps 1 commit that {undo} undid on production"
+    env.expect(p="", s="a", d="a")
+    assert env.merge("p", "d") == "up-to-date"
+
+
+def test_merging_back_does_not_fast_forward_to_the_undo(undone: Undone) -> None:
+    """Merging back does not fast forward to the undo.
+
+    s  o-----S-------X     (no fast-forward to U: it would take a away)
+              \\     /
+    p  o-------M---U
+    """
+    env, _ = undone
+    status = env.repo.one("SELECT status FROM epoch_merge('production', target := 'staging', ff := true)")
+    assert status == "merged"
+    env.expect(p="", s="a", d="a")
+
+
+def test_a_fix_after_merging_back(undone: Undone) -> None:
+    """A fix after merging back.
+
+    d  o---a-----------D---b
+            \\         /     \\
+    s  o-----S       /       S
+              \\     /         \\
+    p  o-------M---U-----------M
+    """
+    env, _ = undone
+    env.merge("p", "d")
+    env.add("d", "b")
+    env.promote("dsp")
+    env.expect(p="ab", s="ab", d="ab")
+
+
+def test_an_undo_after_the_branches_were_in_sync(env: Environments) -> None:
+    """An undo after the branches were in sync.
+
+    d  o---a-------D---b
+            \\     /     \\
+    s  o-----S   /       S
+              \\ /         \\
+    p  o-------M---U-------M
+    """
+    env.add("d", "a")
+    env.promote("dspd")
+    env.revert("p")
+    env.add("d", "b")
+    env.promote("dsp")
+    env.expect(p="ab", s="ab", d="ab")
+
+
+def test_undoing_the_first_of_two_promotions(env: Environments) -> None:
+    """Undoing the first of two promotions.
+
+    d  o---a-------b-----------c
+            \\       \\           \\
+    s  o-----S-------S-----------S
+              \\       \\           \\
+    p  o-------M-------M---U-------M
+    """
+    env.add("d", "a")
+    env.promote("dsp")
+    first = env.tip("p")
+    env.add("d", "b")
+    env.promote("dsp")
+    undo = env.revert("p", first)
+    env.expect(p="b", s="ab", d="ab")
+
+    env.add("d", "c")
+    assert env.promote("dsp") == f"re-applies 1 commit that {undo} undid"
+    env.expect(p="abc", s="abc", d="abc")
+
+
+def test_undoing_the_second_of_three_promotions(env: Environments) -> None:
+    """Undoing the second of three promotions.
+
+    s  o---a-------b-------c-----------
+            \\       \\       \\          \\
+    p  o-----M-------M-------M----U-----M
+    """
+    merges = []
+    for letter in "abc":
+        env.add("s", letter)
+        env.merge("s", "p")
+        merges.append(env.tip("p"))
+    undo = env.revert("p", merges[1])
+    env.expect(p="ac", s="abc")
+    assert env.merge("p", "s") == f"keeps 1 commit that {undo} undid on production"
+    env.expect(p="ac", s="abc")
+    env.merge("s", "p")
+    env.expect(p="abc", s="abc")
+
+
+@pytest.fixture
+def released(env: Environments) -> Environments:
+    """Three promotions, tagged; p rolled back to the first by a commit that restores it; a hotfix, promoted everywhere.
+
+    d  o---a-------b-------c-----------------D
+            \\       \\       \\               /
+    s  o-----S-------S-------S---------S   /
+              \\       \\       \\       /   /
+    p  o-------v1------v2------v3--U-/-M /
+                                    \\/_//
+    h                                x--
+    """
+    for number, letter in enumerate("abc", 1):
+        env.add("d", letter)
+        env.promote("dsp")
+        env.tag(f"v{number}", "p")
+    moved = env.roll_back("v1")
+    assert (moved.rows_added, moved.rows_modified, moved.rows_removed) == (0, 0, 2)
+    env.expect(p="a", s="abc", d="abc")
+    env.branch("h", "p")
+    env.add("h", "x")
+    for target in "psd":
+        env.merge("h", target)
+    return env
+
+
+def test_a_hotfix_after_a_rollback(released: Environments) -> None:
+    """As drawn at ``released``: the hotfix goes everywhere, the rollback stays on production."""
+    released.expect(p="ax", s="abcx", d="abcx")
+    assert released.log("p")[:2] == ["Merge hotfix into production", "Roll back to v1"]
+
+
+def test_promoting_again_after_a_rollback_and_a_hotfix(released: Environments) -> None:
+    """Promoting again after a rollback and a hotfix.
+
+    s  ----S-------S-----------S------
+            \\       \\         /       \\
+    p  -----v2------v3---U---x---M-----M
+    """
+    released.merge("s", "p")
+    released.expect(p="abcx", s="abcx", d="abcx")
+
+
+def test_promoting_again_after_a_rollback(env: Environments) -> None:
+    """Promoting again after a rollback.
+
+    s  o---a-------b-------c-----------
+            \\       \\       \\          \\
+    p  o-----v1------v2------v3---U----M
+    """
+    for number, letter in enumerate("abc", 1):
+        env.add("s", letter)
+        env.merge("s", "p")
+        env.tag(f"v{number}", "p")
+    env.roll_back("v1")
+    undo = env.tip("p")[:7]
+    assert env.merge("p", "s") == f"keeps 2 commits that {undo} undid on production"
+    assert env.merge("s", "p", keep_undone=False) == ""
+    env.expect(p="abc", s="abc")
+
+
+def test_a_hotfix_from_before_a_rollback_leaves_it_in_force(env: Environments) -> None:
+    """A hotfix from before a rollback leaves it in force.
+
+    s  o---a-------b-------c---------------
+            \\       \\       \\              \\
+    p  o-----v1------v2------v3---U---M-----M
+                              \\      /
+    h                          x-----
+    """
+    for number, letter in enumerate("abc", 1):
+        env.add("s", letter)
+        env.merge("s", "p")
+        env.tag(f"v{number}", "p")
+    env.branch("h", "p")
+    env.add("h", "x")
+    env.roll_back("v1")
+    undo = env.tip("p")[:7]
+    assert env.merge("h", "p") == ""
+    env.expect(p="ax", s="abc", h="abcx")
+    assert env.merge("s", "p") == f"re-applies 2 commits that {undo} undid"
+    env.expect(p="abcx", s="abc", h="abcx")
+
+
+def test_a_hotfix_from_before_a_revert_leaves_it_in_force(env: Environments) -> None:
+    """A hotfix from before a revert leaves it in force.
+
+    p  o---M---U---M
+            \\     /
+    h        x---
+    """
+    env.add("s", "a")
+    env.merge("s", "p")
+    env.branch("h", "p")
+    env.add("h", "x")
+    env.revert("p")
+    assert env.merge("h", "p") == ""
+    env.expect(p="x", s="a", h="ax")
+
+
+@pytest.fixture
+def feature(env: Environments) -> Environments:
+    """A feature merged and promoted, then its merge reverted where it was merged first.
+
+    f  o---a
+            \\
+    d  o-----D-------U
+              \\
+    s  o-------S
+    """
+    env.branch("f", "d")
+    env.add("f", "a")
+    env.promote("fds")
+    env.revert("d")
+    env.expect(d="", s="a", f="a")
+    return env
+
+
+def test_the_revert_of_a_feature_is_promoted(feature: Environments) -> None:
+    """The revert of a feature is promoted.
+
+    d  o-----D-------U
+              \\       \\
+    s  o-------S-------S
+    """
+    assert feature.merge("d", "s") == ""
+    feature.expect(d="", s="")
+
+
+def test_the_revert_of_a_feature_is_not_brought_back(feature: Environments) -> None:
+    """The revert of a feature is not brought back.
+
+    d  o-----D-------U---(D)
+              \\         /
+    s  o-------S-------
+    """
+    assert feature.merge("s", "d") == "up-to-date"
+    feature.expect(d="", s="a")
+
+
+def test_the_feature_can_be_merged_again(feature: Environments) -> None:
+    """The feature can be merged again.
+
+    f  o---a-----------b
+            \\           \\
+    d  o-----D-------U---D
+    """
+    feature.add("f", "b")
+    assert feature.merge("f", "d").startswith("re-applies 1 commit that ")
+    feature.merge("d", "s")
+    feature.expect(d="ab", s="ab", f="ab")
+
+
+def test_undoing_the_undo_counts_as_merged_again(undone: Undone) -> None:
+    """Undoing the undo counts as merged again.
+
+    d  o---a---------------b
+            \\               \\
+    s  o-----S---------------S
+              \\               \\
+    p  o-------M---U---V-------M
+    """
+    env, _ = undone
+    env.revert("p")
+    env.expect(p="a", s="a", d="a")
+    assert env.merge("s", "p") == "up-to-date"
+    env.add("d", "b")
+    assert env.promote("dsp") == ""
+    env.expect(p="ab", s="ab", d="ab")
+
+
+def test_undoing_the_undo_of_the_undo(undone: Undone) -> None:
+    """Undoing the undo of the undo.
+
+    s  o---a-----------------
+            \\                \\
+    p  o-----M---U---V---U2---M
+    """
+    env, _ = undone
+    env.revert("p")
+    again = env.revert("p")
+    env.expect(p="", s="a")
+    assert env.merge("s", "p") == f"re-applies 1 commit that {again} undid"
+    env.expect(p="a", s="a")
+
+
+def test_promoting_again_and_undoing_again(undone: Undone) -> None:
+    """Promoting again and undoing again.
+
+    s  o---a-----------------
+            \\      \\         \\
+    p  o-----M---U---M---U2---M
+    """
+    env, _ = undone
+    env.merge("s", "p")
+    second = env.revert("p")
+    env.expect(p="", s="a")
+    assert env.merge("s", "p") == f"re-applies 1 commit that {second} undid"
+    env.expect(p="a", s="a")
+
+
+def test_a_rollback_past_an_undo_makes_it_void(undone: Undone) -> None:
+    """R restores M, so the undo never was.
+
+    s  o---a-----------
+            \\
+    p  o-----M---U---R
+    """
+    env, _ = undone
+    env.roll_back("HEAD~1")
+    env.expect(p="a", s="a")
+    assert env.merge("s", "p") == "up-to-date"
+
+
+def test_undoing_a_rollback(released: Environments) -> None:
+    """Undoing a rollback.
+
+    p  o---v1---v2---v3---U---M---V
+    """
+    rollback = released.repo.one("SELECT commit_id FROM epoch_log('production') WHERE message = 'Roll back to v1'")
+    released.revert("p", rollback)
+    released.expect(p="abcx", s="abcx", d="abcx")
+    released.add("d", "y")
+    released.promote("dsp")
+    released.expect(p="abcxy", s="abcxy", d="abcxy")
+
+
+def test_keep_undone_leaves_it_out(undone: Undone) -> None:
+    """K is a promotion with keep_undone.
+
+    d  o---a-------b-----------D
+            \\       \\         /
+    s  o-----S-------S------------
+              \\       \\     /     \\
+    p  o-------M---U---K----------M
+    """
+    env, undo = undone
+    assert env.merge("s", "p", keep_undone=True) == "up-to-date"
+    env.add("d", "b")
+    env.merge("d", "s")
+    env.merge("s", "p", keep_undone=True)
+    env.expect(p="b", s="ab", d="ab")
+    assert env.merge("p", "d") == f"keeps 1 commit that {undo} undid on production"
+    env.expect(p="b", s="ab", d="ab")
+    assert env.merge("s", "p") == f"re-applies 1 commit that {undo} undid"
+    env.expect(p="ab", s="ab", d="ab")
+
+
+def test_a_conflict_does_not_forget_keep_undone(undone: Undone) -> None:
+    """K, with keep_undone, stops on x, which both sides added.
+
+    d  o---a-------x
+            \\       \\
+    s  o-----S-------S-----------S---
+              \\       \\         /     \\
+    p  o-------M---U-x-K-------------M
+    """
+    env, _ = undone
+    env.add("p", "x")
+    env.on("d")
+    env.repo("INSERT INTO letters VALUES ('x', 'otherwise')")
+    env.repo.commit("Add x otherwise")
+    env.merge("d", "s")
+    env.repo.refused("CALL epoch_merge('staging', target := 'production', keep_undone := true)")
+    env.repo("CALL epoch_resolve(side := 'theirs', target := 'production')")
+    env.repo("CALL epoch_merge_continue(target := 'production')")
+    env.on("p")
+    env.expect(p="x", s="ax", d="ax")
+    env.merge("p", "s")
+    env.expect(p="x", s="ax", d="ax")
+    env.merge("s", "p")
+    env.expect(p="ax", s="ax", d="ax")
+
+
+def test_cherry_picking_what_was_undone(env: Environments) -> None:
+    """Picks b (as b') out of the undone promotion of a and b.
+
+    d  o---a---b----------------
+                \\               \\
+    p  o---------M---U---b'------M
+    """
+    env.add("d", "ab")
+    env.merge("d", "p")
+    undo = env.revert("p")
+    env.on("p")
+    env.repo("CALL epoch_cherry_pick('development')")
+    env.expect(p="b", d="ab")
+    assert env.merge("p", "d") == f"keeps 2 commits that {undo} undid on production"
+    env.expect(p="b", d="ab")
+    env.merge("d", "p")
+    env.expect(p="ab", d="ab")
+
+
+def test_an_undo_taken_over_and_the_change_brought_from_where_it_was_made(env: Environments) -> None:
+    """An undo taken over and the change brought from where it was made.
+
+    h  o---a-------------------
+            \\                  \\
+    p  o-----M-----U            \\
+              \\     \\            \\
+    s  o-------S-----S-----------S
+    """
+    env.branch("h", "p")
+    env.add("h", "a")
+    env.promote("hps")
+    undo = env.revert("p")
+    assert env.merge("p", "s") == ""
+    env.expect(p="", s="", h="a")
+    assert env.merge("h", "s") == f"re-applies 1 commit that {undo} undid"
+    env.expect(p="", s="a", h="a")
+
+
+def test_a_revert_of_an_ordinary_commit_is_promoted_like_any_change(env: Environments) -> None:
+    """A revert of an ordinary commit is promoted like any change.
+
+    d  o---a---U
+            \\   \\
+    s  o-----S---S
+    """
+    env.add("d", "a")
+    env.merge("d", "s")
+    env.revert("d")
+    assert env.merge("d", "s") == ""
+    env.expect(d="", s="")
+
+
+def test_undoing_and_promoting_changes_of_a_row(env: Environments) -> None:
+    """a1 and a2 change the note of a; only the second promotion is undone, and a hotfix h is made in between.
+
+    d  o---a---a1------a2------------------D
+                \\       \\                 /
+    p  o---------M-------M---U---M-------
+                              \\ / \\
+    h                          h
+    """
+    env.add("d", "a")
+    for note in ("one", "two"):
+        env.on("d")
+        env.repo("UPDATE letters SET note = ?", note)
+        env.repo.commit(note)
+        env.merge("d", "p")
+    undo = env.revert("p")
+    assert env.repo.at("production", "letters") == [("a", "one")]
+    env.branch("h", "p")
+    env.add("h", "h")
+    env.merge("h", "p")
+    assert env.merge("p", "d") == f"keeps 1 commit that {undo} undid on production"
+    assert env.repo.at("development", "letters") == [("a", "two"), ("h", "from h")]
+    env.merge("d", "p")
+    assert env.repo.at("production", "letters") == [("a", "two"), ("h", "from h")]
+
+
+def test_back_merges_alone_are_no_promotion(env: Environments) -> None:
+    """D merges p back: d has nothing to promote, so nothing is added to p's promotion log.
+
+    d  o---a-----D
+            \\   /
+    p  o-----M-------(M)
+    """
+    env.add("d", "a")
+    env.merge("d", "p")
+    env.merge("p", "d")
+    log = env.log("p")
+    assert env.merge("d", "p") == "up-to-date"
+    assert env.log("p") == log
+    env.add("d", "b")
+    assert env.merge("d", "p") == ""
+    env.expect(p="ab", d="ab")
+
+
+def test_a_back_merge_that_was_resolved_is_promoted(env: Environments) -> None:
+    """D decides a conflict: that is a change of d, which p gets."""
+    env.add("d", "a")
+    env.add("p", "a")
+    env.repo.refused("CALL epoch_merge('production', target := 'development')")
+    env.repo("CALL epoch_resolve(side := 'ours', target := 'development')")
+    env.repo("CALL epoch_merge_continue(target := 'development')")
+    assert env.merge("d", "p") == ""
+    assert env.repo.at("production", "letters") == [("a", "from d")]
+
+
+def test_a_commit_that_changes_nothing_is_merged_all_the_same(env: Environments) -> None:
+    """A commit of its own is promoted, and logged, also when the content is there already."""
+    env.on("d")
+    env.repo("CALL epoch_commit('Nothing', allow_empty := true)")
+    assert env.merge("d", "p") == ""
+    assert env.log("p") == ["Merge development into production", "Initial commit"]
+
+
+def test_a_rollback_is_a_commit_on_top(env: Environments) -> None:
+    """R has the content of v1; history stays.
+
+    p  o---a---b---c---R
+           v1
+    """
+    env.add("p", "a")
+    env.tag("v1", "p")
+    env.add("p", "bc")
+    moved = env.roll_back("v1")
+    env.expect(p="a")
+    assert env.tip("p") == moved.commit_id
+    assert env.log("p")[:2] == ["Roll back to v1", "Add c"]
+    assert env.repo.tree("production") == env.repo.tree("v1")
+    assert env.repo.one("SELECT action FROM epoch_reflog('production') LIMIT 1") == "reset: rolling back to v1"
+    env.revert("p")
+    env.expect(p="abc")
+
+
+def test_a_rollback_refuses_to_lose_uncommitted_changes(env: Environments) -> None:
+    env.add("p", "a")
+    env.tag("v1", "p")
+    env.add("p", "b")
+    tip = env.tip("p")
+    env.repo("INSERT INTO letters VALUES ('z', 'uncommitted')")
+    with pytest.raises(EpochDirtyError, match="uncommitted changes in letters are in the way of the rollback"):
+        rolled_back(env.repo, "v1")
+    assert env.tip("p") == tip
+    assert env.repo.one("SELECT count(*) FROM letters WHERE letter = 'z'") == 1
+
+
+def test_a_rollback_leaves_uncommitted_changes_elsewhere(env: Environments) -> None:
+    env.add("p", "a")
+    env.tag("v1", "p")
+    env.add("p", "b")
+    env.repo("CREATE TABLE notes (n INTEGER); INSERT INTO notes VALUES (1)")
+    rolled_back(env.repo, "v1")
+    assert env["p"] == "a"
+    assert env.repo("FROM notes") == [(1,)]
+    assert [row[0] for row in env.repo.status()] == ["notes"]
+
+
+def test_a_rollback_to_what_the_branch_is_already(env: Environments) -> None:
+    env.add("p", "a")
+    with pytest.raises(EpochMergeError, match="branch production is as in HEAD already"):
+        rolled_back(env.repo, "HEAD")
+
+
+def test_a_rollback_needs_a_branch(env: Environments) -> None:
+    env.repo("CALL epoch_checkout(?)", env.tip("p"))
+    with pytest.raises(Exception, match="is checked out, not a branch"):
+        rolled_back(env.repo, "HEAD")
+
+
+def test_a_rollback_brings_tables_back(env: Environments) -> None:
+    """R restores a state with a table that was dropped and without one that was added since."""
+    env.repo("CREATE TABLE old (n INTEGER); INSERT INTO old VALUES (1), (2)")
+    env.repo.commit("old")
+    env.tag("v1", "p")
+    env.repo("DROP TABLE old; CREATE TABLE new (n INTEGER)")
+    env.repo.commit("new")
+    rolled_back(env.repo, "v1")
+    assert env.repo("FROM old ORDER BY n") == [(1,), (2,)]
+    with pytest.raises(duckdb.CatalogException):
+        env.repo("FROM new")
+    assert env.repo.status() == []
