@@ -38,16 +38,16 @@ def sql_page() -> Iterator[str]:
         "`REF@{2026-01-31 12:00}`, `REMOTE/BRANCH`, or `WORKING`, the uncommitted working tables. Table arguments take "
         "`orders` for schema main and `schema.orders` otherwise.",
         "## Reading",
-        "They are table functions: use them in `FROM`, join them, make views of them. Arguments are constants or prepared "
-        "parameters.",
+        "They are table functions: use them in `FROM`, join them, make views of them. Arguments are constants or "
+        "prepared parameters.",
     )
     readers = [p for p in SURFACE.procedures.values() if not p.acts]
     for function in sorted((*SURFACE.readings.values(), *readers), key=lambda f: f.name):
         yield from _function(function, "FROM")
     yield from _paragraphs(
         "## Procedures",
-        "They act once for each `CALL` (or `FROM`), never from `EXPLAIN`, `PREPARE` or `DESCRIBE`, and in a transaction of "
-        "their own: called where uncommitted changes are open, they refuse.",
+        "They act once for each `CALL` (or `FROM`), never from `EXPLAIN`, `PREPARE` or `DESCRIBE`, and in a "
+        "transaction of their own: called where uncommitted changes are open, they refuse.",
     )
     for procedure in sorted(SURFACE.procedures.values(), key=lambda f: f.name):
         if procedure.acts:
@@ -58,9 +58,10 @@ def cli_page() -> Iterator[str]:
     """The commands, by the themes of ``epoch --help``."""
     yield from _paragraphs("# Commands", _text(program.help), "Options before the command:", *_options(program))
     yield from _paragraphs(
-        "Results go to standard output, messages to standard error. Exit codes: 0 done; 1 refused or failed, with a line "
-        "`error: …` and often a line `hint: …` that names the command to type next; 2 usage; 3 a merge stopped on conflicts "
-        "or violations; 4 refused by protection, review or a failed check. `EPOCH_DEBUG=1` shows where an error came from."
+        "Results go to standard output, messages to standard error. Exit codes: 0 done; 1 refused or failed, with a "
+        "line `error: …` and often a line `hint: …` that names the command to type next; 2 usage; 3 a merge stopped "
+        "on conflicts or violations; 4 refused by protection, review or a failed check. `EPOCH_DEBUG=1` shows where "
+        "an error came from."
     )
     assert isinstance(program, SectionedGroup)
     for title, names in program.sections.items():
@@ -71,7 +72,9 @@ def cli_page() -> Iterator[str]:
 
 def _function(function: Reading | Procedure, verb: str) -> Iterator[str]:
     arguments = ", ".join(p.name if p.default is None else f"{p.name} := {p.default}" for p in function.parameters)
-    yield from _paragraphs(f"### {function.name}", f"`{verb} {function.name}({arguments})`", _sentence(function.description))
+    yield from _paragraphs(
+        f"### {function.name}", f"`{verb} {function.name}({arguments})`", _sentence(function.description)
+    )
     if function.parameters:
         yield from _table(("argument", "type", "default", ""), (_parameter(p) for p in function.parameters))
     columns = (

@@ -1,8 +1,8 @@
 """Epoch: Git-like versioning for the tables of a DuckDB database, as SQL.
 
 ``connect(path)`` opens a database with the functions installed, ``install(con)`` puts them on an open connection. What
-fails raises duckdb.Error with a text that starts with the kind of failure; in Python the same failures are subclasses of
-``EpochError``.
+fails raises duckdb.Error with a text that starts with the kind of failure; in Python the same failures are subclasses
+of ``EpochError``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SQL text from the templates of ``sql/``: the only place where SQL is put together.
 
-A template holds placeholders ``{{name}}``. A placeholder takes a sqlglot expression, a list of them (joined by
-commas), or ``Sql``: text that this module rendered before or that DuckDB printed from its own catalog. A plain string is
+A template holds placeholders ``{{name}}``. A placeholder takes a sqlglot expression, a list of them (joined by commas),
+or ``Sql``: text that this module rendered before or that DuckDB printed from its own catalog. A plain string is
 refused, so that no name or value from a user can reach SQL without being quoted.
 """
 
@@ -21,8 +21,8 @@ from epoch_sql.model.schema import ObjectName
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 
 DATABASE: ContextVar[str | None] = ContextVar("database", default=None)
-"""The database that SQL is rendered for: names are qualified by it, since a schema may have the database's own name, and
-since users may have another database current."""
+"""The database that SQL is rendered for: names are qualified by it, since a schema may have the database's own name,
+and since users may have another database current."""
 
 
 class Sql(str):
@@ -45,7 +45,9 @@ def fill(text: str, /, **fragments: Fragment) -> Sql:
 
     ``{{epoch}}`` is given: the schema of the catalog.
     """
-    return Sql(_PLACEHOLDER.sub(lambda match: _text(fragments[match[1]]) if match[1] in fragments else _given(match[1]), text))
+    return Sql(
+        _PLACEHOLDER.sub(lambda match: _text(fragments[match[1]]) if match[1] in fragments else _given(match[1]), text)
+    )
 
 
 def catalog_table(name: str) -> exp.Table:

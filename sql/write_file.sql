@@ -1,3 +1,3 @@
--- In: the rows of a level, in the order in which they are to lie.
+-- In: the rows of a level, in the order in which they are to lie. Version 2 packs numbers and strings: faster to read.
 -- Out: one Parquet file whose columns carry the ids of the table's columns as field ids.
-COPY ({{rows}}) TO {{path}} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880, FIELD_IDS {{field_ids}}{{options}})
+COPY ({{rows}}) TO {{path}} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE 122880, FIELD_IDS {{field_ids}}{{options}})

@@ -47,9 +47,7 @@ class Repo:
     def tree(self, ref: str = "HEAD") -> str:
         """The id of a commit's content."""
         return str(
-            self.one(
-                "SELECT tree_id FROM epoch.commits JOIN epoch_log(?, max_count := 1) USING (commit_id)", ref
-            )
+            self.one("SELECT tree_id FROM epoch.commits JOIN epoch_log(?, max_count := 1) USING (commit_id)", ref)
         )
 
     def status(self) -> list[Row]:

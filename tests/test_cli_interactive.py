@@ -9,6 +9,7 @@ import select
 import shutil
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -22,7 +23,7 @@ from epoch_sql.cli.main import run
 
 pytestmark = pytest.mark.core
 
-_PATIENCE = 60.0
+_PATIENCE = 30.0
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _QUESTION = re.compile(r"\[q\]uit\? $")
 
@@ -53,8 +54,16 @@ class Terminal:
         seen, self.seen = self.seen, ""
         return seen
 
-    def type(self, keys: str) -> None:
-        os.write(self.screen, keys.encode())
+    def type(self, text: str) -> None:
+        os.write(self.screen, text.encode())
+
+    def press(self, keys: str) -> None:
+        """Types once single keys are read: what came before is thrown away when the terminal is switched to that."""
+        end = time.monotonic() + _PATIENCE
+        while termios.tcgetattr(self.screen)[3] & termios.ICANON:
+            assert time.monotonic() < end, "no single key is read"
+            select.select([], [], [], 0.01)
+        self.type(keys)
 
     def ended(self) -> tuple[int, str]:
         """The exit code, and what was written to the end."""
@@ -105,7 +114,11 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "dev",
         )
         assert epoch("checkout", "main") == 0
-        change("UPDATE orders SET amount = 12, note = 'ours' WHERE id = 1; UPDATE orders SET amount = amount + 2 WHERE id > 1", "m")
+        change(
+            "UPDATE orders SET amount = 12, note = 'ours' WHERE id = 1;"
+            "UPDATE orders SET amount = amount + 2 WHERE id > 1",
+            "m",
+        )
         assert epoch("merge", "dev") == 3
     return folder
 
@@ -154,16 +167,16 @@ def test_each_row_shows_both_sides_and_the_base(start: Start, folder: Path) -> N
     assert ["base", "ours", "theirs"] in lines(first)
     assert ["amount", "10.0", "12.0", "11.5"] in lines(first)
     assert ["note", "a", "ours", "theirs"] in lines(first)
-    terminal.type("t")
+    terminal.press("t")
     second = terminal.until(_QUESTION)
     assert "2 left" in second
     assert 'orders {"id":2}: modify/modify  (2 of 3)' in second
-    terminal.type("o")
+    terminal.press("o")
     third = terminal.until(_QUESTION)
     assert 'orders {"id":3}: modify/delete  (3 of 3)' in third
     assert ["amount", "30.0", "32.0", "(removed)"] in lines(third)
     assert "[v]alue" not in third
-    terminal.type("t")
+    terminal.press("t")
     code, end = terminal.ended()
     assert code == 0
     assert "hint: epoch merge --continue, or epoch merge --abort" in end
@@ -174,20 +187,20 @@ def test_each_row_shows_both_sides_and_the_base(start: Start, folder: Path) -> N
 def test_a_value_for_each_cell_and_one_that_does_not_fit(start: Start, folder: Path) -> None:
     terminal = start()
     terminal.until(_QUESTION)
-    terminal.type("v")
+    terminal.press("v")
     terminal.until("value of amount .*: $")
     terminal.type("much\n")
     refused = terminal.until(_QUESTION)
     assert "error: 'much' is no value of column amount DECIMAL(10,2) in table orders" in refused
-    terminal.type("v")
+    terminal.press("v")
     terminal.until("value of amount .*: $")
     terminal.type("99.25\n")
     terminal.until("value of note .*: $")
     terminal.type("it's 🎉\n")
     terminal.until(_QUESTION)
-    terminal.type("b")
+    terminal.press("b")
     terminal.until(_QUESTION)
-    terminal.type("o")
+    terminal.press("o")
     assert terminal.ended()[0] == 0
     assert run(["merge", "--continue"]) == 0
     assert orders(folder) == [(1, "99.25", "it's 🎉"), (2, "20.00", "b"), (3, "32.00", "c")]
@@ -196,24 +209,22 @@ def test_a_value_for_each_cell_and_one_that_does_not_fit(start: Start, folder: P
 def test_nothing_typed_as_a_value_goes_back(start: Start) -> None:
     terminal = start()
     terminal.until(_QUESTION)
-    terminal.type("v")
+    terminal.press("v")
     terminal.until("value of amount .*: $")
     terminal.type("\n")
     terminal.until(_QUESTION)
-    terminal.type("q")
+    terminal.press("q")
     assert terminal.ended()[0] == 0
 
 
-def test_skipped_rows_and_those_after_quitting_stay_open(
-    start: Start, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_skipped_rows_and_those_after_quitting_stay_open(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
     terminal = start()
     terminal.until(_QUESTION)
-    terminal.type("s")
+    terminal.press("s")
     terminal.until(_QUESTION)
-    terminal.type("t")
+    terminal.press("t")
     terminal.until(_QUESTION)
-    terminal.type("q")
+    terminal.press("q")
     code, end = terminal.ended()
     assert code == 0
     assert "epoch conflicts resolve --theirs" in end
@@ -227,7 +238,7 @@ def test_skipped_rows_and_those_after_quitting_stay_open(
 def test_other_keys_are_no_answer_and_the_end_of_the_input_quits(start: Start) -> None:
     terminal = start()
     terminal.until(_QUESTION)
-    terminal.type("xy?\x04")
+    terminal.press("xy?\x04")
     code, end = terminal.ended()
     assert (code, end.splitlines()[0]) == (0, "quit")
 
@@ -235,9 +246,9 @@ def test_other_keys_are_no_answer_and_the_end_of_the_input_quits(start: Start) -
 def test_an_interrupt_keeps_what_was_decided(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
     terminal = start()
     terminal.until(_QUESTION)
-    terminal.type("o")
+    terminal.press("o")
     terminal.until(_QUESTION)
-    terminal.type("\x03")
+    terminal.press("\x03")
     assert terminal.ended()[0] == 130
     assert run(["merge", "--continue"]) == 3
     assert '{"id":1}' not in capsys.readouterr().err
@@ -248,7 +259,7 @@ def test_another_target_than_the_branch_that_is_checked_out(start: Start, folder
     terminal = start("orders", "--into", "main")
     for _ in range(3):
         terminal.until(_QUESTION)
-        terminal.type("o")
+        terminal.press("o")
     code, end = terminal.ended()
     assert (code, "epoch merge --continue --into main" in end) == (0, True)
     assert run(["merge", "--continue", "--into", "main"]) == 0

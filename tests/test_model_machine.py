@@ -19,7 +19,14 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.conftest import Repo
 
@@ -137,7 +144,9 @@ class Machine(RuleBasedStateMachine):
 
     # What users do to rows.
 
-    @rule(data=st.data(), key=st.integers(0, 12), numbers=st.lists(st.integers(0, 3) | st.none(), min_size=6, max_size=6))
+    @rule(
+        data=st.data(), key=st.integers(0, 12), numbers=st.lists(st.integers(0, 3) | st.none(), min_size=6, max_size=6)
+    )
     def put_row(self, data: st.DataObject, key: int, numbers: list[int | None]) -> None:
         name = self.some_table(data)
         if name is None:
@@ -219,7 +228,10 @@ class Machine(RuleBasedStateMachine):
         table = self.model.working[name]
         start = 100 + self.numbers
         self.numbers += count
-        self.sql(f"INSERT INTO {name} ({quoted(table.columns[0].name)}) SELECT i FROM range({start}, {start + count}) AS r(i)")
+        self.sql(
+            f"INSERT INTO {name} ({quoted(table.columns[0].name)}) "
+            f"SELECT i FROM range({start}, {start + count}) AS r(i)"
+        )
         defaults = [value_of(c.type, int(c.default) if c.default else None) for c in table.columns[1:]]
         added: list[Row] = [(value_of(table.columns[0].type, n), *defaults) for n in range(start, start + count)]
         self.change(name, [*table.rows, *added])
@@ -233,7 +245,12 @@ class Machine(RuleBasedStateMachine):
 
     # What users do to definitions.
 
-    @rule(data=st.data(), name=st.sampled_from(NAMES), type=st.sampled_from(["INTEGER", "VARCHAR"]), default=st.none() | st.integers(0, 2))
+    @rule(
+        data=st.data(),
+        name=st.sampled_from(NAMES),
+        type=st.sampled_from(["INTEGER", "VARCHAR"]),
+        default=st.none() | st.integers(0, 2),
+    )
     def add_column(self, data: st.DataObject, name: str, type: str, default: int | None) -> None:
         table_name = self.some_table(data)
         if table_name is None or any(c.name == name for c in self.model.working[table_name].columns):
@@ -290,7 +307,10 @@ class Machine(RuleBasedStateMachine):
         wider = WIDER[column.type]
         self.sql(f"ALTER TABLE {name} ALTER COLUMN {quoted(column.name)} TYPE {wider}")
         columns = (*table.columns[:place], replace(column, type=wider), *table.columns[place + 1 :])
-        rows = [(*r[:place], value_of(wider, None if r[place] is None else int(str(r[place]))), *r[place + 1 :]) for r in table.rows]
+        rows = [
+            (*r[:place], value_of(wider, None if r[place] is None else int(str(r[place]))), *r[place + 1 :])
+            for r in table.rows
+        ]
         self.model.working[name] = replace(table, columns=columns).having(rows)
 
     @rule(data=st.data())
@@ -467,7 +487,8 @@ class Machine(RuleBasedStateMachine):
         )
         columns = ("id", *NAMES, "X")
         return {
-            (table, new): next(n for n in columns if old.replace('"', "").startswith(f"{n} ")) for table, new, old in rows
+            (table, new): next(n for n in columns if old.replace('"', "").startswith(f"{n} "))
+            for table, new, old in rows
         }
 
     def some_table(self, data: st.DataObject) -> str | None:
@@ -531,11 +552,15 @@ def assert_difference(
         ends.append([tuple(row[p] for p in places) for row in rows if row[0] != absent])
         assert Counter(ends[-1]) <= Counter(table.rows)
     kept = [Counter(table.rows) - Counter(end) for table, end in zip((before, after), ends, strict=True)]
-    shared = [(before.place(sources[c.name]), n) for n, c in enumerate(after.columns) if sources[c.name] in [b.name for b in before.columns]]
+    shared = [
+        (before.place(sources[c.name]), n)
+        for n, c in enumerate(after.columns)
+        if sources[c.name] in [b.name for b in before.columns]
+    ]
     added = [(n, c) for n, c in enumerate(after.columns) if sources[c.name] not in [b.name for b in before.columns]]
 
     def as_text(rows: Counter[Row], places: list[int]) -> Counter[tuple[str, ...]]:
-        return Counter({k: n for k, n in Counter(tuple(str(r[p]) for p in places) for r in rows.elements()).items()})
+        return Counter(tuple(str(r[p]) for p in places) for r in rows.elements())
 
     assert as_text(kept[0], [p for p, _ in shared]) == as_text(kept[1], [p for _, p in shared])
     for row in kept[1]:

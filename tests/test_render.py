@@ -10,7 +10,26 @@ from epoch_sql import render
 from epoch_sql.model.schema import ObjectName
 from epoch_sql.render import DATABASE, Sql
 
-HOSTILE = ["a", "", " ", 'a"b', '"', '""', "it's", "'", "''", "\\", "\\'", "a.b", "select", "🦆", "Mixed Case", "-- x", "\n", "{{a}}"]
+HOSTILE = [
+    "a",
+    "",
+    " ",
+    'a"b',
+    '"',
+    '""',
+    "it's",
+    "'",
+    "''",
+    "\\",
+    "\\'",
+    "a.b",
+    "select",
+    "🦆",
+    "Mixed Case",
+    "-- x",
+    "\n",
+    "{{a}}",
+]
 
 
 @pytest.mark.core

@@ -509,7 +509,7 @@ def test_an_undo_that_both_sides_know_is_news_again_below_it() -> None:
 
 
 def test_undoing_a_promotion_of_nothing_brings_nothing_back_when_it_is_redone() -> None:
-    """E promotes only what U undid, from a branch that has it from p: it brings nothing, and W, which redoes it, neither.
+    """E promotes only what U undid, from a branch that has it from p: it brings nothing, nor does W, which redoes it.
 
     h  o---a-----------------------
             \\                      \\

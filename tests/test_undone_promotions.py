@@ -1,7 +1,8 @@
 """Undone promotions through SQL: every history of the rule, and more, on tables, with the messages that merges leave.
 
 In the pictures p is production, s staging, d development, h a hotfix, f a feature; time runs to the right.
-M are promotions into p, S promotions into s, D merges into d, U an undo, V the undo of an undo. A letter is a commit that adds that row.
+M are promotions into p, S promotions into s, D merges into d, U an undo, V the undo of an undo. A letter is a commit
+that adds that row.
 """
 
 from __future__ import annotations

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -15,8 +17,9 @@ from tests.conftest import MakeRepo, Repo, Row
 
 pytestmark = pytest.mark.core
 
+WithHistory = Callable[[], Repo]
+
 NOW = "grace := INTERVAL 0 SECOND"
-TABLES = ("orders", "events", "empty", 'odd."x ""y"')
 START = """
     CREATE TABLE orders (id INTEGER PRIMARY KEY, amount DECIMAL(10, 2), note VARCHAR, ratio DOUBLE);
     INSERT INTO orders SELECT i, i * 1.5, 'n' || i, CASE i % 3 WHEN 0 THEN -0.0 WHEN 1 THEN 'nan'::DOUBLE ELSE i END
@@ -39,9 +42,12 @@ def named_files(repo: Repo) -> set[str]:
     return {row[0] for row in repo("SELECT file_id FROM epoch.files")}
 
 
-def with_history(make_repo: MakeRepo) -> Repo:
-    """Small changes of every kind, on two branches, with a tag and a stash."""
-    repo = make_repo(START)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a repository with small changes of every kind, on two branches, with a tag and a stash."""
+    repo = Repo(tmp_path_factory.mktemp("history") / "shop.duckdb")
+    repo(START)
+    repo("CALL epoch_init()")
     for n in range(3):
         repo(f"UPDATE orders SET amount = amount + 1 WHERE id % 100 = {n}")
         repo(f"DELETE FROM orders WHERE id = {n + 200}")
@@ -56,7 +62,24 @@ def with_history(make_repo: MakeRepo) -> Repo:
     repo.commit("new definitions")
     repo("UPDATE orders SET checked = NULL WHERE id = 5")
     repo("CALL epoch_stash('later')")
-    return repo
+    repo.close()
+    return repo.path.parent
+
+
+@pytest.fixture
+def with_history(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Repo]]:
+    """Copies of that repository."""
+    monkeypatch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
+    opened: list[Repo] = []
+
+    def copied() -> Repo:
+        folder = tmp_path / f"copy{len(opened)}"
+        opened.append(Repo(shutil.copytree(made, folder) / "shop.duckdb"))
+        return opened[-1]
+
+    yield copied
+    for repo in opened:
+        repo.close()
 
 
 def observed(repo: Repo) -> dict[str, list[Row]]:
@@ -74,7 +97,11 @@ def observed(repo: Repo) -> dict[str, list[Row]]:
     ):
         seen[query] = repo(query)
     commits = [row[0] for row in repo("SELECT commit_id FROM epoch.commits ORDER BY sequence")]
-    for before, after in [*zip(commits, commits[1:], strict=False), (commits[0], commits[-1]), ("development", "WORKING")]:
+    for before, after in [
+        *pairwise(commits),
+        (commits[0], commits[-1]),
+        ("development", "WORKING"),
+    ]:
         for function in ("epoch_diff", "epoch_diff_stat", "epoch_diff_summary", "epoch_schema_diff"):
             # As text: NaN does not equal itself in Python.
             seen[f"{function} {before} {after}"] = repo(
@@ -90,18 +117,13 @@ def observed(repo: Repo) -> dict[str, list[Row]]:
 
 class TestCompact:
     def test_rewrites_every_branch_head_into_one_file_and_changes_nothing_that_can_be_read(
-        self, make_repo: MakeRepo
+        self, with_history: WithHistory
     ) -> None:
-        repo = with_history(make_repo)
+        repo = with_history()
         before = observed(repo)
         rows = repo("SELECT table_name, branches, row_count, files_before > 1, files_after FROM epoch_compact()")
         assert rows == [
             ("events", ["development", "main"], 66, True, 1),
-            ("orders", ["development"], 397, True, 1),
-            ("orders", ["main"], 397, True, 1),
-        ] or rows == [
-            ("events", ["development", "main"], 66, True, 1),
-            ("odd.x \"y", ["development"], 2, True, 1),
             ("orders", ["development"], 397, True, 1),
             ("orders", ["main"], 397, True, 1),
         ]
@@ -109,8 +131,8 @@ class TestCompact:
         assert repo("CALL epoch_fsck()") == []
         assert repo("CALL epoch_compact()") == []
 
-    def test_what_follows_is_as_if_nothing_had_happened(self, make_repo: MakeRepo) -> None:
-        plain, compacted = with_history(make_repo), with_history(make_repo)
+    def test_what_follows_is_as_if_nothing_had_happened(self, with_history: WithHistory) -> None:
+        plain, compacted = with_history(), with_history()
         compacted("CALL epoch_compact()")
         for repo in (plain, compacted):
             repo("CALL epoch_stash_pop()")
@@ -127,9 +149,7 @@ class TestCompact:
         assert compacted("CALL epoch_fsck()") == []
 
     def test_differences_across_it_still_read_deltas_only(self, make_repo: MakeRepo) -> None:
-        repo = make_repo("CREATE TABLE t AS SELECT i, i AS v FROM range(5000) AS r(i); CALL epoch_key('t', ['i'])".replace(
-            "; CALL epoch_key('t', ['i'])", ""
-        ))
+        repo = make_repo("CREATE TABLE t AS SELECT i, i AS v FROM range(5000) AS r(i)")
         for n in range(3):
             repo(f"UPDATE t SET v = -1 WHERE i = {n}")
             repo.commit()
@@ -144,8 +164,8 @@ class TestCompact:
             assert repo("SELECT count(*) FROM epoch_diff('HEAD~4', 'HEAD', table_name := 't')") == [(8,)]
             assert not any(base in plan for base in bases)
 
-    def test_one_table_on_every_branch(self, make_repo: MakeRepo) -> None:
-        repo = with_history(make_repo)
+    def test_one_table_on_every_branch(self, with_history: WithHistory) -> None:
+        repo = with_history()
         assert {row[0] for row in repo("CALL epoch_compact('MAIN.Events')")} == {"events"}
         assert {row[0] for row in repo("CALL epoch_compact()")} >= {"orders"}
 
@@ -153,17 +173,19 @@ class TestCompact:
         message = make_repo(START).refused("CALL epoch_compact('ordes')")
         assert "EpochTableError: there is no table ordes in any branch (hint: did you mean orders?)" in message
 
-    def test_status_stays_fast_and_right(self, make_repo: MakeRepo) -> None:
-        repo = with_history(make_repo)
+    def test_status_stays_fast_and_right(self, with_history: WithHistory) -> None:
+        repo = with_history()
         repo("CALL epoch_compact()")
-        known = repo("SELECT count(*) FROM epoch.fingerprints AS f JOIN epoch.versions AS v USING (version_id) "
-                     "WHERE len(v.level_ids) = 1")
+        known = repo(
+            "SELECT count(*) FROM epoch.fingerprints AS f JOIN epoch.versions AS v USING (version_id) "
+            "WHERE len(v.level_ids) = 1"
+        )
         assert known == [(4,)]
         repo("UPDATE orders SET amount = amount + 1 WHERE id = 3")
         assert repo.status() == [("orders", "modified", 0, 1, 0)]
 
-    def test_damaged_rows_are_not_made_the_truth(self, make_repo: MakeRepo) -> None:
-        repo = with_history(make_repo)
+    def test_damaged_rows_are_not_made_the_truth(self, with_history: WithHistory) -> None:
+        repo = with_history()
         repo("UPDATE epoch.versions SET fingerprint = repeat('0', 32) WHERE len(level_ids) > 1")
         before = repo("SELECT commit_id, root_id FROM epoch.commits ORDER BY ALL")
         assert "does not hold the rows that its commit says" in repo.refused("CALL epoch_compact()")
@@ -171,19 +193,19 @@ class TestCompact:
 
 
 class TestGc:
-    def test_nothing_to_remove(self, make_repo: MakeRepo) -> None:
-        repo = with_history(make_repo)
+    def test_nothing_to_remove(self, with_history: WithHistory) -> None:
+        repo = with_history()
         files = objects(repo)
         assert repo(f"CALL epoch_gc({NOW})") == []
         assert objects(repo) == files
 
     def test_removes_what_a_reset_dropped_once_it_is_old_enough(self, make_repo: MakeRepo) -> None:
         repo = make_repo(START)
+        repo("CALL epoch_branch('development')")
         repo("UPDATE orders SET amount = 0 WHERE id = 1")
         repo.commit("dropped")
         dropped = repo.head()
         repo("CALL epoch_reset('HEAD~1', hard := true)")
-        kept = observed(repo)
         assert repo("CALL epoch_gc()") == []
         assert repo.tree(dropped)
 
@@ -195,17 +217,21 @@ class TestGc:
 
         files = objects(repo)
         assert repo(f"CALL epoch_gc({NOW})") == told
-        assert f"unknown reference" in repo.refused("FROM epoch_log(?)", dropped) or "no " in repo.refused(
-            "FROM epoch_log(?)", dropped
-        )
+        assert "EpochReferenceError: unknown reference" in repo.refused("FROM epoch_log(?)", dropped)
         gone = {object_id for kind, object_id, *_ in told if kind == "file"}
         assert len(gone) == 1
         assert objects(repo).keys() == files.keys() - gone == named_files(repo)
         assert {size for kind, _, size, _ in told if kind == "file"} == {
             size for kind, _, size, _ in told if kind == "level"
         }
-        after = observed(repo)
-        assert {key: rows for key, rows in kept.items() if dropped not in key and "WORKING" not in key and "reflog" not in key}.items() <= after.items()
+        assert [row[4] for row in repo("FROM epoch_log()")] == ["Initial commit"]
+        assert (
+            repo(
+                "(FROM epoch_at('HEAD', 'orders') EXCEPT ALL FROM orders) "
+                "UNION ALL (FROM orders EXCEPT ALL FROM epoch_at('HEAD', 'orders'))"
+            )
+            == []
+        )
         assert repo("CALL epoch_fsck()") == []
         assert repo(f"CALL epoch_gc({NOW})") == []
 
@@ -221,8 +247,8 @@ class TestGc:
         repo.commit("kept")
         assert [row[4] for row in repo("FROM epoch_log()")] == ["kept", "Initial commit"]
 
-    def test_keeps_what_stashes_tags_and_detached_heads_need(self, make_repo: MakeRepo) -> None:
-        repo = with_history(make_repo)
+    def test_keeps_what_stashes_tags_and_detached_heads_need(self, with_history: WithHistory) -> None:
+        repo = with_history()
         repo("CALL epoch_checkout('main')")
         repo("CALL epoch_branch_delete('development', force := true)")
         repo("CALL epoch_checkout('HEAD~2')")
@@ -250,7 +276,9 @@ class TestGc:
         assert repo("CALL epoch_fsck()") == []
 
     def test_what_was_compacted_away_goes_when_no_difference_leads_through_it(self, make_repo: MakeRepo) -> None:
-        repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t SELECT i, i FROM range(999) r(i)")
+        repo = make_repo(
+            "CREATE TABLE t (i INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t SELECT i, i FROM range(999) r(i)"
+        )
         repo("UPDATE t SET v = 0 WHERE i = 5")
         repo.commit()
         repo("CALL epoch_compact()")
@@ -280,18 +308,23 @@ class TestGc:
         repo.con = epoch_sql.connect(repo.path)
         repo("DELETE FROM events WHERE kind = 1")
         repo.commit("only in the original")
-        with epoch_sql.connect(copy) as con, pytest.raises(duckdb.Error, match="belongs to shop.duckdb, not to backup"):
+        with (
+            epoch_sql.connect(copy) as con,
+            pytest.raises(duckdb.Error, match=r"belongs to shop\.duckdb, not to backup"),
+        ):
             con.execute(f"CALL epoch_gc({NOW})")
         assert repo("CALL epoch_fsck()") == []
 
     @pytest.mark.parametrize(
-        ("grace", "message"), [("'soon'", "'soon' is no interval"), ("INTERVAL (-1) DAY", "'-1 days' is negative")]
+        ("grace", "message"), [("'soon'", "'soon' is no interval"), ("INTERVAL (-1) DAY", "'-1 day' is negative")]
     )
     def test_a_grace_that_is_none(self, make_repo: MakeRepo, grace: str, message: str) -> None:
-        assert f"EpochRepositoryError: the grace period {message}" in make_repo().refused(f"CALL epoch_gc(grace := {grace})")
+        assert f"EpochRepositoryError: the grace period {message}" in make_repo().refused(
+            f"CALL epoch_gc(grace := {grace})"
+        )
 
     def test_a_file_that_is_committed_again_is_kept(self, make_repo: MakeRepo) -> None:
-        """The same rows give the same file, which may lie there for long, named by nothing, before it is needed again."""
+        """The same rows give the same file, which may lie there for long, unnamed, before it is needed again."""
         repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
         (name,) = objects(repo)
         repo("DROP TABLE t")
@@ -310,43 +343,69 @@ TAMPERED = [
     ("UPDATE epoch.commits SET message = 'other' WHERE sequence = 2", {("commit", "do not match its id")}),
     ("UPDATE epoch.commits SET author = 'other' WHERE sequence = 3", {("commit", "do not match its id")}),
     ("DELETE FROM epoch.commits WHERE sequence = 1", {("commit", "which is not in the catalog")}),
-    ("DELETE FROM epoch.parents WHERE commit_id = (SELECT commit_id FROM epoch.refs WHERE name = 'main')",
-     {("commit", "do not match its id")}),
-    ("UPDATE epoch.commits SET root_id = (SELECT root_id FROM epoch.commits WHERE sequence = 1) WHERE sequence = 3",
-     {("commit", "is not the content that the commit names")}),
-    ("DELETE FROM epoch.roots WHERE root_id = (SELECT root_id FROM epoch.commits WHERE sequence = 2)",
-     {("commit", "needs root")}),
-    ("INSERT INTO epoch.commits FROM epoch.commits WHERE sequence = 2", {("commit", "is more than once in epoch.commits")}),
+    (
+        "DELETE FROM epoch.parents WHERE commit_id = (SELECT commit_id FROM epoch.refs WHERE name = 'main')",
+        {("commit", "do not match its id")},
+    ),
+    (
+        "UPDATE epoch.commits SET root_id = (SELECT root_id FROM epoch.commits WHERE sequence = 1) WHERE sequence = 3",
+        {("commit", "is not the content that the commit names")},
+    ),
+    (
+        "DELETE FROM epoch.roots WHERE root_id = (SELECT root_id FROM epoch.commits WHERE sequence = 2)",
+        {("commit", "needs root")},
+    ),
+    (
+        "INSERT INTO epoch.commits FROM epoch.commits WHERE sequence = 2",
+        {("commit", "is more than once in epoch.commits")},
+    ),
     ("UPDATE epoch.refs SET commit_id = repeat('0', 64) WHERE name = 'v1'", {("ref", "names commit 0000")}),
     ("UPDATE epoch.state SET head_branch = 'gone'", {("ref", "is at branch gone")}),
     ("UPDATE epoch.stashes SET root_id = 'x'", {("stash", "needs root x")}),
-    ("UPDATE epoch.trees SET object_name = 'renamed' WHERE object_name = 'empty'", {
-        ("tree", "do not match its id"), ("commit", "is not the content that the commit names")}),
-    ("UPDATE epoch.schemas SET definition = replace(definition, 'amount', 'amounts')", {
-        ("schema", "does not match its id"), ("commit", "is not the content that the commit names")}),
-    ("UPDATE epoch.schemas SET definition = 'no json' WHERE definition LIKE '%events%'", {
-        ("schema", "does not match its id")}),
-    ("DELETE FROM epoch.schemas WHERE definition LIKE '%events%'", {("version", "needs definition"), ("file", "needs definition")}),
-    ("UPDATE epoch.versions SET fingerprint = repeat('0', 32) WHERE row_count = 66",
-     {("version", "do not match its id"), ("level", "do not match its id"), ("commit", "is not the content")}),
-    ("UPDATE epoch.versions SET row_count = row_count + 1 WHERE row_count = 66",
-     {("version", "has 66 rows instead of 67"), ("level", "does not lead from the rows")}),
+    (
+        "UPDATE epoch.trees SET object_name = 'renamed' WHERE object_name = 'empty'",
+        {("tree", "do not match its id"), ("commit", "is not the content that the commit names")},
+    ),
+    (
+        "UPDATE epoch.schemas SET definition = replace(definition, 'amount', 'amounts')",
+        {("schema", "does not match its id"), ("commit", "is not the content that the commit names")},
+    ),
+    (
+        "UPDATE epoch.schemas SET definition = 'no json' WHERE definition LIKE '%events%'",
+        {("schema", "does not match its id")},
+    ),
+    (
+        "DELETE FROM epoch.schemas WHERE definition LIKE '%events%'",
+        {("version", "needs definition"), ("file", "needs definition")},
+    ),
+    (
+        "UPDATE epoch.versions SET fingerprint = repeat('0', 32) WHERE row_count = 66",
+        {("version", "do not match its id"), ("level", "do not match its id"), ("commit", "is not the content")},
+    ),
+    (
+        "UPDATE epoch.versions SET row_count = row_count + 1 WHERE row_count = 66",
+        {("version", "has 66 rows instead of 67"), ("level", "does not lead from the rows")},
+    ),
     ("DELETE FROM epoch.levels WHERE kind = 'base'", {("version", "needs level")}),
-    ("UPDATE epoch.levels SET file_ids = file_ids || file_ids WHERE kind = 'delta' AND len(file_ids) > 0",
-     {("level", "do not match its id")}),
+    (
+        "UPDATE epoch.levels SET file_ids = file_ids || file_ids WHERE kind = 'delta' AND len(file_ids) > 0",
+        {("level", "do not match its id")},
+    ),
     ("DELETE FROM epoch.files WHERE old_schema_id IS NOT NULL", {("level", "needs file")}),
     ("UPDATE epoch.fingerprints SET checksum = checksum + 1", {("fingerprint", "are not those of its rows")}),
 ]
 
 
 class TestFsck:
-    def test_a_sound_repository(self, make_repo: MakeRepo) -> None:
-        assert with_history(make_repo)("CALL epoch_fsck()") == []
+    def test_a_sound_repository(self, make_repo: MakeRepo, with_history: WithHistory) -> None:
+        assert with_history()("CALL epoch_fsck()") == []
         assert make_repo()("CALL epoch_fsck()") == []
 
     @pytest.mark.parametrize(("statement", "expected"), TAMPERED)
-    def test_a_tampered_catalog(self, make_repo: MakeRepo, statement: str, expected: set[tuple[str, str]]) -> None:
-        repo = with_history(make_repo)
+    def test_a_tampered_catalog(
+        self, with_history: WithHistory, statement: str, expected: set[tuple[str, str]]
+    ) -> None:
+        repo = with_history()
         repo(statement)
         found = repo("SELECT kind, problem FROM epoch_fsck()")
         for kind, text in expected:
@@ -354,28 +413,36 @@ class TestFsck:
         assert {kind for kind, _ in found} == {kind for kind, _ in expected}
 
     @pytest.mark.parametrize("damage", ["removed", "truncated", "one bit flipped"])
-    def test_a_damaged_file(self, make_repo: MakeRepo, damage: str) -> None:
-        repo = with_history(make_repo)
+    def test_a_damaged_file(self, with_history: WithHistory, damage: str) -> None:
+        repo = with_history()
         (delta,) = repo("SELECT file_ids[1] FROM epoch.levels WHERE kind = 'delta' AND rows_added = 2")[:1][0]
         path = objects(repo)[delta]
         damaged(path, damage)
         ((kind, table, file, commits, problem),) = repo("CALL epoch_fsck()")
         assert (kind, table, file) == ("file", "events", delta)
         messages = {row[0]: row[4] for row in repo("FROM epoch_log('development')")}
-        assert [messages[i] for i in commits] == ["new definitions", "change 2", "change 1", "change 0", "Initial commit"]
+        assert [messages[i] for i in commits] == [
+            "new definitions",
+            "change 2",
+            "change 1",
+            "change 0",
+            "Initial commit",
+        ]
         assert str(path) in problem
-        assert {"removed": "is missing", "truncated": "bytes instead of", "one bit flipped": "does not match"}[damage] in problem
+        assert {"removed": "is missing", "truncated": "bytes instead of", "one bit flipped": "does not match"}[
+            damage
+        ] in problem
 
-    def test_many_damaged_files_are_all_told(self, make_repo: MakeRepo) -> None:
-        repo = with_history(make_repo)
+    def test_many_damaged_files_are_all_told(self, with_history: WithHistory) -> None:
+        repo = with_history()
         files = objects(repo)
         for path in files.values():
             damaged(path, "truncated")
         found = repo("SELECT kind, object_id FROM epoch_fsck()")
         assert sorted(found) == sorted(("file", name) for name in files)
 
-    def test_it_works_on_a_read_only_database(self, make_repo: MakeRepo) -> None:
-        repo = with_history(make_repo)
+    def test_it_works_on_a_read_only_database(self, with_history: WithHistory) -> None:
+        repo = with_history()
         repo.con.close()
         repo.con = epoch_sql.connect(repo.path, read_only=True)
         assert repo("CALL epoch_fsck()") == []

@@ -104,7 +104,9 @@ class Levels(Relation):
     def add(self, levels: Iterable[Level]) -> None:
         """Store levels that are not stored yet, and their files."""
         by_id = {level.level_id: level for level in levels}
-        known = {row[0] for row in self.select("WHERE level_id IN (SELECT unnest(?))", [sorted(by_id)])} if by_id else {}
+        known = (
+            {row[0] for row in self.select("WHERE level_id IN (SELECT unnest(?))", [sorted(by_id)])} if by_id else {}
+        )
         fresh = [level for level in by_id.values() if level.level_id not in known]
         Files(self.cursor).add(file for level in fresh for file in level.files)
         self.insert(
@@ -124,8 +126,7 @@ class Levels(Relation):
     def _levels(self, rows: Sequence[tuple[Any, ...]]) -> list[Level]:
         files = Files(self.cursor).load(file_id for row in rows for file_id in row[7])
         return [
-            Level(row[0], row[1], tuple(files[i] for i in row[7]), RowCounts(*row[4:7]), row[2], row[3])
-            for row in rows
+            Level(row[0], row[1], tuple(files[i] for i in row[7]), RowCounts(*row[4:7]), row[2], row[3]) for row in rows
         ]
 
 

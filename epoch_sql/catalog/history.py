@@ -36,7 +36,9 @@ class Commits(Relation):
         rows = self.select("WHERE commit_id IN (SELECT unnest(?))", [wanted])
         parents: dict[str, list[str]] = {}
         for commit_id, parent_id in self.run(
-            "SELECT commit_id, parent_id FROM {{epoch}}.parents WHERE commit_id IN (SELECT unnest(?)) ORDER BY commit_id, ordinal", [wanted]
+            "SELECT commit_id, parent_id FROM {{epoch}}.parents WHERE commit_id IN (SELECT unnest(?)) "
+            "ORDER BY commit_id, ordinal",
+            [wanted],
         ).fetchall():
             parents.setdefault(commit_id, []).append(parent_id)
         return {row[0]: self._commit(row, parents.get(row[0], [])) for row in rows}
@@ -71,7 +73,8 @@ class Commits(Relation):
     def with_prefix(self, prefix: str) -> list[str]:
         """The ids that start with the prefix, at most ten."""
         rows = self.run(
-            "SELECT commit_id FROM {{epoch}}.commits WHERE starts_with(commit_id, ?) ORDER BY ALL LIMIT 10", [prefix.lower()]
+            "SELECT commit_id FROM {{epoch}}.commits WHERE starts_with(commit_id, ?) ORDER BY ALL LIMIT 10",
+            [prefix.lower()],
         ).fetchall()
         return [row[0] for row in rows]
 
@@ -155,6 +158,7 @@ class Refs(Relation):
         return {row[1]: Ref(*row) for row in self.select("WHERE kind = ? ORDER BY name", [kind])}
 
     def get(self, kind: str, name: str) -> Ref | None:
+        """The branch, tag or remote branch of that name, if there is one."""
         rows = self.select("WHERE kind = ? AND name = ?", [kind, name])
         return Ref(*rows[0]) if rows else None
 
@@ -163,7 +167,8 @@ class Refs(Relation):
         old = self.get(ref.kind, ref.name)
         if old:
             self.run(
-                "UPDATE {{epoch}}.refs SET commit_id = ?, author = ?, moved_at = ?, message = ? WHERE kind = ? AND name = ?",
+                "UPDATE {{epoch}}.refs SET commit_id = ?, author = ?, moved_at = ?, message = ? "
+                "WHERE kind = ? AND name = ?",
                 [ref.commit_id, ref.author, ref.moved_at, ref.message, ref.kind, ref.name],
             )
         else:

@@ -18,6 +18,7 @@ class DeclaredKeys(Relation):
     columns = {"schema_name": "VARCHAR", "table_name": "VARCHAR", "columns": "VARCHAR[]"}
 
     def load(self) -> dict[ObjectName, tuple[str, ...]]:
+        """The declared key of each table that has one."""
         return {ObjectName(schema, name): tuple(columns) for schema, name, columns in self.select()}
 
     def put(self, name: ObjectName, key: tuple[str, ...]) -> None:
@@ -43,6 +44,7 @@ class Ignore(Relation):
     columns = {"pattern": "VARCHAR"}
 
     def patterns(self) -> list[str]:
+        """The patterns, in order."""
         return sorted(row[0] for row in self.select())
 
     def matches(self, patterns: Iterable[str], name: ObjectName) -> bool:
@@ -88,7 +90,8 @@ class Fingerprints(Relation):
         """Replace the fingerprints of these tables."""
         batch = list(fingerprints)
         self.run(
-            "DELETE FROM {{epoch}}.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))", [[f.table_id for f in batch]]
+            "DELETE FROM {{epoch}}.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
+            [[f.table_id for f in batch]],
         )
         self.insert((f.table_id, f.version_id, f.engine, f.row_count, f.checksum, f.buckets) for f in batch)
 
@@ -138,8 +141,10 @@ class Stashes(Relation):
         return [Stash(*row) for row in self.select("ORDER BY sequence DESC")]
 
     def push(self, stash: Stash) -> None:
+        """Store a stash."""
         values = vars(stash)
         self.insert([[values[name] for name in self.columns]])
 
     def remove(self, stash_id: str) -> None:
+        """Forget a stash."""
         self.run("DELETE FROM {{epoch}}.stashes WHERE stash_id = ?", [stash_id])

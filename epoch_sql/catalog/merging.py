@@ -55,6 +55,7 @@ class Merges(Relation):
     }
 
     def get(self, target: str) -> MergeInProgress | None:
+        """The merge in progress into a branch, if there is one."""
         rows = self.select("WHERE target = ?", [target])
         return MergeInProgress(*rows[0]) if rows else None
 
@@ -89,9 +90,7 @@ class Merges(Relation):
         self.run("DELETE FROM {{epoch}}.conflicts WHERE target = ?", [target])
         self.run("DELETE FROM {{epoch}}.violations WHERE target = ?", [target])
         columns = "table_name, key, column_name, kind, base, ours, theirs, resolved"
-        self.cursor.execute(
-            f"{self._into('conflicts')} SELECT ?, {columns} FROM ({conflicts}) AS conflicts", [target]
-        )
+        self.cursor.execute(f"{self._into('conflicts')} SELECT ?, {columns} FROM ({conflicts}) AS conflicts", [target])
         self.cursor.execute(
             f"{self._into('violations')} SELECT ?, table_name, constraint_name, kind, key, detail "
             f"FROM ({violations}) AS violations",
@@ -101,7 +100,8 @@ class Merges(Relation):
     def open_obstacles(self, target: str) -> tuple[list[tuple[str, int]], int]:
         """(table, unresolved conflicts) for each table that has any, and the number of violations."""
         conflicts = self.run(
-            "SELECT table_name, count(*) FROM {{epoch}}.conflicts WHERE target = ? AND NOT resolved GROUP BY ALL ORDER BY ALL",
+            "SELECT table_name, count(*) FROM {{epoch}}.conflicts WHERE target = ? AND NOT resolved "
+            "GROUP BY ALL ORDER BY ALL",
             [target],
         ).fetchall()
         row = self.run("SELECT count(*) FROM {{epoch}}.violations WHERE target = ?", [target]).fetchone()
@@ -134,6 +134,7 @@ class Resolutions(Relation):
     def add(
         self, target: str, table: str | None, key: str | None, column: str | None, side: str, value: str | None
     ) -> None:
+        """Store a resolution: of all conflicts, of a table, a row or a cell."""
         row = self.run("SELECT coalesce(max(sequence), 0) + 1 FROM {{epoch}}.resolutions").fetchone()
         assert row
         self.insert([(target, row[0], table, key, column, side, value)])

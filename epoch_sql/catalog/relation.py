@@ -41,7 +41,9 @@ class Relation:
         ]
         statement = render.fill(_INSERT, table=self._table(), columns=self._names(), values=values)
         kinds = self.columns.values()
-        self.cursor.execute(statement, [_list(kind, c) for kind, c in zip(kinds, zip(*batch, strict=True), strict=True)])
+        self.cursor.execute(
+            statement, [_list(kind, c) for kind, c in zip(kinds, zip(*batch, strict=True), strict=True)]
+        )
 
     def select(self, condition: str = "", parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows, as tuples in the order of ``columns``; ``condition`` is what follows FROM."""

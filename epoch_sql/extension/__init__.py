@@ -1,1 +1,1 @@
-"""The SQL surface: functions and macros of a DuckDB connection that turn calls into operations, and results into rows."""
+"""The SQL surface: functions and macros that turn calls into operations, and results into rows."""

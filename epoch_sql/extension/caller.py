@@ -3,8 +3,8 @@
 A procedure acts on committed data, on a cursor of its own. What its caller sees is compared with that: the caller's own
 query reads the hashes of all rows and of all definitions (or just the numbers of rows, where working tables do not
 matter), and passes them to the procedure. Besides, an open transaction that has updated or changed definitions, also of
-macros, makes CHECKPOINT fail, so that is tried. (DuckDB's counters of queries and transactions could tell when there is no
-need to, but each executemany moves them by one.)
+macros, makes CHECKPOINT fail, so that is tried. (DuckDB's counters of queries and transactions could tell when there is
+no need to, but each executemany moves them by one.)
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import duckdb
 from sqlglot import exp
 
 from epoch_sql import render
-from epoch_sql.errors import EpochRepositoryError, EpochTransactionError
+from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError
 from epoch_sql.extension.session import Session
 from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.operations.repository import Repository
@@ -29,6 +31,8 @@ from epoch_sql.worktree.introspect import read_table_names, read_tables
 from epoch_sql.worktree.rows import row_hash, working_rows
 
 PATIENCE = 1.0
+SPARE_BYTES = 1 << 20
+MOST_REWRITTEN = 64 << 20
 NOTHING_SEEN = Sql("SELECT NULL::VARCHAR AS name, NULL::BIGINT AS row_count, NULL::HUGEINT AS checksum WHERE false")
 _DEFINITIONS = ""
 _UNION = "\nUNION ALL\n"
@@ -43,7 +47,8 @@ class Caller:
 
 
 def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) -> Sql:
-    """The query that tells what its reader sees: for each table its rows and their checksum, and a hash of all definitions.
+    """The query that tells what its reader sees: for each table its rows and their checksum, and a hash of all
+    definitions.
 
     Raises EpochRepositoryError for a read-only database, EpochTransactionError when some transaction is open.
     """
@@ -85,7 +90,8 @@ def require_same_view(repository: Repository, caller: Caller, has_catalog: bool 
 def uncommitted(what: str) -> EpochTransactionError:
     """The error for a caller that has changes of its own."""
     return EpochTransactionError(
-        f"a transaction with uncommitted changes is open: {what} does not look the same inside it", "COMMIT or ROLLBACK it, then retry"
+        f"a transaction with uncommitted changes is open: {what} does not look the same inside it",
+        "COMMIT or ROLLBACK it, then retry",
     )
 
 
@@ -105,6 +111,7 @@ def _refuse_open_transaction(repository: Repository) -> None:
     Not while the caller's query runs: DuckDB 1.4 would wait for its scans to end.
     """
     deadline = time.monotonic() + PATIENCE
+    _require_space(repository.database)
     while True:
         try:
             repository.cursor.execute("CHECKPOINT")
@@ -116,6 +123,22 @@ def _refuse_open_transaction(repository: Repository) -> None:
                     "COMMIT or ROLLBACK it, then retry",
                 ) from error
             time.sleep(0.02)
+
+
+def _require_space(database: Path) -> None:
+    """EpochStorageError when the disk is too full for a CHECKPOINT: DuckDB closes a database in which one fails.
+
+    It writes what is in the log, and the blocks that this changes.
+    """
+    log = database.with_name(f"{database.name}.wal")
+    pending = log.stat().st_size if log.exists() else 0
+    needed = SPARE_BYTES + 4 * pending + min(database.stat().st_size // 4, MOST_REWRITTEN)
+    free = disk_usage(database.parent).free
+    if pending and free < needed:
+        raise EpochStorageError(
+            f"the disk of {database} is full: {free >> 10} KiB are free where {needed >> 10} may be needed",
+            "free space, then retry",
+        )
 
 
 def _tables(repository: Repository, has_catalog: bool) -> tuple[Table, ...]:

@@ -38,8 +38,8 @@ _lock = Lock()
 def connect(database: str | Path, read_only: bool = False, **options: Any) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection to a database file with Epoch's functions installed.
 
-    ``options`` go to ``duckdb.connect``. Raises what that raises, for example duckdb.IOException for a file that another
-    process has locked.
+    ``options`` go to ``duckdb.connect``. Raises what that raises, for example duckdb.IOException for a file that
+    another process has locked.
     """
     connection = duckdb.connect(str(database), read_only=read_only, **options)
     try:
@@ -52,8 +52,8 @@ def connect(database: str | Path, read_only: bool = False, **options: Any) -> du
 def install(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Install Epoch's functions on a connection, and so for every connection of its database in this process.
 
-    The macros over them are kept in the database; they are made when it has none, or those of another version, unless it
-    is read-only. Returns the connection.
+    The macros over them are kept in the database; they are made when it has none, or those of another version, unless
+    it is read-only. Returns the connection.
     """
     with connection.cursor() as cursor:
         with _lock:

@@ -26,8 +26,8 @@ READINGS = (
         (optional("table_name", "only this table"), _TARGET),
         obstacles.conflicts,
         "The conflicts of the merge in progress.",
-        "table_name, key JSON, column_name, kind (`modify/modify` `modify/delete` `delete/modify` `add/add` `schema`), base, ours, "
-        "theirs (JSON), resolved BOOL",
+        "table_name, key JSON, column_name, kind (`modify/modify` `modify/delete` `delete/modify` `add/add` `schema`), "
+        "base, ours, theirs (JSON), resolved BOOL",
     ),
     Reading(
         "epoch_violations",

@@ -41,7 +41,13 @@ def _ignore(repository: Repository, pattern: str) -> Rows:
 
 PROCEDURES = (
     Procedure(
-        "epoch_version", (), {"version": "VARCHAR"}, _version, "The version of Epoch.", acts=False, needs_repository=False
+        "epoch_version",
+        (),
+        {"version": "VARCHAR"},
+        _version,
+        "The version of Epoch.",
+        acts=False,
+        needs_repository=False,
     ),
     Procedure(
         "epoch_init",
@@ -80,7 +86,10 @@ PROCEDURES = (
     ),
     Procedure(
         "epoch_branch_delete",
-        (required("name", "the branch"), optional("force", "also with commits that nothing else has", "false", "BOOLEAN")),
+        (
+            required("name", "the branch"),
+            optional("force", "also with commits that nothing else has", "false", "BOOLEAN"),
+        ),
         _NAMED,
         lambda *arguments: row_of(branching.delete_branch(*arguments)),
         "Deletes a branch.",

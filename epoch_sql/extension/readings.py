@@ -49,15 +49,17 @@ READINGS = (
         (_FROM, _TO, _TABLE),
         diff.diff,
         "The rows that differ between two references: of all tables as JSON, or of one table with its own columns.",
-        "table_name, diff_type (`added` `modified` `removed`), key JSON, changed_columns VARCHAR[], from_row JSON, to_row JSON; "
-        "with table_name: diff_type, changed_columns, then `from_<col>` and `to_<col>` for each column of either side",
+        "table_name, diff_type (`added` `modified` `removed`), key JSON, changed_columns VARCHAR[], from_row JSON, "
+        "to_row JSON; with table_name: diff_type, changed_columns, then `from_<col>` and `to_<col>` for each column of "
+        "either side",
     ),
     Reading(
         "epoch_diff_stat",
         (_FROM, _TO, _TABLE),
         diff.diff_stat,
         "How many rows and cells differ, by table.",
-        "table_name, rows_added, rows_modified, rows_removed, rows_unmodified, cells_modified, old_row_count, new_row_count",
+        "table_name, rows_added, rows_modified, rows_removed, rows_unmodified, cells_modified, old_row_count, "
+        "new_row_count",
     ),
     Reading(
         "epoch_diff_summary",

@@ -182,7 +182,11 @@ def as_epoch_error(error: Exception) -> EpochError:
         return error
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if isinstance(error, OSError | duckdb.IOException):
-        return EpochStorageError(text, "check the disk and the permissions of the database's folder; nothing was changed")
+        return EpochStorageError(
+            text, "check the disk and the permissions of the database's folder; nothing was changed"
+        )
+    if isinstance(error, duckdb.FatalException):
+        return EpochStorageError(text, "DuckDB has closed the database: free space, open it again, and retry")
     return EpochDatabaseError(text)
 
 
@@ -213,9 +217,7 @@ def _signature(parameters: tuple[Parameter, ...]) -> Sql:
 
 
 def _arguments(parameters: tuple[Parameter, ...]) -> list[Sql]:
-    return [
-        render.fill(Sql("CAST({{n}} AS {{t}})"), n=render.identifier(p.name), t=Sql(p.type)) for p in parameters
-    ]
+    return [render.fill(Sql("CAST({{n}} AS {{t}})"), n=render.identifier(p.name), t=Sql(p.type)) for p in parameters]
 
 
 def _reading_macro(reading: Reading) -> Sql:

@@ -37,9 +37,9 @@ class Reading:
 class Procedure:
     """A function that acts, or computes on its own cursor: ``run`` is called once for each execution.
 
-    ``returns`` are the columns of its rows and their types. ``acts`` is False for functions that only read, which also work on a
-    read-only connection. ``looks`` says how closely the caller's own view is compared with what is committed: at the
-    ``rows`` of every table, at their number only (``counts``), or not at all (None).
+    ``returns`` are the columns of its rows and their types. ``acts`` is False for functions that only read, which also
+    work on a read-only connection. ``looks`` says how closely the caller's own view is compared with what is committed:
+    at the ``rows`` of every table, at their number only (``counts``), or not at all (None).
     """
 
     name: str

@@ -41,8 +41,8 @@ class Tree:
 class Commit:
     """A commit; ``commit_id`` is the SHA-256 of tree, parents, author, time and message.
 
-    ``tree_id`` names the content, ``root_id`` how it is stored. ``undoes``, ``redoes`` and ``restores`` say which merges it
-    undoes (see ``epoch_sql.model.graph.Undo``). ``source`` is the reference that was merged, for a merge.
+    ``tree_id`` names the content, ``root_id`` how it is stored. ``undoes``, ``redoes`` and ``restores`` say which
+    merges it undoes (see ``epoch_sql.model.graph.Undo``). ``source`` is the reference that was merged, for a merge.
     """
 
     commit_id: str
@@ -79,12 +79,11 @@ class Head:
 
     @property
     def detached(self) -> bool:
+        """Whether a commit is checked out, not a branch."""
         return self.branch is None
 
 
-def commit_identity(
-    tree_id: str, parents: Iterable[str], author: str, committed_at: datetime, message: str
-) -> str:
+def commit_identity(tree_id: str, parents: Iterable[str], author: str, committed_at: datetime, message: str) -> str:
     """The id of a commit: the SHA-256 of its content."""
     content = ["commit", tree_id, list(parents), author, committed_at.isoformat(timespec="microseconds"), message]
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()

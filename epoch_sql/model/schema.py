@@ -115,6 +115,7 @@ class Table:
 
     @property
     def foreign_keys(self) -> tuple[Constraint, ...]:
+        """The foreign keys of the table."""
         return tuple(c for c in self.constraints if c.kind == "FOREIGN KEY")
 
     def column(self, name: str) -> Column:
@@ -128,9 +129,11 @@ class Table:
         raise KeyError(name)
 
     def column_by_id(self, identity: int) -> Column | None:
+        """The column of that id, under whatever name."""
         return next((column for column in self.columns if column.id == identity), None)
 
     def renamed(self, name: ObjectName) -> Table:
+        """The same table under another name."""
         return replace(self, name=name)
 
     @property

@@ -49,7 +49,7 @@ def schema_changes(
 
 def table_definition(table: Table) -> str:
     """The CREATE TABLE of a table, with names quoted only where they must be."""
-    parts = [_column_text(replace(column, comment=None)) for column in table.columns]
+    parts = [column_text(replace(column, comment=None)) for column in table.columns]
     parts += [_constraint_text(constraint) for constraint in table.constraints]
     return f"CREATE TABLE {_qualified(table.name)} ({', '.join(parts)})"
 
@@ -99,12 +99,12 @@ def _columns(before: Table, after: Table) -> Iterator[SchemaChange]:
     for new in after.columns:
         old = before.column_by_id(new.id)
         if old is not None and old.name != new.name:
-            yield SchemaChange(name, "column", new.name, "renamed", _column_text(old), _column_text(new))
+            yield SchemaChange(name, "column", new.name, "renamed", column_text(old), column_text(new))
         else:
-            yield from _change(name, "column", new.name, _column_text(old) if old else None, _column_text(new))
+            yield from _change(name, "column", new.name, column_text(old) if old else None, column_text(new))
     for old in before.columns:
         if after.column_by_id(old.id) is None:
-            yield from _change(name, "column", old.name, _column_text(old), None)
+            yield from _change(name, "column", old.name, column_text(old), None)
 
 
 def _constraints(before: Table, after: Table, names: Mapping[ObjectName, ObjectName]) -> Iterator[SchemaChange]:
@@ -190,7 +190,8 @@ def _new_names(before: Table, after: Table) -> dict[str, str]:
     return {old.name.lower(): new.name for old, new in pairs if new is not None and old.name != new.name}
 
 
-def _column_text(column: Column) -> str:
+def column_text(column: Column) -> str:
+    """A column as a difference or a conflict shows it."""
     parts = [readable(column.name), column.type]
     if column.collation is not None:
         parts.append(f"COLLATE {column.collation}")

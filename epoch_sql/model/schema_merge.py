@@ -1,4 +1,5 @@
-"""Three-way merge of definitions: columns by identity, so that a rename on one side and an edit on the other are both kept.
+"""Three-way merge of definitions: columns by identity, so that a rename on one side and an edit on the other are both
+kept.
 
 What one side alone changed is taken. What both changed in different ways is a conflict, which a decision settles; until
 then ours stands in, so that the rows can be merged beside it.
@@ -6,7 +7,7 @@ then ours stands in, so that the rows can be merged beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -54,9 +55,7 @@ class _Merger:
         self.decide = decide
         self.conflicts: list[SchemaConflict] = []
 
-    def three_way(
-        self, column: str | None, base: T, ours: T, theirs: T, show: Callable[[T], str | None]
-    ) -> T:
+    def three_way(self, column: str | None, base: T, ours: T, theirs: T, show: Callable[[T], str | None]) -> T:
         """The value that one side changed, or the decision between two changes."""
         if ours == theirs or theirs == base:
             return ours
@@ -247,9 +246,16 @@ def _expressed(expressions: Iterable[str], names: set[str]) -> bool:
 def _merge_constraints(
     base: Table, ours: Table, theirs: Table, renames: Sequence[Mapping[str, str]]
 ) -> tuple[Constraint, ...]:
-    names = [{c for c in (_renamed(x, r) for x in side.constraints)} for side, r in zip((ours, theirs, base), renames, strict=True)]
+    names = [
+        {_renamed(constraint, r) for constraint in side.constraints}
+        for side, r in zip((ours, theirs, base), renames, strict=True)
+    ]
     kept = _three_way_set(names[2], names[0], names[1])
-    order = {_renamed(c, r): n for side, r in ((theirs, renames[1]), (ours, renames[0])) for n, c in enumerate(side.constraints)}
+    order = {
+        _renamed(c, r): n
+        for side, r in ((theirs, renames[1]), (ours, renames[0]))
+        for n, c in enumerate(side.constraints)
+    }
     return tuple(sorted(kept, key=lambda c: (order.get(c, 0), c.kind, c.columns, c.expression or "")))
 
 
@@ -280,9 +286,7 @@ def _merge_indexes(
     return tuple(sorted(merged, key=lambda index: index.name))
 
 
-def _merge_declared(
-    base: Table, ours: Table, theirs: Table, renames: Sequence[Mapping[str, str]]
-) -> tuple[str, ...]:
+def _merge_declared(base: Table, ours: Table, theirs: Table, renames: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
     left, right, old = (
         tuple(names.get(name.lower(), name) for name in side.declared_key)
         for side, names in zip((ours, theirs, base), renames, strict=True)
@@ -295,7 +299,7 @@ def _changed(names: Mapping[str, str]) -> dict[str, str]:
     return {old: new for old, new in names.items() if old != new.lower()}
 
 
-def _three_way_set(base: set[Hashable], ours: set[Hashable], theirs: set[Hashable]) -> set[Any]:
+def _three_way_set(base: set[Constraint], ours: set[Constraint], theirs: set[Constraint]) -> set[Constraint]:
     return (ours & theirs) | (ours - base) | (theirs - base)
 
 

@@ -28,6 +28,7 @@ class RowCounts:
 
     @property
     def total(self) -> int:
+        """The number of changed rows."""
         return self.added + self.modified + self.removed
 
     def __add__(self, other: RowCounts) -> RowCounts:
@@ -52,7 +53,9 @@ class DataFile:
 
 @dataclass(frozen=True)
 class Level:
-    """An immutable level: kind ``base`` (rows sorted by key) or ``delta`` (one row per key changed between two versions)."""
+    """An immutable level: kind ``base`` (rows sorted by key) or ``delta`` (one row per key changed between two
+    versions).
+    """
 
     level_id: str
     kind: str
@@ -63,6 +66,7 @@ class Level:
 
     @property
     def row_count(self) -> int:
+        """The number of rows in the files."""
         return sum(file.row_count for file in self.files)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from epoch_sql.catalog.merging import Merges
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochReferenceError
-from epoch_sql.model.refnames import check_ref_name, suggest
 from epoch_sql.model.commit import Ref
+from epoch_sql.model.refnames import check_ref_name, suggest
 from epoch_sql.operations.repository import Repository, new_ref, now
 
 

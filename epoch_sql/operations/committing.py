@@ -68,9 +68,7 @@ def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main"
     return Initialised(branch, commit.commit_id)
 
 
-def commit(
-    repository: Repository, message: str, author: str | None = None, allow_empty: bool = False
-) -> Committed:
+def commit(repository: Repository, message: str, author: str | None = None, allow_empty: bool = False) -> Committed:
     """Commit every change of the working database to the checked-out branch.
 
     Raises EpochNothingToCommit without a change, EpochReferenceError on a detached checkout, EpochTableError for what
@@ -103,6 +101,7 @@ class NothingChanged(EpochNothingToCommit):
 
     @property
     def kind(self) -> str:
+        """The name of the general error: callers need not tell the two apart."""
         return EpochNothingToCommit.__name__
 
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from epoch_sql import render
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
-from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError
 from epoch_sql.model.graph import NO_UNDO, Undo
-from epoch_sql.model.schema import Table
 from epoch_sql.model.undo import MergePlan, plan_merge, undo_kept, undo_of_revert
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.branching import existing
@@ -26,8 +22,6 @@ from epoch_sql.operations.merge.places import located
 from epoch_sql.operations.merge.writing import counts
 from epoch_sql.operations.moving import attempting, put_working_tables
 from epoch_sql.operations.repository import Repository, new_ref, now
-from epoch_sql.operations.tracking import no_table
-from epoch_sql.render import Sql
 
 _NOTHING = RowCounts()
 STRATEGIES = ("three-way", "ours", "theirs")
@@ -64,7 +58,8 @@ def merge(
 ) -> Merged:
     """Merge a reference into a branch (default: the checked-out one) as one commit on the branch's first-parent line.
 
-    Raises EpochConflict when it stops on conflicts or violations: the merge is then in progress, and nothing else changed.
+    Raises EpochConflict when it stops on conflicts or violations: the merge is then in progress, and nothing else
+    changed.
     """
     _require_strategy(strategy)
 
@@ -119,8 +114,8 @@ def resolve(
 ) -> Resolved:
     """Decide conflicts of the merge in progress: all of them, of a table, a row or a cell; by a side or by a value.
 
-    ``side`` is ``ours``, ``theirs`` or ``base``, or ``null`` for a cell that is to be NULL. A row that violates a constraint, or
-    that a violated foreign key refers to, is decided by its key, also where nothing clashes in it.
+    ``side`` is ``ours``, ``theirs`` or ``base``, or ``null`` for a cell that is to be NULL. A row that violates a
+    constraint, or that a violated foreign key refers to, is decided by its key, also where nothing clashes in it.
     Raises EpochTableError for what is not in conflict, and for a value that is none of the column's type.
     """
     if (side is None) == (value is None) or side not in (*SIDES, NULL, None):
@@ -136,7 +131,9 @@ def resolve(
         if given:
             place.require_fitting(repository, value)
         chosen = "value" if given else f"{WHOLE}{side}" if place.forced else str(side)
-        Resolutions(repository.cursor).add(progress.target, place.table_name, place.key, place.column_name, chosen, value)
+        Resolutions(repository.cursor).add(
+            progress.target, place.table_name, place.key, place.column_name, chosen, value
+        )
         list_obstacles(repository, progress, merged_tree(repository, progress))
         after = _open(repository, progress)
     return Resolved(max(before[0] - after[0], 0), after[0] + after[1])
@@ -162,7 +159,9 @@ def preview(
             "preview", conflicts=conflict_rows(merged), violations=violation_rows(repository, merged)
         )
         found = {row[0]: row[1:] for row in cursor.execute(statement).fetchall()}
-        changed = {str(e.table.name): counts(repository, e) for e in merged.tables if e.entry is None or e.entry != e.ours}
+        changed = {
+            str(e.table.name): counts(repository, e) for e in merged.tables if e.entry is None or e.entry != e.ours
+        }
         kept = {entry.table_id for entry in merged.tables}
         for table_id, gone in merged.ours.tables.items():
             if table_id not in kept:
@@ -258,7 +257,8 @@ def _planned(
 def _note(plan: MergePlan, target: str, source: str) -> str | None:
     """What the merge brings back or keeps although it was undone."""
     lines = [
-        f"{verb} {len(undone.changes)} commit{'s' if len(undone.changes) > 1 else ''} that {undone.undoing[:7]} undid{where}"
+        f"{verb} {len(undone.changes)} commit{'s' if len(undone.changes) > 1 else ''} "
+        f"that {undone.undoing[:7]} undid{where}"
         for verb, group, where in (("re-applies", plan.reapplies, ""), ("keeps", plan.keeps, f" on {source}"))
         for undone in group
     ]
@@ -266,16 +266,16 @@ def _note(plan: MergePlan, target: str, source: str) -> str | None:
 
 
 def _supersede(repository: Repository, progress: MergeInProgress) -> None:
-    """Refuse a merge while another is in progress, unless that one was of an older state of the source, left untouched."""
+    """Refuse a merge while another is in progress, unless that one is of an older state and was left untouched."""
     merges = Merges(repository.cursor)
     other = merges.get(progress.target)
     if other is None:
         return
+    older = (other.theirs_commit, other.ours_commit) != (progress.theirs_commit, progress.ours_commit)
     untouched = not Resolutions(repository.cursor).of(progress.target)
-    if other.kind == "merge" and other.source == progress.source and untouched:
-        if (other.theirs_commit, other.ours_commit) != (progress.theirs_commit, progress.ours_commit):
-            merges.remove(progress.target)
-            return
+    if other.kind == "merge" and other.source == progress.source and untouched and older:
+        merges.remove(progress.target)
+        return
     raise EpochMergeError(
         f"a {other.kind} of {other.source} into {other.target} is in progress",
         f"CALL epoch_merge_continue(target := '{other.target}') or CALL epoch_merge_abort(target := '{other.target}')",

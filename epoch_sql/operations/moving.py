@@ -65,7 +65,9 @@ def checkout(repository: Repository, ref: str, new_branch: bool = False, force: 
 
 
 def reset(repository: Repository, ref: str = "HEAD", hard: bool = False) -> Moved:
-    """Move the checked-out branch to a commit; ``hard`` also puts the working tables there and loses what is uncommitted."""
+    """Move the checked-out branch to a commit; ``hard`` also puts the working tables there and loses what is
+    uncommitted.
+    """
 
     def move() -> Moved:
         branch = checked_out_branch(repository)
@@ -137,7 +139,9 @@ def _follow(repository: Repository, working: Working, applied: list[Applied]) ->
         assert change.counts
         shifted = checksum + _shift(repository, change)
         count += change.counts.added - change.counts.removed
-        buckets = _shift_buckets(repository, change, before.known.buckets if before.known and not before.differs else 0, count)
+        buckets = _shift_buckets(
+            repository, change, before.known.buckets if before.known and not before.differs else 0, count
+        )
         found.append(Fingerprint(change.table_id, change.version_id, current, count, shifted, buckets))
     for change, (count, checksum) in zip(
         unread, checksums(repository.cursor, [change.after for change in unread]), strict=True

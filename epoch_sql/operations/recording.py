@@ -196,7 +196,9 @@ class _Recorder:
             return
         buckets = BUCKETS if working.row_count >= ROWS_WORTH_BUCKETS else 0
         known = working.known
-        shifted = known and known.buckets == buckets and working.committed and same_values(working.committed, working.table)
+        shifted = (
+            known and known.buckets == buckets and working.committed and same_values(working.committed, working.table)
+        )
         if buckets and not (shifted and known and (written or known.version_id == version.version_id)):
             fill_buckets(self.repository, working.table_id, working.table)
         elif buckets and written:
@@ -204,14 +206,12 @@ class _Recorder:
             rows = self._rows_of(written)
             shift_buckets(self.repository, working.table_id, working.committed, working.table, rows)
         self.fingerprints.append(
-            Fingerprint(
-                working.table_id, version.version_id, self.engine, working.row_count, working.checksum, buckets
-            )
+            Fingerprint(working.table_id, version.version_id, self.engine, working.row_count, working.checksum, buckets)
         )
 
     def _in_key_order(self, table: Table) -> bool:
         """Whether the working rows already lie in the order of their key, by blocks of one Parquet row group."""
-        if len(table.key) != 1:
+        if len(table.key) != 1 or any(column.name.lower() == "rowid" for column in table.columns):
             return False
         key = table.key[0]
         statement = render.render("key_order", key=render.column(key.name), working=render.table(table.name))
@@ -275,7 +275,7 @@ def _tier(level: Level) -> int:
 
 
 def confirm(repository: Repository, working: WorkingTable, changes: Sql | None) -> None:
-    """EpochTransactionError when the caller's look at a table does not agree with the changes that are committed in it."""
+    """EpochTransactionError when the caller's look at a table does not agree with the changes committed in it."""
     if repository.scanner.seen is None:
         return
     known = working.known

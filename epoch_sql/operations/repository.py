@@ -1,4 +1,4 @@
-"""A repository as operations see it: its catalog and files on one cursor, references resolved, changes in transactions."""
+"""A repository as operations see it: catalog and files on one cursor, references resolved, changes in transactions."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ class Repository:
         self.rebuild = False
 
     def head(self) -> Head:
+        """What is checked out."""
         return self.state.head()
 
     def commit(self, reference: str) -> Commit:
@@ -75,6 +76,7 @@ class Repository:
         return self.commits.get(self.resolve(reference))
 
     def tree(self, commit_id: str) -> Tree:
+        """The tree of a commit."""
         return self.trees.load(self.commits.get(commit_id).root_id)
 
     def resolve(self, reference: str) -> str:
@@ -95,7 +97,8 @@ class Repository:
         with memory.lock:
             row = run(
                 self.cursor,
-                "SELECT repository_id, (SELECT any_value(commit_id) FROM {{epoch}}.commits WHERE sequence = ?) FROM {{epoch}}.state",
+                "SELECT repository_id, (SELECT any_value(commit_id) FROM {{epoch}}.commits WHERE sequence = ?) "
+                "FROM {{epoch}}.state",
                 [memory.last_sequence],
             ).fetchone()
             assert row
@@ -211,8 +214,8 @@ class _Lookup:
 def _opened(cursor: duckdb.DuckDBPyConnection) -> tuple[str, Path, bool]:
     """The name and the file of the cursor's database, and whether it has a catalog.
 
-    Raises EpochRepositoryError if it is in memory, or if strings are compared otherwise than by their bytes: changes would
-    go unnoticed.
+    Raises EpochRepositoryError if it is in memory, or if strings are compared otherwise than by their bytes: changes
+    would go unnoticed.
     """
     row = cursor.execute(render.load("database")).fetchone()
     assert row
@@ -242,5 +245,3 @@ def now() -> datetime:
 def new_ref(kind: str, name: str, commit_id: str, message: str | None = None, author: str | None = None) -> Ref:
     """A reference that is made or moved now."""
     return Ref(kind, name, commit_id, author, now(), message)
-
-

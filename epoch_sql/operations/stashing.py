@@ -48,8 +48,8 @@ def push(repository: Repository, message: str | None = None) -> Stashed:
 def pop(repository: Repository) -> Stashed:
     """Put the newest stash back into the working tables, and forget it.
 
-    Raises EpochDirtyError when there are uncommitted changes, EpochConflict when a table was changed both in the stash and
-    since then; the stash is kept then.
+    Raises EpochDirtyError when there are uncommitted changes, EpochConflict when a table was changed both in the stash
+    and since then; the stash is kept then.
     """
 
     def move() -> Stashed:
@@ -79,9 +79,7 @@ def newest(repository: Repository, stash_id: str | None = None) -> Stash:
     for stash in Stashes(repository.cursor).load():
         if stash.stash_id.startswith(stash_id or ""):
             return stash
-    raise EpochReferenceError(
-        f"there is no stash {stash_id}" if stash_id else "there is no stash", "epoch stash list"
-    )
+    raise EpochReferenceError(f"there is no stash {stash_id}" if stash_id else "there is no stash", "epoch stash list")
 
 
 def as_recorded(working: Working, tree: Tree) -> Working:

@@ -27,7 +27,9 @@ class Uncommitted:
 def uncommitted(repository: Repository, tree: Tree, working: Working) -> list[Uncommitted]:
     """Everything that differs from a tree, by name."""
     found = [
-        Uncommitted(str(gone.name), "removed", RowCounts(removed=repository.contents.version(gone.version_id).row_count))
+        Uncommitted(
+            str(gone.name), "removed", RowCounts(removed=repository.contents.version(gone.version_id).row_count)
+        )
         for gone in working.removed
     ]
     for table in working.tables:
@@ -80,7 +82,7 @@ def changed_rows(repository: Repository, table: WorkingTable) -> RowCounts:
 
 
 def remember(repository: Repository, working: Working) -> None:
-    """Keep the hashes of tables that turned out to be as committed, so that the next look need not compare them again."""
+    """Keep the hashes of tables that turned out to be as committed, so that the next look need not compare again."""
     found = [
         Fingerprint(t.table_id, t.entry.version_id, engine(repository.cursor), t.row_count, t.checksum, 0)
         for t in working.tables

@@ -39,6 +39,7 @@ class Contents:
             self._load_tables({self._versions[i].schema_id for i in missing})
 
     def version(self, version_id: str) -> Version:
+        """The description of a version."""
         self.load([version_id])
         return self._versions[version_id]
 
@@ -47,6 +48,7 @@ class Contents:
         return self.schema(self.version(version_id).schema_id)
 
     def schema(self, schema_id: str) -> Table:
+        """The definition of that id."""
         self._load_tables([schema_id])
         return self._tables[schema_id]
 
@@ -178,7 +180,9 @@ class Contents:
                 changed=changed,
             )
         aggregates = [
-            aliased(render.fill(Sql(f"{function}({{{{c}}}}, step)"), c=render.column(f"{prefix}{c.id}")), f"{prefix}{c.id}")
+            aliased(
+                render.fill(Sql(f"{function}({{{{c}}}}, step)"), c=render.column(f"{prefix}{c.id}")), f"{prefix}{c.id}"
+            )
             for prefix, function in (("n", "arg_max_null"), ("o", "arg_min_null"))
             for c in shape.values
         ]
@@ -212,7 +216,11 @@ class Contents:
                 for column in (shape.values if prefix == "n" else shape.old_values)
             ]
             keys = [aliased(_read(column, f"k{column.id}", new), f"k{column.id}") for column in shape.key]
-            op = Sql("op") if forward else Sql("CASE op WHEN 'added' THEN 'removed' WHEN 'removed' THEN 'added' ELSE op END AS op")
+            op = (
+                Sql("op")
+                if forward
+                else Sql("CASE op WHEN 'added' THEN 'removed' WHEN 'removed' THEN 'added' ELSE op END AS op")
+            )
             number = aliased(render.literal(step), "step")
             selects.append(self._scan([op, *keys, *values, number], files))
         return render.joined(selects, "\nUNION ALL\n")
@@ -255,7 +263,7 @@ class Contents:
 
 
 def arrange(rows: Sql, shape: Shape, table: Table, old: bool = False) -> Sql:
-    """Rows of a definition in the columns of a shape: missing columns filled, and for a bag, equal rows counted (``c0``).
+    """Rows of a definition in the columns of a shape: missing columns filled, equal rows of a bag counted (``c0``).
 
     ``old`` rows keep their own types, except in the key.
     """
@@ -281,7 +289,8 @@ def compare(shape: Shape, before: Sql | None, after: Sql | None) -> Sql:
     empty = render.fill(
         Sql("SELECT {{outputs}} WHERE false"),
         outputs=[
-            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}") for c in (*shape.key, *shape.values)
+            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}")
+            for c in (*shape.key, *shape.values)
         ],
     )
     keys = [

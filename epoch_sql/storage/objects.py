@@ -49,7 +49,7 @@ class ObjectStore:
         file_id = sync_and_hash(path)
         target = self.path(file_id)
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(path, target)
+        path.replace(target)
         _sync_folder(target.parent)
         _sync_folder(self.folder)
         return file_id

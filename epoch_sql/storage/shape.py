@@ -1,8 +1,8 @@
 """The columns that rows and changes of a table have while they are worked on, named by column id.
 
-Rows carry ``c<id>``. A change carries ``op`` (``added``, ``modified``, ``removed``), the key ``k<id>``, new values ``n<id>`` and
-old values ``o<id>``. A keyless table is a bag of rows: there the whole row is the key, and its only value, of id 0, is how
-often the row occurs.
+Rows carry ``c<id>``. A change carries ``op`` (``added``, ``modified``, ``removed``), the key ``k<id>``, new values
+``n<id>`` and old values ``o<id>``. A keyless table is a bag of rows: there the whole row is the key, and its only
+value, of id 0, is how often the row occurs.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ MULTIPLICITY = Column("multiplicity", "BIGINT", 0)
 class Shape:
     """Key and value columns of the changes between two definitions of a table.
 
-    ``compared`` are the values in which a row counts as modified: those that the newer definition has. ``retyped`` are the
-    older definitions of values whose type differs: old values keep the old type, and are converted to be compared.
+    ``compared`` are the values in which a row counts as modified: those that the newer definition has. ``retyped`` are
+    the older definitions of values whose type differs: old values keep the old type, and are converted to be compared.
     """
 
     key: tuple[Column, ...]
@@ -68,10 +68,14 @@ class Shape:
     def differs(self, new: tuple[str | None, str], old: tuple[str | None, str]) -> render.Sql:
         """The condition that some compared value differs; each side is a relation and the prefix of its columns."""
         terms = [
-            self.value_differs(column, render.column(f"{new[1]}{column.id}", new[0]), render.column(f"{old[1]}{column.id}", old[0]))
+            self.value_differs(
+                column, render.column(f"{new[1]}{column.id}", new[0]), render.column(f"{old[1]}{column.id}", old[0])
+            )
             for column in self.compared
         ]
-        return render.fill(render.Sql("({{terms}})"), terms=render.joined(terms, " OR ")) if terms else render.Sql("false")
+        return (
+            render.fill(render.Sql("({{terms}})"), terms=render.joined(terms, " OR ")) if terms else render.Sql("false")
+        )
 
     def value_differs(self, column: Column, new: exp.Column, old: exp.Column) -> render.Sql:
         """The condition that one value differs, NULLs and types being compared as values."""
@@ -111,7 +115,9 @@ def shape_of(before: Table | None, after: Table | None) -> Shape:
 
 
 def keyed_alike(before: Table, after: Table) -> bool:
-    """Whether rows of both definitions are identified by the same columns, so that a delta can lead from one to the other."""
+    """Whether rows of both definitions are identified by the same columns, so that a delta can lead from one to the
+    other.
+    """
     if before.key or after.key:
         return _same_key(before, after)
     return [c.id for c in before.stored_columns] == [c.id for c in after.stored_columns]
@@ -120,9 +126,7 @@ def keyed_alike(before: Table, after: Table) -> bool:
 def filling(column: Column) -> render.Sql:
     """The storage value of a column in rows that were written before the column existed."""
     value = render.verbatim(column.fill) if column.fill is not None else render.Sql("NULL")
-    typed = render.fill(
-        render.Sql("CAST({{value}} AS {{type}})"), value=value, type=render.verbatim(column.type)
-    )
+    typed = render.fill(render.Sql("CAST({{value}} AS {{type}})"), value=value, type=render.verbatim(column.type))
     return encode(typed, column.type)
 
 
@@ -143,7 +147,9 @@ def columns(prefix: str, of: Sequence[Column], relation: str | None = None) -> l
 
 def _same_key(old: Table, new: Table) -> bool:
     types = {c.id: c.type for c in old.key}
-    return types.keys() == {c.id for c in new.key} and all(widens(types[c.id], c.type) or widens(c.type, types[c.id]) for c in new.key)
+    return types.keys() == {c.id for c in new.key} and all(
+        widens(types[c.id], c.type) or widens(c.type, types[c.id]) for c in new.key
+    )
 
 
 def _union(old: Table, new: Table) -> tuple[Column, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +74,10 @@ class LevelWriter:
     def base(self, rows: Sql, table: Table, ordered: bool = False) -> Level:
         """Write rows (``c<id>``) as a base level, sorted by the key unless they are in order already."""
         key = columns("c", table.key)
-        source = rows if ordered or not key else render.fill(
-            Sql("SELECT * FROM ({{rows}}) AS state ORDER BY {{key}}"), rows=rows, key=key
+        source = (
+            rows
+            if ordered or not key
+            else render.fill(Sql("SELECT * FROM ({{rows}}) AS state ORDER BY {{key}}"), rows=rows, key=key)
         )
         named = render.fill(
             Sql("SELECT {{outputs}} FROM ({{rows}}) AS state"),
@@ -112,8 +116,10 @@ class LevelWriter:
         try:
             return int(self._row(statement)[0])
         except duckdb.IOException as error:
+            if path.name not in str(error):
+                raise
             raise EpochStorageError(
-                f"cannot write to {self.store.folder}: {str(error).splitlines()[0]}",
+                f"cannot write to {self.store.folder}: {_reason(error)}",
                 "free space or make the folder writable, then try again",
             ) from error
 
@@ -121,6 +127,15 @@ class LevelWriter:
         row = self.cursor.execute(statement).fetchone()
         assert row is not None
         return row
+
+
+def _reason(error: duckdb.IOException) -> str:
+    """What the operating system said, else the first line of what DuckDB makes of it."""
+    text = str(error)
+    told = (
+        os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
+    )
+    return next((reason for reason in told if reason in text), text.splitlines()[0])
 
 
 def _options(of: Sequence[Column]) -> Sql:
@@ -152,8 +167,8 @@ def delta_identity(files: tuple[DataFile, ...], from_version: str | None, finger
 def row_digest(values: Sequence[render.Fragment]) -> Sql:
     """A 128-bit hash of a row: the MD5 of DuckDB's canonical binary form of its storage values.
 
-    The form is injective and does not change between DuckDB versions; it treats -0.0 as 0.0 and all NaN alike. The empty
-    string at the end makes it a BLOB always: sort keys of up to 8 bytes are BIGINT otherwise.
+    The form is injective and does not change between DuckDB versions; it treats -0.0 as 0.0 and all NaN alike. The
+    empty string at the end makes it a BLOB always: sort keys of up to 8 bytes are BIGINT otherwise.
     """
     terms = render.joined(
         [render.fill(Sql("{{v}}, 'ASC NULLS LAST'"), v=value) for value in (*values, Sql("''"))], ", "
@@ -162,7 +177,7 @@ def row_digest(values: Sequence[render.Fragment]) -> Sql:
 
 
 def delta_digest(rows: Sql, shape: Shape, old: Table, new: Table) -> Sql:
-    """The query over the rows of a delta that gives its counts (added, modified, removed) and the sums of its row hashes.
+    """The query that gives the counts (added, modified, removed) of a delta and the sums of its row hashes.
 
     The sums are of the lower and the upper 64 bits, first of the rows that went, then of those that came.
     """

@@ -1,8 +1,8 @@
 """Bringing the working database to another state, by differences where DuckDB allows it.
 
 Rows are deleted, updated and inserted where they differ. A table is rebuilt from its target version where DuckDB cannot
-alter it in place, and on a second attempt after a constraint refused the differences: DuckDB checks indexes statement by
-statement, so that it refuses, for example, to delete a child and then its parent in one transaction.
+alter it in place, and on a second attempt after a constraint refused the differences: DuckDB checks indexes statement
+by statement, so that it refuses, for example, to delete a child and then its parent in one transaction.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from epoch_sql.catalog.local import DeclaredKeys
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
 from epoch_sql.model.version import RowCounts
+from epoch_sql.model.widening import widens
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.model.widening import widens
 from epoch_sql.storage.shape import Shape, keyed_alike, shape_of
 from epoch_sql.worktree import ddl
+from epoch_sql.worktree.filling import fill_table
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working, WorkingTable
 
@@ -31,8 +32,8 @@ from epoch_sql.worktree.scan import Working, WorkingTable
 class Applied:
     """What happened to one table.
 
-    ``changes`` names a temporary table with the changes of its rows, when rows were changed one by one; ``counts`` is None
-    where the table was rebuilt.
+    ``changes`` names a temporary table with the changes of its rows, when rows were changed one by one; ``counts`` is
+    None where the table was rebuilt.
     """
 
     table_id: str
@@ -87,9 +88,7 @@ class Applier:
         self._run(statement for change in changes if not change.fresh for statement in change.alters)
         built = [change.target for change in changes if change.fresh]
         for definition in ddl.definition_order(built, [o for o in missing if o not in first]):
-            self._run(
-                ddl.create_table(definition) if isinstance(definition, Table) else ddl.create_object(definition)
-            )
+            self._run(ddl.create_table(definition) if isinstance(definition, Table) else ddl.create_object(definition))
         applied = self._rows(changes)
         self._run(ddl.drop_object(o) for o in reversed(outdated) if o.kind == "schema")
         DeclaredKeys(self.cursor).replace(
@@ -116,14 +115,14 @@ class Applier:
                 continue
             definition = self.contents.table(entry.version_id)
             alters = ddl.alter_table(now.table, definition, _folded(now.table.name) in referenced) if now else []
-            again = now is not None and (
-                rebuild or used or alters is None or not _rows_follow(now.table, definition)
-            )
+            again = now is not None and (rebuild or used or alters is None or not _rows_follow(now.table, definition))
             changes.append(_Change(table_id, now, definition, entry.version_id, tuple(alters or ()), again))
         return self._with_dependents(changes, current, target)
 
     def _with_dependents(self, changes: list[_Change], current: dict[str, WorkingTable], target: Tree) -> list[_Change]:
-        """Further rebuilds: of tables whose name is taken until another is dropped, and of what refers to a rebuilt table."""
+        """Further rebuilds: of tables whose name is taken until another is dropped, and of what refers to a rebuilt
+        table.
+        """
         by_id = {change.table_id: change for change in changes}
         names = {_folded(w.table.name): w.table_id for w in current.values()}
         for change in changes:
@@ -135,7 +134,8 @@ class Applier:
                 _folded(w.table.name) for w in current.values() if w.table_id not in target.tables or _rebuilt(by_id, w)
             }
             more = [
-                w for w in current.values()
+                w
+                for w in current.values()
                 if w.table_id in target.tables and not _rebuilt(by_id, w) and _refers_to(w.table, dropped)
             ]
             if not more:
@@ -163,7 +163,7 @@ class Applier:
                 self._insert(change, name, shape, counts)
                 applied.append(Applied(change.table_id, before, change.target, change.version_id, name, counts))
             else:
-                self._fill(change)
+                fill_table(self.cursor, change.target, self.contents.state(change.version_id))
                 applied.append(Applied(change.table_id, before, change.target, change.version_id, None, None))
         return applied
 
@@ -268,19 +268,6 @@ class Applier:
             )
         )
 
-    def _fill(self, change: _Change) -> None:
-        """All rows of a table that was built anew."""
-        columns = change.target.stored_columns
-        self.cursor.execute(
-            render.fill(
-                Sql("INSERT INTO {{table}} ({{columns}}) SELECT {{values}} FROM ({{state}}) AS state"),
-                table=render.table(change.target.name),
-                columns=[render.identifier(c.name) for c in columns],
-                values=[decode(render.column(f"c{c.id}"), c.type) for c in columns],
-                state=self.contents.state(change.version_id),
-            )
-        )
-
     def _drop_tables(self, tables: Sequence[Table]) -> None:
         self._run(ddl.drop_table(table.name) for table in reversed(ddl.creation_order(tables)))
 
@@ -292,8 +279,11 @@ class Applier:
 def _rows_follow(now: Table, target: Table) -> bool:
     """Whether rows can be changed one by one after the definition was altered.
 
-    They can when they are told apart in the same way, and no column's values have to be converted with loss.
+    They can when they are told apart in the same way, and no column's values have to be converted with loss. Copies of
+    a row are told apart by ``rowid``, which a column of that name would hide.
     """
+    if not target.key and any(column.name.lower() == "rowid" for column in target.columns):
+        return False
     types = {column.id: column.type for column in now.stored_columns}
     return keyed_alike(now, target) and all(widens(types[c.id], c.type) for c in target.stored_columns if c.id in types)
 
@@ -335,5 +325,3 @@ def _folded(name: ObjectName) -> tuple[str, str]:
 
 def _object_key(o: SchemaObject) -> tuple[str, ObjectName]:
     return o.kind, o.name
-
-

@@ -116,8 +116,8 @@ def mostly_equal(
 ) -> bool:
     """Whether at least half of the rows hold the same value in a committed and in a working column.
 
-    Rows are matched by their key; in keyless tables, the two columns are compared as bags of values. Two empty columns of
-    one type are the same.
+    Rows are matched by their key; in keyless tables, the two columns are compared as bags of values. Two empty columns
+    of one type are the same.
     """
     keys = [(old_key, working.column(old_key.name)) for old_key in committed.key if _has(working, old_key.name)]
     value = render.fill(

@@ -14,7 +14,9 @@ from epoch_sql.storage.shape import aliased
 
 TABLES_AT_ONCE = 64
 BUCKETS = 1 << 16
+NEIGHBOUR_BITS = 7
 ROWS_WORTH_BUCKETS = 200_000
+_NEIGHBOURLY = ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT")
 
 
 def working_rows(table: Table, source: ObjectName | None = None) -> Sql:
@@ -28,7 +30,9 @@ def working_rows(table: Table, source: ObjectName | None = None) -> Sql:
 
 
 def row_hash(of: Sequence[Column]) -> Sql:
-    """DuckDB's 64-bit hash of a row (``c<id>``), mixed once more: sums of unmixed hashes miss values that change places."""
+    """DuckDB's 64-bit hash of a row (``c<id>``), mixed once more: sums of unmixed hashes miss values that change
+    places.
+    """
     return mixed_hash([(c, f"c{c.id}") for c in of])
 
 
@@ -38,11 +42,11 @@ def mixed_hash(values: Sequence[tuple[Column, str]]) -> Sql:
 
 
 def _hash(values: Sequence[tuple[Column, str]]) -> Sql:
-    """``hash()`` of several values; it takes some nested values for one another (NULL and [NULL]), their sort keys do not."""
+    """``hash()`` of several values; it takes some nested values for one another (NULL and [NULL]), their sort keys do
+    not.
+    """
     nested = Sql("create_sort_key({{v}}, 'ASC NULLS LAST')")
-    terms = [
-        render.fill(nested if _is_nested(c) else Sql("{{v}}"), v=render.column(name)) for c, name in values
-    ]
+    terms = [render.fill(nested if _is_nested(c) else Sql("{{v}}"), v=render.column(name)) for c, name in values]
     return render.fill(Sql("hash({{terms}})"), terms=terms)
 
 
@@ -52,12 +56,16 @@ def _is_nested(column: Column) -> bool:
 
 
 def bucket(key: Sequence[Column], buckets: int, prefix: str = "c") -> Sql:
-    """The bucket of a row by the hash of its key."""
-    return render.fill(
-        Sql("CAST({{hash}} & {{mask}} AS UINTEGER)"),
-        hash=_hash([(c, f"{prefix}{c.id}") for c in key]),
-        mask=render.literal(buckets - 1),
-    )
+    """The bucket of a row by the hash of its key.
+
+    Neighbouring integers share a bucket: rows that lie in the order of their key then add up bucket by bucket, which is
+    faster, and those of a changed one lie together.
+    """
+    values = _hash([(c, f"{prefix}{c.id}") for c in key])
+    if len(key) == 1 and storage_type(key[0].type) in _NEIGHBOURLY:
+        neighbours = Sql("hash({{v}} >> {{bits}})")
+        values = render.fill(neighbours, v=render.column(f"{prefix}{key[0].id}"), bits=render.literal(NEIGHBOUR_BITS))
+    return render.fill(Sql("CAST({{hash}} & {{mask}} AS UINTEGER)"), hash=values, mask=render.literal(buckets - 1))
 
 
 def bucket_key(table: Table) -> tuple[Column, ...]:
@@ -102,7 +110,7 @@ def dirty_buckets(table: Table, table_id: str, buckets: int) -> Sql:
 
 
 def engine(cursor: duckdb.DuckDBPyConnection) -> str:
-    """What identifies the ``hash()`` of this DuckDB: its values for a sample. Fingerprints of another one are not used."""
+    """What identifies the ``hash()`` of this DuckDB, whose fingerprints alone are used: its values for a sample."""
     row = cursor.execute(render.load("engine")).fetchone()
     assert row
     return str(row[0])

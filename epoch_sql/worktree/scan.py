@@ -52,10 +52,12 @@ class WorkingTable:
 
     @property
     def schema_differs(self) -> bool:
+        """Whether the definition is another than the committed one."""
         return self.committed is None or self.committed != self.table
 
     @property
     def differs(self) -> bool:
+        """Whether the definition differs, or rows may."""
         return self.schema_differs or self.rows_differ
 
 
@@ -63,7 +65,8 @@ class WorkingTable:
 class Working:
     """The working database against a tree: its tables, the tables of the tree that are gone, and its other objects.
 
-    ``ignored`` are tables of the tree that are not versioned any more: a commit leaves them out, nothing else touches them.
+    ``ignored`` are tables of the tree that are not versioned any more: a commit leaves them out, nothing else touches
+    them.
     """
 
     tables: tuple[WorkingTable, ...]
@@ -72,6 +75,7 @@ class Working:
     ignored: tuple[TableEntry, ...] = ()
 
     def named(self, name: ObjectName) -> WorkingTable | None:
+        """The working table of exactly that name."""
         return next((t for t in self.tables if t.table.name == name), None)
 
 
@@ -93,7 +97,7 @@ class Scanner:
         return read_tables(self.cursor, {}, self._ignored())
 
     def visible(self, tree: Tree) -> Tree:
-        """The tree without what is ignored: nothing of that is compared with the working database or brought into it."""
+        """The tree without what is ignored, which is neither compared with the working database nor brought into it."""
         ignored = self._ignored()
         tables = {i: entry for i, entry in tree.tables.items() if not ignored(entry.name)}
         return Tree(tables, tuple(o for o in tree.objects if not ignored(o.name)))
@@ -137,7 +141,11 @@ class Scanner:
         return [self.seen[table.name] for table in tables]
 
     def changes(self, working: WorkingTable) -> tuple[Sql, Shape]:
-        """The difference between the committed and the working rows of a table, and its shape."""
+        """The difference between the committed and the working rows of a table, and its shape.
+
+        If the table's rows were read, those that may have changed are looked for now: until it changes again, the query
+        tells all of the difference.
+        """
         shape = shape_of(working.committed, working.table)
         after = working_rows(working.table)
         if working.entry is None or working.committed is None:
@@ -145,11 +153,13 @@ class Scanner:
         before = self.contents.state(working.entry.version_id)
         if not self._bucketed(working):
             return self._compared(shape, working, before, after), shape
-        assert working.known
-        in_dirty = bucket(bucket_key(working.table), working.known.buckets)
-        rows = self._compared(shape, working, _only(before, in_dirty), _only(after, in_dirty))
-        dirty = dirty_buckets(working.table, working.table_id, working.known.buckets)
-        return render.fill(Sql("WITH dirty AS MATERIALIZED ({{dirty}}) {{rows}}"), dirty=dirty, rows=rows), shape
+        if working.row_count < 0:
+            in_dirty = render.fill(Sql("{{b}} IN (SELECT bucket FROM dirty)"), b=self._bucket(working))
+            rows = self._compared(shape, working, _only(before, in_dirty), _only(after, in_dirty))
+            with_dirty = Sql("WITH dirty AS MATERIALIZED ({{dirty}}) {{rows}}")
+            return render.fill(with_dirty, dirty=self._dirty(working), rows=rows), shape
+        found = self._in_dirty(working)
+        return self._compared(shape, working, _only(before, found), _only(after, found)), shape
 
     def check_key(self, working: WorkingTable) -> None:
         """EpochTableError when a declared key has NULLs or duplicates, naming some of them."""
@@ -158,10 +168,7 @@ class Scanner:
             return
         rows = working_rows(working.table)
         if self._bucketed(working):
-            assert working.known
-            rows = _only(rows, bucket(bucket_key(working.table), working.known.buckets))
-            dirty = dirty_buckets(working.table, working.table_id, working.known.buckets)
-            rows = render.fill(Sql("WITH dirty AS MATERIALIZED ({{dirty}}) {{rows}}"), dirty=dirty, rows=rows)
+            rows = _only(rows, self._in_dirty(working))
         statement = render.render(
             "broken_key",
             key_struct=_struct(key),
@@ -184,8 +191,32 @@ class Scanner:
         assert working.committed
         return compare(shape, arrange(before, shape, working.committed, old=True), arrange(after, shape, working.table))
 
+    def _in_dirty(self, working: WorkingTable) -> Sql:
+        """The condition that a row is in a bucket that differs: constants, which DuckDB tests while it reads."""
+        assert working.known
+        dirty = {row[0] for row in self.cursor.execute(self._dirty(working)).fetchall()}
+        bits = "".join("1" if number in dirty else "0" for number in range(working.known.buckets))
+        return render.fill(
+            Sql("get_bit(CAST({{bits}} AS BIT), CAST({{bucket}} AS INTEGER)) = 1"),
+            bits=render.literal(bits),
+            bucket=self._bucket(working),
+        )
+
+    def _dirty(self, working: WorkingTable) -> Sql:
+        assert working.known
+        return dirty_buckets(working.table, working.table_id, working.known.buckets)
+
+    def _bucket(self, working: WorkingTable) -> Sql:
+        assert working.known
+        return bucket(bucket_key(working.table), working.known.buckets)
+
     def _bucketed(self, working: WorkingTable) -> bool:
-        return bool(working.known and working.known.buckets and working.committed and _same_rows(working.committed, working.table))
+        return bool(
+            working.known
+            and working.known.buckets
+            and working.committed
+            and _same_rows(working.committed, working.table)
+        )
 
     def _match(
         self, tree: Tree, tables: tuple[Table, ...]
@@ -202,7 +233,7 @@ class Scanner:
                 fresh.append(table)
         gone = list(left.values())
         for table in fresh:
-            entry = next((e for e in gone if self._renamed(e, table)), None)
+            entry = next((e for e in gone if e.name.schema == table.name.schema and self._renamed(e, table)), None)
             if entry:
                 gone.remove(entry)
             pairs.append((table, entry))
@@ -215,7 +246,7 @@ class Scanner:
         return matches, tuple(gone)
 
     def _renamed(self, entry: TableEntry, table: Table) -> bool:
-        """Whether a new table is one that is gone, renamed: the same columns, and at least half of the rows the same."""
+        """Whether a new table is one that is gone, renamed: with the same columns, and at least half of the rows."""
         committed = self.contents.table(entry.version_id)
         if [(c.name, c.type) for c in committed.columns] != [(c.name, c.type) for c in table.columns]:
             return False
@@ -254,7 +285,9 @@ class Scanner:
             state = self.contents.state(entry.version_id)
             return mostly_equal(self.cursor, state, committed, table, old, new)
 
-        stored = self.contents.stored_column_ids(entry.version_id) if entry else ()
+        known = {c.name.lower() for c in committed.columns} if committed else set()
+        fresh = any(c.name.lower() not in known for c in table.columns)
+        stored = self.contents.stored_column_ids(entry.version_id) if entry and fresh else ()
         identified = identify_columns(committed, table, table_id, same_data, stored)
         old_ids = {c.id for c in committed.columns} if committed else set()
         columns = tuple(
@@ -274,7 +307,11 @@ class Scanner:
         current_engine: str,
     ) -> WorkingTable:
         committed = self.contents.table(entry.version_id) if entry else None
-        usable = known if known and entry and known.version_id == entry.version_id and known.engine == current_engine else None
+        usable = (
+            known
+            if known and entry and known.version_id == entry.version_id and known.engine == current_engine
+            else None
+        )
         same = (
             usable is not None
             and committed is not None
@@ -299,9 +336,7 @@ def _with_ids_of(table: Table, committed: Table) -> Table:
 
 
 def _only(rows: Sql, in_dirty: Sql) -> Sql:
-    return render.fill(
-        Sql("SELECT * FROM ({{rows}}) AS rows WHERE {{bucket}} IN (SELECT bucket FROM dirty)"), rows=rows, bucket=in_dirty
-    )
+    return render.fill(Sql("SELECT * FROM ({{rows}}) AS rows WHERE {{found}}"), rows=rows, found=in_dirty)
 
 
 def _is_constant(column: Column) -> bool:
@@ -320,7 +355,5 @@ def _is_constant(column: Column) -> bool:
 
 def _struct(key: tuple[Column, ...]) -> Sql:
     """The key of a row as a struct with the columns' names."""
-    fields = [
-        render.fill(Sql("{{n}}: {{c}}"), n=render.literal(c.name), c=render.column(f"c{c.id}")) for c in key
-    ]
+    fields = [render.fill(Sql("{{n}}: {{c}}"), n=render.literal(c.name), c=render.column(f"c{c.id}")) for c in key]
     return Sql("{" + render.joined(fields, ", ") + "}")

@@ -44,10 +44,14 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Epoch against DuckDB SQL written by hand.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="Epoch against DuckDB SQL written by hand."
+    )
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of the table (default: %(default)s)")
     parser.add_argument("--growth", action="store_true", help="also on a hundredth of the rows, to see what grows")
-    parser.add_argument("--rounds", type=int, default=3, help="how often each operation is timed (default: %(default)s)")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="how often each operation is timed (default: %(default)s)"
+    )
     parser.add_argument("--memory-limit", default="4GB", help="of each DuckDB database (default: %(default)s)")
     parser.add_argument("--folder", type=Path, help="where to put scratch files (default: the system's)")
     return parser.parse_args()

@@ -14,8 +14,8 @@ Prepare = Callable[[int], object]
 class Bar:
     """What an operation may cost.
 
-    ``ratio`` is to the baseline, ``extra`` seconds come on top of it; ``seconds`` is absolute; ``growth`` is to the same
-    operation on a hundredth of the rows. None: no limit of that kind.
+    ``ratio`` is to the baseline, ``extra`` seconds come on top of it; ``seconds`` is absolute; ``growth`` is to the
+    same operation on a hundredth of the rows. None: no limit of that kind.
     """
 
     ratio: float | None = None
@@ -25,7 +25,9 @@ class Bar:
 
     def __str__(self) -> str:
         parts = [
-            f"<= {self.ratio:g}x{f' + {self.extra * 1000:g} ms' if self.extra else ''}" if self.ratio is not None else "",
+            f"<= {self.ratio:g}x{f' + {self.extra * 1000:g} ms' if self.extra else ''}"
+            if self.ratio is not None
+            else "",
             f"< {duration(self.seconds)}" if self.seconds is not None else "",
             f"growth <= {self.growth:g}x" if self.growth is not None else "",
         ]

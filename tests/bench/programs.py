@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import epoch_sql
@@ -20,7 +21,7 @@ def programs(folder: Path, rounds: int) -> Iterator[Measurement]:
     _make_tables(folder / "small.duckdb", 3)
     for arguments, most in ((["--version"], 0.15), (["--db", str(folder / "small.duckdb"), "status"], 0.5)):
         yield Measurement(
-            f"epoch {arguments[-1]}", best_of(2 * rounds, lambda: _epoch(arguments)), None, Bar(seconds=most)
+            f"epoch {arguments[-1]}", best_of(2 * rounds, partial(_epoch, arguments)), None, Bar(seconds=most)
         )
 
 
@@ -39,7 +40,8 @@ def _make_tables(path: Path, tables: int) -> None:
         connection.execute("BEGIN")
         for number in range(tables):
             connection.execute(
-                f"CREATE TABLE table_{number} (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, price DECIMAL(10, 2) DEFAULT 0)"
+                f"CREATE TABLE table_{number} "
+                "(id INTEGER PRIMARY KEY, name VARCHAR NOT NULL, price DECIMAL(10, 2) DEFAULT 0)"
             )
             connection.execute(f"INSERT INTO table_{number} SELECT i, 'name ' || i, i FROM range(10) AS numbers (i)")
         connection.execute("COMMIT")

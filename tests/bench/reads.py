@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from tests.bench.measure import Bar, Measurement, in_turns
 from tests.bench.workload import CHANGED, FULL_JOIN, Workload
 
-AGGREGATE = "SELECT status, count(*), sum(amount), max(updated_at), avg(customer_id), max(note) FROM {rows} GROUP BY status"
+AGGREGATE = (
+    "SELECT status, count(*), sum(amount), max(updated_at), avg(customer_id), max(note) FROM {rows} GROUP BY status"
+)
 POINT = "FROM {rows} WHERE id = {key}"
 
 
@@ -34,9 +36,9 @@ def scans(load: Workload) -> Iterator[Measurement]:
             lambda: load.run_by_hand(AGGREGATE.format(rows=plain)),
         )
         yield Measurement(f"full-scan aggregate, {state}", seconds, by_hand, Bar(ratio=most))
+    key = load.rows * 2 // 3
     for branch, state, _ in sides:
         rows = f"epoch_at('{branch}', 'orders')"
-        key = load.rows * 2 // 3
         seconds, by_hand = in_turns(
             4 * load.rounds,
             lambda rows=rows: load.run(POINT.format(rows=rows, key=key)),  # type: ignore[misc]

@@ -39,7 +39,10 @@ FROM range(?) AS numbers (i)
 ORDER BY {order}
 """
 
-CHANGE = "UPDATE {table} SET amount = amount + 1, note = 'changed in round ' || {number} WHERE id % {step} = {number} % {step}"
+CHANGE = (
+    "UPDATE {table} SET amount = amount + 1, note = 'changed in round ' || {number} "
+    "WHERE id % {step} = {number} % {step}"
+)
 
 FULL_JOIN = """
 SELECT b.*, a.*

@@ -1,7 +1,8 @@
 """Scenarios of merging: what they say, and how many of them are played in one repository, each in a schema of its own.
 
-A scenario is an ancestor and what two sides make of it, as SQL over unqualified names. It is played in both directions: ours
-and theirs change places, and with them the kinds of conflicts and the sides of resolutions, so that the same rows are expected.
+A scenario is an ancestor and what two sides make of it, as SQL over unqualified names. It is played in both directions:
+ours and theirs change places, and with them the kinds of conflicts and the sides of resolutions, so that the same rows
+are expected.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _OTHER = {
 
 @dataclass(frozen=True)
 class Conflict:
-    """A row of ``epoch_conflicts``; a key that is no dict is the value of a column ``id``."""
+    """A row of ``epoch_conflicts``; a key that is no dict (and no JSON) is the value of a column ``id``."""
 
     table: str
     key: Any
@@ -44,8 +45,15 @@ class Conflict:
 
     @property
     def row(self) -> Row:
-        key = self.key if isinstance(self.key, dict) or self.key is None else {"id": self.key}
-        return (self.table, _text(key), self.column, self.kind, _text(self.base), _text(self.ours), _text(self.theirs))
+        return (
+            self.table,
+            _key(self.key),
+            self.column,
+            self.kind,
+            _text(self.base),
+            _text(self.ours),
+            _text(self.theirs),
+        )
 
 
 @dataclass(frozen=True)
@@ -59,8 +67,7 @@ class Violation:
 
     @property
     def row(self) -> Row:
-        key = self.key if isinstance(self.key, dict) or self.key is None else {"id": self.key}
-        return (self.table, _text(key), self.kind)
+        return (self.table, _key(self.key), self.kind)
 
 
 @dataclass(frozen=True)
@@ -82,9 +89,9 @@ class Resolve:
 class Scenario:
     """An ancestor, two sides, and the merge of them.
 
-    ``rows`` are the rows of a table, or of a query, after the merge, and after ``resolve`` where there are ``conflicts`` or
-    ``violations``; what ``resolve`` leaves open is settled for ours. ``swapped`` are the rows that differ when theirs is the
-    target. ``after``, a query and its rows, is run on the merged working tables.
+    ``rows`` are the rows of a table, or of a query, after the merge, and after ``resolve`` where there are
+    ``conflicts`` or ``violations``; what ``resolve`` leaves open is settled for ours. ``swapped`` are the rows that
+    differ when theirs is the target. ``after``, a query and its rows, is run on the merged working tables.
     """
 
     name: str
@@ -163,7 +170,9 @@ def _merge(
         _resolve(repo, scenarios, schemas, target, mirrored)
         repo("CALL epoch_merge_continue(target := ?)", target)
     for table, added, modified, removed in repo(
-        "SELECT table_name, rows_added, rows_modified, rows_removed FROM epoch_diff_stat(?, ?)", f"{target}-before", target
+        "SELECT table_name, rows_added, rows_modified, rows_removed FROM epoch_diff_stat(?, ?)",
+        f"{target}-before",
+        target,
     ):
         one, name = _of(by_schema, table)
         one.stat[name] = (added, modified, removed)
@@ -177,7 +186,8 @@ def _merge(
 def _list(repo: Repo, by_schema: Mapping[str, Played], target: str) -> None:
     for row in repo("FROM epoch_conflicts(target := ?)", target):
         one, name = _of(by_schema, row[0])
-        one.conflicts.append((name, *row[1:-1]))
+        prefix = row[0].removesuffix(name)
+        one.conflicts.append((name, *(v.replace(f'"{prefix}', '"') if prefix and v else v for v in row[1:-1])))
     for table, _, kind, key, detail in repo("FROM epoch_violations(target := ?)", target):
         one, name = _of(by_schema, table)
         one.violations.append((name, key, kind))
@@ -232,6 +242,13 @@ def _of(by_schema: Mapping[str, Played], table: str) -> tuple[Played, str]:
     if dot and schema in by_schema:
         return by_schema[schema], name
     return by_schema.get("main") or by_schema[table], table
+
+
+def _key(value: Any) -> str | None:
+    """A key's JSON: of a dict, or of the value of a column id; a text that is JSON already stays."""
+    if isinstance(value, str) and value.startswith("{"):
+        return value
+    return _text(value if isinstance(value, dict) or value is None else {"id": value})
 
 
 def _text(value: Any) -> str | None:

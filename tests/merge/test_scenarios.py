@@ -1,4 +1,4 @@
-"""Every scenario: the merge gives the rows, conflicts and violations that it states, in both directions, as previewed."""
+"""Every scenario: the merge gives the rows, conflicts and violations stated, in both directions, as previewed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Repo
-from tests.merge import scenarios_cells
+from tests.merge import scenarios_bags, scenarios_cells, scenarios_columns, scenarios_constraints, scenarios_tables
 from tests.merge.playing import Played, Scenario, play
 
 DIRECTIONS = ("theirs into ours", "ours into theirs")
@@ -18,6 +18,13 @@ BATCHES: dict[str, Sequence[Scenario]] = {
     "added": scenarios_cells.ADDED,
     "rows": scenarios_cells.ROWS,
     "keys": scenarios_cells.KEYS,
+    "bags": scenarios_bags.BAGS,
+    "columns": scenarios_columns.CLEAN,
+    "columns in conflict": scenarios_columns.CONFLICTS,
+    "tables": scenarios_tables.CLEAN,
+    "tables in conflict": scenarios_tables.CONFLICTS,
+    "constraints": scenarios_constraints.KEPT,
+    "violations": scenarios_constraints.VIOLATED,
 }
 CASES = [
     pytest.param(batch, scenario, direction, id=f"{batch}: {scenario.name}: {direction}")

@@ -1,8 +1,8 @@
 """Checking constraints on what a merge touched: each side was valid, the merged rows need not be.
 
 NOT NULL and CHECK are looked at in the rows that the merge brings to ours; UNIQUE among those against the whole table;
-foreign keys from those rows to their parents, and from all children to parents that the merge removed. A constraint that only
-one side had is looked at in every row.
+foreign keys from those rows to their parents, and from all children to parents that the merge removed. A constraint
+that only one side had is looked at in every row.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from epoch_sql import render
-from epoch_sql.model.schema import Column, Constraint, ObjectName, Table
+from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table
 from epoch_sql.operations.merge.relations import changes_from_ours, merged_state, touched_rows
 from epoch_sql.operations.merge.trees import MergedEntry, MergedTree
 from epoch_sql.operations.reading.at import native_rows
@@ -49,6 +49,9 @@ class _Checker:
                     yield self._check(entry, constraint)
                 elif constraint.kind in ("UNIQUE", "PRIMARY KEY") and entry.merge is not None:
                     yield from self._unique(entry, constraint)
+            for index in entry.table.indexes:
+                if index.unique and entry.merge is not None:
+                    yield self._unique_index(entry, index)
         for entry in self.entries.values():
             for constraint in entry.table.foreign_keys:
                 yield from self._foreign_key(entry, constraint)
@@ -100,6 +103,38 @@ class _Checker:
         name = f"{entry.table.name.name}_{'_'.join(constraint.columns)}_key"
         yield self._violations(entry, name, "unique", duplicated, f"another row has the same ({names})")
 
+    def _unique_index(self, entry: MergedEntry, index: Index) -> Sql:
+        """Rows whose expressions in a unique index are those of another row; NULL is like no other value."""
+        assert entry.merge
+        sides = (entry.merge.standing.table, entry.merge.incoming.table)
+        everywhere = not all(any(i.name == index.name and i.unique for i in side.indexes) for side in sides)
+        native = native_rows(entry.table, _this_row(entry.table))
+        values = [
+            render.fill(
+                Sql("(SELECT {{e}} FROM ({{native}}) AS native) AS {{v}}"),
+                e=render.verbatim(expression),
+                native=native,
+                v=render.identifier(f"v{number}"),
+            )
+            for number, expression in enumerate(index.expressions)
+        ]
+        names = [render.column(f"v{number}") for number in range(len(values))]
+        duplicated = render.fill(
+            Sql(
+                "WITH state AS (SELECT row.*, {{values}} FROM ({{state}}) AS row), "
+                "touched AS (SELECT DISTINCT {{names}} FROM (SELECT {{values}} FROM ({{rows}}) AS row) AS valued) "
+                "SELECT state.* FROM state SEMI JOIN ("
+                "SELECT {{names}} FROM state SEMI JOIN touched USING ({{names}}) GROUP BY ALL HAVING count(*) > 1"
+                ") AS duplicates USING ({{names}})"
+            ),
+            values=values,
+            names=names,
+            state=merged_state(self.contents, entry),
+            rows=self._rows(entry, everywhere),
+        )
+        detail = f"another row has the same {', '.join(index.expressions)}"
+        return self._violations(entry, index.name, "unique", duplicated, detail)
+
     def _foreign_key(self, entry: MergedEntry, constraint: Constraint) -> Iterator[Sql]:
         parent = self.entries.get(_folded(ObjectName(entry.table.name.schema, constraint.referenced or "")))
         name = f"{entry.table.name.name}_{'_'.join(constraint.columns)}_fkey"
@@ -116,7 +151,8 @@ class _Checker:
         for rows in self._children(entry, parent, constraint, children, parents):
             orphans = render.fill(
                 Sql(
-                    "SELECT child.* FROM ({{rows}}) AS child ANTI JOIN ({{parents}}) AS parent ON {{same}} WHERE {{given}}"
+                    "SELECT child.* FROM ({{rows}}) AS child "
+                    "ANTI JOIN ({{parents}}) AS parent ON {{same}} WHERE {{given}}"
                 ),
                 rows=rows,
                 parents=merged_state(self.contents, parent),
@@ -144,9 +180,7 @@ class _Checker:
         if shape.keyless:
             yield merged_state(self.contents, entry)
             return
-        gone = [
-            aliased(render.column(f"{'k' if c.id in key else 'o'}{c.id}"), f"c{c.id}") for c in parents
-        ]
+        gone = [aliased(render.column(f"{'k' if c.id in key else 'o'}{c.id}"), f"c{c.id}") for c in parents]
         yield render.fill(
             Sql(
                 "SELECT child.* FROM ({{state}}) AS child SEMI JOIN "
@@ -168,7 +202,10 @@ class _Checker:
 
     def _new_on_one_side(self, entry: MergedEntry, column: Column) -> bool:
         assert entry.merge
-        sides = [(side, side.table.column_by_id(side.aliases.get(column.id, column.id))) for side in (entry.merge.standing, entry.merge.incoming)]
+        sides = [
+            (side, side.table.column_by_id(side.aliases.get(column.id, column.id)))
+            for side in (entry.merge.standing, entry.merge.incoming)
+        ]
         return any(found is None or found.nullable for _, found in sides)
 
     def _violations(self, entry: MergedEntry, name: str, kind: str, rows: Sql, detail: str) -> Sql:
@@ -188,7 +225,8 @@ class _Checker:
 def _this_row(table: Table) -> Sql:
     """The row of an outer query, as a relation of one row."""
     return render.fill(
-        Sql("SELECT {{columns}}"), columns=[aliased(render.column(f"c{c.id}", "row"), f"c{c.id}") for c in table.stored_columns]
+        Sql("SELECT {{columns}}"),
+        columns=[aliased(render.column(f"c{c.id}", "row"), f"c{c.id}") for c in table.stored_columns],
     )
 
 

@@ -15,9 +15,9 @@ from epoch_sql.render import Sql
 class Resolution:
     """One decision; table_name, key (canonical JSON) and column_name are None for all of them.
 
-    ``side`` is ``ours``, ``theirs``, ``base`` or ``value``; ``value`` is then the text of a value of the column's type, None for
-    NULL. ``row:ours`` and the like take a row, or a cell of it, from a side also where nothing clashes: for rows that violate
-    a constraint.
+    ``side`` is ``ours``, ``theirs``, ``base`` or ``value``; ``value`` is then the text of a value of the column's type,
+    None for NULL. ``row:ours`` and the like take a row, or a cell of it, from a side also where nothing clashes: for
+    rows that violate a constraint.
     """
 
     table_name: str | None
@@ -31,15 +31,17 @@ class Resolution:
 class Decisions:
     """Resolutions, and the side that a strategy gives conflicting cells.
 
-    Of several resolutions that cover a conflict the most specific one counts, and of equally specific ones the last: what is
-    said of everything settles what is still open.
+    Of several resolutions that cover a conflict the most specific one counts, and of equally specific ones the last:
+    what is said of everything settles what is still open. ``once`` says that equal changes of both sides to copies of a
+    row without a key are one change: the sides have them from the same commits, which the merge base lacks.
     """
 
     resolutions: tuple[Resolution, ...] = ()
     strategy: str | None = None
+    once: bool = False
 
     def for_definition(self, table_name: str, column_name: str | None) -> str | None:
-        """The side chosen for a schema conflict; strategies settle cells only, but a virtual base settles everything."""
+        """The side chosen for a schema conflict: strategies settle cells only, a virtual base everything."""
         for resolution in _by_weight(self.resolutions):
             if resolution.key is not None or resolution.side == "value":
                 continue
@@ -76,7 +78,9 @@ def cell_side(resolutions: Sequence[Resolution], column: Column, strategy: str |
     A value that is none of the column's type, which it may have got from a later decision, decides nothing.
     """
     covering = [r for r in resolutions if _covers(r, column)]
-    decided = [_case(r, _fitting(r, column) if r.side == "value" else render.literal(r.side)) for r in _by_weight(covering)]
+    decided = [
+        _case(r, _fitting(r, column) if r.side == "value" else render.literal(r.side)) for r in _by_weight(covering)
+    ]
     return _cases(decided, render.to_sql(render.literal(strategy)))
 
 
@@ -106,7 +110,9 @@ def key_fields(text: str) -> dict[str, str | None] | None:
         return None
     if not isinstance(parsed, dict):
         return None
-    return {name: value if value is None or isinstance(value, str) else json.dumps(value) for name, value in parsed.items()}
+    return {
+        name: value if value is None or isinstance(value, str) else json.dumps(value) for name, value in parsed.items()
+    }
 
 
 def _covers(resolution: Resolution, column: Column) -> bool:
@@ -127,10 +133,15 @@ def _fitting(resolution: Resolution, column: Column) -> Sql:
 
 def _by_weight(resolutions: Sequence[Resolution]) -> list[Resolution]:
     """The most specific resolutions first, later ones before earlier ones."""
-    def weight(resolution: Resolution) -> int:
-        return 4 * (resolution.key is not None) + 2 * (resolution.column_name is not None) + (resolution.table_name is not None)
 
-    return sorted(reversed(resolutions), key=weight, reverse=True)
+    def weight(resolution: Resolution) -> int:
+        return (
+            4 * (resolution.key is not None)
+            + 2 * (resolution.column_name is not None)
+            + (resolution.table_name is not None)
+        )
+
+    return sorted(resolutions, key=weight)[::-1]
 
 
 def _sides(resolutions: Sequence[Resolution]) -> list[Resolution]:
@@ -138,7 +149,9 @@ def _sides(resolutions: Sequence[Resolution]) -> list[Resolution]:
 
 
 def _last(resolutions: Sequence[Resolution], strategy: str | None) -> Sql:
-    return _cases([_case(r, render.literal(r.side)) for r in _by_weight(resolutions)], render.to_sql(render.literal(strategy)))
+    return _cases(
+        [_case(r, render.literal(r.side)) for r in _by_weight(resolutions)], render.to_sql(render.literal(strategy))
+    )
 
 
 def _case(resolution: Resolution, value: render.Fragment) -> Sql:

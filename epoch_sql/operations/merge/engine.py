@@ -56,7 +56,7 @@ class Stopped:
 
 
 def base_tree(repository: Repository, bases: Sequence[str]) -> Tree:
-    """The tree to merge against: of the only base, or of several merged into one (git's recursive strategy); else empty.
+    """The tree to merge against: of the only base, or of several merged into one (git's recursive strategy).
 
     Where two bases conflict, the virtual base has what their own base had, so that both sides' values count as changed.
     """
@@ -82,7 +82,7 @@ def merge(repository: Repository, progress: MergeInProgress, decided: bool = Tru
     trees = repository.trees
     ours = repository.tree(progress.ours_commit)
     base, theirs = trees.load(progress.base_root), trees.load(progress.theirs_root)
-    return merge_trees(repository, base, ours, theirs, Decisions(resolutions, strategy))
+    return merge_trees(repository, base, ours, theirs, Decisions(resolutions, strategy, once=progress.note is not None))
 
 
 def finish(
@@ -130,8 +130,8 @@ def list_obstacles(repository: Repository, progress: MergeInProgress, merged: Me
 def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing: str = "merge") -> RowCounts:
     """Bring the checked-out working tables to a merged tree; uncommitted changes in other tables stay.
 
-    Returns the rows changed in tables that were not rebuilt. Raises EpochDirtyError when uncommitted changes are in tables
-    or objects that the merge changes.
+    Returns the rows changed in tables that were not rebuilt. Raises EpochDirtyError when uncommitted changes are in
+    tables or objects that the merge changes.
     """
     working = settle(repository, repository.scanner.scan(ours))
     dirty = {w.table_id: str(w.table.name) for w in working.tables if w.differs}
@@ -151,4 +151,3 @@ def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing:
     tables = {i: entry for i, entry in stored.tree.tables.items() if i not in dirty}
     clean = Working(tuple(w for w in working.tables if w.table_id not in dirty), (), working.objects)
     return apply_tree(repository, clean, Tree(tables, tuple(objects.values())))[1]
-

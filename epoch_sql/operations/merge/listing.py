@@ -57,7 +57,9 @@ def data_conflicts(entry: MergedEntry) -> list[Sql]:
 def _json(column: Column, prefix: str, failed: str) -> Sql:
     """A value as JSON, also where it is none of the merged type."""
     value = decode(render.column(f"{prefix}{column.id}"), column.type)
-    return render.fill(Sql("coalesce(CAST(to_json({{v}}) AS VARCHAR), {{f}})"), v=value, f=render.column(f"{failed}{column.id}"))
+    return render.fill(
+        Sql("coalesce(CAST(to_json({{v}}) AS VARCHAR), {{f}})"), v=value, f=render.column(f"{failed}{column.id}")
+    )
 
 
 def _row_json(entry: MergedEntry, prefix: str) -> Sql:
@@ -72,7 +74,7 @@ def _row_json(entry: MergedEntry, prefix: str) -> Sql:
 
 def _schema_row(conflict: SchemaConflict) -> Sql:
     texts = [conflict.base, conflict.ours, conflict.theirs]
-    values = [
+    values: list[render.Piece] = [
         render.literal(conflict.table_name),
         Sql("NULL"),
         render.literal(conflict.column_name),

@@ -1,4 +1,6 @@
-"""What a call of ``epoch_resolve`` is about: everything, a table, a row or a cell that is in conflict or violates a constraint."""
+"""What a call of ``epoch_resolve`` is about: everything, a table, a row or a cell that is in conflict or violates a
+constraint.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ _LOOK = "FROM epoch_conflicts() or FROM epoch_violations()"
 
 @dataclass(frozen=True)
 class Place:
-    """A table, row (its key as canonical JSON) and column under the names that the merged tree has; None for all of them.
+    """A table, row (its key as canonical JSON) and column, named as in the merged tree; None for all of them.
 
     ``forced`` says that the row is decided because of a violation, so that a side is taken also where nothing clashes.
     """
@@ -32,7 +34,9 @@ class Place:
     forced: bool
 
     def require_fitting(self, repository: Repository, value: str | None) -> None:
-        """EpochTableError when a cell cannot be given a value (None: NULL): the column has another type, or is part of the key."""
+        """EpochTableError when a cell cannot be given a value (None: NULL): the column has another type, or is part of
+        the key.
+        """
         column = _column(self.table, self.column_name) if self.table else None
         if self.table is None or column is None:
             raise EpochTableError(f"there is no column {self.column_name} in table {self.table_name}", _LOOK)
@@ -45,12 +49,18 @@ class Place:
             raise EpochTableError(f"column {column.name} of table {self.table.name} is NOT NULL", "give a value")
         if value is not None and not _fits(repository, column, value):
             raise EpochTableError(
-                f"{value!r} is no value of column {column.name} {column.type} in table {self.table.name}", "give another value"
+                f"{value!r} is no value of column {column.name} {column.type} in table {self.table.name}",
+                "give another value",
             )
 
 
 def located(
-    repository: Repository, target: str, merged: MergedTree, table_name: str | None, key: str | None, column_name: str | None
+    repository: Repository,
+    target: str,
+    merged: MergedTree,
+    table_name: str | None,
+    key: str | None,
+    column_name: str | None,
 ) -> Place:
     """What the arguments of ``epoch_resolve`` mean; EpochTableError when it is neither in conflict nor in violation."""
     name = _table_name(repository, target, merged, table_name)
@@ -95,11 +105,20 @@ def _parents(repository: Repository, target: str, merged: MergedTree) -> list[st
         if str(e.table.name) in violating
         for c in e.table.foreign_keys
     }
-    return [str(e.table.name) for e in merged.tables if (e.table.name.schema.lower(), e.table.name.name.lower()) in referenced]
+    return [
+        str(e.table.name)
+        for e in merged.tables
+        if (e.table.name.schema.lower(), e.table.name.name.lower()) in referenced
+    ]
 
 
 def _forced(
-    repository: Repository, target: str, merged: MergedTree, table_name: str | None, key: str | None, column_name: str | None
+    repository: Repository,
+    target: str,
+    merged: MergedTree,
+    table_name: str | None,
+    key: str | None,
+    column_name: str | None,
 ) -> bool:
     """Whether the place is one of a violation and of no open conflict; EpochTableError when it is neither."""
     row = run(
@@ -116,10 +135,14 @@ def _forced(
         return False
     if violated:
         return True
-    what = f"row {key} of {table_name}" if key else f"column {column_name} of {table_name}" if column_name else table_name
+    what = (
+        f"row {key} of {table_name}" if key else f"column {column_name} of {table_name}" if column_name else table_name
+    )
     raise EpochTableError(
         f"{what or 'nothing'} is {'' if what is None else 'not '}in conflict",
-        "a violation is resolved row by row, with table_name and key: FROM epoch_violations()" if key is None else _LOOK,
+        "a violation is resolved row by row, with table_name and key: FROM epoch_violations()"
+        if key is None
+        else _LOOK,
     )
 
 

@@ -16,7 +16,7 @@ def merged_changes(entry: MergedEntry) -> Sql:
     names = [*columns("k", shape.key), *columns("n", shape.values), *columns("o", shape.values)]
     return render.fill(
         Sql("SELECT op, {{names}} FROM {{rows}} WHERE op IS NOT NULL"),
-        names=render.fill(Sql("{{n}}"), n=names),  # type: ignore[arg-type]
+        names=names,
         rows=render.identifier(entry.rows),
     )
 
@@ -29,15 +29,20 @@ def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
     shape = shape_of(None, entry.table)
     key = {column.id for column in shape.key}
     standing = contents.state_of(entry.table, contents.levels(entry.merge.standing.version_id))
-    survivors = "SELECT *, unnest(range(n0)) FROM delta WHERE n0 > 0" if shape.keyless else "SELECT * FROM delta WHERE op <> 'removed'"
+    survivors = (
+        "SELECT *, unnest(range(n0)) FROM delta WHERE n0 > 0"
+        if shape.keyless
+        else "SELECT * FROM delta WHERE op <> 'removed'"
+    )
     return render.render(
         "state",
         latest=merged_changes(entry),
-        base_columns=columns("c", entry.table.stored_columns),  # type: ignore[arg-type]
+        base_columns=columns("c", entry.table.stored_columns),
         base=standing,
         same_key=shape.same_key("base", "delta", "c", "k"),
         delta_columns=[
-            aliased(render.column(f"{'k' if c.id in key else 'n'}{c.id}"), f"c{c.id}") for c in entry.table.stored_columns
+            aliased(render.column(f"{'k' if c.id in key else 'n'}{c.id}"), f"c{c.id}")
+            for c in entry.table.stored_columns
         ],
         survivors=Sql(survivors),
     )

@@ -1,13 +1,16 @@
 """Merging the rows of one table: the changes of both sides are joined by key, and cells are merged one by one.
 
-Cell-wise three-way merge as in Dolt. Only rows that the incoming side changed, or that were decided one by one, are looked
-at: the result is written as a delta on the standing side's version, so that the cost follows the changes and never the table.
+Cell-wise three-way merge as in Dolt. Only rows that the incoming side changed, or that were decided one by one, are
+looked at: the result is written as a delta on the standing side's version, so that the cost follows the changes and
+never the table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table
@@ -43,7 +46,8 @@ class Side:
 class RowMerge:
     """What is merged: the base (None: the table was added on both sides), the two sides, the merged definition.
 
-    ``converts`` says that values of the standing side, too, have to be converted to the merged definition.
+    ``converts`` says that values of the standing side, too, have to be converted to the merged definition; ``once``
+    that what both sides did to copies of a row of a bag is one change, and not two.
     """
 
     base_version: str | None
@@ -54,14 +58,18 @@ class RowMerge:
     resolutions: Sequence[Resolution]
     strategy: str | None
     converts: bool = False
+    once: bool = False
 
     @property
     def shape(self) -> Shape:
+        """The shape of the rows of the merged table."""
         return shape_of(None, self.merged)
 
 
 def outcome(contents: Contents, merge: RowMerge) -> Sql:
-    """The rows that the incoming side changed, and those that were decided one by one, merged: as in sql/merge_rows.sql."""
+    """The rows that the incoming side changed, and those that were decided one by one, merged: as in
+    sql/merge_rows.sql.
+    """
     shape = merge.shape
     standing = changes_of(contents, merge, merge.standing)
     parts: dict[str, render.Fragment] = {
@@ -76,7 +84,7 @@ def outcome(contents: Contents, merge: RowMerge) -> Sql:
     if shape.keyless:
         decided = any(r.key is not None for r in merge.resolutions)
         key = key_json(merge.merged, shape, "incoming") if decided else Sql("CAST(NULL AS VARCHAR)")
-        return render.render("merge_bags", key_json=key, **parts)
+        return render.render("merge_bags", key_json=key, once=render.literal(merge.once), **parts)
     values = shape.values
     return render.render(
         "merge_rows",
@@ -113,7 +121,9 @@ def changes_of(contents: Contents, merge: RowMerge, side: Side) -> Sql:
 
 
 def with_decided(contents: Contents, merge: RowMerge, incoming: Sql, standing: Sql) -> Sql:
-    """The incoming changes, and the rows without one that were decided; every standing change where values are converted."""
+    """The incoming changes, and the rows without one that were decided; every standing change where values are
+    converted.
+    """
     shape = merge.shape
     keys = decided_keys(merge.resolutions, shape.key)
     if not keys and not merge.converts:
@@ -180,7 +190,10 @@ def _unchanged(merge: RowMerge) -> list[Sql]:
 
 def _nothing(shape: Shape) -> Sql:
     """No rows of a base, where the table was added on both sides."""
-    names = [aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}") for c in (*shape.key, *shape.values)]
+    names = [
+        aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}")
+        for c in (*shape.key, *shape.values)
+    ]
     failed = [aliased(_NO_TEXT, f"h{c.id}") for c in shape.values]
     return render.fill(Sql("SELECT {{names}} WHERE false"), names=_flat([*names, *failed]))
 
@@ -201,6 +214,11 @@ def _values(column: Column, merge: RowMerge, side: Side) -> list[Sql]:
     if own:
         value = render.column(f"n{own_id}")
         now, failed = _typed(value, own, column), _failed(value, own, column)
+    if own and not old and own.fill != column.fill:
+        given = render.fill(
+            Sql("op <> 'added' AND n{{i}} IS NOT DISTINCT FROM {{f}}"), i=render.literal(own_id), f=filling(own)
+        )
+        now = render.fill(Sql("CASE WHEN {{given}} THEN {{was}} ELSE {{now}} END"), given=given, was=was, now=now)
     if own and old and failed != _NO_TEXT and own.type == old.type:
         changed = Sql(f"op = 'added' OR n{i} IS DISTINCT FROM o{i}")
         failed = render.fill(Sql("CASE WHEN {{changed}} THEN {{failed}} END"), changed=changed, failed=failed)
@@ -208,7 +226,7 @@ def _values(column: Column, merge: RowMerge, side: Side) -> list[Sql]:
     return [aliased(part, f"{prefix}{i}") for prefix, part in (("n", now), ("o", was), ("f", failed), ("h", before))]
 
 
-def _failed(value: render.exp.Column, source: Column, wanted: Column) -> Sql:
+def _failed(value: exp.Column, source: Column, wanted: Column) -> Sql:
     """A storage value as JSON where it has no value of the wanted type, else NULL."""
     if source.type == wanted.type:
         return _NO_TEXT
@@ -220,7 +238,7 @@ def _failed(value: render.exp.Column, source: Column, wanted: Column) -> Sql:
     )
 
 
-def _typed(value: render.exp.Column, source: Column, wanted: Column) -> Sql:
+def _typed(value: exp.Column, source: Column, wanted: Column) -> Sql:
     return render.to_sql(value) if source.type == wanted.type else converted(value, source, wanted)
 
 
@@ -243,7 +261,7 @@ def _sides(column: Column) -> list[Sql]:
         Sql(f"CASE WHEN {there} THEN incoming.o{i} END AS b{i}"),
         Sql(f"CASE WHEN incoming.op = 'removed' THEN incoming.o{i} ELSE incoming.n{i} END AS i{i}"),
         Sql(
-            f"CASE WHEN standing.op IS NULL OR standing.op = 'removed' THEN incoming.o{i} ELSE standing.n{i} END AS s{i}"
+            f"CASE WHEN coalesce(standing.op, 'removed') = 'removed' THEN incoming.o{i} ELSE standing.n{i} END AS s{i}"
         ),
         Sql(f"CASE WHEN incoming.op IN ('added', 'modified') THEN incoming.f{i} END AS f{i}"),
         Sql(f"CASE WHEN standing.op <> 'removed' THEN standing.f{i} END AS g{i}"),
@@ -290,7 +308,9 @@ def _withdrawn(values: Sequence[Column]) -> Sql:
     """The condition that a row which both sides added is to be as in the base: not there."""
     kept = _any(values, "(x{id} AND y{id} IS DISTINCT FROM 'base')")
     return render.fill(
-        Sql("coalesce(row_side = 'base', false) AND ({{clash}}) AND NOT ({{kept}})"), clash=_any(values, "x{id}"), kept=kept
+        Sql("coalesce(row_side = 'base', false) AND ({{clash}}) AND NOT ({{kept}})"),
+        clash=_any(values, "x{id}"),
+        kept=kept,
     )
 
 

@@ -13,7 +13,8 @@ from itertools import pairwise
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import TableEntry, Tree
-from epoch_sql.model.schema import Column, SchemaObject, Table
+from epoch_sql.model.schema import SchemaObject, Table
+from epoch_sql.model.schema_diff import column_text
 from epoch_sql.model.schema_merge import SchemaConflict, merge_definitions, merge_objects
 from epoch_sql.operations.merge.decisions import Decisions
 from epoch_sql.operations.merge.rows import RowMerge, Side, outcome
@@ -21,15 +22,14 @@ from epoch_sql.operations.recording import alike
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import keyed_alike, shape_of
-from epoch_sql.worktree.clauses import column_clause
 
 
 @dataclass(frozen=True)
 class MergedEntry:
     """A table of the merged tree.
 
-    Either ``entry`` says that a side's table is taken as it is, or ``rows`` names a temporary table with the merged rows
-    (columns as in sql/merge_rows.sql) on top of the standing side of ``merge``.
+    Either ``entry`` says that a side's table is taken as it is, or ``rows`` names a temporary table with the merged
+    rows (columns as in sql/merge_rows.sql) on top of the standing side of ``merge``.
     """
 
     table_id: str
@@ -66,9 +66,7 @@ def merge_trees(repository: Repository, base: Tree, ours: Tree, theirs: Tree, de
     entries = [entry for entry in (merger.table(table_id) for table_id in ids) if entry]
     objects, conflicts = merge_objects(base.objects, ours.objects, theirs.objects, decisions.for_definition)
     merger.conflicts.extend(conflicts)
-    return MergedTree(
-        base, ours, theirs, tuple(merger.distinct_names(entries)), objects, tuple(merger.conflicts)
-    )
+    return MergedTree(base, ours, theirs, tuple(merger.distinct_names(entries)), objects, tuple(merger.conflicts))
 
 
 class _TreeMerger:
@@ -84,7 +82,7 @@ class _TreeMerger:
         old, left, right = (side.tables.get(table_id) for side in self.sides)
         if left and right and self._rows_decided(left, right):
             return self._both_changed(old, left, right)
-        if self._same(left, right) or self._same(right, old):
+        if self._same(right, old) or (self._same(left, right) and not self._adds_up(old, left)):
             return self._taken(left, left)
         if self._same(left, old):
             return self._taken(right, left)
@@ -102,8 +100,8 @@ class _TreeMerger:
                 continue
             name = str(entry.table.name)
             side = self.decisions.for_definition(name, None)
-            shown = [self._show(e.table) for e in (kept[key], entry)]
-            self.conflicts.append(SchemaConflict(name, None, None, *shown, resolved=side is not None))
+            ours, theirs = (self._show(e.table) for e in (kept[key], entry))
+            self.conflicts.append(SchemaConflict(name, None, None, ours, theirs, resolved=side is not None))
             if side == "theirs":
                 kept[key] = entry
         return list(kept.values())
@@ -121,14 +119,24 @@ class _TreeMerger:
         assert present
         name = str(present.name)
         side = self.decisions.for_definition(name, None)
-        shown = [self._show(self.contents.table(e.version_id)) if e else None for e in (old, left, right)]
-        self.conflicts.append(SchemaConflict(name, None, *shown, resolved=side is not None))
+        base, ours, theirs = (self._show(self.contents.table(e.version_id)) if e else None for e in (old, left, right))
+        self.conflicts.append(SchemaConflict(name, None, base, ours, theirs, resolved=side is not None))
         return self._taken({"theirs": right, "base": old}.get(side or "", left), left)
 
     def _rows_decided(self, *sides: TableEntry) -> bool:
-        """Whether rows of a table were decided one by one, which makes it a table to merge even if one side left it alone."""
+        """Whether rows of a table were decided one by one, which makes it a table to merge even if one side left it
+        alone.
+        """
         names = [str(side.name) for side in sides]
         return any(r.key is not None and r.table_name in names for r in self.decisions.resolutions)
+
+    def _adds_up(self, old: TableEntry | None, entry: TableEntry | None) -> bool:
+        """Whether equal changes of both sides add up: those of a table without a key do, unless they count as one
+        change.
+        """
+        if old is None or entry is None or self.decisions.once or self._same(old, entry):
+            return False
+        return not self.contents.table(entry.version_id).key
 
     def _both_changed(self, old: TableEntry | None, left: TableEntry, right: TableEntry) -> MergedEntry | None:
         base_table = self.contents.table(old.version_id) if old else None
@@ -146,7 +154,7 @@ class _TreeMerger:
             return self._changes_values(old, entries[side], column_id)
 
         definition = merge_definitions(
-            base_table, ours, theirs, self.decisions.for_definition, changed_values, _describe
+            base_table, ours, theirs, self.decisions.for_definition, changed_values, column_text
         )
         self.conflicts.extend(definition.conflicts)
         sides = (Side("ours", left.version_id, ours, {}), Side("theirs", right.version_id, theirs, definition.aliases))
@@ -154,7 +162,14 @@ class _TreeMerger:
         resolutions = self.decisions.for_table(*(str(table.name) for table in (definition.table, ours, theirs)))
         base_version = old.version_id if old else None
         merge = RowMerge(
-            base_version, base_table, standing, incoming, definition.table, resolutions, self.decisions.strategy, converts
+            base_version,
+            base_table,
+            standing,
+            incoming,
+            definition.table,
+            resolutions,
+            self.decisions.strategy,
+            converts,
         )
         self.number += 1
         rows = f"epoch_merged_{self.number}"
@@ -168,9 +183,11 @@ class _TreeMerger:
         return MergedEntry(left.table_id, definition.table, left, None, merge, rows)
 
     def _foundation(self, base: Table | None, sides: tuple[Side, Side], merged: Table) -> tuple[Side, Side, bool]:
-        """The side that the result is built on, ours if possible, the other one, and whether the first has to be converted.
+        """The side that the result is built on, ours if possible, the other one, and whether the first has to be
+        converted.
 
-        It must have every column of the base that the result has. If its values need no conversion, the result is a delta.
+        It must have every column of the base that the result has. If its values need no conversion, the result is a
+        delta.
         """
         old = {c.id for c in base.stored_columns} if base else set()
         needed = {c.id for c in merged.stored_columns if c.id in old}
@@ -181,7 +198,8 @@ class _TreeMerger:
         for standing, incoming in complete:
             return standing, incoming, True
         raise EpochTableError(
-            f"each side of table {merged.name} dropped a column that the other side's is kept of, so its rows cannot be merged",
+            f"each side of table {merged.name} dropped a column that the other side's is kept of, "
+            "so its rows cannot be merged",
             "resolve these columns to one side",
         )
 
@@ -194,7 +212,10 @@ class _TreeMerger:
         changes = self.contents.changes(old.version_id, side.version_id)
         row = self.repository.cursor.execute(
             render.fill(
-                Sql("SELECT EXISTS (FROM ({{changes}}) AS changes WHERE op = 'modified' AND {{n}} IS DISTINCT FROM {{o}})"),
+                Sql(
+                    "SELECT EXISTS (FROM ({{changes}}) AS changes "
+                    "WHERE op = 'modified' AND {{n}} IS DISTINCT FROM {{o}})"
+                ),
                 changes=changes,
                 n=render.column(f"n{column_id}"),
                 o=render.column(f"o{column_id}"),
@@ -222,7 +243,7 @@ class _TreeMerger:
         )
 
     def _show(self, table: Table) -> str:
-        return f"{table.name}({', '.join(_describe(column) for column in table.columns)})"
+        return f"{table.name}({', '.join(column_text(column) for column in table.columns)})"
 
 
 def _keyed_alike(left: Table, right: Table) -> bool:
@@ -234,7 +255,3 @@ def _same_fills(standing: Table, merged: Table) -> bool:
     """Whether rows from before a column existed have the same value in it under both definitions."""
     fills = {column.id: column.fill for column in merged.stored_columns}
     return all(column.fill == fills.get(column.id, column.fill) for column in standing.stored_columns)
-
-
-def _describe(column: Column) -> str:
-    return column_clause(column, not column.nullable)

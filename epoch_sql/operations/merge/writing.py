@@ -94,7 +94,9 @@ def _write_anew(repository: Repository, entry: MergedEntry) -> TableEntry:
     version_id = version_identity(entry.table_id, schema_id, fingerprint, (level.level_id,))
     Schemas(repository.cursor).add([entry.table])
     Levels(repository.cursor).add([level])
-    Versions(repository.cursor).add([Version(version_id, entry.table_id, schema_id, count, fingerprint, (level.level_id,))])
+    Versions(repository.cursor).add(
+        [Version(version_id, entry.table_id, schema_id, count, fingerprint, (level.level_id,))]
+    )
     return TableEntry(entry.table_id, entry.table.name, version_id)
 
 

@@ -44,5 +44,7 @@ def native_rows(table: Table, state: Sql) -> Sql:
         )
         rows = render.fill(Sql("SELECT *, {{c}} FROM ({{rows}}) AS stored"), c=aliased(typed, column.name), rows=rows)
     return render.fill(
-        Sql("SELECT {{columns}} FROM ({{rows}}) AS complete"), columns=[render.column(c.name) for c in table.columns], rows=rows
+        Sql("SELECT {{columns}} FROM ({{rows}}) AS complete"),
+        columns=[render.column(c.name) for c in table.columns],
+        rows=rows,
     )

@@ -21,12 +21,14 @@ class Pair:
 
     @property
     def from_name(self) -> str:
+        """The name of its old values in a difference."""
         column = self.before or self.after
         assert column
         return f"from_{column.name}"
 
     @property
     def to_name(self) -> str:
+        """The name of its new values in a difference."""
         column = self.after or self.before
         assert column
         return f"to_{column.name}"
@@ -43,7 +45,9 @@ def pairs(before: Table | None, after: Table | None) -> list[Pair]:
 
 
 def value(column: Column | None, shape: Shape, prefix: str, like: Column | None = None) -> Sql:
-    """The native value of a column on one side (``n`` or ``o``) of a change; NULL where the side has no such row or column."""
+    """The native value of a column on one side (``n`` or ``o``) of a change; NULL where the side has no such row or
+    column.
+    """
     if column is None:
         assert like
         return render.fill(Sql("CAST(NULL AS {{t}})"), t=render.verbatim(like.type))

@@ -18,8 +18,9 @@ from epoch_sql.storage.shape import aliased, columns
 def history(repository: Repository, table_name: str, key: str | None = None) -> Sql:
     """Every version of every row of a table (or of the row of a key) in the history of HEAD, newest first.
 
-    ``key`` is JSON with all key columns, or the value of a one-column key. The rows have the columns that the table has in
-    HEAD. A merge commit has only the rows that it made itself. Raises EpochTableError for an unknown table or key column.
+    ``key`` is JSON with all key columns, or the value of a one-column key. The rows have the columns that the table has
+    in HEAD. A merge commit has only the rows that it made itself. Raises EpochTableError for an unknown table or key
+    column.
     """
     lineage = Lineage(repository, table_name)
     condition = None if key is None else key_condition(repository.cursor, lineage.table, key)
@@ -48,8 +49,8 @@ def history(repository: Repository, table_name: str, key: str | None = None) -> 
 def blame(repository: Repository, table_name: str) -> Sql:
     """For each row of a table in HEAD, by its key, the commit that last set it to its current value.
 
-    A row that a merge only took over is the commit's that made it. Of a table without a key, each distinct row is listed
-    once, with the commit that last added a copy of it. Raises EpochTableError for an unknown table.
+    A row that a merge only took over is the commit's that made it. Of a table without a key, each distinct row is
+    listed once, with the commit that last added a copy of it. Raises EpochTableError for an unknown table.
     """
     lineage = Lineage(repository, table_name)
     version_id = lineage.version(lineage.head)
@@ -91,7 +92,9 @@ def _last_set(merged: MergedChanges, line: list[Step]) -> Sql:
 
 
 def _last_added(merged: MergedChanges, made: Step) -> Sql:
-    """For each row without a key of which a copy was added since the table was made, the place of the newest such commit."""
+    """For each row without a key of which a copy was added since the table was made, the place of the newest such
+    commit.
+    """
     lineage = merged.lineage
     since = [c for c in lineage.commits if lineage.places[c] < made.place and c not in lineage.transparent]
     parts = [merged.changes.relation(s for s in lineage.steps(since) if s.commit_id not in lineage.merges)]

@@ -18,8 +18,8 @@ from epoch_sql.storage.encoding import encode
 def key_condition(cursor: duckdb.DuckDBPyConnection, table: Table, key: str) -> Sql:
     """The condition on ``c<id>`` that a row has the key.
 
-    Raises EpochTableError for a table without a key, for names that are no key columns, for missing ones, and for a value
-    that is none of the column's type.
+    Raises EpochTableError for a table without a key, for names that are no key columns, for missing ones, and for a
+    value that is none of the column's type.
     """
     values = _values(table, key)
     terms = [

@@ -1,4 +1,4 @@
-"""What each commit did to one table: the versions along the commit graph, and the lines on which its rows came about."""
+"""What each commit did to one table: versions along the commit graph, and the lines on which its rows came about."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Step:
 class Lineage:
     """One table through the history of HEAD, followed through renames by its identity.
 
-    A commit's ``place`` counts from the newest commit, 0, to the oldest, children before their parents. A row of a commit
-    with one parent is that commit's when it differs from the parent. A row of a merge commit is the merge's own when it
-    differs from the first parent and no other side made it so since the sides parted: git's combined diff, but a row that
-    a merge brings back (a side's row, unchanged since the sides parted) is the merge's.
-    Raises EpochTableError when HEAD has no such table.
+    A commit's ``place`` counts from the newest commit, 0, to the oldest, children before their parents. A row of a
+    commit with one parent is that commit's when it differs from the parent. A row of a merge commit is the merge's own
+    when it differs from the first parent and no other side made it so since the sides parted: git's combined diff, but
+    a row that a merge brings back (a side's row, unchanged since the sides parted) is the merge's. Raises
+    EpochTableError when HEAD has no such table.
     """
 
     def __init__(self, repository: Repository, table_name: str) -> None:
@@ -46,7 +46,9 @@ class Lineage:
         self.commits = self.graph.topological(self.graph.ancestors(self.head))
         self.places = {commit_id: place for place, commit_id in enumerate(self.commits)}
         rows = repository.cursor.execute(render.render("table_versions"), [self.table_id]).fetchall()
-        self.versions: dict[str, str] = {commit_id: version_id for commit_id, version_id in rows if commit_id in self.places}
+        self.versions: dict[str, str] = {
+            commit_id: version_id for commit_id, version_id in rows if commit_id in self.places
+        }
         repository.contents.load(self.versions.values())
 
     def version(self, commit_id: str | None) -> str | None:

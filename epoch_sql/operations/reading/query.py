@@ -1,8 +1,9 @@
 """``epoch_query``: a user's query, its text unchanged, with every versioned table and view as of a reference.
 
-DuckDB's own parser tells which tables the query names (``json_serialize_sql``). Around its text goes a WITH query for each
-of them, under the same name, which DuckDB then finds before the working table. Only a name with a schema has to be
-changed in the text, to that of its WITH query. So everything that DuckDB can parse works, and literals stay as they are.
+DuckDB's own parser tells which tables the query names (``json_serialize_sql``). Around its text goes a WITH query for
+each of them, under the same name, which DuckDB then finds before the working table. Only a name with a schema has to be
+changed in the text, to that of its WITH query. So everything that DuckDB can parse works, and literals stay as they
+are.
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ class EpochQueryError(EpochError):
 def query(repository: Repository, ref: str, sql: str) -> Sql:
     """The rows of ``sql``, one query, with versioned tables and views as of ``ref``.
 
-    Names without a schema are those of schema main. Tables that are not versioned (ignored, temporary and system tables,
-    files) are read as they are. Raises EpochQueryError for what is no query, or cannot be read as of a reference, and
-    EpochTableError for a table that does not exist there.
+    Names without a schema are those of schema main. Tables that are not versioned (ignored, temporary and system
+    tables, files) are read as they are. Raises EpochQueryError for what is no query, or cannot be read as of a
+    reference, and EpochTableError for a table that does not exist there.
     """
     reader = _Reader(repository, ref)
     return reader.rewritten(sql, ("main",), ())
@@ -64,7 +65,7 @@ class _Reader:
         self._macros: dict[str, str] | None = None
 
     def rewritten(self, sql: str, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql:
-        """The query with the tables that it names as of the reference; ``within`` are the views that it is the text of."""
+        """The query with its tables as of the reference; ``within`` are the views that it is the text of."""
         parsed = self._parsed(sql)
         self._require_visible(parsed)
         commons: dict[str, Sql] = {}
@@ -93,11 +94,16 @@ class _Reader:
         if tree.get("error"):
             message = str(tree.get("error_message", "")).splitlines()
             if tree.get("error_type") == "not implemented":
-                raise EpochQueryError("epoch_query reads; this is no query", "one SELECT, FROM, WITH or VALUES statement")
-            raise EpochQueryError(f"the query is no SQL: {message[0] if message else 'syntax error'}", "correct the query")
+                raise EpochQueryError(
+                    "epoch_query reads; this is no query", "one SELECT, FROM, WITH or VALUES statement"
+                )
+            raise EpochQueryError(
+                f"the query is no SQL: {message[0] if message else 'syntax error'}", "correct the query"
+            )
         if len(tree["statements"]) != 1:
             raise EpochQueryError(
-                f"epoch_query takes one statement, not {len(tree['statements'])}", "one SELECT, FROM, WITH or VALUES statement"
+                f"epoch_query takes one statement, not {len(tree['statements'])}",
+                "one SELECT, FROM, WITH or VALUES statement",
             )
         return read_query(tree["statements"][0])
 
@@ -169,7 +175,9 @@ class _Reader:
         return self._live
 
     def _is_unversioned(self, names: Iterable[ObjectName]) -> bool:
-        """Whether the working database has a relation of such a name that is not versioned: an ignored one or DuckDB's own."""
+        """Whether the working database has a relation of such a name that is not versioned: an ignored one or DuckDB's
+        own.
+        """
         row = self.repository.cursor.execute(
             render.render("relations_named"), [[n.name.lower() for n in names], [n.schema.lower() for n in names]]
         ).fetchone()

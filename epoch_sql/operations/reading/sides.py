@@ -53,6 +53,7 @@ class Difference:
 
     @property
     def table(self) -> Table:
+        """The later definition that there is."""
         side = self.after or self.before
         assert side
         return side.table
@@ -139,17 +140,18 @@ def changes_between(repository: Repository, difference: Difference) -> tuple[Sql
     if not aligned and (before is None or before.version_id) and (after is None or after.version_id):
         ids = (before.version_id if before else None, after.version_id if after else None)
         return repository.contents.changes(*ids), shape
-    if not aligned and before and before.version_id and after and after.working and after.working.entry:
-        if after.working.entry.version_id == before.version_id:
-            return repository.scanner.changes(after.working)
+    committed = after.working.entry if after and after.working else None
+    if not aligned and before and after and after.working and committed and committed.version_id == before.version_id:
+        return repository.scanner.changes(after.working)
     sides = [
-        arrange(_rows(repository, side), shape, side.table, old=place == 0) if side else None
+        arrange(rows_of(repository, side), shape, side.table, old=place == 0) if side else None
         for place, side in enumerate((before, after))
     ]
     return compare(shape, *sides), shape
 
 
-def _rows(repository: Repository, side: TableSide) -> Sql:
+def rows_of(repository: Repository, side: TableSide) -> Sql:
+    """The rows of a table on one side: ``c<id>`` for each stored column, as storage values."""
     rows = repository.contents.state(side.version_id) if side.version_id else working_rows(side.stored or side.table)
     if side.stored is None:
         return rows

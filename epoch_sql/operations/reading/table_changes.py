@@ -1,7 +1,8 @@
 """The changes of commits to one table as a relation, in the columns that the table has in HEAD.
 
-The rows are ``place`` (of the commit), ``op`` (``added``, ``modified``, ``removed``), ``copies`` (of a row without a key; else 1) and
-``c<id>``, a storage value for each stored column of HEAD: the new row, or the old one when it was removed.
+The rows are ``place`` (of the commit), ``op`` (``added``, ``modified``, ``removed``), ``copies`` (of a row without a
+key; else 1) and ``c<id>``, a storage value for each stored column of HEAD: the new row, or the old one when it was
+removed.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ Group = tuple[str, str, bool]
 class TableChanges:
     """Renders the changes of steps; ``condition`` is one on ``c<id>``, for the rows that are wanted.
 
-    Deltas with equal columns are read in one scan, however many commits they belong to. Versions are compared only where
-    no delta leads from one to the other.
+    Deltas with equal columns are read in one scan, however many commits they belong to. Versions are compared only
+    where no delta leads from one to the other.
     """
 
     def __init__(self, lineage: Lineage, condition: Sql | None = None) -> None:
@@ -54,7 +55,9 @@ class TableChanges:
         return render.joined(selects, "\nUNION ALL\n") if selects else self._nothing()
 
     def _edge(self, step: Step) -> tuple[Level, bool] | None:
-        """The delta that is the step, and whether it is read forwards; backwards it would lack columns that were dropped."""
+        """The delta that is the step, and whether it is read forwards; backwards it would lack columns that were
+        dropped.
+        """
         if step.before is None or step.after is None:
             return None
         if (step.before, step.after) in self._edges:
@@ -134,8 +137,12 @@ class TableChanges:
                     _value(column, table, f"{prefix}{column.id}", relation)
                     for table, prefix in zip(ends, prefixes, strict=True)
                 )
-                value = new if new == old else render.fill(
-                    Sql("CASE WHEN {{op}} = 'removed' THEN {{old}} ELSE {{new}} END"), op=op, old=old, new=new
+                value = (
+                    new
+                    if new == old
+                    else render.fill(
+                        Sql("CASE WHEN {{op}} = 'removed' THEN {{old}} ELSE {{new}} END"), op=op, old=old, new=new
+                    )
                 )
             yield aliased(value, f"c{column.id}")
 
@@ -149,7 +156,8 @@ class TableChanges:
     def _nothing(self) -> Sql:
         """No changes, with the columns that changes have."""
         nulls = [
-            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}") for c in self.head.stored_columns
+            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}")
+            for c in self.head.stored_columns
         ]
         return render.fill(
             Sql("SELECT 0 AS place, '' AS op, CAST(1 AS BIGINT) AS copies, {{nulls}} WHERE false"), nulls=nulls
@@ -217,9 +225,7 @@ class MergedChanges:
         """Whether a merge commit left a row as a side did: with the same values, or removed."""
         keys = {column.id for column in self.identity}
         values = [c for c in self.head.stored_columns if c.id not in keys]
-        removed = render.fill(
-            Sql("(merges.op = 'removed') = ({{op}} = 'removed')"), op=render.column("op", other)
-        )
+        removed = render.fill(Sql("(merges.op = 'removed') = ({{op}} = 'removed')"), op=render.column("op", other))
         parts = [same_columns(self.identity, other, "merges"), removed]
         if values:
             equal = same_columns(values, other, "merges")
@@ -231,7 +237,9 @@ def same_columns(of: Sequence[Column], left: str, right: str) -> Sql:
     """The condition that two relations agree in ``c<id>`` of these columns."""
     terms = [
         render.fill(
-            Sql("{{l}} IS NOT DISTINCT FROM {{r}}"), l=render.column(f"c{c.id}", left), r=render.column(f"c{c.id}", right)
+            Sql("{{l}} IS NOT DISTINCT FROM {{r}}"),
+            l=render.column(f"c{c.id}", left),
+            r=render.column(f"c{c.id}", right),
         )
         for c in of
     ]
@@ -260,4 +268,3 @@ def _select(outputs: Sequence[Sql], rows: Sql, name: str) -> Sql:
 def _numbers(values: Sequence[int]) -> Sql:
     """A list constant of numbers."""
     return Sql("[" + render.joined([render.literal(value) for value in values], ", ") + "]")
-

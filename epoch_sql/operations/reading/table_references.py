@@ -1,7 +1,7 @@
 """Where a query names tables, as DuckDB's parser tells: the tree of ``json_serialize_sql``, with the scopes of WITH.
 
-DuckDB gives the place of a name as an offset in bytes. It gives none where a statement takes a table's name instead of a
-query (TABLE, DESCRIBE, SUMMARIZE on 2.0), and that of the alias for ``alias: name``.
+DuckDB gives the place of a name as an offset in bytes. It gives none where a statement takes a table's name instead of
+a query (TABLE, DESCRIBE, SUMMARIZE on 2.0), and that of the alias for ``alias: name``.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Mention:
 
     @property
     def parts(self) -> tuple[str, ...]:
+        """What is given of the name."""
         return tuple(part for part in (self.catalog, self.schema, self.table) if part)
 
 
@@ -120,8 +121,8 @@ def renamed(sql: str, query: Query, names: Mapping[Mention, str]) -> str:
         edit = _unqualified(text, location, path, qualified)
         if edit:
             edits.add(edit)
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
+    for start, end, replacement in sorted(edits, reverse=True):
+        text = text[:start] + replacement + text[end:]
     return text
 
 
@@ -145,7 +146,9 @@ def _visit(node: Any, scope: frozenset[str], query: Query, found: dict[Any, Ment
                 _visit(child, inner, query, found)
 
 
-def _common_tables(node: Mapping[str, Any], scope: frozenset[str], query: Query, found: dict[Any, Mention]) -> frozenset[str]:
+def _common_tables(
+    node: Mapping[str, Any], scope: frozenset[str], query: Query, found: dict[Any, Mention]
+) -> frozenset[str]:
     """Visits the WITH queries of a node, each of which sees those before it; gives the scope of what follows."""
     for entry in _maps(node):
         _visit(entry["value"], scope, query, found)

@@ -1,7 +1,8 @@
 """``compact``: rewriting the current versions of tables into one base level each, with the same content.
 
-The new files are written and compared first, while others may go on; then one transaction replaces the versions wherever
-they are named. An empty delta leads from the old version to the new one, so that differences still cost what changed.
+The new files are written and compared first, while others may go on; then one transaction replaces the versions
+wherever they are named. An empty delta leads from the old version to the new one, so that differences still cost what
+changed.
 """
 
 from __future__ import annotations
@@ -40,12 +41,14 @@ class _Current:
 
 
 def compact(repository: Repository, table_name: str | None = None) -> list[Compacted]:
-    """Rewrite what is slow to read, at the head of every branch: a table that has deltas, or files of older definitions.
+    """Rewrite what is slow to read at the head of a branch: tables that have deltas, or files of older definitions.
 
     ``table_name`` is the only table to look at (default: all). Commits keep their ids and their contents. Raises
     EpochTableError when no branch has the table, EpochStorageError when a version does not hold the rows it should.
     """
-    written = [(current, _rewritten(repository, current)) for current in _worth(repository, _current(repository, table_name))]
+    written = [
+        (current, _rewritten(repository, current)) for current in _worth(repository, _current(repository, table_name))
+    ]
     if not written:
         return []
     with repository.moving():
@@ -64,7 +67,10 @@ def _current(repository: Repository, table_name: str | None) -> list[_Current]:
         for entry in repository.tree(ref.commit_id).tables.values():
             name = str(entry.name)
             names.add(name)
-            if table_name is None or table_name.lower() in (name.lower(), f"{entry.name.schema}.{entry.name.name}".lower()):
+            if table_name is None or table_name.lower() in (
+                name.lower(),
+                f"{entry.name.schema}.{entry.name.name}".lower(),
+            ):
                 version = repository.contents.version(entry.version_id)
                 found.setdefault(entry.version_id, _Current(name, version)).branches.append(branch)
     if table_name is not None and not found:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.catalog.history import Refs
+from epoch_sql.catalog.history import Refs, State
 from epoch_sql.catalog.local import Fingerprints, Stashes
 from epoch_sql.model.version import Level, RowCounts, shift_fingerprint
 from epoch_sql.operations.recording import same_values
@@ -70,13 +70,20 @@ def broken_deltas(repository: Repository, inventory: Inventory, sound: frozenset
             yield "level", stored.level_id, "does not lead from the rows of its first version to those of its second"
 
 
-def broken_fingerprints(repository: Repository, sound: frozenset[str]) -> Iterator[Found]:
-    """Cached hashes of working tables that would hide changes: they are not those of the version that they are said to be."""
+def broken_fingerprints(repository: Repository, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+    """Cached hashes of working tables that would hide changes: they are not those of the version that they are said to
+    be.
+    """
     known = Fingerprints(repository.cursor).load()
     current = engine(repository.cursor)
-    for entry in repository.tree(repository.head().commit_id).tables.values():
+    head = _head(repository, inventory)
+    for entry in repository.tree(head).tables.values() if head else ():
         cached = known.get(entry.table_id)
-        if cached is None or cached.version_id != entry.version_id or cached.engine != current or entry.version_id not in sound:
+        if (
+            cached is None
+            or entry.version_id not in sound
+            or (cached.version_id, cached.engine) != (entry.version_id, current)
+        ):
             continue
         table, state = repository.contents.table(entry.version_id), repository.contents.state(entry.version_id)
         hashed = row_hash(table.stored_columns)
@@ -95,7 +102,9 @@ def broken_fingerprints(repository: Repository, sound: frozenset[str]) -> Iterat
                 table_id=render.literal(entry.table_id),
             )
             wrong = bool(
-                repository.cursor.execute(render.fill(Sql("SELECT 1 FROM ({{d}}) AS dirty LIMIT 1"), d=dirty)).fetchone()
+                repository.cursor.execute(
+                    render.fill(Sql("SELECT 1 FROM ({{d}}) AS dirty LIMIT 1"), d=dirty)
+                ).fetchone()
             )
         if wrong:
             yield "fingerprint", entry.table_id, f"the hashes kept for table {entry.name} are not those of its rows"
@@ -103,11 +112,18 @@ def broken_fingerprints(repository: Repository, sound: frozenset[str]) -> Iterat
 
 def _current(repository: Repository, inventory: Inventory) -> set[str]:
     """The versions at branches, tags and remote branches, and in stashes."""
-    tips = {row[2] for row in Refs(repository.cursor).select()} | {repository.head().commit_id}
-    roots = {inventory.commits[i].root_id for i in tips if i in inventory.commits}
+    tips = {row[2] for row in Refs(repository.cursor).select()} | {_head(repository, inventory)}
+    roots = {commit.root_id for commit_id, commit in inventory.commits.items() if commit_id in tips}
     roots |= {stash.root_id for stash in Stashes(repository.cursor).load()}
     subtrees = {subtree for root in roots for subtree in inventory.roots.get(root, ())}
     return {row[4] for subtree in subtrees for row in inventory.subtrees.get(subtree, ()) if row[0] == "table"}
+
+
+def _head(repository: Repository, inventory: Inventory) -> str | None:
+    """The commit that is checked out; None where the catalog does not say, or does not have it."""
+    states = State(repository.cursor).select()
+    commit_id = repository.head().commit_id if len(states) == 1 else None
+    return commit_id if commit_id in inventory.commits else None
 
 
 def _first_line(error: Exception) -> str:

@@ -25,8 +25,8 @@ Found = tuple[str, str, str]
 class Problem:
     """Something that is wrong, the table that it concerns, and the commits that it concerns, newest first.
 
-    ``kind`` is ``file``, ``level``, ``version``, ``schema``, ``tree``, ``root``, ``commit``, ``ref``, ``stash``, ``merge`` or
-    ``fingerprint``.
+    ``kind`` is ``file``, ``level``, ``version``, ``schema``, ``tree``, ``root``, ``commit``, ``ref``, ``stash``,
+    ``merge`` or ``fingerprint``.
     """
 
     kind: str
@@ -59,7 +59,7 @@ def _found(repository: Repository, inventory: Inventory) -> Iterator[Found]:
     sound = _sound_versions(inventory, wrong)
     yield from broken_rows(repository, inventory, sound)
     yield from broken_deltas(repository, inventory, sound)
-    yield from broken_fingerprints(repository, sound)
+    yield from broken_fingerprints(repository, inventory, sound)
 
 
 def _sound_versions(inventory: Inventory, wrong: Iterable[Found]) -> frozenset[str]:

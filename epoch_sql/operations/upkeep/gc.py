@@ -1,7 +1,7 @@
 """``gc``: removing what nothing refers to any more, first from the catalog, then from the disk.
 
-The catalog is swept in one transaction. Files are deleted after it, in a second one in which no reference can move: a file
-that a commit has just written is either named by the catalog by then, or younger than the grace period.
+The catalog is swept in one transaction. Files are deleted after it, in a second one in which no reference can move: a
+file that a commit has just written is either named by the catalog by then, or younger than the grace period.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ _DEAD = ("commits", "reflog", "trees", "versions", "levels", "schemas")
 
 @dataclass(frozen=True)
 class Removed:
-    """Something that was removed: ``kind`` is ``commit``, ``reflog``, ``tree``, ``version``, ``level``, ``schema`` or ``file``.
+    """Something that was removed: ``kind`` is ``commit``, ``reflog``, ``tree``, ``version``, ``level``, ``schema`` or
+    ``file``.
 
-    ``object_id`` is its id (of a move of a reference: its number), ``bytes`` the size of a file, or of the files of a level,
-    ``description`` the message of a commit, the table of a version or a definition, the path of a file.
+    ``object_id`` is its id (of a move of a reference: its number), ``bytes`` the size of a file, or of the files of a
+    level, ``description`` the message of a commit, the table of a version or a definition, the path of a file.
     """
 
     kind: str
@@ -41,8 +42,8 @@ class Removed:
 def collect(repository: Repository, dry_run: bool = False, grace: str | None = None) -> list[Removed]:
     """Remove what no reference needs, and tell what that is; with ``dry_run``, only tell.
 
-    ``grace`` is an interval such as ``7 days``: files younger than it stay, and so does what a reference held within it.
-    Raises EpochRepositoryError for a grace that is none, and where the files belong to another database;
+    ``grace`` is an interval such as ``7 days``: files younger than it stay, and so does what a reference held within
+    it. Raises EpochRepositoryError for a grace that is none, and where the files belong to another database;
     EpochStorageError for a file that cannot be removed.
     """
     period = GRACE if grace is None else _interval(repository, grace)
@@ -68,7 +69,7 @@ def _mark(repository: Repository, grace: timedelta) -> list[Removed]:
     until = now() - grace
     mark(repository, until)
     moment = render.fill(render.Sql("CAST({{t}} AS TIMESTAMP)"), t=render.literal(until.isoformat(sep=" ")))
-    dead = []
+    dead: list[Removed] = []
     for what in _DEAD:
         fragments = {"until": moment} if what == "reflog" else {}
         rows = repository.cursor.execute(render.render(f"upkeep/dead_{what}", **fragments)).fetchall()
@@ -96,7 +97,7 @@ def _delete_files(repository: Repository, grace: timedelta) -> list[Removed]:
 
 
 def _unreferenced(repository: Repository, grace: timedelta, swept: bool) -> Iterator[Path]:
-    """The files on disk that the catalog (when it is ``swept``) does not name and that are older than the grace period."""
+    """The files on disk that the catalog (when it is ``swept``) does not name, older than the grace period."""
     source = render.catalog_table("files") if swept else render.identifier("epoch_kept_files")
     column = render.column("file_id" if swept else "id")
     statement = render.fill(render.Sql("SELECT {{column}} FROM {{source}}"), column=column, source=source)

@@ -90,6 +90,10 @@ class Inventory:
 
     def _edges(self) -> Iterable[tuple[tuple[str, str], tuple[str, str]]]:
         """(user, used): each a kind and an id."""
+        yield from self._edges_of_tables()
+        yield from self._edges_of_history()
+
+    def _edges_of_tables(self) -> Iterable[tuple[tuple[str, str], tuple[str, str]]]:
         for level in self.levels.values():
             for file_id in level.file_ids:
                 yield ("level", level.level_id), ("file", file_id)
@@ -103,6 +107,8 @@ class Inventory:
             yield ("version", version.version_id), ("schema", version.schema_id)
             for level_id in version.level_ids:
                 yield ("version", version.version_id), ("level", level_id)
+
+    def _edges_of_history(self) -> Iterable[tuple[tuple[str, str], tuple[str, str]]]:
         for subtree_id, rows in self.subtrees.items():
             for row in rows:
                 if row[0] == "table":
@@ -127,8 +133,8 @@ def take(repository: Repository) -> Inventory:
     return Inventory(
         schemas=dict(rows["schemas"]),
         files=Files(cursor).load(),
-        levels={row[0]: StoredLevel(*row[:4], tuple(row[7])) for row in rows["levels"]},
-        versions={row[0]: Version(*row[:5], tuple(row[5])) for row in rows["versions"]},
+        levels={row[0]: StoredLevel(row[0], row[1], row[2], row[3], tuple(row[7])) for row in rows["levels"]},
+        versions={row[0]: Version(*values) for row in rows["versions"] for values in [(*row[:5], tuple(row[5]))]},
         subtrees=subtrees,
         roots={row[0]: tuple(row[1]) for row in rows["roots"]},
         commits={commit_id: commits[commit_id] for commit_id in order},

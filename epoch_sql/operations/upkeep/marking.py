@@ -31,7 +31,9 @@ def mark(repository: Repository, until: datetime) -> None:
 
     ``until`` is where the grace period ends: what a reference moved to, or away from, since then is kept.
     """
-    ids = render.fill(Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(repository, until)))
+    ids = render.fill(
+        Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(repository, until))
+    )
     repository.cursor.execute(render.render("upkeep/keep", name=kept("commits"), ids=ids))
     for what in ("roots", "trees", "versions", "levels", "files", "schemas"):
         statement = render.render("upkeep/keep", name=kept(what), ids=render.render(f"upkeep/kept_{what}"))

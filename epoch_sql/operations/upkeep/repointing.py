@@ -1,7 +1,7 @@
 """Replacing a version by another one with the same content, wherever the catalog names it.
 
-A commit's id is made of the tree's content, not of how it is stored, so commits keep their ids and only their roots change.
-Every tree has to change at once: operations take two versions for different when their ids are.
+A commit's id is made of the tree's content, not of how it is stored, so commits keep their ids and only their roots
+change. Every tree has to change at once: operations take two versions for different when their ids are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ _VERSION = list(Trees.columns).index("version_id")
 
 
 def repoint(repository: Repository, replacements: Mapping[str, str]) -> None:
-    """Replace versions (by id) in every tree, in what the working tables are compared with, and in what names the trees."""
+    """Replace versions (by id) in every tree, in what the working tables are compared with, and in what names the
+    trees.
+    """
     cursor = repository.cursor
     subtrees = _subtrees(repository, replacements)
     roots = _roots(repository, subtrees)
@@ -48,7 +50,11 @@ def _subtrees(repository: Repository, replacements: Mapping[str, str]) -> dict[s
 def _roots(repository: Repository, subtrees: Mapping[str, str]) -> dict[str, str]:
     """Store the roots with the subtrees replaced; the new id of each."""
     roots = Roots(repository.cursor)
-    found = {root_id: [subtrees.get(i, i) for i in ids] for root_id, ids in roots.select() if not subtrees.keys().isdisjoint(ids)}
+    found = {
+        root_id: [subtrees.get(i, i) for i in ids]
+        for root_id, ids in roots.select()
+        if not subtrees.keys().isdisjoint(ids)
+    }
     renamed = {root_id: root_identity(ids) for root_id, ids in found.items()}
     known = {row[0] for row in roots.select()}
     fresh = {new: sorted(found[old]) for old, new in renamed.items() if new not in known}

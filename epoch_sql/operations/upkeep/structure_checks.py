@@ -12,7 +12,14 @@ from epoch_sql.operations.upkeep.inventory import Inventory, StoredLevel
 
 Found = tuple[str, str, str]
 
-_KINDS = {"schemas": "schema", "files": "file", "levels": "level", "versions": "version", "roots": "root", "commits": "commit"}
+_KINDS = {
+    "schemas": "schema",
+    "files": "file",
+    "levels": "level",
+    "versions": "version",
+    "roots": "root",
+    "commits": "commit",
+}
 
 
 def duplicates(inventory: Inventory) -> Iterator[Found]:

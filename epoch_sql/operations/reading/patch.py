@@ -1,0 +1,378 @@
+"""``epoch_patch``: the SQL that turns one state into another, in any DuckDB database that holds the first.
+
+The statements are to be executed one after the other, each in a transaction of its own: DuckDB refuses to delete a row
+and the row that it refers to in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from sqlglot import exp
+
+from epoch_sql import render
+from epoch_sql.errors import EpochTableError
+from epoch_sql.model.schema import Column, Table
+from epoch_sql.model.sql_text import tokens
+from epoch_sql.operations.reading.patch_plan import TablePlan, folded, plan, refers_to_itself
+from epoch_sql.operations.reading.sides import changes_between, rows_of
+from epoch_sql.operations.repository import Repository
+from epoch_sql.render import Sql
+from epoch_sql.storage.contents import arrange, compare
+from epoch_sql.storage.encoding import decode, encode
+from epoch_sql.storage.literals import has_interval, literal_of
+from epoch_sql.storage.shape import Shape, aliased, keyed_alike, shape_of
+from epoch_sql.storage.types import UnsupportedType, parse_type
+from epoch_sql.worktree import ddl
+
+DELETES, UPDATES, INSERTS = 1, 2, 3
+
+
+def patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
+    """The statements that turn the state of one reference into that of another, for all tables or for one.
+
+    Definitions first; then deletions, children before what they refer to; updates; and insertions, parents first.
+    Raises EpochTableError for an unknown table, and for a table of which no patch of its own can be made.
+    """
+    planned = plan(repository, from_ref, to_ref, table_name)
+    order = {folded(t.name): place for place, t in enumerate(ddl.creation_order([p.after for p in planned.tables]))}
+    selects = [_schema(planned.statements)] if planned.statements else []
+    shared = []
+    for table in planned.tables:
+        name = folded(table.after.name)
+        rows = TableRows(repository, table, order[name], name in planned.referenced)
+        shared += rows.shared
+        selects += rows.statements()
+    if not selects:
+        return render.load("no_patch")
+    statements = render.joined(selects, "\nUNION ALL BY NAME\n")
+    if shared:
+        statements = render.fill(Sql("WITH {{shared}} {{s}}"), shared=render.joined(shared, ",\n"), s=statements)
+    return render.render("patch", statements=statements)
+
+
+def _schema(statements: Sequence[tuple[str, Sql]]) -> Sql:
+    return render.render(
+        "patch_schema",
+        names=render.strings([name for name, _ in statements]),
+        statements=render.strings([statement for _, statement in statements]),
+    )
+
+
+@dataclass
+class TableRows:
+    """The statements for the rows of one table, as queries.
+
+    ``place`` is the one that its creation has among all tables; ``referenced`` says whether foreign keys refer to it.
+    ``shared`` are WITH queries that the statements use.
+    """
+
+    repository: Repository
+    plan: TablePlan
+    place: int
+    referenced: bool
+
+    def statements(self) -> Iterator[Sql]:
+        """A query for each kind of statement, with the columns that ``patch.sql`` orders by."""
+        if self.plan.before is None:
+            yield self._inserts(self._all_rows())
+            return
+        _, shape = self._changes
+        changes = render.fill(Sql("FROM {{name}}"), name=self._shared_name)
+        if shape.keyless:
+            yield from self._copies(changes, shape)
+            return
+        yield self._deletes(changes, shape)
+        yield from self._updates(changes, shape)
+        yield self._inserts(self._new_rows(changes, shape))
+
+    @property
+    def shared(self) -> list[Sql]:
+        """The changes, read once for all kinds of statements; ``moved`` marks rows that go before they come back."""
+        if self.plan.before is None:
+            return []
+        changes, shape = self._changes
+        query = render.fill(
+            Sql("WITH changes AS MATERIALIZED ({{changes}}) SELECT *, {{moved}} AS moved FROM changes"),
+            changes=changes,
+            moved=Sql("false") if shape.keyless else self._moved(shape),
+        )
+        return [render.fill(Sql("{{name}} AS MATERIALIZED ({{query}})"), name=self._shared_name, query=query)]
+
+    @property
+    def _shared_name(self) -> exp.Identifier:
+        return render.identifier(f"changes_{self.place}")
+
+    @property
+    def _table(self) -> Table:
+        return self.plan.after
+
+    @property
+    def _name(self) -> Sql:
+        return render.to_sql(render.relative(self._table.name))
+
+    @cached_property
+    def _changes(self) -> tuple[Sql, Shape]:
+        """The changes after the definition was altered: by key, or of whole rows where the key is not the same."""
+        before, after = self.plan.difference.before, self.plan.difference.after
+        assert before and after
+        if self._table.key and keyed_alike(before.table, after.table):
+            return changes_between(self.repository, self.plan.difference)
+        bag = replace(self._table, constraints=(), declared_key=())
+        shape = shape_of(None, bag)
+        sides = [arrange(rows_of(self.repository, side), shape, side.table) for side in (before, after)]
+        return compare(shape, *sides), shape
+
+    def _all_rows(self) -> Sql:
+        assert self.plan.difference.after
+        return rows_of(self.repository, self.plan.difference.after)
+
+    def _new_rows(self, changes: Sql, shape: Shape) -> Sql:
+        keys = {column.id for column in shape.key}
+        outputs = [
+            aliased(render.column(f"{'k' if c.id in keys else 'n'}{c.id}"), f"c{c.id}")
+            for c in self._table.stored_columns
+        ]
+        return render.fill(
+            Sql("SELECT {{outputs}} FROM ({{changes}}) AS changes WHERE op = 'added' OR moved"),
+            outputs=outputs,
+            changes=changes,
+        )
+
+    def _inserts(self, rows: Sql) -> Sql:
+        """One INSERT for each row (``c<id>``)."""
+        columns = self._table.stored_columns
+        start = render.fill(
+            Sql("INSERT INTO {{table}} ({{columns}}) VALUES ("),
+            table=self._name,
+            columns=[render.identifier(c.name) for c in columns],
+        )
+        values = render.joined([self._literal(c, f"c{c.id}") for c in columns], " || ', ' || ")
+        statement = render.fill(Sql("{{start}} || {{values}} || ')'"), start=render.literal(start), values=values)
+        sort_key = [f"c{c.id}" for c in self._table.key or columns]
+        return self._part(INSERTS, self.place, self._deep(rows, "c"), statement, sort_key)
+
+    def _deletes(self, changes: Sql, shape: Shape) -> Sql:
+        """One DELETE for each row that goes, for good or to come back changed."""
+        keys = {column.id for column in shape.key}
+        outputs = [
+            aliased(render.column(f"{'k' if c.id in keys else 'o'}{c.id}"), f"c{c.id}")
+            for c in (*shape.key, *shape.old_values)
+        ]
+        rows = render.fill(
+            Sql("SELECT {{outputs}} FROM ({{changes}}) AS changes WHERE op = 'removed' OR moved"),
+            outputs=outputs,
+            changes=changes,
+        )
+        start = render.fill(Sql("DELETE FROM {{table}} WHERE "), table=self._name)
+        condition = self._where(shape.key, "c")
+        statement = render.fill(Sql("{{start}} || {{where}}"), start=render.literal(start), where=condition)
+        return self._part(
+            DELETES, -self.place, self._deep(rows, "c"), statement, [f"c{c.id}" for c in shape.key], "-depth"
+        )
+
+    def _updates(self, changes: Sql, shape: Shape) -> Iterator[Sql]:
+        """One UPDATE, of the columns that differ, for each row that changes and stays where it is."""
+        if not shape.compared:
+            return
+        assignments = [
+            render.fill(
+                Sql("CASE WHEN {{differs}} THEN {{name}} || {{value}} END"),
+                differs=shape.value_differs(c, render.column(f"n{c.id}"), render.column(f"o{c.id}")),
+                name=render.literal(render.fill(Sql("{{c}} = "), c=render.identifier(c.name))),
+                value=self._literal(c, f"n{c.id}"),
+            )
+            for c in shape.compared
+        ]
+        statement = render.fill(
+            Sql("{{start}} || concat_ws(', ', {{assignments}}) || ' WHERE ' || {{where}}"),
+            start=render.literal(render.fill(Sql("UPDATE {{table}} SET "), table=self._name)),
+            assignments=assignments,
+            where=self._where(shape.key, "k"),
+        )
+        rows = render.fill(
+            Sql("SELECT * FROM ({{changes}}) AS changes WHERE op = 'modified' AND NOT moved"), changes=changes
+        )
+        yield self._part(UPDATES, self.place, rows, statement, [f"k{c.id}" for c in shape.key])
+
+    def _copies(self, changes: Sql, shape: Shape) -> Iterator[Sql]:
+        """For rows without a key: a DELETE of the copies that are too many, an INSERT for each that is missing."""
+        columns = [aliased(render.column(f"k{c.id}"), f"c{c.id}") for c in shape.key]
+        keeps = _hides_row_ids(self._table)
+        surplus = render.fill(
+            Sql("SELECT {{columns}}, o0 - n0 AS surplus FROM ({{changes}}) AS changes WHERE o0 > n0"),
+            columns=columns,
+            changes=changes,
+        )
+        where = self._where(shape.key, "c")
+        texts = (
+            ("DELETE FROM {{t}} WHERE ",)
+            if keeps
+            else ("DELETE FROM {{t}} WHERE rowid IN (SELECT rowid FROM {{t}} WHERE ",)
+        )
+        start = render.literal(render.fill(Sql(texts[0]), t=self._name))
+        end = Sql("''") if keeps else Sql("' LIMIT ' || surplus || ')'")
+        statement = render.fill(Sql("{{start}} || {{where}} || {{end}}"), start=start, where=where, end=end)
+        sort_key = [f"c{c.id}" for c in shape.key]
+        yield self._part(DELETES, -self.place, surplus, statement, sort_key)
+        missing = Sql("CASE WHEN o0 > n0 THEN n0 ELSE n0 - o0 END" if keeps else "n0 - o0")
+        rows = render.fill(
+            Sql("SELECT {{columns}}, unnest(range({{missing}})) AS copy FROM ({{changes}}) AS changes"),
+            columns=columns,
+            missing=missing,
+            changes=changes,
+        )
+        yield self._inserts(rows)
+
+    def _where(self, columns: Sequence[Column], prefix: str) -> Sql:
+        """The text of the condition that a row of the database is this one."""
+        terms = []
+        for column in columns:
+            own = self._table.column(column.name)
+            terms.append(self._equals(own, f"{prefix}{column.id}", self._literal(column, f"{prefix}{column.id}")))
+        return render.joined(terms, " || ' AND ' || ")
+
+    def _equals(self, column: Column, stored: str, value: Sql) -> Sql:
+        """The text of the condition that a column of the database has a value."""
+        name = render.to_sql(render.identifier(column.name))
+        if _compares_otherwise(column):
+            mark = "<value>"
+            while mark in name:
+                mark += ">"
+            equal = render.fill(Sql("{{l}} = {{r}}"), l=encode(name, column.type), r=encode(Sql(mark), column.type))
+            present = render.fill(
+                Sql("replace({{text}}, {{mark}}, {{value}})"),
+                text=render.literal(equal),
+                mark=render.literal(mark),
+                value=value,
+            )
+        else:
+            comparison = "IS NOT DISTINCT FROM" if parse_type(column.type).fields else "="
+            present = render.fill(
+                Sql("{{name}} || {{value}}"), name=render.literal(f"{name} {comparison} "), value=value
+            )
+        return render.fill(
+            Sql("CASE WHEN {{stored}} IS NULL THEN {{null}} ELSE {{present}} END"),
+            stored=render.column(stored),
+            null=render.literal(f"{name} IS NULL"),
+            present=present,
+        )
+
+    def _literal(self, column: Column, stored: str) -> Sql:
+        """The expression for the literal of a storage value."""
+        try:
+            return literal_of(decode(render.column(stored), column.type), column.type)
+        except UnsupportedType as error:
+            raise EpochTableError(
+                f"values of column {column.name} of table {self._table.name} cannot be written as SQL: {error.message}",
+                "export the table, or publish the database",
+            ) from error
+
+    def _moved(self, shape: Shape) -> Sql:
+        """The condition that a modified row must go before it comes back: where it refers to others, or takes their
+        values.
+        """
+        if self.referenced:
+            return Sql("false")
+        by_name = {c.name.lower(): c for c in shape.compared}
+        terms = []
+        for constraint in self._table.constraints:
+            columns = [by_name[name.lower()] for name in constraint.columns if name.lower() in by_name]
+            if constraint.kind == "FOREIGN KEY":
+                terms += [_differs(shape, [c]) for c in columns]
+            elif constraint.kind == "UNIQUE" and columns:
+                terms.append(self._takes_over(shape, constraint.columns, columns))
+        for index in (index for index in self._table.indexes if index.unique):
+            names = [_column_name(text) for text in index.expressions]
+            columns = [by_name[name.lower()] for name in names if name and name.lower() in by_name]
+            plain = [name for name in names if name]
+            if len(plain) < len(names):
+                terms.append(Sql("true"))
+            elif columns:
+                terms.append(self._takes_over(shape, plain, columns))
+        condition = render.joined(terms, " OR ") if terms else Sql("false")
+        return render.fill(Sql("coalesce(op = 'modified' AND ({{condition}}), false)"), condition=condition)
+
+    def _takes_over(self, shape: Shape, names: Sequence[str], columns: Sequence[Column]) -> Sql:
+        """The condition that the row's new unique values are those that another modified row had before."""
+        keys = {c.name.lower(): c for c in shape.key}
+        own = [c for name in names if (c := keys.get(name.lower()))]
+        new = [render.column(f"k{c.id}") for c in own] + [render.column(f"n{c.id}") for c in columns]
+        old = [render.column(f"k{c.id}") for c in own] + [render.column(f"o{c.id}") for c in columns]
+        return render.fill(
+            Sql(
+                "({{differs}} AND row({{new}}) IN "
+                "(SELECT row({{old}}) FROM changes WHERE op = 'modified' AND {{differs}}))"
+            ),
+            differs=_differs(shape, columns),
+            new=new,
+            old=old,
+        )
+
+    def _deep(self, rows: Sql, prefix: str) -> Sql:
+        """The rows, with their depth below each other in a table that refers to itself."""
+        if not refers_to_itself(self._table):
+            return rows
+        ids = {c.name.lower(): c.id for c in self._table.stored_columns}
+        links = []
+        for key in self._table.foreign_keys:
+            if (key.referenced or "").lower() != self._table.name.name.lower():
+                continue
+            terms = [
+                render.fill(
+                    Sql("{{child}} = {{parent}}"),
+                    child=render.column(f"{prefix}{ids[child.lower()]}", "child"),
+                    parent=render.column(f"{prefix}{ids[parent.lower()]}", "parent"),
+                )
+                for child, parent in zip(key.columns, key.referenced_columns, strict=True)
+            ]
+            links.append(
+                render.fill(
+                    Sql(
+                        "SELECT child.row_place AS child, parent.row_place AS parent "
+                        "FROM numbered AS child JOIN numbered AS parent ON {{on}}"
+                    ),
+                    on=render.joined(terms, " AND "),
+                )
+            )
+        return render.render("row_depths", rows=rows, links=render.joined(links, " UNION "))
+
+    def _part(
+        self, phase: int, place: int, rows: Sql, statement: Sql, sort_key: Sequence[str], depth: str = "depth"
+    ) -> Sql:
+        deep = refers_to_itself(self._table) and phase != UPDATES and not (phase == DELETES and not self._table.key)
+        return render.render(
+            "patch_rows",
+            phase=render.literal(phase),
+            place=render.literal(place),
+            depth=Sql(depth) if deep else Sql("CAST(0 AS BIGINT)"),
+            sort_key=render.joined(
+                [render.fill(Sql("{{c}}, 'ASC NULLS LAST'"), c=render.column(name)) for name in sort_key], ", "
+            ),
+            table_name=render.literal(str(self._table.name)),
+            statement=statement,
+            rows=rows,
+        )
+
+
+def _differs(shape: Shape, columns: Sequence[Column]) -> Sql:
+    terms = [shape.value_differs(c, render.column(f"n{c.id}"), render.column(f"o{c.id}")) for c in columns]
+    return render.fill(Sql("({{terms}})"), terms=render.joined(terms, " OR "))
+
+
+def _column_name(expression: str) -> str | None:
+    """The column that an index expression is; None for one that computes something."""
+    found = list(tokens(expression))
+    return found[0].name if len(found) == 1 else None
+
+
+def _hides_row_ids(table: Table) -> bool:
+    """Whether a column has the name of DuckDB's row ids, so that they cannot be asked for."""
+    return any(column.name.lower() == "rowid" for column in table.columns)
+
+
+def _compares_otherwise(column: Column) -> bool:
+    """Whether ``=`` takes values of the column for equal that are not the same."""
+    return column.collation is not None or has_interval(column.type) or parse_type(column.type).name == "GEOMETRY"

@@ -1,0 +1,85 @@
+"""Tables without a key: what both sides add and remove applies by multiplicity."""
+
+from __future__ import annotations
+
+from tests.merge.playing import Scenario
+
+_T = "CREATE TABLE t (a INTEGER, b VARCHAR); "
+
+
+def _bag(name: str, base: str, ours: str, theirs: str, *rows: tuple[object, ...]) -> Scenario:
+    return Scenario(f"bag: {name}", f"{_T} {base}", ours, theirs, {"t": list(rows)})
+
+
+_X = "INSERT INTO t VALUES (1, 'x')"
+_TWO = "INSERT INTO t VALUES (1, 'x'), (1, 'x')"
+_ONE_LESS = "DELETE FROM t WHERE rowid = (SELECT min(rowid) FROM t WHERE a = 1)"
+
+BAGS = (
+    _bag("added on one side", _X, "INSERT INTO t VALUES (2, 'y')", "", (1, "x"), (2, "y")),
+    _bag("a copy added on one side", _X, _X, "", (1, "x"), (1, "x")),
+    _bag("a copy added on both", _X, _X, _X, (1, "x"), (1, "x"), (1, "x")),
+    _bag("the same new row added on both", "", _X, _X, (1, "x"), (1, "x")),
+    _bag("two copies and one copy added", "", _TWO, _X, (1, "x"), (1, "x"), (1, "x")),
+    _bag("removed on one side", _X, "DELETE FROM t", ""),
+    _bag("removed on both", _X, "DELETE FROM t", "DELETE FROM t"),
+    _bag("one of two copies removed on one side", _TWO, _ONE_LESS, "", (1, "x")),
+    _bag("one of two copies removed on both", _TWO, _ONE_LESS, _ONE_LESS),
+    _bag("both copies removed and one copy removed", _TWO, "DELETE FROM t", _ONE_LESS),
+    _bag("a copy added and a copy removed", _TWO, _X, _ONE_LESS, (1, "x"), (1, "x")),
+    _bag("a copy added and all removed", _X, _X, "DELETE FROM t", (1, "x")),
+    _bag("changed on one side", _X, "UPDATE t SET b = 'z'", "", (1, "z")),
+    _bag("changed to two things", _X, "UPDATE t SET b = 'z'", "UPDATE t SET b = 'w'", (1, "w"), (1, "z")),
+    _bag("changed to the same thing", _X, "UPDATE t SET b = 'z'", "UPDATE t SET b = 'z'", (1, "z"), (1, "z")),
+    _bag(
+        "NULLs are equal",
+        "INSERT INTO t VALUES (NULL, NULL), (NULL, NULL)",
+        "INSERT INTO t VALUES (NULL, NULL)",
+        _ONE_LESS.replace("WHERE a = 1", ""),
+        (None, None),
+        (None, None),
+    ),
+    _bag(
+        "NULL and text are not",
+        "INSERT INTO t VALUES (1, NULL)",
+        "DELETE FROM t",
+        "INSERT INTO t VALUES (1, '')",
+        (1, ""),
+    ),
+    _bag(
+        "everything replaced on both",
+        _X,
+        "UPDATE t SET a = 2, b = 'y'",
+        "DELETE FROM t; INSERT INTO t VALUES (3, 'z')",
+        (2, "y"),
+        (3, "z"),
+    ),
+    Scenario(
+        "bag: column added on one side, rows on the other",
+        f"{_T} {_X}",
+        "ALTER TABLE t ADD COLUMN c INTEGER DEFAULT 7",
+        "INSERT INTO t VALUES (2, 'y')",
+        {"t": [(1, "x", 7), (2, "y", 7)]},
+    ),
+    Scenario(
+        "bag: column dropped on one side, rows on the other",
+        f"{_T} {_X}",
+        "ALTER TABLE t DROP COLUMN b",
+        "INSERT INTO t VALUES (2, 'y'), (2, 'z')",
+        {"t": [(1,), (2,), (2,)]},
+    ),
+    Scenario(
+        "bag: column renamed on one side, rows on the other",
+        f"{_T} {_X}",
+        "ALTER TABLE t RENAME b TO c",
+        "INSERT INTO t VALUES (2, 'y')",
+        {"SELECT a, c FROM t ORDER BY ALL": [(1, "x"), (2, "y")]},
+    ),
+    Scenario(
+        "bag: type widened on one side, rows on the other",
+        f"{_T} {_X}",
+        "ALTER TABLE t ALTER a TYPE BIGINT; INSERT INTO t VALUES (5000000000, 'b')",
+        "INSERT INTO t VALUES (2, 'y')",
+        {"t": [(1, "x"), (2, "y"), (5000000000, "b")]},
+    ),
+)

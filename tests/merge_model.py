@@ -1,0 +1,234 @@
+"""Two tables under version control in plain Python: dictionaries, merged cell by cell, to compare Epoch with.
+
+``items`` has the key ``id`` and columns that come, go and change their names; ``events`` is a bag of numbers. Nothing
+of the product is used here but the commit graph and its undos, which have tests of their own (tests/test_undo.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from epoch_sql.model.graph import NO_UNDO, CommitGraph, Undo
+
+Value = int | None
+Row = Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Column:
+    """``identity`` is the name that the column was made with; no name is used for two columns of one branch."""
+
+    identity: str
+    name: str
+    default: Value
+
+
+@dataclass(frozen=True)
+class State:
+    """The content of a database: rows by id, each by the identity of its columns, and how often each event is there."""
+
+    columns: tuple[Column, ...]
+    items: Mapping[int, Row]
+    events: Counter[int]
+
+    def by_name(self) -> list[dict[str, Value]]:
+        """The items as SQL gives them, by id."""
+        rows = sorted(self.items.items())
+        return [{"id": key, **{c.name: row[c.identity] for c in self.columns}} for key, row in rows]
+
+    def column(self, identity: str) -> Column | None:
+        return next((c for c in self.columns if c.identity == identity), None)
+
+    def same_items(self, other: State) -> bool:
+        return (self.columns, self.items) == (other.columns, other.items)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A resolution; key and column None mean all."""
+
+    side: str
+    key: int | None = None
+    column: str | None = None
+    value: Value = None
+
+
+@dataclass(frozen=True)
+class Clash:
+    """A conflict in the data; ``column`` is the name in the merged table, None for a row removed on one side."""
+
+    key: int
+    column: str | None
+    kind: str
+    values: tuple[Value, Value, Value] | None
+    resolved: bool
+
+
+@dataclass
+class Merged:
+    """The result of a merge, with what is in its way."""
+
+    state: State
+    clashes: list[Clash]
+    schema: int
+    open_schema: int
+
+    @property
+    def stopped(self) -> bool:
+        return self.open_schema > 0 or any(not clash.resolved for clash in self.clashes)
+
+
+def decided(decisions: list[Decision], key: int, column: str | None) -> Decision | None:
+    """The most specific decision about a cell (column None: about the row), and of these the last."""
+    covering = [d for d in decisions if d.key in (None, key) and d.column in (None, column)]
+    return max(reversed(covering), key=lambda d: 2 * (d.key is not None) + (d.column is not None), default=None)
+
+
+def merge(base: State, ours: State, theirs: State, decisions: list[Decision]) -> Merged:
+    """Three-way merge by cells."""
+    columns, schema = _merge_columns(base, ours, theirs, decisions)
+    merged: dict[int, Row] = {}
+    clashes: list[Clash] = []
+    for key in sorted({*base.items, *ours.items, *theirs.items}):
+        row, found = _merge_row(key, columns, base, ours, theirs, decisions)
+        clashes += found
+        if row is not None:
+            merged[key] = row
+    events = Counter(
+        {e: ours.events[e] + theirs.events[e] - base.events[e] for e in {*base.events, *ours.events, *theirs.events}}
+    )
+    settled = any(d.key is None for d in decisions)
+    return Merged(State(columns, merged, +events), clashes, schema, 0 if settled else schema)
+
+
+def _merge_columns(
+    base: State, ours: State, theirs: State, decisions: list[Decision]
+) -> tuple[tuple[Column, ...], int]:
+    side = next((d.side for d in reversed(decisions) if d.key is None), None)
+    columns, conflicts = [], 0
+    for identity in dict.fromkeys(c.identity for state in (ours, theirs, base) for c in state.columns):
+        old, left, right = (state.column(identity) for state in (base, ours, theirs))
+        chosen, clash = _merge_column(
+            old, left, right, _changes(base, ours, identity), _changes(base, theirs, identity)
+        )
+        if clash:
+            conflicts += 1
+            chosen = {"theirs": right, "base": old}.get(side or "", left)
+            if old is None or (left and right):
+                chosen = chosen or left
+        if chosen:
+            columns.append(chosen)
+    return tuple(columns), conflicts
+
+
+def _merge_column(
+    old: Column | None, left: Column | None, right: Column | None, left_changes: bool, right_changes: bool
+) -> tuple[Column | None, bool]:
+    if left and right:
+        if left == right or old == right:
+            return left, False
+        return right, old != left
+    present, changes = (left, left_changes) if left else (right, right_changes)
+    if old is None or present is None:
+        return present if old is None else None, False
+    return None, present != old or changes
+
+
+def _changes(base: State, side: State, identity: str) -> bool:
+    """Whether a side changed values of a column in rows that stayed."""
+    if not (base.column(identity) and side.column(identity)):
+        return False
+    return any(key in side.items and side.items[key][identity] != row[identity] for key, row in base.items.items())
+
+
+def _merge_row(
+    key: int, columns: tuple[Column, ...], base: State, ours: State, theirs: State, decisions: list[Decision]
+) -> tuple[Row | None, list[Clash]]:
+    old, left, right = (_seen(state, base, key, columns) for state in (base, ours, theirs))
+    if left is None and right is None:
+        return None, []
+    if old is None and (left is None or right is None):
+        return left if right is None else right, []
+    if left is None or right is None:
+        present = left if right is None else right
+        if present == old:
+            return None, []
+        kind = "modify/delete" if right is None else "delete/modify"
+        side = decided(decisions, key, None)
+        chosen = {"ours": left, "theirs": right, "base": old}[side.side if side else "ours"]
+        return chosen, [Clash(key, None, kind, None, side is not None)]
+    return _merge_cells(key, columns, old, left, right, decisions)
+
+
+def _merge_cells(
+    key: int, columns: tuple[Column, ...], old: Row | None, left: Row, right: Row, decisions: list[Decision]
+) -> tuple[Row | None, list[Clash]]:
+    row: dict[str, Value] = {}
+    clashes = []
+    withdrawn = False
+    for column in columns:
+        i = column.identity
+        mine, yours = left[i], right[i]
+        was = old[i] if old else None
+        if mine == yours or (old and yours == was):
+            row[i] = mine
+        elif old and mine == was:
+            row[i] = yours
+        else:
+            choice = decided(decisions, key, column.name)
+            values = {"ours": mine, "theirs": yours, "base": was, "value": choice.value if choice else None}
+            row[i] = values[choice.side if choice else "ours"]
+            withdrawn = withdrawn or (old is None and choice is not None and choice.side == "base")
+            kind = "modify/modify" if old else "add/add"
+            clashes.append(Clash(key, column.name, kind, (was, mine, yours), choice is not None))
+    return None if withdrawn else row, clashes
+
+
+def _seen(state: State, base: State, key: int, columns: tuple[Column, ...]) -> Row | None:
+    """A row in the merged columns: those that a state lacks are as in the base, or filled with their default."""
+    row = state.items.get(key)
+    if row is None:
+        return None
+    before = base.items.get(key, {})
+    return {c.identity: row.get(c.identity, before.get(c.identity, c.default)) for c in columns}
+
+
+@dataclass
+class InProgress:
+    """A merge that stopped."""
+
+    kind: str
+    source: str
+    ours: str
+    theirs: str
+    base_state: State
+    theirs_state: State
+    undo: Undo
+    decisions: list[Decision] = field(default_factory=list)
+
+
+class History:
+    """Commits by the ids that Epoch gave them."""
+
+    def __init__(self, first: str, state: State) -> None:
+        self.graph = CommitGraph()
+        self.states: dict[str, State] = {}
+        self.add(first, (), state)
+
+    def add(self, commit: str, parents: tuple[str, ...], state: State, undo: Undo = NO_UNDO) -> None:
+        self.graph.add(commit, parents, datetime(2026, 1, 1) + timedelta(seconds=len(self.graph)), undo)
+        self.states[commit] = state
+
+    def base(self, bases: tuple[str, ...]) -> State:
+        """The state to merge against; several bases are merged into one, as git's recursive strategy does."""
+        if not bases:
+            return State((), {}, Counter())
+        first, *others = bases
+        state = self.states[first]
+        for other in others:
+            common = self.base(tuple(self.graph.merge_bases(first, other)))
+            state = merge(common, state, self.states[other], [Decision("base")]).state
+        return state
