@@ -80,6 +80,8 @@ SCENES = (
         "Change the data with any DuckDB client and any statement: `epoch query` is one.",
         (
             Step("epoch checkout development"),
+            Step("epoch branch create feature/delays --from development"),
+            Step("epoch checkout feature/delays"),
             Step(
                 'epoch query "SELECT dest, count(*) AS flights FROM flights ANTI JOIN airports ON dest = faa'
                 ' GROUP BY dest ORDER BY dest"'
@@ -101,6 +103,8 @@ SCENES = (
             ),
             Step("epoch status"),
             Step('epoch commit -m "Add the missing airports, one name for Airbus, and a report of delays"'),
+            Step("epoch checkout development"),
+            Step("epoch merge feature/delays"),
         ),
     ),
     Scene(
@@ -110,7 +114,21 @@ SCENES = (
             Step("epoch diff staging..development --stat"),
             Step("epoch diff staging..development --limit 4 airports planes"),
             Step("epoch diff staging..development --schema"),
-            Step("epoch log --oneline"),
+        ),
+    ),
+    Scene(
+        "Promote to staging, and to production",
+        "A merge is always one commit on its target: so an environment's own line is the log of its promotions.",
+        (
+            Step("epoch branch create release/v1.1 --from development"),
+            Step("epoch checkout staging"),
+            Step("epoch merge development --dry-run"),
+            Step("epoch merge development"),
+            Step("epoch diff production..staging --summary"),
+            Step("epoch checkout production"),
+            Step("epoch merge staging"),
+            Step('epoch tag v1.1.0 --message "Release 1.1.0: all airports, and delays"'),
+            Step("epoch log --oneline --graph"),
         ),
     ),
     Scene(
@@ -121,13 +139,63 @@ SCENES = (
             Step('epoch query "SELECT count(*) AS airports FROM airports"'),
             Step("epoch checkout v1.0.0"),
             Step('epoch query "SELECT count(*) AS airports FROM airports"'),
-            Step("epoch checkout development"),
+            Step("epoch checkout production"),
+        ),
+    ),
+    Scene(
+        "Roll back, and promote again",
+        "A revert undoes the whole last promotion. What was undone counts as not having happened:\n"
+        "the next promotion brings it back, and says so.",
+        (
+            Step("epoch revert HEAD"),
+            Step('epoch query "SELECT count(*) AS airports FROM airports"'),
+            Step("epoch merge staging"),
+            Step('epoch query "SELECT count(*) AS airports FROM airports"'),
+            Step("epoch log --oneline --first-parent -10"),
+        ),
+    ),
+    Scene(
+        "Roll back to a release",
+        "A reset moves the branch, and the working tables with it.",
+        (
+            Step("epoch reset --hard v1.0.0"),
+            Step('epoch tag v1.0.1-rollback --message "Emergency rollback from v1.1.0"'),
+        ),
+    ),
+    Scene(
+        "Hotfix",
+        "A fix is made from production, and merged into every environment.",
+        (
+            Step("epoch branch create hotfix/critical-fix --from production"),
+            Step("epoch checkout hotfix/critical-fix"),
+            Step("epoch query \"UPDATE planes SET manufacturer = 'AIRBUS SAS' WHERE tailnum = 'N102UW'\""),
+            Step('epoch commit -m "Fix critical data issue"'),
+            Step("epoch checkout production"),
+            Step("epoch merge hotfix/critical-fix"),
+            Step("epoch checkout staging"),
+            Step("epoch merge hotfix/critical-fix", code=3),
+        ),
+    ),
+    Scene(
+        "Settle a conflict",
+        "Staging gave that plane another manufacturer, too. A merge that stops changes nothing until it is settled.",
+        (
+            Step("epoch status"),
+            Step("epoch conflicts"),
+            Step("epoch conflicts resolve planes --record N102UW --theirs"),
+            Step("epoch merge --continue"),
+            Step("epoch merge staging --into development"),
+            Step("epoch checkout production"),
+            Step("epoch merge staging"),
+            Step('epoch tag v1.1.1 --message "Release 1.1.1: with the fix"'),
+            Step("epoch log --oneline --first-parent"),
         ),
     ),
     Scene(
         "Undo",
         "An UPDATE without its WHERE is not the end: not before the commit, and not after it.",
         (
+            Step("epoch checkout development"),
             Step('epoch query "DELETE FROM flights"'),
             Step("epoch status"),
             Step("epoch reset --hard"),

@@ -91,7 +91,7 @@ def hints_as_commands(session: Session, where: Place) -> Iterator[None]:
             raise stopped(session, where) from error
         if isinstance(found, EpochMergeError) and merge_into(session, where.branch) is not None:
             raise EpochMergeError(found.message, where.last_step) from error
-        if found.hint == "FROM epoch_conflicts()":
+        if (found.hint or "").startswith("FROM epoch_conflicts()"):
             raise type(found)(found.message, where.command("conflicts show")) from error
         raise
 

@@ -130,8 +130,8 @@ def _answered(session: Session, where: Place, question: Question, at: int, of: i
 def _pressed(answers: tuple[str, ...]) -> str:
     """The answer whose first letter is typed; the end of the input means quit."""
     question = ", ".join(f"[{answer[0]}]{answer[1:]}" for answer in answers)
-    output.prompt(f"{question}? ")
     while True:
+        output.prompt(f"{question}? ")
         try:
             key = click.getchar().lower()
         except EOFError:
@@ -140,6 +140,7 @@ def _pressed(answers: tuple[str, ...]) -> str:
         if answer in answers:
             output.lines([answer])
             return str(answer)
+        output.lines([""])
 
 
 def _typed(session: Session, where: Place, question: Question) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from epoch_sql.model.graph import NO_UNDO, CommitGraph, Undo
+from epoch_sql.model.undo import MergePlan
 
 Value = int | None
 Row = Mapping[str, Value]
@@ -97,11 +98,14 @@ def merge(base: State, ours: State, theirs: State, decisions: list[Decision]) ->
         clashes += found
         if row is not None:
             merged[key] = row
-    events = Counter(
-        {e: ours.events[e] + theirs.events[e] - base.events[e] for e in {*base.events, *ours.events, *theirs.events}}
-    )
+    events = merge_events(base.events, ours.events, theirs.events)
     settled = any(d.key is None for d in decisions)
-    return Merged(State(columns, merged, +events), clashes, schema, 0 if settled else schema)
+    return Merged(State(columns, merged, events), clashes, schema, 0 if settled else schema)
+
+
+def merge_events(base: Counter[int], ours: Counter[int], theirs: Counter[int]) -> Counter[int]:
+    """What both sides added and removed, by multiplicity."""
+    return +Counter({e: ours[e] + theirs[e] - base[e] for e in {*base, *ours, *theirs}})
 
 
 def _merge_columns(
@@ -221,6 +225,20 @@ class History:
     def add(self, commit: str, parents: tuple[str, ...], state: State, undo: Undo = NO_UNDO) -> None:
         self.graph.add(commit, parents, datetime(2026, 1, 1) + timedelta(seconds=len(self.graph)), undo)
         self.states[commit] = state
+
+    def planned(self, plan: MergePlan, ours: str, theirs: str) -> State:
+        """The state to merge against; for events, where the bases lie below an undo, git's base with the undo in it."""
+        state = self.base(plan.bases)
+        undone = (*plan.reapplies, *plan.keeps)
+        if not undone:
+            return state
+        ordinary = self.graph.merge_bases(ours, theirs)
+        events = self.base(tuple(ordinary)).events
+        for undo in [group.undoing for group in reversed(undone)]:
+            parents = self.graph.parents(undo)
+            if len(parents) == 1 and not any(self.graph.is_ancestor(undo, base) for base in ordinary):
+                events = merge_events(self.states[parents[0]].events, events, self.states[undo].events)
+        return State(state.columns, state.items, events)
 
     def base(self, bases: tuple[str, ...]) -> State:
         """The state to merge against; several bases are merged into one, as git's recursive strategy does."""

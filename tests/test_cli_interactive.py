@@ -238,7 +238,9 @@ def test_skipped_rows_and_those_after_quitting_stay_open(start: Start, capsys: p
 def test_other_keys_are_no_answer_and_the_end_of_the_input_quits(start: Start) -> None:
     terminal = start()
     terminal.until(_QUESTION)
-    terminal.press("xy?\x04")
+    terminal.press("x")
+    terminal.until(_QUESTION)
+    terminal.press("\x04")
     code, end = terminal.ended()
     assert (code, end.splitlines()[0]) == (0, "quit")
 
@@ -270,7 +272,7 @@ def test_no_merge_is_said_before_any_question(start: Start) -> None:
     assert run(["merge", "--abort"]) == 0
     code, told = start().ended()
     assert code == 1
-    assert told.splitlines()[0] == "error: no merge into main is in progress"
+    assert "error: no merge into main is in progress" in told.splitlines()
 
 
 def test_off_a_terminal_it_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

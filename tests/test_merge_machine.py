@@ -371,7 +371,13 @@ class Machine(RuleBasedStateMachine):
             return self.done()
         running = self.merges.get(target)
         progress = InProgress(
-            "merge", source, ours, theirs, self.history.base(plan.bases), self.history.states[theirs], NO_UNDO
+            "merge",
+            source,
+            ours,
+            theirs,
+            self.history.planned(plan, ours, theirs),
+            self.history.states[theirs],
+            NO_UNDO,
         )
         if running:
             same = running.kind == "merge" and running.source == source and not running.decisions

@@ -33,6 +33,7 @@ def plain(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 def state(con: duckdb.DuckDBPyConnection) -> State:
     """All definitions, and all rows as text of their stored form."""
+    con.execute("SET TimeZone = 'UTC'")
     found = read_schema(con, {}, lambda name: False, OWN_MACROS)
     objects = [o for o in found.objects if o.name.name != "epoch"]
     return (found.tables, objects), {str(table.name): rows(con, table) for table in found.tables}
@@ -181,6 +182,10 @@ CHANGES: dict[str, tuple[str, str]] = {
         "CREATE TABLE i (d INTERVAL); INSERT INTO i VALUES (INTERVAL 1 MONTH), (INTERVAL 30 DAY), (INTERVAL 720 HOUR)",
         "DELETE FROM i WHERE rowid = 1",
     ),
+    "table below views": (
+        TYPES + "CREATE VIEW v AS SELECT * FROM t; CREATE VIEW w AS SELECT b FROM v; CREATE VIEW gone AS SELECT a FROM t",
+        "ALTER TABLE t RENAME COLUMN a TO z; ALTER TABLE t ADD COLUMN n INTEGER",
+    ),
     "nothing": (TYPES, "CREATE TABLE unrelated (a INTEGER)"),
 }
 
@@ -190,3 +195,127 @@ def test_a_patch_turns_one_state_into_the_other_and_back(
     name: str, make_repo: MakeRepo, plain: duckdb.DuckDBPyConnection
 ) -> None:
     check_both_ways(make_repo, plain, *CHANGES[name])
+
+
+def test_views_over_changed_tables_can_be_read(make_repo: MakeRepo, plain: duckdb.DuckDBPyConnection) -> None:
+    setup = TYPES + "CREATE VIEW v AS SELECT * FROM t; CREATE VIEW w AS SELECT * FROM v"
+    check_both_ways(make_repo, plain, setup, "ALTER TABLE t ADD COLUMN n INTEGER")
+    assert plain.execute("FROM w").fetchall() == [(1, 1, "a"), (2, 2, "b")]
+
+
+def test_the_first_patch_builds_what_was_added_since(make_repo: MakeRepo, plain: duckdb.DuckDBPyConnection) -> None:
+    repo = make_repo()
+    repo(SHOP + TREE)
+    repo.commit()
+    repo("INSERT INTO items VALUES (11, 7)")
+    apply(plain, repo, "HEAD~1", "WORKING")
+    assert state(plain) == state(repo.con)
+
+
+def test_values_of_every_type_are_exact(make_repo: MakeRepo, plain: duckdb.DuckDBPyConnection) -> None:
+    repo = make_repo("CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE TABLE bag (n INTEGER)")
+    names = []
+    for name, kind in repo("SELECT column_name, column_type FROM (DESCRIBE FROM test_all_types())"):
+        try:
+            check_supported(kind)
+        except UnsupportedType:
+            continue
+        names.append(to_sql(identifier(name)))
+    columns = ", ".join(names)
+    assert len(names) > 45
+    repo("DROP TABLE t; DROP TABLE bag; CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    repo(f"CREATE OR REPLACE TABLE bag AS SELECT {columns} FROM test_all_types()")
+    kinds = repo("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'bag' ORDER BY column_index")
+    declared = ", ".join(f"{to_sql(identifier(name))} {kind}" for name, kind in kinds)
+    repo(f"DROP TABLE t; CREATE TABLE t (id INTEGER PRIMARY KEY, {declared})")
+    repo(f"INSERT INTO t SELECT row_number() OVER (), {columns} FROM test_all_types()")
+    repo.commit()
+    plain.execute("CREATE TABLE t (id INTEGER PRIMARY KEY); CREATE TABLE bag (n INTEGER)")
+    plain.execute("SET TimeZone = 'Asia/Kathmandu'")
+    apply(plain, repo, "HEAD~1", "HEAD")
+    assert state(plain) == state(repo.con)
+    others = ", ".join(f"{name} = o.{name}" for name in names)
+    repo(f"UPDATE t SET {others} FROM t AS o WHERE (t.id, o.id) IN ((1, 2), (2, 3), (3, 1))")
+    repo("DELETE FROM bag WHERE rowid = 1")
+    repo("INSERT INTO bag FROM bag LIMIT 1")
+    repo.commit()
+    plain.execute("SET TimeZone = 'America/St_Johns'")
+    apply(plain, repo, "HEAD~1", "HEAD")
+    assert state(plain) == state(repo.con)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_changes_of_related_rows(seed: int, make_repo: MakeRepo, plain: duckdb.DuckDBPyConnection) -> None:
+    chance = random.Random(seed)
+    repo = make_repo(SHOP + TREE + BAG)
+    for statement in plain.extract_statements(SHOP + TREE + BAG):
+        plain.execute(statement)
+    for _ in range(3):
+        for _ in range(25):
+            attempt(repo.con, random_statement(chance))
+        repo("CALL epoch_commit('change', allow_empty := true)")
+        before = state(plain)
+        apply(plain, repo, "HEAD~1", "HEAD")
+        after = state(plain)
+        assert after == state(repo.con)
+        apply(plain, repo, "HEAD", "HEAD~1")
+        assert state(plain) == before
+        apply(plain, repo, "HEAD~1", "HEAD")
+
+
+def attempt(con: duckdb.DuckDBPyConnection, statement: str) -> bool:
+    """Runs a statement that constraints may refuse."""
+    try:
+        con.execute(statement)
+    except duckdb.ConstraintException:
+        return False
+    return True
+
+
+def random_statement(chance: random.Random) -> str:
+    small, other = chance.randint(1, 6), chance.randint(1, 12)
+    return chance.choice(
+        [
+            f"INSERT INTO customers VALUES ({small}, 'e{other}', ['t{other}', NULL])",
+            f"UPDATE customers SET email = 'e{other}' WHERE id = {small}",
+            f"UPDATE customers SET tags = ['{other}'] WHERE id = {small}",
+            f"DELETE FROM customers WHERE id = {small}",
+            f"INSERT INTO orders VALUES ({other + 9}, {small}, {other}.25)",
+            f"UPDATE orders SET customer = {small} WHERE id = {other + 9}",
+            f"UPDATE orders SET total = -{small} WHERE id = {other + 9}",
+            f"DELETE FROM orders WHERE id = {other + 9}",
+            f"INSERT INTO items VALUES ({other + 9}, {small})",
+            f"DELETE FROM items WHERE order_id = {other + 9}",
+            f"INSERT INTO tree VALUES ({other}, {small}, 'n{small}')",
+            f"UPDATE tree SET parent = {small} WHERE id = {other}",
+            f"UPDATE tree SET name = '{small}' WHERE id = {other}",
+            f"DELETE FROM tree WHERE id = {other}",
+            f"INSERT INTO bag VALUES ({small % 3}, NULL, [{small}])",
+            f"DELETE FROM bag WHERE a = {small % 3}",
+            f"UPDATE bag SET b = 'é''{small}' WHERE a = {small}",
+        ]
+    )
+
+
+def test_one_table(make_repo: MakeRepo) -> None:
+    repo = make_repo(SHOP)
+    repo("UPDATE orders SET total = 6 WHERE id = 10; INSERT INTO customers VALUES (4, 'd', NULL)")
+    assert repo("FROM epoch_patch('HEAD', 'WORKING', table_name := 'orders')") == [
+        (1, "orders", "data", 'UPDATE "main"."orders" SET "total" = 6.00 WHERE "id" = 10')
+    ]
+    assert repo("FROM epoch_patch('HEAD', 'HEAD')") == []
+    assert [row[1] for row in repo.columns("FROM epoch_patch('HEAD', 'HEAD')")] == ["BIGINT", *["VARCHAR"] * 3]
+
+
+def test_a_table_that_others_hold_fast_has_no_patch_of_its_own(make_repo: MakeRepo) -> None:
+    repo = make_repo(SHOP)
+    repo("DELETE FROM items; UPDATE orders SET customer = 3 WHERE id = 10; INSERT INTO items VALUES (10, 1), (10, 2), (11, 1)")
+    message = repo.refused("FROM epoch_patch('HEAD', 'WORKING', table_name := 'orders')")
+    assert "EpochTableError: the table has to be built anew, and items refers to it" in message
+
+
+def test_an_unknown_table_is_refused_with_suggestions(make_repo: MakeRepo) -> None:
+    repo = make_repo(SHOP)
+    assert "there is no table order in either side (hint: did you mean orders" in repo.refused(
+        "FROM epoch_patch('HEAD', 'WORKING', table_name := 'order')"
+    )

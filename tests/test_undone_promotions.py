@@ -748,3 +748,64 @@ def test_a_rollback_brings_tables_back(env: Environments) -> None:
     with pytest.raises(duckdb.CatalogException):
         env.repo("FROM new")
     assert env.repo.status() == []
+
+
+@pytest.fixture
+def bag(env: Environments) -> Environments:
+    """A second table, without a key, on all branches."""
+    env.on("p")
+    env.repo("CREATE TABLE bag (letter VARCHAR)")
+    env.repo.commit("bag")
+    for target in "sd":
+        env.merge("p", target)
+    return env
+
+
+def put(env: Environments, branch: str, letter: str) -> None:
+    env.on(branch)
+    env.repo("INSERT INTO bag VALUES (?)", letter)
+    env.repo.commit(letter)
+
+
+def in_bag(env: Environments, branch: str) -> str:
+    return "".join(row[0] for row in env.repo.at(NAMES[branch], "bag"))
+
+
+def test_rows_without_a_key_are_not_doubled(bag: Environments) -> None:
+    """A bag is merged by multiplicity: what both sides have from before the undo must not count as added by both.
+
+    d  o---a-------b-----------c
+            \\       \\           \\
+    p  o-----M-------M---U-------M
+    """
+    put(bag, "d", "a")
+    bag.merge("d", "p")
+    put(bag, "d", "b")
+    bag.merge("d", "p")
+    undo = bag.revert("p", "HEAD~1")
+    assert in_bag(bag, "p") == "b"
+    put(bag, "d", "c")
+    assert bag.merge("d", "p") == f"re-applies 1 commit that {undo} undid"
+    assert in_bag(bag, "p") == "abc"
+    bag.merge("p", "d")
+    assert in_bag(bag, "d") == "abc"
+
+
+def test_merging_back_does_not_double_rows_without_a_key(bag: Environments) -> None:
+    """The row x is on both sides when the base falls before a.
+
+    d  o---a---------D-------D
+            \\       /       /
+    p  o-----M---x-------U---
+    """
+    put(bag, "d", "a")
+    bag.merge("d", "p")
+    merge = bag.tip("p")
+    put(bag, "p", "x")
+    bag.merge("p", "d")
+    undo = bag.revert("p", merge)
+    assert in_bag(bag, "p") == "x"
+    assert bag.merge("p", "d") == f"keeps 1 commit that {undo} undid on production"
+    assert in_bag(bag, "d") == "ax"
+    bag.merge("d", "p")
+    assert in_bag(bag, "p") == "ax"

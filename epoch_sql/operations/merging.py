@@ -15,7 +15,7 @@ from epoch_sql.operations.branching import existing
 from epoch_sql.operations.committing import checked_out_branch, first_line
 from epoch_sql.operations.merge.constraints import violation_rows
 from epoch_sql.operations.merge.decisions import NULL, SIDES, WHOLE
-from epoch_sql.operations.merge.engine import Done, Stopped, base_tree, finish, list_obstacles
+from epoch_sql.operations.merge.engine import Done, Stopped, base_below_undos, base_tree, finish, list_obstacles
 from epoch_sql.operations.merge.engine import merge as merged_tree
 from epoch_sql.operations.merge.listing import conflict_rows
 from epoch_sql.operations.merge.places import located
@@ -231,6 +231,9 @@ def _planned(
     plan = plan_merge(repository.graph(), ours, theirs.commit_id, keep_undone=keep_undone)
     if plan.up_to_date:
         base_root = theirs.root_id
+    elif plan.reapplies or plan.keeps:
+        undos = [undone.undoing for undone in (*plan.reapplies, *plan.keeps)]
+        base_root = repository.trees.add(base_below_undos(repository, plan.bases, ours, theirs.commit_id, undos))
     elif len(plan.bases) == 1:
         base_root = repository.commits.get(plan.bases[0]).root_id
     else:

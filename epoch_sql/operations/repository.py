@@ -16,7 +16,7 @@ from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Commits, Reflog, Refs, State
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.upgrades import CATALOG_VERSION
-from epoch_sql.errors import EpochReferenceError, EpochRepositoryError, EpochTransactionError
+from epoch_sql.errors import EpochReferenceError, EpochRepositoryError, EpochStorageError, EpochTransactionError
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.revisions import resolve
@@ -137,9 +137,10 @@ class Repository:
             self.cursor.execute("COMMIT")
         except duckdb.TransactionException as error:
             self._roll_back()
-            raise EpochTransactionError(
-                f"another writer was faster ({str(error).splitlines()[0]}); nothing was changed", "retry"
-            ) from error
+            told = str(error).splitlines()[0]
+            if "Could not write" in told or "Could not sync" in told:
+                raise EpochStorageError(f"{told}; nothing was changed", "free space, then retry") from error
+            raise EpochTransactionError(f"another writer was faster ({told}); nothing was changed", "retry") from error
         except BaseException:
             self._roll_back()
             raise

@@ -39,7 +39,8 @@ class ObjectStore:
                 f"cannot write to {self.folder}: {error.strerror or error}", "free space or make the folder writable"
             ) from error
         finally:
-            path.unlink(missing_ok=True)
+            if path.exists():
+                path.unlink()
 
     def keep(self, path: Path) -> str:
         """Sync a written file and move it to its place; returns its id.

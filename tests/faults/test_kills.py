@@ -15,8 +15,9 @@ import epoch_sql
 from tests.faults.worker import OPERATIONS, ROWS, VALUE, create, fill
 
 ROOT = Path(__file__).parents[2]
+POINTS = 6
 KILLS = 20
-SECONDS = 50.0
+SECONDS = 30.0
 
 
 def state(path: Path) -> tuple[object, ...]:
@@ -57,7 +58,7 @@ def works(path: Path) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_killed_at_chosen_points(tmp_path: Path, operation: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", "tests.faults.worker", "kill_points", str(tmp_path), operation, "8"], cwd=ROOT, check=True
+        [sys.executable, "-m", "tests.faults.worker", "kill_points", str(tmp_path), operation, str(POINTS)], cwd=ROOT, check=True
     )
     before, after = (state(tmp_path / name / "shop.duckdb") for name in ("before", "after"))
     assert before != after or operation == "compact"

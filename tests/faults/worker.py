@@ -19,7 +19,7 @@ import duckdb
 import epoch_sql
 from epoch_sql.extension.session import Session
 
-ROWS = 30_000
+ROWS = 20_000
 VALUE = "CASE WHEN i % 10 = ? % 10 THEN ? ELSE 0 END"
 OPERATIONS = {
     "commit": "CALL epoch_commit('7')",
@@ -67,6 +67,8 @@ def prepared(path: Path, operation: str) -> None:
             con.execute(OPERATIONS["stash"])
         if operation == "gc":
             con.execute("CALL epoch_compact()")
+            fill(con, 5)
+            con.execute("CALL epoch_commit('5')")
             con.execute("CALL epoch_reset('HEAD~1', hard := true)")
 
 

@@ -26,13 +26,18 @@ _OTHER = {
 }
 
 
+class Shown(str):
+    """JSON exactly as ``epoch_conflicts`` lists it."""
+
+
 @dataclass(frozen=True)
 class Conflict:
-    """A row of ``epoch_conflicts``; a key that is no dict (and no JSON) is the value of a column ``id``."""
+    """A row of ``epoch_conflicts``; a key that is no dict (and no JSON) is the value of a column ``id``, ``...`` any value;
+    a table or column with two names is called by ours first."""
 
-    table: str
+    table: str | tuple[str, str]
     key: Any
-    column: str | None
+    column: str | tuple[str, str] | None
     kind: str
     base: Any
     ours: Any
@@ -41,19 +46,13 @@ class Conflict:
     @property
     def mirrored(self) -> Conflict:
         kind = _OTHER.get(self.kind, self.kind)
-        return Conflict(self.table, self.key, self.column, kind, self.base, self.theirs, self.ours)
+        table, column = _swapped(self.table), _swapped(self.column)
+        return Conflict(table, self.key, column, kind, self.base, self.theirs, self.ours)
 
     @property
     def row(self) -> Row:
-        return (
-            self.table,
-            _key(self.key),
-            self.column,
-            self.kind,
-            _text(self.base),
-            _text(self.ours),
-            _text(self.theirs),
-        )
+        values = (_text(value) for value in (self.base, self.ours, self.theirs))
+        return (_first(self.table), _key(self.key), _first(self.column), self.kind, *values)
 
 
 @dataclass(frozen=True)
@@ -244,6 +243,14 @@ def _of(by_schema: Mapping[str, Played], table: str) -> tuple[Played, str]:
     return by_schema.get("main") or by_schema[table], table
 
 
+def _swapped(name: Any) -> Any:
+    return name[::-1] if isinstance(name, tuple) else name
+
+
+def _first(name: Any) -> Any:
+    return name[0] if isinstance(name, tuple) else name
+
+
 def _key(value: Any) -> str | None:
     """A key's JSON: of a dict, or of the value of a column id; a text that is JSON already stays."""
     if isinstance(value, str) and value.startswith("{"):
@@ -252,4 +259,7 @@ def _key(value: Any) -> str | None:
 
 
 def _text(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    """JSON as it is listed; a text that is ``Shown`` as it stands already is."""
+    if isinstance(value, Shown):
+        return str(value)
+    return None if value is None or value is ... else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -344,7 +344,7 @@ CONFLICTS = (
         "ALTER TABLE t RENAME a TO c; UPDATE t SET c = 8 WHERE id = 1",
         "ALTER TABLE t RENAME a TO d; UPDATE t SET d = 9 WHERE id = 2",
         {"SELECT id, c, b FROM t ORDER BY ALL": [(1, 8, "x"), (2, 9, "y")]},
-        [Conflict("t", None, "c", "schema", "a INTEGER", "c INTEGER", "d INTEGER")],
+        [Conflict("t", None, ("c", "d"), "schema", "a INTEGER", "c INTEGER", "d INTEGER")],
         swapped={"SELECT id, c, b FROM t ORDER BY ALL": [(1, 8, "x"), (2, 9, "y")]},
     ),
     Scenario(
@@ -448,8 +448,8 @@ CONFLICTS = (
         "changed to different types",
         _T,
         "ALTER TABLE t ALTER a TYPE BIGINT; UPDATE t SET b = 'z' WHERE id = 1",
-        "ALTER TABLE t ALTER a TYPE VARCHAR; UPDATE t SET a = 'q' WHERE id = 2",
-        {"t": [(1, "1", "z"), (2, "q", "y")]},
+        "ALTER TABLE t ALTER a TYPE VARCHAR; UPDATE t SET a = '20' WHERE id = 2",
+        {"t": [(1, "1", "z"), (2, "20", "y")]},
         [
             Conflict("t", None, "a", "schema", "a INTEGER", "a BIGINT", "a VARCHAR"),
         ],
@@ -505,6 +505,6 @@ CONFLICTS = (
         "COMMENT ON COLUMN t.a IS 'o'",
         "COMMENT ON COLUMN t.a IS 't'; UPDATE t SET b = 'z' WHERE id = 1",
         {"t": [(1, 1, "z"), (2, 2, "y")]},
-        [Conflict("t", None, "a", "schema", "a INTEGER", "a INTEGER", "a INTEGER")],
+        [Conflict("t", None, "a", "schema", "a INTEGER", "a INTEGER COMMENT 'o'", "a INTEGER COMMENT 't'")],
     ),
 )

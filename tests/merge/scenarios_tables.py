@@ -142,7 +142,7 @@ CONFLICTS = (
         "ALTER TABLE t RENAME TO n; UPDATE n SET a = 8 WHERE id = 2",
         "ALTER TABLE t RENAME TO m; UPDATE m SET a = 9 WHERE id = 1",
         {"n": [(1, 9), (2, 8)], _TABLES: [("n",)]},
-        [Conflict("n", None, None, "schema", "t", "n", "m")],
+        [Conflict(("n", "m"), None, None, "schema", "t", "n", "m")],
     ),
     Scenario(
         "table added on both with another key",

@@ -74,6 +74,30 @@ def base_tree(repository: Repository, bases: Sequence[str]) -> Tree:
     return reduce(combined, bases[1:], (bases[0], repository.tree(bases[0])))[1]
 
 
+def base_below_undos(
+    repository: Repository, bases: Sequence[str], target: str, source: str, undos: Sequence[str]
+) -> Tree:
+    """The tree to merge against where the bases lie below what some commits (``undos``, newest first) undid.
+
+    Rows without a key are merged by multiplicity, so that what both sides have since such a base would be there twice.
+    Tables without a key are therefore merged against git's ordinary base, with the undos applied to it.
+    """
+    below = base_tree(repository, bases)
+    graph = repository.graph()
+    ordinary = graph.merge_bases(target, source)
+    tree = base_tree(repository, ordinary)
+    for undo in reversed(undos):
+        parents = graph.parents(undo)
+        if len(parents) == 1 and not any(graph.is_ancestor(undo, base) for base in ordinary):
+            before, after = repository.tree(parents[0]), repository.tree(undo)
+            undone = merge_trees(repository, before, tree, after, Decisions(strategy="base"))
+            tree = store(repository, undone, count=False).tree
+    repository.contents.load(entry.version_id for tables in (below.tables, tree.tables) for entry in tables.values())
+    keyed = {i: entry for i, entry in below.tables.items() if repository.contents.table(entry.version_id).key}
+    others = {i: entry for i, entry in tree.tables.items() if not repository.contents.table(entry.version_id).key}
+    return Tree({**others, **keyed}, below.objects)
+
+
 def merge(repository: Repository, progress: MergeInProgress, decided: bool = True) -> MergedTree:
     """The merged tree of a merge; ``decided`` says whether the decisions made so far for its target are its own."""
     rows = Resolutions(repository.cursor).of(progress.target) if decided else []

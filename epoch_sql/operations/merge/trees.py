@@ -66,7 +66,8 @@ def merge_trees(repository: Repository, base: Tree, ours: Tree, theirs: Tree, de
     entries = [entry for entry in (merger.table(table_id) for table_id in ids) if entry]
     objects, conflicts = merge_objects(base.objects, ours.objects, theirs.objects, decisions.for_definition)
     merger.conflicts.extend(conflicts)
-    return MergedTree(base, ours, theirs, tuple(merger.distinct_names(entries)), objects, tuple(merger.conflicts))
+    tables, objects = merger.distinct_views(merger.distinct_names(entries), objects)
+    return MergedTree(base, ours, theirs, tuple(tables), objects, tuple(merger.conflicts))
 
 
 class _TreeMerger:
@@ -105,6 +106,25 @@ class _TreeMerger:
             if side == "theirs":
                 kept[key] = entry
         return list(kept.values())
+
+    def distinct_views(
+        self, entries: list[MergedEntry], objects: tuple[SchemaObject, ...]
+    ) -> tuple[list[MergedEntry], tuple[SchemaObject, ...]]:
+        """Tables and views, after a conflict for each name that a table has on one side and a view on the other."""
+        tables = {(e.table.name.schema.lower(), e.table.name.name.lower()): e for e in entries}
+        gone: list[MergedEntry | SchemaObject] = []
+        for view in objects:
+            entry = tables.get((view.name.schema.lower(), view.name.name.lower()))
+            if view.kind != "view" or entry is None:
+                continue
+            ours_is_view = view in self.sides[1].objects
+            texts = (view.definition, self._show(entry.table))
+            ours, theirs = texts if ours_is_view else texts[::-1]
+            name = str(entry.table.name)
+            side = self.decisions.for_definition(name, None)
+            self.conflicts.append(SchemaConflict(name, None, None, ours, theirs, resolved=side is not None))
+            gone.append(entry if ours_is_view == (side != "theirs") else view)
+        return [e for e in entries if e not in gone], tuple(o for o in objects if o not in gone)
 
     def _taken(self, entry: TableEntry | None, ours: TableEntry | None) -> MergedEntry | None:
         if entry is None:

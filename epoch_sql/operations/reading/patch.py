@@ -16,6 +16,7 @@ from epoch_sql import render
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.sql_text import tokens
+from epoch_sql.operations.reading.columns import struct
 from epoch_sql.operations.reading.patch_plan import TablePlan, folded, plan, refers_to_itself
 from epoch_sql.operations.reading.sides import changes_between, rows_of
 from epoch_sql.operations.repository import Repository
@@ -299,16 +300,14 @@ class TableRows:
         """The condition that the row's new unique values are those that another modified row had before."""
         keys = {c.name.lower(): c for c in shape.key}
         own = [c for name in names if (c := keys.get(name.lower()))]
-        new = [render.column(f"k{c.id}") for c in own] + [render.column(f"n{c.id}") for c in columns]
-        old = [render.column(f"k{c.id}") for c in own] + [render.column(f"o{c.id}") for c in columns]
+        kept = [(f"k{c.id}", render.to_sql(render.column(f"k{c.id}"))) for c in own]
+        new = [(f"v{c.id}", render.to_sql(render.column(f"n{c.id}"))) for c in columns]
+        old = [(f"v{c.id}", render.to_sql(render.column(f"o{c.id}"))) for c in columns]
         return render.fill(
-            Sql(
-                "({{differs}} AND row({{new}}) IN "
-                "(SELECT row({{old}}) FROM changes WHERE op = 'modified' AND {{differs}}))"
-            ),
+            Sql("({{differs}} AND {{new}} IN (SELECT {{old}} FROM changes WHERE op = 'modified' AND {{differs}}))"),
             differs=_differs(shape, columns),
-            new=new,
-            old=old,
+            new=struct([*kept, *new]),
+            old=struct([*kept, *old]),
         )
 
     def _deep(self, rows: Sql, prefix: str) -> Sql:

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import duckdb
+
 from epoch_sql import render
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import EpochError, EpochTableError
 from epoch_sql.model.schema import Constraint, ObjectName, SchemaObject, Table
 from epoch_sql.model.sql_text import mentioned, split_statements, tokens, top_level
 from epoch_sql.model.widening import widens
+from epoch_sql.operations.reading.query import query
 from epoch_sql.operations.reading.sides import Difference, Side, changes_between, differences, side_of
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
@@ -62,16 +65,23 @@ def plan(repository: Repository, from_ref: str, to_ref: str, table_name: str | N
     """How to get from one reference to another, for all tables and objects or for one table."""
     before, after = side_of(repository, from_ref), side_of(repository, to_ref)
     found = differences(before, after, table_name)
-    return _Planner(repository, before, after, found, table_name is not None).plan()
+    return _Planner(repository, before, after, found, to_ref, table_name is not None).plan()
 
 
 class _Planner:
     def __init__(
-        self, repository: Repository, before: Side, after: Side, found: list[Difference], one_table: bool
+        self,
+        repository: Repository,
+        before: Side,
+        after: Side,
+        found: list[Difference],
+        to_ref: str,
+        one_table: bool,
     ) -> None:
         self.repository = repository
         self.before = before
         self.after = after
+        self.to_ref = to_ref
         self.one_table = one_table
         self.found = found
         self.gone = [d.before.table for d in found if d.before and not d.after]
@@ -86,6 +96,9 @@ class _Planner:
     def plan(self) -> Plan:
         plans = {folded(p.after.name): p for d in self.found if d.after for p in [self._table(d)]}
         self._with_dependents(plans)
+        stale = [] if self.one_table else self._stale_views(plans)
+        self.outdated = ddl.object_order([*self.outdated, *stale])
+        self.missing = ddl.object_order([*self.missing, *stale])
         referenced = frozenset((t.name.schema.lower(), (key.referenced or "").lower()) for t, key in self.references)
         return Plan(list(self._statements(plans)), list(plans.values()), referenced)
 
@@ -106,7 +119,8 @@ class _Planner:
         assert difference.after
         old, new = difference.before.table, difference.after.table
         others = any(_refers(key, table, old.name) and table.name != old.name for table, key in self.references)
-        alters = ddl.alter_table(old, new, others)
+        with _unqualified():
+            alters = ddl.alter_table(old, new, others)
         if alters is None or not _rows_follow(old, new) or self._uses_outdated(old) or self._is_held_fast(difference):
             return TablePlan(difference, rebuilt=True)
         return TablePlan(difference, tuple(alters))
@@ -150,6 +164,34 @@ class _Planner:
         )
         row = self.repository.cursor.execute(statement).fetchone()
         return bool(row and row[0])
+
+    def _stale_views(self, plans: dict[Folded, TablePlan]) -> list[SchemaObject]:
+        """The views to make anew because a table changes below them: DuckDB 1.4 and 1.5 keep their columns as they were.
+
+        A view that cannot be read in the newer state stays as it is, since it could not be made.
+        """
+        changed = {table.name.name.lower() for table in self.gone}
+        for found in plans.values():
+            side = found.difference.before
+            if found.alters or found.before is None:
+                changed |= {found.after.name.name.lower(), *([side.table.name.name.lower()] if side else [])}
+        kept = [o for o in self.after.objects if o.kind == "view" and o not in self.missing]
+        stale: list[SchemaObject] = []
+        while more := [o for o in kept if o not in stale and mentioned(o.definition) & changed - {o.name.name.lower()}]:
+            stale += more
+            changed |= {o.name.name.lower() for o in more}
+        return [o for o in stale if self._is_readable(o)]
+
+    def _is_readable(self, view: SchemaObject) -> bool:
+        """Whether the query of a view can be bound in the newer state."""
+        with _unqualified():
+            rows = render.fill(Sql("FROM {{view}}"), view=render.table(view.name))
+        try:
+            bound = query(self.repository, self.to_ref, rows)
+            self.repository.cursor.execute(render.fill(Sql("DESCRIBE {{bound}}"), bound=bound))
+        except (duckdb.BinderException, duckdb.CatalogException, EpochError):
+            return False
+        return True
 
     def _with_dependents(self, plans: dict[Folded, TablePlan]) -> None:
         """Builds further tables anew: those whose name is taken, and those that refer to a table that is dropped."""

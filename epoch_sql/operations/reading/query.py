@@ -152,8 +152,6 @@ class _Reader:
     def _view_rows(self, view: SchemaObject, within: tuple[ObjectName, ...]) -> Sql:
         if view.name in within:
             raise EpochQueryError(f"view {view.name} refers to itself in {self.ref}", "query the tables instead")
-        if self.working:
-            return render.fill(Sql("FROM {{v}}"), v=render.table(view.name))
         start = next(token for token in top_level(view.definition) if token.is_word("AS"))
         head = view.definition[: start.start]
         names = next((head[token.start :] for token in tokens(head) if token.text == "("), "")

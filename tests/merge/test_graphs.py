@@ -1,0 +1,153 @@
+"""Merges on graphs that are no simple fork: criss-cross, unrelated, cherry-picked, compacted, renamed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import MakeRepo, Repo
+
+_BASE = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); INSERT INTO t SELECT i, i, i FROM range(1, 6) r (i)"
+
+
+@pytest.fixture
+def repo(make_repo: MakeRepo) -> Repo:
+    """Branches main (checked out) and side, both at the first commit."""
+    repo = make_repo(_BASE)
+    repo("CALL epoch_branch('side')")
+    return repo
+
+
+def on(repo: Repo, branch: str, sql: str, message: str = "change") -> None:
+    """Commit a change on a branch."""
+    repo("CALL epoch_checkout(?)", branch)
+    repo(sql)
+    repo.commit(message)
+
+
+def crossed(repo: Repo) -> None:
+    """main and side merge each other's earlier commit: M and S have the two merge bases 1 and 2.
+
+    main  --1---M--
+             \\ /
+              X
+             / \\
+    side  --2---S--
+    """
+    for branch in ("main", "side"):
+        repo("CALL epoch_tag(?, ?)", f"{branch}-before", branch)
+    repo("CALL epoch_merge('side-before', target := 'main')")
+    repo("CALL epoch_merge('main-before', target := 'side')")
+
+
+def test_criss_cross_through_a_virtual_base(repo: Repo) -> None:
+    on(repo, "main", "UPDATE t SET a = 10 WHERE id = 1")
+    on(repo, "side", "UPDATE t SET b = 20 WHERE id = 1")
+    crossed(repo)
+    on(repo, "main", "UPDATE t SET a = 11 WHERE id = 1; UPDATE t SET a = 30 WHERE id = 3")
+    on(repo, "side", "UPDATE t SET b = 21 WHERE id = 1; UPDATE t SET a = 40 WHERE id = 4")
+    previewed = repo("FROM epoch_preview_merge('main')")
+    assert repo("SELECT rows_added, rows_modified, rows_removed FROM epoch_merge('main')") == [(0, 2, 0)]
+    assert previewed == [("t", 0, 2, 0, 0, 0, 0)]
+    assert repo("FROM t ORDER BY id") == [(1, 11, 21), (2, 2, 2), (3, 30, 3), (4, 40, 4), (5, 5, 5)]
+
+
+def test_criss_cross_whose_bases_conflict(repo: Repo) -> None:
+    on(repo, "main", "UPDATE t SET a = 10 WHERE id = 1")
+    on(repo, "side", "UPDATE t SET a = 20 WHERE id = 1")
+    repo("CALL epoch_tag('m', 'main')")
+    repo("CALL epoch_tag('s', 'side')")
+    repo("CALL epoch_merge('s', target := 'main', strategy := 'ours')")
+    repo("CALL epoch_merge('m', target := 'side', strategy := 'ours')")
+    repo("CALL epoch_checkout('main')")
+    assert "1 conflict in t" in repo.refused("CALL epoch_merge('side')")
+    assert repo("SELECT base, ours, theirs FROM epoch_conflicts()") == [("1", "10", "20")]
+    repo("CALL epoch_resolve('t', side := 'theirs')")
+    repo("CALL epoch_merge_continue()")
+    assert repo("FROM t WHERE id = 1") == [(1, 20, 1)]
+
+
+def test_criss_cross_with_rows_added_on_both(repo: Repo) -> None:
+    on(repo, "main", "INSERT INTO t VALUES (6, 6, 6)")
+    on(repo, "side", "INSERT INTO t VALUES (6, 6, 7)")
+    repo("CALL epoch_tag('m', 'main')")
+    repo("CALL epoch_tag('s', 'side')")
+    repo("CALL epoch_merge('s', target := 'main', strategy := 'ours')")
+    repo("CALL epoch_merge('m', target := 'side', strategy := 'theirs')")
+    on(repo, "side", "UPDATE t SET a = 60 WHERE id = 6")
+    repo("CALL epoch_checkout('main')")
+    repo.refused("CALL epoch_merge('side')")
+    assert repo("SELECT column_name, kind, base, ours, theirs FROM epoch_conflicts()") == [("a", "add/add", None, "6", "60")]
+
+
+def test_histories_without_a_common_commit(repo: Repo) -> None:
+    on(repo, "side", "CREATE TABLE n AS SELECT 1 AS x; UPDATE t SET a = 50 WHERE id = 5")
+    repo("DELETE FROM epoch.parents WHERE commit_id = (SELECT commit_id FROM epoch_branches() WHERE name = 'side')")
+    repo.reopen()
+    repo("CALL epoch_checkout('main')")
+    assert repo("FROM epoch_merge_base('main', 'side')") == []
+    assert repo("FROM epoch_preview_merge('side') ORDER BY ALL") == [("n", 1, 0, 0, 0, 0, 0), ("t", 0, 0, 0, 1, 0, 0)]
+    repo.refused("CALL epoch_merge('side')")
+    repo("CALL epoch_resolve(side := 'theirs')")
+    repo("CALL epoch_merge_continue()")
+    assert repo("FROM t WHERE id = 5") == [(5, 50, 5)]
+    assert repo("FROM n") == [(1,)]
+
+
+def test_the_same_change_cherry_picked_goes_through_once(repo: Repo) -> None:
+    on(repo, "side", "UPDATE t SET a = 10 WHERE id = 1; INSERT INTO t VALUES (6, 6, 6); DELETE FROM t WHERE id = 2")
+    repo("CALL epoch_checkout('main')")
+    repo("CALL epoch_cherry_pick('side')")
+    on(repo, "side", "UPDATE t SET b = 11 WHERE id = 1")
+    repo("CALL epoch_checkout('main')")
+    assert repo("FROM epoch_preview_merge('side')") == [("t", 0, 1, 0, 0, 0, 0)]
+    repo("CALL epoch_merge('side')")
+    assert repo("FROM t ORDER BY id") == [(1, 10, 11), (3, 3, 3), (4, 4, 4), (5, 5, 5), (6, 6, 6)]
+
+
+def test_sides_whose_levels_were_rewritten(repo: Repo) -> None:
+    on(repo, "main", "INSERT INTO t SELECT i, i, i FROM range(100, 3000) r (i)")
+    for n in range(6):
+        on(repo, "main", f"UPDATE t SET a = a + 1 WHERE id % 6 = {n}")
+    repo("CALL epoch_compact()")
+    on(repo, "side", "UPDATE t SET b = 0 WHERE id <= 2; INSERT INTO t VALUES (7, 7, 7); DELETE FROM t WHERE id = 5")
+    repo("CALL epoch_checkout('main')")
+    repo.refused("CALL epoch_merge('side')")
+    assert repo("SELECT key, kind FROM epoch_conflicts()") == [('{"id":5}', "modify/delete")]
+    repo("CALL epoch_resolve(side := 'theirs')")
+    repo("CALL epoch_merge_continue()")
+    assert repo("FROM t WHERE id < 100 ORDER BY id") == [(1, 2, 0), (2, 3, 0), (3, 4, 3), (4, 5, 4), (7, 7, 7)]
+    assert repo("SELECT count(*), sum(a - b) FROM t WHERE id >= 100") == [(2900, 2900)]
+    assert repo("SELECT count(*) FROM (FROM t EXCEPT FROM epoch_at('HEAD', 't'))") == [(0,)]
+
+
+def test_a_renamed_table_is_one_table(repo: Repo) -> None:
+    on(repo, "main", "ALTER TABLE t RENAME TO items")
+    on(repo, "main", "ALTER TABLE items RENAME a TO amount; UPDATE items SET amount = 10 WHERE id = 1")
+    on(repo, "side", "UPDATE t SET b = 20 WHERE id = 1; INSERT INTO t VALUES (6, 6, 6)")
+    repo("CALL epoch_checkout('main')")
+    repo("CALL epoch_merge('side')")
+    assert repo("FROM items ORDER BY id")[::5] == [(1, 10, 20), (6, 6, 6)]
+    repo("CALL epoch_checkout('side')")
+    repo("CALL epoch_merge('main')")
+    assert repo.tree("main") == repo.tree("side")
+
+
+def test_bags_of_a_promotion_that_was_undone_and_repeated(make_repo: MakeRepo) -> None:
+    """Two promotions, the first of them undone, then a third: each row of a keyless table comes once.
+
+    main   ---M1---M2---U(M1)---M3
+             /    /            /
+    side  --a----b------------c
+    """
+    repo = make_repo("CREATE TABLE bag (x VARCHAR); INSERT INTO bag VALUES ('o')")
+    repo("CALL epoch_branch('side')")
+    for row in "ab":
+        on(repo, "side", f"INSERT INTO bag VALUES ('{row}')")
+        repo("CALL epoch_merge('side', target := 'main')")
+    repo("CALL epoch_checkout('main')")
+    repo("CALL epoch_revert('HEAD~1')")
+    assert repo("FROM bag ORDER BY x") == [("b",), ("o",)]
+    on(repo, "side", "INSERT INTO bag VALUES ('c')")
+    repo("CALL epoch_checkout('main')")
+    repo("CALL epoch_merge('side')")
+    assert repo("FROM bag ORDER BY x") == [("a",), ("b",), ("c",), ("o",)]

@@ -1,0 +1,69 @@
+"""Merge bases and previews on a history of 100,000 commits, through SQL."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import pytest
+
+from tests.conftest import MakeRepo, Repo
+
+COMMITS = 100_000
+LIMIT = 1.0
+_FILL = """
+CREATE TEMP TABLE chain AS
+SELECT
+    n, sha256('commit ' || n) AS commit_id,
+    CASE WHEN n <= 2 THEN $root ELSE sha256('commit ' || (n - CASE WHEN n % 7 = 0 THEN 2 ELSE 1 END)) END AS parent_id,
+    CASE WHEN n % 7 = 0 THEN sha256('commit ' || (n - 1)) END AS merged_id
+FROM range(1, $commits + 1) r (n);
+"""
+
+
+@pytest.fixture
+def long(make_repo: MakeRepo) -> Repo:
+    """Branches left and right, forked 40 commits before the end of a history in which every seventh commit is a merge."""
+    repo = make_repo("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1), (2, 2)")
+    repo("UPDATE t SET a = 9 WHERE id = 1")
+    repo.commit("left's rows")
+    left = repo("SELECT tree_id, root_id FROM epoch.commits JOIN epoch_log(max_count := 1) USING (commit_id)")[0]
+    root, tree, rows = repo("SELECT commit_id, tree_id, root_id FROM epoch.commits ORDER BY sequence LIMIT 1")[0]
+    repo(_FILL.replace("$root", f"'{root}'").replace("$commits", str(COMMITS)))
+    repo(
+        "INSERT INTO epoch.commits SELECT commit_id, 10 + n, ?, ?, 'Ada <ada@example.com>', "
+        "TIMESTAMP '2020-01-01' + INTERVAL 1 MINUTE * n, 'commit ' || n, [], [], NULL, NULL FROM chain ORDER BY n",
+        tree, rows,
+    )  # fmt: skip
+    repo("INSERT INTO epoch.parents SELECT commit_id, 0, parent_id FROM chain ORDER BY n")
+    repo("INSERT INTO epoch.parents SELECT commit_id, 1, merged_id FROM chain WHERE merged_id IS NOT NULL ORDER BY n")
+    repo("DROP TABLE chain")
+    repo("UPDATE epoch.commits SET tree_id = ?, root_id = ? WHERE commit_id = sha256('commit ' || ?)", *left, COMMITS)
+    for name, number in (("left", COMMITS), ("right", COMMITS - 3), ("old", 5)):
+        repo("INSERT INTO epoch.refs SELECT 'branch', ?, sha256('commit ' || ?), NULL, TIMESTAMP '2026-01-01', NULL", name, number)
+    repo.reopen()
+    return repo
+
+
+def fastest(repo: Repo, sql: str) -> float:
+    times = []
+    for _ in range(4):
+        start = perf_counter()
+        repo(sql)
+        times.append(perf_counter() - start)
+    return min(times[1:])
+
+
+def test_ancestor_queries_stay_fast(long: Repo) -> None:
+    newest = long.one("SELECT sha256('commit ' || ?)", COMMITS - 3)
+    assert long("FROM epoch_merge_base('left', 'right')") == [(newest,)]
+    assert long("FROM epoch_merge_base('left', 'old')") == [(long.one("SELECT sha256('commit 5')"),)]
+    assert long("FROM epoch_preview_merge('left', target := 'right')") == [("t", 0, 1, 0, 0, 0, 0)]
+    assert long("SELECT count(*) FROM epoch_preview_merge('old', target := 'left')") == [(0,)]
+    for sql in (
+        "FROM epoch_merge_base('left', 'right')",
+        "FROM epoch_merge_base('left', 'old')",
+        "FROM epoch_preview_merge('left', target := 'right')",
+        "FROM epoch_preview_merge('left', target := 'old')",
+        "FROM epoch_preview_merge('old', target := 'left')",
+    ):
+        assert fastest(long, sql) < LIMIT, sql
