@@ -272,7 +272,7 @@ def test_no_merge_is_said_before_any_question(start: Start) -> None:
     assert run(["merge", "--abort"]) == 0
     code, told = start().ended()
     assert code == 1
-    assert "error: no merge into main is in progress" in told.splitlines()
+    assert "error: no merge into main is in progress" in told
 
 
 def test_off_a_terminal_it_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

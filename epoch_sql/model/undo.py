@@ -73,6 +73,8 @@ def plan_merge(graph: CommitGraph, target: str, source: str, *, keep_undone: boo
     else:
         missing, kept, bases = _undone_between(graph, target, source)
     absent = frozenset[str]().union(*missing.values(), *kept.values())
+    if not keep_undone:
+        bases = [*bases, *_bases_with_what_both_kept(graph, target, source, bases, absent)]
     return MergePlan(
         bases=tuple(bases),
         up_to_date=not absent and bases == [source],
@@ -185,6 +187,30 @@ def _undone_between(
         if known >= settled:
             return missing, kept, bases
         settled = known
+
+
+def _bases_with_what_both_kept(
+    graph: CommitGraph, target: str, source: str, bases: list[str], absent: frozenset[str]
+) -> list[str]:
+    """The best common ancestors before an undo that a base has and that neither side took over; mostly none.
+
+    Both have what was undone there. Against such a base alone it would count as added on both sides.
+    """
+    undoing = frozenset[str]().union(*map(graph.undoing, bases))
+    if not undoing:
+        return []
+    presence = _Presence(graph, (target, source, *bases))
+    shared = presence.at(target) & presence.at(source)
+    lost = {
+        commit
+        for base in bases
+        for commit in graph.undoing(base)
+        for merge in graph.undo(commit).undoes
+        if presence.brought(merge) & shared - presence.at(base)
+    }
+    if not lost:
+        return []
+    return graph.merge_bases(target, source, excluding=_descending_from(graph, absent | lost, target, source))
 
 
 def _absent_by_undo(graph: CommitGraph, commit: str, other: str, settled: frozenset[str]) -> dict[str, frozenset[str]]:

@@ -126,7 +126,7 @@ def resolve(
     with repository.moving():
         progress = in_progress(repository, target)
         before = _open(repository, progress)
-        merged = merged_tree(repository, progress)
+        merged = merged_tree(repository, progress, rows=False)
         place = located(repository, progress.target, merged, table_name, key, column_name)
         if given:
             place.require_fitting(repository, value)

@@ -81,9 +81,13 @@ def test_criss_cross_with_rows_added_on_both(repo: Repo) -> None:
 
 def test_histories_without_a_common_commit(repo: Repo) -> None:
     on(repo, "side", "CREATE TABLE n AS SELECT 1 AS x; UPDATE t SET a = 50 WHERE id = 5")
-    repo("DELETE FROM epoch.parents WHERE commit_id = (SELECT commit_id FROM epoch_branches() WHERE name = 'side')")
+    repo(
+        "INSERT INTO epoch.commits SELECT sha256('orphan'), sequence + 1, * EXCLUDE (commit_id, sequence) FROM epoch.commits "
+        "ORDER BY sequence DESC LIMIT 1"
+    )
+    repo("UPDATE epoch.refs SET commit_id = sha256('orphan') WHERE name = 'side'")
     repo.reopen()
-    repo("CALL epoch_checkout('main')")
+    repo("CALL epoch_checkout('main', force := true)")
     assert repo("FROM epoch_merge_base('main', 'side')") == []
     assert repo("FROM epoch_preview_merge('side') ORDER BY ALL") == [("n", 1, 0, 0, 0, 0, 0), ("t", 0, 0, 0, 1, 0, 0)]
     repo.refused("CALL epoch_merge('side')")

@@ -37,12 +37,22 @@ BATCHES: dict[str, Sequence[Scenario]] = {
     "constraints": scenarios_constraints.KEPT,
     "violations": scenarios_constraints.VIOLATED,
 }
+AT_ONCE = 16
 CASES = [
     pytest.param(batch, scenario, direction, id=f"{batch}: {scenario.name}: {direction}")
     for batch, scenarios in BATCHES.items()
     for scenario in scenarios
     for direction in DIRECTIONS
 ]
+
+
+def together(batch: str, scenario: Scenario) -> Sequence[Scenario]:
+    """The scenarios that share a repository with this one."""
+    if scenario.alone:
+        return [scenario]
+    sharing = [s for s in BATCHES[batch] if not s.alone]
+    start = sharing.index(scenario) // AT_ONCE * AT_ONCE
+    return sharing[start : start + AT_ONCE]
 
 
 @contextmanager
@@ -56,12 +66,12 @@ def repository(folder: Path) -> Iterator[Repo]:
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
-    """What was found of a scenario; all scenarios of a batch are played at once when the first of them is asked for."""
+    """What was found of a scenario; many of a batch are played at once when the first of them is asked for."""
     found: dict[tuple[str, str, str], Played] = {}
     tried: set[tuple[str, str]] = set()
 
     def find(batch: str, scenario: Scenario, direction: str) -> Played:
-        group = [scenario] if scenario.alone else [s for s in BATCHES[batch] if not s.alone]
+        group = together(batch, scenario)
         if (batch, group[0].name) not in tried:
             tried.add((batch, group[0].name))
             with repository(tmp_path_factory.mktemp("scenarios")) as repo:

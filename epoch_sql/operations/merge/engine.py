@@ -10,6 +10,7 @@ from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
 from epoch_sql.errors import EpochConflict, EpochDirtyError
 from epoch_sql.model.commit import Commit, Tree
 from epoch_sql.model.graph import NO_UNDO, Undo
+from epoch_sql.model.undo import plan_merge
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import first_line, new_commit
 from epoch_sql.operations.merge.constraints import violation_rows
@@ -67,7 +68,7 @@ def base_tree(repository: Repository, bases: Sequence[str]) -> Tree:
     graph = repository.graph()
 
     def combined(left: tuple[str, Tree], right: str) -> tuple[str, Tree]:
-        common = base_tree(repository, graph.merge_bases(left[0], right))
+        common = base_tree(repository, plan_merge(graph, left[0], right).bases)
         merged = merge_trees(repository, common, left[1], repository.tree(right), Decisions(strategy="base"))
         return left[0], store(repository, merged, count=False).tree
 
@@ -98,15 +99,21 @@ def base_below_undos(
     return Tree({**others, **keyed}, below.objects)
 
 
-def merge(repository: Repository, progress: MergeInProgress, decided: bool = True) -> MergedTree:
-    """The merged tree of a merge; ``decided`` says whether the decisions made so far for its target are its own."""
-    rows = Resolutions(repository.cursor).of(progress.target) if decided else []
-    resolutions = tuple(Resolution(*row) for row in rows)
+def merge(
+    repository: Repository, progress: MergeInProgress, decided: bool = True, rows: bool = True
+) -> MergedTree:
+    """The merged tree of a merge; ``decided`` says whether the decisions made so far for its target are its own.
+
+    Without ``rows`` only definitions are merged.
+    """
+    made = Resolutions(repository.cursor).of(progress.target) if decided else []
+    resolutions = tuple(Resolution(*row) for row in made)
     strategy = progress.strategy if progress.strategy in ("ours", "theirs") else None
     trees = repository.trees
     ours = repository.tree(progress.ours_commit)
     base, theirs = trees.load(progress.base_root), trees.load(progress.theirs_root)
-    return merge_trees(repository, base, ours, theirs, Decisions(resolutions, strategy, once=progress.note is not None))
+    once = progress.note is not None
+    return merge_trees(repository, base, ours, theirs, Decisions(resolutions, strategy, once), rows)
 
 
 def finish(

@@ -57,11 +57,13 @@ class MergedTree:
     schema_conflicts: tuple[SchemaConflict, ...]
 
 
-def merge_trees(repository: Repository, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions) -> MergedTree:
-    """Merge two trees; rows that both sides changed are merged into temporary tables of the cursor."""
+def merge_trees(
+    repository: Repository, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool = True
+) -> MergedTree:
+    """Merge two trees; rows that both sides changed are merged into temporary tables of the cursor, if wanted."""
     for tree in (base, ours, theirs):
         repository.contents.load(entry.version_id for entry in tree.tables.values())
-    merger = _TreeMerger(repository, base, ours, theirs, decisions)
+    merger = _TreeMerger(repository, base, ours, theirs, decisions, rows)
     ids = dict.fromkeys((*ours.tables, *theirs.tables, *base.tables))
     entries = [entry for entry in (merger.table(table_id) for table_id in ids) if entry]
     objects, conflicts = merge_objects(base.objects, ours.objects, theirs.objects, decisions.for_definition)
@@ -71,11 +73,14 @@ def merge_trees(repository: Repository, base: Tree, ours: Tree, theirs: Tree, de
 
 
 class _TreeMerger:
-    def __init__(self, repository: Repository, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions) -> None:
+    def __init__(
+        self, repository: Repository, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool
+    ) -> None:
         self.repository = repository
         self.contents = repository.contents
         self.sides = (base, ours, theirs)
         self.decisions = decisions
+        self.rows = rows
         self.conflicts: list[SchemaConflict] = []
         self.number = 0
 
@@ -190,7 +195,10 @@ class _TreeMerger:
             resolutions,
             self.decisions.strategy,
             converts,
+            self.decisions.once,
         )
+        if not self.rows:
+            return MergedEntry(left.table_id, definition.table, left, None, merge)
         self.number += 1
         rows = f"epoch_merged_{self.number}"
         self.repository.cursor.execute(

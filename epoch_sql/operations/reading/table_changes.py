@@ -102,7 +102,7 @@ class TableChanges:
                 aliased(render.literal(step.place), "place"),
                 aliased(op, "op"),
                 aliased(Sql("CAST(1 AS BIGINT)"), "copies"),
-                *(aliased(_value(c, table, f"c{c.id}", "state"), f"c{c.id}") for c in self.head.stored_columns),
+                *(aliased(self._value(c, table, "c", "state"), f"c{c.id}") for c in self.head.stored_columns),
             ]
             return self._only(_select(outputs, self.contents.state(version_id), "state"))
         before, after = self.lineage.table_of(step.before), self.lineage.table_of(step.after)
@@ -128,14 +128,13 @@ class TableChanges:
         else:
             yield aliased(op, "op")
             yield aliased(Sql("CAST(1 AS BIGINT)"), "copies")
-        keys = {column.id: column for column in shape.key}
+        keys = Table(self.head.name, shape.key)
         for column in self.head.stored_columns:
-            if column.id in keys:
-                value = _typed(f"k{column.id}", keys[column.id], column, relation)
+            if self._counterpart(column, keys):
+                value = self._value(column, keys, "k", relation)
             else:
                 new, old = (
-                    _value(column, table, f"{prefix}{column.id}", relation)
-                    for table, prefix in zip(ends, prefixes, strict=True)
+                    self._value(column, table, prefix, relation) for table, prefix in zip(ends, prefixes, strict=True)
                 )
                 value = (
                     new
@@ -145,6 +144,22 @@ class TableChanges:
                     )
                 )
             yield aliased(value, f"c{column.id}")
+
+    def _counterpart(self, column: Column, table: Table) -> Column | None:
+        """The column of another definition that HEAD's column is: by identity, else by a name that HEAD has no more.
+
+        The latter are columns that were dropped and made again, and those of a table that was.
+        """
+        same = table.column_by_id(column.id)
+        if same and same.stored:
+            return same
+        named = next((c for c in table.stored_columns if c.name.lower() == column.name.lower()), None)
+        return named if named and self.head.column_by_id(named.id) is None else None
+
+    def _value(self, column: Column, table: Table, prefix: str, relation: str) -> Sql:
+        """A storage value of HEAD's column from one of another definition; filled where that has no such column."""
+        source = self._counterpart(column, table)
+        return _typed(f"{prefix}{source.id}", source, column, relation) if source else filling(column)
 
     def _only(self, rows: Sql) -> Sql:
         if self.condition is None:
@@ -244,14 +259,6 @@ def same_columns(of: Sequence[Column], left: str, right: str) -> Sql:
         for c in of
     ]
     return render.joined(terms, " AND ")
-
-
-def _value(column: Column, table: Table, name: str, relation: str) -> Sql:
-    """A storage value of HEAD's column from one of another definition; filled where that has no such column."""
-    source = table.column_by_id(column.id)
-    if source is None or not source.stored:
-        return filling(column)
-    return _typed(name, source, column, relation)
 
 
 def _typed(name: str, source: Column, wanted: Column, relation: str) -> Sql:

@@ -1,0 +1,139 @@
+"""What holds for every merge: checked on random edits of a keyed and of a keyless table, and of their definitions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import Repo
+
+_KEYS = st.integers(1, 6)
+_VALUES = st.sampled_from(["NULL", "0", "1", "2"])
+_EDITS = st.one_of(
+    st.builds(lambda k, a, b: f"INSERT OR REPLACE INTO t VALUES ({k}, {a}, {b})", _KEYS, _VALUES, _VALUES),
+    st.builds(lambda k, a: f"UPDATE t SET a = {a} WHERE id = {k}", _KEYS, _VALUES),
+    st.builds(lambda k, b: f"UPDATE t SET b = {b} WHERE id = {k}", _KEYS, _VALUES),
+    st.builds(lambda k: f"DELETE FROM t WHERE id = {k}", _KEYS),
+    st.builds(lambda x: f"INSERT INTO bag VALUES ({x})", _VALUES),
+    st.builds(lambda x: f"DELETE FROM bag WHERE x IS NOT DISTINCT FROM {x}", _VALUES),
+)
+_SIDES = st.lists(_EDITS, max_size=5)
+_STATE = "SELECT 't', id, a, b FROM t UNION ALL SELECT 'bag', x, NULL, NULL FROM bag ORDER BY ALL"
+_SETTINGS = settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    print_blob=True,
+)
+
+
+@pytest.fixture(scope="module")
+def repo() -> Iterator[Repo]:
+    """One repository for all examples: each starts from a branch of its own at the tag start."""
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
+        repo = Repo(Path(folder) / "shop.duckdb")
+        repo("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); INSERT INTO t VALUES (1, 1, 1), (2, 2, 2), (3, NULL, 0)")
+        repo("CREATE TABLE bag (x INTEGER); INSERT INTO bag VALUES (1), (1), (NULL)")
+        repo("CALL epoch_init()")
+        repo("CALL epoch_tag('start')")
+        yield repo
+        repo.close()
+
+
+_NUMBERS = iter(range(1_000_000))
+
+
+def branch(repo: Repo, edits: list[str], start: str = "start") -> str:
+    """A new branch with one commit of some edits, checked out."""
+    name = f"branch{next(_NUMBERS)}"
+    repo("CALL epoch_branch(?, ?)", name, start)
+    repo("CALL epoch_checkout(?)", name)
+    for edit in edits:
+        repo(edit)
+    repo("CALL epoch_commit('edits', allow_empty := true)")
+    return name
+
+
+def merged(repo: Repo, source: str, target: str) -> list[tuple[object, ...]]:
+    """The conflicts of a merge into a copy of the target that is checked out; they are settled for the target."""
+    copy = f"{target}-with-{source}"
+    repo("CALL epoch_branch(?, ?)", copy, target)
+    repo("CALL epoch_checkout(?)", copy)
+    previewed = {row[0]: row[4] for row in repo("FROM epoch_preview_merge(?)", source)}
+    try:
+        repo("CALL epoch_merge(?)", source)
+    except duckdb.Error as error:
+        assert "EpochConflict" in str(error)
+    conflicts = repo("SELECT key, column_name, kind, base, ours, theirs FROM epoch_conflicts()")
+    assert previewed.get("t", 0) == len(conflicts)
+    if conflicts:
+        repo("CALL epoch_resolve(side := 'ours')")
+        repo("CALL epoch_merge_continue()")
+    assert repo.status() == []
+    return conflicts
+
+
+@_SETTINGS
+@given(_SIDES, _SIDES)
+def test_symmetric_but_for_the_side_that_wins(repo: Repo, left: list[str], right: list[str]) -> None:
+    one, two = branch(repo, left), branch(repo, right)
+    kinds = {"modify/delete": "delete/modify", "delete/modify": "modify/delete"}
+    here = merged(repo, two, one)
+    there = merged(repo, one, two)
+    mirrored = [(key, column, kinds.get(str(kind), kind), base, theirs, ours) for key, column, kind, base, ours, theirs in here]
+    assert sorted(mirrored, key=str) == sorted(there, key=str)
+    if not here:
+        assert repo.tree(f"{one}-with-{two}") == repo.tree(f"{two}-with-{one}")
+    assert repo(f"SELECT status FROM epoch_merge('{one}')") == [("up-to-date",)]
+
+
+@_SETTINGS
+@given(_SIDES)
+def test_with_nothing_on_the_other_side_the_merge_is_the_source(repo: Repo, edits: list[str]) -> None:
+    one, idle = branch(repo, edits), branch(repo, [])
+    assert merged(repo, one, idle) == []
+    assert repo.tree(f"{idle}-with-{one}") == repo.tree(one)
+
+
+@_SETTINGS
+@given(_SIDES)
+def test_revert_after_commit_is_identity(repo: Repo, edits: list[str]) -> None:
+    one = branch(repo, edits)
+    assert repo.tree(one) == repo.tree("start") or repo(_STATE)
+    repo("CALL epoch_revert('HEAD')")
+    assert repo.tree() == repo.tree("start")
+    repo("CALL epoch_revert('HEAD')")
+    assert repo.tree() == repo.tree(one)
+    assert repo.status() == []
+
+
+@_SETTINGS
+@given(_SIDES)
+def test_cherry_pick_onto_the_same_parent_gives_the_same_content(repo: Repo, edits: list[str]) -> None:
+    one = branch(repo, edits)
+    branch(repo, [])
+    repo("CALL epoch_cherry_pick(?)", one)
+    assert repo.tree() == repo.tree(one)
+
+
+@_SETTINGS
+@given(_SIDES, _SIDES)
+def test_equal_content_has_equal_tree_ids(repo: Repo, first: list[str], second: list[str]) -> None:
+    one = branch(repo, first + second)
+    rows = repo(_STATE)
+    two = branch(repo, first)
+    for edit in second:
+        repo(edit)
+        repo("CALL epoch_commit('one by one', allow_empty := true)")
+    assert repo(_STATE) == rows
+    assert repo.tree(one) == repo.tree(two)
+    assert json.dumps(repo.at(one, "t")) == json.dumps(repo.at(two, "t"))
