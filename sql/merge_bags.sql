@@ -10,11 +10,7 @@ FROM (
             WHEN {{standing_side}} THEN o0
             WHEN {{incoming_side}} THEN incoming_count
             WHEN 'base' THEN base_count
-            ELSE CASE
-                WHEN {{once}} AND o0 > base_count AND incoming_count > base_count THEN greatest(o0, incoming_count)
-                WHEN {{once}} AND o0 < base_count AND incoming_count < base_count THEN least(o0, incoming_count)
-                ELSE greatest(o0 + incoming_count - base_count, 0)
-            END
+            ELSE greatest(o0 + incoming_count - base_count, 0)
         END AS n0
     FROM (
         SELECT

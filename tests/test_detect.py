@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ NOTHING = [
 
 TABLES: dict[str, list[Status]] = {
     "CREATE OR REPLACE TABLE log AS SELECT 5 AS day, 'new' AS what": [modified(LOG, 1, 0, 3)],
-    "CREATE OR REPLACE TABLE orders AS SELECT 1 AS id, 'pen' AS item, 10 AS amount": [schema(ORDERS, 1, 0, 3)],
+    "CREATE OR REPLACE TABLE orders AS SELECT 1 AS id, 'pen' AS item, 10 AS amount": [schema(ORDERS, 0, 0, 2)],
     "CREATE TABLE more AS SELECT i FROM range(3) AS r(i)": [("more", "added", 3, 0, 0)],
     "CREATE TABLE empty (i INTEGER PRIMARY KEY)": [("empty", "added", 0, 0, 0)],
     "DROP TABLE log": [(LOG, "removed", 0, 0, 3)],
@@ -96,7 +96,7 @@ TABLES: dict[str, list[Status]] = {
     "ALTER TABLE log RENAME TO events; INSERT INTO events VALUES (3, 'out')": [("events", "renamed", 1, 0, 0)],
     "ALTER TABLE orders RENAME TO t; ALTER TABLE stock RENAME TO orders; ALTER TABLE t RENAME TO stock": [
         schema(ORDERS, 0, 0, 1),
-        schema(STOCK, 1, 0, 0),
+        schema(STOCK, 1, 2, 0),
     ],
     "ALTER TABLE log RENAME TO was; CREATE TABLE log (day INTEGER, what VARCHAR)": [modified(LOG, 0, 0, 3), ("was", "added", 3, 0, 0)],
     "ALTER TABLE orders ADD COLUMN note VARCHAR": [schema(ORDERS)],
@@ -107,7 +107,7 @@ TABLES: dict[str, list[Status]] = {
     "ALTER TABLE orders ADD COLUMN made TIMESTAMPTZ DEFAULT '2020-01-01 12:00'": [schema(ORDERS, 0, 3, 0)],
     "ALTER TABLE orders DROP COLUMN amount": [schema(ORDERS)],
     "ALTER TABLE orders DROP COLUMN amount; DELETE FROM orders WHERE id = 1": [schema(ORDERS, 0, 0, 1)],
-    "ALTER TABLE log DROP COLUMN what": [schema(LOG, 3, 0, 3)],
+    "ALTER TABLE log DROP COLUMN what": [schema(LOG, 2, 0, 2)],
     "ALTER TABLE orders RENAME COLUMN item TO thing": [schema(ORDERS)],
     'ALTER TABLE orders RENAME COLUMN item TO "ITEM"': [schema(ORDERS)],
     "ALTER TABLE orders RENAME COLUMN amount TO price; UPDATE orders SET price = 0 WHERE id = 1": [schema(ORDERS, 0, 1, 0)],
@@ -162,12 +162,12 @@ class Picture:
 
 def picture(repo: Repo) -> Picture:
     tables = repo("SELECT schema_name, table_name FROM duckdb_tables() WHERE schema_name <> 'epoch' ORDER BY ALL")
-    rows = {f"{s}.{t}": repo(f'FROM "{s}"."{t}" ORDER BY ALL') for s, t in tables}
+    rows = {f"{s}.{t}": repo(f'SELECT CAST(COLUMNS(*) AS VARCHAR) FROM "{s}"."{t}" ORDER BY ALL') for s, t in tables}
     definitions = repo(
         """
         SELECT 'column', schema_name, table_name, column_name, column_index, data_type, nullif(column_default, 'NULL'),
             is_nullable, comment
-        FROM duckdb_columns() WHERE schema_name <> 'epoch' AND NOT internal
+        FROM duckdb_columns() WHERE schema_name <> 'epoch' AND NOT internal AND table_name <> '__append_df'
         UNION ALL SELECT 'table', schema_name, table_name, comment, NULL, NULL, NULL, NULL, NULL
         FROM duckdb_tables() WHERE schema_name <> 'epoch'
         UNION ALL SELECT 'index', schema_name, table_name, index_name, NULL, expressions, NULL, is_unique, comment
@@ -193,29 +193,24 @@ def assert_noticed(repo: Repo, change: Callable[[], Any], expected: list[Status]
     change()
     after = picture(repo)
     assert repo.status() == expected
-    assert repo.status() == expected
-    if not expected:
-        assert "EpochNothingToCommit" in repo.refused("CALL epoch_commit('nothing')")
-        return
     rows = [sum(counts) for counts in zip(*(row[2:] for row in expected), strict=True)]
     assert repo.commit()[1:] == tuple(rows)
     assert repo.status() == []
     assert picture(repo) == after
     assert_reads(repo, "HEAD", after)
     assert_reads(repo, "HEAD~1", before)
-    for ref, seen in (("HEAD~1", before), ("main", after), ("HEAD~1", before)):
+    for ref, seen in (("HEAD~1", before), ("main", after)):
         repo("CALL epoch_checkout(?)", ref)
         assert picture(repo) == seen
         assert repo.status() == []
-    repo("CALL epoch_checkout('main')")
-    repo.reopen()
+    repo("CALL epoch_reset('HEAD~1', hard := true)")
+    assert picture(repo) == before
     assert repo.status() == []
-    assert picture(repo) == after
 
 
 def assert_reads(repo: Repo, ref: str, seen: Picture) -> None:
     for name, rows in seen.rows.items():
-        assert repo.at(ref, name) == rows
+        assert repo("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM epoch_at(?, ?) ORDER BY ALL", ref, name) == rows
 
 
 @pytest.fixture
@@ -223,25 +218,34 @@ def shop(make_repo: MakeRepo) -> Repo:
     return make_repo(SHOP)
 
 
+@pytest.fixture(scope="module")
+def same_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
+    """A repository that every scenario takes as it was and leaves as it was."""
+    repo = Repo(tmp_path_factory.mktemp("detect") / "shop.duckdb")
+    repo(SHOP)
+    repo("CALL epoch_init()")
+    yield repo
+    repo.close()
+
+
 @pytest.mark.core
 @pytest.mark.parametrize("change", ROWS)
-def test_rows_that_change(shop: Repo, change: str) -> None:
-    assert_noticed(shop, lambda: shop(change), ROWS[change])
+def test_rows_that_change(same_shop: Repo, change: str) -> None:
+    assert_noticed(same_shop, lambda: same_shop(change), ROWS[change])
 
 
 @pytest.mark.core
 @pytest.mark.parametrize("change", TABLES)
-def test_definitions_that_change(shop: Repo, change: str) -> None:
-    assert_noticed(shop, lambda: shop(change), TABLES[change])
+def test_definitions_that_change(same_shop: Repo, change: str) -> None:
+    assert_noticed(same_shop, lambda: same_shop(change), TABLES[change])
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("change", NOTHING)
-def test_what_is_no_change(shop: Repo, change: str) -> None:
-    shop(change)
-    assert shop.status() == []
-    assert "EpochNothingToCommit" in shop.refused("CALL epoch_commit('nothing')")
-    assert shop.status() == []
+def test_what_is_no_change(same_shop: Repo) -> None:
+    for change in NOTHING:
+        same_shop(change)
+        assert same_shop.status() == [], change
+    assert "EpochNothingToCommit" in same_shop.refused("CALL epoch_commit('nothing')")
 
 
 @pytest.mark.core
@@ -343,12 +347,13 @@ def test_a_declared_key_of_several_columns(shop: Repo) -> None:
 
 @pytest.mark.core
 def test_a_declared_key_follows_its_table_and_columns(shop: Repo) -> None:
-    shop("DELETE FROM log; INSERT INTO log VALUES (1, 'a'), (2, 'b'); CALL epoch_key('log', ['DAY'])")
+    shop("DELETE FROM log; INSERT INTO log VALUES (1, 'a'), (2, 'b')")
+    shop("CALL epoch_key('log', ['DAY'])")
     shop.commit()
-    shop("ALTER TABLE log RENAME COLUMN day TO moment; ALTER TABLE log RENAME TO events")
-    assert shop.status() == [("events", "renamed", 0, 0, 0)] or shop.status()[0][1] == "added"
+    shop("ALTER TABLE log RENAME TO events")
+    assert shop.status() == [("events", "renamed", 0, 0, 0)]
     shop.commit()
-    shop("ALTER TABLE events RENAME COLUMN moment TO hour")
+    shop("ALTER TABLE events RENAME COLUMN day TO hour")
     assert shop.status() == [schema("events")]
     shop.commit()
     assert shop("SELECT key_columns FROM epoch_tables() WHERE table_name = 'events'") == [(["hour"],)]
@@ -420,7 +425,7 @@ def test_a_large_table_is_narrowed_down_by_buckets(make_repo: MakeRepo) -> None:
         f"CREATE TABLE big (id BIGINT PRIMARY KEY, v VARCHAR); INSERT INTO big SELECT i, 'v' || i FROM range({rows}) AS r(i);"
         f"CREATE TABLE bag AS SELECT i % 100000 AS i, 'w' AS w FROM range({rows}) AS r(i)"
     )
-    for number in range(3):
+    for number in range(2):
         change = (
             f"UPDATE big SET v = 'changed {number}' WHERE id % 50000 = {number};"
             f"DELETE FROM big WHERE id = {100 + number}; INSERT INTO big VALUES ({-number - 1}, NULL);"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.conftest import MakeRepo, Repo
@@ -35,13 +37,21 @@ INSERT INTO scratch VALUES (9);
 """
 
 
-@pytest.fixture
-def shop(make_repo: MakeRepo) -> Repo:
-    repo = make_repo(SETUP)
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
+    """A repository that the tests only read."""
+    repo = Repo(tmp_path_factory.mktemp("query") / "shop.duckdb")
+    fill(repo)
+    yield repo
+    repo.close()
+
+
+def fill(repo: Repo) -> None:
+    repo(SETUP)
+    repo("CALL epoch_init()")
     repo("CALL epoch_ignore('scratch')")
     repo(SINCE)
     repo.commit()
-    return repo
 
 
 BOTH = [(1, 10), (2, 20)]
@@ -116,12 +126,9 @@ def test_a_query_sees_the_tables_as_they_were(name: str, shop: Repo) -> None:
     assert shop("FROM epoch_query('HEAD~1', ?)", sql) == expected
 
 
-@pytest.mark.parametrize("name", ["view", "view of views", "WITH shadows a table", "hostile name", "another schema"])
+@pytest.mark.parametrize("name", ["view", "WITH shadows a table", "hostile name", "another schema"])
 def test_on_the_working_tables_a_query_gives_what_it_gives_without_epoch(name: str, shop: Repo) -> None:
     sql = ROWS[name][0]
-    if name == "view of views":
-        sql = "FROM vv"
-        shop("CREATE OR REPLACE VIEW vv AS SELECT one FROM v")
     assert shop("FROM epoch_query('WORKING', ?)", sql) == shop(sql)
 
 
@@ -162,7 +169,9 @@ def test_what_is_no_query_of_versioned_tables_is_refused(sql: str, shop: Repo) -
     assert "hint: " in message.splitlines()[0]
 
 
-def test_views_and_prepared_statements_may_use_it(shop: Repo) -> None:
+def test_views_and_prepared_statements_may_use_it(make_repo: MakeRepo) -> None:
+    shop = make_repo(init=False)
+    fill(shop)
     shop("CREATE VIEW before AS FROM epoch_query('HEAD~1', 'SELECT sum(amount) AS total FROM orders')")
     assert shop("FROM before") == [(30,)]
     shop("PREPARE total AS SELECT sum(id) FROM epoch_query('HEAD', 'FROM orders')")

@@ -74,7 +74,7 @@ def plan_merge(graph: CommitGraph, target: str, source: str, *, keep_undone: boo
         missing, kept, bases = _undone_between(graph, target, source)
     absent = frozenset[str]().union(*missing.values(), *kept.values())
     if not keep_undone:
-        bases = [*bases, *_bases_with_what_both_kept(graph, target, source, bases, absent)]
+        bases += [b for b in _bases_with_what_both_kept(graph, target, source, bases, absent) if b not in bases]
     return MergePlan(
         bases=tuple(bases),
         up_to_date=not absent and bases == [source],
@@ -192,9 +192,9 @@ def _undone_between(
 def _bases_with_what_both_kept(
     graph: CommitGraph, target: str, source: str, bases: list[str], absent: frozenset[str]
 ) -> list[str]:
-    """The best common ancestors before an undo that a base has and that neither side took over; mostly none.
+    """The best common ancestors without a merge that was undone before a base, where both sides kept its changes.
 
-    Both have what was undone there. Against such a base alone it would count as added on both sides.
+    Against such a base alone these would count as made on both sides. There are none without such an undo.
     """
     undoing = frozenset[str]().union(*map(graph.undoing, bases))
     if not undoing:
@@ -202,7 +202,7 @@ def _bases_with_what_both_kept(
     presence = _Presence(graph, (target, source, *bases))
     shared = presence.at(target) & presence.at(source)
     lost = {
-        commit
+        merge
         for base in bases
         for commit in graph.undoing(base)
         for merge in graph.undo(commit).undoes

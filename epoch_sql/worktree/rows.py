@@ -8,7 +8,7 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, ObjectName, Table
-from epoch_sql.render import Sql
+from epoch_sql.render import Piece, Sql
 from epoch_sql.storage.encoding import encode, storage_type
 from epoch_sql.storage.shape import aliased
 
@@ -19,14 +19,21 @@ ROWS_WORTH_BUCKETS = 200_000
 _NEIGHBOURLY = ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT")
 
 
-def working_rows(table: Table, source: ObjectName | None = None) -> Sql:
+def working_rows(table: Table, source: ObjectName | None = None, where: Sql | None = None) -> Sql:
     """The working table's rows: ``c<id>`` for each stored column, as storage values.
 
-    ``source`` is the working table's name where it differs from the definition's.
+    ``source`` is the working table's name where it differs from the definition's; ``where`` a condition over its columns,
+    which DuckDB tests while it reads the table only if it stands here.
     """
     outputs = [aliased(encode(render.column(c.name), c.type), f"c{c.id}") for c in table.stored_columns]
     relation = render.table(source or table.name)
-    return render.fill(Sql("SELECT {{outputs}} FROM {{relation}}"), outputs=outputs, relation=relation)
+    condition = render.fill(Sql(" WHERE {{where}}"), where=where) if where is not None else Sql("")
+    return render.fill(
+        Sql("SELECT {{outputs}} FROM {{relation}}{{condition}}"),
+        outputs=outputs,
+        relation=relation,
+        condition=condition,
+    )
 
 
 def row_hash(of: Sequence[Column]) -> Sql:
@@ -38,15 +45,15 @@ def row_hash(of: Sequence[Column]) -> Sql:
 
 def mixed_hash(values: Sequence[tuple[Column, str]]) -> Sql:
     """The hash behind ``row_hash``, of columns under any names."""
-    return render.fill(Sql("hash({{hash}})"), hash=_hash(values))
+    return render.fill(Sql("hash({{hash}})"), hash=_hash([(c, render.column(name)) for c, name in values]))
 
 
-def _hash(values: Sequence[tuple[Column, str]]) -> Sql:
+def _hash(values: Sequence[tuple[Column, Piece]]) -> Sql:
     """``hash()`` of several values; it takes some nested values for one another (NULL and [NULL]), their sort keys do
     not.
     """
     nested = Sql("create_sort_key({{v}}, 'ASC NULLS LAST')")
-    terms = [render.fill(nested if _is_nested(c) else Sql("{{v}}"), v=render.column(name)) for c, name in values]
+    terms = [render.fill(nested if _is_nested(c) else Sql("{{v}}"), v=value) for c, value in values]
     return render.fill(Sql("hash({{terms}})"), terms=terms)
 
 
@@ -56,16 +63,33 @@ def _is_nested(column: Column) -> bool:
 
 
 def bucket(key: Sequence[Column], buckets: int, prefix: str = "c") -> Sql:
-    """The bucket of a row by the hash of its key.
+    """The bucket of a row by its key, in columns ``<prefix><id>``."""
+    return _bucket([(c, render.column(f"{prefix}{c.id}")) for c in key], buckets)
 
-    Neighbouring integers share a bucket: rows that lie in the order of their key then add up bucket by bucket, which is
-    faster, and those of a changed one lie together.
+
+def working_bucket(table: Table, buckets: int) -> Sql:
+    """The same for a row of the working table, in the table's own columns."""
+    return _bucket([(c, encode(render.column(c.name), c.type)) for c in bucket_key(table)], buckets)
+
+
+def _bucket(key: Sequence[tuple[Column, Piece]], buckets: int) -> Sql:
+    """The bucket by the hash of a key; of integers, neighbours share one.
+
+    Rows that lie in the order of their key then add up bucket by bucket, which is faster. Integers that are further apart
+    are spread by a hash, whatever pattern their lower bits have.
     """
-    values = _hash([(c, f"{prefix}{c.id}") for c in key])
-    if len(key) == 1 and storage_type(key[0].type) in _NEIGHBOURLY:
-        neighbours = Sql("hash({{v}} >> {{bits}})")
-        values = render.fill(neighbours, v=render.column(f"{prefix}{key[0].id}"), bits=render.literal(NEIGHBOUR_BITS))
-    return render.fill(Sql("CAST({{hash}} & {{mask}} AS UINTEGER)"), hash=values, mask=render.literal(buckets - 1))
+    mask = render.literal(buckets - 1)
+    if len(key) > 1 or storage_type(key[0][0].type) not in _NEIGHBOURLY:
+        return render.fill(Sql("CAST({{hash}} & {{mask}} AS UINTEGER)"), hash=_hash(key), mask=mask)
+    return render.fill(
+        Sql(
+            "CAST(xor(CAST(({{v}} >> {{near}}) & {{mask}} AS UBIGINT), hash({{v}} >> {{far}}) & {{mask}}) AS UINTEGER)"
+        ),
+        v=key[0][1],
+        near=render.literal(NEIGHBOUR_BITS),
+        far=render.literal(NEIGHBOUR_BITS + buckets.bit_length() - 1),
+        mask=mask,
+    )
 
 
 def bucket_key(table: Table) -> tuple[Column, ...]:

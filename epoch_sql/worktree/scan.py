@@ -25,7 +25,15 @@ from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.shape import Shape, shape_of
 from epoch_sql.worktree.identify import followed_key, identify_columns, mostly_equal
 from epoch_sql.worktree.introspect import read_schema, read_table_names, read_tables
-from epoch_sql.worktree.rows import bucket, bucket_key, checksums, dirty_buckets, engine, working_rows
+from epoch_sql.worktree.rows import (
+    bucket,
+    bucket_key,
+    checksums,
+    dirty_buckets,
+    engine,
+    working_bucket,
+    working_rows,
+)
 
 _CONSTANT = (exp.Literal, exp.Cast, exp.Neg, exp.Boolean, exp.Null, exp.Paren, exp.DataType, exp.DataTypeParam)
 _FLEETING = re.compile(r"TIME ZONE|TZ")
@@ -158,8 +166,9 @@ class Scanner:
             rows = self._compared(shape, working, _only(before, in_dirty), _only(after, in_dirty))
             with_dirty = Sql("WITH dirty AS MATERIALIZED ({{dirty}}) {{rows}}")
             return render.fill(with_dirty, dirty=self._dirty(working), rows=rows), shape
-        found = self._in_dirty(working)
-        return self._compared(shape, working, _only(before, found), _only(after, found)), shape
+        dirty = self._dirty_bits(working)
+        before = _only(before, _in_dirty(dirty, self._bucket(working)))
+        return self._compared(shape, working, before, self._working_in_dirty(working, dirty)), shape
 
     def check_key(self, working: WorkingTable) -> None:
         """EpochTableError when a declared key has NULLs or duplicates, naming some of them."""
@@ -168,7 +177,7 @@ class Scanner:
             return
         rows = working_rows(working.table)
         if self._bucketed(working):
-            rows = _only(rows, self._in_dirty(working))
+            rows = self._working_in_dirty(working, self._dirty_bits(working))
         statement = render.render(
             "broken_key",
             key_struct=_struct(key),
@@ -191,16 +200,15 @@ class Scanner:
         assert working.committed
         return compare(shape, arrange(before, shape, working.committed, old=True), arrange(after, shape, working.table))
 
-    def _in_dirty(self, working: WorkingTable) -> Sql:
-        """The condition that a row is in a bucket that differs: constants, which DuckDB tests while it reads."""
+    def _dirty_bits(self, working: WorkingTable) -> str:
+        """A bit for each bucket: whether it differs."""
         assert working.known
         dirty = {row[0] for row in self.cursor.execute(self._dirty(working)).fetchall()}
-        bits = "".join("1" if number in dirty else "0" for number in range(working.known.buckets))
-        return render.fill(
-            Sql("get_bit(CAST({{bits}} AS BIT), CAST({{bucket}} AS INTEGER)) = 1"),
-            bits=render.literal(bits),
-            bucket=self._bucket(working),
-        )
+        return "".join("1" if number in dirty else "0" for number in range(working.known.buckets))
+
+    def _working_in_dirty(self, working: WorkingTable, dirty: str) -> Sql:
+        assert working.known
+        return working_rows(working.table, where=_in_dirty(dirty, working_bucket(working.table, working.known.buckets)))
 
     def _dirty(self, working: WorkingTable) -> Sql:
         assert working.known
@@ -333,6 +341,15 @@ def _with_ids_of(table: Table, committed: Table) -> Table:
         replace(column, id=old.id, fill=old.fill) for column, old in zip(table.columns, committed.columns, strict=True)
     )
     return replace(table, columns=columns)
+
+
+def _in_dirty(dirty: str, bucket: Sql) -> Sql:
+    """The condition that a row's bucket is one of those that differ: a constant, not a join."""
+    return render.fill(
+        Sql("get_bit(CAST({{bits}} AS BIT), CAST({{bucket}} AS INTEGER)) = 1"),
+        bits=render.literal(dirty),
+        bucket=bucket,
+    )
 
 
 def _only(rows: Sql, in_dirty: Sql) -> Sql:

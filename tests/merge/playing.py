@@ -32,8 +32,11 @@ class Shown(str):
 
 @dataclass(frozen=True)
 class Conflict:
-    """A row of ``epoch_conflicts``; a key that is no dict (and no JSON) is the value of a column ``id``, ``...`` any value;
-    a table or column with two names is called by ours first."""
+    """A row of ``epoch_conflicts``.
+
+    A key that is no dict and no JSON is the value of a column ``id``; ``...`` is any value; a table or column with two
+    names is called by ours first.
+    """
 
     table: str | tuple[str, str]
     key: Any

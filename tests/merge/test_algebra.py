@@ -41,7 +41,10 @@ def repo() -> Iterator[Repo]:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
         repo = Repo(Path(folder) / "shop.duckdb")
-        repo("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); INSERT INTO t VALUES (1, 1, 1), (2, 2, 2), (3, NULL, 0)")
+        repo(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); "
+            "INSERT INTO t VALUES (1, 1, 1), (2, 2, 2), (3, NULL, 0)"
+        )
         repo("CREATE TABLE bag (x INTEGER); INSERT INTO bag VALUES (1), (1), (NULL)")
         repo("CALL epoch_init()")
         repo("CALL epoch_tag('start')")
@@ -89,7 +92,9 @@ def test_symmetric_but_for_the_side_that_wins(repo: Repo, left: list[str], right
     kinds = {"modify/delete": "delete/modify", "delete/modify": "modify/delete"}
     here = merged(repo, two, one)
     there = merged(repo, one, two)
-    mirrored = [(key, column, kinds.get(str(kind), kind), base, theirs, ours) for key, column, kind, base, ours, theirs in here]
+    mirrored = [
+        (key, column, kinds.get(str(kind), kind), base, theirs, ours) for key, column, kind, base, ours, theirs in here
+    ]
     assert sorted(mirrored, key=str) == sorted(there, key=str)
     if not here:
         assert repo.tree(f"{one}-with-{two}") == repo.tree(f"{two}-with-{one}")

@@ -6,7 +6,9 @@ import pytest
 
 from tests.conftest import MakeRepo, Repo
 
-_BASE = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); INSERT INTO t SELECT i, i, i FROM range(1, 6) r (i)"
+_BASE = (
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); INSERT INTO t SELECT i, i, i FROM range(1, 6) r (i)"
+)
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def on(repo: Repo, branch: str, sql: str, message: str = "change") -> None:
 
 
 def crossed(repo: Repo) -> None:
-    """main and side merge each other's earlier commit: M and S have the two merge bases 1 and 2.
+    """Both branches merge each other's earlier commit: M and S have the two merge bases 1 and 2.
 
     main  --1---M--
              \\ /
@@ -76,13 +78,16 @@ def test_criss_cross_with_rows_added_on_both(repo: Repo) -> None:
     on(repo, "side", "UPDATE t SET a = 60 WHERE id = 6")
     repo("CALL epoch_checkout('main')")
     repo.refused("CALL epoch_merge('side')")
-    assert repo("SELECT column_name, kind, base, ours, theirs FROM epoch_conflicts()") == [("a", "add/add", None, "6", "60")]
+    assert repo("SELECT column_name, kind, base, ours, theirs FROM epoch_conflicts()") == [
+        ("a", "add/add", None, "6", "60")
+    ]
 
 
 def test_histories_without_a_common_commit(repo: Repo) -> None:
     on(repo, "side", "CREATE TABLE n AS SELECT 1 AS x; UPDATE t SET a = 50 WHERE id = 5")
     repo(
-        "INSERT INTO epoch.commits SELECT sha256('orphan'), sequence + 1, * EXCLUDE (commit_id, sequence) FROM epoch.commits "
+        "INSERT INTO epoch.commits SELECT sha256('orphan'), sequence + 1, * EXCLUDE (commit_id, sequence) "
+        "FROM epoch.commits "
         "ORDER BY sequence DESC LIMIT 1"
     )
     repo("UPDATE epoch.refs SET commit_id = sha256('orphan') WHERE name = 'side'")

@@ -22,7 +22,7 @@ FROM range(1, $commits + 1) r (n);
 
 @pytest.fixture
 def long(make_repo: MakeRepo) -> Repo:
-    """Branches left and right, forked 40 commits before the end of a history in which every seventh commit is a merge."""
+    """Branches left and right, three commits apart, at the end of a history where every seventh commit is a merge."""
     repo = make_repo("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1), (2, 2)")
     repo("UPDATE t SET a = 9 WHERE id = 1")
     repo.commit("left's rows")
@@ -39,7 +39,11 @@ def long(make_repo: MakeRepo) -> Repo:
     repo("DROP TABLE chain")
     repo("UPDATE epoch.commits SET tree_id = ?, root_id = ? WHERE commit_id = sha256('commit ' || ?)", *left, COMMITS)
     for name, number in (("left", COMMITS), ("right", COMMITS - 3), ("old", 5)):
-        repo("INSERT INTO epoch.refs SELECT 'branch', ?, sha256('commit ' || ?), NULL, TIMESTAMP '2026-01-01', NULL", name, number)
+        repo(
+            "INSERT INTO epoch.refs SELECT 'branch', ?, sha256('commit ' || ?), NULL, TIMESTAMP '2026-01-01', NULL",
+            name,
+            number,
+        )
     repo.reopen()
     return repo
 

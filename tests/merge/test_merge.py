@@ -6,7 +6,10 @@ import pytest
 
 from tests.conftest import MakeRepo, Repo
 
-_BASE = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1), (2, 2); CREATE TABLE u AS SELECT 1 AS x"
+_BASE = (
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1), (2, 2); "
+    "CREATE TABLE u AS SELECT 1 AS x"
+)
 
 
 @pytest.fixture
@@ -45,9 +48,14 @@ def parents(repo: Repo, branch: str) -> list[str]:
 
 def test_a_merge_is_always_a_commit_on_the_first_parent_line(repo: Repo) -> None:
     before, source = tip(repo, "main"), tip(repo, "staging")
-    assert repo("SELECT status, rows_added, rows_modified, rows_removed FROM epoch_merge('staging')") == [("merged", 1, 0, 0)]
+    assert repo("SELECT status, rows_added, rows_modified, rows_removed FROM epoch_merge('staging')") == [
+        ("merged", 1, 0, 0)
+    ]
     assert parents(repo, "main") == [before, source]
-    assert repo("SELECT message FROM epoch_log(first_parent := true)") == [("Merge staging into main",), ("Initial commit",)]
+    assert repo("SELECT message FROM epoch_log(first_parent := true)") == [
+        ("Merge staging into main",),
+        ("Initial commit",),
+    ]
     assert ids(repo) == [1, 2, 3]
     assert repo.tree("main") == repo.tree("staging")
     assert repo.status() == []
@@ -71,7 +79,9 @@ def test_squash_is_one_commit_with_one_parent(repo: Repo) -> None:
 def test_up_to_date(repo: Repo) -> None:
     repo("CALL epoch_merge('staging')")
     before = catalog(repo)
-    assert repo("SELECT status, commit_id, rows_added FROM epoch_merge('staging')") == [("up-to-date", tip(repo, "main"), 0)]
+    assert repo("SELECT status, commit_id, rows_added FROM epoch_merge('staging')") == [
+        ("up-to-date", tip(repo, "main"), 0)
+    ]
     assert repo("FROM epoch_preview_merge('staging')") == []
     assert catalog(repo) == before
 
@@ -90,7 +100,9 @@ def test_target_that_is_checked_out_is_brought_along(repo: Repo) -> None:
     assert ids(repo) == [1, 2, 4]
 
 
-@pytest.mark.parametrize("source", ["staging", "v1", "heads/staging", "staging~0", "origin/staging", "commit", "staging@{0 seconds ago}"])
+@pytest.mark.parametrize(
+    "source", ["staging", "v1", "heads/staging", "staging~0", "origin/staging", "commit", "staging@{0 seconds ago}"]
+)
 def test_any_reference_can_be_merged(repo: Repo, source: str) -> None:
     repo("CALL epoch_tag('v1', 'staging')")
     commit = tip(repo, "staging")

@@ -1,4 +1,4 @@
-"""``epoch_resolve``, ``epoch_merge_continue`` and ``epoch_merge_abort``: what is decided, refused, kept and forgotten."""
+"""``epoch_resolve``, ``epoch_merge_continue``, ``epoch_merge_abort``: what is decided, refused, kept and forgotten."""
 
 from __future__ import annotations
 
@@ -18,10 +18,16 @@ def stopped(make_repo: MakeRepo) -> Repo:
     """A merge of staging into main that stopped: cells of orders 1 and 2, order 3 deleted here, one cell of lines."""
     repo = make_repo(_BASE)
     repo("CALL epoch_branch('staging')")
-    repo("UPDATE orders SET amount = 10, note = 'o' WHERE id IN (1, 2); DELETE FROM orders WHERE id = 3; UPDATE lines SET n = 2")
+    repo(
+        "UPDATE orders SET amount = 10, note = 'o' WHERE id IN (1, 2); "
+        "DELETE FROM orders WHERE id = 3; UPDATE lines SET n = 2"
+    )
     repo.commit("ours")
     repo("CALL epoch_checkout('staging')")
-    repo("UPDATE orders SET amount = 20, note = 't' WHERE id IN (1, 2, 3); UPDATE orders SET day = '2026-01-31' WHERE id = 4; UPDATE lines SET n = 3")
+    repo(
+        "UPDATE orders SET amount = 20, note = 't' WHERE id IN (1, 2, 3); "
+        "UPDATE orders SET day = '2026-01-31' WHERE id = 4; UPDATE lines SET n = 3"
+    )
     repo.commit("theirs")
     repo("CALL epoch_checkout('main')")
     assert "EpochConflict: 6 conflicts in lines, orders" in repo.refused("CALL epoch_merge('staging')")
@@ -79,7 +85,12 @@ def test_table_row_and_cell(stopped: Repo) -> None:
     assert stopped("CALL epoch_resolve('orders', key := '1', column_name := 'NOTE', value := 'both')") == [(1, 1)]
     assert stopped("CALL epoch_resolve('orders', side := 'ours')") == [(1, 0)]
     stopped("CALL epoch_merge_continue('Merge by hand')")
-    assert stopped("SELECT id, amount, note FROM orders ORDER BY id") == [(1, 20, "both"), (2, 2, "n2"), (4, 4, "n4"), (5, 5, "n5")]
+    assert stopped("SELECT id, amount, note FROM orders ORDER BY id") == [
+        (1, 20, "both"),
+        (2, 2, "n2"),
+        (4, 4, "n4"),
+        (5, 5, "n5"),
+    ]
     assert stopped("FROM lines") == [(1, 3)]
     assert stopped("SELECT message FROM epoch_log(max_count := 1)") == [("Merge by hand",)]
 
@@ -136,7 +147,7 @@ def test_abort_leaves_nothing(stopped: Repo) -> None:
 
 REFUSED = {
     "no side and no value": "CALL epoch_resolve('orders')",
-    "a side and a value": "CALL epoch_resolve('orders', side := 'ours', key := '1', column_name := 'amount', value := '1')",
+    "a side and a value": "CALL epoch_resolve('lines', side := 'ours', key := '1', column_name := 'n', value := '1')",
     "an unknown side": "CALL epoch_resolve('orders', side := 'mine')",
     "an unknown table": "CALL epoch_resolve('oders', side := 'ours')",
     "a row that is no conflict": "CALL epoch_resolve('orders', side := 'ours', key := '5')",
@@ -149,7 +160,7 @@ REFUSED = {
     "a value without a column": "CALL epoch_resolve('orders', key := '1', value := '1')",
     "a value that does not fit": "CALL epoch_resolve('orders', key := '1', column_name := 'amount', value := 'many')",
     "a value for the key": "CALL epoch_resolve('orders', key := '3', column_name := 'id', value := '7')",
-    "NULL for a column that is NOT NULL": "CALL epoch_resolve('orders', side := 'null', key := '1', column_name := 'note')",
+    "NULL where it is NOT NULL": "CALL epoch_resolve('orders', side := 'null', key := '1', column_name := 'note')",
     "a branch without a merge": "CALL epoch_resolve(side := 'ours', target := 'staging')",
     "continue with open conflicts": "CALL epoch_merge_continue()",
     "continue of a branch without a merge": "CALL epoch_merge_continue(target := 'staging')",

@@ -104,13 +104,18 @@ def test_scenario(played, batch: str, scenario: Scenario, direction: str) -> Non
 
 def _foreseen(one: Played, scenario: Scenario) -> dict[str, tuple[int, ...]]:
     """What the preview had to say: obstacles where there were any, and else exactly what the merge then did."""
-    names = {*one.stat, *one.previewed, *(c[0] for c in one.conflicts), *(v[0] for v in one.violations)}
+    settled = not scenario.conflicts and not scenario.violations
+    names = {
+        *one.previewed,
+        *(c[0] for c in one.conflicts),
+        *(v[0] for v in one.violations),
+        *(one.stat if settled else ()),
+    }
     expected = {}
     for name in names:
         data = sum(c[0] == name and c[3] != "schema" for c in one.conflicts)
         schema = sum(c[0] == name and c[3] == "schema" for c in one.conflicts)
         violations = sum(v[0] == name for v in one.violations)
-        settled = not scenario.conflicts and not scenario.violations
         rows = one.stat.get(name, (0, 0, 0)) if settled else one.previewed.get(name, (0, 0, 0))[:3]
         expected[name] = (*rows, data, schema, violations)
     return expected

@@ -32,13 +32,11 @@ class Decisions:
     """Resolutions, and the side that a strategy gives conflicting cells.
 
     Of several resolutions that cover a conflict the most specific one counts, and of equally specific ones the last:
-    what is said of everything settles what is still open. ``once`` says that equal changes of both sides to copies of a
-    row without a key are one change: the sides have them from the same commits, which the merge base lacks.
+    what is said of everything settles what is still open.
     """
 
     resolutions: tuple[Resolution, ...] = ()
     strategy: str | None = None
-    once: bool = False
 
     def for_definition(self, table_name: str, column_name: str | None) -> str | None:
         """The side chosen for a schema conflict: strategies settle cells only, a virtual base everything."""

@@ -99,9 +99,7 @@ def base_below_undos(
     return Tree({**others, **keyed}, below.objects)
 
 
-def merge(
-    repository: Repository, progress: MergeInProgress, decided: bool = True, rows: bool = True
-) -> MergedTree:
+def merge(repository: Repository, progress: MergeInProgress, decided: bool = True, rows: bool = True) -> MergedTree:
     """The merged tree of a merge; ``decided`` says whether the decisions made so far for its target are its own.
 
     Without ``rows`` only definitions are merged.
@@ -112,8 +110,7 @@ def merge(
     trees = repository.trees
     ours = repository.tree(progress.ours_commit)
     base, theirs = trees.load(progress.base_root), trees.load(progress.theirs_root)
-    once = progress.note is not None
-    return merge_trees(repository, base, ours, theirs, Decisions(resolutions, strategy, once), rows)
+    return merge_trees(repository, base, ours, theirs, Decisions(resolutions, strategy), rows)
 
 
 def finish(

@@ -46,8 +46,7 @@ class Side:
 class RowMerge:
     """What is merged: the base (None: the table was added on both sides), the two sides, the merged definition.
 
-    ``converts`` says that values of the standing side, too, have to be converted to the merged definition; ``once``
-    that what both sides did to copies of a row of a bag is one change, and not two.
+    ``converts`` says that values of the standing side, too, have to be converted to the merged definition.
     """
 
     base_version: str | None
@@ -58,7 +57,6 @@ class RowMerge:
     resolutions: Sequence[Resolution]
     strategy: str | None
     converts: bool = False
-    once: bool = False
 
     @property
     def shape(self) -> Shape:
@@ -84,7 +82,7 @@ def outcome(contents: Contents, merge: RowMerge) -> Sql:
     if shape.keyless:
         decided = any(r.key is not None for r in merge.resolutions)
         key = key_json(merge.merged, shape, "incoming") if decided else Sql("CAST(NULL AS VARCHAR)")
-        return render.render("merge_bags", key_json=key, once=render.literal(merge.once), **parts)
+        return render.render("merge_bags", key_json=key, **parts)
     values = shape.values
     return render.render(
         "merge_rows",
@@ -286,22 +284,40 @@ def _cell_side(column: Column, merge: RowMerge) -> Sql:
 def _merged(column: Column, merge: RowMerge) -> list[Sql]:
     i = column.id
     standing, incoming = merge.standing.name, merge.incoming.name
+    decided = [part for part in (_given(column, merge), _forced(column, merge)) if part]
+    decided += [Sql(f"WHEN x{i} AND y{i} = '{incoming}' THEN i{i} WHEN x{i} AND y{i} = 'base' THEN b{i}")]
     value = render.fill(
         Sql(
-            f"CASE WHEN y{i} = 'value' THEN {{{{value}}}}"
-            f" WHEN y{i} = '{WHOLE}{standing}' OR (x{i} AND y{i} = '{standing}') THEN s{i}"
-            f" WHEN y{i} = '{WHOLE}{incoming}' OR (x{i} AND y{i} = '{incoming}') THEN i{i}"
-            f" WHEN y{i} = '{WHOLE}base' OR (x{i} AND y{i} = 'base') THEN b{i}"
-            f" WHEN row_clash IS NOT NULL AND row_side = 'base' THEN b{i}"
-            f" WHEN x{i} THEN s{i} WHEN i{i} IS DISTINCT FROM b{i} THEN i{i} ELSE s{i} END"
+            "CASE {{decided}} WHEN row_clash IS NOT NULL AND row_side = 'base' THEN {{b}}"
+            " WHEN NOT x{{i}} AND {{incoming}} IS DISTINCT FROM {{b}} THEN {{incoming}} ELSE {{standing}} END"
         ),
-        value=encode(cell_value(merge.resolutions, column), column.type),
+        decided=render.joined(decided, " "),
+        i=render.literal(i),
+        b=Sql(f"b{i}"),
+        incoming=Sql(f"i{i}"),
+        standing=Sql(f"s{i}"),
     )
     settled = (
         f"NOT x{i} OR coalesce(CASE replace(y{i}, '{WHOLE}', '') WHEN 'value' THEN true WHEN 'base' THEN h{i} IS NULL"
         f" WHEN '{standing}' THEN g{i} IS NULL WHEN '{incoming}' THEN f{i} IS NULL END, false) AS z{i}"
     )
     return [aliased(value, f"n{i}"), Sql(f"s{i} AS o{i}"), Sql(settled)]
+
+
+def _given(column: Column, merge: RowMerge) -> Sql | None:
+    """The case of a cell that was given a value, if any of its column was."""
+    if not any(r.side == "value" and r.column_name == column.name for r in merge.resolutions):
+        return None
+    value = encode(cell_value(merge.resolutions, column), column.type)
+    return render.fill(Sql(f"WHEN y{column.id} = 'value' THEN {{{{value}}}}"), value=value)
+
+
+def _forced(column: Column, merge: RowMerge) -> Sql | None:
+    """The cases of a cell that is taken from a side whether it clashes or not, if anything was decided so."""
+    if not any(r.side.startswith(WHOLE) for r in merge.resolutions):
+        return None
+    sides = ((merge.standing.name, "s"), (merge.incoming.name, "i"), ("base", "b"))
+    return Sql(" ".join(f"WHEN y{column.id} = '{WHOLE}{side}' THEN {prefix}{column.id}" for side, prefix in sides))
 
 
 def _withdrawn(values: Sequence[Column]) -> Sql:

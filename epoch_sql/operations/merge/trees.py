@@ -156,10 +156,8 @@ class _TreeMerger:
         return any(r.key is not None and r.table_name in names for r in self.decisions.resolutions)
 
     def _adds_up(self, old: TableEntry | None, entry: TableEntry | None) -> bool:
-        """Whether equal changes of both sides add up: those of a table without a key do, unless they count as one
-        change.
-        """
-        if old is None or entry is None or self.decisions.once or self._same(old, entry):
+        """Whether equal changes of both sides add up: those of a table without a key do."""
+        if old is None or entry is None or self._same(old, entry):
             return False
         return not self.contents.table(entry.version_id).key
 
@@ -195,7 +193,6 @@ class _TreeMerger:
             resolutions,
             self.decisions.strategy,
             converts,
-            self.decisions.once,
         )
         if not self.rows:
             return MergedEntry(left.table_id, definition.table, left, None, merge)
