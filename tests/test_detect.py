@@ -54,7 +54,9 @@ ROWS: dict[str, list[Status]] = {
     "TRUNCATE log": [modified(LOG, 0, 0, 3)],
     # Values that change places between rows: every column still holds the same values.
     "UPDATE orders SET amount = CASE id WHEN 1 THEN 20 ELSE 10 END WHERE id IN (1, 2)": [modified(ORDERS, 0, 2, 0)],
-    "UPDATE orders SET item = o.item, amount = o.amount FROM orders o WHERE o.id = orders.id % 3 + 1": [modified(ORDERS, 0, 3, 0)],
+    "UPDATE orders SET item = o.item, amount = o.amount FROM orders o WHERE o.id = orders.id % 3 + 1": [
+        modified(ORDERS, 0, 3, 0)
+    ],
     # One copy more, one copy fewer, and a row that becomes another's copy.
     "INSERT INTO log VALUES (1, 'in')": [modified(LOG, 1, 0, 0)],
     "DELETE FROM log WHERE rowid = (SELECT min(rowid) FROM log WHERE day = 1)": [modified(LOG, 0, 0, 1)],
@@ -98,7 +100,10 @@ TABLES: dict[str, list[Status]] = {
         schema(ORDERS, 0, 0, 1),
         schema(STOCK, 1, 2, 0),
     ],
-    "ALTER TABLE log RENAME TO was; CREATE TABLE log (day INTEGER, what VARCHAR)": [modified(LOG, 0, 0, 3), ("was", "added", 3, 0, 0)],
+    "ALTER TABLE log RENAME TO was; CREATE TABLE log (day INTEGER, what VARCHAR)": [
+        modified(LOG, 0, 0, 3),
+        ("was", "added", 3, 0, 0),
+    ],
     "ALTER TABLE orders ADD COLUMN note VARCHAR": [schema(ORDERS)],
     "ALTER TABLE orders ADD COLUMN note VARCHAR DEFAULT 'none'": [schema(ORDERS)],
     "ALTER TABLE log ADD COLUMN rate DOUBLE DEFAULT 0.5": [schema(LOG)],
@@ -110,10 +115,14 @@ TABLES: dict[str, list[Status]] = {
     "ALTER TABLE log DROP COLUMN what": [schema(LOG, 2, 0, 2)],
     "ALTER TABLE orders RENAME COLUMN item TO thing": [schema(ORDERS)],
     'ALTER TABLE orders RENAME COLUMN item TO "ITEM"': [schema(ORDERS)],
-    "ALTER TABLE orders RENAME COLUMN amount TO price; UPDATE orders SET price = 0 WHERE id = 1": [schema(ORDERS, 0, 1, 0)],
+    "ALTER TABLE orders RENAME COLUMN amount TO price; UPDATE orders SET price = 0 WHERE id = 1": [
+        schema(ORDERS, 0, 1, 0)
+    ],
     "ALTER TABLE orders RENAME COLUMN id TO number": [schema(ORDERS)],
     "ALTER TABLE orders ALTER amount TYPE BIGINT": [schema(ORDERS)],
-    "ALTER TABLE orders ALTER amount TYPE BIGINT; UPDATE orders SET amount = 5000000000 WHERE id = 1": [schema(ORDERS, 0, 1, 0)],
+    "ALTER TABLE orders ALTER amount TYPE BIGINT; UPDATE orders SET amount = 5000000000 WHERE id = 1": [
+        schema(ORDERS, 0, 1, 0)
+    ],
     "ALTER TABLE orders ALTER amount TYPE TINYINT": [schema(ORDERS)],
     "ALTER TABLE orders ALTER amount TYPE VARCHAR": [schema(ORDERS)],
     "ALTER TABLE orders ALTER amount TYPE VARCHAR USING 'EUR ' || amount": [schema(ORDERS, 0, 3, 0)],
@@ -124,7 +133,9 @@ TABLES: dict[str, list[Status]] = {
     "COMMENT ON TABLE orders IS 'what was bought'": [schema(ORDERS)],
     "COMMENT ON COLUMN orders.item IS 'it''s a thing'": [schema(ORDERS)],
     "ALTER TABLE stock ADD COLUMN i INTEGER": [schema(STOCK)],
-    "ALTER TABLE log ADD COLUMN id INTEGER; UPDATE log SET id = rowid; ALTER TABLE log ADD PRIMARY KEY (id)": [schema(LOG, 3, 0, 3)],
+    "ALTER TABLE log ADD COLUMN id INTEGER; UPDATE log SET id = rowid; ALTER TABLE log ADD PRIMARY KEY (id)": [
+        schema(LOG, 3, 0, 3)
+    ],
     "CREATE SCHEMA sales; CREATE TABLE sales.orders (id INTEGER PRIMARY KEY); INSERT INTO sales.orders VALUES (1)": [
         ("sales", "added", 0, 0, 0),
         ("sales.orders", "added", 1, 0, 0),
@@ -282,9 +293,7 @@ def test_many_rows_at_once_by_executemany(shop: Repo) -> None:
 
 @pytest.mark.core
 def test_another_process_between_two_runs(shop: Repo) -> None:
-    statements = (
-        "UPDATE orders SET amount = 1 WHERE id = 1; ALTER TABLE log ADD COLUMN n INTEGER; CREATE TABLE later (i INTEGER)"
-    )
+    statements = "UPDATE orders SET amount = 1 WHERE id = 1; ALTER TABLE log ADD COLUMN n INTEGER; CREATE TABLE later (i INTEGER)"
 
     def elsewhere() -> None:
         shop.close()
@@ -392,7 +401,9 @@ def test_keys_that_cannot_be_declared(shop: Repo, call: str) -> None:
 @pytest.mark.core
 def test_ignored_tables_are_left_alone(shop: Repo) -> None:
     assert shop("CALL epoch_ignore('scratch*')") == [("scratch*",)]
-    shop("CREATE TABLE scratch1 (i INTEGER); CREATE VIEW Scratch_view AS FROM scratch1; INSERT INTO scratch1 VALUES (1)")
+    shop(
+        "CREATE TABLE scratch1 (i INTEGER); CREATE VIEW Scratch_view AS FROM scratch1; INSERT INTO scratch1 VALUES (1)"
+    )
     assert shop.status() == []
     shop("UPDATE orders SET amount = 0")
     shop.commit()
@@ -432,7 +443,9 @@ def test_a_large_table_is_narrowed_down_by_buckets(make_repo: MakeRepo) -> None:
             f"DELETE FROM bag WHERE i = {number}; INSERT INTO bag VALUES (NULL, 'x'), (NULL, 'x')"
         )
         copies = 3
-        assert_noticed(repo, lambda change=change: repo(change), [modified("bag", 2, 0, copies), modified("big", 1, 5, 1)])
+        assert_noticed(
+            repo, lambda change=change: repo(change), [modified("bag", 2, 0, copies), modified("big", 1, 5, 1)]
+        )
     repo("UPDATE big SET v = (SELECT v FROM big WHERE id = 8) WHERE id = 9; UPDATE big SET v = 'v9' WHERE id = 8")
     assert repo.status() == [modified("big", 0, 2, 0)]
     repo("UPDATE big SET v = 'v' || id WHERE id IN (8, 9)")

@@ -137,7 +137,7 @@ def test_what_cannot_be_meant_is_refused(make_repo: MakeRepo) -> None:
 def test_hostile_names_generated_columns_and_every_row_of_a_bag(make_repo: MakeRepo) -> None:
     table = 'CREATE TABLE "We""ird. 🦆" (op VARCHAR, place INTEGER, copies INTEGER GENERATED ALWAYS AS (place * 2), commit_id INTEGER)'
     repo = make_repo(table)
-    change(repo, "rows", 'INSERT INTO "We""ird. 🦆" VALUES (\'added\', 1, 2), (\'added\', 1, 2)')
+    change(repo, "rows", "INSERT INTO \"We\"\"ird. 🦆\" VALUES ('added', 1, 2), ('added', 1, 2)")
     found = repo("FROM epoch_history(?)", 'We"ird. 🦆')
     assert [row[3:] for row in found] == [("added", "added", 1, 2, 2)] * 2
     assert [row[:3] for row in repo("FROM epoch_blame(?)", 'We"ird. 🦆')] == [("added", 1, 2)]
@@ -172,7 +172,12 @@ def test_a_merge_has_only_the_rows_that_it_made(forked: Repo) -> None:
 
 def test_a_table_that_came_with_a_merge(forked: Repo) -> None:
     forked("CALL epoch_checkout('dev')")
-    change(forked, "made", "CREATE TABLE made (id INTEGER PRIMARY KEY, v INTEGER)", "INSERT INTO made VALUES (1, 1), (2, 2)")
+    change(
+        forked,
+        "made",
+        "CREATE TABLE made (id INTEGER PRIMARY KEY, v INTEGER)",
+        "INSERT INTO made VALUES (1, 1), (2, 2)",
+    )
     change(forked, "later", "UPDATE made SET v = 5 WHERE id = 2")
     forked("CALL epoch_checkout('main')")
     forked("CALL epoch_merge('dev', message := 'merge')")
@@ -220,7 +225,12 @@ def test_copies_of_rows_are_counted_once(make_repo: MakeRepo) -> None:
     repo("CALL epoch_checkout('dev', new_branch := true)")
     change(repo, "dev", "INSERT INTO bag VALUES (1, 'a'), (3, 'c')", "DELETE FROM bag WHERE x = 2")
     repo("CALL epoch_checkout('main')")
-    change(repo, "main", "INSERT INTO bag VALUES (1, 'a')", "DELETE FROM bag WHERE rowid IN (SELECT rowid FROM bag WHERE x = 2 LIMIT 1)")
+    change(
+        repo,
+        "main",
+        "INSERT INTO bag VALUES (1, 'a')",
+        "DELETE FROM bag WHERE rowid IN (SELECT rowid FROM bag WHERE x = 2 LIMIT 1)",
+    )
     repo("CALL epoch_merge('dev', message := 'merge')")
     assert Counter(history(repo, "bag")) == Counter(
         {
@@ -240,7 +250,12 @@ def test_tables_built_anew_keep_their_history(make_repo: MakeRepo) -> None:
     repo = make_repo(f"{ORDERS}; INSERT INTO orders VALUES (1, 'x', 1), (2, 'y', 2)")
     change(repo, "text", "ALTER TABLE orders ALTER COLUMN b TYPE VARCHAR", "UPDATE orders SET b = 'n' WHERE id = 2")
     change(repo, "gone", "DROP TABLE orders")
-    change(repo, "back", "CREATE TABLE orders (id INTEGER PRIMARY KEY, a VARCHAR, b VARCHAR)", "INSERT INTO orders VALUES (1, 'x', '1')")
+    change(
+        repo,
+        "back",
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, a VARCHAR, b VARCHAR)",
+        "INSERT INTO orders VALUES (1, 'x', '1')",
+    )
     found = [row[:3] for row in history(repo) if row[0] != "text"]
     assert found == [
         ("back", "added", 1),
@@ -255,11 +270,15 @@ def test_tables_built_anew_keep_their_history(make_repo: MakeRepo) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_history_holds_each_difference_once(seed: int, make_repo: MakeRepo) -> None:
-    repo = make_repo(f"{ORDERS}; {BAG}; INSERT INTO orders SELECT i, 'x', i FROM range(8) AS r(i); INSERT INTO bag VALUES (1, 'a')")
+    repo = make_repo(
+        f"{ORDERS}; {BAG}; INSERT INTO orders SELECT i, 'x', i FROM range(8) AS r(i); INSERT INTO bag VALUES (1, 'a')"
+    )
     wander(repo, random.Random(seed))
     for table, columns in (("orders", "id, a, b"), ("bag", "x, y")):
         listed = Counter(repo(f"SELECT commit_id, diff_type, {columns} FROM epoch_history('{table}')"))
-        by_commit = {c: Counter({row[1:]: n for row, n in listed.items() if row[0] == c}) for c in {row[0] for row in listed}}
+        by_commit = {
+            c: Counter({row[1:]: n for row, n in listed.items() if row[0] == c}) for c in {row[0] for row in listed}
+        }
         for commit_id, parents in repo("SELECT commit_id, parents FROM epoch_log()"):
             found = by_commit.get(commit_id, Counter())
             expected = differences(repo, parents[0] if parents else None, commit_id, table, columns)
@@ -267,10 +286,20 @@ def test_history_holds_each_difference_once(seed: int, make_repo: MakeRepo) -> N
                 assert found == expected
             assert found <= expected
     for row in repo("SELECT commit_id, b.id, o.a, o.b FROM epoch_blame('orders') AS b JOIN orders AS o USING (id)"):
-        assert repo("SELECT count(*) FROM epoch_history('orders', key := ?) WHERE commit_id = ? AND diff_type <> 'removed' "
-            "AND a = ? AND b = ?", str(row[1]), row[0], row[2], row[3]) == [(1,)]
-    assert {row[0] for row in repo("SELECT id FROM epoch_blame('orders')")} == {row[0] for row in repo("SELECT id FROM orders")}
-    balance = repo("SELECT x, y, sum(CASE diff_type WHEN 'added' THEN 1 ELSE -1 END) AS n FROM epoch_history('bag') GROUP BY ALL HAVING n <> 0")
+        assert repo(
+            "SELECT count(*) FROM epoch_history('orders', key := ?) WHERE commit_id = ? AND diff_type <> 'removed' "
+            "AND a = ? AND b = ?",
+            str(row[1]),
+            row[0],
+            row[2],
+            row[3],
+        ) == [(1,)]
+    assert {row[0] for row in repo("SELECT id FROM epoch_blame('orders')")} == {
+        row[0] for row in repo("SELECT id FROM orders")
+    }
+    balance = repo(
+        "SELECT x, y, sum(CASE diff_type WHEN 'added' THEN 1 ELSE -1 END) AS n FROM epoch_history('bag') GROUP BY ALL HAVING n <> 0"
+    )
     assert set(balance) == set(repo("SELECT x, y, count(*) FROM bag GROUP BY ALL"))
 
 

@@ -183,7 +183,8 @@ CHANGES: dict[str, tuple[str, str]] = {
         "DELETE FROM i WHERE rowid = 1",
     ),
     "table below views": (
-        TYPES + "CREATE VIEW v AS SELECT * FROM t; CREATE VIEW w AS SELECT b FROM v; CREATE VIEW gone AS SELECT a FROM t",
+        TYPES
+        + "CREATE VIEW v AS SELECT * FROM t; CREATE VIEW w AS SELECT b FROM v; CREATE VIEW gone AS SELECT a FROM t",
         "ALTER TABLE t RENAME COLUMN a TO z; ALTER TABLE t ADD COLUMN n INTEGER",
     ),
     "nothing": (TYPES, "CREATE TABLE unrelated (a INTEGER)"),
@@ -309,7 +310,9 @@ def test_one_table(make_repo: MakeRepo) -> None:
 
 def test_a_table_that_others_hold_fast_has_no_patch_of_its_own(make_repo: MakeRepo) -> None:
     repo = make_repo(SHOP)
-    repo("DELETE FROM items; UPDATE orders SET customer = 3 WHERE id = 10; INSERT INTO items VALUES (10, 1), (10, 2), (11, 1)")
+    repo(
+        "DELETE FROM items; UPDATE orders SET customer = 3 WHERE id = 10; INSERT INTO items VALUES (10, 1), (10, 2), (11, 1)"
+    )
     message = repo.refused("FROM epoch_patch('HEAD', 'WORKING', table_name := 'orders')")
     assert "EpochTableError: the table has to be built anew, and items refers to it" in message
 

@@ -83,8 +83,14 @@ ROWS: dict[str, tuple[str, list[tuple[object, ...]]]] = {
         "WITH x AS (FROM orders), orders AS (SELECT 7 AS id) SELECT x.amount, orders.id FROM x, orders",
         [(10, 7), (20, 7)],
     ),
-    "WITH in a subquery": ("SELECT (WITH orders AS (SELECT 5 AS a) SELECT a FROM orders), count(*) FROM orders", [(5, 2)]),
-    "WITH beside a qualified name": ("WITH orders AS (SELECT 1 AS z) FROM orders, main.orders", [(1, 1, 10), (1, 2, 20)]),
+    "WITH in a subquery": (
+        "SELECT (WITH orders AS (SELECT 5 AS a) SELECT a FROM orders), count(*) FROM orders",
+        [(5, 2)],
+    ),
+    "WITH beside a qualified name": (
+        "WITH orders AS (SELECT 1 AS z) FROM orders, main.orders",
+        [(1, 1, 10), (1, 2, 20)],
+    ),
     "WITH of the name that stands for it": (
         'WITH "main.orders" AS (SELECT 1 AS z) FROM "main.orders", main.orders',
         [(1, 1, 10), (1, 2, 20)],
@@ -94,10 +100,16 @@ ROWS: dict[str, tuple[str, list[tuple[object, ...]]]] = {
         "FROM orders",
         [(20,), (21,), (22,)],
     ),
-    "set operations": ("(SELECT id FROM orders) UNION ALL (SELECT amount FROM main.orders) ORDER BY 1", [(1,), (2,), (10,), (20,)]),
+    "set operations": (
+        "(SELECT id FROM orders) UNION ALL (SELECT amount FROM main.orders) ORDER BY 1",
+        [(1,), (2,), (10,), (20,)],
+    ),
     "correlated": ("SELECT (SELECT count(*) FROM orders x WHERE x.id <= orders.id) FROM orders", [(1,), (2,)]),
     "lateral": ("SELECT l.n FROM orders, LATERAL (SELECT orders.id + 1 AS n) AS l", [(2,), (3,)]),
-    "subqueries": ("SELECT id FROM orders WHERE amount IN (SELECT amount FROM orders) AND EXISTS (FROM s.orders)", [(1,), (2,)]),
+    "subqueries": (
+        "SELECT id FROM orders WHERE amount IN (SELECT amount FROM orders) AND EXISTS (FROM s.orders)",
+        [(1,), (2,)],
+    ),
     "self join": ("SELECT b.amount FROM orders a, orders b WHERE a.id + 1 = b.id", [(20,)]),
     "the row as a struct": ("SELECT o.amount FROM (SELECT orders AS o FROM orders)", [(10,), (20,)]),
     "view": ("FROM v", [(1, 10, "lit;--"), (2, 20, "lit;--")]),
@@ -114,7 +126,10 @@ ROWS: dict[str, tuple[str, list[tuple[object, ...]]]] = {
     "sample": ("SELECT count(*) FROM orders TABLESAMPLE 100%", [(2,)]),
     "macro without tables": ("SELECT next(amount) FROM orders", [(11,), (21,)]),
     "not versioned": ("FROM scratch", [(9,)]),
-    "the system's": ("SELECT count(*) > 0 FROM duckdb_tables() WHERE EXISTS (FROM information_schema.tables)", [(True,)]),
+    "the system's": (
+        "SELECT count(*) > 0 FROM duckdb_tables() WHERE EXISTS (FROM information_schema.tables)",
+        [(True,)],
+    ),
     "Epoch's": ("SELECT count(*) FROM epoch.commits", [(2,)]),
     "other functions": ("SELECT r.i, amount FROM range(3) AS r(i) JOIN orders ON i = id", [(1, 10), (2, 20)]),
 }

@@ -15,9 +15,11 @@ from epoch_sql.operations.repository import Memory
 
 
 class Session:
-    """The connections of one database instance that installed the surface, held weakly.
+    """The connections of one database instance that installed the surface, each by a cursor of its own.
 
-    A function that held its connection would keep the database open, and its lock, for as long as the process runs.
+    A function that held its connection would keep the database open, and its lock, for as long as the process runs. A
+    cursor is closed with its connection, or when that is forgotten. The connections themselves are left alone: DuckDB
+    2.0 refuses a call on a connection while another thread calls it.
     ``creating_macros`` says that functions are called only because a macro over them is being made.
     """
 
@@ -25,11 +27,14 @@ class Session:
         self.memory = Memory(own_macros)
         self.lock = Lock()
         self.creating_macros = False
-        self._connections: list[weakref.ref[duckdb.DuckDBPyConnection]] = []
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
 
     def add(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let the functions also use this connection."""
-        self._connections.append(weakref.ref(connection))
+        cursor = connection.cursor()
+        with self.lock:
+            self._cursors.append(cursor)
+        weakref.finalize(connection, self._forget, cursor)
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -45,15 +50,17 @@ class Session:
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         with self.lock:
-            for reference in list(self._connections):
-                connection = reference()
-                if connection is None:
-                    self._connections.remove(reference)
-                    continue
+            for cursor in list(self._cursors):
                 try:
-                    return connection.cursor()
+                    return cursor.cursor()
                 except duckdb.ConnectionException:
-                    self._connections.remove(reference)
+                    self._cursors.remove(cursor)
         raise EpochRepositoryError(
             "the connection that Epoch was installed on is closed", "epoch_sql.install(con) on an open one"
         )
+
+    def _forget(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        cursor.close()
+        with self.lock:
+            if cursor in self._cursors:
+                self._cursors.remove(cursor)

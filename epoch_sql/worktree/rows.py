@@ -22,8 +22,8 @@ _NEIGHBOURLY = ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT")
 def working_rows(table: Table, source: ObjectName | None = None, where: Sql | None = None) -> Sql:
     """The working table's rows: ``c<id>`` for each stored column, as storage values.
 
-    ``source`` is the working table's name where it differs from the definition's; ``where`` a condition over its columns,
-    which DuckDB tests while it reads the table only if it stands here.
+    ``source`` is the working table's name where it differs from the definition's; ``where`` a condition over its
+    columns, which DuckDB tests while it reads the table only if it stands here.
     """
     outputs = [aliased(encode(render.column(c.name), c.type), f"c{c.id}") for c in table.stored_columns]
     relation = render.table(source or table.name)
@@ -75,8 +75,8 @@ def working_bucket(table: Table, buckets: int) -> Sql:
 def _bucket(key: Sequence[tuple[Column, Piece]], buckets: int) -> Sql:
     """The bucket by the hash of a key; of integers, neighbours share one.
 
-    Rows that lie in the order of their key then add up bucket by bucket, which is faster. Integers that are further apart
-    are spread by a hash, whatever pattern their lower bits have.
+    Rows that lie in the order of their key then add up bucket by bucket, which is faster. Integers that are further
+    apart are spread by a hash, whatever pattern their lower bits have.
     """
     mask = render.literal(buckets - 1)
     if len(key) > 1 or storage_type(key[0][0].type) not in _NEIGHBOURLY:

@@ -65,7 +65,9 @@ if ROOT:
     class TestFull:
         def test_a_commit_that_does_not_fit(self, disk: Path) -> None:
             repo = Repo(disk / "shop.duckdb")
-            repo("CREATE TABLE t (i INTEGER PRIMARY KEY, v UUID); INSERT INTO t SELECT i, uuid() FROM range(300000) AS r(i)")
+            repo(
+                "CREATE TABLE t (i INTEGER PRIMARY KEY, v UUID); INSERT INTO t SELECT i, uuid() FROM range(300000) AS r(i)"
+            )
             ballast = disk / "ballast"
             for logged, left, reason in ((False, 2 * MIB, "No space left on device"), (True, MIB, "is full")):
                 repo("CHECKPOINT")

@@ -26,12 +26,18 @@ def state(path: Path) -> tuple[object, ...]:
         assert con.execute("CALL epoch_fsck()").fetchall() == []
         ((number,),) = con.execute("FROM c").fetchall()
         assert whole(con.execute(f"SELECT count(*), count(*) FILTER (v <> {VALUE}) FROM t", [number] * 2).fetchall())
-        tips = con.execute("SELECT name, is_current, tree_id, message FROM epoch_branches() JOIN epoch.commits USING (commit_id) ORDER BY 1")
+        tips = con.execute(
+            "SELECT name, is_current, tree_id, message FROM epoch_branches() JOIN epoch.commits USING (commit_id) ORDER BY 1"
+        )
         branches = tips.fetchall()
         for name, *_, message in branches:
-            assert con.execute("FROM epoch_at(?, 'c')", [name]).fetchall() == [(int(message) if message.isdigit() else 1,)]
+            assert con.execute("FROM epoch_at(?, 'c')", [name]).fetchall() == [
+                (int(message) if message.isdigit() else 1,)
+            ]
             numbers = [int(message) if message.isdigit() else 1] * 2
-            counted = con.execute(f"SELECT count(*), count(*) FILTER (v <> {VALUE}) FROM epoch_at(?, 't')", [*numbers, name])
+            counted = con.execute(
+                f"SELECT count(*), count(*) FILTER (v <> {VALUE}) FROM epoch_at(?, 't')", [*numbers, name]
+            )
             assert whole(counted.fetchall())
         commits = con.execute("SELECT message FROM epoch.commits ORDER BY ALL").fetchall()
         stashes = con.execute("SELECT message FROM epoch_stashes()").fetchall()
@@ -58,11 +64,15 @@ def works(path: Path) -> None:
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_killed_at_chosen_points(tmp_path: Path, operation: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", "tests.faults.worker", "kill_points", str(tmp_path), operation, str(POINTS)], cwd=ROOT, check=True
+        [sys.executable, "-m", "tests.faults.worker", "kill_points", str(tmp_path), operation, str(POINTS)],
+        cwd=ROOT,
+        check=True,
     )
     before, after = (state(tmp_path / name / "shop.duckdb") for name in ("before", "after"))
     assert before != after or operation == "compact"
-    killed = sorted((folder for folder in tmp_path.iterdir() if folder.name.isdigit()), key=lambda folder: int(folder.name))
+    killed = sorted(
+        (folder for folder in tmp_path.iterdir() if folder.name.isdigit()), key=lambda folder: int(folder.name)
+    )
     found = [state(folder / "shop.duckdb") for folder in killed]
     assert found[0] == before
     assert all(one in (before, after) for one in found)
@@ -80,7 +90,9 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
     kills = 0
     while kills < KILLS and (kills < 5 or time.monotonic() < end):
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.worker", "loop", str(path), str(kills)], cwd=ROOT, stdout=subprocess.PIPE
+            [sys.executable, "-m", "tests.faults.worker", "loop", str(path), str(kills)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
         )
         assert process.stdout
         assert process.stdout.readline() == b"ready\n"

@@ -87,7 +87,9 @@ class TestLocked:
 
 @pytest.mark.core
 class TestRefused:
-    @pytest.mark.parametrize("call", [*NO_ARGUMENTS, *PROCEDURES, "epoch_at('HEAD', 't')", "epoch_diff('HEAD', 'WORKING')"])
+    @pytest.mark.parametrize(
+        "call", [*NO_ARGUMENTS, *PROCEDURES, "epoch_at('HEAD', 't')", "epoch_diff('HEAD', 'WORKING')"]
+    )
     def test_no_repository(self, make_repo: MakeRepo, call: str) -> None:
         repo = make_repo("CREATE TABLE t (i INTEGER)", init=False)
         line = first_line(repo.refused(f"FROM {call}"))
@@ -126,7 +128,9 @@ class TestRefused:
             repo(f"FROM {call}")
 
     @pytest.mark.parametrize("collation", ["nocase", "NOACCENT.NOCASE"])
-    @pytest.mark.parametrize("call", [*NO_ARGUMENTS, *PROCEDURES, "epoch_at('HEAD', 't')", "epoch_diff('HEAD', 'WORKING')"])
+    @pytest.mark.parametrize(
+        "call", [*NO_ARGUMENTS, *PROCEDURES, "epoch_at('HEAD', 't')", "epoch_diff('HEAD', 'WORKING')"]
+    )
     def test_strings_that_are_equal_though_they_differ(self, make_repo: MakeRepo, collation: str, call: str) -> None:
         repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY, v VARCHAR); INSERT INTO t VALUES (1, 'a')")
         repo("UPDATE t SET v = 'A'")

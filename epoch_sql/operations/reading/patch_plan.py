@@ -166,7 +166,7 @@ class _Planner:
         return bool(row and row[0])
 
     def _stale_views(self, plans: dict[Folded, TablePlan]) -> list[SchemaObject]:
-        """The views to make anew because a table changes below them: DuckDB 1.4 and 1.5 keep their columns as they were.
+        """The views to make anew because a table changes below them: DuckDB 1.x keeps their columns as they were.
 
         A view that cannot be read in the newer state stays as it is, since it could not be made.
         """

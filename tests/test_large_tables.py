@@ -1,0 +1,79 @@
+"""Tables large enough for bucket checksums: every change is found, whatever the key is."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import MakeRepo, Repo
+
+from epoch_sql.worktree.rows import ROWS_WORTH_BUCKETS
+
+ROWS = ROWS_WORTH_BUCKETS + 1_000
+
+KEYS = {
+    "dense integers": ("INTEGER PRIMARY KEY", "i"),
+    "negative and sparse integers": ("BIGINT PRIMARY KEY", "(i - 1_000) * 40_000_000_000_000"),
+    "large unsigned integers": ("UBIGINT PRIMARY KEY", "18_446_744_073_709_551_615::UBIGINT - i::UBIGINT * 4_096"),
+    "texts": ("VARCHAR PRIMARY KEY", "'key ' || i"),
+    "decimals": ("DECIMAL(18, 3) PRIMARY KEY", "CAST(i AS DECIMAL(18, 3)) / 8"),
+    "no key": ("BIGINT", "i // 2"),
+}
+
+CHANGES = """
+UPDATE big SET note = 'changed' WHERE n % 40_000 = 7;
+DELETE FROM big WHERE n % 50_000 = 11;
+INSERT INTO big SELECT {key}, i, NULL FROM range({rows}, {rows} + 3) AS numbers (i);
+"""
+
+
+@pytest.fixture(params=KEYS)
+def large(request: pytest.FixtureRequest, make_repo: MakeRepo) -> tuple[Repo, str]:
+    """A repository with one committed large table, and the SQL for the key of row i."""
+    kind, key = KEYS[request.param]
+    repo = make_repo(
+        f"CREATE TABLE big (id {kind}, n BIGINT, note VARCHAR);"
+        f"INSERT INTO big SELECT {key}, i, 'note ' || i FROM range({ROWS}) AS numbers (i)"
+    )
+    return repo, key
+
+
+def test_every_change_is_found_and_undone(large: tuple[Repo, str]) -> None:
+    repo, key = large
+    repo("CALL epoch_checkout('feature', new_branch := true)")
+    repo(CHANGES.format(key=key, rows=ROWS))
+    keyed = "PRIMARY KEY" in repo.one("SELECT sql FROM duckdb_tables() WHERE table_name = 'big'")
+    counts = (3, 6, 5) if keyed else (9, 0, 11)
+    assert repo.status() == [("big", "modified", *counts)]
+    found = repo("SELECT diff_type, count(*) FROM epoch_diff('HEAD', 'WORKING', table_name := 'big') GROUP BY ALL")
+    assert dict(found) == {k: v for k, v in zip(("added", "modified", "removed"), counts, strict=True) if v}
+    assert repo.commit() == (1, *counts)
+    assert repo.status() == []
+    assert differing(repo, "feature") == 0
+
+    repo("UPDATE big SET n = -n WHERE n = 99_999")
+    assert repo.commit() == (1, 0, 1, 0) if keyed else (1, 1, 0, 1)
+    repo("CALL epoch_checkout('main')")
+    assert repo.status() == []
+    assert differing(repo, "main") == 0
+    repo("UPDATE big SET note = 'again' WHERE n = 123_456")
+    assert repo.status() == [("big", "modified", 0, 1, 0) if keyed else ("big", "modified", 1, 0, 1)]
+    repo("UPDATE big SET note = 'note 123456' WHERE n = 123_456")
+    assert repo.status() == []
+
+
+def test_a_change_of_every_row_is_found(large: tuple[Repo, str]) -> None:
+    repo, _ = large
+    repo("UPDATE big SET n = n + 1")
+    assert repo.commit()[1:] in ((0, ROWS, 0), (ROWS, 0, ROWS))
+    assert differing(repo, "HEAD") == 0
+    assert repo.status() == []
+
+
+def differing(repo: Repo, ref: str) -> int:
+    """How many rows the working table and the one of a reference do not share."""
+    return int(
+        repo.one(
+            "SELECT (SELECT count(*) FROM (FROM big EXCEPT ALL FROM epoch_at($1, 'big')))"
+            " + (SELECT count(*) FROM (FROM epoch_at($1, 'big') EXCEPT ALL FROM big))",
+            ref,
+        )
+    )
