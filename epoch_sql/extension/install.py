@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -43,7 +44,7 @@ def connect(database: str | Path, read_only: bool = False, **options: Any) -> du
     """
     connection = duckdb.connect(str(database), read_only=read_only, **options)
     try:
-        return install(connection)
+        return _install(connection, {"read_only": read_only, **options})
     except BaseException:
         connection.close()
         raise
@@ -55,13 +56,18 @@ def install(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     The macros over them are kept in the database; they are made when it has none, or those of another version, unless
     it is read-only. Returns the connection.
     """
+    return _install(connection, None)
+
+
+def _install(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] | None) -> duckdb.DuckDBPyConnection:
+    """``options`` are those of ``duckdb.connect``, None when they are not known."""
     with connection.cursor() as cursor:
         with _lock:
             row = cursor.execute(render.load("installed"), [REGISTERED, macros_digest(SURFACE)]).fetchone()
             assert row
             path, read_only, registered, up_to_date = row
             session = _session_of(connection, path, registered)
-        session.add(connection)
+        session.add(connection, {"read_only": bool(read_only)} if options is None else options)
         if not read_only and not up_to_date:
             _create_macros(cursor, session)
         _upgrade(cursor)
@@ -74,7 +80,7 @@ def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registe
     A database instance does not keep the Python functions alive that are registered with it, the connection does; since
     others may outlive that connection, the functions are kept here, for each file that the process has opened.
     """
-    session = _sessions.setdefault(path or ":memory:", Session(OWN_MACROS))
+    session = _sessions.setdefault(path or ":memory:", Session(OWN_MACROS, path))
     if not registered:
         functions = _functions.setdefault(session, functions_of(session, SURFACE))
         register_functions(connection, functions)

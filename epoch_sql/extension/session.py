@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from threading import Lock
+from typing import Any
 
 import duckdb
 
@@ -15,26 +16,28 @@ from epoch_sql.operations.repository import Memory
 
 
 class Session:
-    """The connections of one database instance that installed the surface, each by a cursor of its own.
+    """A database file in this process, or what is in memory: where its functions get cursors from.
 
-    A function that held its connection would keep the database open, and its lock, for as long as the process runs. A
-    cursor is closed with its connection, or when that is forgotten. The connections themselves are left alone: DuckDB
-    2.0 refuses a call on a connection while another thread calls it.
-    ``creating_macros`` says that functions are called only because a macro over them is being made.
+    To a file they connect anew for each call, with the options that its connections were made with (DuckDB refuses
+    others). A cursor of a user's connection would be closed with it while another thread works on it, and DuckDB 2.0
+    refuses calls on a connection whose cursors are at work in other threads. Connections are held weakly: a function that
+    held one would keep the database open, and its lock, for as long as the process runs. ``creating_macros`` says that
+    functions are called only because a macro over them is being made.
     """
 
-    def __init__(self, own_macros: frozenset[str]) -> None:
+    def __init__(self, own_macros: frozenset[str], path: str | None = None) -> None:
         self.memory = Memory(own_macros)
         self.lock = Lock()
         self.creating_macros = False
-        self._cursors: list[duckdb.DuckDBPyConnection] = []
+        self._path = path
+        self._options: Mapping[str, Any] = {}
+        self._connections: list[weakref.ref[duckdb.DuckDBPyConnection]] = []
 
-    def add(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Let the functions also use this connection."""
-        cursor = connection.cursor()
+    def add(self, connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any]) -> None:
+        """Let the functions also use this connection; ``options`` are what ``duckdb.connect`` was given, if known."""
         with self.lock:
-            self._cursors.append(cursor)
-        weakref.finalize(connection, self._forget, cursor)
+            self._options = options
+            self._connections.append(weakref.ref(connection))
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -49,18 +52,23 @@ class Session:
                 render.DATABASE.reset(token)
 
     def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._path:
+            # Refused where the database was opened with options that are not known here.
+            with suppress(duckdb.ConnectionException):
+                return duckdb.connect(self._path, **self._options)
+        return self._cursor_of_connection()
+
+    def _cursor_of_connection(self) -> duckdb.DuckDBPyConnection:
         with self.lock:
-            for cursor in list(self._cursors):
+            for reference in list(self._connections):
+                connection = reference()
+                if connection is None:
+                    self._connections.remove(reference)
+                    continue
                 try:
-                    return cursor.cursor()
+                    return connection.cursor()
                 except duckdb.ConnectionException:
-                    self._cursors.remove(cursor)
+                    self._connections.remove(reference)
         raise EpochRepositoryError(
             "the connection that Epoch was installed on is closed", "epoch_sql.install(con) on an open one"
         )
-
-    def _forget(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        cursor.close()
-        with self.lock:
-            if cursor in self._cursors:
-                self._cursors.remove(cursor)

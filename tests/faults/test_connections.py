@@ -71,8 +71,8 @@ con.close()
 try:
     second.execute("FROM epoch_log()").fetchall()
 except duckdb.Error as error:
-    assert "epoch_sql.install(con)" in str(error), error
-epoch_sql.install(second)
+    raise SystemExit(error)
+con = epoch_sql.install(second)
 assert len(second.execute("FROM epoch_log()").fetchall()) == 1
 """,
     "a connection without the functions": """
@@ -115,6 +115,18 @@ def work(n):
         return len(own.execute("FROM epoch_log()").fetchall())
 with ThreadPoolExecutor(4) as pool:
     assert list(pool.map(work, range(40))) == [1] * 40
+""",
+    "options": """
+con.close()
+config = {"memory_limit": "500MB", "threads": 2}
+con = epoch_sql.connect(path, config=config)
+assert len(con.execute("FROM epoch_log()").fetchall()) == 1
+con.close()
+plain = duckdb.connect(path, config=config)
+epoch_sql.install(plain)
+assert len(plain.execute("FROM epoch_log()").fetchall()) == 1
+plain.execute("INSERT INTO t VALUES (2)")
+plain.execute("CALL epoch_commit('x')")
 """,
     "installed again and again": """
 for n in range(5):
