@@ -132,63 +132,67 @@ SCENES = (
         ),
     ),
     Scene(
+        "Promote",
+        "A merge is one commit on its target, even if the target had not moved: its log is the log of promotions.",
+        (
+            Step("epoch checkout staging"),
+            Step("epoch merge development --dry-run"),
+            Step("epoch merge development"),
+            Step('epoch query "SELECT count(*) AS flights_to_nowhere FROM flights ANTI JOIN airports ON dest = faa"'),
+            Step("epoch diff production..staging --stat"),
+            Step("epoch merge staging --into production"),
+            Step('epoch tag v1.1.0 production --message "Missing airports, one name for Airbus, delays"'),
+            Step("epoch log production --oneline --first-parent"),
+        ),
+    ),
+    Scene(
         "Look at any state",
         "Every commit, tag and branch can be read, joined and compared in SQL, and checked out.",
         (
-            Step("epoch query \"SELECT count(*) AS airports FROM epoch_at('v1.0.0', 'airports')\""),
-            Step('epoch query "SELECT count(*) AS airports FROM airports"'),
-            Step("epoch checkout v1.0.0"),
-            Step('epoch query "SELECT count(*) AS airports FROM airports"'),
-            Step("epoch checkout production"),
+            Step(
+                'epoch query --ref production "SELECT name, flights, minutes_late FROM delays'
+                ' ORDER BY minutes_late DESC LIMIT 3"'
+            ),
+            Step("epoch query --ref v1.0.0 'SELECT count(*) AS airports FROM airports'"),
+            Step("epoch query --ref v1.1.0 'SELECT count(*) AS airports FROM airports'"),
+            Step(
+                "epoch query \"SELECT message, diff_type, manufacturer FROM epoch_history('planes', key := 'N102UW')\""
+            ),
         ),
     ),
     Scene(
         "Roll back, and promote again",
-        "A revert undoes the whole last promotion. What was undone counts as not having happened:\n"
-        "the next promotion brings it back, and says so.",
+        "The revert of a promotion undoes all of it. Promoted again, all of it comes back, with what was fixed since.",
         (
-            Step("epoch revert HEAD"),
-            Step('epoch query "SELECT count(*) AS airports FROM airports"'),
-            Step("epoch merge staging"),
-            Step('epoch query "SELECT count(*) AS airports FROM airports"'),
-            Step("epoch log --oneline --first-parent -10"),
-        ),
-    ),
-    Scene(
-        "Roll back to a release",
-        "A reset moves the branch, and the working tables with it.",
-        (
-            Step("epoch reset --hard v1.0.0"),
-            Step('epoch tag v1.0.1-rollback --message "Emergency rollback from v1.1.0"'),
-        ),
-    ),
-    Scene(
-        "Hotfix",
-        "A fix is made from production, and merged into every environment.",
-        (
-            Step("epoch branch create hotfix/critical-fix --from production"),
-            Step("epoch checkout hotfix/critical-fix"),
-            Step("epoch query \"UPDATE planes SET manufacturer = 'AIRBUS SAS' WHERE tailnum = 'N102UW'\""),
-            Step('epoch commit -m "Fix critical data issue"'),
             Step("epoch checkout production"),
-            Step("epoch merge hotfix/critical-fix"),
-            Step("epoch checkout staging"),
-            Step("epoch merge hotfix/critical-fix", code=3),
+            Step("epoch revert HEAD"),
+            Step("epoch query 'SELECT count(*) AS airports FROM airports'"),
+            Step("epoch checkout development"),
+            Step(
+                "epoch query \"UPDATE airports SET tz = -4, dst = 'N', tzone = 'America/Puerto_Rico'"
+                ' WHERE tzone IS NULL AND lat BETWEEN 17 AND 19"'
+            ),
+            Step('epoch commit -m "Time zones of the new airports"'),
+            Step("epoch merge development --into staging"),
+            Step("epoch merge staging --into production"),
+            Step("epoch query --ref production 'SELECT count(*) AS airports FROM airports'"),
         ),
     ),
     Scene(
         "Settle a conflict",
-        "Staging gave that plane another manufacturer, too. A merge that stops changes nothing until it is settled.",
+        "A hotfix and the development branch change one cell to different values; the rest merges by itself.",
         (
-            Step("epoch status"),
+            Step("epoch branch create hotfix/seats --from production --checkout"),
+            Step("epoch query \"UPDATE planes SET seats = 180 WHERE tailnum = 'N102UW'\""),
+            Step("epoch commit -m 'Count the seats of N102UW'"),
+            Step("epoch checkout development"),
+            Step("epoch query \"UPDATE planes SET seats = 185, speed = 450 WHERE tailnum = 'N102UW'\""),
+            Step("epoch commit -m 'Seats and speed of N102UW'"),
+            Step("epoch merge hotfix/seats", code=3),
             Step("epoch conflicts"),
-            Step("epoch conflicts resolve planes --record N102UW --theirs"),
+            Step("epoch conflicts resolve planes --theirs"),
             Step("epoch merge --continue"),
-            Step("epoch merge staging --into development"),
-            Step("epoch checkout production"),
-            Step("epoch merge staging"),
-            Step('epoch tag v1.1.1 --message "Release 1.1.1: with the fix"'),
-            Step("epoch log --oneline --first-parent"),
+            Step("epoch query \"SELECT tailnum, seats, speed FROM planes WHERE tailnum = 'N102UW'\""),
         ),
     ),
     Scene(

@@ -183,6 +183,9 @@ def picture(repo: Repo) -> Picture:
         FROM duckdb_tables() WHERE schema_name <> 'epoch'
         UNION ALL SELECT 'index', schema_name, table_name, index_name, NULL, expressions, NULL, is_unique, comment
         FROM duckdb_indexes() WHERE schema_name <> 'epoch'
+        UNION ALL SELECT 'constraint', schema_name, table_name, constraint_type, NULL, CAST(constraint_column_names AS VARCHAR),
+            concat_ws(' ', expression, referenced_table, referenced_column_names), NULL, NULL
+        FROM duckdb_constraints() WHERE schema_name <> 'epoch'
         UNION ALL SELECT 'view', schema_name, view_name, sql, NULL, comment, NULL, NULL, NULL
         FROM duckdb_views() WHERE NOT internal AND NOT temporary
         UNION ALL SELECT 'macro', schema_name, function_name, macro_definition, NULL, comment, NULL, NULL, NULL

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import MakeRepo, Repo
 
 from epoch_sql.worktree.rows import ROWS_WORTH_BUCKETS
+from tests.conftest import MakeRepo, Repo
 
 ROWS = ROWS_WORTH_BUCKETS + 1_000
 
@@ -50,7 +50,7 @@ def test_every_change_is_found_and_undone(large: tuple[Repo, str]) -> None:
     assert differing(repo, "feature") == 0
 
     repo("UPDATE big SET n = -n WHERE n = 99_999")
-    assert repo.commit() == (1, 0, 1, 0) if keyed else (1, 1, 0, 1)
+    assert repo.commit() == ((1, 0, 1, 0) if keyed else (1, 1, 0, 1))
     repo("CALL epoch_checkout('main')")
     assert repo.status() == []
     assert differing(repo, "main") == 0

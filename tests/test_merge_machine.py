@@ -552,6 +552,7 @@ def run(number: int, steps: int, folder: str) -> int:
     return Machine.steps
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300 + STEPS)
 def test_everything_is_as_in_the_model(tmp_path: Path) -> None:
     number = int(os.environ.get("EPOCH_MACHINE_SEED", random.randrange(2**32)))

@@ -48,7 +48,7 @@ class Relation:
     def select(self, condition: str = "", parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows, as tuples in the order of ``columns``; ``condition`` is what follows FROM."""
         statement = render.fill(_SELECT, table=self._table(), columns=self._names())
-        return self.run(f"{statement} {condition}", parameters).fetchall()
+        return self.cursor.execute(f"{statement} {render.fill(condition)}", list(parameters)).fetchall()
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
         """Execute a statement, whose ``{{epoch}}`` stands for the catalog's schema."""

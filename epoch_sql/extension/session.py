@@ -20,9 +20,9 @@ class Session:
 
     To a file they connect anew for each call, with the options that its connections were made with (DuckDB refuses
     others). A cursor of a user's connection would be closed with it while another thread works on it, and DuckDB 2.0
-    refuses calls on a connection whose cursors are at work in other threads. Connections are held weakly: a function that
-    held one would keep the database open, and its lock, for as long as the process runs. ``creating_macros`` says that
-    functions are called only because a macro over them is being made.
+    refuses calls on a connection whose cursors are at work in other threads. Connections are held weakly: a function
+    that held one would keep the database open, and its lock, for as long as the process runs. ``creating_macros`` says
+    that functions are called only because a macro over them is being made.
     """
 
     def __init__(self, own_macros: frozenset[str], path: str | None = None) -> None:

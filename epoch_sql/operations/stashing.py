@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from epoch_sql.catalog.local import Stash, Stashes
 from epoch_sql.errors import EpochConflict, EpochNothingToCommit, EpochReferenceError
 from epoch_sql.model.commit import TableEntry, Tree
+from epoch_sql.model.schema import ObjectName
 from epoch_sql.operations.moving import apply_tree, attempting
 from epoch_sql.operations.recording import record
 from epoch_sql.operations.repository import Repository, now
@@ -96,14 +97,15 @@ def _onto(repository: Repository, base: Tree, head: Tree, stashed: Tree) -> Tree
     tables: dict[str, TableEntry] = {}
     for table_id in base.tables.keys() | head.tables.keys() | stashed.tables.keys():
         was, now_, then = (tree.tables.get(table_id) for tree in (base, head, stashed))
-        if then != was and now_ not in (was, then):
+        stashed_as, is_now, was_then = (_content(repository, entry) for entry in (then, now_, was))
+        if stashed_as != was_then and is_now not in (was_then, stashed_as):
             entry = then or now_ or was
             assert entry
             raise EpochConflict(
                 f"table {entry.name} was changed in the stash and since then",
                 f"epoch checkout -b a branch at the stash's commit, pop there, and merge ({table_id[:7]})",
             )
-        chosen = now_ if then == was else then
+        chosen = now_ if stashed_as in (was_then, is_now) else then
         if chosen:
             tables[table_id] = chosen
     old = {(o.kind, o.name): o for o in base.objects}
@@ -119,3 +121,11 @@ def _onto(repository: Repository, base: Tree, head: Tree, stashed: Tree) -> Tree
         else:
             objects.pop(key, None)
     return Tree(tables, tuple(objects.values()))
+
+
+def _content(repository: Repository, entry: TableEntry | None) -> tuple[ObjectName, str, str] | None:
+    """What a table of a tree holds, whichever way it got there."""
+    if entry is None:
+        return None
+    contents = repository.contents
+    return entry.name, contents.table(entry.version_id).content_digest, contents.version(entry.version_id).fingerprint

@@ -16,6 +16,7 @@ TABLES_AT_ONCE = 64
 BUCKETS = 1 << 16
 NEIGHBOUR_BITS = 7
 ROWS_WORTH_BUCKETS = 200_000
+_ENGINES: dict[str, str] = {}
 _NEIGHBOURLY = ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT")
 
 
@@ -135,6 +136,8 @@ def dirty_buckets(table: Table, table_id: str, buckets: int) -> Sql:
 
 def engine(cursor: duckdb.DuckDBPyConnection) -> str:
     """What identifies the ``hash()`` of this DuckDB, whose fingerprints alone are used: its values for a sample."""
-    row = cursor.execute(render.load("engine")).fetchone()
-    assert row
-    return str(row[0])
+    if duckdb.__version__ not in _ENGINES:
+        row = cursor.execute(render.load("engine")).fetchone()
+        assert row
+        _ENGINES[duckdb.__version__] = str(row[0])
+    return _ENGINES[duckdb.__version__]

@@ -13,8 +13,9 @@ from tests.bench.commits import commits, unchanged
 from tests.bench.first_commit import first_commit, shuffled_first_commit
 from tests.bench.measure import Measurement
 from tests.bench.memory import memory
+from tests.bench.merges import merges
 from tests.bench.moves import checkouts
-from tests.bench.programs import TABLES, many_tables, programs
+from tests.bench.programs import many_tables, programs
 from tests.bench.reads import diffs, scans
 from tests.bench.references import references
 from tests.bench.report import table
@@ -26,6 +27,7 @@ STAGES: Sequence[Callable[[Workload], Iterator[Measurement]]] = (
     unchanged,
     commits,
     diffs,
+    merges,
     scans,
     checkouts,
 )
@@ -38,9 +40,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="epoch-bench-", dir=options.folder) as name:
         folder = Path(name)
         smaller = list(_on_workload(folder / "smaller", options.rows // 100, options)) if options.growth else []
-        measured = [*_on_workload(folder / "full", options.rows, options), *_others(folder, options)]
-    print(f"\nDuckDB {duckdb.__version__}, {options.rows:,} rows, the best of {options.rounds} rounds or more\n")
-    print(table(measured, {measurement.operation: measurement for measurement in smaller}))
+        measured: list[Measurement] = []
+        try:
+            measured.extend(_on_workload(folder / "full", options.rows, options))
+            measured.extend(_others(folder, options))
+        finally:
+            print(f"\nDuckDB {duckdb.__version__}, {options.rows:,} rows, best of {options.rounds} rounds or more\n")
+            print(table(measured, {measurement.operation: measurement for measurement in smaller}))
 
 
 def _options() -> argparse.Namespace:
@@ -48,6 +54,7 @@ def _options() -> argparse.Namespace:
         prog="python -m tests.bench", description="Epoch against DuckDB SQL written by hand."
     )
     parser.add_argument("--rows", type=int, default=10_000_000, help="rows of the table (default: %(default)s)")
+    parser.add_argument("--tables", type=int, default=1_000, help="many small tables (default: %(default)s)")
     parser.add_argument("--growth", action="store_true", help="also on a hundredth of the rows, to see what grows")
     parser.add_argument(
         "--rounds", type=int, default=3, help="how often each operation is timed (default: %(default)s)"
@@ -68,7 +75,7 @@ def _others(folder: Path, options: argparse.Namespace) -> Iterator[Measurement]:
     shuffled = folder / "shuffled"
     yield from _announced(shuffled_first_commit(shuffled, options.rows, options.rounds, options.memory_limit))
     yield from _announced(programs(folder / "programs", options.rounds))
-    yield from _announced(many_tables(folder / "many", options.rounds, min(TABLES, options.rows)))
+    yield from _announced(many_tables(folder / "many", options.rounds, options.tables))
 
 
 def _announced(measurements: Iterator[Measurement]) -> Iterator[Measurement]:

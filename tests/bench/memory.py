@@ -30,10 +30,11 @@ else:
 def memory(path: Path) -> Iterator[Measurement]:
     """Peak memory of each operation, against the limit; an operation that fails fails the benchmark.
 
-    The database has branches ``main`` and ``feature``, nothing uncommitted, and ``main`` checked out.
+    The database has branches ``main``, ``feature``, ``ours`` and ``theirs``, nothing uncommitted, and ``main`` checked out.
     """
     steps = (
         ("diff", ["FROM epoch_diff('main', 'feature', table_name := 'orders')"]),
+        ("merge", ["CALL epoch_branch('merged', 'ours')", "CALL epoch_merge('theirs', target := 'merged')"]),
         ("checkout", ["CALL epoch_checkout('feature')"]),
         ("commit of 1,000 rows", ["UPDATE orders SET note = 'x' WHERE id % 10_007 = 1", "CALL epoch_commit('some')"]),
         ("commit of every row", ["UPDATE orders SET amount = amount + 1", "CALL epoch_commit('all')"]),

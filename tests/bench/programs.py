@@ -12,7 +12,6 @@ import epoch_sql
 from tests.bench.measure import Bar, Measurement, best_of
 
 PROGRAM = "from epoch_sql.cli.main import main; main()"
-TABLES = 1_000
 
 
 def programs(folder: Path, rounds: int) -> Iterator[Measurement]:

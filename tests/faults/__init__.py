@@ -1,1 +1,1 @@
-"""Faults: killed processes, full and read-only disks, damaged files, locks, open transactions, threads, closed connections."""
+"""Faults: killed processes, full disks, damaged files, locks, open transactions, threads, closed connections."""

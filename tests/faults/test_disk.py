@@ -66,7 +66,8 @@ if ROOT:
         def test_a_commit_that_does_not_fit(self, disk: Path) -> None:
             repo = Repo(disk / "shop.duckdb")
             repo(
-                "CREATE TABLE t (i INTEGER PRIMARY KEY, v UUID); INSERT INTO t SELECT i, uuid() FROM range(300000) AS r(i)"
+                "CREATE TABLE t (i INTEGER PRIMARY KEY, v UUID);"
+                "INSERT INTO t SELECT i, uuid() FROM range(300000) AS r(i)"
             )
             ballast = disk / "ballast"
             for logged, left, reason in ((False, 2 * MIB, "No space left on device"), (True, MIB, "is full")):
@@ -135,7 +136,7 @@ class TestRefusedWrites:
     def test_as_the_transaction_commits(
         self, make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch, limited: Callable[[int], None]
     ) -> None:
-        """DuckDB may close a database whose log it cannot write; what was committed before is there when it is opened."""
+        """DuckDB may close a database whose log it cannot write; what was committed before is there afterwards."""
         repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY); INSERT INTO t FROM range(100)")
         repo("INSERT INTO t VALUES (-1)")
         before = repo.head(), repo.status()

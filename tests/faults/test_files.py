@@ -11,7 +11,10 @@ from tests.conftest import MakeRepo, Repo
 pytestmark = pytest.mark.core
 
 BASE = "kind = 'base' AND level_id = (SELECT DISTINCT level_ids[1] FROM epoch.versions WHERE row_count = 200)"
-FIRST_DELTA = "kind = 'delta' AND from_version = (SELECT version_id FROM epoch.versions WHERE row_count = 200 AND len(level_ids) = 1)"
+FIRST_DELTA = (
+    "kind = 'delta' AND from_version = "
+    "(SELECT version_id FROM epoch.versions WHERE row_count = 200 AND len(level_ids) = 1)"
+)
 DAMAGES = ("removed", "truncated", "one bit flipped", "emptied")
 
 

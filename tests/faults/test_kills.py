@@ -27,7 +27,8 @@ def state(path: Path) -> tuple[object, ...]:
         ((number,),) = con.execute("FROM c").fetchall()
         assert whole(con.execute(f"SELECT count(*), count(*) FILTER (v <> {VALUE}) FROM t", [number] * 2).fetchall())
         tips = con.execute(
-            "SELECT name, is_current, tree_id, message FROM epoch_branches() JOIN epoch.commits USING (commit_id) ORDER BY 1"
+            "SELECT name, is_current, tree_id, message "
+            "FROM epoch_branches() JOIN epoch.commits USING (commit_id) ORDER BY 1"
         )
         branches = tips.fetchall()
         for name, *_, message in branches:

@@ -1,4 +1,4 @@
-"""Databases that cannot be worked on: locked, of a newer version, in memory, without a repository, read-only, collated."""
+"""Databases that cannot be worked on: locked, newer, in memory, without a repository, read-only, collated."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Programs that tests run in processes of their own, to kill them: ``python -m tests.faults.worker PROGRAM ARGUMENT…``.
+"""Programs that tests run in processes of their own, to kill them: ``python -m tests.faults.worker PROGRAM …``.
 
-The database has two tables that always tell the same number: ``c`` holds it, and ``t`` holds rows that follow from it. What
-is torn would not agree.
+The database has two tables that always tell the same number: ``c`` holds it, and ``t`` holds rows that follow from it.
+What is torn would not agree.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def fill(con: duckdb.DuckDBPyConnection, number: int) -> None:
 
 
 def create(path: Path) -> duckdb.DuckDBPyConnection:
-    """A repository whose branches ``main`` and ``other`` have commits; each message is the number that its tables tell."""
+    """A repository with branches ``main`` and ``other``; each message is the number that the commit's tables tell."""
     con = epoch_sql.connect(path)
     con.execute(f"CREATE TABLE t AS SELECT i, 0 AS v, md5(i::VARCHAR) AS note FROM range({ROWS}) AS r(i)")
     con.execute("ALTER TABLE t ADD PRIMARY KEY (i); CREATE TABLE c (n INTEGER); INSERT INTO c VALUES (0)")

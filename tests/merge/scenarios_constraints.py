@@ -317,7 +317,7 @@ VIOLATED = (
         _GONE,
         "INSERT INTO c VALUES (2, 'new'), (2, 'new'), (1, 'x')",
         {"c": [(1, "x")], "p": [(1, "one"), (3, "three")]},
-        violations=[Violation("c", {"p": 2, "note": "new"}, "foreign key")] * 2,
+        violations=[Violation("c", {"p": 2, "note": "new"}, "foreign key")],
         resolve=[Resolve("c", "ours", {"p": 2, "note": "new"})],
     ),
     Scenario(

@@ -27,9 +27,9 @@ NO_VIOLATIONS = Sql(
 
 
 def violation_rows(repository: Repository, merged: MergedTree) -> Sql:
-    """Every violation in a merged tree: the columns of ``epoch_violations``."""
+    """Every violation in a merged tree, once: the columns of ``epoch_violations``."""
     checker = _Checker(repository, merged)
-    return render.joined([NO_VIOLATIONS, *checker.all()], "\nUNION ALL\n")
+    return render.joined([NO_VIOLATIONS, *checker.all()], "\nUNION\n")
 
 
 class _Checker:

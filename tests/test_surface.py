@@ -1,0 +1,384 @@
+"""From where the SQL surface can be called, and when its procedures act: once for each execution, on committed data only.
+
+The names and columns of all functions are in ``test_contract.py``.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import duckdb
+import pytest
+
+import epoch_sql
+from tests.conftest import MakeRepo, Repo
+
+pytestmark = pytest.mark.core
+
+
+@pytest.fixture
+def shop(make_repo: MakeRepo) -> Repo:
+    repo = make_repo(
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders VALUES (1, 10), (2, 20);"
+        "CREATE TABLE log (n INTEGER)"
+    )
+    repo("CALL epoch_tag('v1')")
+    repo("UPDATE orders SET amount = 11 WHERE id = 1")
+    repo.commit("second")
+    return repo
+
+
+def commits(repo: Repo) -> int:
+    return int(repo.one("SELECT count(*) FROM epoch.commits"))
+
+
+# Types of what procedures return.
+
+ROWS = {"rows_added": "BIGINT", "rows_modified": "BIGINT", "rows_removed": "BIGINT"}
+NAMED = {"name": "VARCHAR", "commit_id": "VARCHAR"}
+MOVED = {"commit_id": "VARCHAR", **ROWS}
+STASHED = {"stash_id": "VARCHAR", "tables_changed": "BIGINT"}
+PROCEDURES = {
+    "epoch_init()": {"branch": "VARCHAR", "commit_id": "VARCHAR"},
+    "epoch_status()": {"table_name": "VARCHAR", "change": "VARCHAR", **ROWS},
+    "epoch_commit('m')": {"commit_id": "VARCHAR", "branch": "VARCHAR", "tables_changed": "BIGINT", **ROWS},
+    "epoch_branch('b')": NAMED,
+    "epoch_branch_delete('b')": NAMED,
+    "epoch_branch_rename('a', 'b')": NAMED,
+    "epoch_checkout('main')": {"branch": "VARCHAR", "commit_id": "VARCHAR", "tables_changed": "BIGINT"},
+    "epoch_reset()": MOVED,
+    "epoch_stash()": STASHED,
+    "epoch_stash_pop()": STASHED,
+    "epoch_stash_drop()": STASHED,
+    "epoch_tag('t')": NAMED,
+    "epoch_tag_delete('t')": NAMED,
+    "epoch_key('log', ['n'])": {"table_name": "VARCHAR", "key_columns": "VARCHAR[]"},
+    "epoch_ignore('x')": {"pattern": "VARCHAR"},
+    "epoch_version()": {"version": "VARCHAR"},
+}
+READINGS = {
+    "epoch_log()": {
+        "commit_id": "VARCHAR",
+        "parents": "VARCHAR[]",
+        "author": "VARCHAR",
+        "committed_at": "TIMESTAMP",
+        "message": "VARCHAR",
+        "refs": "VARCHAR[]",
+    },
+    "epoch_branches()": {
+        **NAMED,
+        "is_current": "BOOLEAN",
+        "is_protected": "BOOLEAN",
+        "upstream": "VARCHAR",
+        "ahead": "BIGINT",
+        "behind": "BIGINT",
+    },
+    "epoch_tags()": {**NAMED, "tagger": "VARCHAR", "tagged_at": "TIMESTAMP", "message": "VARCHAR"},
+    "epoch_tables()": {
+        "table_name": "VARCHAR",
+        "kind": "VARCHAR",
+        "key_columns": "VARCHAR[]",
+        "row_count": "BIGINT",
+        "bytes": "BIGINT",
+    },
+    "epoch_merge_base('HEAD', 'v1')": {"commit_id": "VARCHAR"},
+    "epoch_head()": {"branch": "VARCHAR", "commit_id": "VARCHAR", "detached": "BOOLEAN"},
+    "epoch_ignored()": {"pattern": "VARCHAR"},
+}
+
+
+@pytest.mark.parametrize("call", [*PROCEDURES, *READINGS])
+def test_columns_and_types(shop: Repo, call: str) -> None:
+    assert dict(shop.columns(f"FROM {call}")) == {**PROCEDURES, **READINGS}[call]
+
+
+# Once for each execution.
+
+ONCE = [
+    "CALL epoch_commit('x', allow_empty := true)",
+    "FROM epoch_commit('x', allow_empty := true)",
+    "SELECT commit_id FROM epoch_commit('x', allow_empty := true)",
+    "SELECT * FROM epoch_commit('x', allow_empty := true), range(5)",
+    "SELECT * FROM range(5), epoch_commit('x', allow_empty := true)",
+    "SELECT * FROM epoch_commit('x', allow_empty := true) WHERE false",
+    "SELECT count(*) FROM epoch_commit('x', allow_empty := true)",
+    "SELECT max(commit_id), min(branch), count(*) FROM epoch_commit('x', allow_empty := true) GROUP BY branch",
+    "SELECT * FROM orders WHERE id IN (SELECT length(commit_id) FROM epoch_commit('x', allow_empty := true))",
+    "WITH c AS MATERIALIZED (FROM epoch_commit('x', allow_empty := true)) FROM c AS a JOIN c AS b USING (commit_id)",
+    "CREATE TABLE made AS FROM epoch_commit('x', allow_empty := true)",
+    "EXPLAIN ANALYZE CALL epoch_commit('x', allow_empty := true)",
+]
+
+
+@pytest.mark.parametrize("statement", ONCE)
+def test_a_procedure_acts_once(shop: Repo, statement: str) -> None:
+    before = commits(shop)
+    shop(statement)
+    assert commits(shop) == before + 1
+
+
+NEVER = [
+    "EXPLAIN CALL epoch_commit('x', allow_empty := true)",
+    "EXPLAIN FROM epoch_checkout('v1')",
+    "DESCRIBE FROM epoch_commit('x', allow_empty := true)",
+    "PREPARE later AS CALL epoch_commit('x', allow_empty := true)",
+    "PREPARE later AS FROM epoch_reset('v1', hard := true)",
+    "CREATE VIEW seen AS FROM epoch_commit('x', allow_empty := true)",
+    "CREATE MACRO made() AS TABLE FROM epoch_commit('x', allow_empty := true)",
+]
+
+
+@pytest.mark.parametrize("statement", NEVER)
+def test_a_procedure_that_is_not_executed_does_not_act(shop: Repo, statement: str) -> None:
+    before = commits(shop), shop.head(), shop("FROM epoch_reflog()"), shop("FROM orders ORDER BY ALL")
+    shop(statement)
+    assert (commits(shop), shop.head(), shop("FROM epoch_reflog()"), shop("FROM orders ORDER BY ALL")) == before
+
+
+def test_a_prepared_procedure_acts_each_time_it_is_executed(shop: Repo) -> None:
+    before = commits(shop)
+    shop("PREPARE later AS CALL epoch_commit($message, allow_empty := true)")
+    for n in range(3):
+        shop(f"EXECUTE later(message := 'commit {n}')")
+    assert commits(shop) == before + 3
+    assert [m for (m,) in shop("SELECT message FROM epoch_log(max_count := 3)")] == ["commit 2", "commit 1", "commit 0"]
+
+
+# Prepared statements and views that outlive a change.
+
+
+def test_prepared_readings_show_the_new_state(shop: Repo) -> None:
+    prepared = {
+        "FROM epoch_at('main', 'orders') ORDER BY ALL": 0,
+        "FROM epoch_diff('v1', 'main')": 0,
+        "FROM epoch_diff('v1', 'HEAD', table_name := 'orders') ORDER BY ALL": 0,
+        "FROM epoch_diff_stat('v1', 'main')": 0,
+        "FROM epoch_diff_summary('v1', 'main')": 0,
+        "FROM epoch_schema_diff('v1', 'main')": 0,
+        "FROM epoch_log()": 0,
+        "FROM epoch_branches() ORDER BY ALL": 0,
+        "FROM epoch_tags() ORDER BY ALL": 0,
+        "FROM epoch_tables('main') ORDER BY ALL": 0,
+        "FROM epoch_status()": 0,
+    }
+    other = duckdb.connect(str(shop.path))
+    for number, query in enumerate(prepared):
+        shop(f"PREPARE q{number} AS {query}")
+        other.execute(f"PREPARE q{number} AS {query}")
+
+    def assert_current() -> None:
+        for number, query in enumerate(prepared):
+            expected = shop(query)
+            assert shop(f"EXECUTE q{number}") == expected, query
+            assert other.execute(f"EXECUTE q{number}").fetchall() == expected, query
+
+    assert_current()
+    shop("UPDATE orders SET amount = 99")
+    shop.commit("third")
+    assert_current()
+    shop("ALTER TABLE orders ADD COLUMN note VARCHAR; CREATE TABLE fresh (i INTEGER)")
+    shop("CALL epoch_commit('fourth')")
+    shop("CALL epoch_tag('v4'); CALL epoch_branch('b')")
+    for number, query in enumerate(prepared):
+        if "orders" not in query:
+            assert shop(f"EXECUTE q{number}") == shop(query), query
+    shop("CALL epoch_reset('v1', hard := true)")
+    assert_current()
+    other.close()
+
+
+def test_views_follow_their_references(shop: Repo) -> None:
+    shop("CREATE VIEW production AS FROM epoch_at('main', 'orders')")
+    shop(
+        "CREATE VIEW changed AS SELECT o.id, d.diff_type FROM orders o JOIN epoch_diff('v1', 'main', table_name := 'orders') d ON d.to_id = o.id"
+    )
+    assert shop("FROM changed") == [(1, "modified")]
+    shop("UPDATE orders SET amount = 0")
+    assert shop.one("SELECT sum(amount) FROM production") == 31
+    shop.commit("zero")
+    assert shop.one("SELECT sum(amount) FROM production") == 0
+    assert shop("FROM changed ORDER BY id") == [(1, "modified"), (2, "modified")]
+    shop("CALL epoch_checkout('HEAD~1')")
+    shop("CALL epoch_checkout('main')")
+    assert shop.one("SELECT sum(amount) FROM production") == 0
+    shop.reopen()
+    assert shop("FROM changed ORDER BY id") == [(1, "modified"), (2, "modified")]
+
+
+def test_readings_inside_queries(shop: Repo) -> None:
+    assert shop(
+        "SELECT id, now.amount - was.amount FROM orders AS now JOIN epoch_at('v1', 'orders') AS was USING (id) ORDER BY id"
+    ) == [
+        (1, 1),
+        (2, 0),
+    ]
+    assert shop("WITH was AS (FROM epoch_at('v1', 'orders')), now AS (FROM orders) FROM now EXCEPT FROM was") == [
+        (1, 11)
+    ]
+    assert shop("SELECT (SELECT sum(amount) FROM epoch_at('v1', 'orders'))") == [(30,)]
+    assert shop("SELECT id FROM orders WHERE amount NOT IN (SELECT amount FROM epoch_at('v1', 'orders'))") == [(1,)]
+    assert shop("SELECT * FROM epoch_at(?, ?) WHERE id = ?", "v1", "orders", 1) == [(1, 10)]
+    assert shop("FROM epoch_at('v1', 'orders') UNION ALL FROM epoch_at('main', 'orders') ORDER BY ALL") == [
+        (1, 10),
+        (1, 11),
+        (2, 20),
+        (2, 20),
+    ]
+
+
+def test_arguments_that_are_no_constants_are_refused_clearly(shop: Repo) -> None:
+    shop("SET VARIABLE ref = 'v1'")
+    for query in ("FROM epoch_at(NULL, 'orders')", "CALL epoch_commit(NULL)", "FROM epoch_diff('v1', NULL)"):
+        assert "a constant or a prepared parameter, not NULL or a variable" in shop.refused(query)
+    assert "Error" in shop.refused(
+        "SELECT (SELECT count(*) FROM epoch_at(o.ref, 'orders')) FROM (SELECT 'v1' AS ref) AS o"
+    )
+
+
+# Connections.
+
+
+def test_every_connection_of_the_process(shop: Repo) -> None:
+    plain = duckdb.connect(str(shop.path))
+    installed = epoch_sql.connect(shop.path)
+    again = epoch_sql.install(shop.con.cursor())
+    for connection in (shop.con, shop.con.cursor(), plain, plain.cursor(), installed, installed.cursor(), again):
+        before = commits(shop)
+        connection.execute("INSERT INTO log VALUES (1)")
+        assert connection.execute("FROM epoch_status()").fetchall() == [("log", "modified", 1, 0, 0)]
+        connection.execute("CALL epoch_commit('from anywhere')")
+        assert commits(shop) == before + 1
+    shop.close()
+    assert installed.execute("SELECT count(*) FROM epoch_log()").fetchall() == [(9,)]
+    assert plain.execute("SELECT count(*) FROM epoch_log()").fetchall() == [(9,)]
+    for connection in (plain, installed, again):
+        connection.close()
+    shop.con = epoch_sql.connect(shop.path)
+    assert len(shop("FROM epoch_log()")) == 9
+
+
+def test_a_read_only_connection_reads_everything_and_changes_nothing(shop: Repo) -> None:
+    shop("INSERT INTO log VALUES (7); CREATE VIEW production AS FROM epoch_at('main', 'orders')")
+    shop.close()
+    with epoch_sql.connect(shop.path, read_only=True) as reader:
+        assert reader.execute("FROM epoch_status()").fetchall() == [
+            ("log", "modified", 1, 0, 0),
+            ("production", "added", 0, 0, 0),
+        ]
+        assert reader.execute("FROM epoch_diff('HEAD', 'WORKING', table_name := 'log')").fetchall() == [
+            ("added", [], None, 7)
+        ]
+        assert reader.execute("SELECT sum(amount) FROM production").fetchall() == [(31,)]
+        for call in (
+            "epoch_commit('x')",
+            "epoch_checkout('v1', force := true)",
+            "epoch_branch('b')",
+            "epoch_stash()",
+            "epoch_key('log', ['n'])",
+        ):
+            with pytest.raises(duckdb.Error, match=r"EpochRepositoryError: .* is open read-only"):
+                reader.execute(f"CALL {call}")
+    shop.reopen()
+    assert len(shop("FROM epoch_log()")) == 2
+
+
+def test_without_a_repository(make_repo: MakeRepo) -> None:
+    repo = make_repo(init=False)
+    for call in ("FROM epoch_status()", "CALL epoch_commit('x')", "FROM epoch_log()", "FROM epoch_at('HEAD', 't')"):
+        message = repo.refused(call)
+        assert "EpochRepositoryError" in message
+        assert "CALL epoch_init()" in message
+    repo("CALL epoch_init()")
+    assert "EpochRepositoryError" in repo.refused("CALL epoch_init()")
+
+
+def test_without_the_extension_functions_are_missing(shop: Repo) -> None:
+    shop.close()
+    with duckdb.connect(str(shop.path)) as plain:
+        with pytest.raises(duckdb.Error, match="epoch__"):
+            plain.execute("FROM epoch_status()")
+        plain.execute("INSERT INTO log VALUES (1)")
+    shop.reopen()
+    assert shop.status() == [("log", "modified", 1, 0, 0)]
+
+
+# Transactions.
+
+UNCOMMITTED = [
+    "INSERT INTO log VALUES (5)",
+    "UPDATE orders SET amount = 0",
+    "DELETE FROM orders",
+    "CREATE TABLE fresh (i INTEGER)",
+    "ALTER TABLE orders ADD COLUMN note VARCHAR",
+    "DROP TABLE log",
+    "CREATE VIEW v AS SELECT 1",
+]
+
+
+@pytest.mark.parametrize("change", UNCOMMITTED)
+@pytest.mark.parametrize(
+    "call", ["epoch_commit('x', allow_empty := true)", "epoch_checkout('v1', force := true)", "epoch_branch('b')"]
+)
+def test_uncommitted_changes_of_the_caller_are_not_recorded(shop: Repo, change: str, call: str) -> None:
+    head, rows = shop.head(), shop("FROM orders ORDER BY ALL")
+    shop("BEGIN")
+    shop(change)
+    assert "EpochTransactionError" in shop.refused(f"CALL {call}")
+    shop("ROLLBACK")
+    assert (shop.head(), shop("FROM orders ORDER BY ALL")) == (head, rows)
+    assert shop.status() == []
+    shop(f"CALL {call}")
+
+
+def test_a_transaction_that_only_read_may_call(shop: Repo) -> None:
+    shop("INSERT INTO log VALUES (1)")
+    shop("BEGIN")
+    shop("FROM orders")
+    shop("CALL epoch_commit('inside')")
+    shop("COMMIT")
+    assert shop("SELECT message FROM epoch_log(max_count := 1)") == [("inside",)]
+
+
+def test_two_writers_at_once_lose_nothing(shop: Repo) -> None:
+    """Of commits that meet, each is made or refused with a word about trying again; what was made is all there."""
+    outcomes: list[str] = []
+
+    def write(number: int) -> None:
+        cursor = shop.con.cursor()
+        for turn in range(5):
+            try:
+                cursor.execute("INSERT INTO log VALUES (?)", [number * 100 + turn])
+                cursor.execute("CALL epoch_commit(?)", [f"{number} {turn}"])
+                outcomes.append("made")
+            except duckdb.Error as error:
+                outcomes.append(str(error))
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(outcomes) == 15
+    for outcome in outcomes:
+        assert outcome == "made" or "EpochTransactionError" in outcome or "EpochNothingToCommit" in outcome, outcome
+    assert shop.one("SELECT count(*) FROM log") == 15
+    if shop.status():
+        shop.commit("the rest")
+    assert shop.at("HEAD", "log") == shop("FROM log ORDER BY ALL")
+    assert shop.one("SELECT count(*) FROM epoch_log()") == commits(shop)
+
+
+def test_another_connections_open_transaction_stays_out_of_a_commit(shop: Repo) -> None:
+    other = duckdb.connect(str(shop.path))
+    other.execute("BEGIN; INSERT INTO log VALUES (100)")
+    shop("UPDATE orders SET amount = 5 WHERE id = 2")
+    try:
+        shop.commit("mine")
+    except duckdb.Error as error:
+        assert "EpochTransactionError" in str(error)
+    other.execute("COMMIT")
+    if shop("FROM epoch_log(max_count := 1)")[0][4] == "mine":
+        assert shop.at("HEAD", "log") == []
+        assert shop.status() == [("log", "modified", 1, 0, 0)]
+    assert shop("FROM log") == [(100,)]
+    other.close()
