@@ -132,20 +132,6 @@ SCENES = (
         ),
     ),
     Scene(
-        "Promote",
-        "A merge is one commit on its target, even if the target had not moved: its log is the log of promotions.",
-        (
-            Step("epoch checkout staging"),
-            Step("epoch merge development --dry-run"),
-            Step("epoch merge development"),
-            Step('epoch query "SELECT count(*) AS flights_to_nowhere FROM flights ANTI JOIN airports ON dest = faa"'),
-            Step("epoch diff production..staging --stat"),
-            Step("epoch merge staging --into production"),
-            Step('epoch tag v1.1.0 production --message "Missing airports, one name for Airbus, delays"'),
-            Step("epoch log production --oneline --first-parent"),
-        ),
-    ),
-    Scene(
         "Look at any state",
         "Every commit, tag and branch can be read, joined and compared in SQL, and checked out.",
         (
@@ -156,7 +142,7 @@ SCENES = (
             Step("epoch query --ref v1.0.0 'SELECT count(*) AS airports FROM airports'"),
             Step("epoch query --ref v1.1.0 'SELECT count(*) AS airports FROM airports'"),
             Step(
-                "epoch query \"SELECT message, diff_type, manufacturer FROM epoch_history('planes', key := 'N102UW')\""
+                "epoch query \"SELECT author, diff_type, manufacturer FROM epoch_history('planes', key := 'N102UW')\""
             ),
         ),
     ),
