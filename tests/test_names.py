@@ -90,7 +90,9 @@ def test_tables_and_columns(named: Repo) -> None:
         assert named(f"FROM {quoted(f'{name} bag')} ORDER BY ALL") == [(1,), (1,), (1,)]
 
 
-SCHEMAS = [name for name in NAMES if name not in ("epoch", "main", "rowid", "shop") and len(name) < 100]
+SCHEMAS = [
+    name for name in NAMES if name not in ("epoch", "main", "rowid", "shop", "temp", "system") and len(name) < 100
+]
 
 
 @pytest.mark.core
