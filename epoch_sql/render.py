@@ -143,6 +143,8 @@ def _spelled(expression: exp.Expression) -> str:
         return _quoted(parts["this"], '"')
     if kind is exp.Literal:
         return _quoted(parts["this"], "'") if parts["is_string"] else str(parts["this"])
+    if kind in _WORDS:
+        return _WORDS[kind][bool(parts.get("this"))]
     if kind in _DOTTED and parts.keys() <= _DOTTED[kind]:
         names = [parts[part] for part in ("catalog", "db", "table", "this") if part in parts]
         if all(type(name) is exp.Identifier for name in names):
@@ -150,6 +152,7 @@ def _spelled(expression: exp.Expression) -> str:
     return expression.sql(dialect="duckdb")
 
 
+_WORDS: dict[type, tuple[str, str]] = {exp.Boolean: ("FALSE", "TRUE"), exp.Null: ("NULL", "NULL")}
 _DOTTED: dict[type, set[str]] = {exp.Column: {"this", "table"}, exp.Table: {"this", "db", "catalog"}}
 
 
