@@ -69,3 +69,11 @@ class EpochRefused(EpochError):
     """Refused by protection, review or a failed check."""
 
     exit_code = 4
+
+
+class EpochRemoteError(EpochError):
+    """A remote that is unknown, does not answer, refuses the credentials, or is the store of another repository."""
+
+
+class EpochRemoteRefused(EpochRefused):
+    """A push that the remote's own protection refuses."""

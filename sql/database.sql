@@ -1,12 +1,5 @@
 -- In: nothing.
--- Out: one row: the current database, its file, the collation of its strings, and whether it has a catalog.
-SELECT
-    d.database_name,
-    d.path,
-    current_setting('default_collation'),
-    EXISTS (
-        FROM duckdb_tables() AS t
-        WHERE t.database_name = current_database() AND t.schema_name = 'epoch' AND t.table_name = 'state'
-    )
-FROM duckdb_databases() AS d
-WHERE d.database_name = current_database()
+-- Out: one row: the current database, its file, the collation of its strings, and whether it is read-only.
+SELECT database_name, path, current_setting('default_collation'), readonly
+FROM duckdb_databases()
+WHERE database_name = current_database()

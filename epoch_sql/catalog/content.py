@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import duckdb
+
+from epoch_sql.catalog.known import Known
 from epoch_sql.catalog.relation import Relation
 from epoch_sql.model.commit import SUBTREES, TableEntry, Tree
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table, canonical_json, table_from_json, table_to_json
@@ -23,15 +26,11 @@ class Schemas(Relation):
 
     def load(self, ids: Iterable[str]) -> dict[str, Table]:
         """The definitions of these ids."""
-        wanted = sorted(set(ids))
-        rows = self.select("WHERE schema_id IN (SELECT unnest(?))", [wanted]) if wanted else []
-        return {schema_id: _parse_table(definition) for schema_id, definition in rows}
+        return {schema_id: _parse_table(definition) for schema_id, definition in self.with_ids(ids)}
 
     def add(self, tables: Iterable[Table]) -> None:
         """Store definitions that are not stored yet."""
-        by_id = {table.digest: table for table in tables}
-        known = self.load(by_id)
-        self.insert([(i, table_to_json(t)) for i, t in by_id.items() if i not in known])
+        self.insert_missing({table.digest: (table.digest, table_to_json(table)) for table in tables}.values())
 
 
 class Files(Relation):
@@ -49,27 +48,20 @@ class Files(Relation):
 
     def load(self, ids: Iterable[str] | None = None) -> dict[str, DataFile]:
         """The files of these ids, or all of them."""
-        rows = self._rows(ids)
         return {
             file_id: DataFile(file_id, schema_id, row_count, size, old_schema_id, first_key)
-            for file_id, schema_id, old_schema_id, row_count, size, first_key in rows
+            for file_id, schema_id, old_schema_id, row_count, size, first_key in self._rows(ids)
         }
 
     def add(self, files: Iterable[DataFile]) -> None:
         """Record files that are not recorded yet."""
         by_id = {file.file_id: file for file in files}
-        known = self.load(by_id)
-        self.insert(
-            (f.file_id, f.schema_id, f.old_schema_id, f.row_count, f.bytes, f.first_key)
-            for f in by_id.values()
-            if f.file_id not in known
+        self.insert_missing(
+            (f.file_id, f.schema_id, f.old_schema_id, f.row_count, f.bytes, f.first_key) for f in by_id.values()
         )
 
     def _rows(self, ids: Iterable[str] | None) -> list[tuple[Any, ...]]:
-        if ids is None:
-            return self.select()
-        wanted = sorted(set(ids))
-        return self.select("WHERE file_id IN (SELECT unnest(?))", [wanted]) if wanted else []
+        return self.select() if ids is None else self.with_ids(ids)
 
 
 class Levels(Relation):
@@ -89,9 +81,7 @@ class Levels(Relation):
 
     def load(self, ids: Iterable[str]) -> dict[str, Level]:
         """The levels of these ids, with their files."""
-        wanted = sorted(set(ids))
-        rows = self.select("WHERE level_id IN (SELECT unnest(?))", [wanted]) if wanted else []
-        return {level.level_id: level for level in self._levels(rows)}
+        return {level.level_id: level for level in self._levels(self.with_ids(ids))}
 
     def edges(self, table_id: str) -> list[Level]:
         """Every delta between two versions of the table."""
@@ -104,12 +94,8 @@ class Levels(Relation):
     def add(self, levels: Iterable[Level]) -> None:
         """Store levels that are not stored yet, and their files."""
         by_id = {level.level_id: level for level in levels}
-        known = (
-            {row[0] for row in self.select("WHERE level_id IN (SELECT unnest(?))", [sorted(by_id)])} if by_id else {}
-        )
-        fresh = [level for level in by_id.values() if level.level_id not in known]
-        Files(self.cursor).add(file for level in fresh for file in level.files)
-        self.insert(
+        Files(self.cursor).add(file for level in by_id.values() for file in level.files)
+        self.insert_missing(
             (
                 level.level_id,
                 level.kind,
@@ -120,7 +106,7 @@ class Levels(Relation):
                 level.rows.removed,
                 [file.file_id for file in level.files],
             )
-            for level in fresh
+            for level in by_id.values()
         )
 
     def _levels(self, rows: Sequence[tuple[Any, ...]]) -> list[Level]:
@@ -145,18 +131,14 @@ class Versions(Relation):
 
     def load(self, ids: Iterable[str]) -> dict[str, Version]:
         """The versions of these ids."""
-        wanted = sorted(set(ids))
-        rows = self.select("WHERE version_id IN (SELECT unnest(?))", [wanted]) if wanted else []
-        return {row[0]: Version(*row) for row in ((*row[:5], tuple(row[5])) for row in rows)}
+        return {row[0]: Version(*row[:5], tuple(row[5])) for row in self.with_ids(ids)}
 
     def add(self, versions: Iterable[Version]) -> None:
         """Store versions that are not stored yet."""
         by_id = {version.version_id: version for version in versions}
-        known = self.load(by_id)
-        self.insert(
+        self.insert_missing(
             (v.version_id, v.table_id, v.schema_id, v.row_count, v.fingerprint, list(v.level_ids))
             for v in by_id.values()
-            if v.version_id not in known
         )
 
 
@@ -187,8 +169,17 @@ class Trees(Relation):
         "state": "VARCHAR",
     }
 
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, known: Known | None = None) -> None:
+        super().__init__(cursor)
+        self._known = (known or Known()).trees
+
     def load(self, root_id: str) -> Tree:
         """The tree of that root."""
+        if root_id not in self._known:
+            self._known[root_id] = self._load(root_id)
+        return self._known[root_id]
+
+    def _load(self, root_id: str) -> Tree:
         rows = self.select(
             "WHERE subtree_id IN (SELECT unnest(subtree_ids) FROM {{epoch}}.roots WHERE root_id = ?) ORDER BY identity",
             [root_id],
@@ -205,14 +196,10 @@ class Trees(Relation):
         """Store the tree and return the id of its root."""
         subtrees = self._subtrees(tree)
         root_id = root_identity(subtrees)
+        self._known[root_id] = Tree(dict(sorted(tree.tables.items())), tree.objects)
         if self.run("SELECT 1 FROM {{epoch}}.roots WHERE root_id = ?", [root_id]).fetchone():
             return root_id
-        known = self.run(
-            "SELECT DISTINCT subtree_id FROM {{epoch}}.trees WHERE subtree_id IN (SELECT unnest(?::VARCHAR[]))",
-            [sorted(subtrees)],
-        ).fetchall()
-        fresh = set(subtrees) - {row[0] for row in known}
-        self.insert((subtree_id, *entry) for subtree_id in sorted(fresh) for entry in subtrees[subtree_id])
+        self.insert_missing((subtree_id, *entry) for subtree_id in sorted(subtrees) for entry in subtrees[subtree_id])
         Roots(self.cursor).insert([(root_id, sorted(subtrees))])
         return root_id
 

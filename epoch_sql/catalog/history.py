@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+import duckdb
+
+from epoch_sql.catalog.known import Known
 from epoch_sql.catalog.relation import Relation
 from epoch_sql.model.commit import Commit, Head, Ref
 
@@ -28,12 +31,16 @@ class Commits(Relation):
         "source": "VARCHAR",
     }
 
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, known: Known | None = None) -> None:
+        super().__init__(cursor)
+        self._known = (known or Known()).commits
+
     def load(self, ids: Iterable[str]) -> dict[str, Commit]:
-        """The commits of these ids."""
+        """The commits of these ids that exist."""
         wanted = sorted(set(ids))
         if not wanted:
             return {}
-        rows = self.select("WHERE commit_id IN (SELECT unnest(?))", [wanted])
+        rows = self.with_ids(wanted)
         parents: dict[str, list[str]] = {}
         for commit_id, parent_id in self.run(
             "SELECT commit_id, parent_id FROM {{epoch}}.parents WHERE commit_id IN (SELECT unnest(?)) "
@@ -45,17 +52,24 @@ class Commits(Relation):
 
     def get(self, commit_id: str) -> Commit:
         """One commit; KeyError if it does not exist."""
-        return self.load([commit_id])[commit_id]
+        if commit_id not in self._known:
+            self._known[commit_id] = self.load([commit_id])[commit_id]
+        return self._known[commit_id]
 
     def add(self, commit: Commit) -> None:
         """Store a commit; a commit that exists already is left as it is."""
-        if self.select("WHERE commit_id = ?", [commit.commit_id]):
-            return
-        row = self.run("SELECT coalesce(max(sequence), 0) + 1 FROM {{epoch}}.commits").fetchone()
+        self._known[commit.commit_id] = commit
+        row = self.run(
+            "SELECT coalesce(max(sequence), 0) + 1, coalesce(bool_or(commit_id = ?), false) FROM {{epoch}}.commits",
+            [commit.commit_id],
+        ).fetchone()
         assert row
+        sequence, exists = row
+        if exists:
+            return
         c = commit
         undone = (list(c.undoes), list(c.redoes), c.restores, c.source)
-        self.insert([(c.commit_id, row[0], c.tree_id, c.root_id, c.author, c.committed_at, c.message, *undone)])
+        self.insert([(c.commit_id, sequence, c.tree_id, c.root_id, c.author, c.committed_at, c.message, *undone)])
         Parents(self.cursor).insert((c.commit_id, n, parent) for n, parent in enumerate(c.parents))
 
     def edges(self, after: int) -> list[tuple[int, str, list[str] | None, datetime, list[str], list[str], str | None]]:

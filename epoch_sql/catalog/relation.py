@@ -10,6 +10,10 @@ import duckdb
 from epoch_sql import render
 
 _INSERT = render.Sql("INSERT INTO {{table}} ({{columns}}) SELECT {{values}}")
+_INSERT_MISSING = render.Sql(
+    "INSERT INTO {{table}} ({{columns}}) SELECT {{columns}} FROM (SELECT {{values}}) AS added ({{columns}}) "
+    "ANTI JOIN {{table}} AS stored USING ({{id}})"
+)
 _SELECT = render.Sql("SELECT {{columns}} FROM {{table}}")
 
 
@@ -32,14 +36,22 @@ class Relation:
 
     def insert(self, rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows, given as values in the order of ``columns``, in one statement."""
-        batch = [tuple(row) for row in rows]
+        self._insert(_INSERT, [tuple(row) for row in rows])
+
+    def insert_missing(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Insert, as in ``insert``, the rows whose id, which is the first column, is not there yet."""
+        self._insert(_INSERT_MISSING, [tuple(row) for row in rows])
+
+    def _insert(self, template: render.Sql, batch: list[tuple[Any, ...]]) -> None:
         if not batch:
             return
         values = [
             render.fill(render.Sql("unnest(CAST(? AS {{type}}[]))"), type=render.verbatim(kind))
             for kind in self.columns.values()
         ]
-        statement = render.fill(_INSERT, table=self._table(), columns=self._names(), values=values)
+        statement = render.fill(
+            template, table=self._table(), columns=self._names(), values=values, id=self._names()[0]
+        )
         kinds = self.columns.values()
         self.cursor.execute(
             statement, [_list(kind, c) for kind, c in zip(kinds, zip(*batch, strict=True), strict=True)]
@@ -49,6 +61,16 @@ class Relation:
         """The rows, as tuples in the order of ``columns``; ``condition`` is what follows FROM."""
         statement = render.fill(_SELECT, table=self._table(), columns=self._names())
         return self.cursor.execute(f"{statement} {render.fill(condition)}", list(parameters)).fetchall()
+
+    def with_ids(self, ids: Iterable[str]) -> list[tuple[Any, ...]]:
+        """The rows with these ids, which the first column holds; as in ``select``."""
+        wanted = sorted(set(ids))
+        if not wanted:
+            return []
+        # A single id is the most frequent case, and a comparison is planned faster than a join.
+        condition = "WHERE {{id}} = ?" if len(wanted) == 1 else "WHERE {{id}} IN (SELECT unnest(?))"
+        parameter = wanted[0] if len(wanted) == 1 else wanted
+        return self.select(render.fill(condition, id=self._names()[0]), [parameter])
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
         """Execute a statement, whose ``{{epoch}}`` stands for the catalog's schema."""

@@ -52,25 +52,22 @@ def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) 
 
     Raises EpochRepositoryError for a read-only database, EpochTransactionError when some transaction is open.
     """
-    has_catalog = cursor.execute(
-        "SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'epoch' AND database_name = current_database()"
-    ).fetchone()
-    repository = Repository(cursor, session.memory, create=not has_catalog)
+    repository = Repository(cursor, session.memory, create=True)
     _require_writable(repository)
     _refuse_open_transaction(repository)
     if looks == "rows":
-        tables = [_hashes(table) for table in _tables(repository, bool(has_catalog))]
+        tables = [_hashes(table) for table in _tables(repository)]
         return render.joined([_definitions(repository), *tables], _UNION)
-    return _counts(repository, bool(has_catalog))
+    return _counts(repository)
 
 
-def require_same_view(repository: Repository, caller: Caller, has_catalog: bool = True) -> None:
+def require_same_view(repository: Repository, caller: Caller) -> None:
     """EpochTransactionError when the caller sees other data than what is committed.
 
     Where the caller read the hashes of all rows, they are kept for the scan, which confirms them.
     """
     seen = {entry["name"]: entry for entry in caller.seen or ()}
-    committed = _counts(repository, has_catalog)
+    committed = _counts(repository)
     if caller.looks == "rows":
         committed = render.joined([_definitions(repository), committed], _UNION)
     for name, row_count, checksum in repository.cursor.execute(committed).fetchall():
@@ -96,10 +93,7 @@ def uncommitted(what: str) -> EpochTransactionError:
 
 
 def _require_writable(repository: Repository) -> None:
-    row = repository.cursor.execute(
-        "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
-    ).fetchone()
-    if row and row[0]:
+    if repository.read_only:
         raise EpochRepositoryError(
             f"{repository.database} is open read-only, so nothing can be changed", "open it without read_only"
         )
@@ -141,9 +135,9 @@ def _require_space(database: Path) -> None:
         )
 
 
-def _tables(repository: Repository, has_catalog: bool) -> tuple[Table, ...]:
+def _tables(repository: Repository) -> tuple[Table, ...]:
     """The working tables that are, or will be, versioned."""
-    if has_catalog:
+    if repository.exists:
         return repository.scanner.tables()
     return read_tables(repository.cursor, {}, lambda name: False)
 
@@ -152,8 +146,8 @@ def _definitions(repository: Repository) -> Sql:
     return render.render("definitions", catalog=render.literal(repository.catalog))
 
 
-def _counts(repository: Repository, has_catalog: bool) -> Sql:
-    names = repository.scanner.table_names() if has_catalog else read_table_names(repository.cursor)
+def _counts(repository: Repository) -> Sql:
+    names = repository.scanner.table_names() if repository.exists else read_table_names(repository.cursor)
     return render.joined([NOTHING_SEEN, *(_count(name) for name in names)], _UNION)
 
 

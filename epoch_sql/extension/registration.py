@@ -134,7 +134,7 @@ def _runner(session: Session, procedure: Procedure) -> Callable[..., dict[str, A
                 caller = Caller(procedure.looks, seen)
                 if not procedure.needs_repository:
                     if procedure.acts:
-                        require_same_view(Repository(cursor, session.memory, create=True), caller, has_catalog=False)
+                        require_same_view(Repository(cursor, session.memory, create=True), caller)
                     rows = procedure.run(cursor, session.memory, *values)
                 else:
                     repository = Repository(cursor, session.memory)

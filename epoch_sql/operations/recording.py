@@ -113,6 +113,7 @@ class _Recorder:
         Schemas(cursor).add(self.schemas)
         Levels(cursor).add(self.levels)
         Versions(cursor).add(self.versions)
+        self.contents.remember(self.versions, self.levels, self.schemas)
         if self.keep_fingerprints:
             Fingerprints(cursor).put(self.fingerprints)
 
@@ -243,6 +244,8 @@ def fold(repository: Repository, levels: list[Level], table: Table, fingerprint:
         run = _last_run(levels)
         if len(run) < FOLD_AT:
             return levels
+        # The newest delta is read back, and its definition may be as new.
+        Schemas(repository.cursor).add([table])
         old, start = _start(repository, run[0], table)
         shape = shape_of(old, table)
         changes = repository.contents.compose([(level, True) for level in run], shape)

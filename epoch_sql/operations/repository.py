@@ -13,9 +13,10 @@ import duckdb
 
 from epoch_sql import config, render
 from epoch_sql.catalog.content import Trees
+from epoch_sql.catalog.known import Known
 from epoch_sql.catalog.history import Commits, Reflog, Refs, State
 from epoch_sql.catalog.relation import run
-from epoch_sql.catalog.upgrades import CATALOG_VERSION
+from epoch_sql.catalog.upgrades import CATALOG_VERSION, catalog_version
 from epoch_sql.errors import EpochReferenceError, EpochRepositoryError, EpochStorageError, EpochTransactionError
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
@@ -31,12 +32,13 @@ WORKING = "WORKING"
 
 @dataclass
 class Memory:
-    """What a process keeps of one database between operations: the commit graph.
+    """What a process keeps of one database between operations: rows that never change, and the commit graph.
 
-    It only grows, but for gc; ``last_commit``, the one with ``last_sequence``, tells whether it is still the same.
+    The graph only grows, but for gc; ``last_commit``, the one with ``last_sequence``, tells whether it is still the same.
     """
 
     own_macros: frozenset[str] = frozenset()
+    known: Known = field(default_factory=Known)
     graph: CommitGraph = field(default_factory=CommitGraph)
     last_sequence: int = 0
     last_commit: str | None = None
@@ -53,18 +55,20 @@ class Repository:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, memory: Memory, create: bool = False) -> None:
         self.cursor = cursor
         self.memory = memory
-        self.catalog, self.database, has_catalog = _opened(cursor)
+        self.catalog, self.database, self.read_only = _opened(cursor)
         self.folder = config.repository_folder(self.database)
         self.store = ObjectStore(self.folder / "objects")
-        if not create:
-            self._check_version(has_catalog)
-        self.contents = Contents(cursor, self.store)
+        self.exists = self._check_version()
+        if not create and not self.exists:
+            raise EpochRepositoryError(f"{self.database} has no Epoch repository", "CALL epoch_init() or epoch init")
+        memory.known.trim()
+        self.contents = Contents(cursor, self.store, memory.known)
         self.scanner = Scanner(cursor, self.contents, memory.own_macros)
         self.writer = LevelWriter(cursor, self.store)
-        self.commits = Commits(cursor)
+        self.commits = Commits(cursor, memory.known)
         self.refs = Refs(cursor)
         self.state = State(cursor)
-        self.trees = Trees(cursor)
+        self.trees = Trees(cursor, memory.known)
         self.rebuild = False
 
     def head(self) -> Head:
@@ -83,8 +87,8 @@ class Repository:
         """The id of the commit that a reference names; EpochReferenceError if there is none, or more than one."""
         try:
             commit_id = resolve(reference, _Lookup(self))
-            if "@{" in reference:
-                self.commits.get(commit_id)
+            if "@{" in reference and not self.commits.load([commit_id]):
+                raise KeyError(commit_id)
         except KeyError as gone:
             raise EpochReferenceError(
                 f"{reference} leads to commit {gone.args[0][:7]}, which gc has removed", "FROM epoch_reflog()"
@@ -111,9 +115,10 @@ class Repository:
                 memory.last_sequence, memory.last_commit = sequence, commit_id
             return memory.graph
 
-    def forget_graph(self) -> None:
-        """Read the commit graph anew when it is next needed: commits that it has may be gone, by a rollback or gc."""
+    def forget(self) -> None:
+        """Read what is in memory anew when it is next needed: some of it may be gone, by a rollback or gc."""
         memory = self.memory
+        memory.known.forget()
         with memory.lock:
             memory.graph, memory.last_sequence, memory.last_commit = CommitGraph(), 0, None
 
@@ -153,24 +158,26 @@ class Repository:
             yield
 
     def _roll_back(self) -> None:
-        self.forget_graph()
+        self.forget()
         try:
             self.cursor.execute("ROLLBACK")
         except duckdb.TransactionException as error:
             if "no transaction is active" not in str(error):
                 raise
 
-    def _check_version(self, has_catalog: bool) -> None:
-        if not has_catalog:
-            raise EpochRepositoryError(f"{self.database} has no Epoch repository", "CALL epoch_init() or epoch init")
-        version = run(self.cursor, "SELECT catalog_version FROM {{epoch}}.state").fetchone()
-        assert version
-        if version[0] > CATALOG_VERSION:
+    def _check_version(self) -> bool:
+        """Whether there is a catalog; EpochRepositoryError if it is one of a newer Epoch."""
+        try:
+            version = catalog_version(self.cursor)
+        except duckdb.CatalogException:
+            return False
+        if version > CATALOG_VERSION:
             raise EpochRepositoryError(
                 f"the repository of {self.database} was written by a newer Epoch "
-                f"(catalog version {version[0]}, this one knows {CATALOG_VERSION})",
+                f"(catalog version {version}, this one knows {CATALOG_VERSION})",
                 "pip install --upgrade epoch-sql",
             )
+        return True
 
 
 class _Lookup:
@@ -213,14 +220,14 @@ class _Lookup:
 
 
 def _opened(cursor: duckdb.DuckDBPyConnection) -> tuple[str, Path, bool]:
-    """The name and the file of the cursor's database, and whether it has a catalog.
+    """The name and the file of the cursor's database, and whether it is read-only.
 
     Raises EpochRepositoryError if it is in memory, or if strings are compared otherwise than by their bytes: changes
     would go unnoticed.
     """
     row = cursor.execute(render.load("database")).fetchone()
     assert row
-    name, path, collation, has_catalog = row
+    name, path, collation, read_only = row
     if not path:
         raise EpochRepositoryError(
             "an in-memory database cannot be versioned", "connect to a file: epoch_sql.connect('shop.duckdb')"
@@ -229,7 +236,7 @@ def _opened(cursor: duckdb.DuckDBPyConnection) -> tuple[str, Path, bool]:
         raise EpochRepositoryError(
             f"default_collation is {collation}, under which strings that differ are equal", "RESET default_collation"
         )
-    return name, Path(path).resolve(), has_catalog
+    return name, Path(path).resolve(), read_only
 
 
 def object_name(name: str) -> ObjectName:

@@ -5,10 +5,15 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, replace
 
+from epoch_sql import render
 from epoch_sql.catalog.local import Stash, Stashes
 from epoch_sql.errors import EpochConflict, EpochNothingToCommit, EpochReferenceError
-from epoch_sql.model.commit import TableEntry, Tree
-from epoch_sql.model.schema import ObjectName
+from epoch_sql.model.commit import Tree
+from epoch_sql.operations.merge.constraints import violation_rows
+from epoch_sql.operations.merge.decisions import Decisions
+from epoch_sql.operations.merge.listing import conflict_rows
+from epoch_sql.operations.merge.trees import merge_trees
+from epoch_sql.operations.merge.writing import store
 from epoch_sql.operations.moving import apply_tree, attempting
 from epoch_sql.operations.recording import record
 from epoch_sql.operations.repository import Repository, now
@@ -49,8 +54,8 @@ def push(repository: Repository, message: str | None = None) -> Stashed:
 def pop(repository: Repository) -> Stashed:
     """Put the newest stash back into the working tables, and forget it.
 
-    Raises EpochDirtyError when there are uncommitted changes, EpochConflict when a table was changed both in the stash
-    and since then; the stash is kept then.
+    What was committed since then is merged with it, cell by cell. Raises EpochDirtyError when there are uncommitted
+    changes, EpochConflict when both changed the same; the stash is kept then.
     """
 
     def move() -> Stashed:
@@ -59,7 +64,7 @@ def pop(repository: Repository) -> Stashed:
         tree = repository.tree(head.commit_id)
         working = repository.scanner.scan(tree)
         require_clean(repository, tree, working, "epoch stash pop")
-        target = _onto(repository, repository.tree(stash.commit_id), tree, repository.trees.load(stash.root_id))
+        target = _onto(repository, stash, tree)
         changed, _ = apply_tree(repository, settle(repository, working), target)
         Stashes(repository.cursor).remove(stash.stash_id)
         return Stashed(stash.stash_id, max(changed, stash.tables_changed))
@@ -92,40 +97,16 @@ def as_recorded(working: Working, tree: Tree) -> Working:
     return Working(tables, (), working.objects)
 
 
-def _onto(repository: Repository, base: Tree, head: Tree, stashed: Tree) -> Tree:
-    """The tree of HEAD with what the stash changed since its base."""
-    tables: dict[str, TableEntry] = {}
-    for table_id in base.tables.keys() | head.tables.keys() | stashed.tables.keys():
-        was, now_, then = (tree.tables.get(table_id) for tree in (base, head, stashed))
-        stashed_as, is_now, was_then = (_content(repository, entry) for entry in (then, now_, was))
-        if stashed_as != was_then and is_now not in (was_then, stashed_as):
-            entry = then or now_ or was
-            assert entry
-            raise EpochConflict(
-                f"table {entry.name} was changed in the stash and since then",
-                f"epoch checkout -b a branch at the stash's commit, pop there, and merge ({table_id[:7]})",
-            )
-        chosen = now_ if stashed_as in (was_then, is_now) else then
-        if chosen:
-            tables[table_id] = chosen
-    old = {(o.kind, o.name): o for o in base.objects}
-    new = {(o.kind, o.name): o for o in stashed.objects}
-    objects = {(o.kind, o.name): o for o in head.objects}
-    for key in old.keys() | new.keys():
-        if old.get(key) == new.get(key):
-            continue
-        if objects.get(key) not in (old.get(key), new.get(key)):
-            raise EpochConflict(f"{key[0]} {key[1]} was changed in the stash and since then", "epoch stash drop")
-        if key in new:
-            objects[key] = new[key]
-        else:
-            objects.pop(key, None)
-    return Tree(tables, tuple(objects.values()))
-
-
-def _content(repository: Repository, entry: TableEntry | None) -> tuple[ObjectName, str, str] | None:
-    """What a table of a tree holds, whichever way it got there."""
-    if entry is None:
-        return None
-    contents = repository.contents
-    return entry.name, contents.table(entry.version_id).content_digest, contents.version(entry.version_id).fingerprint
+def _onto(repository: Repository, stash: Stash, head: Tree) -> Tree:
+    """The tree of HEAD with what the stash changed since its commit: a three-way merge."""
+    base, stashed = repository.tree(stash.commit_id), repository.trees.load(stash.root_id)
+    merged = merge_trees(repository, base, head, stashed, Decisions())
+    obstacles = render.render("preview", conflicts=conflict_rows(merged), violations=violation_rows(repository, merged))
+    tables = sorted(row[0] for row in repository.cursor.execute(obstacles).fetchall())
+    if tables:
+        raise EpochConflict(
+            f"the stash and what was committed since clash in {', '.join(tables)}",
+            f"epoch checkout {stash.commit_id[:7]}, epoch checkout -b NAME, epoch stash pop, epoch commit; "
+            "then merge NAME",
+        )
+    return store(repository, merged, count=False).tree

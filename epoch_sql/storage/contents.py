@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.catalog.content import Levels, Schemas, Versions
+from epoch_sql.catalog.known import Known
 from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.version import DataFile, Level, Version
@@ -24,12 +25,12 @@ Step = tuple[Level, bool]
 class Contents:
     """Reads versions: their descriptions from the catalog, their rows as SQL over Parquet files."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore, known: Known) -> None:
         self.cursor = cursor
         self.store = store
-        self._versions: dict[str, Version] = {}
-        self._levels: dict[str, Level] = {}
-        self._tables: dict[str, Table] = {}
+        self._versions = known.versions
+        self._levels = known.levels
+        self._tables = known.tables
 
     def load(self, version_ids: Iterable[str]) -> None:
         """Read the descriptions of many versions at once, for what follows."""
@@ -37,6 +38,12 @@ class Contents:
         if missing:
             self._versions.update(Versions(self.cursor).load(missing))
             self._load_tables({self._versions[i].schema_id for i in missing})
+
+    def remember(self, versions: Iterable[Version], levels: Iterable[Level], tables: Iterable[Table]) -> None:
+        """Know what was just stored without reading it."""
+        self._tables.update((table.digest, table) for table in tables)
+        self._levels.update((level.level_id, level) for level in levels)
+        self._versions.update((version.version_id, version) for version in versions)
 
     def version(self, version_id: str) -> Version:
         """The description of a version."""

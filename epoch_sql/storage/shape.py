@@ -7,14 +7,14 @@ value, of id 0, is how often the row occurs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table
-from epoch_sql.model.widening import widens
+from epoch_sql.model.widening import common, widens
 from epoch_sql.storage.encoding import decode, encode, storage_type
 
 MULTIPLICITY = Column("multiplicity", "BIGINT", 0)
@@ -103,11 +103,10 @@ def shape_of(before: Table | None, after: Table | None) -> Shape:
     new = after or before
     assert old and new
     if not _same_key(old, new) or not new.key:
-        columns = _union(old, new)
-        return Shape(columns, (MULTIPLICITY,), (MULTIPLICITY,), keyless=True)
+        return Shape(_of_both_sides(_union(old, new), old), (MULTIPLICITY,), (MULTIPLICITY,), keyless=True)
     types = {column.id: column for column in old.stored_columns}
     key_ids = {column.id for column in new.key}
-    key = tuple(column for column in new.stored_columns if column.id in key_ids)
+    key = _of_both_sides((column for column in new.stored_columns if column.id in key_ids), old)
     values = tuple(column for column in _union(old, new) if column.id not in key_ids)
     compared = tuple(column for column in new.stored_columns if column.id not in key_ids)
     retyped = {c.id: types[c.id] for c in values if c.id in types and types[c.id].type != c.type}
@@ -150,6 +149,12 @@ def _same_key(old: Table, new: Table) -> bool:
     return types.keys() == {c.id for c in new.key} and all(
         widens(types[c.id], c.type) or widens(c.type, types[c.id]) for c in new.key
     )
+
+
+def _of_both_sides(key: Iterable[Column], old: Table) -> tuple[Column, ...]:
+    """Key columns with types that have the values of both definitions."""
+    before = {column.id: column.type for column in old.stored_columns}
+    return tuple(replace(c, type=common(before.get(c.id, c.type), c.type)) for c in key)
 
 
 def _union(old: Table, new: Table) -> tuple[Column, ...]:

@@ -416,7 +416,7 @@ def test_hundreds_of_small_commits(make_repo: MakeRepo, key: str) -> None:
     commits = 120
     for n in range(commits):
         repo(
-            f"UPDATE t SET v = {n} WHERE id % 97 = {n % 97}; DELETE FROM t WHERE id = {n * 3}; INSERT INTO t VALUES ({1000 + n}, {n})"
+            f"UPDATE t SET v = {n} WHERE id % 97 = {n % 97}; DELETE FROM t WHERE id = {n * 3}; INSERT INTO t (id, v) VALUES ({1000 + n}, {n})"
         )
         if n % 40 == 20:
             repo("ALTER TABLE t ADD COLUMN w INTEGER DEFAULT 5; UPDATE t SET w = id WHERE id % 50 = 0")

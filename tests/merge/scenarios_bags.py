@@ -1,4 +1,4 @@
-"""Tables without a key: what both sides add and remove applies by multiplicity."""
+"""Tables without a key: what both sides add and remove applies by multiplicity; two equal sides are the result."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ def _bag(name: str, base: str, ours: str, theirs: str, *rows: tuple[object, ...]
     return Scenario(f"bag: {name}", f"{_T} {base}", ours, theirs, {"t": list(rows)})
 
 
+_Y = "INSERT INTO t VALUES (2, 'y')"
 _X = "INSERT INTO t VALUES (1, 'x')"
 _TWO = "INSERT INTO t VALUES (1, 'x'), (1, 'x')"
 _ONE_LESS = "DELETE FROM t WHERE rowid = (SELECT min(rowid) FROM t WHERE a = 1)"
@@ -18,19 +19,38 @@ _ONE_LESS = "DELETE FROM t WHERE rowid = (SELECT min(rowid) FROM t WHERE a = 1)"
 BAGS = (
     _bag("added on one side", _X, "INSERT INTO t VALUES (2, 'y')", "", (1, "x"), (2, "y")),
     _bag("a copy added on one side", _X, _X, "", (1, "x"), (1, "x")),
-    _bag("a copy added on both", _X, _X, _X, (1, "x"), (1, "x"), (1, "x")),
-    _bag("the same new row added on both", "", _X, _X, (1, "x"), (1, "x")),
+    _bag("a copy added on both", _X, _X, f"{_X}; {_Y}", (1, "x"), (1, "x"), (1, "x"), (2, "y")),
+    _bag("the same new row added on both", "", _X, f"{_X}; {_Y}", (1, "x"), (1, "x"), (2, "y")),
+    _bag("both sides equal: a copy added", _X, _X, _X, (1, "x"), (1, "x")),
+    _bag("both sides equal: a new row added", "", _X, _X, (1, "x")),
+    _bag("both sides equal: one of two copies removed", _TWO, _ONE_LESS, _ONE_LESS, (1, "x")),
+    _bag("both sides equal: changed", _X, "UPDATE t SET b = 'z'", "UPDATE t SET b = 'z'", (1, "z")),
+    _bag(
+        "both sides equal: changed in other steps",
+        _X,
+        f"{_Y}; UPDATE t SET b = 'z'",
+        "DELETE FROM t; INSERT INTO t VALUES (2, 'z'), (1, 'z')",
+        (1, "z"),
+        (2, "z"),
+    ),
+    Scenario(
+        "bag: equal rows, a column added on one side",
+        f"{_T} {_X}",
+        f"{_X}; ALTER TABLE t ADD COLUMN c INTEGER",
+        _X,
+        {"t": [(1, "x", None), (1, "x", None), (1, "x", None)]},
+    ),
     _bag("two copies and one copy added", "", _TWO, _X, (1, "x"), (1, "x"), (1, "x")),
     _bag("removed on one side", _X, "DELETE FROM t", ""),
     _bag("removed on both", _X, "DELETE FROM t", "DELETE FROM t"),
     _bag("one of two copies removed on one side", _TWO, _ONE_LESS, "", (1, "x")),
-    _bag("one of two copies removed on both", _TWO, _ONE_LESS, _ONE_LESS),
+    _bag("one of two copies removed on both", _TWO, _ONE_LESS, f"{_ONE_LESS}; {_Y}", (2, "y")),
     _bag("both copies removed and one copy removed", _TWO, "DELETE FROM t", _ONE_LESS),
     _bag("a copy added and a copy removed", _TWO, _X, _ONE_LESS, (1, "x"), (1, "x")),
     _bag("a copy added and all removed", _X, _X, "DELETE FROM t", (1, "x")),
     _bag("changed on one side", _X, "UPDATE t SET b = 'z'", "", (1, "z")),
     _bag("changed to two things", _X, "UPDATE t SET b = 'z'", "UPDATE t SET b = 'w'", (1, "w"), (1, "z")),
-    _bag("changed to the same thing", _X, "UPDATE t SET b = 'z'", "UPDATE t SET b = 'z'", (1, "z"), (1, "z")),
+    _bag("changed to the same thing", _X, "UPDATE t SET b = 'z'", f"UPDATE t SET b = 'z'; {_Y}", (1, "z"), (1, "z"), (2, "y")),
     _bag(
         "NULLs are equal",
         "INSERT INTO t VALUES (NULL, NULL), (NULL, NULL)",

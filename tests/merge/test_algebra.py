@@ -126,8 +126,29 @@ def test_revert_after_commit_is_identity(repo: Repo, edits: list[str]) -> None:
 def test_cherry_pick_onto_the_same_parent_gives_the_same_content(repo: Repo, edits: list[str]) -> None:
     one = branch(repo, edits)
     branch(repo, [])
-    repo("CALL epoch_cherry_pick(?)", one)
+    if repo.tree(one) == repo.tree("start"):
+        assert "nothing to commit" in repo.refused("CALL epoch_cherry_pick(?)", one)
+    else:
+        repo("CALL epoch_cherry_pick(?)", one)
     assert repo.tree() == repo.tree(one)
+    before = repo("FROM epoch_log()"), repo.head()
+    assert "is in branch" in repo.refused("CALL epoch_cherry_pick(?)", one)
+    assert (repo("FROM epoch_log()"), repo.head()) == before
+
+
+@_SETTINGS
+@given(_SIDES, _SIDES)
+def test_the_merge_of_equal_content_is_that_content(repo: Repo, edits: list[str], detour: list[str]) -> None:
+    """Merge(x, x) = x, whichever way the two sides got there, for a keyless table too."""
+    one = branch(repo, edits)
+    two = branch(repo, [*detour, "DELETE FROM t", "DELETE FROM bag"])
+    repo("INSERT INTO t FROM epoch_at(?, 't')", one)
+    repo("INSERT INTO bag FROM epoch_at(?, 'bag')", one)
+    repo("CALL epoch_commit('as on the other branch', allow_empty := true)")
+    assert repo.tree(two) == repo.tree(one)
+    assert all(row[1:4] == (0, 0, 0) for row in repo("FROM epoch_preview_merge(?)", one))
+    assert merged(repo, one, two) == []
+    assert repo.tree(f"{two}-with-{one}") == repo.tree(one)
 
 
 @_SETTINGS

@@ -83,6 +83,37 @@ def test_criss_cross_with_rows_added_on_both(repo: Repo) -> None:
     ]
 
 
+def test_three_merge_bases_are_folded_into_one(repo: Repo) -> None:
+    """Main and side each merge x, y and z; y and z have the commit c in common, which x has not.
+
+    main   ---x--------y--z--M         merges of y and z
+          /
+    y    o---c---y
+              \\
+    other      z-------y--x--O         merges of y and x
+
+    Folded with the merge base of x alone, row 3 would be as in the first commit, and clash.
+    """
+    on(repo, "side", "UPDATE t SET a = 30 WHERE id = 3")
+    for branch in ("y", "z"):
+        repo("CALL epoch_branch(?, 'side')", branch)
+    on(repo, "z", "UPDATE t SET a = 31 WHERE id = 3; INSERT INTO t VALUES (9, 9, 9)")
+    on(repo, "y", "UPDATE t SET b = 20 WHERE id = 2")
+    on(repo, "main", "UPDATE t SET a = 10 WHERE id = 1")
+    repo("CALL epoch_tag('x', 'main')")
+    repo("CALL epoch_branch('other', 'z')")
+    for target, sources in (("main", "yz"), ("other", "yx")):
+        for source in sources:
+            repo("CALL epoch_merge(?, target := ?)", source, target)
+    on(repo, "main", "UPDATE t SET a = 32 WHERE id = 3; UPDATE t SET a = 11 WHERE id = 1; DELETE FROM t WHERE id = 9")
+    on(repo, "other", "UPDATE t SET b = 21 WHERE id = 2; UPDATE t SET b = 12 WHERE id = 1; DELETE FROM t WHERE id = 5")
+    rows = [(1, 11, 12), (2, 2, 21), (3, 32, 3), (4, 4, 4)]
+    for source, target in (("main", "other"), ("other", "main")):
+        repo("CALL epoch_branch(?, ?)", f"{target}-merged", target)
+        assert repo("SELECT status FROM epoch_merge(?, target := ?)", source, f"{target}-merged") == [("merged",)]
+        assert repo.at(f"{target}-merged", "t") == rows
+
+
 def test_histories_without_a_common_commit(repo: Repo) -> None:
     on(repo, "side", "CREATE TABLE n AS SELECT 1 AS x; UPDATE t SET a = 50 WHERE id = 5")
     repo(

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
-from epoch_sql.errors import EpochConflict, EpochDirtyError
+from epoch_sql.errors import EpochConflict, EpochDirtyError, EpochNothingToCommit
 from epoch_sql.model.commit import Commit, Tree
-from epoch_sql.model.graph import NO_UNDO, Undo
+from epoch_sql.model.graph import NO_UNDO, CommitGraph, Undo
 from epoch_sql.model.undo import plan_merge
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import first_line, new_commit
@@ -66,13 +65,18 @@ def base_tree(repository: Repository, bases: Sequence[str]) -> Tree:
     if len(bases) == 1:
         return repository.tree(bases[0])
     graph = repository.graph()
+    tree = repository.tree(bases[0])
+    for number, base in enumerate(bases[1:], 1):
+        common = base_tree(repository, _common(graph, bases[:number], base))
+        merged = merge_trees(repository, common, tree, repository.tree(base), Decisions(strategy="base"))
+        tree = store(repository, merged, count=False).tree
+    return tree
 
-    def combined(left: tuple[str, Tree], right: str) -> tuple[str, Tree]:
-        common = base_tree(repository, plan_merge(graph, left[0], right).bases)
-        merged = merge_trees(repository, common, left[1], repository.tree(right), Decisions(strategy="base"))
-        return left[0], store(repository, merged, count=False).tree
 
-    return reduce(combined, bases[1:], (bases[0], repository.tree(bases[0])))[1]
+def _common(graph: CommitGraph, merged: Sequence[str], base: str) -> list[str]:
+    """The merge bases of a virtual commit, which has ``merged`` as its parents, with another base."""
+    found = dict.fromkeys(common for one in merged for common in plan_merge(graph, one, base).bases)
+    return [one for one in found if not any(one != other and graph.is_ancestor(one, other) for other in found)]
 
 
 def base_below_undos(
@@ -126,6 +130,11 @@ def finish(
         return stopped
     stored = store(repository, merged)
     before = repository.commits.get(progress.ours_commit)
+    if progress.kind == "cherry-pick" and stored.tree_id == before.tree_id:
+        raise EpochNothingToCommit(
+            f"nothing to commit: what {progress.source[:7]} changed is in {progress.target} already",
+            "epoch log --oneline; a cherry-pick that stopped on conflicts is left by CALL epoch_merge_abort()",
+        )
     if only_changes and stored.tree_id == before.tree_id:
         return Done(before, RowCounts())
     if progress.target == repository.head().branch:

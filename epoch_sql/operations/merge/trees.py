@@ -88,7 +88,7 @@ class _TreeMerger:
         old, left, right = (side.tables.get(table_id) for side in self.sides)
         if left and right and self._rows_decided(left, right):
             return self._both_changed(old, left, right)
-        if self._same(right, old) or (self._same(left, right) and not self._adds_up(old, left)):
+        if self._same(right, old) or self._same(left, right):
             return self._taken(left, left)
         if self._same(left, old):
             return self._taken(right, left)
@@ -154,12 +154,6 @@ class _TreeMerger:
         """
         names = [str(side.name) for side in sides]
         return any(r.key is not None and r.table_name in names for r in self.decisions.resolutions)
-
-    def _adds_up(self, old: TableEntry | None, entry: TableEntry | None) -> bool:
-        """Whether equal changes of both sides add up: those of a table without a key do."""
-        if old is None or entry is None or self._same(old, entry):
-            return False
-        return not self.contents.table(entry.version_id).key
 
     def _both_changed(self, old: TableEntry | None, left: TableEntry, right: TableEntry) -> MergedEntry | None:
         base_table = self.contents.table(old.version_id) if old else None

@@ -52,11 +52,14 @@ def value(column: Column | None, shape: Shape, prefix: str, like: Column | None 
         assert like
         return render.fill(Sql("CAST(NULL AS {{t}})"), t=render.verbatim(like.type))
     present = Sql("op <> 'removed'" if prefix == "n" else "op <> 'added'")
-    in_key = any(key.id == column.id for key in shape.key)
-    stored = render.to_sql(render.column(f"{'k' if in_key else prefix}{column.id}"))
-    if in_key:
-        stored = render.fill(Sql("CASE WHEN {{p}} THEN {{v}} END"), p=present, v=stored)
-    return decode(stored, column.type)
+    key = next((key for key in shape.key if key.id == column.id), None)
+    if key is None:
+        return decode(render.column(f"{prefix}{column.id}"), column.type)
+    stored = render.fill(Sql("CASE WHEN {{p}} THEN {{v}} END"), p=present, v=render.column(f"k{key.id}"))
+    native = decode(stored, key.type)
+    if key.type == column.type:
+        return native
+    return render.fill(Sql("TRY_CAST({{v}} AS {{t}})"), v=native, t=render.verbatim(column.type))
 
 
 def row_struct(table: Table | None, shape: Shape, prefix: str) -> Sql:

@@ -38,6 +38,7 @@ class Problem:
 
 def check(repository: Repository) -> list[Problem]:
     """Everything that is wrong in a repository; empty when it is sound. Changes nothing."""
+    repository.forget()
     with repository.transaction():
         inventory = take(repository)
         return [_problem(inventory, *found) for found in _found(repository, inventory)]

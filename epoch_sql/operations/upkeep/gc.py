@@ -60,7 +60,7 @@ def collect(repository: Repository, dry_run: bool = False, grace: str | None = N
             [[int(removed.object_id) for removed in dead if removed.kind == "reflog"]],
         )
         sweep(repository)
-    repository.forget_graph()
+    repository.forget()
     return [*dead, *_delete_files(repository, period)]
 
 

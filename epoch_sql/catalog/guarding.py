@@ -1,0 +1,98 @@
+"""The catalog tables that guard branches: protections, reviews, checks, and the sources of squashed merges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from epoch_sql.catalog.relation import Relation
+from epoch_sql.model.protection import Check, Protection, Review
+
+
+class Protections(Relation):
+    """``epoch.protections``: the branches that are protected, and from what."""
+
+    name = "protections"
+    columns = {
+        "branch": "VARCHAR",
+        "require_review": "BOOLEAN",
+        "no_force_push": "BOOLEAN",
+        "allow_self_review": "BOOLEAN",
+    }
+
+    def load(self) -> dict[str, Protection]:
+        """The protections by branch."""
+        return {row[0]: Protection(*row) for row in self.select("ORDER BY branch")}
+
+    def get(self, branch: str) -> Protection:
+        """The protection of a branch; one that refuses nothing where there is none."""
+        rows = self.select("WHERE branch = ?", [branch])
+        return Protection(*rows[0]) if rows else Protection(branch)
+
+    def put(self, protection: Protection) -> None:
+        """Set what a branch is protected from, instead of what was set before."""
+        self.run("DELETE FROM {{epoch}}.protections WHERE branch = ?", [protection.branch])
+        if protection.protects:
+            self.insert([tuple(vars(protection).values())])
+
+
+class Reviews(Relation):
+    """``epoch.reviews``: verdicts on commits that are to be merged; none is ever changed or removed."""
+
+    name = "reviews"
+    columns = {
+        "review_id": "VARCHAR",
+        "source": "VARCHAR",
+        "source_commit": "VARCHAR",
+        "target": "VARCHAR",
+        "verdict": "VARCHAR",
+        "reviewer": "VARCHAR",
+        "message": "VARCHAR",
+        "reviewed_at": "TIMESTAMP",
+    }
+
+    def load(self) -> list[Review]:
+        """Every review, oldest first."""
+        return [Review(*row) for row in self.select("ORDER BY reviewed_at, review_id")]
+
+    def into(self, target: str) -> list[Review]:
+        """The reviews of what is to be merged into a branch, oldest first."""
+        return [Review(*row) for row in self.select("WHERE target = ? ORDER BY reviewed_at, review_id", [target])]
+
+    def next_moment(self) -> timedelta | None:
+        """How far the time of the latest review lies ahead of the clock, which may have been set back; None if not."""
+        row = self.run(
+            "SELECT max(reviewed_at) - CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP) FROM {{epoch}}.reviews"
+        ).fetchone()
+        assert row
+        return row[0] if row[0] and row[0] >= timedelta() else None
+
+    def add(self, reviews: Iterable[Review]) -> None:
+        """Store reviews, also such that came from a remote; those that are there already are left as they are."""
+        self.insert_missing(tuple(vars(review).values()) for review in reviews)
+
+
+class Checks(Relation):
+    """``epoch.checks``: queries that must return no row on what is merged."""
+
+    name = "checks"
+    columns = {"name": "VARCHAR", "query": "VARCHAR", "branch": "VARCHAR"}
+
+    def load(self) -> list[Check]:
+        """The checks by name."""
+        return [Check(*row) for row in self.select("ORDER BY name")]
+
+    def remove(self, name: str) -> None:
+        """Forget a check."""
+        self.run("DELETE FROM {{epoch}}.checks WHERE name = ?", [name])
+
+
+class Squashes(Relation):
+    """``epoch.squashes``: the commit that a squashed merge was made of, which it does not name as a parent."""
+
+    name = "squashes"
+    columns = {"commit_id": "VARCHAR", "source_commit": "VARCHAR"}
+
+    def load(self) -> dict[str, str]:
+        """The source commit of each squashed merge."""
+        return dict(self.select())

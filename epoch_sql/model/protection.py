@@ -1,0 +1,97 @@
+"""Protected branches, reviews and checks: what was stated, and whose word counts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from epoch_sql.model.schema import canonical_json
+
+APPROVE, REJECT, REQUEST = "approve", "reject", "request"
+VERDICTS = (APPROVE, REJECT, REQUEST)
+
+_MAIL = re.compile(r"<([^<>]*)>\s*$")
+_GLOB = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True)
+class Protection:
+    """What a branch is protected from.
+
+    ``require_review``: it takes only approved merges, and undos. ``no_force_push``: its history only grows.
+    ``allow_self_review``: an approval counts also when it comes from the author of what is approved.
+    """
+
+    branch: str
+    require_review: bool = False
+    no_force_push: bool = False
+    allow_self_review: bool = False
+
+    @property
+    def protects(self) -> bool:
+        """Whether anything is refused."""
+        return self.require_review or self.no_force_push
+
+
+@dataclass(frozen=True)
+class Review:
+    """A verdict on one commit that is to be merged into a branch; ``source`` is the reference that named it."""
+
+    review_id: str
+    source: str
+    source_commit: str
+    target: str
+    verdict: str
+    reviewer: str
+    message: str | None
+    reviewed_at: datetime
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named query that must return no row, for the branches whose name matches a shell pattern."""
+
+    name: str
+    query: str
+    branch: str
+
+    def applies_to(self, branch: str) -> bool:
+        """Whether it guards merges into that branch."""
+        return fnmatchcase(branch, self.branch)
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it is for any branch that matches, rather than for one by its name."""
+        return bool(_GLOB.search(self.branch))
+
+
+def new_review(
+    source: str, source_commit: str, target: str, verdict: str, reviewer: str, message: str | None, at: datetime
+) -> Review:
+    """A review whose id is the SHA-256 of its content."""
+    stated = [source, source_commit, target, verdict, reviewer, message, at.isoformat(timespec="microseconds")]
+    review_id = hashlib.sha256(canonical_json(["review", *stated]).encode()).hexdigest()
+    return Review(review_id, source, source_commit, target, verdict, reviewer, message, at)
+
+
+def person(identity: str) -> str:
+    """Who an identity (``Name <mail>``) stands for: its mail, else its name, in any case.
+
+    So ``Ann <a@x>`` and ``<A@X>`` are one.
+    """
+    mail = _MAIL.search(identity)
+    stated = mail[1].strip() if mail and mail[1].strip() else _MAIL.sub("", identity).strip()
+    return stated.casefold()
+
+
+def verdicts(reviews: Iterable[Review], target: str, source_commit: str) -> list[Review]:
+    """The latest verdict of each reviewer on merging a commit into a branch; a request is none."""
+    latest: dict[str, Review] = {}
+    for review in sorted(reviews, key=lambda review: review.reviewed_at):
+        if (review.target, review.source_commit) == (target, source_commit) and review.verdict != REQUEST:
+            latest[person(review.reviewer)] = review
+    return list(latest.values())

@@ -1,0 +1,237 @@
+"""What is kept at a remote, as immutable documents: commits, table versions, references (see docs/remote-layout.md).
+
+A version has one identity at a remote whatever its layout (its levels and their files): its table, definition and
+fingerprint. So clones that fold or compact differently agree on what they have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from epoch_sql.errors import EpochStorageError
+from epoch_sql.model.commit import Commit, Ref, commit_identity
+from epoch_sql.model.schema import canonical_json
+from epoch_sql.model.version import DataFile, RowCounts, Version
+
+FORMAT = 1
+HEADER = "epoch.json"
+
+Fields = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A remote of this repository; ``store_id`` is that of the store found there when it was last used."""
+
+    name: str
+    url: str
+    store_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """The remote branch that a branch follows."""
+
+    branch: str
+    remote: str
+    remote_branch: str
+
+    @property
+    def tracking(self) -> str:
+        """The name of the remote branch in this repository: ``origin/main``."""
+        return f"{self.remote}/{self.remote_branch}"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a store says of itself: whose it is, and what a clone of it is like."""
+
+    repository_id: str
+    store_id: str
+    default_branch: str
+    database: str
+    format: int = FORMAT
+
+
+@dataclass(frozen=True)
+class RemoteRef:
+    """A branch or a tag at a remote; ``move_id`` is random, so that a writer recognises what it wrote itself."""
+
+    name: str
+    commit_id: str
+    author: str | None
+    moved_at: datetime
+    message: str | None
+    previous: str | None
+    move_id: str
+
+
+@dataclass(frozen=True)
+class PortableLevel:
+    """A level as a remote keeps it: the ends of a delta are named by the contents of versions, not by their layouts."""
+
+    kind: str
+    files: tuple[DataFile, ...]
+    rows: RowCounts
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """How a version's rows are stored at a remote."""
+
+    version: Version
+    levels: tuple[PortableLevel, ...]
+
+
+@dataclass(frozen=True)
+class PortableCommit:
+    """A commit as a remote keeps it: with its subtrees by the contents they name, and the deltas that it made.
+
+    ``commit.root_id`` is empty: where a tree is stored is each clone's own affair.
+    """
+
+    commit: Commit
+    subtrees: tuple[str, ...]
+    deltas: tuple[PortableLevel, ...]
+
+
+def content_identity(table_id: str, schema_id: str, fingerprint: str, row_count: int) -> str:
+    """The id of a version's content; ``sql/content_ids.sql`` computes the same."""
+    return hashlib.sha256(f"content:{table_id}:{schema_id}:{fingerprint}:{row_count}".encode()).hexdigest()
+
+
+def content_of(version: Version) -> str:
+    """The id of a version's content."""
+    return content_identity(version.table_id, version.schema_id, version.fingerprint, version.row_count)
+
+
+def seal(fields: Fields) -> bytes:
+    """A document: JSON with a hash of itself, so that damage is seen."""
+    return canonical_json({"content": fields, "sha256": _sha256(canonical_json(fields))}).encode()
+
+
+def unseal(data: bytes, path: str) -> dict[str, Any]:
+    """The fields of a document. Raises EpochStorageError when it is damaged; ``path`` says which it is."""
+    try:
+        document = json.loads(data)
+        fields, stated = document["content"], document["sha256"]
+        sound = isinstance(fields, dict) and _sha256(canonical_json(fields)) == stated
+    except (ValueError, KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise damaged(path, "is corrupted: its content does not match its hash")
+    return dict(fields)
+
+
+def damaged(path: str, problem: str) -> EpochStorageError:
+    """The error for a file at a remote that is not what it should be."""
+    return EpochStorageError(
+        f"{path} at the remote {problem}; nothing was changed",
+        "restore it there from a backup, or push again from a clone that has it after removing it",
+    )
+
+
+def header_fields(header: Header) -> Fields:
+    """The document of a store's header."""
+    return vars(header)
+
+
+def ref_fields(ref: RemoteRef) -> Fields:
+    """The document of a reference."""
+    return {**vars(ref), "moved_at": ref.moved_at.isoformat(timespec="microseconds")}
+
+
+def ref_of(fields: Fields) -> RemoteRef:
+    """The reference that a document describes."""
+    return RemoteRef(**{**fields, "moved_at": datetime.fromisoformat(fields["moved_at"])})
+
+
+def as_ref(ref: RemoteRef, kind: str, name: str) -> Ref:
+    """A reference of a remote as one of this repository."""
+    return Ref(kind, name, ref.commit_id, ref.author, ref.moved_at, ref.message)
+
+
+def commit_fields(portable: PortableCommit) -> Fields:
+    """The document of a commit."""
+    c = portable.commit
+    return {
+        "tree_id": c.tree_id,
+        "parents": list(c.parents),
+        "author": c.author,
+        "committed_at": c.committed_at.isoformat(timespec="microseconds"),
+        "message": c.message,
+        "undoes": list(c.undoes),
+        "redoes": list(c.redoes),
+        "restores": c.restores,
+        "source": c.source,
+        "subtrees": list(portable.subtrees),
+        "deltas": [_level_fields(delta) for delta in portable.deltas],
+    }
+
+
+def commit_of(fields: Fields, commit_id: str, path: str) -> PortableCommit:
+    """The commit that a document describes; EpochStorageError when it is not the one of that id."""
+    at = datetime.fromisoformat(fields["committed_at"])
+    parents = tuple(fields["parents"])
+    if commit_identity(fields["tree_id"], parents, fields["author"], at, fields["message"]) != commit_id:
+        raise damaged(path, "is corrupted: it is another commit than its name says")
+    undone = (tuple(fields["undoes"]), tuple(fields["redoes"]), fields["restores"], fields["source"])
+    commit = Commit(commit_id, fields["tree_id"], "", parents, fields["author"], at, fields["message"], *undone)
+    return PortableCommit(commit, tuple(fields["subtrees"]), tuple(map(_level_of, fields["deltas"])))
+
+
+def manifest_fields(manifest: Manifest) -> Fields:
+    """The document of a version."""
+    v = manifest.version
+    return {
+        "table_id": v.table_id,
+        "schema_id": v.schema_id,
+        "row_count": v.row_count,
+        "fingerprint": v.fingerprint,
+        "levels": [_level_fields(level) for level in manifest.levels],
+    }
+
+
+def manifest_of(fields: Fields, content_id: str, path: str) -> Manifest:
+    """The version that a document describes, without ids of its own; EpochStorageError when it is another content."""
+    v = Version("", fields["table_id"], fields["schema_id"], fields["row_count"], fields["fingerprint"], ())
+    if content_of(v) != content_id:
+        raise damaged(path, "is corrupted: it is another version than its name says")
+    return Manifest(v, tuple(map(_level_of, fields["levels"])))
+
+
+def _level_fields(level: PortableLevel) -> Fields:
+    rows = level.rows
+    return {
+        "kind": level.kind,
+        "files": [_file_fields(file) for file in level.files],
+        "rows": [rows.added, rows.modified, rows.removed],
+        "before": level.before,
+        "after": level.after,
+    }
+
+
+def _level_of(fields: Fields) -> PortableLevel:
+    files: Sequence[Fields] = fields["files"]
+    rows = RowCounts(*fields["rows"])
+    return PortableLevel(fields["kind"], tuple(map(_file_of, files)), rows, fields["before"], fields["after"])
+
+
+def _file_fields(file: DataFile) -> Fields:
+    return {**vars(file), "first_key": None if file.first_key is None else file.first_key.hex()}
+
+
+def _file_of(fields: Fields) -> DataFile:
+    key = fields["first_key"]
+    return DataFile(**{**fields, "first_key": None if key is None else bytes.fromhex(key)})
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
