@@ -60,7 +60,6 @@ PROCEDURES = (
         _MERGED,
         lambda *arguments: row_of(merging.merge(*arguments)),
         "Merges a reference into a branch, cell by cell; conflicts are an error, and the merge stays in progress.",
-        looks="rows",
     ),
     Procedure(
         "epoch_preview_merge",
@@ -101,7 +100,6 @@ PROCEDURES = (
         _MERGED,
         lambda *arguments: row_of(merging.continue_merge(*arguments)),
         "Commits the merge in progress, after its conflicts were resolved.",
-        looks="rows",
     ),
     Procedure(
         "epoch_merge_abort",
@@ -116,7 +114,6 @@ PROCEDURES = (
         _DONE,
         lambda *arguments: _row(merging.revert(*arguments)),
         "Adds a commit that undoes a commit.",
-        looks="rows",
     ),
     Procedure(
         "epoch_cherry_pick",
@@ -124,6 +121,5 @@ PROCEDURES = (
         _DONE,
         lambda *arguments: _row(merging.cherry_pick(*arguments)),
         "Adds a commit with the changes of another one.",
-        looks="rows",
     ),
 )

@@ -130,9 +130,11 @@ class _Recorder:
 
     def _based(self, working: WorkingTable) -> TableEntry:
         rows = working_rows(working.table)
-        level = self.writer.base(rows, working.table, ordered=self._in_key_order(working.table))
-        count, fingerprint = self.writer.fingerprint(rows, working.table)
-        if count != level.row_count:
+        checksum = row_hash(working.table.stored_columns)
+        with self.writer.fingerprinting(rows, working.table, checksum) as pending:
+            level = self.writer.base(rows, working.table, ordered=self._in_key_order(working.table))
+        count, fingerprint, seen = pending.result()
+        if count != level.row_count or seen != working.checksum:
             raise EpochTableError(f"table {working.table.name} changed while it was read", "retry")
         confirm(self.repository, working, None)
         self.levels.append(level)
@@ -291,7 +293,7 @@ def confirm(repository: Repository, working: WorkingTable, changes: Sql | None) 
     if found != working.checksum:
         raise EpochTransactionError(
             f"a transaction with uncommitted changes is open: {working.table.name} does not look the same inside it",
-            "COMMIT or ROLLBACK, then call again",
+            "COMMIT or ROLLBACK it, then retry",
         )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,7 +66,7 @@ class LevelWriter:
             if not count:
                 return None
             written = render.fill(Sql("SELECT * FROM read_parquet({{path}})"), path=render.literal(str(path)))
-            added, modified, removed, *sums = self._row(delta_digest(written, shape, old, new))
+            added, modified, removed, *sums = _row(self.cursor, delta_digest(written, shape, old, new))
             size = path.stat().st_size
             file_id = self.store.keep(path)
         file = DataFile(file_id, new.digest, count, size, old.digest)
@@ -94,9 +96,17 @@ class LevelWriter:
 
     def fingerprint(self, rows: Sql, table: Table) -> tuple[int, str]:
         """How many rows (``c<id>``) there are, and their fingerprint."""
-        statement = render.render("digest_rows", digest=row_digest(columns("c", table.stored_columns)), rows=rows)
-        count, lower, upper = self._row(statement)
-        return count, shift_fingerprint(EMPTY_FINGERPRINT, 0, lower + (upper << 64))
+        return _fingerprint(_row(self.cursor, _digest_rows(rows, table, Sql("0"))))[:2]
+
+    @contextmanager
+    def fingerprinting(self, rows: Sql, table: Table, other: Sql) -> Iterator[Future[tuple[int, str, int]]]:
+        """``fingerprint`` meanwhile, since COPY leaves processors idle: in a transaction of its own.
+
+        That may see other rows than this one, so it also gives the sum of another hash of a row, to tell.
+        """
+        statement = _digest_rows(rows, table, other)
+        with self.cursor.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+            yield pool.submit(lambda: _fingerprint(_row(cursor, statement)))
 
     def _copy(self, rows: Sql, path: Path, names: Sequence[tuple[str, int]], of: Sequence[Column]) -> int:
         fields = render.joined(
@@ -114,7 +124,7 @@ class LevelWriter:
             options=_options(of),
         )
         try:
-            return int(self._row(statement)[0])
+            return int(_row(self.cursor, statement)[0])
         except duckdb.IOException as error:
             if path.name not in str(error):
                 raise
@@ -123,10 +133,21 @@ class LevelWriter:
                 "free space or make the folder writable, then try again",
             ) from error
 
-    def _row(self, statement: str) -> tuple[int, ...]:
-        row = self.cursor.execute(statement).fetchone()
-        assert row is not None
-        return row
+
+def _row(cursor: duckdb.DuckDBPyConnection, statement: str) -> tuple[int, ...]:
+    row = cursor.execute(statement).fetchone()
+    assert row is not None
+    return row
+
+
+def _digest_rows(rows: Sql, table: Table, other: Sql) -> Sql:
+    digest = row_digest(columns("c", table.stored_columns))
+    return render.render("digest_rows", digest=digest, other=other, rows=rows)
+
+
+def _fingerprint(digested: tuple[int, ...]) -> tuple[int, str, int]:
+    count, lower, upper, other = digested
+    return count, shift_fingerprint(EMPTY_FINGERPRINT, 0, lower + (upper << 64)), other
 
 
 def _reason(error: duckdb.IOException) -> str:
