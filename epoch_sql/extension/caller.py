@@ -14,7 +14,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import Empty, Queue
 from shutil import disk_usage
+from threading import Thread
 from typing import Any
 
 import duckdb
@@ -100,15 +102,12 @@ def _require_writable(repository: Repository) -> None:
 
 
 def _refuse_open_transaction(repository: Repository) -> None:
-    """EpochTransactionError when CHECKPOINT says that a transaction is open.
-
-    Not while the caller's query runs: DuckDB 1.4 would wait for its scans to end.
-    """
+    """EpochTransactionError when CHECKPOINT says that a transaction is open."""
     deadline = time.monotonic() + PATIENCE
     _require_space(repository.database)
     while True:
         try:
-            repository.cursor.execute("CHECKPOINT")
+            _checkpoint(repository.cursor)
             return
         except duckdb.TransactionException as error:
             if time.monotonic() > deadline:
@@ -117,6 +116,39 @@ def _refuse_open_transaction(repository: Repository) -> None:
                     "COMMIT or ROLLBACK it, then retry",
                 ) from error
             time.sleep(0.02)
+
+
+def _checkpoint(cursor: duckdb.DuckDBPyConnection) -> None:
+    """CHECKPOINT; EpochTransactionError when it has to wait.
+
+    In DuckDB 1.4 it waits, and cannot be interrupted, until what other connections read has been fetched: by this very
+    thread, it may be.
+    """
+    if not duckdb.__version__.startswith("1.4."):
+        cursor.execute("CHECKPOINT")
+        return
+    own = cursor.cursor()
+    ended: Queue[Exception | None] = Queue()
+
+    def run() -> None:
+        try:
+            with own:
+                own.execute("CHECKPOINT")
+            ended.put(None)
+        except duckdb.Error as error:
+            ended.put(error)
+
+    Thread(target=run, daemon=True).start()
+    try:
+        error = ended.get(timeout=PATIENCE)
+    except Empty as still:
+        own.interrupt()
+        raise EpochTransactionError(
+            "the result of a query on another connection has not been fetched to its end",
+            "fetch all of it, or close it, then retry",
+        ) from still
+    if error:
+        raise error
 
 
 def _require_space(database: Path) -> None:
