@@ -10,6 +10,7 @@ from . import diagnostics, in_progress, output
 from .characters import visible
 from .grammar import DefaultGroup, json_option
 from .output import Line
+from .protection import protection, protection_of
 from .session import Session, call, pass_session
 from .wording import in_brackets, moment, short, summary
 
@@ -78,6 +79,43 @@ def branch_rename(session: Session, old: str, new: str, form: str) -> None:
     diagnostics.message(f"Renamed branch '{old}' to '{renamed['name']}'")
     if form == "json":
         output.document([renamed])
+
+
+@branch.command(name="protect")
+@click.argument("name")
+@click.option("--require-review", is_flag=True, help="Take only merges that were approved, and undos.")
+@click.option("--no-force-push", is_flag=True, help="Let history only grow: a hard reset adds a commit.")
+@click.option("--allow-self-review", is_flag=True, help="Let authors approve their own changes.")
+@json_option
+@pass_session
+def branch_protect(
+    session: Session, name: str, require_review: bool, no_force_push: bool, allow_self_review: bool, form: str
+) -> None:
+    """Protect branch NAME, from what is named and from nothing else.
+
+    A protected branch cannot be deleted or renamed. Identity is what people state: protection guards against mistakes.
+    """
+    before = protection_of(session, name) or {}
+    flags = {"require_review": require_review, "no_force_push": no_force_push, "allow_self_review": allow_self_review}
+    made = session.do(call("epoch_protect", name, **flags), "protecting the branch")
+    diagnostics.message(f"Branch '{name}' is protected: {protection(made)}")
+    dropped = {flag: value for flag, value in before.items() if value is True and not made[flag]}
+    if dropped:
+        diagnostics.warning(f"no longer: {protection(dropped)}")
+    if form == "json":
+        output.document([made])
+
+
+@branch.command(name="unprotect")
+@click.argument("name")
+@json_option
+@pass_session
+def branch_unprotect(session: Session, name: str, form: str) -> None:
+    """Take the protection off branch NAME."""
+    made = session.do(call("epoch_unprotect", name), "taking the protection off")
+    diagnostics.message(f"Branch '{name}' is no longer protected")
+    if form == "json":
+        output.document([made])
 
 
 @click.command()
@@ -158,10 +196,17 @@ def tag_delete(session: Session, name: str, form: str) -> None:
 def reset(session: Session, ref: str | None, hard: bool, form: str) -> None:
     """Move the branch to another commit.
 
-    REF is HEAD by default. The working tables stay as they are, unless --hard.
+    REF is HEAD by default. The working tables stay as they are, unless --hard. On a branch that is protected with
+    --no-force-push, --hard moves nothing back: it adds a commit with the content of REF.
     """
+    before = session.read(call("epoch_head"))[0]
     at = session.do(call("epoch_reset", ref=ref, hard=hard), "resetting")
-    diagnostics.message(f"HEAD is now at {short(at['commit_id'])}{in_brackets(summary(at))}")
+    commit = session.read(call("epoch_log", ref=at["commit_id"], max_count=1))[0]
+    if commit["parents"][:1] == [before["commit_id"]] and commit["message"].startswith("Roll back to "):
+        where = f"[{before['branch']} {short(at['commit_id'])}] {commit['message']}"
+    else:
+        where = f"HEAD is now at {short(at['commit_id'])}"
+    diagnostics.message(f"{where}{in_brackets(summary(at))}")
     in_progress.remind(session, session.read(call("epoch_head"))[0]["branch"])
     if form == "json":
         output.document([at])

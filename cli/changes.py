@@ -14,6 +14,7 @@ from . import diagnostics, in_progress, output
 from .characters import visible
 from .grammar import DefaultGroup, json_option
 from .output import Line
+from .protection import protection, protection_of
 from .session import Session, call, pass_session
 from .wording import counted, in_brackets, moment, row_counts, short, summary
 
@@ -30,11 +31,14 @@ def status(session: Session, form: str) -> None:
     head = session.read(call("epoch_head"))[0]
     changes = session.read(call("epoch_status"))
     going_on = in_progress.merges(session)
+    protected = protection_of(session, head["branch"])
+    followed = _followed(session, head["branch"])
     if form == "json":
-        output.document({**head, "changes": changes, "merges": going_on})
+        output.document({**head, **followed, "protection": protected, "changes": changes, "merges": going_on})
         return
     merges = [line for row in going_on for line in _merge(row, head["branch"])]
-    output.lines([_position(head), *merges, *_changes(changes)])
+    guarded = [f"The branch is protected: {protection(protected)}"] if protected else []
+    output.lines([_position(head), *_apart(followed), *guarded, *merges, *_changes(changes)])
 
 
 @click.command()
@@ -119,6 +123,24 @@ def _position(head: dict[str, Any]) -> Line:
     if head["branch"] is not None:
         return [("On branch ", ""), (visible(head["branch"]), "bold")]
     return [("HEAD detached at ", "red"), (short(head["commit_id"]), "bold"), (" (read-only for commit)", "")]
+
+
+def _followed(session: Session, branch: str | None) -> dict[str, Any]:
+    """What a branch follows at a remote, and how far it is ahead of it and behind it."""
+    row = next((row for row in session.read(call("epoch_branches")) if row["name"] == branch), {})
+    return {name: row.get(name) for name in ("upstream", "ahead", "behind")}
+
+
+def _apart(followed: dict[str, Any]) -> list[Line]:
+    """Where the branch is against what it follows, and the command to type next."""
+    ahead, behind, upstream = followed["ahead"], followed["behind"], visible(followed["upstream"] or "")
+    if ahead is None or not (ahead or behind):
+        return [f"Up to date with {upstream}"] if ahead is not None else []
+    if ahead and behind:
+        return [f"{counted(ahead, 'commit')} ahead of {upstream} and {behind:,} behind it", '  (use "epoch pull")']
+    if behind:
+        return [f"{counted(behind, 'commit')} behind {upstream}", '  (use "epoch pull")']
+    return [f"{counted(ahead, 'commit')} ahead of {upstream}", '  (use "epoch push")']
 
 
 def _merge(row: dict[str, Any], current: str | None) -> list[Line]:

@@ -105,14 +105,18 @@ def translate(error: Exception) -> EpochError:
     return EpochError(f"{type(error).__name__}: {_first_line(text)}", "set EPOCH_DEBUG=1 to see where")
 
 
+Measure = Callable[[], tuple[int, int]]
+"""How far work is: bytes done, and bytes in all (0: not known yet)."""
+
+
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """On a terminal, shows that work goes on once it has taken a second."""
+def working(what: str, measure: Measure | None = None) -> Iterator[None]:
+    """On a terminal, shows that work goes on once it has taken a second, and how far it is where that is measured."""
     if not sys.stderr.isatty():
         yield
         return
     ended = threading.Event()
-    thread = threading.Thread(target=_show_work, args=(what, ended), daemon=True)
+    thread = threading.Thread(target=_show_work, args=(what, ended, measure), daemon=True)
     thread.start()
     try:
         yield
@@ -121,16 +125,19 @@ def working(what: str) -> Iterator[None]:
         thread.join()
 
 
-def _show_work(what: str, ended: threading.Event) -> None:
+def _show_work(what: str, ended: threading.Event, measure: Measure | None) -> None:
     if ended.wait(1.0):
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(pulse_style="cyan"), TimeElapsedColumn())
+    measured = (DownloadColumn(),) if measure else ()
+    columns = (TextColumn("{task.description}"), BarColumn(pulse_style="cyan"), *measured, TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        progress.add_task(what, total=None)
-        ended.wait()
+        task = progress.add_task(what, total=None)
+        while not ended.wait(0.1 if measure else None):
+            done, total = measure() if measure else (0, 0)
+            progress.update(task, completed=done, total=total or None)
 
 
 def _parsed(kind: str, text: str) -> EpochError:

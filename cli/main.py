@@ -5,10 +5,25 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
-from . import branches, changes, conflicts, data, diagnostics, differences, history, merging, repository, upkeep
+from . import (
+    branches,
+    changelog,
+    changes,
+    conflicts,
+    data,
+    diagnostics,
+    differences,
+    guarding,
+    history,
+    merging,
+    remotes,
+    repository,
+    upkeep,
+)
 from .grammar import SectionedGroup
 from .session import Session
 
@@ -35,12 +50,33 @@ def program(ctx: click.Context, database: str | None, author: str | None, wait: 
     """Git-like versioning for the tables of a DuckDB database."""
     if author is not None:
         # Every procedure reads it, so that one identity signs whatever a command does.
-        os.environ["EPOCH_AUTHOR"] = author
+        ctx.call_on_close(partial(_set_author, os.environ.get("EPOCH_AUTHOR")))
+        _set_author(author)
     ctx.obj = Session(database, wait)
 
 
-for _module in (repository, changes, differences, history, branches, merging, conflicts, data, upkeep):
+for _module in (
+    repository,
+    changes,
+    differences,
+    history,
+    branches,
+    merging,
+    conflicts,
+    guarding,
+    changelog,
+    remotes,
+    data,
+    upkeep,
+):
     program.add_section(_module.SECTION, _module.COMMANDS)
+
+
+def _set_author(author: str | None) -> None:
+    if author is None:
+        os.environ.pop("EPOCH_AUTHOR", None)
+    else:
+        os.environ["EPOCH_AUTHOR"] = author
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -85,13 +85,15 @@ class Session:
         click.get_current_context().call_on_close(self._connection.close)
         return self._connection
 
-    def do(self, procedure: Call, what: str) -> dict[str, Any]:
-        """Runs a procedure; gives its row by column names."""
-        return self.done(procedure, what)[0]
+    def do(self, procedure: Call, what: str, measure: diagnostics.Measure | None = None) -> dict[str, Any]:
+        """Runs a procedure; gives its row by column names. ``measure`` tells how far it is."""
+        return self.done(procedure, what, measure)[0]
 
-    def done(self, procedure: Call, what: str) -> list[dict[str, Any]]:
+    def done(
+        self, procedure: Call, what: str, measure: diagnostics.Measure | None = None
+    ) -> list[dict[str, Any]]:
         """Runs a procedure that returns any number of rows."""
-        with diagnostics.working(what):
+        with diagnostics.working(what, measure):
             return self._records(f"CALL {procedure.text}", procedure.values)
 
     def read(self, function: Call) -> list[dict[str, Any]]:

@@ -66,9 +66,24 @@ class EpochConflict(EpochError):
 
 
 class EpochRefused(EpochError):
-    """Refused by protection, review or a failed check."""
+    """Refused by protection, review or a failed check; ``ref`` and ``commit_id`` say what, for the audit."""
 
     exit_code = 4
+
+    def __init__(
+        self, message: str, hint: str | None = None, ref: str | None = None, commit_id: str | None = None
+    ) -> None:
+        self.ref = ref
+        self.commit_id = commit_id
+        super().__init__(message, hint)
+
+
+class EpochProtectionError(EpochRefused):
+    """Refused because a branch is protected, or because a review is missing."""
+
+
+class EpochCheckError(EpochRefused):
+    """Refused because a check failed."""
 
 
 class EpochRemoteError(EpochError):

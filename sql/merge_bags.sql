@@ -10,6 +10,7 @@ FROM (
             WHEN {{standing_side}} THEN o0
             WHEN {{incoming_side}} THEN incoming_count
             WHEN 'base' THEN base_count
+            WHEN {{nowhere}} THEN 0
             ELSE greatest(o0 + incoming_count - base_count, 0)
         END AS n0
     FROM (

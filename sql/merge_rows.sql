@@ -28,6 +28,7 @@ merged AS (
             WHEN whole_row = {{standing_side}} THEN was_there
             WHEN whole_row = {{incoming_side}} THEN incoming_op NOT IN ('removed', 'absent')
             WHEN whole_row = 'base' THEN incoming_op NOT IN ('added', 'absent')
+            WHEN whole_row = {{nowhere}} THEN false
             WHEN row_clash IS NOT NULL AND row_side = {{incoming_side}} THEN incoming_op <> 'removed'
             WHEN row_clash IS NOT NULL AND row_side = 'base' THEN true
             WHEN row_clash IS NOT NULL THEN standing_op <> 'removed'

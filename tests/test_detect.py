@@ -453,3 +453,24 @@ def test_a_large_table_is_narrowed_down_by_buckets(make_repo: MakeRepo) -> None:
     assert repo.status() == [modified("big", 0, 2, 0)]
     repo("UPDATE big SET v = 'v' || id WHERE id IN (8, 9)")
     assert repo.status() == []
+
+
+def test_one_row_among_a_thousand_tables(make_repo: MakeRepo) -> None:
+    tables = ";".join(f"CREATE TABLE t{n} AS SELECT {n} AS i" for n in range(1000))
+    repo = make_repo(tables)
+    assert repo.status() == []
+    repo("UPDATE t777 SET i = 0")
+    assert repo.status() == [("t777", "modified", 1, 0, 1)]
+    subtrees = repo.one("SELECT count(DISTINCT subtree_id) FROM epoch.trees")
+    assert repo.commit() == (1, 1, 0, 1)
+    assert repo.one("SELECT count(DISTINCT subtree_id) FROM epoch.trees") == subtrees + 1
+
+
+def test_five_hundred_columns(make_repo: MakeRepo) -> None:
+    columns = ", ".join(f"c{n} INTEGER" for n in range(500))
+    repo = make_repo(f"CREATE TABLE wide (id INTEGER PRIMARY KEY, {columns})")
+    repo("INSERT INTO wide (id, c499) VALUES (1, 1), (2, 2)")
+    repo.commit()
+    repo("UPDATE wide SET c250 = 7 WHERE id = 2")
+    assert repo("SELECT changed_columns FROM epoch_diff('HEAD', 'WORKING', table_name := 'wide')") == [(["c250"],)]
+    assert repo.commit() == (1, 0, 1, 0)

@@ -701,27 +701,14 @@ def test_a_rollback_is_a_commit_on_top(env: Environments) -> None:
     env.expect(p="abc")
 
 
-def test_a_rollback_refuses_to_lose_uncommitted_changes(env: Environments) -> None:
+def test_a_rollback_loses_uncommitted_changes_as_any_hard_reset_does(env: Environments) -> None:
     env.add("p", "a")
     env.tag("v1", "p")
     env.add("p", "b")
-    tip = env.tip("p")
-    env.repo("INSERT INTO letters VALUES ('z', 'uncommitted')")
-    with pytest.raises(EpochDirtyError, match="uncommitted changes in letters are in the way of the rollback"):
-        rolled_back(env.repo, "v1")
-    assert env.tip("p") == tip
-    assert env.repo.one("SELECT count(*) FROM letters WHERE letter = 'z'") == 1
-
-
-def test_a_rollback_leaves_uncommitted_changes_elsewhere(env: Environments) -> None:
-    env.add("p", "a")
-    env.tag("v1", "p")
-    env.add("p", "b")
-    env.repo("CREATE TABLE notes (n INTEGER); INSERT INTO notes VALUES (1)")
+    env.repo("INSERT INTO letters VALUES ('z', 'uncommitted'); CREATE TABLE notes (n INTEGER)")
     rolled_back(env.repo, "v1")
     assert env["p"] == "a"
-    assert env.repo("FROM notes") == [(1,)]
-    assert [row[0] for row in env.repo.status()] == ["notes"]
+    assert env.repo.status() == []
 
 
 def test_a_rollback_to_what_the_branch_is_already(env: Environments) -> None:

@@ -91,6 +91,14 @@ class Levels(Relation):
         )
         return self._levels(self.select(condition, [table_id, table_id]))
 
+    def between(self, before: Iterable[str], after: Iterable[str]) -> list[Level]:
+        """The deltas that lead from one of some versions to one of others."""
+        condition = (
+            "WHERE kind = 'delta' AND from_version IN (SELECT unnest(?::VARCHAR[])) "
+            "AND to_version IN (SELECT unnest(?::VARCHAR[]))"
+        )
+        return self._levels(self.select(condition, [sorted(set(before)), sorted(set(after))]))
+
     def add(self, levels: Iterable[Level]) -> None:
         """Store levels that are not stored yet, and their files."""
         by_id = {level.level_id: level for level in levels}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime
 
 from epoch_sql.catalog.relation import Relation
 from epoch_sql.model.protection import Check, Protection, Review
@@ -59,13 +59,10 @@ class Reviews(Relation):
         """The reviews of what is to be merged into a branch, oldest first."""
         return [Review(*row) for row in self.select("WHERE target = ? ORDER BY reviewed_at, review_id", [target])]
 
-    def next_moment(self) -> timedelta | None:
-        """How far the time of the latest review lies ahead of the clock, which may have been set back; None if not."""
-        row = self.run(
-            "SELECT max(reviewed_at) - CAST(now() AT TIME ZONE 'UTC' AS TIMESTAMP) FROM {{epoch}}.reviews"
-        ).fetchone()
-        assert row
-        return row[0] if row[0] and row[0] >= timedelta() else None
+    def latest(self) -> datetime | None:
+        """When the latest review was made."""
+        row = self.run("SELECT max(reviewed_at) FROM {{epoch}}.reviews").fetchone()
+        return row[0] if row else None
 
     def add(self, reviews: Iterable[Review]) -> None:
         """Store reviews, also such that came from a remote; those that are there already are left as they are."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -68,9 +68,19 @@ class Commits(Relation):
         if exists:
             return
         c = commit
-        undone = (list(c.undoes), list(c.redoes), c.restores, c.source)
+        undone = self._undone(c)
         self.insert([(c.commit_id, sequence, c.tree_id, c.root_id, c.author, c.committed_at, c.message, *undone)])
         Parents(self.cursor).insert((c.commit_id, n, parent) for n, parent in enumerate(c.parents))
+
+    def add_all(self, commits: Sequence[Commit]) -> None:
+        """Store commits that are not stored yet, parents before their children."""
+        row = self.run("SELECT coalesce(max(sequence), 0) + 1 FROM {{epoch}}.commits").fetchone()
+        assert row
+        self.insert(
+            (c.commit_id, n, c.tree_id, c.root_id, c.author, c.committed_at, c.message, *self._undone(c))
+            for n, c in enumerate(commits, row[0])
+        )
+        Parents(self.cursor).insert((c.commit_id, n, parent) for c in commits for n, parent in enumerate(c.parents))
 
     def edges(self, after: int) -> list[tuple[int, str, list[str] | None, datetime, list[str], list[str], str | None]]:
         """(sequence, commit, parents, time, undoes, redoes, restores) of the commits stored after it, parents first."""
@@ -91,6 +101,10 @@ class Commits(Relation):
             [prefix.lower()],
         ).fetchall()
         return [row[0] for row in rows]
+
+    @staticmethod
+    def _undone(commit: Commit) -> tuple[Any, ...]:
+        return list(commit.undoes), list(commit.redoes), commit.restores, commit.source
 
     @staticmethod
     def _commit(row: tuple[Any, ...], parents: list[str]) -> Commit:

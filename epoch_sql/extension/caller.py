@@ -3,14 +3,14 @@
 A procedure acts on committed data, on a cursor of its own. What its caller sees is compared with that: the caller's own
 query reads the hashes of all rows and of all definitions (or just the numbers of rows, where working tables do not
 matter), and passes them to the procedure. Besides, an open transaction that has updated or changed definitions, also of
-macros, makes CHECKPOINT fail, so that is tried. (DuckDB's counters of queries and transactions could tell when there is
-no need to, but each executemany moves them by one.)
+macros, makes CHECKPOINT fail, so that is tried. Where it fails, it may be for somebody else's transaction, even one that
+only reads: then all rows and definitions are compared, which tells. (DuckDB's counters of queries and transactions could
+tell when there is no need to, but each executemany moves them by one.)
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,6 +37,8 @@ SPARE_BYTES = 1 << 20
 MOST_REWRITTEN = 64 << 20
 NOTHING_SEEN = Sql("SELECT NULL::VARCHAR AS name, NULL::BIGINT AS row_count, NULL::HUGEINT AS checksum WHERE false")
 _DEFINITIONS = ""
+_CLOSELY = "closely"
+_NOT_TABLES = (_DEFINITIONS, _CLOSELY)
 _UNION = "\nUNION ALL\n"
 
 
@@ -52,14 +54,14 @@ def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) 
     """The query that tells what its reader sees: for each table its rows and their checksum, and a hash of all
     definitions.
 
-    Raises EpochRepositoryError for a read-only database, EpochTransactionError when some transaction is open.
+    Raises EpochRepositoryError for a read-only database, EpochTransactionError when a result is not fetched on 1.4.
     """
     repository = Repository(cursor, session.memory, create=True)
     _require_writable(repository)
-    _refuse_open_transaction(repository)
+    if not _checkpointed(repository):
+        return _everything(repository)
     if looks == "rows":
-        tables = [_hashes(table) for table in _tables(repository)]
-        return render.joined([_definitions(repository), *tables], _UNION)
+        return render.joined([_definitions(repository), *_all_hashes(repository)], _UNION)
     return _counts(repository)
 
 
@@ -69,20 +71,22 @@ def require_same_view(repository: Repository, caller: Caller) -> None:
     Where the caller read the hashes of all rows, they are kept for the scan, which confirms them.
     """
     seen = {entry["name"]: entry for entry in caller.seen or ()}
-    committed = _counts(repository)
-    if caller.looks == "rows":
+    closely = _CLOSELY in seen
+    committed = _everything(repository) if closely else _counts(repository)
+    if caller.looks == "rows" and not closely:
         committed = render.joined([_definitions(repository), committed], _UNION)
     for name, row_count, checksum in repository.cursor.execute(committed).fetchall():
         other = seen.pop(name, None)
-        if other is None or other["row_count"] != row_count or (name == _DEFINITIONS and other["checksum"] != checksum):
-            raise uncommitted(str(_name_of(name)) if name else "the definitions")
+        hashed = closely or name in _NOT_TABLES
+        if other is None or other["row_count"] != row_count or (hashed and other["checksum"] != checksum):
+            raise uncommitted(_described(name))
     if seen:
-        raise uncommitted(str(_name_of(next(iter(seen)))))
+        raise uncommitted(_described(next(iter(seen))))
     if caller.looks == "rows":
         repository.scanner.seen = {
             _name_of(entry["name"]): (entry["row_count"], int(entry["checksum"]))
             for entry in caller.seen or ()
-            if entry["name"] != _DEFINITIONS and entry["checksum"] is not None
+            if entry["name"] not in _NOT_TABLES and entry["checksum"] is not None
         }
 
 
@@ -101,21 +105,14 @@ def _require_writable(repository: Repository) -> None:
         )
 
 
-def _refuse_open_transaction(repository: Repository) -> None:
-    """EpochTransactionError when CHECKPOINT says that a transaction is open."""
-    deadline = time.monotonic() + PATIENCE
+def _checkpointed(repository: Repository) -> bool:
+    """Whether CHECKPOINT goes through: if not, a transaction is open that changed something, or that is older."""
     _require_space(repository.database)
-    while True:
-        try:
-            _checkpoint(repository.cursor)
-            return
-        except duckdb.TransactionException as error:
-            if time.monotonic() > deadline:
-                raise EpochTransactionError(
-                    "a transaction is open, here or on another connection, with uncommitted changes or an older state",
-                    "COMMIT or ROLLBACK it, then retry",
-                ) from error
-            time.sleep(0.02)
+    try:
+        _checkpoint(repository.cursor)
+    except duckdb.TransactionException:
+        return False
+    return True
 
 
 def _checkpoint(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -174,8 +171,18 @@ def _tables(repository: Repository) -> tuple[Table, ...]:
     return read_tables(repository.cursor, {}, lambda name: False)
 
 
+def _everything(repository: Repository) -> Sql:
+    """What there is to see in full: definitions, macros, comments, and the rows of all tables."""
+    closely = render.render("closely", catalog=render.literal(repository.catalog))
+    return render.joined([_definitions(repository), closely, *_all_hashes(repository)], _UNION)
+
+
 def _definitions(repository: Repository) -> Sql:
     return render.render("definitions", catalog=render.literal(repository.catalog))
+
+
+def _all_hashes(repository: Repository) -> list[Sql]:
+    return [_hashes(table) for table in _tables(repository)]
 
 
 def _counts(repository: Repository) -> Sql:
@@ -206,6 +213,10 @@ def _name_as_text(name: ObjectName) -> exp.Expression:
 def _name_of(text: str) -> ObjectName:
     """The name behind a row of the look: unlike its usual form, one that only one table can have."""
     return ObjectName(*json.loads(text))
+
+
+def _described(name: str) -> str:
+    return "the definitions" if name in _NOT_TABLES else str(_name_of(name))
 
 
 def _can_be_stored(table: Table) -> bool:

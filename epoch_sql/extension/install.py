@@ -11,7 +11,15 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.catalog.upgrades import CATALOG_VERSION, catalog_version, upgrade
-from epoch_sql.extension import history_functions, merge_functions, procedures, readings, upkeep_functions
+from epoch_sql.extension import (
+    guard_functions,
+    history_functions,
+    merge_functions,
+    procedures,
+    readings,
+    remote_functions,
+    upkeep_functions,
+)
 from epoch_sql.extension.registration import (
     REGISTERED,
     Function,
@@ -23,8 +31,8 @@ from epoch_sql.extension.registration import (
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Surface
 
-_READINGS = (readings, history_functions, merge_functions, upkeep_functions)
-_PROCEDURES = (procedures, history_functions, merge_functions, upkeep_functions)
+_READINGS = (readings, history_functions, merge_functions, guard_functions, remote_functions, upkeep_functions)
+_PROCEDURES = (procedures, history_functions, merge_functions, guard_functions, remote_functions, upkeep_functions)
 SURFACE = Surface(
     {reading.name: reading for module in _READINGS for reading in module.READINGS},
     {procedure.name: procedure for module in _PROCEDURES for procedure in module.PROCEDURES},

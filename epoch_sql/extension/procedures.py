@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 
 from epoch_sql.extension.surface import Procedure, optional, required, row_of
-from epoch_sql.operations import branching, committing, moving, stashing, tracking
+from epoch_sql.operations import branching, committing, moving, stashing, tracking, undoing
 from epoch_sql.operations.repository import Memory, Repository
 from epoch_sql.operations.worktree_state import left_out, uncommitted
 
@@ -120,7 +120,7 @@ PROCEDURES = (
             optional("hard", "also the working tables, losing uncommitted changes", "false", "BOOLEAN"),
         ),
         {"commit_id": "VARCHAR", **_ROWS},
-        lambda *arguments: row_of(moving.reset(*arguments)),
+        lambda *arguments: row_of(undoing.reset(*arguments)),
         "Moves the checked-out branch to a commit.",
         looks="rows",
     ),

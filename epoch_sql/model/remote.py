@@ -94,12 +94,14 @@ class Manifest:
 class PortableCommit:
     """A commit as a remote keeps it: with its subtrees by the contents they name, and the deltas that it made.
 
-    ``commit.root_id`` is empty: where a tree is stored is each clone's own affair.
+    ``commit.root_id`` is empty where it was read: where a tree is stored is each clone's own affair. ``squashed`` is
+    the commit that it was made of, for a squashed merge.
     """
 
     commit: Commit
     subtrees: tuple[str, ...]
     deltas: tuple[PortableLevel, ...]
+    squashed: str | None = None
 
 
 def content_identity(table_id: str, schema_id: str, fingerprint: str, row_count: int) -> str:
@@ -173,6 +175,7 @@ def commit_fields(portable: PortableCommit) -> Fields:
         "source": c.source,
         "subtrees": list(portable.subtrees),
         "deltas": [_level_fields(delta) for delta in portable.deltas],
+        "squashed": portable.squashed,
     }
 
 
@@ -184,7 +187,8 @@ def commit_of(fields: Fields, commit_id: str, path: str) -> PortableCommit:
         raise damaged(path, "is corrupted: it is another commit than its name says")
     undone = (tuple(fields["undoes"]), tuple(fields["redoes"]), fields["restores"], fields["source"])
     commit = Commit(commit_id, fields["tree_id"], "", parents, fields["author"], at, fields["message"], *undone)
-    return PortableCommit(commit, tuple(fields["subtrees"]), tuple(map(_level_of, fields["deltas"])))
+    deltas = tuple(map(_level_of, fields["deltas"]))
+    return PortableCommit(commit, tuple(fields["subtrees"]), deltas, fields["squashed"])
 
 
 def manifest_fields(manifest: Manifest) -> Fields:

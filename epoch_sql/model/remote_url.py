@@ -1,4 +1,4 @@
-"""Where a remote is: a folder, or an object store of S3, Google Cloud or Azure; and how names become file names there."""
+"""Where a remote is: a folder, or an object store of S3, Google Cloud or Azure; and how names become file names."""
 
 from __future__ import annotations
 

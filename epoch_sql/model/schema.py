@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -135,6 +135,10 @@ class Table:
     def renamed(self, name: ObjectName) -> Table:
         """The same table under another name."""
         return replace(self, name=name)
+
+    def with_column_ids(self, ids: Mapping[int, int]) -> Table:
+        """The same table with columns under other ids, where ``ids`` has one for theirs."""
+        return replace(self, columns=tuple(replace(c, id=ids.get(c.id, c.id)) for c in self.columns))
 
     @property
     def digest(self) -> str:

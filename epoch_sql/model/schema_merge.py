@@ -99,9 +99,10 @@ def merge_definitions(
     def touched(side: str, column: Column) -> bool:
         return changed_values(side, column.id) or (base is not None and _needed_anew(base, sides[side], column))
 
+    by_id = _with_merged_names(base_by_id, ours_by_id, theirs_by_id)
     columns = []
     for identity in dict.fromkeys((*ours_by_id, *theirs_by_id, *base_by_id)):
-        old, left, right = (by.get(identity) for by in (base_by_id, ours_by_id, theirs_by_id))
+        old, left, right = (by.get(identity) for by in by_id)
         column = _merge_column(merger, old, left, right, touched, show)
         if column:
             columns.append(column)
@@ -120,20 +121,54 @@ def merge_definitions(
     return MergedTable(table, tuple(merger.conflicts), {v: k for k, v in aliases.items()})
 
 
+def as_on_one_side(merged: MergedTable, table: Table) -> MergedTable:
+    """The merged definition after it was decided to be as a table of one side, whose rows keep their identities."""
+    ids = {own: i for i, own in merged.aliases.items()}
+    return replace(merged, table=table.with_column_ids(ids), conflicts=())
+
+
 def merge_objects(
-    base: Sequence[SchemaObject], ours: Sequence[SchemaObject], theirs: Sequence[SchemaObject], decide: Decide
+    base: Sequence[SchemaObject],
+    ours: Sequence[SchemaObject],
+    theirs: Sequence[SchemaObject],
+    decide: Decide,
+    forced: Callable[[str], str | None],
 ) -> tuple[tuple[SchemaObject, ...], tuple[SchemaConflict, ...]]:
-    """Merge views, macros and the other objects, each as a whole, by kind and name."""
+    """Merge views, macros and the other objects, each as a whole, by kind and name.
+
+    ``forced`` tells the side that was chosen for one although nothing in it clashes, if any was.
+    """
     sides = [{(o.kind, o.name): o for o in side} for side in (base, ours, theirs)]
     merged, conflicts = [], []
     for key in dict.fromkeys(k for side in (sides[1], sides[2], sides[0]) for k in side):
         old, left, right = (side.get(key) for side in sides)
         merger = _Merger(_object_name(*key), decide)
-        chosen = merger.three_way(None, old, left, right, lambda o: o.definition if o else None)
+        side = forced(merger.table_name)
+        if side:
+            chosen = {"ours": left, "theirs": right, "base": old}[side]
+        else:
+            chosen = merger.three_way(None, old, left, right, lambda o: o.definition if o else None)
         conflicts.extend(merger.conflicts)
         if chosen:
             merged.append(chosen)
     return tuple(merged), tuple(conflicts)
+
+
+def _with_merged_names(
+    base: Mapping[int, Column], ours: Mapping[int, Column], theirs: Mapping[int, Column]
+) -> list[Mapping[int, Column]]:
+    """The columns of the three by id, generated ones with the names that other columns get by the merge."""
+    names = {}
+    for identity, column in {**base, **theirs, **ours}.items():
+        old, right = base.get(identity, column).name, theirs.get(identity, column).name
+        names[identity] = right if column.name == old else column.name
+    found: list[Mapping[int, Column]] = []
+    for columns in (base, ours, theirs):
+        renamed = _changed({c.name.lower(): names[i] for i, c in columns.items()})
+        found.append(
+            {i: replace(c, generated=c.generated and with_names(c.generated, renamed)) for i, c in columns.items()}
+        )
+    return found
 
 
 def _merge_column(

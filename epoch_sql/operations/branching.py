@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from epoch_sql.catalog.merging import Merges
 from epoch_sql.catalog.relation import run
+from epoch_sql.catalog.remotes import Upstreams
 from epoch_sql.errors import EpochReferenceError
 from epoch_sql.model.commit import Ref
 from epoch_sql.model.refnames import check_ref_name, suggest
+from epoch_sql.operations.guarding.moves import Move, Route, move_branch, move_to_name, remove_branch
 from epoch_sql.operations.repository import Repository, new_ref, now
 
 
@@ -27,7 +29,8 @@ def create_branch(repository: Repository, name: str, start: str = "HEAD") -> Nam
         commit_id = repository.resolve(start)
         if repository.refs.get("branch", name):
             raise EpochReferenceError(f"branch {name} exists already", f"epoch checkout {name}")
-        repository.refs.put(new_ref("branch", name, commit_id), f"branch: created from {start}", repository.author())
+        made = Move(name, Route.CREATE, None, commit_id)
+        move_branch(repository, made, f"branch: created from {start}", repository.author())
     return Named(name, commit_id)
 
 
@@ -47,8 +50,9 @@ def delete_branch(repository: Repository, name: str, force: bool = False) -> Nam
                 f"branch {name} has commits that no other branch or tag has",
                 f"merge it first, or epoch branch delete {name} --force",
             )
-        repository.refs.remove(branch, "branch: deleted", repository.author(), now())
+        remove_branch(repository, branch, repository.author())
         Merges(repository.cursor).remove(name)
+        Upstreams(repository.cursor).remove(name)
     return Named(name, branch.commit_id)
 
 
@@ -59,11 +63,10 @@ def rename_branch(repository: Repository, old: str, new: str) -> Named:
         branch = existing(repository, "branch", old)
         if repository.refs.get("branch", new):
             raise EpochReferenceError(f"branch {new} exists already", "choose another name")
-        author = repository.author()
         head = repository.head()
-        repository.refs.remove(branch, f"branch: renamed to {new}", author, now())
-        repository.refs.put(new_ref("branch", new, branch.commit_id), f"branch: renamed from {old}", author)
+        move_to_name(repository, branch, new, repository.author())
         Merges(repository.cursor).rename(old, new)
+        Upstreams(repository.cursor).rename(old, new)
         if head.branch == old:
             run(repository.cursor, "UPDATE {{epoch}}.state SET head_branch = ?", [new])
     return Named(new, branch.commit_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -18,8 +18,9 @@ from epoch_sql.errors import (
 )
 from epoch_sql.model.commit import Commit, Head, Tree, commit_identity
 from epoch_sql.model.refnames import check_ref_name
+from epoch_sql.operations.guarding.moves import Move, Route, move_branch, require_allowed
 from epoch_sql.operations.recording import Recorded, record
-from epoch_sql.operations.repository import Memory, Repository, new_ref, now
+from epoch_sql.operations.repository import Memory, Repository, now
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main"
         author = repository.author()
         commit = new_commit(recorded.tree_id, recorded.root_id, (), author, "Initial commit")
         repository.commits.add(commit)
-        repository.refs.put(new_ref("branch", branch, commit.commit_id), "init", author)
+        move_branch(repository, Move(branch, Route.INIT, None, commit.commit_id), "init", author)
     return Initialised(branch, commit.commit_id)
 
 
@@ -79,6 +80,8 @@ def commit(repository: Repository, message: str, author: str | None = None, allo
     with repository.moving():
         branch = checked_out_branch(repository)
         head = repository.head()
+        move = Move(branch, Route.COMMIT, head.commit_id)
+        require_allowed(repository, move)
         parent = repository.commits.get(head.commit_id)
         tree = repository.trees.load(parent.root_id)
         recorded = record(repository, tree, repository.scanner.scan(tree))
@@ -87,7 +90,7 @@ def commit(repository: Repository, message: str, author: str | None = None, allo
         who = repository.author(author)
         made = new_commit(recorded.tree_id, recorded.root_id, (parent.commit_id,), who, message)
         repository.commits.add(made)
-        repository.refs.put(new_ref("branch", branch, made.commit_id), f"commit: {first_line(message)}", who)
+        move_branch(repository, replace(move, new=made.commit_id), f"commit: {first_line(message)}", who)
     rows = recorded.rows
     return Committed(made.commit_id, branch, recorded.tables_changed, rows.added, rows.modified, rows.removed)
 

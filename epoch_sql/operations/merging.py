@@ -13,15 +13,25 @@ from epoch_sql.model.undo import MergePlan, plan_merge, undo_kept, undo_of_rever
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.committing import checked_out_branch, first_line
+from epoch_sql.operations.guarding.checking import require_passing
+from epoch_sql.operations.guarding.moves import Move, Route, move_branch, require_allowed
 from epoch_sql.operations.merge.constraints import violation_rows
 from epoch_sql.operations.merge.decisions import NULL, SIDES, WHOLE
-from epoch_sql.operations.merge.engine import Done, Stopped, base_below_undos, base_tree, finish, list_obstacles
+from epoch_sql.operations.merge.engine import (
+    Done,
+    Stopped,
+    base_below_undos,
+    base_tree,
+    finish,
+    list_obstacles,
+    move_of,
+)
 from epoch_sql.operations.merge.engine import merge as merged_tree
 from epoch_sql.operations.merge.listing import conflict_rows
 from epoch_sql.operations.merge.places import located
 from epoch_sql.operations.merge.writing import counts
 from epoch_sql.operations.moving import attempting, put_working_tables
-from epoch_sql.operations.repository import Repository, new_ref, now
+from epoch_sql.operations.repository import Repository, now
 
 _NOTHING = RowCounts()
 STRATEGIES = ("three-way", "ours", "theirs")
@@ -67,12 +77,18 @@ def merge(
         branch, plan, progress = _planned(repository, source, target, keep_undone)
         if plan.up_to_date:
             return Merged("up-to-date", progress.ours_commit)
+        progress = replace(progress, strategy=strategy, squash=squash, message=message or progress.message)
+        only_changes = strategy == "three-way" and _brings_only_merges(repository, plan, progress)
+        if not only_changes:
+            require_allowed(repository, move_of(repository, progress))
         _supersede(repository, progress)
         if ff and plan.fast_forward:
             return _fast_forward(repository, branch, progress)
-        progress = replace(progress, strategy=strategy, squash=squash, message=message or progress.message)
-        only_changes = strategy == "three-way" and _brings_only_merges(repository, plan, progress)
-        return _result(finish(repository, progress, _undo(repository, progress), only_changes), progress)
+        progress = _based(repository, plan, progress)
+        outcome = finish(repository, progress, _undo(repository, progress), only_changes)
+        if isinstance(outcome, Stopped):
+            require_allowed(repository, move_of(repository, progress))
+        return _result(outcome, progress)
 
     return _or_stop(attempting(repository, move))
 
@@ -88,6 +104,7 @@ def continue_merge(repository: Repository, message: str | None = None, target: s
                 f"branch {progress.target} has moved since the {progress.kind} stopped",
                 f"CALL epoch_merge_abort(target := '{progress.target}'), then start it again",
             )
+        require_allowed(repository, move_of(repository, progress))
         if message:
             progress = replace(progress, message=message)
         return _result(finish(repository, progress, _undo(repository, progress)), progress)
@@ -154,7 +171,7 @@ def preview(
         _, plan, progress = _planned(repository, source, target, keep_undone)
         if plan.up_to_date:
             return []
-        merged = merged_tree(repository, replace(progress, strategy=strategy))
+        merged = merged_tree(repository, replace(_based(repository, plan, progress), strategy=strategy))
         statement = render.render(
             "preview", conflicts=conflict_rows(merged), violations=violation_rows(repository, merged)
         )
@@ -183,6 +200,7 @@ def revert(repository: Repository, ref: str) -> Done:
             raise EpochReferenceError(f"{ref} is the first commit, there is nothing before it", "epoch log --oneline")
         message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
         progress = _picked(repository, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
+        require_allowed(repository, move_of(repository, progress))
         return finish(repository, progress, _undo(repository, progress))
 
     return _done(attempting(repository, move), ref)
@@ -201,6 +219,7 @@ def cherry_pick(repository: Repository, ref: str) -> Done:
             )
         base = picked.parents[0] if picked.parents else None
         progress = _picked(repository, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
+        require_allowed(repository, move_of(repository, progress))
         return finish(repository, progress)
 
     return _done(attempting(repository, move), ref)
@@ -229,21 +248,12 @@ def _planned(
         raise EpochReferenceError(f"branch {branch} cannot be merged into itself", "epoch branch list")
     theirs = repository.commit(source)
     plan = plan_merge(repository.graph(), ours, theirs.commit_id, keep_undone=keep_undone)
-    if plan.up_to_date:
-        base_root = theirs.root_id
-    elif plan.reapplies or plan.keeps:
-        undos = [undone.undoing for undone in (*plan.reapplies, *plan.keeps)]
-        base_root = repository.trees.add(base_below_undos(repository, plan.bases, ours, theirs.commit_id, undos))
-    elif len(plan.bases) == 1:
-        base_root = repository.commits.get(plan.bases[0]).root_id
-    else:
-        base_root = repository.trees.add(base_tree(repository, plan.bases))
     progress = MergeInProgress(
         target=branch,
         kind="merge",
         ours_commit=ours,
         theirs_commit=theirs.commit_id,
-        base_root=base_root,
+        base_root="",
         theirs_root=theirs.root_id,
         source=source,
         message=f"Merge {source} into {branch}",
@@ -255,6 +265,19 @@ def _planned(
         started_at=now(),
     )
     return branch, plan, progress
+
+
+def _based(repository: Repository, plan: MergePlan, progress: MergeInProgress) -> MergeInProgress:
+    """A planned merge with the tree that both sides are compared with, which may have to be computed."""
+    ours, theirs = progress.ours_commit, progress.theirs_commit
+    if plan.reapplies or plan.keeps:
+        undos = [undone.undoing for undone in (*plan.reapplies, *plan.keeps)]
+        base_root = repository.trees.add(base_below_undos(repository, plan.bases, ours, theirs, undos))
+    elif len(plan.bases) == 1:
+        base_root = repository.commits.get(plan.bases[0]).root_id
+    else:
+        base_root = repository.trees.add(base_tree(repository, plan.bases))
+    return replace(progress, base_root=base_root)
 
 
 def _note(plan: MergePlan, target: str, source: str) -> str | None:
@@ -286,11 +309,14 @@ def _supersede(repository: Repository, progress: MergeInProgress) -> None:
 
 
 def _fast_forward(repository: Repository, branch: str, progress: MergeInProgress) -> Merged:
+    theirs = progress.theirs_commit
+    move = Move(branch, Route.FAST_FORWARD, progress.ours_commit, theirs, theirs, progress.source)
+    require_allowed(repository, move)
+    require_passing(repository, branch, repository.tree(theirs), progress.source)
     rows = _NOTHING
     if branch == repository.head().branch:
-        _, rows = put_working_tables(repository, progress.theirs_commit, "the merge")
-    ref = new_ref("branch", branch, progress.theirs_commit)
-    repository.refs.put(ref, f"merge {progress.source}: fast-forward", progress.author)
+        _, rows = put_working_tables(repository, theirs, "the merge")
+    move_branch(repository, move, f"merge {progress.source}: fast-forward", progress.author)
     return Merged("fast-forward", progress.theirs_commit, rows.added, rows.modified, rows.removed)
 
 

@@ -1,4 +1,4 @@
-"""``checkout`` and ``reset``: bringing the working tables and references to another commit."""
+"""``checkout``, and bringing the working tables to another commit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.catalog.local import Fingerprint, Fingerprints
 from epoch_sql.catalog.relation import run
+from epoch_sql.catalog.remotes import Upstreams
 from epoch_sql.errors import EpochReferenceError
-from epoch_sql.model.commit import Tree
+from epoch_sql.model.commit import Ref, Tree
 from epoch_sql.model.refnames import check_ref_name
+from epoch_sql.model.remote import Upstream
 from epoch_sql.model.version import RowCounts
-from epoch_sql.operations.committing import checked_out_branch, set_head
+from epoch_sql.operations.committing import set_head
+from epoch_sql.operations.guarding.moves import Move, Route, move_branch
 from epoch_sql.operations.recording import fill_buckets, hash_shift, same_values, shift_buckets
-from epoch_sql.operations.repository import Repository, new_ref
+from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.worktree_state import require_clean, settle
 from epoch_sql.render import Sql
 from epoch_sql.worktree.apply import Applied, Applier
@@ -55,7 +58,7 @@ def checkout(repository: Repository, ref: str, new_branch: bool = False, force: 
         return _checkout_new(repository, ref)
 
     def move() -> CheckedOut:
-        branch = repository.refs.get("branch", ref)
+        branch = repository.refs.get("branch", ref) or _following(repository, ref)
         commit_id = branch.commit_id if branch else repository.resolve(ref)
         tables, _ = put_working_tables(repository, commit_id, f"checkout {ref}", force)
         set_head(repository, ref if branch else None, commit_id)
@@ -64,22 +67,18 @@ def checkout(repository: Repository, ref: str, new_branch: bool = False, force: 
     return attempting(repository, move)
 
 
-def reset(repository: Repository, ref: str = "HEAD", hard: bool = False) -> Moved:
-    """Move the checked-out branch to a commit; ``hard`` also puts the working tables there and loses what is
-    uncommitted.
-    """
-
-    def move() -> Moved:
-        branch = checked_out_branch(repository)
-        commit_id = repository.resolve(ref)
-        rows = RowCounts()
-        if hard:
-            _, rows = put_working_tables(repository, commit_id, "reset --hard", force=True)
-        author = repository.author()
-        repository.refs.put(new_ref("branch", branch, commit_id), f"reset: moving to {ref}", author)
-        return Moved(commit_id, rows.added, rows.modified, rows.removed)
-
-    return attempting(repository, move)
+def _following(repository: Repository, name: str) -> Ref | None:
+    """A new branch for the only remote branch of that name, which it follows, as git makes it; None if it is not so."""
+    if repository.refs.get("tag", name):
+        return None
+    found = [ref for ref in repository.refs.all("remote").values() if ref.name.partition("/")[2] == name]
+    if len(found) != 1:
+        return None
+    tracking, commit_id = found[0].name, found[0].commit_id
+    made = Move(name, Route.CREATE, None, commit_id)
+    move_branch(repository, made, f"branch: created from {tracking}", repository.author())
+    Upstreams(repository.cursor).put(Upstream(name, tracking.partition("/")[0], name))
+    return repository.refs.get("branch", name)
 
 
 def attempting(repository: Repository, move: Callable[[], T]) -> T:
@@ -90,7 +89,7 @@ def attempting(repository: Repository, move: Callable[[], T]) -> T:
     try:
         with repository.moving():
             return move()
-    except (duckdb.ConstraintException, duckdb.DependencyException):
+    except (duckdb.ConstraintException, duckdb.DependencyException, duckdb.OutOfMemoryException):
         repository.rebuild = True
     try:
         with repository.moving():
@@ -182,6 +181,7 @@ def _checkout_new(repository: Repository, name: str) -> CheckedOut:
         if repository.refs.get("branch", name):
             raise EpochReferenceError(f"branch {name} exists already", f"epoch checkout {name}")
         commit_id = repository.head().commit_id
-        repository.refs.put(new_ref("branch", name, commit_id), "branch: created from HEAD", repository.author())
+        made = Move(name, Route.CREATE, None, commit_id)
+        move_branch(repository, made, "branch: created from HEAD", repository.author())
         set_head(repository, name, commit_id)
     return CheckedOut(name, commit_id, 0)

@@ -14,10 +14,16 @@ import duckdb
 from epoch_sql import config, render
 from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.known import Known
-from epoch_sql.catalog.history import Commits, Reflog, Refs, State
+from epoch_sql.catalog.history import Audit, Commits, Reflog, Refs, State
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.upgrades import CATALOG_VERSION, catalog_version
-from epoch_sql.errors import EpochReferenceError, EpochRepositoryError, EpochStorageError, EpochTransactionError
+from epoch_sql.errors import (
+    EpochReferenceError,
+    EpochRefused,
+    EpochRepositoryError,
+    EpochStorageError,
+    EpochTransactionError,
+)
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.revisions import resolve
@@ -153,9 +159,19 @@ class Repository:
     @contextmanager
     def moving(self) -> Iterator[None]:
         """A transaction in which references move: two of them at once conflict, and what was prepared binds anew."""
-        with self.transaction():
-            self.state.moved()
-            yield
+        try:
+            with self.transaction():
+                self.state.moved()
+                yield
+        except EpochRefused as refused:
+            with self.transaction():
+                self._audit(refused)
+            raise
+
+    def _audit(self, refused: EpochRefused) -> None:
+        """Note a refusal, which is to be known although nothing else came of it."""
+        audit = Audit(self.cursor)
+        audit.record(now(), self.author(), "refuse", refused.ref, refused.commit_id, refused.message)
 
     def _roll_back(self) -> None:
         self.forget()

@@ -1,26 +1,48 @@
-"""Undoing what was promoted without rewriting history: a forward rollback."""
+"""``reset``: going back, by moving the branch, or without rewriting history by a forward rollback."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from epoch_sql.catalog.guarding import Protections
 from epoch_sql.errors import EpochMergeError
-from epoch_sql.model.commit import Tree
 from epoch_sql.model.undo import undo_of_rollback
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import checked_out_branch, new_commit
-from epoch_sql.operations.merge.engine import bring_working
-from epoch_sql.operations.merge.writing import StoredTree
-from epoch_sql.operations.moving import Moved, attempting
-from epoch_sql.operations.repository import Repository, new_ref
+from epoch_sql.operations.guarding.moves import Move, Route, move_branch, require_allowed
+from epoch_sql.operations.moving import Moved, attempting, put_working_tables
+from epoch_sql.operations.repository import Repository
+
+
+def reset(repository: Repository, ref: str = "HEAD", hard: bool = False) -> Moved:
+    """Move the checked-out branch to a commit; ``hard`` also puts the working tables there and loses what is
+    uncommitted.
+
+    Where the branch's history only grows, ``hard`` adds a commit with the content of that commit instead, and a move
+    that would rewrite is refused. Raises EpochProtectionError for a move that the branch is protected from.
+    """
+
+    def move() -> Moved:
+        branch = checked_out_branch(repository)
+        tip, commit_id = repository.head().commit_id, repository.resolve(ref)
+        if hard and not _leads_on(repository, branch, tip, commit_id):
+            return _roll_back(repository, branch, tip, commit_id, ref)
+        there = Move(branch, Route.RESET, tip, commit_id)
+        require_allowed(repository, there)
+        rows = RowCounts()
+        if hard:
+            _, rows = put_working_tables(repository, commit_id, "reset --hard", force=True)
+        move_branch(repository, there, f"reset: moving to {ref}", repository.author())
+        return Moved(commit_id, rows.added, rows.modified, rows.removed)
+
+    return attempting(repository, move)
 
 
 def roll_back(repository: Repository, ref: str) -> Moved:
     """Add a commit to the checked-out branch whose content is that of a reference, so that history only grows.
 
     The merges that it undoes count as not having happened, so that they can be promoted again (spec "Undo that can be
-    promoted over"). Raises EpochMergeError when the branch has that content already, EpochDirtyError when uncommitted
-    changes are in tables that would change.
+    promoted over"). Uncommitted changes are lost. Raises EpochMergeError when the branch has that content already.
     """
 
     def move() -> Moved:
@@ -28,21 +50,31 @@ def roll_back(repository: Repository, ref: str) -> Moved:
         tip, restored = repository.commit(branch), repository.commit(ref)
         if tip.tree_id == restored.tree_id:
             raise EpochMergeError(f"branch {branch} is as in {ref} already", "epoch log --oneline")
-        ours, tree = (repository.trees.load(commit.root_id) for commit in (tip, restored))
-        undo = undo_of_rollback(repository.graph(), tip.commit_id, restored.commit_id)
-        stored = StoredTree(tree, restored.tree_id, restored.root_id, RowCounts(), _changed(ours, tree))
-        rows = bring_working(repository, ours, stored, "rollback")
-        author = repository.author()
-        commit = new_commit(restored.tree_id, restored.root_id, (tip.commit_id,), author, f"Roll back to {ref}", ref)
-        commit = replace(commit, undoes=undo.undoes, redoes=undo.redoes, restores=undo.restores)
-        repository.commits.add(commit)
-        repository.refs.put(new_ref("branch", branch, commit.commit_id), f"reset: rolling back to {ref}", author)
-        return Moved(commit.commit_id, rows.added, rows.modified, rows.removed)
+        return _roll_back(repository, branch, tip.commit_id, restored.commit_id, ref)
 
     return attempting(repository, move)
 
 
-def _changed(before: Tree, after: Tree) -> frozenset[str]:
-    """The tables that are not the same in two trees."""
-    ids = before.tables.keys() | after.tables.keys()
-    return frozenset(i for i in ids if before.tables.get(i) != after.tables.get(i))
+def _leads_on(repository: Repository, branch: str, tip: str, commit_id: str) -> bool:
+    """Whether the branch may go to a commit without a rewrite of what must not be rewritten."""
+    protected = Protections(repository.cursor).get(branch).no_force_push
+    return not protected or repository.graph().is_ancestor(tip, commit_id)
+
+
+def _roll_back(repository: Repository, branch: str, tip_id: str, restored_id: str, ref: str) -> Moved:
+    """The forward rollback, within the caller's transaction; without a commit where the content is that already."""
+    back = Move(branch, Route.ROLL_BACK, tip_id, None, restored_id, ref)
+    require_allowed(repository, back)
+    tip, restored = repository.commits.get(tip_id), repository.commits.get(restored_id)
+    same = tip.tree_id == restored.tree_id
+    _, rows = put_working_tables(repository, tip_id if same else restored_id, "reset --hard", force=True)
+    counts = (rows.added, rows.modified, rows.removed)
+    if same:
+        return Moved(tip_id, *counts)
+    author = repository.author()
+    commit = new_commit(restored.tree_id, restored.root_id, (tip_id,), author, f"Roll back to {ref}", ref)
+    undo = undo_of_rollback(repository.graph(), tip_id, restored_id)
+    commit = replace(commit, undoes=undo.undoes, redoes=undo.redoes, restores=undo.restores)
+    repository.commits.add(commit)
+    move_branch(repository, replace(back, new=commit.commit_id), f"reset: rolling back to {ref}", author)
+    return Moved(commit.commit_id, *counts)

@@ -42,17 +42,20 @@ class ObjectStore:
             if path.exists():
                 path.unlink()
 
-    def keep(self, path: Path) -> str:
+    def keep(self, path: Path, expected: str | None = None) -> str:
         """Sync a written file and move it to its place; returns its id.
 
-        A file that is there already is replaced: that mends it if it was damaged, and makes it young for gc.
+        A file that is there already is replaced: that mends it if it was damaged, and makes it young for gc. One that
+        is not the ``expected`` file is left where it is.
         """
         file_id = sync_and_hash(path)
+        if expected not in (None, file_id):
+            return file_id
         target = self.path(file_id)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
-        _sync_folder(target.parent)
-        _sync_folder(self.folder)
+        sync_folder(target.parent)
+        sync_folder(self.folder)
         return file_id
 
     def check(self, file: DataFile) -> str | None:
@@ -98,7 +101,7 @@ def sync_and_hash(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -83,7 +83,7 @@ def _references(
 ) -> dict[int, bool]:
     """What a definition mentions, and whether the mention certainly is a reference."""
     found: dict[int, bool] = {}
-    text = list(tokens(_text(definition)))
+    text = list(tokens(expressions(definition)))
     for number, relation in enumerate(_relation_positions(text)):
         name = text[number].name
         for place in named.get(name.lower(), ()) if name is not None else ():
@@ -123,14 +123,14 @@ def _certainty(text: Sequence[Token], number: int, relation: bool, target: Defin
     return called or relation
 
 
-def _text(definition: Definition) -> str:
-    """The expressions of a definition."""
+def expressions(definition: Definition) -> str:
+    """The expressions of a definition, as one text."""
     if isinstance(definition, SchemaObject):
         return definition.definition
-    expressions = [
+    found = [
         *(column.default for column in definition.columns),
         *(column.generated for column in definition.columns),
         *(constraint.expression for constraint in definition.constraints),
         *(expression for index in definition.indexes for expression in index.expressions),
     ]
-    return " , ".join(expression for expression in expressions if expression is not None)
+    return " , ".join(expression for expression in found if expression is not None)

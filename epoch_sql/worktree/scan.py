@@ -299,7 +299,7 @@ class Scanner:
         identified = identify_columns(committed, table, table_id, same_data, stored)
         old_ids = {c.id for c in committed.columns} if committed else set()
         columns = tuple(
-            replace(c, fill=c.default) if committed and c.id not in old_ids and _is_constant(c) else c
+            replace(c, fill=c.default) if committed and c.id not in old_ids and is_constant(c) else c
             for c in identified.columns
         )
         key = keys.get(table.name) or (keys.get(entry.name, ()) if entry else ())
@@ -356,7 +356,7 @@ def _only(rows: Sql, in_dirty: Sql) -> Sql:
     return render.fill(Sql("SELECT * FROM ({{rows}}) AS rows WHERE {{found}}"), rows=rows, found=in_dirty)
 
 
-def _is_constant(column: Column) -> bool:
+def is_constant(column: Column) -> bool:
     """Whether a column's default is a constant, so that it is what ADD COLUMN put into existing rows.
 
     Texts of types whose meaning depends on the session's time zone, or that users define, are none.

@@ -508,3 +508,53 @@ CONFLICTS = (
         [Conflict("t", None, "a", "schema", "a INTEGER", "a INTEGER COMMENT 'o'", "a INTEGER COMMENT 't'")],
     ),
 )
+
+_EACH = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER DEFAULT 4, b VARCHAR); INSERT INTO t SELECT i, i, 'b' || i FROM range(1, 5) r (i); "
+_WITHOUT_A = "ALTER TABLE t DROP COLUMN a; UPDATE t SET b = 'z' WHERE id = 1; INSERT INTO t VALUES (10, 'ten'); DELETE FROM t WHERE id = 4"
+_WITHOUT_B = "ALTER TABLE t DROP COLUMN b; UPDATE t SET a = 9 WHERE id IN (1, 2); INSERT INTO t VALUES (20, 20)"
+_EACH_DROPS = (
+    Conflict("t", None, "a", "schema", "a INTEGER DEFAULT 4", None, "a INTEGER DEFAULT 4"),
+    Conflict("t", None, "b", "schema", "b VARCHAR", "b VARCHAR", None),
+)
+_ALL_ROWS = [(1, 9, "z"), (2, 9, "b2"), (3, 3, "b3"), (10, 4, "ten"), (20, 20, None)]
+
+
+def _each_drops(name: str, rows: dict[str, list[tuple[object, ...]]], *resolve: Resolve, ours: str = _WITHOUT_A, theirs: str = _WITHOUT_B) -> Scenario:
+    """Each side drops a column in which the other changed values."""
+    return Scenario(f"each side drops what the other changed: {name}", _EACH, ours, theirs, rows, _EACH_DROPS, resolve=resolve)
+
+
+EACH_DROPS = (
+    _each_drops("ours", {"SELECT id, b FROM t ORDER BY ALL": [(row[0], row[2]) for row in _ALL_ROWS]}, Resolve("t", "ours")),
+    _each_drops("theirs", {"SELECT id, a FROM t ORDER BY ALL": [row[:2] for row in _ALL_ROWS]}, Resolve("t", "theirs")),
+    _each_drops("both columns kept", {"SELECT id, a, b FROM t ORDER BY ALL": _ALL_ROWS}, Resolve("t", "theirs", None, "a"), Resolve("t", "ours", None, "b")),
+    _each_drops("both columns as in the base", {"SELECT id, a, b FROM t ORDER BY ALL": _ALL_ROWS}, Resolve("t", "base")),
+    _each_drops("neither column", {"FROM t ORDER BY ALL": [(row[0],) for row in _ALL_ROWS]}, Resolve("t", "ours", None, "a"), Resolve("t", "theirs", None, "b")),
+    Scenario(
+        "each side drops what the other changed, and both changed a third column",
+        f"{_EACH} ALTER TABLE t ADD COLUMN c INTEGER DEFAULT 0",
+        "ALTER TABLE t DROP COLUMN a; UPDATE t SET b = 'z', c = 1 WHERE id = 1",
+        "ALTER TABLE t DROP COLUMN b; UPDATE t SET a = 9, c = 2 WHERE id = 1; UPDATE t SET c = 3 WHERE id = 2",
+        {"SELECT id, a, b, c FROM t ORDER BY ALL": [(1, 9, "z", 2), (2, 2, "b2", 3), (3, 3, "b3", 0), (4, 4, "b4", 0)]},
+        [*_EACH_DROPS, Conflict("t", 1, "c", "modify/modify", 0, 1, 2)],
+        resolve=[Resolve("t", "base", None, "a"), Resolve("t", "base", None, "b"), Resolve("t", "theirs", 1, "c")],
+    ),
+    Scenario(
+        "bag: a column dropped here, altered and changed there: kept",
+        "CREATE TABLE t (a INTEGER, b INTEGER); INSERT INTO t VALUES (1, 1), (2, 2), (2, 2)",
+        "ALTER TABLE t DROP COLUMN a",
+        "ALTER TABLE t ALTER a TYPE BIGINT; UPDATE t SET a = 9 WHERE a = 1",
+        {"SELECT a, b FROM t ORDER BY ALL": [(2, 2), (2, 2), (9, 1)]},
+        [Conflict("t", None, "a", "schema", "a INTEGER", None, "a BIGINT")],
+        resolve=[Resolve("t", "theirs", None, "a")],
+    ),
+    Scenario(
+        "bag: each side drops what the other altered: kept",
+        "CREATE TABLE t (a INTEGER, b INTEGER); INSERT INTO t VALUES (1, 1), (2, 2), (2, 2)",
+        "ALTER TABLE t DROP COLUMN a; ALTER TABLE t ALTER b TYPE BIGINT",
+        "ALTER TABLE t DROP COLUMN b; ALTER TABLE t ALTER a TYPE BIGINT",
+        {"SELECT a, b FROM t ORDER BY ALL": [(1, 1), (2, 2), (2, 2)]},
+        [Conflict("t", None, "a", "schema", "a INTEGER", None, "a BIGINT"), Conflict("t", None, "b", "schema", "b INTEGER", "b BIGINT", None)],
+        resolve=[Resolve("t", "theirs", None, "a"), Resolve("t", "ours", None, "b")],
+    ),
+)

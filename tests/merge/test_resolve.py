@@ -206,3 +206,76 @@ def test_target_that_is_not_checked_out(stopped: Repo) -> None:
     assert stopped("SELECT commit_id FROM epoch_branches() WHERE name = 'main'") == [(commit_id,)]
     assert stopped("FROM lines ORDER BY id") == [(1, 3), (9, 9)]
     assert stopped.at("main", "lines") == [(1, 3)]
+
+
+def test_rows_of_a_table_that_one_side_dropped_and_a_decision_keeps(make_repo: MakeRepo) -> None:
+    """Here is the side without the table: a row as here is no row; as in the base, the row as it was."""
+    repo = make_repo(
+        "CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1), (2), (3); "
+        "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id), note VARCHAR); "
+        "INSERT INTO c VALUES (20, 2, 'x'), (21, 1, 'y'), (22, 1, 'z'), (23, 2, 'v')"
+    )
+    repo("CALL epoch_branch('staging')")
+    repo("DROP TABLE c; DELETE FROM p WHERE id = 2")
+    repo.commit()
+    repo("CALL epoch_checkout('staging')")
+    repo("UPDATE c SET note = 'changed', p = 2 WHERE id IN (21, 22); INSERT INTO c VALUES (24, 2, 'w')")
+    repo.commit()
+    repo("CALL epoch_checkout('main')")
+    assert "EpochConflict: 1 conflict in c" in repo.refused("CALL epoch_merge('staging')")
+    assert repo("CALL epoch_resolve('c', side := 'theirs')") == [(1, 5)]
+    assert {row[3] for row in repo("FROM epoch_violations()")} == {f'{{"id":{n}}}' for n in range(20, 25)}
+    repo("CALL epoch_resolve('c', side := 'ours', key := '20')")
+    repo("CALL epoch_resolve('c', side := 'base', key := '21')")
+    repo("CALL epoch_resolve('c', side := 'ours', key := '22')")
+    repo("CALL epoch_resolve('c', key := '23', column_name := 'p', value := '3')")
+    assert repo("CALL epoch_resolve('c', side := 'base', key := '24')") == [(0, 0)]
+    repo("CALL epoch_merge_continue()")
+    assert repo("FROM c ORDER BY id") == [(21, 1, "y"), (23, 3, "v")]
+    assert repo.status() == []
+
+
+def test_a_definition_that_cannot_be_made(make_repo: MakeRepo) -> None:
+    """Into a branch that is not checked out, and a view that survives restarts of the decision."""
+    repo = make_repo(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1); CREATE TABLE u (x INTEGER)"
+    )
+    repo("CALL epoch_branch('staging')")
+    repo("CREATE VIEW v AS SELECT a FROM t")
+    repo.commit()
+    repo("CALL epoch_checkout('staging')")
+    repo("ALTER TABLE t DROP COLUMN a")
+    repo.commit()
+    previewed = repo("FROM epoch_preview_merge('staging', target := 'main')")
+    assert previewed == [("t", 0, 0, 0, 0, 0, 0), ("v", 0, 0, 0, 0, 0, 1)]
+    told = repo.refused("CALL epoch_merge('staging', target := 'main')")
+    assert "EpochConflict: 1 constraint violation; the merge into main is in progress" in told
+    listed = [("v", None, "view", None, "of table t, which it refers to, column a does not exist")]
+    assert repo("FROM epoch_violations(target := 'main')") == listed
+    for statement in (
+        "'u', side := 'ours'",
+        "'v', side := 'ours', key := '1'",
+        "'v', side := 'ours', column_name := 'a'",
+        "'t', side := 'null'",
+    ):
+        assert "EpochTableError" in repo.refused(f"CALL epoch_resolve({statement}, target := 'main')")
+    assert repo("CALL epoch_resolve('t', side := 'ours', target := 'main')") == [(0, 0)]
+    assert repo("CALL epoch_resolve('t', side := 'theirs', target := 'main')") == [(0, 1)]
+    assert repo("FROM epoch_violations(target := 'main')") == listed
+    repo.reopen()
+    assert repo("CALL epoch_resolve('V', side := 'theirs', target := 'main')") == [(0, 0)]
+    repo("CALL epoch_merge_continue(target := 'main')")
+    repo("CALL epoch_checkout('main')")
+    assert repo("FROM t") == [(1,)]
+    assert repo("SELECT count(*) FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'") == [(0,)]
+    assert repo.status() == []
+
+
+def test_a_stash_over_a_definition_that_cannot_be_made(make_repo: MakeRepo) -> None:
+    repo = make_repo("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)")
+    repo("CREATE VIEW v AS SELECT a FROM t")
+    repo("CALL epoch_stash()")
+    repo("ALTER TABLE t DROP COLUMN a")
+    repo.commit()
+    assert "clash in v (hint" in repo.refused("CALL epoch_stash_pop()")
+    assert repo.status() == []

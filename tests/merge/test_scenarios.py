@@ -14,6 +14,7 @@ from tests.merge import (
     scenarios_cells,
     scenarios_columns,
     scenarios_constraints,
+    scenarios_definitions,
     scenarios_objects,
     scenarios_tables,
     scenarios_types,
@@ -29,6 +30,7 @@ BATCHES: dict[str, Sequence[Scenario]] = {
     "bags": scenarios_bags.BAGS,
     "columns": scenarios_columns.CLEAN,
     "columns in conflict": scenarios_columns.CONFLICTS,
+    "columns dropped on each side": scenarios_columns.EACH_DROPS,
     "tables": scenarios_tables.CLEAN,
     "tables in conflict": scenarios_tables.CONFLICTS,
     "objects": scenarios_objects.CLEAN,
@@ -36,6 +38,9 @@ BATCHES: dict[str, Sequence[Scenario]] = {
     "types": scenarios_types.TYPES,
     "constraints": scenarios_constraints.KEPT,
     "violations": scenarios_constraints.VIOLATED,
+    "violations in tables of one side": scenarios_constraints.ONE_SIDED,
+    "definitions that follow": scenarios_definitions.FOLLOWED,
+    "definitions that cannot be made": scenarios_definitions.IMPOSSIBLE,
 }
 AT_ONCE = 16
 CASES = [

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table
+from epoch_sql.operations.merge.definitions import Impossible, impossible, missing_of_parent
+from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
 from epoch_sql.operations.merge.relations import changes_from_ours, merged_state, touched_rows
-from epoch_sql.operations.merge.trees import MergedEntry, MergedTree
 from epoch_sql.operations.reading.at import native_rows
 from epoch_sql.operations.reading.columns import struct
 from epoch_sql.operations.repository import Repository
@@ -29,7 +30,18 @@ NO_VIOLATIONS = Sql(
 def violation_rows(repository: Repository, merged: MergedTree) -> Sql:
     """Every violation in a merged tree, once: the columns of ``epoch_violations``."""
     checker = _Checker(repository, merged)
-    return render.joined([NO_VIOLATIONS, *checker.all()], "\nUNION\n")
+    definitions = [_definition(found) for found in impossible(repository, merged)]
+    return render.joined([NO_VIOLATIONS, *definitions, *checker.all()], "\nUNION\n")
+
+
+def missed_names(repository: Repository, merged: MergedTree) -> list[str]:
+    """The names of tables and objects that something in the merged tree cannot be made without."""
+    names = [name for found in impossible(repository, merged) for name in found.misses]
+    tables = {_folded(entry.table.name) for entry in merged.tables}
+    parents = [
+        ObjectName(e.table.name.schema, key.referenced or "") for e in merged.tables for key in e.table.foreign_keys
+    ]
+    return names + [str(parent) for parent in parents if _folded(parent) not in tables]
 
 
 class _Checker:
@@ -138,10 +150,9 @@ class _Checker:
     def _foreign_key(self, entry: MergedEntry, constraint: Constraint) -> Iterator[Sql]:
         parent = self.entries.get(_folded(ObjectName(entry.table.name.schema, constraint.referenced or "")))
         name = f"{entry.table.name.name}_{'_'.join(constraint.columns)}_fkey"
-        if parent is None:
-            rows = merged_state(self.contents, entry)
-            detail = f"table {constraint.referenced}, which it refers to, does not exist"
-            yield self._violations(entry, name, "foreign key", rows, detail)
+        missing = missing_of_parent(entry.table, constraint, parent.table if parent else None)
+        if parent is None or missing:
+            yield _about(entry.table.name, name, "foreign key", f"{missing}, which it refers to, does not exist")
             return
         if entry not in self.changed and parent not in self.changed:
             return
@@ -220,6 +231,16 @@ class _Checker:
             detail=render.literal(detail),
             rows=rows,
         )
+
+
+def _definition(found: Impossible) -> Sql:
+    return _about(found.name, None, found.kind, found.detail)
+
+
+def _about(name: ObjectName | str, constraint: str | None, kind: str, detail: str) -> Sql:
+    """A violation of a whole table or object."""
+    values = (str(name), constraint, kind, None, detail)
+    return render.fill(Sql("SELECT {{values}}"), values=[render.literal(value) for value in values])
 
 
 def _this_row(table: Table) -> Sql:

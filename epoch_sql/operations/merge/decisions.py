@@ -17,7 +17,7 @@ class Resolution:
 
     ``side`` is ``ours``, ``theirs``, ``base`` or ``value``; ``value`` is then the text of a value of the column's type,
     None for NULL. ``row:ours`` and the like take a row, or a cell of it, from a side also where nothing clashes: for
-    rows that violate a constraint.
+    rows that violate a constraint; without a key they take a definition, for one that cannot be made.
     """
 
     table_name: str | None
@@ -45,18 +45,35 @@ class Decisions:
                 continue
             about_table = resolution.table_name in (None, table_name)
             if about_table and resolution.column_name in (None, column_name):
-                return resolution.side
+                return resolution.side.removeprefix(WHOLE)
         return self.strategy if self.strategy == "base" else None
+
+    def forced(self, *names: str) -> str | None:
+        """The side that a table or another object, which may have several names, is defined as although nothing in it
+        clashes: it could not be made otherwise, or something else could not.
+        """
+        sides = [r.side for r in self.resolutions if r.table_name in names and _forces_definition(r)]
+        return sides[-1].removeprefix(WHOLE) if sides else None
 
     def for_table(self, *table_names: str) -> tuple[Resolution, ...]:
         """The resolutions that concern rows of a table, which may have several names, earliest first."""
-        return tuple(r for r in self.resolutions if r.table_name is None or r.table_name in table_names)
+        own = (r for r in self.resolutions if r.table_name is None or r.table_name in table_names)
+        return tuple(r for r in own if not _forces_definition(r))
 
 
 NONE = Decisions()
 SIDES = ("ours", "theirs", "base")
 NULL = "null"
 WHOLE = "row:"
+NOWHERE = "none"
+"""The side of a row that is to be as on a side which has no such table."""
+
+
+def without_side(resolutions: Sequence[Resolution], gone: str) -> tuple[Resolution, ...]:
+    """The resolutions for rows of a table that one side does not have: a row that is to be as there is not to be."""
+    return tuple(
+        replace(r, side=WHOLE + NOWHERE) if r.side == WHOLE + gone and r.column_name is None else r for r in resolutions
+    )
 
 
 def whole_row(resolutions: Sequence[Resolution]) -> Sql:
@@ -111,6 +128,10 @@ def key_fields(text: str) -> dict[str, str | None] | None:
     return {
         name: value if value is None or isinstance(value, str) else json.dumps(value) for name, value in parsed.items()
     }
+
+
+def _forces_definition(resolution: Resolution) -> bool:
+    return resolution.key is None and resolution.column_name is None and resolution.side.startswith(WHOLE)
 
 
 def _covers(resolution: Resolution, column: Column) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from epoch_sql.catalog.guarding import Squashes
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
 from epoch_sql.errors import EpochConflict, EpochDirtyError, EpochNothingToCommit
 from epoch_sql.model.commit import Commit, Tree
@@ -12,13 +13,16 @@ from epoch_sql.model.graph import NO_UNDO, CommitGraph, Undo
 from epoch_sql.model.undo import plan_merge
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import first_line, new_commit
+from epoch_sql.operations.guarding.checking import require_passing
+from epoch_sql.operations.guarding.moves import Move, Route, move_branch
 from epoch_sql.operations.merge.constraints import violation_rows
 from epoch_sql.operations.merge.decisions import Decisions, Resolution
 from epoch_sql.operations.merge.listing import conflict_rows
-from epoch_sql.operations.merge.trees import MergedTree, merge_trees
+from epoch_sql.operations.merge.merged import MergedTree
+from epoch_sql.operations.merge.trees import merge_trees
 from epoch_sql.operations.merge.writing import StoredTree, store
 from epoch_sql.operations.moving import apply_tree
-from epoch_sql.operations.repository import Repository, new_ref
+from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.worktree_state import settle
 from epoch_sql.worktree.scan import Working
 
@@ -137,6 +141,8 @@ def finish(
         )
     if only_changes and stored.tree_id == before.tree_id:
         return Done(before, RowCounts())
+    if progress.kind == "merge":
+        require_passing(repository, progress.target, stored.tree, progress.source)
     if progress.target == repository.head().branch:
         bring_working(repository, merged.ours, stored)
     message = progress.message if not progress.note else f"{progress.message}\n\n{progress.note}"
@@ -147,9 +153,25 @@ def finish(
     commit = replace(commit, undoes=undo.undoes, redoes=undo.redoes, restores=undo.restores)
     repository.commits.add(commit)
     action = f"{progress.kind}: {first_line(progress.message)}"
-    repository.refs.put(new_ref("branch", progress.target, commit.commit_id), action, progress.author)
+    if progress.squash:
+        Squashes(repository.cursor).insert([(commit.commit_id, progress.theirs_commit)])
+    move_branch(repository, replace(move_of(repository, progress), new=commit.commit_id), action, progress.author)
     Merges(repository.cursor).remove(progress.target)
     return Done(commit, stored.rows)
+
+
+def move_of(repository: Repository, progress: MergeInProgress) -> Move:
+    """What a merge, revert or cherry-pick does to its target branch."""
+    routes = {"merge": Route.SQUASH if progress.squash else Route.MERGE, "revert": Route.REVERT}
+    return Move(
+        progress.target,
+        routes.get(progress.kind, Route.CHERRY_PICK),
+        progress.ours_commit,
+        source=progress.source if progress.kind == "revert" else progress.theirs_commit,
+        named=progress.source,
+        keep_undone=progress.keep_undone,
+        by_hand=any(side == "value" for _, _, _, side, _ in Resolutions(repository.cursor).of(progress.target)),
+    )
 
 
 def list_obstacles(repository: Repository, progress: MergeInProgress, merged: MergedTree) -> Stopped | None:

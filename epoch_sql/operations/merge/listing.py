@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from epoch_sql import render
 from epoch_sql.model.schema import Column, canonical_json
 from epoch_sql.model.schema_merge import SchemaConflict
-from epoch_sql.operations.merge.trees import MergedEntry, MergedTree
+from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
 from epoch_sql.operations.reading.columns import struct
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode

@@ -10,8 +10,9 @@ from epoch_sql import render
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import Column, Table
-from epoch_sql.operations.merge.decisions import key_fields
-from epoch_sql.operations.merge.trees import MergedTree
+from epoch_sql.operations.merge.constraints import missed_names
+from epoch_sql.operations.merge.decisions import WHOLE, key_fields
+from epoch_sql.operations.merge.merged import MergedTree
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.render import Sql
@@ -81,10 +82,11 @@ def _table_name(repository: Repository, target: str, merged: MergedTree, given: 
     rows = run(
         repository.cursor,
         "SELECT table_name FROM {{epoch}}.conflicts WHERE target = $target "
-        "UNION SELECT table_name FROM {{epoch}}.violations WHERE target = $target",
+        "UNION SELECT table_name FROM {{epoch}}.violations WHERE target = $target "
+        "UNION SELECT table_name FROM {{epoch}}.resolutions WHERE target = $target AND table_name IS NOT NULL",
         {"target": target},
     ).fetchall()
-    names = [str(row[0]) for row in rows] + _parents(repository, target, merged)
+    names = [str(row[0]) for row in rows] + _parents(repository, target, merged) + missed_names(repository, merged)
     found = next((name for name in names if name.lower() == given.lower()), None)
     if found is None:
         raise no_table(given, names, "the conflicts")
@@ -120,7 +122,7 @@ def _forced(
     key: str | None,
     column_name: str | None,
 ) -> bool:
-    """Whether the place is one of a violation and of no open conflict; EpochTableError when it is neither."""
+    """Whether the place is, or was, one of a violation and of no open conflict; EpochTableError when it is neither."""
     row = run(
         repository.cursor,
         "SELECT count(*), count(*) FILTER (NOT resolved) FROM {{epoch}}.conflicts WHERE target = $target "
@@ -130,10 +132,13 @@ def _forced(
     ).fetchone()
     assert row
     listed, unresolved = row
-    violated = key is not None and _violated(repository, target, merged, table_name, key)
+    if key is None:
+        violated = column_name is None and table_name is not None and _undefined(repository, target, merged, table_name)
+    else:
+        violated = _violated(repository, target, merged, table_name, key)
     if listed and (unresolved or not violated):
         return False
-    if violated:
+    if violated or _was_forced(repository, target, table_name, key):
         return True
     what = (
         f"row {key} of {table_name}" if key else f"column {column_name} of {table_name}" if column_name else table_name
@@ -154,6 +159,29 @@ def _violated(repository: Repository, target: str, merged: MergedTree, table_nam
     ).fetchone()
     assert row
     return bool(row[0]) or table_name in _parents(repository, target, merged)
+
+
+def _was_forced(repository: Repository, target: str, table_name: str | None, key: str | None) -> bool:
+    """Whether a violation was resolved there before, so that it is no longer listed, and the decision is changed."""
+    row = run(
+        repository.cursor,
+        "SELECT count(*) FROM {{epoch}}.resolutions WHERE target = ? AND table_name = ? AND key IS NOT DISTINCT FROM ? "
+        "AND (starts_with(side, ?) OR side = 'value')",
+        [target, table_name, key, WHOLE],
+    ).fetchone()
+    assert row
+    return bool(row[0])
+
+
+def _undefined(repository: Repository, target: str, merged: MergedTree, name: str) -> bool:
+    """Whether a table or object cannot be made, or another one cannot be made without it."""
+    row = run(
+        repository.cursor,
+        "SELECT count(*) FROM {{epoch}}.violations WHERE target = ? AND table_name = ? AND key IS NULL",
+        [target, name],
+    ).fetchone()
+    assert row
+    return bool(row[0]) or name in missed_names(repository, merged)
 
 
 def _key_text(repository: Repository, table: Table, key: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from epoch_sql import render
-from epoch_sql.operations.merge.trees import MergedEntry
+from epoch_sql.operations.merge.merged import MergedEntry
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.shape import Shape, aliased, columns, shape_of
@@ -28,7 +28,7 @@ def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
         return contents.state(entry.entry.version_id)
     shape = shape_of(None, entry.table)
     key = {column.id for column in shape.key}
-    standing = contents.state_of(entry.table, contents.levels(entry.merge.standing.version_id))
+    standing = contents.state_of(entry.table, contents.levels(entry.merge.foundation))
     survivors = (
         "SELECT *, unnest(range(n0)) FROM delta WHERE n0 > 0"
         if shape.keyless
@@ -50,15 +50,14 @@ def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
 
 def changes_from_ours(contents: Contents, entry: MergedEntry) -> tuple[Sql, Shape]:
     """The changes from ours to the merged rows: what the merge brings to the target."""
-    if entry.merge is not None and entry.merge.standing.name == "ours":
+    if entry.merge is not None and entry.merge.standing.name == "ours" and not entry.merge.restored:
         return merged_changes(entry), shape_of(None, entry.table)
     ours = contents.table(entry.ours.version_id) if entry.ours else None
     shape = shape_of(ours, entry.table)
     if entry.merge is None:
         assert entry.entry
         return contents.changes(entry.ours.version_id if entry.ours else None, entry.entry.version_id), shape
-    assert entry.ours and ours
-    before = arrange(contents.state(entry.ours.version_id), shape, ours, old=True)
+    before = arrange(contents.state(entry.ours.version_id), shape, ours, old=True) if entry.ours and ours else None
     return compare(shape, before, arrange(merged_state(contents, entry), shape, entry.table)), shape
 
 

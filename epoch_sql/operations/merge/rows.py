@@ -8,13 +8,14 @@ never the table.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.operations.merge.decisions import (
+    NOWHERE,
     WHOLE,
     Resolution,
     cell_side,
@@ -25,19 +26,20 @@ from epoch_sql.operations.merge.decisions import (
 )
 from epoch_sql.operations.reading.columns import struct
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents, arrange, compare
+from epoch_sql.storage.contents import Contents, arrange, compare, no_changes
 from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.shape import Shape, aliased, converted, filling, shape_of, stored_as
+from epoch_sql.worktree.scan import is_constant
 
 _NO_TEXT = Sql("CAST(NULL AS VARCHAR)")
 
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a merge: its version of the table and that version's definition."""
+    """One side of a merge: its version of the table (None: it has none) and that version's definition."""
 
     name: str
-    version_id: str
+    version_id: str | None
     table: Table
     aliases: Mapping[int, int]
 
@@ -47,6 +49,7 @@ class RowMerge:
     """What is merged: the base (None: the table was added on both sides), the two sides, the merged definition.
 
     ``converts`` says that values of the standing side, too, have to be converted to the merged definition.
+    ``restored`` are the columns (by id) that it dropped and the merged table has: every row gets them back.
     """
 
     base_version: str | None
@@ -57,11 +60,18 @@ class RowMerge:
     resolutions: Sequence[Resolution]
     strategy: str | None
     converts: bool = False
+    restored: frozenset[int] = frozenset()
 
     @property
     def shape(self) -> Shape:
         """The shape of the rows of the merged table."""
         return shape_of(None, self.merged)
+
+    @property
+    def foundation(self) -> str:
+        """The version that the result is built on."""
+        assert self.standing.version_id
+        return self.standing.version_id
 
 
 def outcome(contents: Contents, merge: RowMerge) -> Sql:
@@ -78,6 +88,7 @@ def outcome(contents: Contents, merge: RowMerge) -> Sql:
         "whole_row": whole_row(merge.resolutions),
         "standing_side": render.literal(merge.standing.name),
         "incoming_side": render.literal(merge.incoming.name),
+        "nowhere": render.literal(NOWHERE),
     }
     if shape.keyless:
         decided = any(r.key is not None for r in merge.resolutions)
@@ -96,7 +107,7 @@ def outcome(contents: Contents, merge: RowMerge) -> Sql:
         cells=_more([_clash(c) for c in values] + [_cell_side(c, merge) for c in values]),
         values=_more([part for c in values for part in _merged(c, merge)]),
         withdrawn=_withdrawn(values),
-        differs=_any(values, "n{id} IS DISTINCT FROM o{id}"),
+        differs=Sql("true") if merge.restored else _any(values, "n{id} IS DISTINCT FROM o{id}"),
         **parts,
     )
 
@@ -108,8 +119,8 @@ def changes_of(contents: Contents, merge: RowMerge, side: Side) -> Sql:
     """
     if merge.shape.keyless:
         return _bag_changes(contents, merge, side)
-    changes = contents.changes(merge.base_version, side.version_id)
     shape = shape_of(merge.base_table, side.table)
+    changes = _changes(contents, merge, side, shape)
     key = {c.id: c for c in shape.key}
     keys = [aliased(_typed(render.column(f"k{c.id}"), key[c.id], c), f"k{c.id}") for c in merge.shape.key]
     values = [part for c in merge.shape.values for part in _values(c, merge, side)]
@@ -120,7 +131,7 @@ def changes_of(contents: Contents, merge: RowMerge, side: Side) -> Sql:
 
 def with_decided(contents: Contents, merge: RowMerge, incoming: Sql, standing: Sql) -> Sql:
     """The incoming changes, and the rows without one that were decided; every standing change where values are
-    converted.
+    converted, and every row where columns are restored.
     """
     shape = merge.shape
     keys = decided_keys(merge.resolutions, shape.key)
@@ -140,7 +151,7 @@ def with_decided(contents: Contents, merge: RowMerge, incoming: Sql, standing: S
         base=_base_rows(contents, merge) if merge.base_version else _nothing(shape),
         other_is_own=shape.same_key("standing", "own", "k", "k"),
         other_is_decided=Sql("true") if merge.converts else shape.same_key("other", "decided", "k", "k"),
-        base_is_decided=shape.same_key("base", "decided", "c", "k"),
+        base_is_decided=Sql("true") if merge.restored else shape.same_key("base", "decided", "c", "k"),
         base_is_own=shape.same_key("base", "own", "c", "k"),
         base_is_other=shape.same_key("base", "other", "c", "k"),
     )
@@ -212,6 +223,10 @@ def _values(column: Column, merge: RowMerge, side: Side) -> list[Sql]:
     if own:
         value = render.column(f"n{own_id}")
         now, failed = _typed(value, own, column), _failed(value, own, column)
+    elif old:
+        now = render.fill(
+            Sql("CASE WHEN op = 'added' THEN {{default}} ELSE {{was}} END"), default=_default(column), was=was
+        )
     if own and not old and own.fill != column.fill:
         given = render.fill(
             Sql("op <> 'added' AND n{{i}} IS NOT DISTINCT FROM {{f}}"), i=render.literal(own_id), f=filling(own)
@@ -222,6 +237,11 @@ def _values(column: Column, merge: RowMerge, side: Side) -> list[Sql]:
         failed = render.fill(Sql("CASE WHEN {{changed}} THEN {{failed}} END"), changed=changed, failed=failed)
     before = _failed(render.column(f"o{i}"), old, column) if old else _NO_TEXT
     return [aliased(part, f"{prefix}{i}") for prefix, part in (("n", now), ("o", was), ("f", failed), ("h", before))]
+
+
+def _default(column: Column) -> Sql:
+    """The value of a column in rows that were added where it had been dropped: its default, if that is a constant."""
+    return filling(replace(column, fill=column.default) if is_constant(column) else column)
 
 
 def _failed(value: exp.Column, source: Column, wanted: Column) -> Sql:
@@ -243,13 +263,20 @@ def _typed(value: exp.Column, source: Column, wanted: Column) -> Sql:
 def _bag_changes(contents: Contents, merge: RowMerge, side: Side) -> Sql:
     tables = [table for table in (merge.base_table, side.table, merge.merged) if table]
     if len({tuple((c.id, c.type) for c in table.stored_columns) for table in tables}) == 1 and not merge.merged.key:
-        return contents.changes(merge.base_version, side.version_id)
+        return _changes(contents, merge, side, merge.shape)
     before = (
         arrange(contents.state(merge.base_version), merge.shape, merge.base_table)
         if merge.base_version and merge.base_table
         else None
     )
-    return compare(merge.shape, before, arrange(contents.state(side.version_id), merge.shape, side.table))
+    after = arrange(contents.state(side.version_id), merge.shape, side.table) if side.version_id else None
+    return compare(merge.shape, before, after)
+
+
+def _changes(contents: Contents, merge: RowMerge, side: Side, shape: Shape) -> Sql:
+    if side.version_id is None:
+        return no_changes(shape)
+    return contents.changes(merge.base_version, side.version_id)
 
 
 def _sides(column: Column) -> list[Sql]:

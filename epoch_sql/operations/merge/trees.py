@@ -7,7 +7,7 @@ The result of each table is a ``MergedEntry``; ``writing.py`` turns it into a ve
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import pairwise
 
 from epoch_sql import render
@@ -15,46 +15,16 @@ from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.schema import SchemaObject, Table
 from epoch_sql.model.schema_diff import column_text
-from epoch_sql.model.schema_merge import SchemaConflict, merge_definitions, merge_objects
-from epoch_sql.operations.merge.decisions import Decisions
+from epoch_sql.model.schema_merge import SchemaConflict, as_on_one_side, merge_definitions, merge_objects
+from epoch_sql.operations.merge.decisions import Decisions, without_side
+from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
+from epoch_sql.operations.merge.references import followed
 from epoch_sql.operations.merge.rows import RowMerge, Side, outcome
 from epoch_sql.operations.recording import alike
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
+from epoch_sql.storage.contents import arrange, compare
 from epoch_sql.storage.shape import keyed_alike, shape_of
-
-
-@dataclass(frozen=True)
-class MergedEntry:
-    """A table of the merged tree.
-
-    Either ``entry`` says that a side's table is taken as it is, or ``rows`` names a temporary table with the merged
-    rows (columns as in sql/merge_rows.sql) on top of the standing side of ``merge``.
-    """
-
-    table_id: str
-    table: Table
-    ours: TableEntry | None
-    entry: TableEntry | None
-    merge: RowMerge | None = None
-    rows: str | None = None
-
-    @property
-    def version_id(self) -> str | None:
-        """The version whose rows are the result, but for those in ``rows``."""
-        return self.merge.standing.version_id if self.merge else self.entry.version_id if self.entry else None
-
-
-@dataclass(frozen=True)
-class MergedTree:
-    """The result of merging two trees, with the schema conflicts in it."""
-
-    base: Tree
-    ours: Tree
-    theirs: Tree
-    tables: tuple[MergedEntry, ...]
-    objects: tuple[SchemaObject, ...]
-    schema_conflicts: tuple[SchemaConflict, ...]
 
 
 def merge_trees(
@@ -66,9 +36,12 @@ def merge_trees(
     merger = _TreeMerger(repository, base, ours, theirs, decisions, rows)
     ids = dict.fromkeys((*ours.tables, *theirs.tables, *base.tables))
     entries = [entry for entry in (merger.table(table_id) for table_id in ids) if entry]
-    objects, conflicts = merge_objects(base.objects, ours.objects, theirs.objects, decisions.for_definition)
+    objects, conflicts = merge_objects(
+        base.objects, ours.objects, theirs.objects, decisions.for_definition, decisions.forced
+    )
     merger.conflicts.extend(conflicts)
     tables, objects = merger.distinct_views(merger.distinct_names(entries), objects)
+    tables = merger.with_followed_references(tables)
     return MergedTree(base, ours, theirs, tuple(tables), objects, tuple(merger.conflicts))
 
 
@@ -86,12 +59,15 @@ class _TreeMerger:
 
     def table(self, table_id: str) -> MergedEntry | None:
         old, left, right = (side.tables.get(table_id) for side in self.sides)
+        forced = self.decisions.forced(*(str(entry.name) for entry in (old, left, right) if entry))
+        if forced:
+            return self._as_forced(forced, old, left, right)
         if left and right and self._rows_decided(left, right):
             return self._both_changed(old, left, right)
         if self._same(right, old) or self._same(left, right):
-            return self._taken(left, left)
+            return self._taken(left, old, left, right)
         if self._same(left, old):
-            return self._taken(right, left)
+            return self._taken(right, old, left, right)
         if left is None or right is None:
             return self._whole_in_conflict(old, left, right)
         return self._both_changed(old, left, right)
@@ -131,11 +107,61 @@ class _TreeMerger:
             gone.append(entry if ours_is_view == (side != "theirs") else view)
         return [e for e in entries if e not in gone], tuple(o for o in objects if o not in gone)
 
-    def _taken(self, entry: TableEntry | None, ours: TableEntry | None) -> MergedEntry | None:
+    def with_followed_references(self, entries: list[MergedEntry]) -> list[MergedEntry]:
+        """The entries with foreign keys that name their parents as the merged tree does."""
+        by_id = {entry.table_id: entry for entry in entries}
+        found = []
+        for entry in entries:
+            table = followed(self.contents, entry, by_id, self.sides[1:])
+            if table == entry.table:
+                found.append(entry)
+            elif entry.merge:
+                found.append(replace(entry, table=table, merge=replace(entry.merge, merged=table)))
+            else:
+                found.append(self._redefined(entry, table))
+        return found
+
+    def _redefined(self, entry: MergedEntry, table: Table) -> MergedEntry:
+        """A table that is taken as one side has it, under another definition."""
+        assert entry.entry
+        version_id = entry.entry.version_id
+        names = ("ours", "theirs") if entry.ours and entry.ours.version_id == version_id else ("theirs", "ours")
+        standing, incoming = (Side(name, version_id, entry.table, {}) for name in names)
+        return self._merged(entry.ours, RowMerge(version_id, entry.table, standing, incoming, table, (), None), entry)
+
+    def _taken(
+        self, entry: TableEntry | None, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
+    ) -> MergedEntry | None:
+        """A table that is as in one side (or in the base), but for rows that were decided one by one."""
         if entry is None:
             return None
         table = self.contents.table(entry.version_id)
-        return MergedEntry(entry.table_id, table, ours, entry)
+        taken = MergedEntry(entry.table_id, table, left, entry)
+        if (left and right) or entry == old or not self._rows_decided(entry):
+            return taken
+        here, gone = ("ours", "theirs") if left else ("theirs", "ours")
+        base_table = self.contents.table(old.version_id) if old else None
+        if base_table and not _keyed_alike(base_table, table):
+            old, base_table = None, None
+        base_version = old.version_id if old else None
+        resolutions = without_side(self.decisions.for_table(str(entry.name)), gone)
+        standing, incoming = (
+            Side(here, entry.version_id, table, {}),
+            Side(gone, base_version, base_table or table, {}),
+        )
+        strategy = self.decisions.strategy
+        return self._merged(
+            left, RowMerge(base_version, base_table, standing, incoming, table, resolutions, strategy), taken
+        )
+
+    def _as_forced(
+        self, side: str, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
+    ) -> MergedEntry | None:
+        """A table whose definition was decided for a side; the rows of both are merged under it, if both have it."""
+        chosen = {"ours": left, "theirs": right, "base": old}[side]
+        if chosen is None or left is None or right is None:
+            return self._taken(chosen, old, left, right)
+        return self._both_changed(old, left, right, side)
 
     def _whole_in_conflict(
         self, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
@@ -146,7 +172,7 @@ class _TreeMerger:
         side = self.decisions.for_definition(name, None)
         base, ours, theirs = (self._show(self.contents.table(e.version_id)) if e else None for e in (old, left, right))
         self.conflicts.append(SchemaConflict(name, None, base, ours, theirs, resolved=side is not None))
-        return self._taken({"theirs": right, "base": old}.get(side or "", left), left)
+        return self._taken({"theirs": right, "base": old}.get(side or "", left), old, left, right)
 
     def _rows_decided(self, *sides: TableEntry) -> bool:
         """Whether rows of a table were decided one by one, which makes it a table to merge even if one side left it
@@ -155,7 +181,9 @@ class _TreeMerger:
         names = [str(side.name) for side in sides]
         return any(r.key is not None and r.table_name in names for r in self.decisions.resolutions)
 
-    def _both_changed(self, old: TableEntry | None, left: TableEntry, right: TableEntry) -> MergedEntry | None:
+    def _both_changed(
+        self, old: TableEntry | None, left: TableEntry, right: TableEntry, forced: str | None = None
+    ) -> MergedEntry | None:
         base_table = self.contents.table(old.version_id) if old else None
         ours, theirs = self.contents.table(left.version_id), self.contents.table(right.version_id)
         if old is None and not _keyed_alike(ours, theirs):
@@ -173,9 +201,13 @@ class _TreeMerger:
         definition = merge_definitions(
             base_table, ours, theirs, self.decisions.for_definition, changed_values, column_text
         )
+        if forced:
+            definition = as_on_one_side(definition, {"ours": ours, "theirs": theirs}.get(forced, base_table or ours))
         self.conflicts.extend(definition.conflicts)
         sides = (Side("ours", left.version_id, ours, {}), Side("theirs", right.version_id, theirs, definition.aliases))
-        standing, incoming, converts = self._foundation(base_table, sides, definition.table)
+        if old and base_table and not definition.table.key:
+            sides = self._without_dropped(old, base_table, sides, definition.table)
+        standing, incoming, converts, restored = self._foundation(base_table, sides, definition.table)
         resolutions = self.decisions.for_table(*(str(table.name) for table in (definition.table, ours, theirs)))
         base_version = old.version_id if old else None
         merge = RowMerge(
@@ -187,9 +219,14 @@ class _TreeMerger:
             resolutions,
             self.decisions.strategy,
             converts,
+            restored,
         )
+        return self._merged(left, merge, MergedEntry(left.table_id, definition.table, left, None))
+
+    def _merged(self, ours: TableEntry | None, merge: RowMerge, entry: MergedEntry) -> MergedEntry:
+        """An entry whose rows are merged, into a temporary table if they are wanted."""
         if not self.rows:
-            return MergedEntry(left.table_id, definition.table, left, None, merge)
+            return MergedEntry(entry.table_id, merge.merged, ours, None, merge)
         self.number += 1
         rows = f"epoch_merged_{self.number}"
         self.repository.cursor.execute(
@@ -199,28 +236,56 @@ class _TreeMerger:
                 rows=outcome(self.contents, merge),
             )
         )
-        return MergedEntry(left.table_id, definition.table, left, None, merge, rows)
+        return MergedEntry(entry.table_id, merge.merged, ours, None, merge, rows)
 
-    def _foundation(self, base: Table | None, sides: tuple[Side, Side], merged: Table) -> tuple[Side, Side, bool]:
-        """The side that the result is built on, ours if possible, the other one, and whether the first has to be
-        converted.
+    def _foundation(
+        self, base: Table | None, sides: tuple[Side, Side], merged: Table
+    ) -> tuple[Side, Side, bool, frozenset[int]]:
+        """The side that the result is built on, ours if possible, the other one, whether the first has to be converted,
+        and the columns of the base that it lacks and the result has.
 
-        It must have every column of the base that the result has. If its values need no conversion, the result is a
-        delta.
+        If it has them all and its values need no conversion, the result is a delta.
         """
-        old = {c.id for c in base.stored_columns} if base else set()
-        needed = {c.id for c in merged.stored_columns if c.id in old}
+        needed = _needed(base, merged)
         complete = [pair for pair in (sides, sides[::-1]) if needed <= {c.id for c in pair[0].table.stored_columns}]
         for standing, incoming in complete:
             if alike(standing.table, merged) and _same_fills(standing.table, merged):
-                return standing, incoming, False
+                return standing, incoming, False, frozenset()
         for standing, incoming in complete:
-            return standing, incoming, True
-        raise EpochTableError(
-            f"each side of table {merged.name} dropped a column that the other side's is kept of, "
-            "so its rows cannot be merged",
-            "resolve these columns to one side",
-        )
+            return standing, incoming, True, frozenset()
+        return *sides, True, frozenset(needed - {c.id for c in sides[0].table.stored_columns})
+
+    def _without_dropped(
+        self, old: TableEntry, base: Table, sides: tuple[Side, Side], merged: Table
+    ) -> tuple[Side, Side]:
+        """The sides of a table without a key; one that dropped a column which the result has stands in as the base.
+
+        Its rows cannot be told apart without that column: they must be those of the base but for what it dropped.
+        """
+        found = []
+        for side in sides:
+            missing = _needed(base, merged) - {c.id for c in side.table.stored_columns}
+            if missing and self._rows_differ(old, base, side):
+                raise EpochTableError(
+                    f"a side of table {merged.name} dropped a column that is to be kept and changed rows besides; "
+                    "without a key they cannot be merged",
+                    "resolve the column to the side that dropped it",
+                )
+            found.append(replace(side, version_id=old.version_id, table=base, aliases={}) if missing else side)
+        return found[0], found[1]
+
+    def _rows_differ(self, old: TableEntry, base: Table, side: Side) -> bool:
+        """Whether a side changed rows in the columns that it has in common with the base."""
+        kept = {c.id for c in base.stored_columns}
+        common = replace(side.table, columns=tuple(c for c in side.table.stored_columns if c.id in kept))
+        shape = shape_of(None, common)
+        assert side.version_id
+        before = arrange(self.contents.state(old.version_id), shape, base)
+        after = arrange(self.contents.state(side.version_id), shape, side.table)
+        row = self.repository.cursor.execute(
+            render.fill(Sql("SELECT EXISTS (FROM ({{c}}) AS changes)"), c=compare(shape, before, after))
+        ).fetchone()
+        return bool(row and row[0])
 
     def _changes_values(self, old: TableEntry | None, side: TableEntry, column_id: int) -> bool:
         if old is None:
@@ -268,6 +333,12 @@ class _TreeMerger:
 def _keyed_alike(left: Table, right: Table) -> bool:
     """Whether rows are told apart in the same way; rows without a key always are."""
     return not (left.key or right.key) or keyed_alike(left, right)
+
+
+def _needed(base: Table | None, merged: Table) -> set[int]:
+    """The columns of the base that the merged table has."""
+    old = {c.id for c in base.stored_columns} if base else set()
+    return {c.id for c in merged.stored_columns if c.id in old}
 
 
 def _same_fills(standing: Table, merged: Table) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from epoch_sql.catalog.content import Levels, Schemas, Versions
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.version import Level, RowCounts, Version, shift_fingerprint, version_identity
+from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
 from epoch_sql.operations.merge.relations import changes_from_ours, merged_changes, merged_state
-from epoch_sql.operations.merge.trees import MergedEntry, MergedTree
 from epoch_sql.operations.recording import REWRITE_SHARE, count_changes, fold, same_values, tree_id
 from epoch_sql.operations.repository import Repository
 from epoch_sql.storage.shape import shape_of
@@ -57,7 +57,7 @@ def counts(repository: Repository, entry: MergedEntry) -> RowCounts:
 def _write(repository: Repository, entry: MergedEntry) -> TableEntry:
     assert entry.merge
     contents, writer, standing = repository.contents, repository.writer, entry.merge.standing
-    before = contents.version(standing.version_id)
+    before = contents.version(entry.merge.foundation)
     if entry.merge.converts:
         return _write_anew(repository, entry)
     kept = {column.id for column in entry.table.stored_columns}

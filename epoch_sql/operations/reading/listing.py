@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from epoch_sql import render
+from epoch_sql.catalog.guarding import Protections
+from epoch_sql.catalog.remotes import Upstreams
 from epoch_sql.model.schema import ObjectName, name_meant
 from epoch_sql.operations.reading.diff import union
 from epoch_sql.operations.reading.sides import side_of
@@ -36,12 +38,15 @@ def branches(repository: Repository) -> Sql:
     """The branches, with how far each is ahead of and behind its upstream."""
     graph = repository.graph()
     remote = repository.refs.all("remote")
+    upstreams = Upstreams(repository.cursor).load()
+    protected = Protections(repository.cursor).load()
     rows = []
     head = repository.head().branch
     for name, ref in repository.refs.all("branch").items():
-        upstream = next((r for r in remote if r.partition("/")[2] == name), None)
-        ahead, behind = graph.ahead_behind(ref.commit_id, remote[upstream].commit_id) if upstream else (None, None)
-        rows.append((name, ref.commit_id, name == head, False, upstream, ahead, behind))
+        upstream = upstreams[name].tracking if name in upstreams else None
+        known = remote.get(upstream or "")
+        ahead, behind = graph.ahead_behind(ref.commit_id, known.commit_id) if known else (None, None)
+        rows.append((name, ref.commit_id, name == head, name in protected, upstream, ahead, behind))
     return constants(
         rows,
         {

@@ -49,16 +49,23 @@ def query(repository: Repository, ref: str, sql: str) -> Sql:
     tables, files) are read as they are. Raises EpochQueryError for what is no query, or cannot be read as of a
     reference, and EpochTableError for a table that does not exist there.
     """
-    reader = _Reader(repository, ref)
-    return reader.rewritten(sql, ("main",), ())
+    return query_of(repository, side_of(repository, ref), ref, sql, parse_revision(ref).is_working)
+
+
+def query_of(repository: Repository, side: Side, name: str, sql: str, working: bool) -> Sql:
+    """The rows of ``sql`` as in ``query``, of any state; ``name`` is how messages call it.
+
+    ``working`` says that it is the working tables.
+    """
+    return _Reader(repository, side, name, working).rewritten(sql, ("main",), ())
 
 
 class _Reader:
-    def __init__(self, repository: Repository, ref: str) -> None:
+    def __init__(self, repository: Repository, side: Side, ref: str, working: bool) -> None:
         self.repository = repository
         self.ref = ref
-        self.side: Side = side_of(repository, ref)
-        self.working = parse_revision(ref).is_working
+        self.side = side
+        self.working = working
         self.tables = {_folded(s.table.name): s for s in self.side.tables.values()}
         self.views = {_folded(o.name): o for o in self.side.objects if o.kind == "view"}
         self._live: set[tuple[str, str]] | None = None
@@ -90,7 +97,7 @@ class _Reader:
         return render.fill(Sql("WITH {{commons}}\n{{query}}"), commons=listed, query=query)
 
     def _parsed(self, sql: str) -> Query:
-        tree = _syntax_tree(self.repository.cursor, sql)
+        tree = syntax_tree(self.repository.cursor, sql)
         if tree.get("error"):
             message = str(tree.get("error_message", "")).splitlines()
             if tree.get("error_type") == "not implemented":
@@ -210,7 +217,7 @@ class _Reader:
 
     def _reads_tables(self, macro: str, seen: frozenset[str]) -> bool:
         """Whether a macro's text names tables, itself or in macros that it uses."""
-        tree = _syntax_tree(self.repository.cursor, self._user_macros()[macro])
+        tree = syntax_tree(self.repository.cursor, self._user_macros()[macro])
         if tree.get("error"):
             return True
         for statement in tree["statements"]:
@@ -249,7 +256,8 @@ def _folded(name: ObjectName) -> tuple[str, str]:
     return name.schema.lower(), name.name.lower()
 
 
-def _syntax_tree(cursor: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+def syntax_tree(cursor: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+    """What DuckDB's parser makes of SQL that reads; a dictionary with ``error`` of any other."""
     row = cursor.execute("SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", [inner_text(sql)]).fetchone()
     assert row
     tree: dict[str, Any] = json.loads(row[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.conftest import MakeRepo, Repo
@@ -98,21 +100,36 @@ CHANGES = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
+    """A repository without a table, at the branch ``main``, which tests leave as they find it."""
+    repo = Repo(tmp_path_factory.mktemp("checkout") / "shop.duckdb")
+    repo("CALL epoch_init()")
+    yield repo
+    repo.close()
+
+
 @pytest.mark.parametrize(("start", "change"), CHANGES, ids=[change[:60] for _, change in CHANGES])
-def test_back_and_forth(make_repo: MakeRepo, start: str, change: str) -> None:
-    repo = make_repo(start)
+def test_back_and_forth(empty: Repo, start: str, change: str) -> None:
+    repo, nothing = empty, picture(empty)
+    repo("CALL epoch_checkout('case', new_branch := true)")
+    repo(start)
+    repo.commit()
     before = picture(repo)
     repo(change)
     after = picture(repo)
     repo.commit()
-    for _ in range(2):
-        for ref, seen in (("HEAD~1", before), ("main", after)):
-            repo("CALL epoch_checkout(?)", ref)
-            assert picture(repo) == seen
-            assert repo.status() == []
-        repo.reopen()
+    repo("CALL epoch_tag('before', 'HEAD~1')")
+    for ref, seen in (("before", before), ("case", after), ("before", before)):
+        repo("CALL epoch_checkout(?)", ref)
+        assert picture(repo) == seen
+        assert repo.status() == []
     for table in after.rows:
-        assert len(repo.at("main", table)) == len(after.rows[table])
+        assert len(repo.at("case", table)) == len(after.rows[table])
+    repo(
+        "CALL epoch_checkout('main'); CALL epoch_branch_delete('case', force := true); CALL epoch_tag_delete('before')"
+    )
+    assert picture(repo) == nothing
 
 
 def test_constraints_hold_after_a_checkout(make_repo: MakeRepo) -> None:
@@ -161,26 +178,26 @@ def shop(make_repo: MakeRepo) -> Repo:
 
 DIRTY = {
     "INSERT INTO b VALUES (1)": "uncommitted changes in b would be lost by checkout other",
-    "INSERT INTO b VALUES (1); DROP TABLE c; CREATE TABLE e (i INTEGER)": "uncommitted changes in b, c, e would be lost",
-    "INSERT INTO b VALUES (1); DROP TABLE c; DROP TABLE d; CREATE TABLE e (i INTEGER)": "uncommitted changes in b, c, d and 1 more would",
+    "INSERT INTO b VALUES (1); DROP TABLE c; CREATE TABLE e (j VARCHAR)": "uncommitted changes in b, c, e would be lost",
+    "INSERT INTO b VALUES (1); DROP TABLE c; DROP TABLE d; CREATE TABLE e (j VARCHAR)": "uncommitted changes in b, c, d and 1 more would",
     "CREATE VIEW v AS SELECT 1": "uncommitted changes in v would be lost",
     "COMMENT ON TABLE a IS 'x'": "uncommitted changes in a would be lost",
 }
 
 
-@pytest.mark.parametrize("change", DIRTY)
-def test_uncommitted_changes_are_named_and_kept(shop: Repo, change: str) -> None:
-    shop(change)
-    before = picture(shop)
-    message = shop.refused("CALL epoch_checkout('other')")
-    assert f"EpochDirtyError: {DIRTY[change]}" in message
-    assert "--force" in message
-    assert picture(shop) == before
-    assert shop("SELECT branch FROM epoch_head()") == [("main",)]
-    assert shop("CALL epoch_checkout('other', force := true)")[0][0] == "other"
-    assert shop.status() == []
-    shop("CALL epoch_checkout('main')")
-    assert shop("FROM a") == [(1,)]
+def test_uncommitted_changes_are_named_and_kept(shop: Repo) -> None:
+    for change, told in DIRTY.items():
+        shop(change)
+        before = picture(shop)
+        message = shop.refused("CALL epoch_checkout('other')")
+        assert f"EpochDirtyError: {told}" in message
+        assert "--force" in message
+        assert picture(shop) == before
+        assert shop("SELECT branch FROM epoch_head()") == [("main",)]
+        assert shop("CALL epoch_checkout('other', force := true)")[0][0] == "other"
+        assert shop.status() == []
+        shop("CALL epoch_checkout('main')")
+        assert shop("FROM a") == [(1,)]
 
 
 def test_a_checkout_tells_what_it_did(shop: Repo) -> None:
@@ -210,9 +227,13 @@ def test_a_new_branch_takes_uncommitted_changes_along(shop: Repo) -> None:
     )
 
 
-@pytest.mark.parametrize("ref", ["v1", "main~1", "HEAD"])
-def test_a_detached_checkout_takes_no_commit(shop: Repo, ref: str) -> None:
+def test_a_detached_checkout_takes_no_commit(shop: Repo) -> None:
     shop("CALL epoch_tag('v1')")
+    for ref in ("v1", "main~1", "HEAD"):
+        assert_detached(shop, ref)
+
+
+def assert_detached(shop: Repo, ref: str) -> None:
     ((branch, commit_id, _),) = shop("CALL epoch_checkout(?)", ref)
     assert branch is None
     assert shop("FROM epoch_head()") == [(None, commit_id, True)]
@@ -221,7 +242,7 @@ def test_a_detached_checkout_takes_no_commit(shop: Repo, ref: str) -> None:
     assert "EpochReferenceError" in message
     assert "branch create" in message
     assert "EpochReferenceError" in shop.refused("CALL epoch_reset('main')")
-    shop("CALL epoch_checkout('rescue', new_branch := true)")
+    shop("CALL epoch_checkout(?, new_branch := true)", f"rescue-{ref[:2]}")
     assert shop.commit() == (1, 1, 0, 0)
     shop("CALL epoch_checkout('main')")
     assert shop("FROM b") == []

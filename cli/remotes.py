@@ -1,0 +1,210 @@
+"""``epoch remote``, ``push``, ``fetch``, ``pull`` and ``clone``: sharing a repository through a folder or a bucket."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from epoch_sql.errors import EpochRepositoryError
+
+from . import diagnostics, in_progress, output
+from .characters import visible
+from .grammar import DefaultGroup, json_option
+from .session import Session, call, pass_session
+from .wording import counted, in_brackets, short
+
+SECTION = "Share with others"
+
+
+@click.group(cls=DefaultGroup, bare="list")
+def remote() -> None:
+    """Name the places where a repository is shared.
+
+    A remote is a folder, or s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH. Credentials come from the
+    environment. Without a command: list.
+    """
+
+
+@remote.command(name="add")
+@click.argument("name")
+@click.argument("url")
+@json_option
+@pass_session
+def remote_add(session: Session, name: str, url: str, form: str) -> None:
+    """Call the place at URL NAME; `origin` is the usual one."""
+    made = session.do(call("epoch_remote_add", name, url), "adding the remote")
+    diagnostics.message(f"Added remote '{made['name']}' at {made['url']}")
+    if form == "json":
+        output.document([made])
+
+
+@remote.command(name="list")
+@json_option
+@pass_session
+def remote_list(session: Session, form: str) -> None:
+    """List the remotes, and the branches that follow theirs."""
+    if form == "json":
+        output.rows(session.rows(call("epoch_remotes"), form), form)
+        return
+    found = session.read(call("epoch_remotes"))
+    output.lines(
+        output.aligned(
+            [[(visible(row["name"]), "bold")], visible(row["url"]), visible(", ".join(row["branches"]))]
+            for row in found
+        )
+    )
+
+
+@remote.command(name="remove")
+@click.argument("name")
+@json_option
+@pass_session
+def remote_remove(session: Session, name: str, form: str) -> None:
+    """Forget remote NAME; what is stored there stays."""
+    gone = session.do(call("epoch_remote_remove", name), "removing the remote")
+    diagnostics.message(f"Removed remote '{gone['name']}' ({gone['url']})")
+    if form == "json":
+        output.document([gone])
+
+
+@click.command()
+@click.argument("remote_name", required=False, metavar="[REMOTE]")
+@click.argument("branch", required=False)
+@click.option("--force", is_flag=True, help="Even if the remote loses commits; not where it protects the branch.")
+@click.option("--tags", is_flag=True, help="Every tag too.")
+@click.option("--protection", is_flag=True, help="Protect the branch there as it is protected here.")
+@json_option
+@pass_session
+def push(
+    session: Session, remote_name: str | None, branch: str | None, force: bool, tags: bool, protection: bool, form: str
+) -> None:
+    """Send a branch to a remote.
+
+    REMOTE is origin by default, BRANCH the one checked out. Only what the remote lacks is sent.
+    """
+    asked = call("epoch_push", remote=remote_name, branch=branch, force=force, tags=tags, protection=protection)
+    made = session.do(asked, "pushing", _measure)
+    if not made["moved"]:
+        diagnostics.message("Everything up-to-date")
+    for name in made["moved"]:
+        diagnostics.message(f"{made['remote']}: {_moved(name, made)}")
+    _tell_sent(made, "sent")
+    if form == "json":
+        output.document([made])
+
+
+@click.command()
+@click.argument("remote_name", required=False, metavar="[REMOTE]")
+@json_option
+@pass_session
+def fetch(session: Session, remote_name: str | None, form: str) -> None:
+    """Bring what a remote has here, as REMOTE/BRANCH.
+
+    REMOTE is origin by default. Tags and reviews come too; no branch of here moves.
+    """
+    made = session.do(call("epoch_fetch", remote=remote_name), "fetching", _measure)
+    diagnostics.message(f"Fetched {', '.join(made['moved'])}" if made["moved"] else "Already up to date")
+    _tell_sent(made, "received")
+    if form == "json":
+        output.document([made])
+
+
+@click.command()
+@click.argument("remote_name", required=False, metavar="[REMOTE]")
+@json_option
+@pass_session
+def pull(session: Session, remote_name: str | None, form: str) -> None:
+    """Fetch, and bring what the branch follows into it.
+
+    By a fast-forward where that is possible, else by a merge, which stops on conflicts as `epoch merge` does.
+    """
+    with in_progress.hints_as_commands(session, in_progress.place(session, None)):
+        made = session.do(call("epoch_pull", remote=remote_name), "pulling", _measure)
+    told = {
+        "up-to-date": "Already up to date",
+        "fast-forward": f"Fast-forward to {short(made['new_commit_id'])}",
+        "merged": f"Merged as {short(made['new_commit_id'])}",
+    }
+    diagnostics.message(f"{made['branch']}: {told[made['status']]}")
+    _tell_sent(made, "received")
+    if form == "json":
+        output.document([made])
+
+
+@click.command()
+@click.argument("url")
+@click.argument("folder", required=False, metavar="[DIR]")
+@json_option
+@pass_session
+def clone(session: Session, url: str, folder: str | None, form: str) -> None:
+    """Make a database of what a remote has.
+
+    In DIR, which is made (default: the last part of URL). Its default branch is checked out, and every branch of the
+    remote is a branch here that follows it.
+    """
+    from epoch_sql.model.remote_url import parse_url
+
+    target = Path(folder) if folder else Path(parse_url(url, Path.cwd()).last_name)
+    _require_free(target)
+    # The folder appears when the clone is complete: a clone that dies leaves nothing that looks like one.
+    aside = target.absolute().parent / f".{target.name}.clone-{os.getpid()}"
+    try:
+        made, database = _clone_into(session, url, aside)
+        aside.rename(target)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    diagnostics.message(f"Cloned into {target / database} (branch {made['branch']}, {short(made['new_commit_id'])})")
+    _tell_sent(made, "received")
+    diagnostics.hint(f"cd {shlex.quote(str(target))}")
+    if form == "json":
+        output.document([made])
+
+
+COMMANDS = (remote, push, fetch, pull, clone)
+
+
+def _clone_into(session: Session, url: str, folder: Path) -> tuple[dict[str, Any], str]:
+    from epoch_sql.operations.remote.cloning import database_name
+
+    with diagnostics.working("reading the remote"):
+        database = database_name(url)
+    folder.mkdir()
+    connection = session.open(folder / database)
+    try:
+        return session.do(call("epoch_clone", url), "cloning", _measure), database
+    finally:
+        connection.close()
+
+
+def _require_free(target: Path) -> None:
+    if not target.absolute().parent.is_dir():
+        raise EpochRepositoryError(f"there is no folder {target.absolute().parent}", "epoch clone URL DIR")
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise EpochRepositoryError(f"{target} exists and is not empty", "epoch clone URL DIR, for another folder")
+
+
+def _measure() -> tuple[int, int]:
+    from epoch_sql.operations.remote.transfer import PROGRESS
+
+    return PROGRESS.done, PROGRESS.total
+
+
+def _moved(name: str, made: dict[str, Any]) -> str:
+    if name != made["branch"]:
+        return f"new tag {name}"
+    if made["old_commit_id"] is None:
+        return f"new branch {name} at {short(made['new_commit_id'])}"
+    forced = " (forced)" if made["status"] == "forced" else ""
+    return f"{name} {short(made['old_commit_id'])}..{short(made['new_commit_id'])}{forced}"
+
+
+def _tell_sent(made: dict[str, Any], verb: str) -> None:
+    if made["objects"]:
+        size = in_brackets(f"{made['bytes']:,} bytes")
+        diagnostics.message(f"{verb} {counted(made['objects'], 'file')}{size}")

@@ -1,0 +1,99 @@
+"""The functions of the SQL surface for remotes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import duckdb
+
+from epoch_sql.extension.surface import Procedure, Reading, optional, required, row_of
+from epoch_sql.operations.remote import cloning, fetching, pushing, remotes
+from epoch_sql.operations.repository import Memory
+
+Rows = Iterable[Sequence[Any]]
+
+_NAMED = {"name": "VARCHAR", "url": "VARCHAR"}
+_TRANSFERRED = {
+    "remote": "VARCHAR",
+    "branch": "VARCHAR",
+    "status": "VARCHAR",
+    "old_commit_id": "VARCHAR",
+    "new_commit_id": "VARCHAR",
+    "moved": "VARCHAR[]",
+    "objects": "BIGINT",
+    "bytes": "BIGINT",
+}
+_URL = required("url", "a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials")
+_REMOTE = optional("remote", "the remote", "'origin'")
+
+
+def _clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str) -> Rows:
+    return row_of(cloning.clone(cursor, memory, url, remote))
+
+
+READINGS = (
+    Reading(
+        "epoch_remotes",
+        (),
+        remotes.listing,
+        "The remotes, and the branches that follow theirs.",
+        "name, url, branches VARCHAR[]",
+    ),
+)
+
+PROCEDURES = (
+    Procedure(
+        "epoch_remote_add",
+        (required("name", "how it is called here: `origin` is the usual one"), _URL),
+        _NAMED,
+        lambda *arguments: row_of(remotes.add(*arguments)),
+        "Adds a remote; nothing is asked of it yet.",
+    ),
+    Procedure(
+        "epoch_remote_remove",
+        (required("name", "the remote"),),
+        _NAMED,
+        lambda *arguments: row_of(remotes.remove(*arguments)),
+        "Forgets a remote and its remote branches; what is stored there stays.",
+    ),
+    Procedure(
+        "epoch_push",
+        (
+            _REMOTE,
+            optional("branch", "the branch; default: the checked-out one"),
+            optional("force", "also where the remote loses commits, unless it protects the branch", "false", "BOOLEAN"),
+            optional("tags", "push every tag too", "false", "BOOLEAN"),
+            optional("protection", "protect the branch there as it is protected here", "false", "BOOLEAN"),
+        ),
+        _TRANSFERRED,
+        lambda *arguments: row_of(pushing.push(*arguments)),
+        "Sends a branch to a remote: what it lacks, and the reference last. Status: `pushed`, `new`, `forced` or "
+        "`up-to-date`.",
+    ),
+    Procedure(
+        "epoch_fetch",
+        (_REMOTE,),
+        _TRANSFERRED,
+        lambda *arguments: row_of(fetching.fetch(*arguments)),
+        "Brings the branches of a remote here as `REMOTE/BRANCH`, with its tags and reviews. Status: `fetched` or "
+        "`up-to-date`; the commits are those of what the checked-out branch follows.",
+    ),
+    Procedure(
+        "epoch_pull",
+        (_REMOTE,),
+        _TRANSFERRED,
+        lambda *arguments: row_of(fetching.pull(*arguments)),
+        "Fetches, and brings what the checked-out branch follows into it. Status: `fast-forward`, `merged` or "
+        "`up-to-date`; conflicts are an error, as in a merge.",
+        looks="rows",
+    ),
+    Procedure(
+        "epoch_clone",
+        (_URL, _REMOTE),
+        _TRANSFERRED,
+        _clone,
+        "Makes a repository in an empty database of everything that a remote has, and checks its default branch out.",
+        needs_repository=False,
+    ),
+)

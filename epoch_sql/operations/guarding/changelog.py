@@ -1,0 +1,106 @@
+"""What came into a branch: its first-parent line, with what each commit changed in each table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+
+from epoch_sql.catalog.content import Levels
+from epoch_sql.model.commit import Commit, Tree
+from epoch_sql.model.version import RowCounts
+from epoch_sql.operations.recording import count_changes
+from epoch_sql.operations.repository import Repository
+from epoch_sql.storage.shape import shape_of
+
+Edges = dict[tuple[str, str], RowCounts]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A commit of the branch's own line, the tags on it, and the rows that it changed by table."""
+
+    commit: Commit
+    tag: str | None
+    tables: tuple[tuple[str, RowCounts], ...]
+
+    @property
+    def rows(self) -> RowCounts:
+        """The rows changed in all tables."""
+        total = RowCounts()
+        for _, counts in self.tables:
+            total += counts
+        return total
+
+
+def changelog(repository: Repository, branch: str, since: str | None = None) -> Iterator[Entry]:
+    """What came into a branch (or led to a tag or commit), newest first; only what came after ``since``, if given.
+
+    Rows are counted by what deltas say of themselves, and by reading deltas where one commit took several.
+    """
+    graph = repository.graph()
+    known = graph.ancestors(repository.resolve(since)) if since is not None else set()
+    line = list(takewhile(lambda commit_id: commit_id not in known, graph.first_parents(repository.resolve(branch))))
+    parents = [graph.parents(commit_id)[0] for commit_id in line if graph.parents(commit_id)]
+    commits = repository.commits.load([*line, *parents])
+    tags: dict[str, list[str]] = {}
+    for name, ref in repository.refs.all("tag").items():
+        tags.setdefault(ref.commit_id, []).append(name)
+    counter = _Counter(repository)
+    for commit_id in line:
+        commit = commits[commit_id]
+        before = repository.trees.load(commits[commit.parents[0]].root_id) if commit.parents else Tree()
+        tables = counter.tables(before, repository.trees.load(commit.root_id))
+        yield Entry(commit, ", ".join(tags[commit_id]) if commit_id in tags else None, tuple(tables))
+
+
+class _Counter:
+    """Counts the rows that differ between the versions of a table, each pair once."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.repository = repository
+        self.contents = repository.contents
+        self._edges: dict[str, Edges] = {}
+        self._found: dict[tuple[str, str], RowCounts] = {}
+
+    def tables(self, before: Tree, after: Tree) -> Iterator[tuple[str, RowCounts]]:
+        """(table, rows changed) of the tables that differ in two trees, by name."""
+        ids = [i for i in before.tables.keys() | after.tables.keys() if before.tables.get(i) != after.tables.get(i)]
+        entries = {i: (before.tables.get(i), after.tables.get(i)) for i in ids}
+        self.contents.load(entry.version_id for pair in entries.values() for entry in pair if entry)
+        found = []
+        for old, new in entries.values():
+            entry = new or old
+            assert entry
+            versions = (old.version_id if old else None, new.version_id if new else None)
+            found.append((str(entry.name), self.between(*versions)))
+        yield from sorted(found, key=lambda table: table[0])
+
+    def between(self, old: str | None, new: str | None) -> RowCounts:
+        """The rows that differ between two versions of a table; None is a table that is not there."""
+        if old is None or new is None:
+            count = self.contents.version(old or new or "").row_count
+            return RowCounts(added=count) if new else RowCounts(removed=count)
+        if (old, new) not in self._found:
+            self._found[old, new] = RowCounts() if old == new else self._counted(old, new)
+        return self._found[old, new]
+
+    def _counted(self, old: str, new: str) -> RowCounts:
+        edges = self._edges_of(self.contents.version(new).table_id)
+        if (old, new) in edges:
+            return edges[old, new]
+        if (new, old) in edges:
+            back = edges[new, old]
+            return RowCounts(added=back.removed, modified=back.modified, removed=back.added)
+        shape = shape_of(self.contents.table(old), self.contents.table(new))
+        return count_changes(self.repository, self.contents.changes(old, new), shape.keyless)
+
+    def _edges_of(self, table_id: str) -> Edges:
+        if table_id not in self._edges:
+            levels = Levels(self.repository.cursor).edges(table_id)
+            self._edges[table_id] = {
+                (level.from_version, level.to_version): level.rows
+                for level in levels
+                if level.from_version and level.to_version
+            }
+        return self._edges[table_id]

@@ -1,0 +1,166 @@
+"""Checks: named queries that must return no row, run on a merge's result before anybody sees it, and on any state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.catalog.guarding import Checks
+from epoch_sql.catalog.history import Audit
+from epoch_sql.errors import EpochCheckError, EpochError, EpochReferenceError
+from epoch_sql.model.commit import Tree
+from epoch_sql.model.protection import Check
+from epoch_sql.model.refnames import quoted, suggest
+from epoch_sql.model.revisions import parse_revision
+from epoch_sql.operations.guarding.check_queries import require_query
+from epoch_sql.operations.reading.query import query_of
+from epoch_sql.operations.reading.sides import Side, side_of, tree_side
+from epoch_sql.operations.repository import WORKING, Repository, now
+from epoch_sql.render import Sql
+
+SHOWN_ROWS = 3
+SHOWN_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a check said of one state: how many rows it returned, and the first of them as JSON.
+
+    ``problem`` is why it could not be run, which counts as failed.
+    """
+
+    check: Check
+    failing_rows: int | None
+    first_rows: tuple[str, ...] = ()
+    problem: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether it returned no row."""
+        return self.failing_rows == 0
+
+    @property
+    def told(self) -> str:
+        """How it failed, on one line."""
+        if self.problem:
+            return f"it cannot be run: {self.problem}"
+        rows = ", ".join(row if len(row) <= SHOWN_LENGTH else f"{row[:SHOWN_LENGTH]}…" for row in self.first_rows)
+        more = ", …" if (self.failing_rows or 0) > len(self.first_rows) else ""
+        return f"{self.failing_rows} row{'' if self.failing_rows == 1 else 's'}: {rows}{more}"
+
+
+def add_check(repository: Repository, name: str, sql: str, branch: str = "*") -> Check:
+    """Add a check for the branches whose name matches a shell pattern.
+
+    Raises EpochReferenceError for a plain name that is no branch, EpochCheckQueryError for what is no query, or one
+    that does more than read, and EpochCheckNameError for a name that is taken.
+    """
+    check = Check(name.strip(), sql.strip(), branch.strip())
+    _require_branch(repository, check)
+    # Not within the transaction, which a query that cannot be bound would end.
+    require_query(repository, check, _states_to_bind(repository, check))
+    with repository.moving():
+        _require_new_name(repository, check)
+        Checks(repository.cursor).insert([tuple(vars(check).values())])
+        _note(repository, "add check", check)
+    return check
+
+
+def remove_check(repository: Repository, name: str) -> Check:
+    """Forget a check; EpochCheckNameError if there is none of that name."""
+    with repository.moving():
+        checks = {check.name: check for check in Checks(repository.cursor).load()}
+        if name not in checks:
+            near = suggest(name, checks)
+            raise EpochCheckNameError(
+                f"there is no check {name}", f"did you mean {', '.join(near)}?" if near else "epoch check list"
+            )
+        Checks(repository.cursor).remove(name)
+        _note(repository, "remove check", checks[name])
+    return checks[name]
+
+
+def run_checks(repository: Repository, ref: str = WORKING) -> list[Outcome]:
+    """What every check says of a state, whichever branches it is for."""
+    checks = Checks(repository.cursor).load()
+    side = side_of(repository, ref)
+    working = parse_revision(ref).is_working
+    return [_outcome(repository, check, side, ref, working) for check in checks]
+
+
+def require_passing(repository: Repository, branch: str, tree: Tree, source: str) -> None:
+    """EpochCheckError when a check for the branch fails on what it is to become: the tree, before anything shows it."""
+    checks = [check for check in Checks(repository.cursor).load() if check.applies_to(branch)]
+    if not checks:
+        return
+    side, where = tree_side(repository, tree), f"the merge of {source} into {branch}"
+    failed: list[Outcome] = []
+    for check in checks:
+        outcome = _outcome(repository, check, side, where, False)
+        failed += [] if outcome.passed else [outcome]
+        if outcome.problem:
+            # A query that fails may have ended the transaction, so that no other can be run in it.
+            break
+    if not failed:
+        return
+    first, *others = failed
+    more = f"; failed too: {', '.join(outcome.check.name for outcome in others)}" if others else ""
+    raise EpochCheckError(
+        f"check {first.check.name} fails on {where}, {first.told}{more}",
+        f"correct it in {source}, or see all checks of it: epoch check run {source}",
+        branch,
+    )
+
+
+class EpochCheckNameError(EpochError):
+    """A check that does not exist, or whose name is taken or empty."""
+
+
+def _outcome(repository: Repository, check: Check, side: Side, where: str, working: bool) -> Outcome:
+    """A query that fails is a failed check: nobody knows what it would have found."""
+    cursor = repository.cursor
+    try:
+        rows = query_of(repository, side, where, check.query, working)
+        count = render.fill(Sql("SELECT count(*) FROM ({{rows}}) AS failing"), rows=rows)
+        (failing,) = cursor.execute(count).fetchone() or (0,)
+        if not failing:
+            return Outcome(check, 0)
+        shown = Sql("SELECT CAST(to_json(failing) AS VARCHAR) FROM ({{rows}}) AS failing LIMIT {{n}}")
+        found = cursor.execute(render.fill(shown, rows=rows, n=render.literal(SHOWN_ROWS))).fetchall()
+        return Outcome(check, int(failing), tuple(row[0] for row in found))
+    except EpochError as error:
+        return Outcome(check, None, problem=error.message)
+    except duckdb.Error as error:
+        return Outcome(check, None, problem=str(error).splitlines()[0])
+
+
+def _require_new_name(repository: Repository, check: Check) -> None:
+    if not check.name or not check.name.isprintable():
+        raise EpochCheckNameError("a check needs a name, on one line", "epoch check add NAME SQL")
+    if check.name in {known.name for known in Checks(repository.cursor).load()}:
+        raise EpochCheckNameError(f"check {check.name} exists already", f"epoch check remove {check.name}")
+
+
+def _require_branch(repository: Repository, check: Check) -> None:
+    """A pattern may match branches that are still to come; a plain name that is no branch is a mistake."""
+    branches = repository.refs.all("branch")
+    if check.branch not in branches and not check.is_pattern:
+        near = suggest(check.branch, branches)
+        hint = f"did you mean {', '.join(near)}?" if near else "a branch, or a pattern such as 'release/*'"
+        raise EpochReferenceError(f"there is no branch {quoted(check.branch)}", hint)
+
+
+def _states_to_bind(repository: Repository, check: Check) -> Iterable[tuple[str, Side]]:
+    """Where the query may find its tables: the working tables, else a branch that the check is for."""
+    yield WORKING, side_of(repository, WORKING)
+    for name, ref in repository.refs.all("branch").items():
+        if check.applies_to(name):
+            yield name, tree_side(repository, repository.tree(ref.commit_id))
+
+
+def _note(repository: Repository, action: str, check: Check) -> None:
+    detail = f"{check.name}: {check.query}"
+    Audit(repository.cursor).record(now(), repository.author(), action, check.branch, None, detail)

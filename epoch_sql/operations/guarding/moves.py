@@ -1,0 +1,247 @@
+"""The one way in which a branch is made, moved, renamed and deleted: by a route that its protection is asked about.
+
+Every route has a rule for each protection in ``REVIEW`` and ``GROWTH``. An operation asks ``require_allowed`` before
+costly work, and ``move_branch`` asks again, so that none can forget it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+
+from epoch_sql.catalog.guarding import Protections, Reviews, Squashes
+from epoch_sql.catalog.history import Audit, Reflog
+from epoch_sql.model.commit import Ref
+from epoch_sql.model.protection import Protection
+from epoch_sql.operations.guarding import rules
+from epoch_sql.operations.guarding.rules import Evidence
+from epoch_sql.operations.repository import Repository, new_ref, now
+
+
+class Route(Enum):
+    """The ways in which a branch comes to another commit."""
+
+    INIT = "init"
+    CREATE = "create"
+    COMMIT = "commit"
+    MERGE = "merge"
+    SQUASH = "squash"
+    FAST_FORWARD = "fast-forward"
+    CHERRY_PICK = "cherry-pick"
+    REVERT = "revert"
+    RESET = "reset"
+    ROLL_BACK = "roll back"
+    PULL = "pull"
+    RENAME = "rename"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class Move:
+    """A branch that moves from one commit to another (``new`` is None while that is not made, or for a deletion).
+
+    ``source`` is the commit that is merged, picked, reverted or gone back to, and ``named`` how the user called it.
+    ``by_hand`` says that values came in that none of the commits has.
+    """
+
+    branch: str
+    route: Route
+    old: str | None
+    new: str | None = None
+    source: str | None = None
+    named: str | None = None
+    keep_undone: bool = False
+    by_hand: bool = False
+
+
+def require_allowed(repository: Repository, move: Move) -> None:
+    """EpochProtectionError, with what to type, when the branch's protection refuses the move."""
+    protection = Protections(repository.cursor).get(move.branch)
+    case = _Case(repository, protection, move)
+    if protection.require_review:
+        REVIEW[move.route](case)
+    if protection.no_force_push:
+        GROWTH[move.route](case)
+
+
+def move_branch(repository: Repository, move: Move, action: str, author: str) -> None:
+    """Make or move a branch, within the caller's transaction; promotions and rollbacks are noted in the audit."""
+    require_allowed(repository, move)
+    assert move.new
+    repository.refs.put(new_ref("branch", move.branch, move.new), action, author)
+    kind = _AUDITED.get(move.route)
+    if kind and move.new != move.old:
+        Audit(repository.cursor).record(now(), author, kind, move.branch, move.new, _detail(move, action))
+
+
+def move_to_name(repository: Repository, branch: Ref, new: str, author: str) -> None:
+    """Give a branch another name, within the caller's transaction."""
+    require_allowed(repository, Move(branch.name, Route.RENAME, branch.commit_id, branch.commit_id))
+    repository.refs.remove(branch, f"branch: renamed to {new}", author, now())
+    repository.refs.put(new_ref("branch", new, branch.commit_id), f"branch: renamed from {branch.name}", author)
+
+
+def remove_branch(repository: Repository, branch: Ref, author: str) -> None:
+    """Delete a branch, within the caller's transaction."""
+    require_allowed(repository, Move(branch.name, Route.DELETE, branch.commit_id))
+    repository.refs.remove(branch, "branch: deleted", author, now())
+
+
+def evidence(repository: Repository, target: str) -> Evidence:
+    """What decisions about a branch of this repository are made from."""
+    cursor = repository.cursor
+    return Evidence(repository.graph(), repository.commits.load, Reviews(cursor).into(target), Squashes(cursor).load())
+
+
+def states_had(repository: Repository, branch: str) -> set[str]:
+    """The commits that a branch was at: where its reflog says, and its first-parent line.
+
+    Not those of the line that it skipped by a fast-forward: it never had their state. (A pull skips what the branch
+    had at the remote.)
+    """
+    graph = repository.graph()
+    moves: list[tuple[str | None, str, str]] = []
+    for row in Reflog(repository.cursor).select("WHERE kind = 'branch' AND name = ? ORDER BY sequence", [branch]):
+        _, _, _, old, new, action, _, _ = row
+        moves = [*moves, (old, new, action)] if new else []
+    tip = repository.refs.get("branch", branch)
+    line = set(graph.first_parents(tip.commit_id)) if tip else set()
+    for old, new, action in moves:
+        known = new in graph and old in graph
+        if not known or graph.parents(new)[:1] == (old,) or action.startswith("pull"):
+            continue
+        assert old
+        if graph.is_ancestor(old, new):
+            line -= set(rules.first_parents_until(graph, new, set(graph.first_parents(old))))
+    return line | {new for _, new, _ in moves}
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A move of a protected branch, and what is needed to judge it, read when it is asked for."""
+
+    repository: Repository
+    protection: Protection
+    move: Move
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        return evidence(self.repository, self.move.branch)
+
+    @cached_property
+    def had(self) -> set[str]:
+        return states_had(self.repository, self.move.branch)
+
+
+Rule = Callable[[_Case], None]
+
+
+def _free(case: _Case) -> None:
+    """Nothing is refused."""
+
+
+def _direct(case: _Case) -> None:
+    raise rules.direct(case.protection, f"direct {case.move.route.value}")
+
+
+def _approved(case: _Case) -> None:
+    move = case.move
+    source = move.source or move.new
+    assert source and move.old
+    commits = rules.brought(case.evidence.graph, move.old, source, move.keep_undone)
+    rules.require_approval(case.protection, case.evidence, source, commits, move.named)
+
+
+def _undoes(case: _Case) -> None:
+    """A revert must be of a commit of the branch's own line, and decide conflicts among values that were reviewed."""
+    move = case.move
+    assert move.source and move.old
+    if move.source not in case.evidence.graph.first_parents(move.old):
+        what = f"revert of {move.source[:7]}, which is no promotion into {move.branch}"
+        raise rules.direct(case.protection, what, move.source)
+    if move.by_hand:
+        raise rules.direct(case.protection, "revert with values that nobody has reviewed", move.source)
+
+
+def _had(case: _Case) -> None:
+    """A reset or rollback must lead to a state that the branch had; a rollback also to one of the same content."""
+    move = case.move
+    wanted = move.source if move.route is Route.ROLL_BACK else move.new
+    assert wanted
+    if wanted in case.had:
+        return
+    if move.route is Route.ROLL_BACK:
+        commits = case.evidence.commits({*case.had, wanted})
+        tree_id = commits[wanted].tree_id
+        if any(commit.tree_id == tree_id for commit_id, commit in commits.items() if commit_id in case.had):
+            return
+    raise rules.direct(case.protection, f"reset to {wanted[:7]}, a state that it never had", wanted)
+
+
+def _grows(case: _Case) -> None:
+    move = case.move
+    assert move.old and move.new
+    if not case.evidence.graph.is_ancestor(move.old, move.new):
+        raise rules.rewritten(case.protection, move.old, move.new)
+
+
+def _pushable(case: _Case) -> None:
+    """What a pull brings must be what a push to this branch could have brought."""
+    rules.check_push(case.protection, case.evidence, case.move.old, case.move.new, case.had)
+
+
+def _stays(case: _Case) -> None:
+    raise rules.stays(case.protection, case.move.route.value)
+
+
+REVIEW: Mapping[Route, Rule] = {
+    Route.INIT: _free,
+    Route.CREATE: _free,
+    Route.COMMIT: _direct,
+    Route.MERGE: _approved,
+    Route.SQUASH: _approved,
+    Route.FAST_FORWARD: _approved,
+    Route.CHERRY_PICK: _direct,
+    Route.REVERT: _undoes,
+    Route.RESET: _had,
+    Route.ROLL_BACK: _had,
+    Route.PULL: _pushable,
+    Route.RENAME: _stays,
+    Route.DELETE: _stays,
+}
+"""What ``require_review`` refuses."""
+
+GROWTH: Mapping[Route, Rule] = {
+    Route.INIT: _free,
+    Route.CREATE: _free,
+    Route.COMMIT: _free,
+    Route.MERGE: _free,
+    Route.SQUASH: _free,
+    Route.FAST_FORWARD: _grows,
+    Route.CHERRY_PICK: _free,
+    Route.REVERT: _free,
+    Route.RESET: _grows,
+    Route.ROLL_BACK: _free,
+    Route.PULL: _pushable,
+    Route.RENAME: _stays,
+    Route.DELETE: _stays,
+}
+"""What ``no_force_push`` refuses: a route that is free here adds a commit to the branch."""
+
+_AUDITED = {
+    Route.MERGE: "promote",
+    Route.SQUASH: "promote",
+    Route.FAST_FORWARD: "promote",
+    Route.PULL: "promote",
+    Route.REVERT: "roll back",
+    Route.RESET: "roll back",
+    Route.ROLL_BACK: "roll back",
+}
+
+
+def _detail(move: Move, action: str) -> str:
+    if move.source and move.named:
+        return f"{action} ({move.source[:7]})"
+    return action

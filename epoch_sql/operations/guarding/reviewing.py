@@ -1,0 +1,99 @@
+"""Reviews: verdicts on exactly one commit that is to be merged into a branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from epoch_sql.catalog.guarding import Protections, Reviews
+from epoch_sql.catalog.history import Audit
+from epoch_sql.errors import EpochReferenceError
+from epoch_sql.model.protection import REJECT, VERDICTS, Protection, Review, new_review, verdicts
+from epoch_sql.operations.branching import existing
+from epoch_sql.operations.guarding.moves import evidence
+from epoch_sql.operations.guarding.rules import Evidence, brought, missing_approval
+from epoch_sql.operations.repository import Repository, now
+
+OPEN, APPROVED, REJECTED, STALE = "open", "approved", "rejected", "stale"
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """A review that was recorded."""
+
+    review_id: str
+    source: str
+    source_commit: str
+    target: str
+    verdict: str
+    reviewer: str
+
+
+def review(
+    repository: Repository,
+    source: str,
+    target: str,
+    verdict: str = "approve",
+    message: str | None = None,
+    reviewer: str | None = None,
+) -> Reviewed:
+    """Record a verdict (``approve``, ``reject``), or the wish for one (``request``), on merging a commit into a branch.
+
+    It is about the commit that ``source`` names now, and no other. Raises EpochReferenceError for a source or target
+    that does not exist, and for another verdict.
+    """
+    if verdict not in VERDICTS:
+        raise EpochReferenceError(f"there is no verdict {verdict}", f"one of {', '.join(VERDICTS)}")
+    with repository.moving():
+        existing(repository, "branch", target)
+        commit_id = repository.resolve(source)
+        if source == target:
+            raise EpochReferenceError(f"branch {target} cannot be merged into itself", "epoch branch list")
+        who, reviews = repository.author(reviewer), Reviews(repository.cursor)
+        # The clock may have been set back, and the latest verdict is the one that counts.
+        last = reviews.latest()
+        at = max(now(), last + timedelta(microseconds=1)) if last else now()
+        made = new_review(source, commit_id, target, verdict, who, message, at)
+        reviews.add([made])
+        detail = f"{source} ({commit_id[:7]})" + (f": {message}" if message else "")
+        Audit(repository.cursor).record(at, who, verdict, target, commit_id, detail)
+    return Reviewed(made.review_id, source, commit_id, target, verdict, who)
+
+
+def reviews_with_states(repository: Repository) -> Iterator[tuple[Review, str]]:
+    """Every review, newest first, with the state of what it is about.
+
+    ``stale`` when its source is another commit by now, else ``rejected``, ``approved`` or ``open`` as a merge of that
+    commit would find it.
+    """
+    protections = Protections(repository.cursor).load()
+    current: dict[str, str | None] = {}
+    found: dict[str, Evidence] = {}
+    states: dict[tuple[str, str], str] = {}
+    for made in reversed(Reviews(repository.cursor).load()):
+        target, commit_id = made.target, made.source_commit
+        if made.source not in current:
+            current[made.source] = _commit_of(repository, made.source)
+        if (target, commit_id) not in states:
+            found[target] = found.get(target) or evidence(repository, target)
+            protection = protections.get(target, Protection(target))
+            states[target, commit_id] = _state(repository, protection, found[target], made)
+        yield made, states[target, commit_id] if current[made.source] == commit_id else STALE
+
+
+def _commit_of(repository: Repository, source: str) -> str | None:
+    try:
+        return repository.resolve(source)
+    except EpochReferenceError:
+        return None
+
+
+def _state(repository: Repository, protection: Protection, about: Evidence, made: Review) -> str:
+    if any(verdict.verdict == REJECT for verdict in verdicts(about.reviews, made.target, made.source_commit)):
+        return REJECTED
+    branch = repository.refs.get("branch", made.target)
+    if branch is None or made.source_commit not in about.graph:
+        return OPEN
+    commits = brought(about.graph, branch.commit_id, made.source_commit)
+    return OPEN if missing_approval(protection, about, made.source_commit, commits) else APPROVED

@@ -1,0 +1,210 @@
+"""What a protection refuses, decided from commits and reviews alone, wherever these are kept.
+
+So a move of a branch here and a push to a remote, which is checked against the settings that the remote has, are
+decided alike. ``check_push`` is the whole decision on a push.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+
+from epoch_sql.errors import EpochProtectionError
+from epoch_sql.model.commit import Commit
+from epoch_sql.model.graph import CommitGraph
+from epoch_sql.model.protection import APPROVE, REJECT, Protection, Review, person, verdicts
+from epoch_sql.model.undo import plan_merge
+
+_REVERTS = re.compile(r"^This reverts commit ([0-9a-f]{64})\.$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What decisions are made from.
+
+    ``graph`` holds both tips of a move, ``commits`` gives commits by id, ``reviews`` are those of merges into the
+    branch, and ``squashes`` says which commit a squashed merge was made of, for those that this repository made.
+    """
+
+    graph: CommitGraph
+    commits: Callable[[Iterable[str]], Mapping[str, Commit]]
+    reviews: Sequence[Review]
+    squashes: Mapping[str, str]
+
+
+def check_push(
+    protection: Protection, evidence: Evidence, old: str | None, new: str | None, had: Iterable[str] = ()
+) -> None:
+    """EpochProtectionError when a protected branch must not move from one commit to another by a push or a pull.
+
+    ``old`` is None where there is no such branch yet, which nothing protects, and ``new`` None where it is to be
+    deleted. ``had`` are further states that the branch is known to have had.
+    """
+    if not protection.protects or old is None or old == new:
+        return
+    if new is None:
+        raise stays(protection, "delete")
+    if protection.no_force_push and not evidence.graph.is_ancestor(old, new):
+        raise rewritten(protection, old, new)
+    if protection.require_review:
+        _require_reviewed_line(protection, evidence, old, new, had)
+
+
+def brought(graph: CommitGraph, target: str, source: str, keep_undone: bool = False) -> set[str]:
+    """The commits that a merge brings into a branch, those included that it re-applies after they were undone."""
+    found = graph.difference((source,), (target,))
+    if not keep_undone:
+        for undone in plan_merge(graph, target, source).reapplies:
+            found |= set(undone.commits)
+    return found
+
+
+def missing_approval(protection: Protection, evidence: Evidence, source: str, commits: Iterable[str]) -> str | None:
+    """What an approval of merging ``source`` lacks, which brings ``commits``, as a clause; None if it is approved."""
+    found = verdicts(evidence.reviews, protection.branch, source)
+    against = [review.reviewer for review in found if review.verdict == REJECT]
+    if against:
+        return f"{', '.join(against)} rejected commit {source[:7]}"
+    approvals = [review for review in found if review.verdict == APPROVE]
+    if not approvals:
+        return f"nobody has approved commit {source[:7]}"
+    if protection.allow_self_review:
+        return None
+    authors = {person(commit.author) for commit in evidence.commits(commits).values()}
+    if all(person(review.reviewer) in authors for review in approvals):
+        own = ", ".join(review.reviewer for review in approvals)
+        return f"{own} approved commit {source[:7]}, but is an author of what it brings in"
+    return None
+
+
+def require_approval(
+    protection: Protection, evidence: Evidence, source: str, commits: Iterable[str], named: str | None = None
+) -> None:
+    """EpochProtectionError, with what to type, unless merging ``source`` (as ``named``) is approved."""
+    missing = missing_approval(protection, evidence, source, commits)
+    if missing is None:
+        return
+    branch, asked = protection.branch, named or source[:7]
+    earlier = {r.source_commit for r in evidence.reviews if r.source == named and r.verdict == APPROVE} - {source}
+    if missing.startswith("nobody") and earlier:
+        missing += f"; an approval of {sorted(earlier)[0][:7]} is stale, for {asked} has moved since"
+    approve = f"epoch review approve {shlex.quote(asked)} --into {shlex.quote(branch)}"
+    who = "somebody else: " if "author" in missing else "the one who rejected it: " if "rejected" in missing else ""
+    raise EpochProtectionError(
+        f"branch {branch} requires a review: {missing}",
+        f"{who}{approve}, or CALL epoch_review('{asked}', '{branch}')",
+        branch,
+        source,
+    )
+
+
+def reverted(commit: Commit) -> str | None:
+    """The commit that another one says it reverts."""
+    found = _REVERTS.search(commit.message)
+    return found[1] if found and len(commit.parents) == 1 else None
+
+
+def stays(protection: Protection, doing: str) -> EpochProtectionError:
+    """The error for deleting or renaming a protected branch."""
+    branch = protection.branch
+    return EpochProtectionError(
+        f"branch {branch} is protected: it cannot be {doing}d",
+        f"epoch branch unprotect {shlex.quote(branch)}, or CALL epoch_unprotect('{branch}')",
+        branch,
+    )
+
+
+def rewritten(protection: Protection, old: str, new: str) -> EpochProtectionError:
+    """The error for a move that drops commits of a branch whose history only grows."""
+    branch = protection.branch
+    return EpochProtectionError(
+        f"branch {branch} is protected from being rewritten: {new[:7]} does not lead on from {old[:7]}",
+        f"on {branch}: epoch reset --hard {new[:7]} adds a commit with that content, epoch revert undoes one",
+        branch,
+        new,
+    )
+
+
+def direct(protection: Protection, doing: str, commit_id: str | None = None) -> EpochProtectionError:
+    """The error for what would come into a branch without a review."""
+    branch = protection.branch
+    return EpochProtectionError(
+        f"branch {branch} requires a review: it takes no {doing}",
+        f"epoch checkout -b NAME, commit there, epoch review request NAME --into {shlex.quote(branch)}",
+        branch,
+        commit_id,
+    )
+
+
+def first_parents_until(graph: CommitGraph, commit: str, known: Set[str]) -> Iterator[str]:
+    """The first-parent line from a commit down to, and without, the first one that is known."""
+    for earlier in graph.first_parents(commit):
+        if earlier in known:
+            return
+        yield earlier
+
+
+def _require_reviewed_line(protection: Protection, evidence: Evidence, old: str, new: str, had: Iterable[str]) -> None:
+    """Refuse a line of first parents with a commit that is neither an approved merge nor an undo.
+
+    A commit on it that was approved itself came by a fast-forward, with everything before it.
+    """
+    graph = evidence.graph
+    known = {*had, *graph.first_parents(old)}
+    if not graph.is_ancestor(old, new) and new not in known:
+        raise direct(protection, f"state that it never had, such as {new[:7]}", new)
+    line = list(first_parents_until(graph, new, known))
+    forwarded = (
+        place
+        for place, commit_id in enumerate(line)
+        if missing_approval(protection, evidence, commit_id, graph.difference((commit_id,), (old,))) is None
+    )
+    line = line[: next(forwarded, len(line))]
+    single = any(len(graph.parents(commit_id)) == 1 for commit_id in line)
+    states = {commit.tree_id for commit in evidence.commits(known).values()} if single else set()
+    commits = evidence.commits(line)
+    for commit in (commits[commit_id] for commit_id in reversed(line)):
+        if not _is_undo(evidence, commit, states) and not _is_approved_merge(protection, evidence, commit):
+            raise _unreviewed(protection, evidence, commit)
+        states.add(commit.tree_id)
+
+
+def _is_approved_merge(protection: Protection, evidence: Evidence, commit: Commit) -> bool:
+    source = _source(evidence, commit)
+    if source is None or source not in evidence.graph:
+        return False
+    commits = brought(evidence.graph, commit.parents[0], source, keep_undone=bool(commit.undoes))
+    return missing_approval(protection, evidence, source, commits) is None
+
+
+def _source(evidence: Evidence, commit: Commit) -> str | None:
+    """The commit that a commit merged; None for any that is no merge."""
+    if len(commit.parents) > 1:
+        return commit.parents[1]
+    return evidence.squashes.get(commit.commit_id) if commit.parents else None
+
+
+def _is_undo(evidence: Evidence, commit: Commit, states: Set[str]) -> bool:
+    """Whether a commit goes back to a state that the branch had, or reverts a commit of the branch's own line."""
+    if len(commit.parents) != 1:
+        return False
+    if commit.tree_id in states:
+        return True
+    undone = reverted(commit)
+    return undone is not None and undone in evidence.graph.first_parents(commit.parents[0])
+
+
+def _unreviewed(protection: Protection, evidence: Evidence, commit: Commit) -> EpochProtectionError:
+    source = _source(evidence, commit)
+    if source is None or source not in evidence.graph:
+        return direct(protection, f"direct commit, such as {commit.commit_id[:7]}", commit.commit_id)
+    commits = brought(evidence.graph, commit.parents[0], source, keep_undone=bool(commit.undoes))
+    missing = missing_approval(protection, evidence, source, commits)
+    return EpochProtectionError(
+        f"branch {protection.branch} requires a review of what {commit.commit_id[:7]} merges: {missing}",
+        f"epoch review approve {source[:7]} --into {shlex.quote(protection.branch)}",
+        protection.branch,
+        commit.commit_id,
+    )

@@ -1,0 +1,61 @@
+"""Foreign keys of merged tables follow renames of their parents, and of the parents' columns, on the other side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from epoch_sql.model.commit import Tree
+from epoch_sql.model.schema import Constraint, ObjectName, Table
+from epoch_sql.operations.merge.merged import MergedEntry
+from epoch_sql.operations.merge.rows import Side
+from epoch_sql.storage.contents import Contents
+
+
+def followed(
+    contents: Contents, entry: MergedEntry, entries: Mapping[str, MergedEntry], sides: Iterable[Tree]
+) -> Table:
+    """The definition of a merged table whose foreign keys name their parents as they are called in the merged tree.
+
+    ``entries`` are the merged tables by id, ``sides`` the two trees that were merged, ours first.
+    """
+    constraints = dict.fromkeys(
+        _followed(contents, entry, constraint, entries, sides) if constraint.kind == "FOREIGN KEY" else constraint
+        for constraint in entry.table.constraints
+    )
+    return replace(entry.table, constraints=tuple(constraints))
+
+
+def _followed(
+    contents: Contents,
+    entry: MergedEntry,
+    constraint: Constraint,
+    entries: Mapping[str, MergedEntry],
+    sides: Iterable[Tree],
+) -> Constraint:
+    for name, side in zip(("ours", "theirs"), sides, strict=True):
+        own = side.tables.get(entry.table_id)
+        if own is None or not any(_same_parent(constraint, key) for key in contents.table(own.version_id).foreign_keys):
+            continue
+        parent = side.table_named(ObjectName(own.name.schema, constraint.referenced or ""))
+        merged = entries.get(parent.table_id) if parent else None
+        if parent and merged:
+            columns = _merged_names(contents.table(parent.version_id), merged, name, constraint.referenced_columns)
+            return replace(constraint, referenced=merged.table.name.name, referenced_columns=columns)
+    return constraint
+
+
+def _same_parent(left: Constraint, right: Constraint) -> bool:
+    return (left.referenced, left.referenced_columns) == (right.referenced, right.referenced_columns)
+
+
+def _merged_names(table: Table, merged: MergedEntry, side: str, names: Iterable[str]) -> tuple[str, ...]:
+    """What columns of a side's table are called in the merged one; a column that is gone keeps its name."""
+    sides: tuple[Side, ...] = (merged.merge.standing, merged.merge.incoming) if merged.merge else ()
+    aliases = {own: i for s in sides if s.name == side for i, own in s.aliases.items()}
+    found = []
+    for name in names:
+        identity = table.column(name).id
+        column = merged.table.column_by_id(aliases.get(identity, identity))
+        found.append(column.name if column else name)
+    return tuple(found)

@@ -1,0 +1,40 @@
+"""Protections, reviews and checks as relations."""
+
+from __future__ import annotations
+
+from epoch_sql import render
+from epoch_sql.operations.guarding.reviewing import reviews_with_states
+from epoch_sql.operations.reading.listing import constants
+from epoch_sql.operations.repository import Repository
+from epoch_sql.render import Sql
+
+_REVIEW = {
+    "review_id": "VARCHAR",
+    "source": "VARCHAR",
+    "source_commit": "VARCHAR",
+    "target": "VARCHAR",
+    "verdict": "VARCHAR",
+    "reviewer": "VARCHAR",
+    "message": "VARCHAR",
+    "reviewed_at": "TIMESTAMP",
+    "state": "VARCHAR",
+}
+
+
+def protections(repository: Repository) -> Sql:
+    """The protected branches, and what they are protected from."""
+    return render.render("protections")
+
+
+def reviews(repository: Repository) -> Sql:
+    """The reviews, newest first, each with the state of what it is about."""
+    rows = [
+        (*(str(value) if value is not None else None for value in vars(review).values()), state)
+        for review, state in reviews_with_states(repository)
+    ]
+    return constants(rows, _REVIEW)
+
+
+def checks(repository: Repository) -> Sql:
+    """The checks."""
+    return render.render("checks")

@@ -1,0 +1,151 @@
+"""``clone``: making a repository of what a remote has, in a new database."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from epoch_sql import config
+from epoch_sql.catalog.guarding import Protections, Reviews
+from epoch_sql.catalog.relation import run
+from epoch_sql.catalog.remotes import Remotes, Upstreams
+from epoch_sql.catalog.upgrades import upgrade
+from epoch_sql.errors import EpochRemoteError, EpochRepositoryError
+from epoch_sql.model.commit import Tree
+from epoch_sql.model.protection import Protection, Review
+from epoch_sql.model.remote import Header, Remote, Upstream
+from epoch_sql.model.remote_url import parse_url
+from epoch_sql.operations.committing import set_head
+from epoch_sql.operations.guarding.moves import Move, Route, move_branch
+from epoch_sql.operations.moving import apply_tree
+from epoch_sql.operations.remote.connecting import no_store, read_header, store_at
+from epoch_sql.operations.remote.fetching import move_references
+from epoch_sql.operations.remote.importing import take_in
+from epoch_sql.operations.remote.receiving import Received, receive
+from epoch_sql.operations.remote.references import Listing, read_protection, read_references, read_reviews
+from epoch_sql.operations.remote.transfer import Transferred, in_parallel
+from epoch_sql.operations.repository import Memory, Repository
+
+
+@dataclass(frozen=True)
+class _Cloned:
+    """What was read from a store, for a repository that has nothing yet."""
+
+    remote: Remote
+    header: Header
+    listing: Listing
+    received: Received
+    reviews: list[Review]
+    protections: list[Protection]
+
+    @property
+    def default_branch(self) -> str:
+        """What is checked out: the branch that the store was made with, else main, else the first."""
+        names = self.listing.heads
+        return next((name for name in (self.header.default_branch, "main") if name in names), min(names))
+
+
+def database_name(url: str) -> str:
+    """What the database of a store is called; EpochRemoteError where no store is."""
+    store = store_at(str(parse_url(url, Path.cwd())))
+    header = read_header(store)
+    if header is None:
+        raise no_store(store)
+    name = Path(header.database).name
+    return name if name not in ("", ".", "..") else "epoch.duckdb"
+
+
+def clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str = "origin") -> Transferred:
+    """Make a repository in an empty database of everything that a remote has, and check its default branch out.
+
+    Each branch of the remote becomes a branch here that follows it, protected as it is there. Raises
+    EpochRepositoryError when the database is not empty, and leaves nothing behind when it fails.
+    """
+    repository = Repository(cursor, memory, create=True)
+    _require_empty(repository)
+    there_before = repository.folder.exists()
+    try:
+        return _clone(repository, Remote(remote, str(parse_url(url, Path.cwd()))))
+    except BaseException:
+        if not there_before:
+            shutil.rmtree(repository.folder, ignore_errors=True)
+        raise
+
+
+def _clone(repository: Repository, remote: Remote) -> Transferred:
+    cloned = _read(repository, remote)
+    config.name_database(repository.database)
+    branch = cloned.default_branch
+    _retrying(repository, lambda: _store(repository, cloned))
+    tip = cloned.listing.heads[branch].ref.commit_id
+    names = [f"{remote.name}/{name}" for name in cloned.listing.heads] + list(cloned.listing.tags)
+    received = cloned.received
+    return Transferred(remote.name, branch, "cloned", None, tip, names, received.objects, received.bytes)
+
+
+def _read(repository: Repository, remote: Remote) -> _Cloned:
+    store = store_at(remote.url)
+    header = read_header(store)
+    if header is None:
+        raise no_store(store)
+    listing = read_references(store)
+    if not listing.heads:
+        raise EpochRemoteError(f"the store at {store.where} has no branch yet", "epoch push, from where it was made")
+    repository.store.folder.mkdir(parents=True, exist_ok=True)
+    received = receive(repository, store, {head.ref.commit_id for head in listing.heads.values()})
+    guards = in_parallel(lambda name: read_protection(store, name), listing.heads)
+    protections = [guard.protection for guard in guards]
+    return _Cloned(remote, header, listing, received, read_reviews(store, ()), protections)
+
+
+def _store(repository: Repository, cloned: _Cloned) -> None:
+    cursor, remote, author = repository.cursor, cloned.remote, repository.author()
+    upgrade(cursor, 0)
+    run(
+        cursor,
+        "UPDATE {{epoch}}.state SET repository_id = ?, head_branch = ?",
+        [cloned.header.repository_id, cloned.default_branch],
+    )
+    take_in(repository, cloned.received)
+    Remotes(cursor).put(Remote(remote.name, remote.url, cloned.header.store_id))
+    tips = {name: found.ref.commit_id for name, found in cloned.listing.heads.items()}
+    move_references(repository, remote.name, tips, cloned.listing, author)
+    for name, commit_id in tips.items():
+        move_branch(repository, Move(name, Route.CREATE, None, commit_id), f"clone: from {remote.url}", author)
+        Upstreams(cursor).put(Upstream(name, remote.name, name))
+    Reviews(cursor).add(cloned.reviews)
+    for protection in cloned.protections:
+        Protections(cursor).put(protection)
+    tip = tips[cloned.default_branch]
+    set_head(repository, cloned.default_branch, tip)
+    apply_tree(repository, repository.scanner.scan(Tree()), repository.tree(tip))
+
+
+def _retrying(repository: Repository, store: Callable[[], None]) -> None:
+    """In a transaction; again, with tables built anew, when DuckDB refuses the order of changes."""
+    try:
+        with repository.transaction():
+            store()
+            return
+    except (duckdb.ConstraintException, duckdb.DependencyException):
+        repository.rebuild = True
+    with repository.transaction():
+        store()
+
+
+def _require_empty(repository: Repository) -> None:
+    if repository.exists:
+        raise EpochRepositoryError(
+            f"{repository.database} has an Epoch repository already", "epoch remote add origin URL, then epoch fetch"
+        )
+    found = repository.cursor.execute(
+        "SELECT any_value(table_name) FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal"
+    ).fetchone()
+    if found and found[0]:
+        raise EpochRepositoryError(
+            f"{repository.database} is not empty: it has table {found[0]}", "clone into a new database"
+        )

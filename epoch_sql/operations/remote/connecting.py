@@ -1,0 +1,135 @@
+"""Reaching a remote: its name, its store, and whether that is a store of this repository."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from epoch_sql.catalog.relation import run
+from epoch_sql.catalog.remotes import Remotes
+from epoch_sql.errors import EpochRemoteError
+from epoch_sql.model.refnames import suggest
+from epoch_sql.model.remote import FORMAT, HEADER, Header, Remote, damaged, header_fields, seal, unseal
+from epoch_sql.model.remote_url import parse_url
+from epoch_sql.operations.repository import Repository
+from epoch_sql.storage.remote.base import RemoteStore
+from epoch_sql.storage.remote.opening import open_store
+
+Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A remote whose store was reached, and what that says of itself."""
+
+    remote: Remote
+    store: RemoteStore
+    header: Header
+
+    @property
+    def is_same_store(self) -> bool:
+        """Whether it is the store that was there when the remote was last used: it has what it had then."""
+        return self.remote.store_id == self.header.store_id
+
+
+def remote_named(repository: Repository, name: str) -> Remote:
+    """The remote of that name; EpochRemoteError, naming ``remote add``, if there is none."""
+    remotes = Remotes(repository.cursor).load()
+    if name in remotes:
+        return remotes[name]
+    near = suggest(name, remotes) or list(remotes)
+    if near:
+        raise EpochRemoteError(f"there is no remote {name}", f"one of {', '.join(near)}, or epoch remote add NAME URL")
+    raise EpochRemoteError(f"there is no remote {name}", f"epoch remote add {name} URL (a folder, or s3://BUCKET/PATH)")
+
+
+def connect(repository: Repository, name: str) -> Connected:
+    """Reach the store of a remote.
+
+    Raises EpochRemoteError when there is none, or when it is the store of another repository.
+    """
+    remote = remote_named(repository, name)
+    store = store_at(remote.url)
+    header = read_header(store)
+    if header is None:
+        raise no_store(store)
+    _require_own(repository, store, header)
+    return Connected(remote, store, header)
+
+
+def connect_to_push(repository: Repository, name: str, branch: str) -> Connected:
+    """Reach the store of a remote, made if there is nothing yet; ``branch`` is what a clone then checks out."""
+    remote = remote_named(repository, name)
+    store = store_at(remote.url)
+    header = read_header(store) or _made(repository, remote, store, branch)
+    _require_own(repository, store, header)
+    store.prepare()
+    return Connected(remote, store, header)
+
+
+def store_at(url: str) -> RemoteStore:
+    """The store at a URL as the catalog keeps it."""
+    return open_store(parse_url(url, Path.cwd()))
+
+
+def read_header(store: RemoteStore) -> Header | None:
+    """What a store says of itself; None where there is no store. EpochRemoteError for one of a newer Epoch."""
+    data = store.read(HEADER)
+    if data is None:
+        return None
+    fields = unseal(data, f"{store.where}/{HEADER}")
+    if fields.get("format") != FORMAT:
+        raise EpochRemoteError(
+            f"{store.where} was written by a newer Epoch (format {fields.get('format')}, this one knows {FORMAT})",
+            "pip install --upgrade epoch-sql",
+        )
+    return parsed(lambda: Header(**fields), f"{store.where}/{HEADER}")
+
+
+def no_store(store: RemoteStore) -> EpochRemoteError:
+    """The error for a place where no store is."""
+    return EpochRemoteError(f"there is no Epoch store at {store.where}", "epoch push makes one; or correct the URL")
+
+
+def parsed(parse: Callable[[], Parsed], path: str) -> Parsed:
+    """What a document says; EpochStorageError where it does not say what it should."""
+    try:
+        return parse()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, f"does not say what it should ({type(error).__name__})") from error
+
+
+def _made(repository: Repository, remote: Remote, store: RemoteStore, branch: str) -> Header:
+    if remote.store_id is not None:
+        raise EpochRemoteError(
+            f"the store that was at {store.where} is gone",
+            f"mount or restore it; or, for a new one: epoch remote remove {remote.name}, then epoch remote add",
+        )
+    if not store.is_empty():
+        raise EpochRemoteError(f"{store.where} is not empty, and no Epoch store", "name a new or an empty folder")
+    store.prepare()
+    header = Header(_repository_id(repository), uuid.uuid4().hex, branch, repository.database.name)
+    if store.put_new(HEADER, seal(header_fields(header))):
+        return header
+    found = read_header(store)
+    assert found
+    return found
+
+
+def _require_own(repository: Repository, store: RemoteStore, header: Header) -> None:
+    own = _repository_id(repository)
+    if header.repository_id != own:
+        raise EpochRemoteError(
+            f"{store.where} is the store of another repository, {header.database} ({header.repository_id[:7]}); "
+            f"this is {repository.database.name} ({own[:7]}), and their histories are unrelated",
+            "epoch remote add NAME URL with a new or an empty folder, or epoch clone URL",
+        )
+
+
+def _repository_id(repository: Repository) -> str:
+    row = run(repository.cursor, "SELECT repository_id FROM {{epoch}}.state").fetchone()
+    assert row
+    return str(row[0])

@@ -1,0 +1,173 @@
+"""``fetch``: bringing what a remote has into this repository, into remote branches; and ``pull``, which merges it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from epoch_sql.catalog.guarding import Reviews
+from epoch_sql.catalog.remotes import Remotes, Upstreams
+from epoch_sql.errors import EpochRemoteError, EpochTransactionError
+from epoch_sql.model.protection import Review
+from epoch_sql.model.remote import Upstream, as_ref
+from epoch_sql.operations.branching import existing
+from epoch_sql.operations.committing import checked_out_branch
+from epoch_sql.operations.guarding.moves import Move, Route, move_branch, require_allowed
+from epoch_sql.operations.merging import merge
+from epoch_sql.operations.moving import attempting, put_working_tables
+from epoch_sql.operations.remote.connecting import Connected, connect
+from epoch_sql.operations.remote.importing import take_in
+from epoch_sql.operations.remote.receiving import Received, receive
+from epoch_sql.operations.remote.references import Listing, read_references, read_reviews
+from epoch_sql.operations.remote.transfer import Transferred
+from epoch_sql.operations.repository import Repository, new_ref
+
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class _Fetched:
+    connected: Connected
+    listing: Listing
+    received: Received
+    reviews: list[Review]
+
+
+def fetch(repository: Repository, remote: str = "origin") -> Transferred:
+    """Bring the branches of a remote here as ``REMOTE/BRANCH``, with its tags and reviews. No branch of here moves.
+
+    Raises EpochRemoteError when the remote cannot be used, EpochStorageError for what is damaged there.
+    """
+    connected = connect(repository, remote)
+    found = read_references(connected.store)
+    received = receive(repository, connected.store, {head.ref.commit_id for head in found.heads.values()})
+    known = {review.review_id for review in Reviews(repository.cursor).load()}
+    fetched = _Fetched(connected, found, received, read_reviews(connected.store, known))
+    before = _upstream_commit(repository, remote)
+    moved = _taken_in(repository, fetched)
+    branch, after = _upstream_commit(repository, remote)
+    status = "fetched" if moved else "up-to-date"
+    return Transferred(remote, branch, status, before[1], after, moved, received.objects, received.bytes)
+
+
+def pull(repository: Repository, remote: str = "origin") -> Transferred:
+    """Fetch, then bring the branch that the checked-out one follows into it: by a fast-forward, else by a merge.
+
+    Raises what ``fetch`` and ``merge`` raise: EpochConflict when the merge stopped.
+    """
+    branch = checked_out_branch(repository)
+    fetched = fetch(repository, remote)
+    upstream = _followed(repository, branch, remote)
+    theirs = repository.refs.get("remote", upstream.tracking)
+    if theirs is None:
+        raise EpochRemoteError(
+            f"{remote} has no branch {upstream.remote_branch} to pull into {branch}", f"epoch push {remote} {branch}"
+        )
+    old = existing(repository, "branch", branch).commit_id
+    graph = repository.graph()
+    if old != theirs.commit_id and graph.is_ancestor(old, theirs.commit_id):
+        _fast_forward(repository, branch, old, theirs.commit_id, upstream)
+        status, new = "fast-forward", theirs.commit_id
+    else:
+        merged = merge(repository, _unambiguous(repository, upstream.tracking))
+        status, new = merged.status, merged.commit_id
+    moved = [*fetched.moved, *([branch] if new != old else [])]
+    return replace(fetched, branch=branch, status=status, old_commit_id=old, new_commit_id=new, moved=moved)
+
+
+def move_references(
+    repository: Repository, remote: str, tips: Mapping[str, str], listing: Listing, author: str
+) -> list[str]:
+    """Let the remote branches be where a remote's branches are, and add its tags; the names of what moved."""
+    moved = []
+    for name, commit_id in tips.items():
+        tracking = f"{remote}/{name}"
+        old = repository.refs.get("remote", tracking)
+        if old is None or old.commit_id != commit_id:
+            repository.refs.put(new_ref("remote", tracking, commit_id), f"fetch {remote}", author)
+            moved.append(tracking)
+    own = repository.refs.all("tag")
+    wanted = {name: tag.ref for name, tag in listing.tags.items() if name not in own}
+    here = repository.commits.load(ref.commit_id for ref in wanted.values())
+    for name, ref in wanted.items():
+        if ref.commit_id in here:
+            repository.refs.put(as_ref(ref, "tag", name), f"fetch {remote}", author)
+            moved.append(name)
+    return moved
+
+
+def _taken_in(repository: Repository, fetched: _Fetched) -> list[str]:
+    """Store what was fetched; another writer may be faster a few times, and nothing has to be read again for it."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return _take_in(repository, fetched)
+        except EpochTransactionError as error:
+            if "another writer" not in error.message or attempt + 1 == ATTEMPTS:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _take_in(repository: Repository, fetched: _Fetched) -> list[str]:
+    connected = fetched.connected
+    remote = connected.remote
+    if not _news(repository, fetched):
+        return []
+    with repository.moving():
+        take_in(repository, fetched.received)
+        tips = {name: found.ref.commit_id for name, found in fetched.listing.heads.items()}
+        moved = move_references(repository, remote.name, tips, fetched.listing, repository.author())
+        Reviews(repository.cursor).add(fetched.reviews)
+        Remotes(repository.cursor).put(replace(remote, store_id=connected.header.store_id))
+    return moved
+
+
+def _news(repository: Repository, fetched: _Fetched) -> bool:
+    """Whether there is anything to write: a fetch without news leaves what was prepared as it is."""
+    own = repository.refs.all("remote")
+    remote = fetched.connected.remote.name
+    heads = fetched.listing.heads.items()
+    return bool(
+        fetched.received.commits
+        or fetched.reviews
+        or not fetched.connected.is_same_store
+        or any(own.get(f"{remote}/{n}") is None or own[f"{remote}/{n}"].commit_id != f.ref.commit_id for n, f in heads)
+        or fetched.listing.tags.keys() - repository.refs.all("tag").keys()
+    )
+
+
+def _upstream_commit(repository: Repository, remote: str) -> tuple[str | None, str | None]:
+    """The remote branch that the checked-out branch follows, and where it is here."""
+    branch = repository.head().branch
+    if branch is None:
+        return None, None
+    upstream = _followed(repository, branch, remote)
+    ref = repository.refs.get("remote", upstream.tracking)
+    return (upstream.tracking, ref.commit_id) if ref else (None, None)
+
+
+def _followed(repository: Repository, branch: str, remote: str) -> Upstream:
+    """What a branch follows at a remote: as it was set, else the branch of its own name."""
+    upstream = Upstreams(repository.cursor).load().get(branch)
+    return upstream if upstream and upstream.remote == remote else Upstream(branch, remote, branch)
+
+
+def _unambiguous(repository: Repository, tracking: str) -> str:
+    """The name of a remote branch, in full where a branch or a tag of here is called like it."""
+    others = (repository.refs.get(kind, tracking) for kind in ("branch", "tag"))
+    return f"refs/remotes/{tracking}" if any(others) else tracking
+
+
+def _fast_forward(repository: Repository, branch: str, old: str, new: str, upstream: Upstream) -> None:
+    move = Move(branch, Route.PULL, old, new, named=upstream.tracking)
+    require_allowed(repository, move)
+
+    def forward() -> None:
+        tip = existing(repository, "branch", branch).commit_id
+        if (tip, repository.head().branch) != (old, branch):
+            raise EpochTransactionError(f"branch {branch} has moved meanwhile; nothing was changed", "retry")
+        put_working_tables(repository, new, "the pull")
+        move_branch(repository, move, f"pull {upstream.tracking}: fast-forward", repository.author())
+        if upstream.branch not in Upstreams(repository.cursor).load():
+            Upstreams(repository.cursor).put(upstream)
+
+    attempting(repository, forward)

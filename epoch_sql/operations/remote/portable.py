@@ -1,0 +1,80 @@
+"""Trees of this repository with versions named by their contents, as a remote names them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from epoch_sql import render
+from epoch_sql.catalog.content import Roots, Trees, Versions, subtree_identity
+from epoch_sql.catalog.relation import run
+from epoch_sql.model.remote import content_of
+from epoch_sql.model.schema import canonical_json
+from epoch_sql.operations.repository import Repository
+
+Row = tuple[Any, ...]
+"""A row of ``epoch.trees`` without its id: kind, identity, schema, name, version, definition, comment, state."""
+
+KIND, IDENTITY, VERSION = 0, 1, 4
+
+
+@dataclass(frozen=True)
+class LocalTrees:
+    """Trees by their roots: the subtrees of each, the rows of each subtree, and what both are at a remote.
+
+    ``contents`` are the contents of the versions that the rows name; ``portable`` are the ids of the subtrees there.
+    """
+
+    roots: Mapping[str, tuple[str, ...]]
+    rows: Mapping[str, list[Row]]
+    contents: Mapping[str, str]
+    portable: Mapping[str, str]
+
+    def portable_rows(self, subtree_id: str) -> list[Row]:
+        """The rows of a subtree as a remote has them."""
+        return [with_version(row, self.contents.get(row[VERSION])) for row in self.rows[subtree_id]]
+
+
+def local_trees(repository: Repository, root_ids: Iterable[str]) -> LocalTrees:
+    """The trees of some roots; none where there is no repository yet."""
+    wanted = sorted(set(root_ids))
+    if not wanted:
+        return LocalTrees({}, {}, {}, {})
+    cursor = repository.cursor
+    roots = {root_id: tuple(ids) for root_id, ids in Roots(cursor).with_ids(wanted)}
+    rows: dict[str, list[Row]] = {}
+    for subtree_id, *row in Trees(cursor).with_ids(i for ids in roots.values() for i in ids):
+        rows.setdefault(subtree_id, []).append(tuple(row))
+    named = {row[VERSION] for group in rows.values() for row in group if row[KIND] == "table"}
+    contents = {i: content_of(version) for i, version in Versions(cursor).load(named).items()}
+    portable = {
+        i: subtree_identity([with_version(row, contents.get(row[VERSION])) for row in group])
+        for i, group in rows.items()
+    }
+    return LocalTrees(roots, rows, contents, portable)
+
+
+def versions_of(repository: Repository, table_ids: Iterable[str]) -> dict[str, list[str]]:
+    """The versions that these tables have had here, by their contents; the one to choose first."""
+    found: dict[str, list[str]] = {}
+    statement = render.load("content_ids")
+    for content_id, version_id in run(repository.cursor, statement, [sorted(set(table_ids))]).fetchall():
+        found.setdefault(content_id, []).append(version_id)
+    return found
+
+
+def with_version(row: Row, version: str | None) -> Row:
+    """The row with another version."""
+    return (*row[:VERSION], version, *row[VERSION + 1 :])
+
+
+def subtree_bytes(rows: Iterable[Row]) -> bytes:
+    """A subtree as a file, whose SHA-256 is its id."""
+    return canonical_json(sorted(rows, key=lambda row: str(row[IDENTITY]))).encode()
+
+
+def subtree_rows(data: bytes) -> list[Row]:
+    """The rows of such a file."""
+    return [tuple(row) for row in json.loads(data)]

@@ -1,0 +1,240 @@
+"""``push``: sending a branch to a remote, and moving its reference there last, by compare-and-swap.
+
+No transaction is open while files are sent. What the remote allows is decided by its own settings and reviews, before
+anything is sent and again before the reference moves.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from epoch_sql.catalog.guarding import Protections, Reviews, Squashes
+from epoch_sql.catalog.history import Audit
+from epoch_sql.catalog.remotes import Remotes, Upstreams
+from epoch_sql.errors import EpochProtectionError, EpochRemoteError, EpochRemoteRefused, EpochTransactionError
+from epoch_sql.model.commit import Ref
+from epoch_sql.model.protection import Protection
+from epoch_sql.model.remote import RemoteRef, Upstream
+from epoch_sql.operations.branching import existing
+from epoch_sql.operations.committing import checked_out_branch
+from epoch_sql.operations.guarding.rules import Evidence, check_push
+from epoch_sql.operations.remote.connecting import Connected, connect_to_push, remote_named
+from epoch_sql.operations.remote.fetching import ATTEMPTS
+from epoch_sql.operations.remote.places import head_path, tag_path
+from epoch_sql.operations.remote.references import (
+    Guard,
+    Listing,
+    moved_ref,
+    read_protection,
+    read_references,
+    read_reviews,
+    write_protection,
+    write_reference,
+    write_reviews,
+)
+from epoch_sql.operations.remote.sending import Sent, send
+from epoch_sql.operations.remote.transfer import Transferred
+from epoch_sql.operations.repository import Repository, new_ref, now
+
+
+@dataclass(frozen=True)
+class _Push:
+    """What is pushed, and what the remote had when it began."""
+
+    connected: Connected
+    listing: Listing
+    branch: Ref
+    tags: Mapping[str, Ref]
+    guard: Guard
+
+    @property
+    def old(self) -> str | None:
+        """Where the branch is at the remote."""
+        found = self.listing.heads.get(self.branch.name)
+        return found.ref.commit_id if found else None
+
+
+def push(
+    repository: Repository,
+    remote: str = "origin",
+    branch: str | None = None,
+    force: bool = False,
+    tags: bool = False,
+    protection: bool = False,
+) -> Transferred:
+    """Push a branch (default: the checked-out one), with reviews; ``tags`` also pushes every tag.
+
+    ``protection`` sets what the branch is protected from there to what it is here; without, that is done only where the
+    remote has nothing set for it. Raises EpochRemoteError when the remote has commits that are not here (unless
+    ``force``), EpochRemoteRefused when the branch is protected there, and what a remote that cannot be used raises.
+    """
+    remote_named(repository, remote)
+    ref = existing(repository, "branch", branch or checked_out_branch(repository))
+    begun = _begin(repository, connect_to_push(repository, remote, ref.name), ref, tags)
+    _require_forward(repository, begun, force)
+    store = begun.connected.store
+    write_reviews(store, Reviews(repository.cursor).load())
+    _require_allowed(repository, begun, begun.guard.protection)
+    sent = Sent()
+    new_tags = [tag for name, tag in begun.tags.items() if name not in begun.listing.tags]
+    if ref.commit_id != begun.old or new_tags:
+        sent = send(repository, store, {ref.commit_id, *(tag.commit_id for tag in new_tags)}, _known(repository, begun))
+    _set_protection(repository, begun, protection)
+    if ref.commit_id != begun.old:
+        _move(repository, begun)
+    for tag in new_tags:
+        _make_tag(begun, tag)
+    _note(repository, begun, new_tags, force)
+    moved = [*([ref.name] if ref.commit_id != begun.old else []), *(tag.name for tag in new_tags)]
+    status = _status(repository, begun)
+    return Transferred(remote, ref.name, status, begun.old, ref.commit_id, moved, sent.objects, sent.bytes)
+
+
+def _begin(repository: Repository, connected: Connected, ref: Ref, tags: bool) -> _Push:
+    listing = read_references(connected.store)
+    own = repository.refs.all("tag") if tags else {}
+    for name, tag in own.items():
+        there = listing.tags.get(name)
+        if there and there.ref.commit_id != tag.commit_id:
+            raise EpochRemoteError(
+                f"tag {name} is commit {there.ref.commit_id[:7]} at {connected.remote.name}, and {tag.commit_id[:7]} "
+                "here; tags do not move",
+                f"epoch tag delete {shlex.quote(name)}, then epoch fetch {connected.remote.name}",
+            )
+    return _Push(connected, listing, ref, own, read_protection(connected.store, ref.name))
+
+
+def _require_forward(repository: Repository, begun: _Push, force: bool) -> None:
+    """EpochRemoteError when the push would drop commits of the remote's branch."""
+    old, new, graph = begun.old, begun.branch.commit_id, repository.graph()
+    if old is None or (old in graph and graph.is_ancestor(old, new)):
+        return
+    name, remote = begun.branch.name, begun.connected.remote.name
+    protection = begun.guard.protection
+    if force and protection.no_force_push:
+        raise EpochRemoteRefused(
+            f"branch {name} is protected at {remote} from being rewritten: {new[:7]} does not lead on from {old[:7]}",
+            f"epoch pull {remote}, then push; to undo what is there: epoch revert, or epoch reset --hard REF",
+            name,
+            new,
+        )
+    if force and old not in graph and protection.require_review:
+        raise EpochRemoteRefused(
+            f"branch {name} requires a review at {remote}, and is at {old[:7]} there, which is not here",
+            f"fetch first: epoch fetch {remote}",
+            name,
+            new,
+        )
+    if force:
+        return
+    behind = "has commits that are not here" if old not in graph else "has commits that this one lacks"
+    raise EpochRemoteError(
+        f"branch {name} at {remote} {behind} ({old[:7]}); nothing was changed", f"fetch first: epoch pull {remote}"
+    )
+
+
+def _require_allowed(repository: Repository, begun: _Push, protection: Protection) -> None:
+    """EpochRemoteRefused when the remote's own protection and reviews do not allow the move."""
+    old, new, graph = begun.old, begun.branch.commit_id, repository.graph()
+    if not protection.protects or old is None or old == new:
+        return
+    reviews = read_reviews(begun.connected.store, (), begun.branch.name) if protection.require_review else []
+    evidence = Evidence(graph, repository.commits.load, reviews, Squashes(repository.cursor).load())
+    try:
+        check_push(protection, evidence, old, new)
+    except EpochProtectionError as error:
+        remote = begun.connected.remote.name
+        raise EpochRemoteRefused(
+            f"{remote} refuses the push: {error.message}", error.hint, begun.branch.name, new
+        ) from error
+
+
+def _known(repository: Repository, begun: _Push) -> set[str]:
+    """Commits that the remote has with all before them: where its references are, and were when last fetched."""
+    graph = repository.graph()
+    prefix = f"{begun.connected.remote.name}/"
+    tips = set(begun.listing.tips)
+    if begun.connected.is_same_store:
+        tips |= {r.commit_id for name, r in repository.refs.all("remote").items() if name.startswith(prefix)}
+    return {tip for tip in tips if tip in graph}
+
+
+def _set_protection(repository: Repository, begun: _Push, wanted: bool) -> None:
+    """Protect the branch there as it is here; only what is ``wanted`` replaces what was set there."""
+    own = Protections(repository.cursor).get(begun.branch.name)
+    store, name = begun.connected.store, begun.branch.name
+    there = begun.guard
+    if (wanted and own != there.protection) or (there.token is None and own.protects):
+        if write_protection(store, there, own, repository.author()):
+            return
+    elif read_protection(store, name).token == there.token:
+        return
+    _require_allowed(repository, begun, read_protection(store, name).protection)
+    if wanted:
+        raise EpochRemoteError(
+            f"the protection of {name} at {begun.connected.remote.name} was changed by another push", "retry"
+        )
+
+
+def _move(repository: Repository, begun: _Push) -> None:
+    ref, found = begun.branch, begun.listing.heads.get(begun.branch.name)
+    author = repository.author()
+    moved = moved_ref(ref.name, ref.commit_id, author, now(), None, begun.old)
+    if not write_reference(begun.connected.store, head_path(ref.name), found.token if found else None, moved):
+        remote = begun.connected.remote.name
+        raise EpochRemoteError(
+            f"another push to branch {ref.name} at {remote} was faster; nothing was changed there",
+            f"fetch first: epoch pull {remote}",
+        )
+
+
+def _make_tag(begun: _Push, tag: Ref) -> None:
+    made: RemoteRef = moved_ref(tag.name, tag.commit_id, tag.author, tag.moved_at, tag.message, None)
+    if not write_reference(begun.connected.store, tag_path(tag.name), None, made):
+        raise EpochRemoteError(
+            f"another push made tag {tag.name} at {begun.connected.remote.name}; branch {begun.branch.name} was pushed",
+            f"epoch fetch {begun.connected.remote.name}",
+        )
+
+
+def _note(repository: Repository, begun: _Push, tags: list[Ref], force: bool) -> None:
+    """Keep here where the branch now is there; another writer may be faster a few times."""
+    for attempt in range(ATTEMPTS):
+        try:
+            _note_once(repository, begun, tags, force)
+            return
+        except EpochTransactionError:
+            if attempt + 1 == ATTEMPTS:
+                raise
+
+
+def _note_once(repository: Repository, begun: _Push, tags: list[Ref], force: bool) -> None:
+    cursor, remote, ref = repository.cursor, begun.connected.remote, begun.branch
+    tracking = repository.refs.get("remote", f"{remote.name}/{ref.name}")
+    followed = Upstreams(cursor).load().get(ref.name)
+    current = tracking is not None and tracking.commit_id == ref.commit_id
+    if current and followed and begun.connected.is_same_store and begun.old == ref.commit_id and not tags:
+        return
+    with repository.moving():
+        author = repository.author()
+        if not current:
+            repository.refs.put(
+                new_ref("remote", f"{remote.name}/{ref.name}", ref.commit_id), f"push {remote.name}", author
+            )
+        if followed is None:
+            Upstreams(cursor).put(Upstream(ref.name, remote.name, ref.name))
+        Remotes(cursor).put(replace(remote, store_id=begun.connected.header.store_id))
+        if begun.old != ref.commit_id:
+            detail = f"{'forced ' if force else ''}push to {remote.name}, which was at {(begun.old or 'nothing')[:7]}"
+            Audit(cursor).record(now(), author, "push", ref.name, ref.commit_id, detail)
+
+
+def _status(repository: Repository, begun: _Push) -> str:
+    old, new, graph = begun.old, begun.branch.commit_id, repository.graph()
+    if old == new:
+        return "up-to-date"
+    if old is None:
+        return "new"
+    return "pushed" if old in graph and graph.is_ancestor(old, new) else "forced"

@@ -1,0 +1,236 @@
+"""What a fetch reads from a remote, before anything is changed here: commits, and all that they need; each is verified.
+
+Files go to ``.epoch/objects``, where nobody refers to them until the catalog does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from epoch_sql.catalog.content import Schemas
+from epoch_sql.errors import EpochRemoteError
+from epoch_sql.model.remote import (
+    Manifest,
+    PortableCommit,
+    PortableLevel,
+    commit_of,
+    damaged,
+    manifest_of,
+    unseal,
+)
+from epoch_sql.model.version import DataFile
+from epoch_sql.operations.remote.connecting import parsed
+from epoch_sql.operations.remote.places import (
+    COMMITS,
+    commit_path,
+    file_path,
+    is_id,
+    manifest_path,
+    schema_path,
+    subtree_path,
+)
+from epoch_sql.operations.remote.portable import (
+    IDENTITY,
+    KIND,
+    VERSION,
+    Row,
+    local_trees,
+    subtree_rows,
+    versions_of,
+)
+from epoch_sql.operations.remote.transfer import PROGRESS, in_parallel
+from epoch_sql.operations.repository import Repository
+from epoch_sql.storage.remote.base import RemoteStore
+
+
+@dataclass
+class Received:
+    """What was read: commits with parents first, and by their ids the rest that was not here yet."""
+
+    commits: list[PortableCommit] = field(default_factory=list)
+    subtrees: Mapping[str, list[Row]] = field(default_factory=dict)
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, DataFile] = field(default_factory=dict)
+    objects: int = 0
+    bytes: int = 0
+
+
+def receive(repository: Repository, store: RemoteStore, tips: Iterable[str]) -> Received:
+    """Read some commits, all before them that are not here, and what they need; files are stored.
+
+    Raises EpochStorageError for what is missing or damaged there, EpochRemoteError for an unrelated history.
+    """
+    reader = _Reader(repository, store)
+    commits = reader.commits(tips)
+    if not commits:
+        return Received()
+    subtrees = reader.subtrees(commits)
+    manifests = reader.manifests(subtrees)
+    files = _files(manifests.values(), commits)
+    definitions = reader.definitions(manifests.values(), files.values())
+    fetched = reader.files(files.values())
+    size = sum(file.bytes for file in fetched)
+    return Received(commits, subtrees, manifests, definitions, files, len(fetched), size)
+
+
+@dataclass
+class _Reader:
+    repository: Repository
+    store: RemoteStore
+
+    def commits(self, tips: Iterable[str]) -> list[PortableCommit]:
+        """The commits that are not here, parents first; they are asked for generation by generation."""
+        read = {} if self.repository.exists else self._all_commits()
+        found: dict[str, PortableCommit] = {}
+        pending = self._lacking(set(tips))
+        while pending:
+            unread = [i for i in pending if i not in read]
+            read.update(zip(unread, in_parallel(lambda i: self._read(commit_path(i)), unread), strict=True))
+            found.update((i, self._commit(i, read.pop(i))) for i in pending)
+            pending = self._lacking({p for i in pending for p in found[i].commit.parents} - found.keys())
+        return self._sound(_parents_first(found))
+
+    def subtrees(self, commits: Iterable[PortableCommit]) -> dict[str, list[Row]]:
+        """The subtrees of these commits, but for those that the commits here have that they are made on."""
+        own = {c.commit.commit_id for c in commits}
+        edge = self._local_commits({p for c in commits for p in c.commit.parents} - own)
+        there = set(local_trees(self.repository, edge.values()).portable.values())
+        wanted = sorted({i for c in commits for i in c.subtrees} - there)
+        return dict(zip(wanted, in_parallel(self._subtree, wanted), strict=True))
+
+    def manifests(self, subtrees: Mapping[str, list[Row]]) -> dict[str, Manifest]:
+        """How the versions are stored that subtrees name, and that are not here in any layout."""
+        named = {row[VERSION]: row[IDENTITY] for rows in subtrees.values() for row in rows if row[KIND] == "table"}
+        here = versions_of(self.repository, named.values()) if self.repository.exists else {}
+        wanted = sorted(named.keys() - here.keys())
+        return dict(zip(wanted, in_parallel(self._manifest, wanted), strict=True))
+
+    def definitions(self, manifests: Iterable[Manifest], files: Iterable[DataFile]) -> dict[str, str]:
+        """The definitions of tables that these need and that are not here."""
+        ids = {manifest.version.schema_id for manifest in manifests}
+        ids |= {i for file in files for i in (file.schema_id, file.old_schema_id) if i}
+        here = {row[0] for row in Schemas(self.repository.cursor).with_ids(ids)} if self.repository.exists else set()
+        wanted = sorted(ids - here)
+        return dict(zip(wanted, in_parallel(self._definition, wanted), strict=True))
+
+    def files(self, files: Iterable[DataFile]) -> list[DataFile]:
+        """Store the files that are not here; those that were."""
+        wanted = [file for file in files if self.repository.store.check(file)]
+        PROGRESS.begin(sum(file.bytes for file in wanted))
+        in_parallel(self._fetch, wanted)
+        return wanted
+
+    def _all_commits(self) -> dict[str, bytes]:
+        """A clone wants them all, and a list of them saves walking."""
+        names = [path.rpartition("/")[2].removesuffix(".json") for path in self.store.paths(COMMITS)]
+        wanted = [name for name in names if is_id(name)]
+        return dict(zip(wanted, in_parallel(lambda i: self._read(commit_path(i)), wanted), strict=True))
+
+    def _lacking(self, commit_ids: set[str]) -> list[str]:
+        return sorted(commit_ids - self._local_commits(commit_ids).keys())
+
+    def _local_commits(self, commit_ids: set[str]) -> dict[str, str]:
+        """Those of the commits that are here, with their roots."""
+        if not self.repository.exists or not commit_ids:
+            return {}
+        return {i: commit.root_id for i, commit in self.repository.commits.load(commit_ids).items()}
+
+    def _sound(self, commits: list[PortableCommit]) -> list[PortableCommit]:
+        """The commits, none of which is unrelated to what is here, or undoes what it does not descend from."""
+        seen: set[str] = set()
+        for portable in commits:
+            commit = portable.commit
+            if not commit.parents and self.repository.exists:
+                raise EpochRemoteError(
+                    f"{self.store.where} has a history that is unrelated to this repository's "
+                    f"(it begins with {commit.commit_id[:7]})",
+                    "epoch clone URL, for a repository of its own",
+                )
+            undone = {i for i in (*commit.undoes, *commit.redoes, commit.restores) if i} - seen
+            if self._lacking(undone):
+                raise damaged(self._where(commit_path(commit.commit_id)), "undoes a commit that is not before it")
+            seen.add(commit.commit_id)
+        return commits
+
+    def _commit(self, commit_id: str, data: bytes) -> PortableCommit:
+        where = self._where(commit_path(commit_id))
+        portable = parsed(lambda: commit_of(unseal(data, where), commit_id, where), where)
+        self._require_ids(where, *portable.commit.parents, *portable.subtrees, *_ids(portable.deltas))
+        return portable
+
+    def _subtree(self, subtree_id: str) -> list[Row]:
+        path = subtree_path(subtree_id)
+        data = self._hashed(path, subtree_id)
+        rows = parsed(lambda: subtree_rows(data), self._where(path))
+        self._require_ids(self._where(path), *(row[VERSION] for row in rows if row[KIND] == "table"))
+        return rows
+
+    def _manifest(self, content_id: str) -> Manifest:
+        where = self._where(manifest_path(content_id))
+        data = self._read(manifest_path(content_id))
+        manifest = parsed(lambda: manifest_of(unseal(data, where), content_id, where), where)
+        self._require_ids(where, manifest.version.schema_id, *_ids(manifest.levels))
+        return manifest
+
+    def _definition(self, schema_id: str) -> str:
+        return self._hashed(schema_path(schema_id), schema_id).decode()
+
+    def _fetch(self, file: DataFile) -> None:
+        path = file_path(file.file_id)
+        with self.repository.store.writing() as aside:
+            if not self.store.download(path, aside):
+                raise damaged(self._where(path), "is missing")
+            if self.repository.store.keep(aside, file.file_id) != file.file_id:
+                raise damaged(self._where(path), "is corrupted: its content does not match its name")
+        PROGRESS.add(file.bytes)
+
+    def _hashed(self, path: str, expected: str) -> bytes:
+        data = self._read(path)
+        if hashlib.sha256(data).hexdigest() != expected:
+            raise damaged(self._where(path), "is corrupted: its content does not match its name")
+        return data
+
+    def _read(self, path: str) -> bytes:
+        data = self.store.read(path)
+        if data is None:
+            raise damaged(self._where(path), "is missing")
+        return data
+
+    def _where(self, path: str) -> str:
+        return f"{self.store.where}/{path}"
+
+    def _require_ids(self, where: str, *ids: object) -> None:
+        """What is no id could lead out of the folders that paths are made in."""
+        if not all(map(is_id, ids)):
+            raise damaged(where, "names what is no id")
+
+
+def _ids(levels: Iterable[PortableLevel]) -> Iterator[str]:
+    for level in levels:
+        yield from (end for end in (level.before, level.after) if end is not None)
+        for file in level.files:
+            yield from (i for i in (file.file_id, file.schema_id, file.old_schema_id) if i is not None)
+
+
+def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> dict[str, DataFile]:
+    levels = [level for manifest in manifests for level in manifest.levels]
+    levels += [delta for commit in commits for delta in commit.deltas]
+    return {file.file_id: file for level in levels for file in level.files}
+
+
+def _parents_first(found: Mapping[str, PortableCommit]) -> list[PortableCommit]:
+    """The commits in an order in which every one comes after its parents."""
+    ordered: dict[str, PortableCommit] = {}
+    for tip in found:
+        path = [tip]
+        while path:
+            before = [p for p in found[path[-1]].commit.parents if p in found and p not in ordered]
+            if before:
+                path.extend(before)
+            else:
+                current = path.pop()
+                ordered[current] = found[current]
+    return list(ordered.values())

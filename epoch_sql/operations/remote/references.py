@@ -1,0 +1,138 @@
+"""The references of a remote, and its reviews and protections."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from epoch_sql.model.protection import Protection, Review, new_review
+from epoch_sql.model.refnames import check_ref_name
+from epoch_sql.model.remote import RemoteRef, damaged, ref_fields, ref_of, seal, unseal
+from epoch_sql.model.remote_url import encoded
+from epoch_sql.operations.remote.connecting import parsed
+from epoch_sql.operations.remote.places import (
+    HEADS,
+    REVIEWS,
+    TAGS,
+    is_id,
+    protection_path,
+    review_path,
+)
+from epoch_sql.operations.remote.transfer import in_parallel
+from epoch_sql.operations.repository import now
+from epoch_sql.storage.remote.base import RemoteStore, Token
+
+
+@dataclass(frozen=True)
+class Found:
+    """A reference at a remote, and the token that moving it needs."""
+
+    ref: RemoteRef
+    token: Token
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The branches and tags of a remote by name."""
+
+    heads: Mapping[str, Found]
+    tags: Mapping[str, Found]
+
+    @property
+    def tips(self) -> set[str]:
+        """The commits that they name."""
+        return {found.ref.commit_id for kind in (self.heads, self.tags) for found in kind.values()}
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The protection of a branch at a remote, and the token that changing it needs (None: it was never set)."""
+
+    protection: Protection
+    token: Token | None = None
+
+
+def read_references(store: RemoteStore) -> Listing:
+    """Every branch and tag of a remote."""
+    paths = [(folder, path) for folder in (HEADS, TAGS) for path in store.references(folder)]
+    found = in_parallel(lambda place: _reference(store, place[1]), paths)
+    by_name = [(folder, ref) for (folder, _), ref in zip(paths, found, strict=True) if ref]
+    heads, tags = ({f.ref.name: f for folder, f in by_name if folder == kind} for kind in (HEADS, TAGS))
+    return Listing(heads, tags)
+
+
+def moved_ref(
+    name: str, commit_id: str, author: str | None, at: datetime, message: str | None, previous: str | None
+) -> RemoteRef:
+    """A reference that is made or moved at a remote."""
+    return RemoteRef(name, commit_id, author, at, message, previous, uuid.uuid4().hex)
+
+
+def write_reference(store: RemoteStore, path: str, token: Token | None, ref: RemoteRef) -> bool:
+    """Move a reference, or make it (no token); False when somebody was faster."""
+    return store.swap(path, token, seal(ref_fields(ref)))
+
+
+def read_protection(store: RemoteStore, branch: str) -> Guard:
+    """What a branch is protected from there."""
+    path = protection_path(branch)
+    stored = store.read_reference(path)
+    if stored is None:
+        return Guard(Protection(branch))
+    fields = unseal(stored.data, f"{store.where}/{path}")
+    return Guard(parsed(lambda: Protection(**fields["protection"]), f"{store.where}/{path}"), stored.token)
+
+
+def write_protection(store: RemoteStore, guard: Guard, protection: Protection, author: str) -> bool:
+    """Set what a branch is protected from there; False when somebody was faster."""
+    at = now().isoformat(timespec="microseconds")
+    fields = {"protection": vars(protection), "author": author, "changed_at": at, "change_id": uuid.uuid4().hex}
+    return store.swap(protection_path(protection.branch), guard.token, seal(fields))
+
+
+def read_reviews(store: RemoteStore, known: Iterable[str], target: str | None = None) -> list[Review]:
+    """The reviews that a remote has, of one target or of all, but for those that are known."""
+    there = set(known)
+    folder = f"{REVIEWS}/{encoded(target)}" if target else REVIEWS
+    paths = [path for path in store.paths(folder) if path.rpartition("/")[2].removesuffix(".json") not in there]
+    return in_parallel(lambda path: _review(store, path), paths)
+
+
+def write_reviews(store: RemoteStore, reviews: Iterable[Review]) -> None:
+    """Put those reviews that a remote does not have; they are never changed."""
+    wanted = {review_path(r.target, r.source_commit, r.review_id): r for r in reviews}
+    there = set(store.paths(REVIEWS)) if wanted else set()
+    in_parallel(
+        lambda path: store.put_new(path, seal(_review_fields(wanted[path]))), [p for p in wanted if p not in there]
+    )
+
+
+def _reference(store: RemoteStore, path: str) -> Found | None:
+    stored = store.read_reference(path)
+    if stored is None:
+        return None
+    where = f"{store.where}/{path}"
+    ref = parsed(lambda: ref_of(unseal(stored.data, where)), where)
+    if not is_id(ref.commit_id):
+        raise damaged(where, "names no commit")
+    check_ref_name(ref.name)
+    return Found(ref, stored.token)
+
+
+def _review(store: RemoteStore, path: str) -> Review:
+    where = f"{store.where}/{path}"
+    fields = unseal(store.read(path) or b"", where)
+    at = parsed(lambda: datetime.fromisoformat(fields["reviewed_at"]), where)
+    review = parsed(lambda: Review(**{**fields, "reviewed_at": at}), where)
+    same = new_review(
+        review.source, review.source_commit, review.target, review.verdict, review.reviewer, review.message, at
+    )
+    if same != review:
+        raise damaged(where, "is corrupted: it is another review than its name says")
+    return review
+
+
+def _review_fields(review: Review) -> dict[str, object]:
+    return {**vars(review), "reviewed_at": review.reviewed_at.isoformat(timespec="microseconds")}

@@ -1,0 +1,196 @@
+"""What a push sends before it moves a reference: files, definitions, versions, subtrees, commits, in that order.
+
+A version that the remote has, in whatever layout, is not sent: none of its files is. Nothing that is sent is referred
+to by what was there before, so a push that dies has changed nothing, and the next one goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from epoch_sql.catalog.content import Levels, Schemas, Versions
+from epoch_sql.catalog.guarding import Squashes
+from epoch_sql.errors import EpochStorageError
+from epoch_sql.model.commit import Commit
+from epoch_sql.model.remote import (
+    Manifest,
+    PortableCommit,
+    PortableLevel,
+    commit_fields,
+    content_of,
+    manifest_fields,
+    seal,
+)
+from epoch_sql.model.version import DataFile, Level
+from epoch_sql.operations.remote.places import commit_path, file_path, manifest_path, schema_path, subtree_path
+from epoch_sql.operations.remote.portable import (
+    IDENTITY,
+    KIND,
+    VERSION,
+    LocalTrees,
+    local_trees,
+    subtree_bytes,
+    versions_of,
+)
+from epoch_sql.operations.remote.transfer import PROGRESS, in_parallel
+from epoch_sql.operations.repository import Repository
+from epoch_sql.storage.remote.base import RemoteStore
+
+
+@dataclass
+class Sent:
+    """The Parquet files that were sent, and their bytes."""
+
+    objects: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class _Load:
+    """What is sent for some commits. ``versions`` are by content, the version of the oldest commit that has it."""
+
+    commits: list[PortableCommit] = field(default_factory=list)
+    subtrees: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def send(repository: Repository, store: RemoteStore, tips: Iterable[str], known: Iterable[str]) -> Sent:
+    """Send what some commits need, and all before them, but for what the remote has with the ``known`` commits.
+
+    Raises EpochStorageError for a file of this repository that is missing or damaged.
+    """
+    graph = repository.graph()
+    missing = graph.topological(graph.difference(tips, known))[::-1]
+    if not missing:
+        return Sent()
+    load = _load(repository, missing)
+    contents = list(load.versions)
+    there = in_parallel(lambda content_id: store.size(manifest_path(content_id)), contents)
+    lacking = [content_id for content_id, size in zip(contents, there, strict=True) if size is None]
+    manifests = {content_id: _manifest(repository, load.versions[content_id]) for content_id in lacking}
+    files = _files(manifests.values(), load.commits)
+    sent = _send_files(repository, store, files)
+    _send_definitions(repository, store, manifests.values(), files)
+    in_parallel(lambda i: store.put_new(manifest_path(i), seal(manifest_fields(manifests[i]))), manifests)
+    in_parallel(lambda i: store.put_new(subtree_path(i), load.subtrees[i]), load.subtrees)
+    in_parallel(lambda c: store.put_new(commit_path(c.commit.commit_id), seal(commit_fields(c))), load.commits)
+    return sent
+
+
+def _load(repository: Repository, missing: Sequence[str]) -> _Load:
+    """The commits with what is new in each against its parents, oldest first."""
+    commits = repository.commits.load(missing)
+    edge = repository.commits.load({p for c in commits.values() for p in c.parents} - commits.keys())
+    known = {**commits, **edge}
+    trees = local_trees(repository, [c.root_id for c in known.values()])
+    old = {trees.portable[i] for c in edge.values() for i in trees.roots[c.root_id]}
+    squashes = Squashes(repository.cursor).load()
+    deltas = _deltas(repository, [commits[i] for i in missing], known, trees)
+    load = _Load()
+    for commit_id in missing:
+        commit = commits[commit_id]
+        for subtree_id in trees.roots[commit.root_id]:
+            portable = trees.portable[subtree_id]
+            if portable not in old and portable not in load.subtrees:
+                load.subtrees[portable] = subtree_bytes(trees.portable_rows(subtree_id))
+                for row in trees.rows[subtree_id]:
+                    if row[KIND] == "table":
+                        load.versions.setdefault(trees.contents[row[VERSION]], row[VERSION])
+        subtrees = tuple(sorted(trees.portable[i] for i in trees.roots[commit.root_id]))
+        load.commits.append(PortableCommit(commit, subtrees, tuple(deltas[commit_id]), squashes.get(commit_id)))
+    for subtree_id in {i for c in edge.values() for i in trees.roots[c.root_id]}:
+        for row in trees.rows[subtree_id]:
+            load.versions.pop(trees.contents.get(row[VERSION], ""), None)
+    return load
+
+
+def _deltas(
+    repository: Repository, missing: Sequence[Commit], known: dict[str, Commit], trees: LocalTrees
+) -> dict[str, list[PortableLevel]]:
+    """For each commit the deltas, one for each table and parent, that lead to it: history is read from them."""
+    steps: dict[str, set[tuple[str, str]]] = {commit.commit_id: set() for commit in missing}
+    tables = set()
+    for commit in missing:
+        for parent in commit.parents:
+            for table_id, before, after in _changed(trees, known[parent].root_id, commit.root_id):
+                steps[commit.commit_id].add((before, after))
+                tables.add(table_id)
+    edges = _edges(repository, tables, set().union(*steps.values()))
+    return {commit_id: [edges[step] for step in sorted(wanted) if step in edges] for commit_id, wanted in steps.items()}
+
+
+def _changed(trees: LocalTrees, before: str, after: str) -> Iterable[tuple[str, str, str]]:
+    """The tables that two roots have with different contents: (table, content before, content after)."""
+    old, new = (
+        {
+            row[IDENTITY]: trees.contents[row[VERSION]]
+            for i in trees.roots[one]
+            if i not in trees.roots[other]
+            for row in trees.rows[i]
+            if row[KIND] == "table"
+        }
+        for one, other in ((before, after), (after, before))
+    )
+    return [(i, old[i], new[i]) for i in old.keys() & new.keys() if old[i] != new[i]]
+
+
+def _edges(
+    repository: Repository, tables: set[str], steps: set[tuple[str, str]]
+) -> dict[tuple[str, str], PortableLevel]:
+    """The shortest delta of each step from one content to another, whatever the layouts that it is between."""
+    by_content = versions_of(repository, tables)
+    content = {version_id: i for i, versions in by_content.items() for version_id in versions}
+    ends = [[v for step in steps for v in by_content.get(step[end], ())] for end in (0, 1)]
+    found: dict[tuple[str, str], PortableLevel] = {}
+    for level in sorted(Levels(repository.cursor).between(*ends), key=lambda level: (level.row_count, level.level_id)):
+        assert level.from_version and level.to_version
+        step = content[level.from_version], content[level.to_version]
+        if step in steps:
+            found.setdefault(step, PortableLevel("delta", level.files, level.rows, *step))
+    return found
+
+
+def _manifest(repository: Repository, version_id: str) -> Manifest:
+    contents = repository.contents
+    levels = contents.levels(version_id)
+    ends = {end for level in levels for end in (level.from_version, level.to_version) if end}
+    kept = {i: content_of(version) for i, version in Versions(repository.cursor).load(ends).items()}
+
+    def portable(level: Level) -> PortableLevel:
+        before, after = (kept.get(end or "") for end in (level.from_version, level.to_version))
+        return PortableLevel(level.kind, level.files, level.rows, before, after)
+
+    return Manifest(contents.version(version_id), tuple(map(portable, levels)))
+
+
+def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> dict[str, DataFile]:
+    levels = [level for manifest in manifests for level in manifest.levels]
+    levels += [delta for commit in commits for delta in commit.deltas]
+    return {file.file_id: file for level in levels for file in level.files}
+
+
+def _send_files(repository: Repository, store: RemoteStore, files: dict[str, DataFile]) -> Sent:
+    sizes = in_parallel(lambda file_id: store.size(file_path(file_id)), files)
+    lacking = [file for file, size in zip(files.values(), sizes, strict=True) if size != file.bytes]
+    PROGRESS.begin(sum(file.bytes for file in lacking))
+
+    def upload(file: DataFile) -> None:
+        path = repository.store.path(file.file_id)
+        problem = repository.store.verify(file)
+        if problem:
+            raise EpochStorageError(f"file {path} {problem}, so it cannot be pushed", "epoch fsck")
+        store.upload(file_path(file.file_id), path)
+        PROGRESS.add(file.bytes)
+
+    in_parallel(upload, lacking)
+    return Sent(len(lacking), sum(file.bytes for file in lacking))
+
+
+def _send_definitions(
+    repository: Repository, store: RemoteStore, manifests: Iterable[Manifest], files: dict[str, DataFile]
+) -> None:
+    ids = {manifest.version.schema_id for manifest in manifests}
+    ids |= {i for file in files.values() for i in (file.schema_id, file.old_schema_id) if i}
+    texts = dict(Schemas(repository.cursor).with_ids(ids))
+    in_parallel(lambda i: store.put_new(schema_path(i), texts[i].encode()), texts)

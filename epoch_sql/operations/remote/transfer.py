@@ -1,0 +1,71 @@
+"""Many requests at once, and how far they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Lock
+from typing import TypeVar
+
+WORKERS = 16
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Transferred:
+    """What a push, a fetch, a pull or a clone did.
+
+    ``old_commit_id`` and ``new_commit_id`` are where the branch was and is: at the remote for a push, here otherwise.
+    ``moved`` names every reference that moved; ``objects`` and ``bytes`` are the Parquet files that were sent.
+    """
+
+    remote: str
+    branch: str | None
+    status: str
+    old_commit_id: str | None
+    new_commit_id: str | None
+    moved: list[str]
+    objects: int
+    bytes: int
+
+
+@dataclass
+class Progress:
+    """How many bytes of Parquet files are to be moved, and how many have been; one for the process, for who watches."""
+
+    total: int = 0
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = Lock()
+
+    def begin(self, total: int) -> None:
+        """Something new is moved."""
+        with self._lock:
+            self.total, self.done = total, 0
+
+    def add(self, count: int) -> None:
+        """So many bytes more have been moved."""
+        with self._lock:
+            self.done += count
+
+
+PROGRESS = Progress()
+
+
+def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """The results in the order of the items; the first error is raised, and what has not begun is not begun."""
+    wanted: Sequence[Item] = list(items)
+    if len(wanted) < 2:
+        return [function(item) for item in wanted]
+    with ThreadPoolExecutor(min(WORKERS, len(wanted))) as pool:
+        futures = [pool.submit(function, item) for item in wanted]
+        finished, waiting = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in waiting:
+            future.cancel()
+        for future in finished:
+            future.result()
+        return [future.result() for future in futures]

@@ -1,0 +1,1 @@
+"""Where remotes are: folders and object stores behind one small interface."""

@@ -1,0 +1,184 @@
+"""A remote in an object store, through obstore: references are changed by conditional puts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from epoch_sql.errors import EpochRemoteError
+from epoch_sql.model.remote_url import RemoteURL
+from epoch_sql.storage.remote.base import RemoteStore, Stored, Token
+from epoch_sql.storage.remote.credentials import s3_settings
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+CONNECT_SECONDS = 5
+SILENCE_SECONDS = 15
+RETRIES = 2
+RETRY_SECONDS = 20
+
+_WHO = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, of someone who may use the bucket",
+    "gs": "set GOOGLE_APPLICATION_CREDENTIALS to the key file of someone who may use the bucket",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY of someone who may use the container",
+}
+_CREDENTIALS = (
+    "169.254.169.254",
+    "metadata.google",
+    "credential",
+    "401 unauthorized",
+    "403 forbidden",
+    "invalidaccesskeyid",
+    "signaturedoesnotmatch",
+    "account must be specified",
+)
+
+
+class BucketStore(RemoteStore):
+    """A remote in S3 (or what speaks its protocol), Google Cloud Storage or Azure Blob Storage."""
+
+    def __init__(self, url: RemoteURL) -> None:
+        super().__init__(url)
+        with self._telling():
+            self._store = _opened(url)
+
+    def prepare(self) -> None:
+        """Nothing: a bucket has no folders, and is not made here."""
+
+    def is_empty(self) -> bool:
+        """Whether there is no object below the path."""
+        with self._telling():
+            return not any(page for page in self._store.list(chunk_size=1))
+
+    def read(self, path: str) -> bytes | None:
+        """An object's bytes; None if there is none."""
+        stored = self.read_reference(path)
+        return stored.data if stored else None
+
+    def size(self, path: str) -> int | None:
+        """How many bytes an object has; None if there is none."""
+        with self._telling():
+            try:
+                return int(self._store.head(path)["size"])
+            except FileNotFoundError:
+                return None
+
+    def paths(self, prefix: str) -> list[str]:
+        """The objects below a prefix."""
+        with self._telling():
+            return sorted(str(found["path"]) for page in self._store.list(prefix) for found in page)
+
+    def put_new(self, path: str, data: bytes) -> bool:
+        """Put an object on condition that there is none."""
+        return self._put(path, data, "create")
+
+    def upload(self, path: str, source: Path) -> None:
+        """Put an object; a large one goes in parts, and appears when they are all there."""
+        with self._telling():
+            self._store.put(path, source)
+
+    def download(self, path: str, target: Path) -> bool:
+        """Get an object; False if there is none."""
+        with self._telling():
+            try:
+                found = self._store.get(path)
+            except FileNotFoundError as error:
+                self._require_bucket(error)
+                return False
+            with target.open("wb") as stream:
+                for chunk in found:
+                    stream.write(chunk)
+            return True
+
+    def references(self, folder: str) -> list[str]:
+        """The paths of the references in a folder."""
+        return self.paths(folder)
+
+    def read_reference(self, path: str) -> Stored | None:
+        """The object and its ETag."""
+        with self._telling():
+            try:
+                found = self._store.get(path)
+                return Stored(bytes(found.bytes()), str(found.meta["e_tag"]))
+            except FileNotFoundError as error:
+                self._require_bucket(error)
+                return None
+
+    def swap(self, path: str, token: Token | None, data: bytes) -> bool:
+        """Put on condition that the object has the ETag, or that there is none.
+
+        A put that is repeated because its answer was lost finds its own object: that is no refusal.
+        """
+        return self._put(path, data, "create" if token is None else {"e_tag": token}) or self.read(path) == data
+
+    def _put(self, path: str, data: bytes, mode: Any) -> bool:
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        with self._telling():
+            try:
+                self._store.put(path, data, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                return False
+            except FileNotFoundError as error:
+                self._require_bucket(error)
+                return False
+            return True
+
+    def _require_bucket(self, error: Exception) -> None:
+        text = str(error)
+        if "NoSuchBucket" in text or "ContainerNotFound" in text or "bucket does not exist" in text:
+            raise EpochRemoteError(
+                f"there is no bucket {self.url.bucket} at {self.url.scheme}://", "make it, or correct the URL"
+            ) from error
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """What obstore raises, as one line: it quotes whole requests and answers."""
+        from obstore.exceptions import BaseError
+
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> EpochRemoteError:
+        text = str(error).partition("\n\nDebug source")[0].lower()
+        if any(sign in text for sign in _CREDENTIALS):
+            return EpochRemoteError(
+                f"{self.where} cannot be used: the credentials are missing or refused", _WHO[self.url.scheme]
+            )
+        if isinstance(error, OSError) and error.strerror:
+            return EpochRemoteError(f"{self.where} cannot be used: {error.strerror}", "free space, then retry")
+        reason = "its bucket or host is unknown" if "dns" in text else "it does not answer, or not as a store does"
+        return EpochRemoteError(
+            f"{self.where} cannot be used: {reason}", "check the URL, the endpoint (AWS_ENDPOINT_URL) and the network"
+        )
+
+
+def _opened(url: RemoteURL) -> ObjectStore:
+    """The client, which gives up on a server that does not answer within a bounded time."""
+    from obstore.store import AzureStore, GCSStore, S3Store
+
+    endpoints = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+    plain = any(os.environ.get(name, "").startswith("http://") for name in endpoints)
+    options: Any = {
+        "client_options": {
+            "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
+            "read_timeout": timedelta(seconds=SILENCE_SECONDS),
+            # Of a whole request: a large file takes its time, silence is what the other bounds end.
+            "timeout": timedelta(hours=12),
+            **({"allow_http": True} if plain else {}),
+        },
+        "retry_config": {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)},
+        "prefix": url.path or None,
+    }
+    if url.scheme == "s3":
+        return S3Store(url.bucket, **options, **s3_settings())
+    if url.scheme == "gs":
+        return GCSStore(url.bucket, **options)
+    return AzureStore(url.bucket, **options)

@@ -1,0 +1,173 @@
+"""A remote in a folder: files appear whole, by a hard link, and references are numbered files.
+
+A reference is a folder of files ``1``, ``2``, …, and the highest number counts. Its next value is linked as the next
+number, which the file system does for one process only: compare-and-swap without a lock that a crash could leave
+behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from epoch_sql.errors import EpochRemoteError
+from epoch_sql.model.remote_url import RemoteURL
+from epoch_sql.storage.objects import sync_folder
+from epoch_sql.storage.remote.base import RemoteStore, Stored, Token
+
+_ASIDE = "incoming"
+_ABANDONED_SECONDS = 86_400
+_WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
+
+class FolderStore(RemoteStore):
+    """A remote in a folder, of this machine or of a share."""
+
+    def __init__(self, url: RemoteURL) -> None:
+        super().__init__(url)
+        self.folder = Path(url.path)
+
+    def prepare(self) -> None:
+        """Make the folder; remove what pushes that died more than a day ago were writing."""
+        with self._telling():
+            if not self.folder.parent.is_dir():
+                raise EpochRemoteError(
+                    f"there is no folder {self.folder.parent} to make the remote {self.folder.name} in",
+                    f"mkdir -p {self.folder.parent}, or mount it",
+                )
+            self.folder.mkdir(exist_ok=True)
+            aside = self.folder / _ASIDE
+            aside.mkdir(exist_ok=True)
+            for path in aside.iterdir():
+                if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                    path.unlink(missing_ok=True)
+
+    def is_empty(self) -> bool:
+        """Whether the folder is empty, or is not there."""
+        with self._telling():
+            try:
+                return all(path.name == _ASIDE for path in self.folder.iterdir())
+            except FileNotFoundError:
+                return True
+
+    def read(self, path: str) -> bytes | None:
+        """A file's bytes; None if there is none."""
+        with self._telling():
+            try:
+                return (self.folder / path).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def size(self, path: str) -> int | None:
+        """How many bytes a file has; None if there is none."""
+        with self._telling():
+            try:
+                return (self.folder / path).stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def paths(self, prefix: str) -> list[str]:
+        """The files below a folder."""
+        with self._telling():
+            found = (path for path in (self.folder / prefix).rglob("*") if path.is_file())
+            return sorted(path.relative_to(self.folder).as_posix() for path in found)
+
+    def put_new(self, path: str, data: bytes) -> bool:
+        """Write a file aside and link it to its place, which fails where there is one."""
+        target = self.folder / path
+        with self._telling(), self._aside() as aside:
+            with aside.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            self._make_folder(target.parent)
+            try:
+                os.link(aside, target)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno in _WITHOUT_LINKS:
+                    raise EpochRemoteError(
+                        f"the file system of {self.folder} has no hard links, which references need",
+                        "put the remote on another file system or in an object store",
+                    ) from error
+                raise
+            sync_folder(target.parent)
+            return True
+
+    def upload(self, path: str, source: Path) -> None:
+        """Copy a file aside and move it to its place."""
+        target = self.folder / path
+        with self._telling(), self._aside() as aside:
+            shutil.copyfile(source, aside)
+            with aside.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            self._make_folder(target.parent)
+            aside.replace(target)
+            sync_folder(target.parent)
+
+    def download(self, path: str, target: Path) -> bool:
+        """Copy a file; False if there is none."""
+        with self._telling():
+            try:
+                shutil.copyfile(self.folder / path, target)
+            except FileNotFoundError:
+                return False
+            return True
+
+    def references(self, folder: str) -> list[str]:
+        """The paths of the references in a folder."""
+        with self._telling():
+            try:
+                found = [path for path in (self.folder / folder).iterdir() if self._numbers(path)]
+            except FileNotFoundError:
+                return []
+            return sorted(path.relative_to(self.folder).as_posix() for path in found)
+
+    def read_reference(self, path: str) -> Stored | None:
+        """The value of the highest number."""
+        with self._telling():
+            number = max(self._numbers(self.folder / path), default=0)
+            return Stored((self.folder / path / str(number)).read_bytes(), number) if number else None
+
+    def swap(self, path: str, token: Token | None, data: bytes) -> bool:
+        """Write the next number, unless there is one by now (on a share that repeats requests: another's)."""
+        next_one = f"{path}/{int(token or 0) + 1}"
+        return self.put_new(next_one, data) or self.read(next_one) == data
+
+    def _numbers(self, folder: Path) -> list[int]:
+        try:
+            return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+    @contextmanager
+    def _aside(self) -> Iterator[Path]:
+        path = self.folder / _ASIDE / uuid.uuid4().hex
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder, so that it outlives a crash as surely as the file that goes into it."""
+        if not folder.is_dir():
+            self._make_folder(folder.parent)
+            folder.mkdir(exist_ok=True)
+            sync_folder(folder.parent)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise EpochRemoteError(
+                f"the remote {self.folder} cannot be used: {reason}", "check that it is mounted, writable, and not full"
+            ) from error
