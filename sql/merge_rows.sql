@@ -1,9 +1,9 @@
 -- In: the changes of the incoming and of the standing side since the base, and what was decided for conflicts. Incoming rows
 -- with op "same" or "absent" did not change there: they are looked at because something was decided for them.
--- Out: one row for each incoming row: key_json, k<id>; the values base b<id>, standing s<id> and incoming i<id>, and as JSON
--- those that have no value of the merged type (h<id>, g<id>, f<id>); whether they clash x<id>, what was decided y<id> and whether
--- that settles it z<id>; the merged values n<id>, the standing ones o<id>, and op, which leads from these to those (NULL: no
--- change); row_clash where one side removed what the other modified.
+-- Out: one row for each incoming row: key_json, k<id>; the values base b<id>, standing s<id> and incoming i<id>, and of columns
+-- that are converted, as JSON, those that have no value of the merged type (h<id>, g<id>, f<id>); whether they clash x<id>, what
+-- was decided y<id> and whether that settles it z<id>; the merged values n<id>, the standing ones o<id>, and op, which leads from
+-- these to those (NULL: no change); row_clash where one side removed what the other modified.
 WITH paired AS (
     SELECT incoming.op AS incoming_op, standing.op AS standing_op, {{key_json}} AS key_json, {{keys}}, {{sides}}
     FROM ({{incoming}}) AS incoming LEFT JOIN ({{standing}}) AS standing ON {{same_key}}

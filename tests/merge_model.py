@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from epoch_sql.model.graph import NO_UNDO, CommitGraph, Undo
-from epoch_sql.model.undo import MergePlan
+from epoch_sql.model.undo import MergePlan, plan_merge
 
 Value = int | None
 Row = Mapping[str, Value]
@@ -74,58 +74,77 @@ class Merged:
 
     state: State
     clashes: list[Clash]
-    schema: int
+    schema: list[str]
     open_schema: int
 
     @property
+    def open(self) -> int:
+        """How many conflicts are not decided."""
+        return self.open_schema + sum(not clash.resolved for clash in self.clashes)
+
+    @property
     def stopped(self) -> bool:
-        return self.open_schema > 0 or any(not clash.resolved for clash in self.clashes)
+        return self.open > 0
 
 
-def decided(decisions: list[Decision], key: int, column: str | None) -> Decision | None:
-    """The most specific decision about a cell (column None: about the row), and of these the last."""
+def decided(decisions: list[Decision], key: int | None, column: str | None) -> Decision | None:
+    """The most specific decision about a cell (column None: about the row; key None: a definition), the last of these."""
     covering = [d for d in decisions if d.key in (None, key) and d.column in (None, column)]
     return max(reversed(covering), key=lambda d: 2 * (d.key is not None) + (d.column is not None), default=None)
 
 
-def merge(base: State, ours: State, theirs: State, decisions: list[Decision]) -> Merged:
-    """Three-way merge by cells."""
-    columns, schema = _merge_columns(base, ours, theirs, decisions)
+def merge(
+    base: State,
+    ours: State,
+    theirs: State,
+    decisions: list[Decision],
+    strategy: str | None = None,
+    everything: bool = False,
+) -> Merged:
+    """Three-way merge by cells; ``strategy`` is the side of clashing cells and rows, or with ``everything`` of columns too."""
+    fallback = [Decision(strategy)] if strategy else []
+    columns, schema, open_schema = _merge_columns(base, ours, theirs, [*(fallback if everything else []), *decisions])
     merged: dict[int, Row] = {}
     clashes: list[Clash] = []
     for key in sorted({*base.items, *ours.items, *theirs.items}):
-        row, found = _merge_row(key, columns, base, ours, theirs, decisions)
+        row, found = _merge_row(key, columns, base, ours, theirs, [*fallback, *decisions])
         clashes += found
         if row is not None:
             merged[key] = row
     events = merge_events(base.events, ours.events, theirs.events)
-    settled = any(d.key is None for d in decisions)
-    return Merged(State(columns, merged, events), clashes, schema, 0 if settled else schema)
+    return Merged(State(columns, merged, events), clashes, schema, open_schema)
 
 
 def merge_events(base: Counter[int], ours: Counter[int], theirs: Counter[int]) -> Counter[int]:
-    """What both sides added and removed, by multiplicity."""
+    """What both sides added and removed, by multiplicity; two equal sides are the result."""
+    if ours == theirs:
+        return ours
     return +Counter({e: ours[e] + theirs[e] - base[e] for e in {*base, *ours, *theirs}})
 
 
 def _merge_columns(
     base: State, ours: State, theirs: State, decisions: list[Decision]
-) -> tuple[tuple[Column, ...], int]:
-    side = next((d.side for d in reversed(decisions) if d.key is None), None)
-    columns, conflicts = [], 0
+) -> tuple[tuple[Column, ...], list[str], int]:
+    """The merged columns, the names of those in conflict, and how many of these are not decided."""
+    columns: list[Column] = []
+    conflicts: list[str] = []
+    undecided = 0
     for identity in dict.fromkeys(c.identity for state in (ours, theirs, base) for c in state.columns):
         old, left, right = (state.column(identity) for state in (base, ours, theirs))
         chosen, clash = _merge_column(
             old, left, right, _changes(base, ours, identity), _changes(base, theirs, identity)
         )
-        if clash:
-            conflicts += 1
-            chosen = {"theirs": right, "base": old}.get(side or "", left)
-            if old is None or (left and right):
+        shown = left if left and right else old
+        if clash and shown:
+            side = decided([d for d in decisions if d.key is None], None, shown.name)
+            conflicts.append(shown.name)
+            undecided += side is None
+            chosen = {"theirs": right, "base": old}.get(side.side if side else "", left)
+            if left and right:
                 chosen = chosen or left
         if chosen:
             columns.append(chosen)
-    return tuple(columns), conflicts
+    return tuple(columns), conflicts, undecided
 
 
 def _merge_column(
@@ -171,8 +190,8 @@ def _merge_cells(
     key: int, columns: tuple[Column, ...], old: Row | None, left: Row, right: Row, decisions: list[Decision]
 ) -> tuple[Row | None, list[Clash]]:
     row: dict[str, Value] = {}
-    clashes = []
-    withdrawn = False
+    clashes: list[Clash] = []
+    sides: list[str] = []
     for column in columns:
         i = column.identity
         mine, yours = left[i], right[i]
@@ -185,9 +204,11 @@ def _merge_cells(
             choice = decided(decisions, key, column.name)
             values = {"ours": mine, "theirs": yours, "base": was, "value": choice.value if choice else None}
             row[i] = values[choice.side if choice else "ours"]
-            withdrawn = withdrawn or (old is None and choice is not None and choice.side == "base")
+            sides.append(choice.side if choice else "")
             kind = "modify/modify" if old else "add/add"
             clashes.append(Clash(key, column.name, kind, (was, mine, yours), choice is not None))
+    whole = decided(decisions, key, None)
+    withdrawn = old is None and whole is not None and whole.side == "base" and sides and set(sides) == {"base"}
     return None if withdrawn else row, clashes
 
 
@@ -211,7 +232,13 @@ class InProgress:
     base_state: State
     theirs_state: State
     undo: Undo
+    strategy: str | None = None
+    squash: bool = False
     decisions: list[Decision] = field(default_factory=list)
+
+    def onto(self, ours: State) -> Merged:
+        """What it comes to."""
+        return merge(self.base_state, ours, self.theirs_state, self.decisions, self.strategy)
 
 
 class History:
@@ -220,11 +247,13 @@ class History:
     def __init__(self, first: str, state: State) -> None:
         self.graph = CommitGraph()
         self.states: dict[str, State] = {}
+        self.order: list[str] = []
         self.add(first, (), state)
 
     def add(self, commit: str, parents: tuple[str, ...], state: State, undo: Undo = NO_UNDO) -> None:
         self.graph.add(commit, parents, datetime(2026, 1, 1) + timedelta(seconds=len(self.graph)), undo)
         self.states[commit] = state
+        self.order.append(commit)
 
     def planned(self, plan: MergePlan, ours: str, theirs: str) -> State:
         """The state to merge against; for events, where the bases lie below an undo, git's base with the undo in it."""
@@ -244,9 +273,10 @@ class History:
         """The state to merge against; several bases are merged into one, as git's recursive strategy does."""
         if not bases:
             return State((), {}, Counter())
-        first, *others = bases
-        state = self.states[first]
-        for other in others:
-            common = self.base(tuple(self.graph.merge_bases(first, other)))
-            state = merge(common, state, self.states[other], [Decision("base")]).state
+        state = self.states[bases[0]]
+        for number, other in enumerate(bases[1:], 1):
+            found = {c for one in bases[:number] for c in plan_merge(self.graph, one, other).bases}
+            best = [c for c in found if not any(c != d and self.graph.is_ancestor(c, d) for d in found)]
+            common = self.base(tuple(sorted(best, key=self.order.index, reverse=True)))
+            state = merge(common, state, self.states[other], [], "base", everything=True).state
         return state

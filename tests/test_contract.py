@@ -45,6 +45,21 @@ READING = [
     ("epoch_conflicts()", "table_name key column_name kind base ours theirs resolved"),
     ("epoch_violations()", "table_name constraint_name kind key detail"),
     ("epoch_reflog()", None),
+    ("epoch_protections()", "branch require_review no_force_push allow_self_review"),
+    (
+        "epoch_reviews()",
+        "review_id source source_commit target verdict reviewer message reviewed_at state",
+    ),
+    ("epoch_checks()", "name branch sql"),
+    ("epoch_check_run()", "name passed failing_rows"),
+    ("epoch_check_run('v1')", None),
+    ("epoch_check_report()", "name branch passed failing_rows first_rows problem"),
+    (
+        "epoch_changelog('main')",
+        "commit_id committed_at author source tag message tables rows_added rows_modified rows_removed",
+    ),
+    ("epoch_changelog('main', since := 'v1')", None),
+    ("epoch_audit()", "recorded_at actor action ref commit_id detail"),
     ("epoch_version()", "version"),
 ]
 
@@ -71,6 +86,17 @@ ACTING = [
     ("epoch_ignore('scratch_*')", "pattern"),
     ("epoch_stash(message := 'later')", "stash_id tables_changed"),
     ("epoch_stash_pop()", "stash_id tables_changed"),
+    (
+        "epoch_review('main', 'side', verdict := 'approve', message := 'm', reviewer := 'Bo <b@x>')",
+        "review_id source source_commit target verdict reviewer",
+    ),
+    (
+        "epoch_protect('main', require_review := true, no_force_push := true, allow_self_review := true)",
+        "branch require_review no_force_push allow_self_review",
+    ),
+    ("epoch_unprotect('main')", "branch require_review no_force_push allow_self_review"),
+    ("epoch_check_add('c', 'FROM log WHERE n < 0', branch := 'main')", None),
+    ("epoch_check_remove('c')", None),
     ("epoch_gc(dry_run := true)", None),
     ("epoch_compact()", None),
     ("epoch_fsck()", None),

@@ -341,6 +341,50 @@ def test_keys_that_change_their_type(make_repo: MakeRepo, key: str) -> None:
     assert repo.status() == []
 
 
+UNCASTABLE = [
+    ("STRUCT(a INTEGER)", "{'a': 5}", "UNION(n INTEGER, s VARCHAR)", "union_value(n := 5)"),
+    ("STRUCT(a INTEGER)", "{'a': 5}", "STRUCT(b INTEGER)", "{'b': 5}"),
+    ("STRUCT(a STRUCT(x INTEGER))[]", "[{'a': {'x': 5}}]", "STRUCT(a STRUCT(y INTEGER))[]", "[{'a': {'y': 5}}]"),
+    ("INTEGER", "5", "UNION(n INTEGER, s VARCHAR)", "union_value(n := 5)"),
+    ("UNION(n INTEGER, s VARCHAR)", "union_value(n := 5)", "INTEGER", "5"),
+    ("STRUCT(a INTEGER)", "{'a': 5}", "INTEGER", "5"),
+    ("MAP(INTEGER, INTEGER)", "MAP {1: 2}", "INTEGER[]", "[1]"),
+    ("INTEGER", "5", "DATE", "DATE '2020-01-01'"),
+]
+
+
+def test_types_that_do_not_cast_to_each_other(make_repo: MakeRepo) -> None:
+    """A row is modified where it has a value; NULL stays NULL."""
+    repo = make_repo(
+        "; ".join(
+            f"CREATE TABLE t{n} (id INTEGER PRIMARY KEY, v {old}); INSERT INTO t{n} VALUES (1, {value}), (2, NULL);"
+            f"CREATE TABLE b{n} (v {old}); INSERT INTO b{n} VALUES ({value}), (NULL)"
+            for n, (old, value, _, _) in enumerate(UNCASTABLE)
+        )
+    )
+    for n, (_, _, new, value) in enumerate(UNCASTABLE):
+        repo(
+            f"CREATE OR REPLACE TABLE t{n} (id INTEGER PRIMARY KEY, v {new}); INSERT INTO t{n} VALUES (1, {value}), (2, NULL)"
+        )
+        repo(f"CREATE OR REPLACE TABLE b{n} (v {new}); INSERT INTO b{n} VALUES ({value}), (NULL)")
+    count = len(UNCASTABLE)
+    expected = [
+        *((f"b{n}", "schema", 1, 0, 1) for n in range(count)),
+        *((f"t{n}", "schema", 0, 1, 0) for n in range(count)),
+    ]
+    assert repo.status() == expected
+    values = [repo.one(f"SELECT v FROM t{n} WHERE id = 1") for n in range(count)]
+    repo.commit()
+    for n, value in enumerate(values):
+        found = repo(f"SELECT from_id, to_v FROM epoch_diff('HEAD~1', 'HEAD', table_name := 't{n}')")
+        assert found == [(1, value)], UNCASTABLE[n]
+        assert repo(f"SELECT from_id FROM epoch_diff('HEAD', 'HEAD~1', table_name := 't{n}')") == [(1,)]
+    for ref in ("HEAD~1", "main"):
+        repo("CALL epoch_checkout(?)", ref)
+        assert repo.status() == []
+    assert [repo.one(f"SELECT v FROM t{n} WHERE id = 1") for n in range(count)] == values
+
+
 def test_values_that_a_new_type_cannot_hold_are_no_longer_there(make_repo: MakeRepo) -> None:
     repo = make_repo("CREATE TABLE bag (v VARCHAR); INSERT INTO bag VALUES ('7'), ('x'), (NULL)")
     repo("ALTER TABLE bag ALTER v TYPE INTEGER USING TRY_CAST(v AS INTEGER)")

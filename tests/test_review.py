@@ -111,6 +111,23 @@ def test_an_author_of_what_is_applied_again_cannot_approve_it(repo: Repo) -> Non
     assert repo.at("production", "orders") == [(1, 12)]
 
 
+def test_an_author_of_what_comes_again_cannot_approve_it_although_the_source_knows_of_the_undo(repo: Repo) -> None:
+    change(repo, CY)
+    review(repo, BO)
+    merge(repo)
+    repo("CALL epoch_checkout('production')")
+    repo("CALL epoch_revert('HEAD')")
+    repo("CALL epoch_checkout('staging')")
+    repo("CALL epoch_merge('production')")
+    repo("INSERT INTO orders VALUES (7, 70)")
+    repo("CALL epoch_commit('by another', author := 'Di <di@x>')")
+    review(repo, CY)
+    assert "Cy <cy@x> approved commit" in refused(repo)
+    review(repo, BO)
+    assert merge(repo) == "merged"
+    assert repo.at("production", "orders") == [(1, 12), (7, 70)]
+
+
 def test_the_latest_verdict_of_each_reviewer_counts_and_a_rejection_blocks(repo: Repo) -> None:
     review(repo, BO)
     review(repo, CY, "reject")

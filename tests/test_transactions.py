@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -178,24 +177,28 @@ def test_once_committed_the_changes_are_recorded(own: duckdb.DuckDBPyConnection)
 
 class TestAnotherConnection:
     @pytest.mark.parametrize("change", CHANGES)
-    def test_what_it_has_not_committed_is_nobodys_business(self, con: duckdb.DuckDBPyConnection, change: str) -> None:
-        before = state(con)
+    def test_what_it_has_not_committed_is_not_recorded(self, con: duckdb.DuckDBPyConnection, change: str) -> None:
         with con.cursor() as other:
             other.execute("BEGIN")
             other.execute(CHANGES[change])
-            con.execute(PROCEDURES["tag"])
-            with pytest.raises(duckdb.Error, match="EpochNothingToCommit"):
-                con.execute(PROCEDURES["commit"])
+            if change in ("add a column", "rename a column", "drop"):
+                refused(con, PROCEDURES["tag"])
+                refused(con, PROCEDURES["commit"])
+            else:
+                con.execute(PROCEDURES["tag"])
+                con.execute("CALL epoch_tag_delete('from-within')")
+                with pytest.raises(duckdb.Error, match="EpochNothingToCommit"):
+                    con.execute(PROCEDURES["commit"])
             other.execute("ROLLBACK")
-        con.execute("CALL epoch_tag_delete('from-within')")
-        assert state(con) == before
 
     def test_rows_that_both_change_conflict_in_one_of_them(self, own: duckdb.DuckDBPyConnection) -> None:
+        own.execute(CHANGES["update"])
+        own.execute(PROCEDURES["commit"])
         other = own.cursor()
         other.execute("BEGIN")
-        other.execute("UPDATE t SET v = 'theirs' WHERE i = 50")
+        other.execute("UPDATE t SET v = 'theirs' WHERE i = 1")
         before = own.execute("FROM t ORDER BY i").fetchall()
-        with pytest.raises(duckdb.Error, match="EpochTransactionError: another writer was faster.*retry"):
+        with pytest.raises(duckdb.Error, match=r"EpochTransactionError: another writer was faster.*retry"):
             own.execute(PROCEDURES["checkout"])
         assert own.execute("FROM t ORDER BY i").fetchall() == before
         other.execute("COMMIT")
@@ -215,7 +218,7 @@ class TestAnotherConnection:
         assert own.execute("SELECT branch FROM epoch_head()").fetchall() == [("other",)]
 
     def test_a_result_that_is_not_read_to_its_end_holds_nobody_up(self, own: duckdb.DuckDBPyConnection) -> None:
-        """DuckDB 1.4 waits in CHECKPOINT for the other's scan to end: there it is an error that says so."""
+        """DuckDB 1.4 would wait in CHECKPOINT for the other's scan to end."""
         own.execute("INSERT INTO u FROM range(500000)")
         other = own.cursor()
         assert other.execute("FROM u").fetchone() == (0,)
@@ -236,8 +239,4 @@ class TestAnotherConnection:
         rest = len(other.fetchall())
         thread.join(30)
         assert rest == 499_999
-        if duckdb.__version__.startswith("1.4."):
-            assert all("has not been fetched to its end" in outcome for outcome in outcomes)
-            outcomes.clear()
-            call()
         assert outcomes == ["1", "1", "1"]

@@ -3,9 +3,9 @@
 A procedure acts on committed data, on a cursor of its own. What its caller sees is compared with that: the caller's own
 query reads the hashes of all rows and of all definitions (or just the numbers of rows, where working tables do not
 matter), and passes them to the procedure. Besides, an open transaction that has updated or changed definitions, also of
-macros, makes CHECKPOINT fail, so that is tried. Where it fails, it may be for somebody else's transaction, even one that
-only reads: then all rows and definitions are compared, which tells. (DuckDB's counters of queries and transactions could
-tell when there is no need to, but each executemany moves them by one.)
+macros, makes CHECKPOINT fail, so that is tried. Where it fails, it may be for somebody else's transaction, even one
+that only reads: then all rows and definitions are compared, which tells. (DuckDB's counters of queries and transactions
+could tell when there is no need to, but each executemany moves them by one.)
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Empty, Queue
 from shutil import disk_usage
-from threading import Thread
 from typing import Any
 
 import duckdb
@@ -29,10 +27,10 @@ from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import UnsupportedType, check_supported
+from epoch_sql.worktree.clauses import comment_on
 from epoch_sql.worktree.introspect import read_table_names, read_tables
 from epoch_sql.worktree.rows import row_hash, working_rows
 
-PATIENCE = 1.0
 SPARE_BYTES = 1 << 20
 MOST_REWRITTEN = 64 << 20
 NOTHING_SEEN = Sql("SELECT NULL::VARCHAR AS name, NULL::BIGINT AS row_count, NULL::HUGEINT AS checksum WHERE false")
@@ -54,11 +52,13 @@ def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) 
     """The query that tells what its reader sees: for each table its rows and their checksum, and a hash of all
     definitions.
 
-    Raises EpochRepositoryError for a read-only database, EpochTransactionError when a result is not fetched on 1.4.
+    Raises EpochRepositoryError for a read-only database, EpochTransactionError when some transaction, here or on
+    another connection, is altering a table.
     """
     repository = Repository(cursor, session.memory, create=True)
     _require_writable(repository)
     if not _checkpointed(repository):
+        _refuse_altered(repository)
         return _everything(repository)
     if looks == "rows":
         return render.joined([_definitions(repository), *_all_hashes(repository)], _UNION)
@@ -106,46 +106,35 @@ def _require_writable(repository: Repository) -> None:
 
 
 def _checkpointed(repository: Repository) -> bool:
-    """Whether CHECKPOINT goes through: if not, a transaction is open that changed something, or that is older."""
+    """Whether CHECKPOINT goes through: if not, a transaction is open that changed something, or that is older.
+
+    In DuckDB 1.4 it is not tried: it waits, and cannot be interrupted, until what other connections read has been
+    fetched, by this very thread, it may be.
+    """
+    if duckdb.__version__.startswith("1.4."):
+        return False
     _require_space(repository.database)
     try:
-        _checkpoint(repository.cursor)
+        repository.cursor.execute("CHECKPOINT")
     except duckdb.TransactionException:
         return False
     return True
 
 
-def _checkpoint(cursor: duckdb.DuckDBPyConnection) -> None:
-    """CHECKPOINT; EpochTransactionError when it has to wait.
+def _refuse_altered(repository: Repository) -> None:
+    """EpochTransactionError when a table is altered or dropped in an open transaction: DuckDB lets one do so at a time.
 
-    In DuckDB 1.4 it waits, and cannot be interrupted, until what other connections read has been fetched: by this very
-    thread, it may be.
+    In its caller's transaction, a look at the table would fail for want of a table or a column.
     """
-    if not duckdb.__version__.startswith("1.4."):
-        cursor.execute("CHECKPOINT")
-        return
-    own = cursor.cursor()
-    ended: Queue[Exception | None] = Queue()
-
-    def run() -> None:
+    cursor = repository.cursor
+    cursor.execute("BEGIN TRANSACTION")
+    for table in _tables(repository):
         try:
-            with own:
-                own.execute("CHECKPOINT")
-            ended.put(None)
-        except duckdb.Error as error:
-            ended.put(error)
-
-    Thread(target=run, daemon=True).start()
-    try:
-        error = ended.get(timeout=PATIENCE)
-    except Empty as still:
-        own.interrupt()
-        raise EpochTransactionError(
-            "the result of a query on another connection has not been fetched to its end",
-            "fetch all of it, or close it, then retry",
-        ) from still
-    if error:
-        raise error
+            cursor.execute(comment_on("TABLE", render.table(table.name), table.comment))
+        except duckdb.TransactionException as error:
+            cursor.execute("ROLLBACK")
+            raise uncommitted(str(table.name)) from error
+    cursor.execute("ROLLBACK")
 
 
 def _require_space(database: Path) -> None:

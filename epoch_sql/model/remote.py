@@ -224,7 +224,7 @@ def _level_fields(level: PortableLevel) -> Fields:
 
 def _level_of(fields: Fields) -> PortableLevel:
     files: Sequence[Fields] = fields["files"]
-    rows = RowCounts(*fields["rows"])
+    rows = RowCounts(*map(_count, fields["rows"]))
     return PortableLevel(fields["kind"], tuple(map(_file_of, files)), rows, fields["before"], fields["after"])
 
 
@@ -234,7 +234,14 @@ def _file_fields(file: DataFile) -> Fields:
 
 def _file_of(fields: Fields) -> DataFile:
     key = fields["first_key"]
-    return DataFile(**{**fields, "first_key": None if key is None else bytes.fromhex(key)})
+    counts = {name: _count(fields[name]) for name in ("row_count", "bytes")}
+    return DataFile(**{**fields, **counts, "first_key": None if key is None else bytes.fromhex(key)})
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no number of rows or bytes")
+    return value
 
 
 def _sha256(text: str) -> str:

@@ -16,6 +16,7 @@ from epoch_sql import render
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.widening import common, widens
 from epoch_sql.storage.encoding import decode, encode, storage_type
+from epoch_sql.storage.types import castable
 
 MULTIPLICITY = Column("multiplicity", "BIGINT", 0)
 
@@ -91,6 +92,8 @@ class Shape:
 
 def converted(value: exp.Column, source: Column, wanted: Column) -> render.Sql:
     """A storage value under another type of its column; NULL where it has no value of that type."""
+    if not castable(source.type, wanted.type):
+        return encode(render.fill(render.Sql("CAST(NULL AS {{t}})"), t=render.verbatim(wanted.type)), wanted.type)
     native = render.fill(
         render.Sql("TRY_CAST({{v}} AS {{t}})"), v=decode(value, source.type), t=render.verbatim(wanted.type)
     )

@@ -66,6 +66,12 @@ class DataType:
         for field in self.fields:
             yield from field.type.leaves()
 
+    def parts(self) -> Iterator[DataType]:
+        """This type and every type inside it."""
+        yield self
+        for field in self.fields:
+            yield from field.type.parts()
+
 
 @cache
 def parse_type(text: str) -> DataType:
@@ -74,6 +80,28 @@ def parse_type(text: str) -> DataType:
     parsed = parser.data_type()
     parser.expect_end()
     return parsed
+
+
+def castable(old: str, new: str) -> bool:
+    """Whether a cast between two types binds, and gives values of the one that stand for those of the other.
+
+    DuckDB refuses some casts of structs and unions while it binds, TRY_CAST too; in a union, it makes a value of NULL.
+    """
+    return old == new or _castable(parse_type(old), parse_type(new))
+
+
+def _castable(old: DataType, new: DataType) -> bool:
+    if "UNION" in (old.name, new.name):
+        return old.text == new.text
+    if "STRUCT" in (old.name, new.name):
+        if old.name != new.name:
+            return "VARCHAR" in (old.name, new.name)
+        fields = {field.name.lower(): field.type for field in old.fields}
+        shared = [(fields[f.name.lower()], f.type) for f in new.fields if f.name.lower() in fields]
+        return bool(shared) and all(_castable(before, after) for before, after in shared)
+    if len(old.fields) != len(new.fields):
+        return all("UNION" not in (part.name for part in side.parts()) for side in (old, new))
+    return all(_castable(before.type, after.type) for before, after in zip(old.fields, new.fields, strict=True))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import Column, Table, identity
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import encode, storage_type
+from epoch_sql.storage.types import castable
 
 SameData = Callable[[Column, Column], bool]
 """Whether a column of the last commit and one of the working table hold mostly the same values."""
@@ -119,6 +120,8 @@ def mostly_equal(
     Rows are matched by their key; in keyless tables, the two columns are compared as bags of values. Two empty columns
     of one type are the same.
     """
+    if not castable(storage_type(new.type), storage_type(old.type)):
+        return False
     keys = [(old_key, working.column(old_key.name)) for old_key in committed.key if _has(working, old_key.name)]
     value = render.fill(
         Sql("TRY_CAST({{v}} AS {{t}})"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,16 @@ _EDITS = st.one_of(
     st.builds(lambda x: f"DELETE FROM bag WHERE x IS NOT DISTINCT FROM {x}", _VALUES),
 )
 _SIDES = st.lists(_EDITS, max_size=5)
+_ENDS = (
+    "ALTER TABLE t ADD COLUMN c INTEGER DEFAULT 5",
+    "ALTER TABLE t ALTER b TYPE BIGINT",
+    "ALTER TABLE t RENAME a TO z",
+    "ALTER TABLE bag RENAME TO heap",
+    "CREATE TABLE n AS SELECT 1 AS x",
+    "CREATE INDEX i ON t (id)",
+    "CREATE VIEW v AS SELECT id FROM t",
+)
+_DEFINITIONS = st.sets(st.sampled_from(_ENDS), max_size=3).map(lambda ends: sorted(ends, key=_ENDS.index))
 _STATE = "SELECT 't', id, a, b FROM t UNION ALL SELECT 'bag', x, NULL, NULL FROM bag ORDER BY ALL"
 _SETTINGS = settings(
     max_examples=8,
@@ -41,12 +52,14 @@ def repo() -> Iterator[Repo]:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
         repo = Repo(Path(folder) / "shop.duckdb")
+        repo("CALL epoch_init()")
+        repo("CALL epoch_tag('empty')")
         repo(
             "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); "
             "INSERT INTO t VALUES (1, 1, 1), (2, 2, 2), (3, NULL, 0)"
         )
         repo("CREATE TABLE bag (x INTEGER); INSERT INTO bag VALUES (1), (1), (NULL)")
-        repo("CALL epoch_init()")
+        repo.commit()
         repo("CALL epoch_tag('start')")
         yield repo
         repo.close()
@@ -59,7 +72,7 @@ def branch(repo: Repo, edits: list[str], start: str = "start") -> str:
     """A new branch with one commit of some edits, checked out."""
     name = f"branch{next(_NUMBERS)}"
     repo("CALL epoch_branch(?, ?)", name, start)
-    repo("CALL epoch_checkout(?)", name)
+    repo("CALL epoch_checkout(?, force := true)", name)
     for edit in edits:
         repo(edit)
     repo("CALL epoch_commit('edits', allow_empty := true)")
@@ -163,3 +176,65 @@ def test_equal_content_has_equal_tree_ids(repo: Repo, first: list[str], second: 
     assert repo(_STATE) == rows
     assert repo.tree(one) == repo.tree(two)
     assert json.dumps(repo.at(one, "t")) == json.dumps(repo.at(two, "t"))
+
+
+@_SETTINGS
+@given(_SIDES, _DEFINITIONS, _SIDES, _DEFINITIONS)
+def test_patches_run_in_an_empty_database_give_each_state(
+    repo: Repo, left: list[str], left_end: list[str], right: list[str], right_end: list[str]
+) -> None:
+    """Patch(empty, a), then patch(a, b), then patch(b, a): a, b and a, definitions and rows."""
+    one, two = branch(repo, left + left_end), branch(repo, right + right_end)
+    with duckdb.connect() as plain:
+        for old, new in (("empty", one), (one, two), (two, one)):
+            for (statement,) in repo("SELECT statement FROM epoch_patch(?, ?) ORDER BY statement_order", old, new):
+                plain.execute(statement)
+            assert found_in(plain) == content_of(repo, new)
+
+
+def content_of(repo: Repo, ref: str) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of every table of a reference, and what a view shows, by name, with the columns' names and types."""
+    names = [row[0] for row in repo("SELECT table_name FROM epoch_tables(?) WHERE kind IN ('table', 'view')", ref)]
+    shown = {name: "epoch_query(?, 'FROM v')" if name == "v" else f"epoch_at(?, '{name}')" for name in names}
+    return {
+        name: [*repo(f"SELECT column_name, column_type FROM (DESCRIBE FROM {text})", ref), *rows(repo.con, text, ref)]
+        for name, text in shown.items()
+    }
+
+
+def found_in(con: duckdb.DuckDBPyConnection) -> dict[str, list[tuple[object, ...]]]:
+    """The same of a plain database."""
+    names = con.execute(
+        "SELECT table_name FROM duckdb_tables() UNION SELECT view_name FROM duckdb_views() WHERE NOT internal"
+    )
+    return {
+        name: [*con.execute(f"SELECT column_name, column_type FROM (DESCRIBE {name})").fetchall(), *rows(con, name)]
+        for (name,) in names.fetchall()
+    }
+
+
+def rows(con: duckdb.DuckDBPyConnection, relation: str, *parameters: object) -> list[tuple[object, ...]]:
+    return con.execute(f"FROM {relation} ORDER BY ALL", list(parameters)).fetchall()
+
+
+@_SETTINGS
+@given(_SIDES, _SIDES)
+def test_a_diff_applied_to_the_one_state_gives_the_other(repo: Repo, left: list[str], right: list[str]) -> None:
+    one, two = branch(repo, left), branch(repo, right)
+    keyed = {row[0]: row for row in repo.at(one, "t")}
+    for kind, was, now in repo(
+        "SELECT diff_type, CASE WHEN diff_type <> 'added' THEN (from_id, from_a, from_b) END, "
+        "CASE WHEN diff_type <> 'removed' THEN (to_id, to_a, to_b) END FROM epoch_diff(?, ?, table_name := 't')",
+        one,
+        two,
+    ):
+        assert keyed.pop(was[0], None) == was if was else now[0] not in keyed, kind
+        if now:
+            keyed[now[0]] = now
+    assert sorted(keyed.values()) == sorted(repo.at(two, "t"))
+    bag = Counter(repo.at(one, "bag"))
+    for kind, was, now in repo("SELECT diff_type, from_x, to_x FROM epoch_diff(?, ?, table_name := 'bag')", one, two):
+        bag[(now if kind == "added" else was,)] += 1 if kind == "added" else -1
+    assert min(bag.values(), default=0) >= 0
+    assert +bag == Counter(repo.at(two, "bag"))
+    assert repo("FROM epoch_diff(?, ?)", one, one) == []

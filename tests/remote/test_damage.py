@@ -107,6 +107,9 @@ def test_a_truncated_object_is_sent_again(shop: Repo, tmp_path: Path, clone: Clo
         {"schema_id": "../escaped"},
         {"bytes": -1},
         {"file_id": None},
+        {"row_count": "many"},
+        {"first_key": "no hex"},
+        {"unknown": 1},
     ],
 )
 def test_what_a_store_says_is_not_believed(

@@ -79,11 +79,11 @@ def test_what_a_killed_push_sent_is_not_sent_again(make_repo: MakeRepo, url: str
     files = repo.one("SELECT count(*) FROM epoch.files")
     repo.close()
     assert files == 2
-    # Header and first file: killed before the second file.
-    done, _ = run(repo.path, "CALL epoch_push()", 3)
+    # The header and two files: killed before the first definition.
+    done, _ = run(repo.path, "CALL epoch_push()", 4)
     assert not done
     again = Repo(repo.path)
-    assert again("SELECT status, objects FROM epoch_push()") == [("new", 1)]
+    assert again("SELECT status, objects FROM epoch_push()") == [("new", 0)]
     again.close()
 
 

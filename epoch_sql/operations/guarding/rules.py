@@ -15,7 +15,7 @@ from epoch_sql.errors import EpochProtectionError
 from epoch_sql.model.commit import Commit
 from epoch_sql.model.graph import CommitGraph
 from epoch_sql.model.protection import APPROVE, REJECT, Protection, Review, person, verdicts
-from epoch_sql.model.undo import plan_merge
+from epoch_sql.model.undo import present
 
 _REVERTS = re.compile(r"^This reverts commit ([0-9a-f]{64})\.$", re.MULTILINE)
 
@@ -53,12 +53,11 @@ def check_push(
 
 
 def brought(graph: CommitGraph, target: str, source: str, keep_undone: bool = False) -> set[str]:
-    """The commits that a merge brings into a branch, those included that it re-applies after they were undone."""
+    """The commits that a merge brings into a branch, those included that were undone there and come again."""
     found = graph.difference((source,), (target,))
-    if not keep_undone:
-        for undone in plan_merge(graph, target, source).reapplies:
-            found |= set(undone.commits)
-    return found
+    if keep_undone or not graph.undoing(target):
+        return found
+    return found | (present(graph, source) - present(graph, target))
 
 
 def missing_approval(protection: Protection, evidence: Evidence, source: str, commits: Iterable[str]) -> str | None:

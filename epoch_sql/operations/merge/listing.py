@@ -8,6 +8,7 @@ from epoch_sql import render
 from epoch_sql.model.schema import Column, canonical_json
 from epoch_sql.model.schema_merge import SchemaConflict
 from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
+from epoch_sql.operations.merge.rows import RowMerge
 from epoch_sql.operations.reading.columns import struct
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
@@ -41,9 +42,9 @@ def data_conflicts(entry: MergedEntry) -> list[Sql]:
             "merge_conflicts",
             table_name=name,
             column_name=render.literal(column.name),
-            base=_json(column, "b", "h"),
-            ours=_json(column, ours, _FAILED[ours]),
-            theirs=_json(column, theirs, _FAILED[theirs]),
+            base=_json(entry.merge, column, "b", "h"),
+            ours=_json(entry.merge, column, ours, _FAILED[ours]),
+            theirs=_json(entry.merge, column, theirs, _FAILED[theirs]),
             settled=Sql(f"z{column.id}"),
             clash=Sql(f"x{column.id}"),
             rows=rows,
@@ -54,12 +55,13 @@ def data_conflicts(entry: MergedEntry) -> list[Sql]:
     return [*selects, render.render("merge_row_conflicts", table_name=name, rows=rows, **sides)]
 
 
-def _json(column: Column, prefix: str, failed: str) -> Sql:
+def _json(merge: RowMerge, column: Column, prefix: str, failed: str) -> Sql:
     """A value as JSON, also where it is none of the merged type."""
     value = decode(render.column(f"{prefix}{column.id}"), column.type)
-    return render.fill(
-        Sql("coalesce(CAST(to_json({{v}}) AS VARCHAR), {{f}})"), v=value, f=render.column(f"{failed}{column.id}")
-    )
+    text = render.fill(Sql("CAST(to_json({{v}}) AS VARCHAR)"), v=value)
+    if column.id not in merge.retyped:
+        return text
+    return render.fill(Sql("coalesce({{t}}, {{f}})"), t=text, f=render.column(f"{failed}{column.id}"))
 
 
 def _row_json(entry: MergedEntry, prefix: str) -> Sql:

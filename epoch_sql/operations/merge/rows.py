@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from sqlglot import exp
 
@@ -62,10 +63,24 @@ class RowMerge:
     converts: bool = False
     restored: frozenset[int] = frozenset()
 
-    @property
+    @cached_property
     def shape(self) -> Shape:
         """The shape of the rows of the merged table."""
         return shape_of(None, self.merged)
+
+    @cached_property
+    def retyped(self) -> frozenset[int]:
+        """The columns whose values are converted on some way to the merged table: some may have no value there."""
+        sides = [(side.table, side.aliases) for side in (self.standing, self.incoming)]
+        if self.base_table:
+            sides.append((self.base_table, {}))
+        found = set()
+        for table, aliases in sides:
+            for column in self.shape.values:
+                own = table.column_by_id(aliases.get(column.id, column.id))
+                if own and own.type != column.type:
+                    found.add(column.id)
+        return frozenset(found)
 
     @property
     def foundation(self) -> str:
@@ -98,13 +113,13 @@ def outcome(contents: Contents, merge: RowMerge) -> Sql:
     return render.render(
         "merge_rows",
         key_json=key_json(merge.merged, shape, "incoming"),
-        sides=_flat([part for c in values for part in _sides(c)] or [Sql("0 AS nothing")]),
+        sides=_flat([part for c in values for part in _sides(c, merge)] or [Sql("0 AS nothing")]),
         row_side=row_side(merge.resolutions, merge.strategy),
-        standing_changed=_any(values, "s{id} IS DISTINCT FROM b{id} OR g{id} IS NOT NULL"),
-        incoming_changed=_any(values, "i{id} IS DISTINCT FROM b{id} OR f{id} IS NOT NULL"),
+        standing_changed=_changed(merge, "s", "g"),
+        incoming_changed=_changed(merge, "i", "f"),
         removed_in=render.literal("modify/delete" if merge.incoming.name == "theirs" else "delete/modify"),
         modified_in=render.literal("delete/modify" if merge.incoming.name == "theirs" else "modify/delete"),
-        cells=_more([_clash(c) for c in values] + [_cell_side(c, merge) for c in values]),
+        cells=_more([_clash(c, merge) for c in values] + [_cell_side(c, merge) for c in values]),
         values=_more([part for c in values for part in _merged(c, merge)]),
         withdrawn=_withdrawn(values),
         differs=Sql("true") if merge.restored else _any(values, "n{id} IS DISTINCT FROM o{id}"),
@@ -138,7 +153,8 @@ def with_decided(contents: Contents, merge: RowMerge, incoming: Sql, standing: S
     if not keys and not merge.converts:
         return incoming
     own_keys = [aliased(render.column(f"k{c.id}", "other"), f"k{c.id}") for c in shape.key]
-    left_alone = [Sql(f"CASE WHEN op <> 'added' THEN o{c.id} END AS n{c.id}, o{c.id}, h{c.id}") for c in shape.values]
+    left_alone = [Sql(f"CASE WHEN op <> 'added' THEN o{c.id} END AS n{c.id}, o{c.id}") for c in shape.values]
+    left_alone += [Sql(f"h{i}") for i in merge.retyped]
     if shape.keyless:
         left_alone = [Sql("o0 AS n0, o0")]
     return render.render(
@@ -148,7 +164,7 @@ def with_decided(contents: Contents, merge: RowMerge, incoming: Sql, standing: S
         decided=_keys(keys, shape.key),
         left_alone=_flat([*own_keys, *left_alone]),
         unchanged=_flat(_unchanged(merge)),
-        base=_base_rows(contents, merge) if merge.base_version else _nothing(shape),
+        base=_base_rows(contents, merge) if merge.base_version else _nothing(merge),
         other_is_own=shape.same_key("standing", "own", "k", "k"),
         other_is_decided=Sql("true") if merge.converts else shape.same_key("other", "decided", "k", "k"),
         base_is_decided=Sql("true") if merge.restored else shape.same_key("base", "decided", "c", "k"),
@@ -184,7 +200,7 @@ def _base_rows(contents: Contents, merge: RowMerge) -> Sql:
         old = merge.base_table.column_by_id(column.id)
         stored = render.column(f"c{column.id}")
         columns.append(aliased(_typed(stored, old, column) if old else filling(column), f"c{column.id}"))
-        if column in merge.shape.values:
+        if column.id in merge.retyped:
             columns.append(aliased(_failed(stored, old, column) if old else _NO_TEXT, f"h{column.id}"))
     return render.fill(Sql("SELECT {{columns}} FROM ({{state}}) AS state"), columns=_flat(columns), state=state)
 
@@ -193,17 +209,17 @@ def _unchanged(merge: RowMerge) -> list[Sql]:
     keys = [aliased(render.column(f"c{c.id}", "base"), f"k{c.id}") for c in merge.shape.key]
     if merge.shape.keyless:
         return [*keys, Sql("base.c0 AS n0"), Sql("base.c0 AS o0")]
-    parts = [Sql(f"base.c{c.id} AS n{c.id}, base.c{c.id} AS o{c.id}, base.h{c.id}") for c in merge.shape.values]
-    return [*keys, *parts]
+    parts = [Sql(f"base.c{c.id} AS n{c.id}, base.c{c.id} AS o{c.id}") for c in merge.shape.values]
+    return [*keys, *parts, *(Sql(f"base.h{i}") for i in merge.retyped)]
 
 
-def _nothing(shape: Shape) -> Sql:
+def _nothing(merge: RowMerge) -> Sql:
     """No rows of a base, where the table was added on both sides."""
     names = [
         aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}")
-        for c in (*shape.key, *shape.values)
+        for c in (*merge.shape.key, *merge.shape.values)
     ]
-    failed = [aliased(_NO_TEXT, f"h{c.id}") for c in shape.values]
+    failed = [aliased(_NO_TEXT, f"h{i}") for i in merge.retyped]
     return render.fill(Sql("SELECT {{names}} WHERE false"), names=_flat([*names, *failed]))
 
 
@@ -235,8 +251,11 @@ def _values(column: Column, merge: RowMerge, side: Side) -> list[Sql]:
     if own and old and failed != _NO_TEXT and own.type == old.type:
         changed = Sql(f"op = 'added' OR n{i} IS DISTINCT FROM o{i}")
         failed = render.fill(Sql("CASE WHEN {{changed}} THEN {{failed}} END"), changed=changed, failed=failed)
-    before = _failed(render.column(f"o{i}"), old, column) if old else _NO_TEXT
-    return [aliased(part, f"{prefix}{i}") for prefix, part in (("n", now), ("o", was), ("f", failed), ("h", before))]
+    parts = [(now, f"n{i}"), (was, f"o{i}")]
+    if i in merge.retyped:
+        before = _failed(render.column(f"o{i}"), old, column) if old else _NO_TEXT
+        parts += [(failed, f"f{i}"), (before, f"h{i}")]
+    return [aliased(part, name) for part, name in parts]
 
 
 def _default(column: Column) -> Sql:
@@ -279,25 +298,37 @@ def _changes(contents: Contents, merge: RowMerge, side: Side, shape: Shape) -> S
     return contents.changes(merge.base_version, side.version_id)
 
 
-def _sides(column: Column) -> list[Sql]:
+def _sides(column: Column, merge: RowMerge) -> list[Sql]:
     i = column.id
     there = "incoming.op NOT IN ('added', 'absent')"
-    return [
+    parts = [
         Sql(f"CASE WHEN {there} THEN incoming.o{i} END AS b{i}"),
         Sql(f"CASE WHEN incoming.op = 'removed' THEN incoming.o{i} ELSE incoming.n{i} END AS i{i}"),
         Sql(
             f"CASE WHEN coalesce(standing.op, 'removed') = 'removed' THEN incoming.o{i} ELSE standing.n{i} END AS s{i}"
         ),
-        Sql(f"CASE WHEN incoming.op IN ('added', 'modified') THEN incoming.f{i} END AS f{i}"),
-        Sql(f"CASE WHEN standing.op <> 'removed' THEN standing.f{i} END AS g{i}"),
-        Sql(f"CASE WHEN {there} THEN incoming.h{i} END AS h{i}"),
     ]
+    if i in merge.retyped:
+        parts += [
+            Sql(f"CASE WHEN incoming.op IN ('added', 'modified') THEN incoming.f{i} END AS f{i}"),
+            Sql(f"CASE WHEN standing.op <> 'removed' THEN standing.f{i} END AS g{i}"),
+            Sql(f"CASE WHEN {there} THEN incoming.h{i} END AS h{i}"),
+        ]
+    return parts
 
 
-def _clash(column: Column) -> Sql:
+def _changed(merge: RowMerge, side: str, failed: str) -> Sql:
+    """The condition that a side changed some value of a row."""
+    terms = [Sql(f"{side}{c.id} IS DISTINCT FROM b{c.id}") for c in merge.shape.values]
+    terms += [Sql(f"{failed}{i} IS NOT NULL") for i in merge.retyped]
+    return render.joined(terms, " OR ") if terms else Sql("false")
+
+
+def _clash(column: Column, merge: RowMerge) -> Sql:
     i = column.id
+    failed = f" WHEN f{i} IS NOT NULL OR g{i} IS NOT NULL THEN true" if i in merge.retyped else ""
     return Sql(
-        f"CASE WHEN f{i} IS NOT NULL OR g{i} IS NOT NULL THEN true"
+        f"CASE{failed}"
         f" WHEN incoming_op = 'added' AND standing_op = 'added' THEN i{i} IS DISTINCT FROM s{i}"
         f" WHEN incoming_op = 'modified' AND standing_op = 'modified' THEN i{i} IS DISTINCT FROM b{i}"
         f" AND s{i} IS DISTINCT FROM b{i} AND i{i} IS DISTINCT FROM s{i} ELSE false END AS x{i}"
@@ -324,6 +355,9 @@ def _merged(column: Column, merge: RowMerge) -> list[Sql]:
         incoming=Sql(f"i{i}"),
         standing=Sql(f"s{i}"),
     )
+    settled = f"NOT x{i} OR y{i} IS NOT NULL AS z{i}"
+    if i not in merge.retyped:
+        return [aliased(value, f"n{i}"), Sql(f"s{i} AS o{i}"), Sql(settled)]
     settled = (
         f"NOT x{i} OR coalesce(CASE replace(y{i}, '{WHOLE}', '') WHEN 'value' THEN true WHEN 'base' THEN h{i} IS NULL"
         f" WHEN '{standing}' THEN g{i} IS NULL WHEN '{incoming}' THEN f{i} IS NULL END, false) AS z{i}"

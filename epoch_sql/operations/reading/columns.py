@@ -10,6 +10,7 @@ from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import Shape
+from epoch_sql.storage.types import castable
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ def value(column: Column | None, shape: Shape, prefix: str, like: Column | None 
     native = decode(stored, key.type)
     if key.type == column.type:
         return native
-    return render.fill(Sql("TRY_CAST({{v}} AS {{t}})"), v=native, t=render.verbatim(column.type))
+    text = "TRY_CAST({{v}} AS {{t}})" if castable(key.type, column.type) else "CAST(NULL AS {{t}})"
+    return render.fill(Sql(text), v=native, t=render.verbatim(column.type))
 
 
 def row_struct(table: Table | None, shape: Shape, prefix: str) -> Sql:

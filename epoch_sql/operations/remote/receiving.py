@@ -212,7 +212,8 @@ def _ids(levels: Iterable[PortableLevel]) -> Iterator[str]:
     for level in levels:
         yield from (end for end in (level.before, level.after) if end is not None)
         for file in level.files:
-            yield from (i for i in (file.file_id, file.schema_id, file.old_schema_id) if i is not None)
+            yield from (file.file_id, file.schema_id)
+            yield from (i for i in (file.old_schema_id,) if i is not None)
 
 
 def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> dict[str, DataFile]:

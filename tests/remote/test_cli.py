@@ -1,0 +1,189 @@
+"""The commands for remotes: what they say, and their exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from epoch_sql.cli.main import run
+
+
+@dataclass(frozen=True)
+class Ran:
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Epoch = Callable[..., Ran]
+
+
+@pytest.fixture
+def epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Epoch:
+    """Runs a command line in a folder below the test's own; fails the test unless it exits with ``code``."""
+    monkeypatch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
+    monkeypatch.delenv("EPOCH_DB", raising=False)
+
+    def ran(folder: str, *arguments: str, code: int = 0) -> Ran:
+        monkeypatch.chdir(tmp_path / folder)
+        capsys.readouterr()
+        found = run(arguments)
+        captured = capsys.readouterr()
+        assert found == code, f"epoch {' '.join(arguments)}\n{captured.out}\n{captured.err}"
+        assert "Traceback" not in captured.err
+        return Ran(captured.out, captured.err)
+
+    return ran
+
+
+@pytest.fixture
+def shop(tmp_path: Path, epoch: Epoch) -> Path:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    change(folder, "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders SELECT i, 10 FROM range(50) r(i)")
+    epoch("shop", "init")
+    return folder
+
+
+def change(folder: Path, sql: str) -> None:
+    with duckdb.connect(str(folder / "shop.duckdb")) as connection:
+        connection.execute(sql)
+
+
+def test_sharing_a_repository(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
+    told = epoch("shop", "push", code=1).err
+    assert told.splitlines() == [
+        "error: there is no remote origin",
+        "hint: epoch remote add origin URL (a folder, or s3://BUCKET/PATH)",
+    ]
+    store = tmp_path / "store"
+    assert epoch("shop", "remote", "add", "origin", "../store").err == f"Added remote 'origin' at {store}\n"
+    assert "there is a remote origin already" in epoch("shop", "remote", "add", "origin", "x", code=1).err
+    assert "there is no Epoch store" in epoch("shop", "fetch", code=1).err
+    epoch("shop", "tag", "v1")
+    assert epoch("shop", "push", "--tags").err.splitlines()[0].startswith("origin: new branch main at ")
+    assert epoch("shop", "push").err == "Everything up-to-date\n"
+    assert epoch("shop", "remote").out == f"origin  {store}  main\n"
+    assert epoch("shop", "remote", "list", "--json").json == [{"name": "origin", "url": str(store), "branches": ["main"]}]
+
+    cloned = epoch(".", "clone", "store", "copy")
+    assert "Cloned into copy/shop.duckdb (branch main, " in cloned.err and "hint: cd copy" in cloned.err
+    assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == [".epoch", "shop.duckdb"]
+    assert epoch("copy", "status").out == (
+        "On branch main\nUp to date with origin/main\nnothing to commit, working tables clean\n"
+    )
+    change(tmp_path / "copy", "INSERT INTO orders VALUES (50, 20)")
+    epoch("copy", "commit", "-m", "second")
+    assert "1 commit ahead of origin/main" in epoch("copy", "status").out
+    assert "[origin/main: ahead 1]" in epoch("copy", "branch").out
+    pushed = epoch("copy", "push", "--json")
+    assert [(row["status"], row["moved"], row["objects"]) for row in pushed.json] == [("pushed", ["main"], 1)]
+
+    assert epoch("shop", "fetch").err.startswith("Fetched origin/main\nreceived 1 file (")
+    assert "1 commit behind origin/main" in epoch("shop", "status").out
+    status = epoch("shop", "status", "--json").json
+    assert (status["upstream"], status["ahead"], status["behind"]) == ("origin/main", 0, 1)
+    assert "[origin/main: behind 1]" in epoch("shop", "branch").out
+    told = epoch("shop", "pull").err
+    assert told.startswith("main: Fast-forward to ")
+    assert epoch("shop", "pull").err == "main: Already up to date\n"
+    assert epoch("shop", "query", "SELECT count(*) AS n FROM orders", "--json").json == [{"n": 51}]
+    assert epoch("shop", "log", "origin/main", "--oneline").out.count("\n") == 2
+    assert "Removed remote 'origin'" in epoch("shop", "remote", "remove", "origin").err
+
+
+def test_a_push_that_lost_and_a_pull_that_conflicts(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
+    epoch("shop", "remote", "add", "origin", str(tmp_path / "store"))
+    epoch("shop", "push")
+    epoch(".", "clone", str(tmp_path / "store"), "copy")
+    for folder, amount in (("shop", 11), ("copy", 12)):
+        change(tmp_path / folder, f"UPDATE orders SET amount = {amount} WHERE id = 1")
+        epoch(folder, "commit", "-m", "amount")
+    epoch("copy", "push")
+    told = epoch("shop", "push", code=1).err.splitlines()
+    assert told[0].startswith("error: branch main at origin has commits that are not here (")
+    assert told[1] == "hint: fetch first: epoch pull origin"
+    told = epoch("shop", "pull", code=3).err.splitlines()
+    assert told[0] == "error: the merge of origin/main into main stopped: 1 conflict"
+    assert "epoch merge --continue" in told[1]
+    assert "2 commits" not in epoch("shop", "status").out
+    epoch("shop", "conflicts", "resolve", "--ours")
+    epoch("shop", "merge", "--continue")
+    epoch("shop", "push")
+    assert epoch("copy", "pull", "--json").json[0]["status"] == "fast-forward"
+    epoch("shop", "reset", "--hard", "HEAD~1")
+    assert "has commits that this one lacks" in epoch("shop", "push", code=1).err
+    assert "(forced)" in epoch("shop", "push", "origin", "main", "--force").err
+
+
+def test_a_protected_branch_refuses_with_exit_code_4(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
+    epoch("shop", "remote", "add", "origin", str(tmp_path / "store"))
+    epoch("shop", "branch", "protect", "main", "--require-review", "--no-force-push")
+    epoch("shop", "push")
+    epoch(".", "clone", "store", "copy")
+    assert "protected" in epoch("copy", "branch").out
+    epoch("copy", "branch", "unprotect", "main")
+    change(tmp_path / "copy", "UPDATE orders SET amount = 0")
+    epoch("copy", "commit", "-m", "sneaky")
+    told = epoch("copy", "push", code=4).err.splitlines()
+    assert told[0].startswith("error: origin refuses the push: branch main requires a review")
+    assert told[1].startswith("hint: ")
+    epoch("copy", "push", "--force", code=4)
+    epoch("copy", "push", "--protection", code=4)
+
+
+def test_a_clone_that_fails_leaves_nothing(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    epoch("shop", "remote", "add", "origin", str(store))
+    assert "there is no Epoch store" in epoch(".", "clone", "store", code=1).err
+    epoch("shop", "push")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    before = sorted(tmp_path.rglob("*"))
+    assert "exists and is not empty" in epoch(".", "clone", "store", "full", code=1).err
+    assert "there is no folder" in epoch(".", "clone", "store", "nowhere/copy", code=1).err
+    assert "which would be stored" in epoch(".", "clone", "s3://me:secret@bucket/x", code=1).err
+    (file, *_) = sorted(store.rglob("*.parquet"))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-1])
+    assert "is corrupted" in epoch(".", "clone", "store", "copy", code=1).err
+    assert sorted(tmp_path.rglob("*")) == before
+    file.write_bytes(whole)
+    (tmp_path / "copy").mkdir()
+    epoch(".", "clone", "store", "copy")
+    epoch("copy", "fsck")
+    # Into the folder that it is called like.
+    (tmp_path / "work").mkdir()
+    epoch("work", "clone", "../store")
+    assert (tmp_path / "work" / "store" / "shop.duckdb").is_file()
+
+
+def test_progress_is_shown_on_a_terminal_after_a_second(shop: Path, epoch: Epoch, tmp_path: Path) -> None:
+    """In a pseudo-terminal, on a push that is held for a while."""
+    epoch("shop", "remote", "add", "origin", str(tmp_path / "store"))
+    program = (
+        "import pty, sys; sys.exit(pty.spawn([sys.executable, '-c', '''"
+        "import threading\n"
+        "from epoch_sql.storage.remote.folder import FolderStore\n"
+        "upload = FolderStore.upload\n"
+        "def slow(*given):\n"
+        "    threading.Event().wait(2)\n"
+        "    upload(*given)\n"
+        "FolderStore.upload = slow\n"
+        "from epoch_sql.cli.main import run\n"
+        "raise SystemExit(run([\"push\"]))''']) >> 8)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=shop, capture_output=True, text=True, check=True)
+    assert "pushing" in ran.stdout and "bytes" in ran.stdout
+    assert "new branch main at" in ran.stdout
