@@ -206,5 +206,9 @@ def _moved(name: str, made: dict[str, Any]) -> str:
 
 def _tell_sent(made: dict[str, Any], verb: str) -> None:
     if made["objects"]:
-        size = in_brackets(f"{made['bytes']:,} bytes")
-        diagnostics.message(f"{verb} {counted(made['objects'], 'file')}{size}")
+        diagnostics.message(f"{verb} {counted(made['objects'], 'file')}{in_brackets(_size(made['bytes']))}")
+
+
+def _size(count: int) -> str:
+    """A number of bytes, rounded up to thousands, or to tenths of millions."""
+    return f"{-(-count // 1000)} kB" if count < 1_000_000 else f"{-(-count // 100_000) / 10:,.1f} MB"

@@ -89,9 +89,7 @@ class Session:
         """Runs a procedure; gives its row by column names. ``measure`` tells how far it is."""
         return self.done(procedure, what, measure)[0]
 
-    def done(
-        self, procedure: Call, what: str, measure: diagnostics.Measure | None = None
-    ) -> list[dict[str, Any]]:
+    def done(self, procedure: Call, what: str, measure: diagnostics.Measure | None = None) -> list[dict[str, Any]]:
         """Runs a procedure that returns any number of rows."""
         with diagnostics.working(what, measure):
             return self._records(f"CALL {procedure.text}", procedure.values)

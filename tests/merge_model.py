@@ -20,11 +20,15 @@ Row = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Column:
-    """``identity`` is the name that the column was made with; no name is used for two columns of one branch."""
+    """``identity`` is the name that the column was made with; no name is used for two columns of one branch.
+
+    ``fill`` is what rows got that were there before it.
+    """
 
     identity: str
     name: str
     default: Value
+    fill: Value = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,9 @@ def merge(
     strategy: str | None = None,
     everything: bool = False,
 ) -> Merged:
-    """Three-way merge by cells; ``strategy`` is the side of clashing cells and rows, or with ``everything`` of columns too."""
+    """Three-way merge by cells; items that one side alone changed are as there, with the order of their columns.
+
+    ``strategy`` is the side of clashing cells and rows, or with ``everything`` of columns too."""
     fallback = [Decision(strategy)] if strategy else []
     columns, schema, open_schema = _merge_columns(base, ours, theirs, [*(fallback if everything else []), *decisions])
     merged: dict[int, Row] = {}
@@ -112,6 +118,8 @@ def merge(
         if row is not None:
             merged[key] = row
     events = merge_events(base.events, ours.events, theirs.events)
+    if ours.same_items(base):
+        columns = theirs.columns
     return Merged(State(columns, merged, events), clashes, schema, open_schema)
 
 
@@ -213,12 +221,16 @@ def _merge_cells(
 
 
 def _seen(state: State, base: State, key: int, columns: tuple[Column, ...]) -> Row | None:
-    """A row in the merged columns: those that a state lacks are as in the base, or filled with their default."""
+    """A row in the merged columns: those that a state lacks are as in the base; a row that it added has their default."""
     row = state.items.get(key)
     if row is None:
         return None
-    before = base.items.get(key, {})
-    return {c.identity: row.get(c.identity, before.get(c.identity, c.default)) for c in columns}
+    before = base.items.get(key)
+    found = {}
+    for column in columns:
+        missing = column.default if before is None else before.get(column.identity, column.fill)
+        found[column.identity] = row.get(column.identity, missing)
+    return found
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import duckdb
 import pytest
 
 from tests.conftest import MakeRepo, Repo
@@ -160,6 +161,44 @@ def test_a_checkout_that_changes_nothing_leaves_sequences_where_they_are(make_re
     repo("SELECT nextval('numbers')")
     assert repo("SELECT tables_changed FROM epoch_checkout('other')") == [(0,)]
     assert repo.one("SELECT nextval('numbers')") == 8
+
+
+def test_views_can_be_read_after_their_tables_changed(make_repo: MakeRepo) -> None:
+    """DuckDB 1.4 keeps the columns that a view had, though its text has none."""
+    repo = make_repo(
+        "CREATE TABLE t (i INTEGER); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT * FROM t;"
+        "CREATE VIEW w AS SELECT * FROM v; COMMENT ON VIEW w IS 'both'; CREATE VIEW narrow AS SELECT i FROM t;"
+        "CREATE TABLE gone (i INTEGER); CREATE VIEW broken AS SELECT * FROM gone"
+    )
+    repo("DROP TABLE gone; ALTER TABLE t ADD COLUMN j INTEGER DEFAULT 5; CREATE OR REPLACE VIEW v AS SELECT * FROM t")
+    repo("CREATE OR REPLACE VIEW w AS SELECT * FROM v; COMMENT ON VIEW w IS 'both'")
+    repo.commit()
+    for ref, rows in (("HEAD~1", [(1,)]), ("main", [(1, 5)]), ("HEAD~1", [(1,)])):
+        repo("CALL epoch_checkout(?)", ref)
+        assert (repo("FROM v"), repo("FROM w"), repo("FROM narrow")) == (rows, rows, [(1,)])
+        assert repo.status() == []
+        assert len(repo("SELECT 1 FROM duckdb_views() WHERE view_name IN ('v', 'w', 'narrow', 'broken')")) == 4
+    assert repo("FROM broken") == []
+
+
+def test_tables_come_again_with_their_sequences_and_types(make_repo: MakeRepo) -> None:
+    """DuckDB 1.4 cannot commit that before the database was closed, which is then told."""
+    repo = make_repo("CREATE TYPE mood AS ENUM ('a'); CREATE TABLE e (m mood); INSERT INTO e VALUES ('a');" + NUMBERED)
+    before = picture(repo)
+    repo("DROP TABLE e; DROP TYPE mood; DROP TABLE n; DROP SEQUENCE numbers")
+    repo.commit()
+    repo("CALL epoch_checkout('HEAD~1')")
+    assert picture(repo) == before
+    repo.reopen()
+    repo("CALL epoch_checkout('main')")
+    if duckdb.__version__.startswith("1.4."):
+        told = repo.refused("CALL epoch_checkout('HEAD~1')")
+        assert "EpochTransactionError: DuckDB 1.4 cannot make a table" in told
+        assert "close the database, open it again, then retry" in told
+        assert picture(repo).rows == {}
+        repo.reopen()
+    repo("CALL epoch_checkout('HEAD~1')")
+    assert picture(repo) == before
 
 
 # What would be lost.

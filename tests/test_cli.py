@@ -20,8 +20,6 @@ import pytest
 
 from epoch_sql.cli.main import program, run
 
-pytestmark = pytest.mark.core
-
 HOSTILE = 'Odd "table". 🎉 select'
 
 

@@ -21,8 +21,6 @@ import pytest
 
 from epoch_sql.cli.main import run
 
-pytestmark = pytest.mark.core
-
 _PATIENCE = 30.0
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _QUESTION = re.compile(r"\[q\]uit\? $")

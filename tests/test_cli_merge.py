@@ -15,8 +15,6 @@ import pytest
 
 from epoch_sql.cli.main import run
 
-pytestmark = pytest.mark.core
-
 HOSTILE = 'Odd "table". 🎉 select'
 QUOTED = HOSTILE.replace('"', '""')
 
@@ -483,4 +481,8 @@ class TestCherryPick:
         told = clashing("cherry-pick", "dev", code=3).err
         assert re.search(r"^error: the cherry-pick of [0-9a-f]{7} on main stopped: 2 conflicts$", told, re.MULTILINE)
         clashing("conflicts", "resolve", "--ours")
+        told = clashing("merge", "--continue", code=1).err
+        assert re.search(r"^error: nothing to commit: what [0-9a-f]{7} changed is in main already$", told, re.MULTILINE)
+        assert "epoch merge --abort" in told
+        clashing("conflicts", "resolve", "--theirs")
         assert clashing("merge", "--continue", "--json").json[0]["status"] == "merged"

@@ -20,8 +20,6 @@ from epoch_sql.cli.graph import Graph
 from epoch_sql.cli.rows import Rows
 from epoch_sql.cli.wording import row_counts, short, summary
 
-pytestmark = pytest.mark.core
-
 HOSTILE = 'we ird."q" 🎉 [bold]x[/bold]\n\x1b[31m'
 
 

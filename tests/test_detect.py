@@ -282,7 +282,8 @@ def test_arrow_tables(shop: Repo) -> None:
 
 
 def test_appended_frames(shop: Repo) -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     frame = pandas.DataFrame({"id": [6, 7], "item": ["a", "b"], "amount": [1, 2]})
     assert_noticed(shop, lambda: shop.con.append("orders", frame), [modified(ORDERS, 2, 0, 0)])
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo, Row
+from tests.conftest import MakeRepo, Repo
 
 pytestmark = pytest.mark.core
 
@@ -533,63 +532,3 @@ def test_contents_that_differ_a_little_have_other_trees(make_repo: MakeRepo) -> 
         repo.commit()
         trees.add(repo.tree())
         assert len(trees) == number
-
-
-# Many commits.
-
-
-def change(repo: Repo, t: str, n: int) -> None:
-    """The n-th change of a table: some rows, and now and then a column."""
-    repo(f"UPDATE {t} SET v = {n} WHERE id % 97 = {n % 97}; DELETE FROM {t} WHERE id = {n * 3}")
-    repo(f"INSERT INTO {t} (id, v) VALUES ({1000 + n}, {n}); DELETE FROM {t} WHERE id < 0")
-    if n % 30 == 10:
-        repo(f"ALTER TABLE {t} ADD COLUMN w INTEGER DEFAULT 5; UPDATE {t} SET w = id WHERE id % 50 = 0")
-    if n % 30 == 22:
-        repo(f"ALTER TABLE {t} DROP COLUMN w")
-    if n in (25, 50):
-        repo(f"INSERT INTO {t} (id, v) SELECT -id - 1, id FROM range(3) AS r(id)")
-        repo(f"ALTER TABLE {t} ALTER v TYPE {'BIGINT' if n == 25 else 'HUGEINT'}")
-
-
-def test_many_small_commits(make_repo: MakeRepo) -> None:
-    """Levels are folded, bases rewritten, columns come and go: every state reads as it was, every difference leads on."""
-    tables = {"keyed": "PRIMARY KEY", "bag": ""}
-    repo = make_repo(
-        "; ".join(
-            f"CREATE TABLE {t} (id INTEGER {key}, v INTEGER); INSERT INTO {t} SELECT i, 0 FROM range(400) AS r(i)"
-            for t, key in tables.items()
-        )
-    )
-    states: dict[str, list[list[Row]]] = {t: [] for t in tables}
-    names: list[list[str]] = []
-    commits = 60
-    for n in range(commits):
-        for t in tables:
-            change(repo, t, n)
-            states[t].append(repo(f"FROM {t} ORDER BY ALL"))
-        names.append([name for name, _ in repo.columns("FROM bag")])
-        repo.commit(str(n))
-    assert max(len(ids) for (ids,) in repo("SELECT level_ids FROM epoch.versions")) <= 12
-    for t in tables:
-        for n in range(0, commits, 7):
-            assert repo.at(f"main~{commits - 1 - n}", t) == states[t][n]
-        for one, other in ((0, 59), (59, 0), (5, 9), (9, 12), (20, 26), (24, 30), (51, 20)):
-            shared = [name for name in names[one] if name in names[other]]
-            places = [[names[n].index(name) for name in shared] for n in (one, other)]
-            before, after = (
-                Counter(tuple(row[place] for place in places[end]) for row in states[t][n])
-                for end, n in enumerate((one, other))
-            )
-            diff = f"epoch_diff('main~{commits - 1 - one}', 'main~{commits - 1 - other}', table_name := '{t}')"
-            went, came = (
-                Counter(
-                    repo(f"SELECT {', '.join(f'{side}_{c}' for c in shared)} FROM {diff} WHERE diff_type <> '{kind}'")
-                )
-                for side, kind in (("from", "added"), ("to", "removed"))
-            )
-            assert went <= before
-            assert before - went + came == after
-    for n in (0, 11, 26, 59):
-        repo("CALL epoch_checkout(?)", f"main~{commits - 1 - n}")
-        for t in tables:
-            assert repo(f"FROM {t} ORDER BY ALL") == states[t][n]

@@ -15,6 +15,8 @@ from epoch_sql.render import Sql, column, identifier, literal, to_sql
 from epoch_sql.storage.encoding import UnsupportedType, check_supported, decode, encode, is_identity, storage_type
 from epoch_sql.storage.types import parse_type
 
+pytestmark = pytest.mark.core
+
 Connection = duckdb.DuckDBPyConnection
 V = column("v")
 

@@ -230,7 +230,7 @@ class Machine(RuleBasedStateMachine):
     @rule(default=VALUES)
     def add_column(self, default: Value) -> None:
         self.names += 1
-        column = Column(f"c{self.names}", f"c{self.names}", default)
+        column = Column(f"c{self.names}", f"c{self.names}", default, default)
         self.adding(column)
 
     @precondition(lambda self: self.head and not self.dirty and len(self.working.columns) < 6)

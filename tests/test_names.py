@@ -38,7 +38,6 @@ def named(make_repo: MakeRepo) -> Repo:
     return repo
 
 
-@pytest.mark.core
 @pytest.mark.timeout(600)
 def test_tables_and_columns(named: Repo) -> None:
     for name in NAMES:
@@ -95,7 +94,6 @@ SCHEMAS = [
 ]
 
 
-@pytest.mark.core
 @pytest.mark.timeout(600)
 def test_schemas(make_repo: MakeRepo) -> None:
     repo = make_repo()
@@ -117,7 +115,6 @@ def test_schemas(make_repo: MakeRepo) -> None:
         assert repo.at("HEAD", f"{name}.{name}") == [(1,)]
 
 
-@pytest.mark.core
 def test_a_dot_in_a_name_and_a_schema(make_repo: MakeRepo) -> None:
     repo = make_repo(
         'CREATE SCHEMA a; CREATE TABLE a.b (i INTEGER PRIMARY KEY); CREATE TABLE "a.b" (i INTEGER PRIMARY KEY);'
@@ -133,7 +130,6 @@ def test_a_dot_in_a_name_and_a_schema(make_repo: MakeRepo) -> None:
     assert repo('SELECT (FROM a.b), (FROM "a.b")') == [(1, 2)]
 
 
-@pytest.mark.core
 def test_names_are_given_in_any_case_and_shown_as_they_were_made(make_repo: MakeRepo) -> None:
     repo = make_repo('CREATE TABLE "Orders" ("Id" INTEGER PRIMARY KEY); INSERT INTO orders VALUES (1)')
     for name in ("orders", "ORDERS", "main.Orders", "MAIN.orders"):
@@ -154,7 +150,6 @@ FILES = [
 ]
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("name", FILES)
 def test_database_files(make_repo: MakeRepo, name: str) -> None:
     repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)", name=name)
@@ -168,13 +163,13 @@ def test_database_files(make_repo: MakeRepo, name: str) -> None:
     assert repo.status() == []
     repo("CALL epoch_checkout('HEAD~1')")
     assert repo("FROM t") == [(1,)]
+    repo.reopen()
     repo("CALL epoch_checkout('main')")
     assert repo("FROM v ORDER BY i") == [(1,), (2,)]
     assert repo("FROM epoch_diff('HEAD~1', 'HEAD', table_name := 't')") == [("added", [], None, 2)]
     assert (repo.path.parent / ".epoch" / "objects").is_dir()
 
 
-@pytest.mark.core
 def test_a_schema_named_like_the_database(make_repo: MakeRepo) -> None:
     repo = make_repo(
         "CREATE SCHEMA shop.shop; CREATE TABLE shop.shop.shop (shop INTEGER PRIMARY KEY); INSERT INTO shop.shop.shop VALUES (1)",
@@ -188,7 +183,6 @@ def test_a_schema_named_like_the_database(make_repo: MakeRepo) -> None:
     assert repo("FROM shop.shop.shop") == [(1,)]
 
 
-@pytest.mark.core
 def test_another_database_may_be_attached(make_repo: MakeRepo) -> None:
     repo = make_repo("CREATE TABLE t (i INTEGER)")
     repo("ATTACH ':memory:' AS elsewhere; CREATE TABLE elsewhere.t (i INTEGER); INSERT INTO elsewhere.t VALUES (7)")
@@ -219,7 +213,6 @@ REFUSED_REFS = [
 ]
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("name", REFUSED_REFS)
 def test_references_that_break_the_rules_are_refused(repo: Repo, name: str) -> None:
     for call in (
@@ -232,7 +225,6 @@ def test_references_that_break_the_rules_are_refused(repo: Repo, name: str) -> N
     assert repo("SELECT name FROM epoch_branches() UNION ALL SELECT name FROM epoch_tags()") == [("main",)]
 
 
-@pytest.mark.core
 @pytest.mark.parametrize(
     "name",
     ["feature/x", "🦆", "é", "a.b", "a-b_c", "select", "100%", "{{x}}", "x{y}", "#1", "a,b", "(x)", "v1.0", "Main"],
@@ -250,14 +242,12 @@ def test_references_that_may_be_odd(make_repo: MakeRepo, name: str) -> None:
     repo("CALL epoch_branch_delete(?, force := true)", f"{name}2")
 
 
-@pytest.mark.core
 def test_an_init_branch_that_breaks_the_rules(make_repo: MakeRepo) -> None:
     repo = make_repo(init=False)
     assert "EpochReferenceError" in repo.refused("CALL epoch_init(branch := 'it''s')")
     assert repo("CALL epoch_init(branch := 'trunk')")[0][0] == "trunk"
 
 
-@pytest.mark.core
 def test_what_needs_a_file_says_so() -> None:
     with epoch_sql.connect(":memory:") as connection:
         with pytest.raises(Exception, match="EpochRepositoryError: an in-memory database cannot be versioned"):

@@ -18,8 +18,6 @@ from epoch_sql.storage.types import UnsupportedType
 from epoch_sql.worktree.introspect import read_schema
 from tests.conftest import MakeRepo, Repo
 
-pytestmark = pytest.mark.core
-
 State = tuple[Any, dict[str, list[tuple[Any, ...]]]]
 HOSTILE = '"Wei""rd. 🦆 select"'
 

@@ -27,7 +27,7 @@ SELF = {"require_review": True, "allow_self_review": True}
 REVIEWED = {"require_review": True}
 GROWS = {"no_force_push": True}
 BOTH = {"require_review": True, "no_force_push": True}
-PROTECTIONS = {"nothing": FREE, "review": REVIEWED, "self-review": SELF, "growth": GROWS, "review and growth": BOTH}
+PROTECTIONS = {"nothing": FREE, "review": REVIEWED, "growth": GROWS, "review and growth": BOTH}
 
 ALLOWED = ""
 ADDS = "adds"
@@ -111,7 +111,6 @@ def outcome(review: str = ALLOWED, growth: str = ALLOWED, free: str = ALLOWED) -
     return {
         "nothing": free,
         "review": review,
-        "self-review": review,
         "growth": growth,
         "review and growth": review or growth,
     }
@@ -242,7 +241,7 @@ def case(shared: Repo) -> Case:
 
 
 def protect(case: Case, protection: str) -> None:
-    flags = PROTECTIONS[protection]
+    flags = SELF if protection == "self-review" else PROTECTIONS[protection]
     if flags:
         given = ", ".join(f"{name} := {value}" for name, value in flags.items())
         case.repo(f"CALL epoch_protect(?, {given})", case.branch)
@@ -331,6 +330,24 @@ def test_uncommitted_changes_of_a_protected_branch_can_be_discarded(case: Case, 
     case.change()
     case.repo("CALL epoch_reset(hard := true)")
     assert (case.tip(), case.repo.status()) == (before, [])
+
+
+def test_allowing_self_review_allows_nothing_else(case: Case) -> None:
+    protect(case, "self-review")
+    rows = {row[0]: row[2] for row in ROWS}
+    for name in (
+        "commit",
+        "cherry-pick",
+        "merge into the branch",
+        "fast-forward",
+        "reset to the source",
+        "pull",
+        "rename",
+    ):
+        with pytest.raises((duckdb.Error, EpochProtectionError), match=f"{REFUSED_REVIEW}|{REFUSED_GONE}"):
+            rows[name](case)
+    case.approve("Ada <ada@example.com>")
+    case.merge()
 
 
 def test_a_branch_made_from_a_protected_one_is_free(case: Case) -> None:
@@ -425,6 +442,17 @@ def test_a_state_that_a_fast_forward_skipped_is_none_that_the_branch_had(case: C
     assert "a state that it never had" in case.repo.refused("CALL epoch_reset('HEAD~1', hard := true)")
     case.repo("CALL epoch_reset('HEAD~3', hard := true)")
     assert case.repo("SELECT amount FROM orders WHERE id = 1") == [(11,)]
+
+
+def test_a_merge_that_would_change_nothing_needs_no_review(case: Case) -> None:
+    case.approve()
+    case.merge()
+    case.on(case.source)
+    case.repo("CALL epoch_merge(?)", case.branch)
+    protect(case, "review and growth")
+    before = case.tip()
+    assert case.repo("CALL epoch_merge(?, target := ?)", case.source, case.branch)[0][0] == "up-to-date"
+    assert case.tip() == before
 
 
 def test_going_back_twice_and_forth_needs_no_review(case: Case) -> None:

@@ -7,8 +7,6 @@ import pytest
 from tests.conftest import MakeRepo, Repo
 from tests.test_detect import picture
 
-pytestmark = pytest.mark.core
-
 START = """
     CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders VALUES (1, 10), (2, 20);
     CREATE TABLE log (n INTEGER); INSERT INTO log VALUES (1), (1);

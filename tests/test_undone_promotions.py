@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 from epoch_sql import render
-from epoch_sql.errors import EpochDirtyError, EpochMergeError
+from epoch_sql.errors import EpochMergeError
 from epoch_sql.extension.install import OWN_MACROS
 from epoch_sql.operations import undoing
 from epoch_sql.operations.moving import Moved

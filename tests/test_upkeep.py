@@ -15,8 +15,6 @@ import pytest
 import epoch_sql
 from tests.conftest import MakeRepo, Repo, Row
 
-pytestmark = pytest.mark.core
-
 WithHistory = Callable[[], Repo]
 
 NOW = "grace := INTERVAL 0 SECOND"

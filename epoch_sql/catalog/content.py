@@ -67,6 +67,10 @@ class Files(Relation):
 class Levels(Relation):
     """``epoch.levels``: base and delta levels; a delta is an edge between two versions."""
 
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, known: Known | None = None) -> None:
+        super().__init__(cursor)
+        self._known = known or Known()
+
     name = "levels"
     columns = {
         "level_id": "VARCHAR",
@@ -85,6 +89,18 @@ class Levels(Relation):
 
     def edges(self, table_id: str) -> list[Level]:
         """Every delta between two versions of the table."""
+        known = self._known
+        row = self.run("SELECT repository_id, moves, (SELECT count(*) FROM {{epoch}}.levels) FROM {{epoch}}.state")
+        # Levels go only by gc, which counts as a move.
+        moment = row.fetchone()
+        if known.edges_of != moment:
+            known.edges.clear()
+            known.edges_of = moment
+        if table_id not in known.edges:
+            known.edges[table_id] = self._edges(table_id)
+        return known.edges[table_id]
+
+    def _edges(self, table_id: str) -> list[Level]:
         condition = (
             "WHERE to_version IN (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?) "
             "AND from_version IN (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?)"
@@ -118,7 +134,8 @@ class Levels(Relation):
         )
 
     def _levels(self, rows: Sequence[tuple[Any, ...]]) -> list[Level]:
-        files = Files(self.cursor).load(file_id for row in rows for file_id in row[7])
+        files = self._known.files
+        files.update(Files(self.cursor).load(i for row in rows for i in row[7] if i not in files))
         return [
             Level(row[0], row[1], tuple(files[i] for i in row[7]), RowCounts(*row[4:7]), row[2], row[3]) for row in rows
         ]

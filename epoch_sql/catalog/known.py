@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
+from typing import Any
 
 from epoch_sql.model.commit import Commit, Tree
 from epoch_sql.model.schema import Table
-from epoch_sql.model.version import Level, Version
+from epoch_sql.model.version import DataFile, Level, Version
 
 MOST = 10_000
 
@@ -23,13 +24,21 @@ class Known:
     versions: dict[str, Version] = field(default_factory=dict)
     levels: dict[str, Level] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
+    files: dict[str, DataFile] = field(default_factory=dict)
+    edges: dict[str, list[Level]] = field(default_factory=dict)
+    """The deltas between versions of a table, by the table's identity, as of the moment ``edges_of``."""
+    edges_of: tuple[str, int, int] | None = None
 
     def forget(self) -> None:
         """Read everything anew."""
-        for kind in fields(self):
-            getattr(self, kind.name).clear()
+        for rows in self._kinds():
+            rows.clear()
+        self.edges_of = None
 
     def trim(self) -> None:
         """Keep the memory that this takes within bounds."""
-        if any(len(getattr(self, kind.name)) > MOST for kind in fields(self)):
+        if any(len(rows) > MOST for rows in self._kinds()):
             self.forget()
+
+    def _kinds(self) -> tuple[dict[str, Any], ...]:
+        return (self.commits, self.trees, self.versions, self.levels, self.tables, self.files, self.edges)

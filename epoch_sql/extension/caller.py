@@ -37,7 +37,7 @@ NOTHING_SEEN = Sql("SELECT NULL::VARCHAR AS name, NULL::BIGINT AS row_count, NUL
 _DEFINITIONS = ""
 _CLOSELY = "closely"
 _NOT_TABLES = (_DEFINITIONS, _CLOSELY)
-_UNION = "\nUNION ALL\n"
+_TABLES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) 
         _refuse_altered(repository)
         return _everything(repository)
     if looks == "rows":
-        return render.joined([_definitions(repository), *_all_hashes(repository)], _UNION)
+        return _union([_definitions(repository), *_all_hashes(repository)])
     return _counts(repository)
 
 
@@ -74,7 +74,7 @@ def require_same_view(repository: Repository, caller: Caller) -> None:
     closely = _CLOSELY in seen
     committed = _everything(repository) if closely else _counts(repository)
     if caller.looks == "rows" and not closely:
-        committed = render.joined([_definitions(repository), committed], _UNION)
+        committed = _union([_definitions(repository), committed])
     for name, row_count, checksum in repository.cursor.execute(committed).fetchall():
         other = seen.pop(name, None)
         hashed = closely or name in _NOT_TABLES
@@ -163,7 +163,15 @@ def _tables(repository: Repository) -> tuple[Table, ...]:
 def _everything(repository: Repository) -> Sql:
     """What there is to see in full: definitions, macros, comments, and the rows of all tables."""
     closely = render.render("closely", catalog=render.literal(repository.catalog))
-    return render.joined([_definitions(repository), closely, *_all_hashes(repository)], _UNION)
+    return _union([_definitions(repository), closely, *_all_hashes(repository)])
+
+
+def _union(queries: Sequence[Sql]) -> Sql:
+    """All rows of many queries; some within others, for a chain of a thousand is too deep for DuckDB 1.4."""
+    if len(queries) <= _TABLES_AT_ONCE:
+        return render.joined(queries, "\nUNION ALL\n")
+    groups = [queries[start : start + _TABLES_AT_ONCE] for start in range(0, len(queries), _TABLES_AT_ONCE)]
+    return _union([render.fill(Sql("FROM ({{queries}}) AS seen"), queries=_union(group)) for group in groups])
 
 
 def _definitions(repository: Repository) -> Sql:
@@ -176,7 +184,7 @@ def _all_hashes(repository: Repository) -> list[Sql]:
 
 def _counts(repository: Repository) -> Sql:
     names = repository.scanner.table_names() if repository.exists else read_table_names(repository.cursor)
-    return render.joined([NOTHING_SEEN, *(_count(name) for name in names)], _UNION)
+    return _union([NOTHING_SEEN, *(_count(name) for name in names)])
 
 
 def _hashes(table: Table) -> Sql:

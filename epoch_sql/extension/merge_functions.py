@@ -33,7 +33,8 @@ READINGS = (
         "epoch_violations",
         (_TARGET,),
         obstacles.violations,
-        "The rows that would violate a constraint after the merge in progress.",
+        "What would violate a constraint after the merge in progress: rows, and definitions that could not be made "
+        "(without a key: a view over a dropped column, a foreign key to a dropped table).",
         "table_name, constraint_name, kind, key JSON, detail",
     ),
     Reading(
@@ -84,15 +85,15 @@ PROCEDURES = (
         "epoch_resolve",
         (
             optional("table_name", "only conflicts of this table"),
-            optional("side", "`ours`, `theirs` or `base`"),
+            optional("side", "`ours`, `theirs` or `base`; for one cell also `null`, the value NULL"),
             optional("key", 'only this row: JSON (`{"id": 42}`) or the value of a one-column key'),
             optional("column_name", "only this column"),
-            optional("value", "a value for one cell, instead of a side"),
+            optional("value", "a value of the column's type for one cell, instead of a side; for NULL, side := 'null'"),
             _TARGET,
         ),
         {"resolved": "BIGINT", "remaining": "BIGINT"},
         lambda *arguments: row_of(merging.resolve(*arguments)),
-        "Decides conflicts of the merge in progress.",
+        "Decides conflicts and violations of the merge in progress.",
     ),
     Procedure(
         "epoch_merge_continue",

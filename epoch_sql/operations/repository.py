@@ -151,6 +151,11 @@ class Repository:
             told = str(error).splitlines()[0]
             if "Could not write" in told or "Could not sync" in told:
                 raise EpochStorageError(f"{told}; nothing was changed", "free space, then retry") from error
+            if "Could not commit creation of dependency" in told:
+                raise EpochTransactionError(
+                    f"DuckDB 1.4 cannot make a table and its sequence or type again that it has dropped ({told})",
+                    "close the database, open it again, then retry",
+                ) from error
             raise EpochTransactionError(f"another writer was faster ({told}); nothing was changed", "retry") from error
         except BaseException:
             self._roll_back()

@@ -28,6 +28,7 @@ class Contents:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore, known: Known) -> None:
         self.cursor = cursor
         self.store = store
+        self._known = known
         self._versions = known.versions
         self._levels = known.levels
         self._tables = known.tables
@@ -64,7 +65,7 @@ class Contents:
         ids = self.version(version_id).level_ids
         missing = [i for i in ids if i not in self._levels]
         if missing:
-            self._levels.update(Levels(self.cursor).load(missing))
+            self._levels.update(Levels(self.cursor, self._known).load(missing))
         return [self._levels[i] for i in ids]
 
     def stored_column_ids(self, version_id: str) -> set[int]:
@@ -129,7 +130,7 @@ class Contents:
         """
         limit = self.version(before).row_count + self.version(after).row_count
         neighbours: dict[str, list[tuple[str, Step]]] = {}
-        for level in Levels(self.cursor).edges(self.version(after).table_id):
+        for level in Levels(self.cursor, self._known).edges(self.version(after).table_id):
             assert level.from_version and level.to_version
             neighbours.setdefault(level.from_version, []).append((level.to_version, (level, True)))
             neighbours.setdefault(level.to_version, []).append((level.from_version, (level, False)))
@@ -251,6 +252,13 @@ class Contents:
                 raise self.broken(file.file_id, problem)
         paths = render.strings([str(self.store.path(file.file_id)) for file in files])
         return render.fill(Sql("SELECT {{outputs}} FROM read_parquet({{paths}})"), outputs=outputs, paths=paths)
+
+    def require_sound(self, levels: Iterable[Level]) -> None:
+        """EpochStorageError when a file of the levels, however large, is not what it was: before it is copied from."""
+        for file in (file for level in levels for file in level.files):
+            problem = self.store.check(file, whole=True)
+            if problem:
+                raise self.broken(file.file_id, problem)
 
     def broken(self, file_id: str, problem: str) -> EpochStorageError:
         """The error for a file that is not what it should be: it names the tables and commits that need it."""

@@ -59,7 +59,7 @@ class LevelWriter:
             Sql("SELECT op, {{names}} FROM ({{changes}}) AS changes ORDER BY {{keys}}"),
             names=[render.column(name) for name, _ in names],
             changes=changes,
-            keys=columns("k", shape.key),
+            keys=_ordering("k", shape.key),
         )
         with self.store.writing() as path:
             count = self._copy(rows, path, names, shape.rows)
@@ -75,7 +75,7 @@ class LevelWriter:
 
     def base(self, rows: Sql, table: Table, ordered: bool = False) -> Level:
         """Write rows (``c<id>``) as a base level, sorted by the key unless they are in order already."""
-        key = columns("c", table.key)
+        key = _ordering("c", table.key)
         source = (
             rows
             if ordered or not key
@@ -157,6 +157,14 @@ def _reason(error: duckdb.IOException) -> str:
         os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
     )
     return next((reason for reason in told if reason in text), text.splitlines()[0])
+
+
+def _ordering(prefix: str, key: Sequence[Column]) -> list[render.Piece]:
+    """What rows are sorted by: not floats as such, since DuckDB 1.x gives them back without the sign of -0.0."""
+    return [
+        render.fill(Sql("({{v}} + 0)"), v=value) if column.type in ("FLOAT", "DOUBLE") else value
+        for column, value in zip(key, columns(prefix, key), strict=True)
+    ]
 
 
 def _options(of: Sequence[Column]) -> Sql:

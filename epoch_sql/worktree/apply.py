@@ -8,6 +8,7 @@ by statement, so that it refuses, for example, to delete a child and then its pa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -26,6 +27,8 @@ from epoch_sql.worktree import ddl
 from epoch_sql.worktree.filling import fill_table
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working, WorkingTable
+
+_VIEWS_KEEP_COLUMNS = duckdb.__version__.startswith("1.4.")
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,25 @@ class Applier:
         built = [change.target for change in changes if change.fresh]
         for definition in ddl.definition_order(built, [o for o in missing if o not in first]):
             self._run(ddl.create_table(definition) if isinstance(definition, Table) else ddl.create_object(definition))
+        if _VIEWS_KEEP_COLUMNS and (changes or outdated):
+            self._rebind_views([o for key, o in new.items() if o.kind == "view" and old.get(key) == o])
         applied = self._rows(changes)
         self._run(ddl.drop_object(o) for o in reversed(outdated) if o.kind == "schema")
         DeclaredKeys(self.cursor).replace(
             {e.name: self.contents.table(e.version_id).declared_key for e in target.tables.values()}
         )
         return applied
+
+    def _rebind_views(self, views: Sequence[SchemaObject]) -> None:
+        """Make those views anew that cannot be read any more: DuckDB 1.4 keeps the columns that they had when made."""
+        for view in ddl.object_order(views):
+            try:
+                self.cursor.execute(render.fill(Sql("DESCRIBE FROM {{view}}"), view=render.table(view.name)))
+            except (duckdb.BinderException, duckdb.CatalogException):
+                create, *comments = ddl.create_object(view)
+                # A view of what is not there in either state stays, unreadable as it was.
+                with suppress(duckdb.BinderException, duckdb.CatalogException):
+                    self._run([Sql(create.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)), *comments])
 
     def _changes(
         self, working: Working, target: Tree, rebuild: bool, sequences: Sequence[SchemaObject]
@@ -163,6 +179,7 @@ class Applier:
                 self._insert(change, name, shape, counts)
                 applied.append(Applied(change.table_id, before, change.target, change.version_id, name, counts))
             else:
+                self.contents.require_sound(self.contents.levels(change.version_id))
                 fill_table(self.cursor, change.target, self.contents.state(change.version_id))
                 applied.append(Applied(change.table_id, before, change.target, change.version_id, None, None))
         return applied

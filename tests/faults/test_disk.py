@@ -105,8 +105,6 @@ class TestRefusedWrites:
 
         yield limit
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-    @pytest.mark.core
     def test_in_the_middle_of_a_file(
         self, make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch, limited: Callable[[int], None]
     ) -> None:
@@ -131,8 +129,6 @@ class TestRefusedWrites:
         assert not list((repo.path.parent / ".epoch" / "objects" / "incoming").iterdir())
         assert repo.commit("fits") == (1, 50000, 0, 0)
         assert repo("CALL epoch_fsck()") == []
-
-    @pytest.mark.core
     def test_as_the_transaction_commits(
         self, make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch, limited: Callable[[int], None]
     ) -> None:
@@ -155,9 +151,6 @@ class TestRefusedWrites:
         assert (repo.head(), repo.status()) == before
         assert repo.commit("fits") == (1, 1, 0, 0)
         assert repo("CALL epoch_fsck()") == []
-
-
-@pytest.mark.core
 class TestReadOnly:
     def test_files_that_cannot_be_written(self, make_repo: MakeRepo, read_only: Callable[[Path], None]) -> None:
         repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")

@@ -8,8 +8,6 @@ import pytest
 
 from tests.conftest import MakeRepo, Repo
 
-pytestmark = pytest.mark.core
-
 BASE = "kind = 'base' AND level_id = (SELECT DISTINCT level_ids[1] FROM epoch.versions WHERE row_count = 200)"
 FIRST_DELTA = (
     "kind = 'delta' AND from_version = "
@@ -134,6 +132,22 @@ class TestDelta:
         repo("UPDATE t SET v = 'second' WHERE i = 1")
         repo.commit("the same change")
         assert repo("CALL epoch_fsck()") == []
+
+
+def test_a_large_file_is_hashed_before_it_is_copied(make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout that fills a table does not bring a flipped bit of it into the database."""
+    monkeypatch.setattr("epoch_sql.storage.objects.VERIFY_BYTES", 0)
+    repo = make_repo("CREATE TABLE t AS SELECT i, md5(i::VARCHAR) AS v FROM range(50000) AS r(i)")
+    (path,) = (repo.path.parent / ".epoch" / "objects").glob("??/*.parquet")
+    repo("DROP TABLE t")
+    repo.commit()
+    damage(path, "one bit flipped")
+    for call in ("CALL epoch_checkout('HEAD~1')", "CALL epoch_reset('HEAD~1', hard := true)"):
+        told = repo.refused(call)
+        assert str(path) in told
+        assert "is corrupted: its content does not match its name" in told
+    assert repo("SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'") == []
+    assert repo.status() == []
 
 
 def test_a_large_file_is_checked_by_its_size_at_each_read_and_hashed_by_fsck(

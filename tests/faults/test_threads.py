@@ -7,12 +7,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
-import pytest
 
 import epoch_sql
 from tests.conftest import MakeRepo, Repo
-
-pytestmark = pytest.mark.core
 
 ROUNDS = 20
 

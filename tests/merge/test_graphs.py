@@ -191,3 +191,22 @@ def test_bags_of_a_promotion_that_was_undone_and_repeated(make_repo: MakeRepo) -
     repo("CALL epoch_checkout('main')")
     repo("CALL epoch_merge('side')")
     assert repo("FROM bag ORDER BY x") == [("a",), ("b",), ("c",), ("o",)]
+
+
+@pytest.mark.core
+def test_foreign_keys_follow_a_rename_of_their_parent(make_repo: MakeRepo) -> None:
+    """On every version of DuckDB: the key that one side added refers to what the other side renamed."""
+    repo = make_repo("CREATE TABLE p (id INTEGER PRIMARY KEY); INSERT INTO p VALUES (1), (2)")
+    repo("CALL epoch_branch('side')")
+    repo("CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id)); INSERT INTO c VALUES (5, 1)")
+    repo.commit()
+    on(repo, "side", "ALTER TABLE p RENAME id TO number")
+    on(repo, "side", "ALTER TABLE p RENAME TO parents; INSERT INTO parents VALUES (3)")
+    assert repo("FROM epoch_preview_merge('main')") == [("c", 1, 0, 0, 0, 0, 0)]
+    repo("CALL epoch_merge('main')")
+    assert repo("FROM c") == [(5, 1)]
+    assert repo.refused("INSERT INTO c VALUES (6, 4)")
+    repo("INSERT INTO c VALUES (6, 3)")
+    repo("CALL epoch_checkout('main', force := true)")
+    repo("CALL epoch_merge('side')")
+    assert repo.tree("main") == repo.tree("side")

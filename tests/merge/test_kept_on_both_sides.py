@@ -13,11 +13,7 @@ The best common ancestor of D2 and T is h, where a is undone.
 
 from __future__ import annotations
 
-import pytest
-
 from tests.conftest import MakeRepo
-
-pytestmark = pytest.mark.core
 
 
 def test_a_hotfix_after_an_undone_promotion(make_repo: MakeRepo) -> None:

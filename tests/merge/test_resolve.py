@@ -208,6 +208,7 @@ def test_target_that_is_not_checked_out(stopped: Repo) -> None:
     assert stopped.at("main", "lines") == [(1, 3)]
 
 
+@pytest.mark.core
 def test_rows_of_a_table_that_one_side_dropped_and_a_decision_keeps(make_repo: MakeRepo) -> None:
     """Here is the side without the table: a row as here is no row; as in the base, the row as it was."""
     repo = make_repo(
@@ -235,6 +236,7 @@ def test_rows_of_a_table_that_one_side_dropped_and_a_decision_keeps(make_repo: M
     assert repo.status() == []
 
 
+@pytest.mark.core
 def test_a_definition_that_cannot_be_made(make_repo: MakeRepo) -> None:
     """Into a branch that is not checked out, and a view that survives restarts of the decision."""
     repo = make_repo(

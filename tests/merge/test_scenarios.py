@@ -42,9 +42,16 @@ BATCHES: dict[str, Sequence[Scenario]] = {
     "definitions that follow": scenarios_definitions.FOLLOWED,
     "definitions that cannot be made": scenarios_definitions.IMPOSSIBLE,
 }
+CORE = ("cells", "bags", "columns", "types")
 AT_ONCE = 16
 CASES = [
-    pytest.param(batch, scenario, direction, id=f"{batch}: {scenario.name}: {direction}")
+    pytest.param(
+        batch,
+        scenario,
+        direction,
+        id=f"{batch}: {scenario.name}: {direction}",
+        marks=[pytest.mark.core] if batch in CORE and direction == DIRECTIONS[0] else [],
+    )
     for batch, scenarios in BATCHES.items()
     for scenario in scenarios
     for direction in DIRECTIONS

@@ -110,7 +110,9 @@ SHOP = (
 
 def everything(repo: Repo, ref: str = "HEAD") -> dict[str, list[tuple[Any, ...]]]:
     """All rows of all tables as of a reference."""
-    tables = [row[0] for row in repo("SELECT table_name FROM epoch_tables(ref := ?) WHERE kind = 'table' ORDER BY 1", ref)]
+    tables = [
+        row[0] for row in repo("SELECT table_name FROM epoch_tables(ref := ?) WHERE kind = 'table' ORDER BY 1", ref)
+    ]
     return {name: repo.at(ref, name) for name in tables}
 
 

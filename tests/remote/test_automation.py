@@ -136,7 +136,7 @@ def test_the_workflow(shop: Repo, clone: Clone, url: str, tmp_path: Path) -> Non
     assert "error: the merge of development into staging stopped: 1 conflict" in done["Promote"].err
     (conflict,) = json.loads(done["What was in the way"].out)["conflicts"]
     assert (conflict["table_name"], conflict["column_name"]) == ("orders", "note")
-    assert (conflict["ours"], conflict["theirs"]) == ('"hotfix"', '"newer feature"')
+    assert (conflict["ours"], conflict["theirs"]) == ("hotfix", "newer feature")
     shop("CALL epoch_fetch()")
     assert shop.one("SELECT commit_id FROM epoch_log(ref := 'origin/staging', max_count := 1)") == hotfix.head()
 

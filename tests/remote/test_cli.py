@@ -51,7 +51,10 @@ def epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
 def shop(tmp_path: Path, epoch: Epoch) -> Path:
     folder = tmp_path / "shop"
     folder.mkdir()
-    change(folder, "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders SELECT i, 10 FROM range(50) r(i)")
+    change(
+        folder,
+        "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders SELECT i, 10 FROM range(50) r(i)",
+    )
     epoch("shop", "init")
     return folder
 
@@ -75,7 +78,9 @@ def test_sharing_a_repository(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
     assert epoch("shop", "push", "--tags").err.splitlines()[0].startswith("origin: new branch main at ")
     assert epoch("shop", "push").err == "Everything up-to-date\n"
     assert epoch("shop", "remote").out == f"origin  {store}  main\n"
-    assert epoch("shop", "remote", "list", "--json").json == [{"name": "origin", "url": str(store), "branches": ["main"]}]
+    assert epoch("shop", "remote", "list", "--json").json == [
+        {"name": "origin", "url": str(store), "branches": ["main"]}
+    ]
 
     cloned = epoch(".", "clone", "store", "copy")
     assert "Cloned into copy/shop.duckdb (branch main, " in cloned.err and "hint: cd copy" in cloned.err

@@ -31,7 +31,9 @@ def holding(folder: Path, *needles: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("way", ["environment", "credentials file", "config file"])
-def test_the_usual_chain(shop: Repo, clone: Clone, s3: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str) -> None:
+def test_the_usual_chain(
+    shop: Repo, clone: Clone, s3: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
+) -> None:
     if way != "environment":
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
@@ -39,7 +41,9 @@ def test_the_usual_chain(shop: Repo, clone: Clone, s3: str, monkeypatch: pytest.
         file = tmp_path / "aws" / "file"
         file.parent.mkdir()
         section = "work" if way == "credentials file" else "profile work"
-        file.write_text(f"[{section}]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\nregion = eu-west-1\n")
+        file.write_text(
+            f"[{section}]\naws_access_key_id = {KEY}\naws_secret_access_key = {SECRET}\nregion = eu-west-1\n"
+        )
         variable = "AWS_SHARED_CREDENTIALS_FILE" if way == "credentials file" else "AWS_CONFIG_FILE"
         monkeypatch.setenv(variable, str(file))
     assert shop("SELECT status FROM epoch_push()") == [("new",)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from epoch_sql.model.remote import seal
+from epoch_sql.storage.remote.folder import FolderStore
 from tests.conftest import MakeRepo, Repo
 from tests.remote.conftest import SHOP, Clone, everything, sound
 
@@ -140,7 +142,9 @@ def test_a_commit_with_another_content_is_refused(shop: Repo, tmp_path: Path, cl
     empty.close()
 
 
-def test_what_is_no_store_of_this_repository_is_refused_by_name(shop: Repo, make_repo: MakeRepo, tmp_path: Path) -> None:
+def test_what_is_no_store_of_this_repository_is_refused_by_name(
+    shop: Repo, make_repo: MakeRepo, tmp_path: Path
+) -> None:
     store = tmp_path / "store"
     stranger = make_repo("CREATE TABLE t (i INTEGER)", name="bank.duckdb")
     stranger("CALL epoch_remote_add('origin', ?)", str(store))
@@ -165,6 +169,47 @@ def test_what_is_no_store_of_this_repository_is_refused_by_name(shop: Repo, make
     assert "was written by a newer Epoch" in shop.refused("CALL epoch_push()")
     header.unlink()
     assert f"the store that was at {store} is gone" in shop.refused("CALL epoch_push()")
+
+
+def test_a_store_that_was_restored_from_a_backup(shop: Repo, clone: Clone, tmp_path: Path) -> None:
+    """It lacks what was pushed since, although this side remembers having pushed it."""
+    store, backup = tmp_path / "store", tmp_path / "backup"
+    shop("CALL epoch_branch('side')")
+    shutil.copytree(store, backup)
+    shop("UPDATE orders SET amount = 3; CALL epoch_commit('lost'); CALL epoch_push()")
+    shutil.rmtree(store)
+    backup.rename(store)
+    shop("CALL epoch_checkout('next', new_branch := true); UPDATE log SET n = 8; CALL epoch_commit('next')")
+    shop("CALL epoch_push()")
+    copy = clone(str(store))
+    assert everything(copy, "next") == everything(shop, "next") and sound(copy)
+    assert shop("SELECT status FROM epoch_push(branch := 'main')") == [("pushed",)]
+
+
+def test_a_clone_needs_an_empty_database(shop: Repo, tmp_path: Path) -> None:
+    for sql in ("CREATE TABLE mine (i INTEGER)", "DROP TABLE mine; CREATE VIEW mine AS SELECT 1"):
+        full = Repo(tmp_path / "full.duckdb")
+        full(sql)
+        assert "is not empty: it has mine" in full.refused("CALL epoch_clone(?)", str(tmp_path / "store"))
+        full.close()
+    assert "has an Epoch repository already" in shop.refused("CALL epoch_clone(?)", str(tmp_path / "store"))
+
+
+def test_a_detached_checkout_names_no_branch_to_push(shop: Repo) -> None:
+    shop("CALL epoch_tag('v1'); CALL epoch_checkout('v1')")
+    assert "name the branch to push (hint: epoch push origin BRANCH)" in shop.refused("CALL epoch_push()")
+
+
+def test_a_store_that_ignores_conditions_is_refused(
+    make_repo: MakeRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some servers of the S3 protocol do: a push to one could undo another one's."""
+    repo = make_repo(SHOP)
+    repo("CALL epoch_remote_add('origin', ?)", str(tmp_path / "store"))
+    put_new = FolderStore.put_new
+    monkeypatch.setattr(FolderStore, "put_new", lambda self, path, data: put_new(self, path, data) or True)
+    for _ in range(2):
+        assert "two pushes at once could lose one" in repo.refused("CALL epoch_push()")
 
 
 def test_the_same_ids_with_an_unrelated_history_are_refused(shop: Repo, make_repo: MakeRepo, tmp_path: Path) -> None:

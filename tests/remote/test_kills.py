@@ -79,8 +79,8 @@ def test_what_a_killed_push_sent_is_not_sent_again(make_repo: MakeRepo, url: str
     files = repo.one("SELECT count(*) FROM epoch.files")
     repo.close()
     assert files == 2
-    # The header and two files: killed before the first definition.
-    done, _ = run(repo.path, "CALL epoch_push()", 4)
+    # The header, a try to put it again, and two files: killed before the first definition.
+    done, _ = run(repo.path, "CALL epoch_push()", 5)
     assert not done
     again = Repo(repo.path)
     assert again("SELECT status, objects FROM epoch_push()") == [("new", 0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -42,7 +43,19 @@ def test_addresses() -> None:
 
 
 def test_names_of_files_are_safe_everywhere() -> None:
-    names = ["main", "Main", "MAIN", "feature/a", "feature%2Fa", "Feature/A", "münchen", "🎉", "x" * 300, "x" * 301, "a~b"]
+    names = [
+        "main",
+        "Main",
+        "MAIN",
+        "feature/a",
+        "feature%2Fa",
+        "Feature/A",
+        "münchen",
+        "🎉",
+        "x" * 300,
+        "x" * 301,
+        "a~b",
+    ]
     files = [encoded(name) for name in names]
     assert len({file.casefold() for file in files}) == len(names)
     for file in files:
@@ -102,8 +115,33 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
     for url in (file, tmp_path / "file" / "below"):
-        with pytest.raises(EpochRemoteError, match="cannot be used|there is no folder"):
+        with pytest.raises(EpochRemoteError, match=r"cannot be used|there is no folder"):
             open_store(parse_url(str(url), Path("/"))).prepare()
+
+
+def test_a_folder_without_hard_links_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = open_store(parse_url("store", tmp_path))
+    store.prepare()
+
+    def no_links(*given: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with pytest.raises(EpochRemoteError, match="has no hard links, which references need"):
+        store.put_new("epoch.json", b"x")
+    assert list((tmp_path / "store").rglob("*.json")) == [] == list((tmp_path / "store" / "incoming").iterdir())
+
+
+def test_what_dead_pushes_left_is_removed_after_a_day(tmp_path: Path) -> None:
+    store = open_store(parse_url("store", tmp_path))
+    store.prepare()
+    old, young = (tmp_path / "store" / "incoming" / name for name in ("old", "young"))
+    for path in (old, young):
+        path.write_text("half a file")
+    os.utime(old, (0, 0))
+    store.prepare()
+    assert (old.exists(), young.exists()) == (False, True)
+    assert store.is_empty()
 
 
 def test_obstore_is_imported_for_object_stores_only(tmp_path: Path) -> None:

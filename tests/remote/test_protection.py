@@ -27,7 +27,9 @@ def change(repo: Repo, number: int) -> None:
 
 def test_a_clone_has_the_protection_and_cannot_go_around_it(shop: Repo, clone: Clone, url: str) -> None:
     other = clone(url)
-    assert other("SELECT branch, require_review, no_force_push FROM epoch_protections()") == [("production", True, True)]
+    assert other("SELECT branch, require_review, no_force_push FROM epoch_protections()") == [
+        ("production", True, True)
+    ]
     # The clone takes its own protection off: the remote keeps its.
     other("CALL epoch_unprotect('production'); CALL epoch_checkout('production')")
     change(other, 1)
@@ -64,7 +66,7 @@ def test_a_push_of_an_approved_promotion(shop: Repo, clone: Clone, url: str) -> 
 def test_an_approval_that_the_remote_does_not_have_does_not_count(shop: Repo, clone: Clone, url: str) -> None:
     other = clone(url)
     other("CALL epoch_unprotect('production')")
-    other("UPDATE orders SET amount = 3 WHERE id = 2; CALL epoch_commit('mine')")
+    other("UPDATE orders SET amount = 4 WHERE id = 2; CALL epoch_commit('mine')")
     other("CALL epoch_merge('main', target := 'production')")
     assert "nobody has approved" in other.refused("CALL epoch_push(branch := 'production')")
     other("CALL epoch_review('main', 'production', reviewer := 'Ada <ada@example.com>', verdict := 'reject')")
@@ -94,6 +96,9 @@ def test_the_protection_there_is_changed_on_purpose_only(shop: Repo, clone: Clon
 
 
 def test_pushes_are_audited(shop: Repo) -> None:
+    assert shop("SELECT ref, detail FROM epoch_audit() WHERE action = 'protect' AND detail LIKE '%origin%'") == [
+        ("production", "set at origin as it is here")
+    ]
     assert shop("SELECT action, ref, detail FROM epoch_audit() WHERE action = 'push' ORDER BY ref") == [
         ("push", "main", "push to origin, which was at nothing"),
         ("push", "production", "push to origin, which was at nothing"),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import MakeRepo, Repo
 from tests.remote.conftest import SHOP, Clone, Serial, everything, history, sound
+from tests.test_encoding import TYPES
 
 
 @pytest.fixture
@@ -27,6 +28,7 @@ def pushed(repo: Repo, call: str = "epoch_push()") -> tuple[str, list[str], int]
     return status, moved, objects
 
 
+@pytest.mark.core
 def test_a_clone_is_the_same_repository(shop: Repo, clone: Clone, url: str) -> None:
     shop("CREATE VIEW big AS SELECT * FROM orders WHERE amount > 10; CREATE SEQUENCE numbers START 5")
     shop("ALTER TABLE orders ADD COLUMN paid BOOLEAN DEFAULT false")
@@ -58,6 +60,7 @@ def test_a_clone_is_the_same_repository(shop: Repo, clone: Clone, url: str) -> N
     assert pushed(copy) == ("up-to-date", [], 0)
 
 
+@pytest.mark.core
 def test_work_goes_back_and_forth(shop: Repo, clone: Clone, url: str) -> None:
     pushed(shop)
     other = clone(url)
@@ -105,7 +108,9 @@ def test_a_pull_that_conflicts_is_a_merge_in_progress(shop: Repo, clone: Clone, 
         repo.commit(note)
     pushed(other)
     before = shop.head()
-    assert "EpochConflict: 1 conflict in orders; the merge into main is in progress" in shop.refused("CALL epoch_pull()")
+    assert "EpochConflict: 1 conflict in orders; the merge into main is in progress" in shop.refused(
+        "CALL epoch_pull()"
+    )
     assert (shop.head(), shop.one("SELECT note FROM orders WHERE id = 1")) == (before, "ours")
     shop("CALL epoch_resolve(side := 'theirs'); CALL epoch_merge_continue()")
     assert pushed(shop)[0] == "pushed"
@@ -138,6 +143,17 @@ def test_tags_do_not_move(shop: Repo, clone: Clone, url: str) -> None:
     other("CALL epoch_tag_delete('v1'); CALL epoch_push(tags := true)")
     shop("CALL epoch_fetch()")
     assert shop("SELECT name, commit_id FROM epoch_tags()") == [("v1", shop.head()), ("v2", shop.head())]
+
+
+def test_a_tag_on_no_branch_travels(shop: Repo, clone: Clone, url: str) -> None:
+    pushed(shop)
+    other = clone(url)
+    shop("UPDATE log SET n = 4; CALL epoch_commit('tried'); CALL epoch_tag('tried')")
+    shop("CALL epoch_reset('HEAD~1', hard := true); CALL epoch_push(tags := true)")
+    assert other("SELECT moved FROM epoch_fetch()") == [(["tried", "v1"],)]
+    for repo in (other, clone(url)):
+        assert everything(repo, "tried") == everything(shop, "tried")
+        assert repo("SELECT moved FROM epoch_fetch()") == [([],)]
 
 
 def test_a_branch_that_appears_later_is_checked_out_by_its_name(shop: Repo, clone: Clone, url: str) -> None:
@@ -173,7 +189,9 @@ def test_layouts_may_differ_between_clones(shop: Repo, clone: Clone, url: str) -
     shop("CALL epoch_fetch()")
     # Equal contents are one version here, also in a tree that came from there.
     assert shop("FROM epoch_diff_summary('main', 'origin/side')") == []
-    assert shop.one("SELECT count(DISTINCT version_id) FROM epoch.trees WHERE object_name = 'log' AND kind = 'table'") == 3
+    assert (
+        shop.one("SELECT count(DISTINCT version_id) FROM epoch.trees WHERE object_name = 'log' AND kind = 'table'") == 3
+    )
     for ref in ("main~1", "main~2", "main~5", "origin/side"):
         assert everything(shop, ref) == everything(other, ref if ref.startswith("main") else "side")
     assert sound(shop) and sound(other)
@@ -234,21 +252,41 @@ def test_a_transfer_costs_what_is_missing(
     assert pull_late <= pull_early + 4 and pull_late <= 20
 
 
-def test_nothing_is_sent_twice_and_no_transaction_is_open_meanwhile(shop: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_write_while_files_are_sent(shop: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     from epoch_sql.operations.remote import sending
 
-    shown = []
+    sent = []
     send_files = sending._send_files
 
     def watched(*arguments: object) -> object:
-        shop.con.cursor().execute("INSERT INTO log VALUES (5)")
-        shown.append(shop.con.cursor().execute("CHECKPOINT").fetchall())
+        sent.append(shop.con.cursor().execute("INSERT INTO log VALUES (5); UPDATE epoch.state SET moves = moves + 1"))
         return send_files(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(sending, "_send_files", watched)
     assert pushed(shop)[0] == "new"
-    assert len(shown) == 1
+    assert len(sent) == 1
     assert shop.status() == [("log", "modified", 1, 0, 0)]
+
+
+def test_every_type_survives(make_repo: MakeRepo, clone: Clone, url: str) -> None:
+    types = {f"t{number}": type for number, type in enumerate(TYPES)}
+    repo = make_repo(init=False)
+    for name, type in types.items():
+        rows = ", ".join(f"({i}, CAST({value} AS {type}))" for i, value in enumerate([*TYPES[type], "NULL"]))
+        repo(f"CREATE TABLE {name} (i INTEGER PRIMARY KEY, v {type}); INSERT INTO {name} VALUES {rows}")
+    repo("CALL epoch_init()")
+    for name in types:
+        repo(f"UPDATE {name} SET v = NULL WHERE i = 0; INSERT INTO {name} SELECT i + 1000, v FROM {name} WHERE i > 0")
+    repo.commit("more")
+    repo("CALL epoch_remote_add('origin', ?)", url)
+    repo("CALL epoch_push()")
+    copy = clone(url)
+    # The id of a tree is made of the fingerprints of its rows, and fsck takes those of the rows that are here.
+    assert history(copy) == history(repo) and sound(copy)
+    assert copy.status() == []
+    fingerprints = "SELECT table_id, schema_id, fingerprint, row_count FROM epoch.versions ORDER BY ALL"
+    assert copy(fingerprints) == repo(fingerprints)
+    assert len(copy(fingerprints)) == 2 * len(types)
 
 
 def test_the_folder_of_a_store_is_found_from_anywhere(

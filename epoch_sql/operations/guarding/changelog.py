@@ -97,7 +97,7 @@ class _Counter:
 
     def _edges_of(self, table_id: str) -> Edges:
         if table_id not in self._edges:
-            levels = Levels(self.repository.cursor).edges(table_id)
+            levels = Levels(self.repository.cursor, self.repository.memory.known).edges(table_id)
             self._edges[table_id] = {
                 (level.from_version, level.to_version): level.rows
                 for level in levels

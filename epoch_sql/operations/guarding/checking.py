@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -110,7 +111,7 @@ def require_passing(repository: Repository, branch: str, tree: Tree, source: str
     more = f"; failed too: {', '.join(outcome.check.name for outcome in others)}" if others else ""
     raise EpochCheckError(
         f"check {first.check.name} fails on {where}, {first.told}{more}",
-        f"correct it in {source}, or see all checks of it: epoch check run {source}",
+        f"correct it in {source}, or see all checks of it: epoch check run {shlex.quote(source)}",
         branch,
     )
 
@@ -141,7 +142,7 @@ def _require_new_name(repository: Repository, check: Check) -> None:
     if not check.name or not check.name.isprintable():
         raise EpochCheckNameError("a check needs a name, on one line", "epoch check add NAME SQL")
     if check.name in {known.name for known in Checks(repository.cursor).load()}:
-        raise EpochCheckNameError(f"check {check.name} exists already", f"epoch check remove {check.name}")
+        raise EpochCheckNameError(f"check {check.name} exists already", f"epoch check remove {shlex.quote(check.name)}")
 
 
 def _require_branch(repository: Repository, check: Check) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from epoch_sql.catalog.guarding import Protections
 from epoch_sql.catalog.history import Audit
 from epoch_sql.errors import EpochReferenceError
@@ -28,7 +30,7 @@ def protect(
             what = "self-review is allowed where no review is required" if allow_self_review else "nothing to protect"
             raise EpochReferenceError(
                 f"{what}: say what branch {branch} is to be protected from",
-                f"epoch branch protect {branch} --require-review --no-force-push",
+                f"epoch branch protect {shlex.quote(branch)} --require-review --no-force-push",
             )
         Protections(repository.cursor).put(protection)
         _note(repository, "protect", protection)

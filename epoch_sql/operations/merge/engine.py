@@ -137,7 +137,7 @@ def finish(
     if progress.kind == "cherry-pick" and stored.tree_id == before.tree_id:
         raise EpochNothingToCommit(
             f"nothing to commit: what {progress.source[:7]} changed is in {progress.target} already",
-            "epoch log --oneline; a cherry-pick that stopped on conflicts is left by CALL epoch_merge_abort()",
+            "epoch log --oneline; epoch merge --abort, if it had stopped on conflicts",
         )
     if only_changes and stored.tree_id == before.tree_id:
         return Done(before, RowCounts())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from epoch_sql import render
 from epoch_sql.operations.merge.merged import MergedEntry
+from epoch_sql.operations.merge.rows import RowMerge, typed
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
-from epoch_sql.storage.shape import Shape, aliased, columns, shape_of
+from epoch_sql.storage.shape import Shape, aliased, columns, filling, shape_of
 
 
 def merged_changes(entry: MergedEntry) -> Sql:
@@ -28,7 +29,7 @@ def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
         return contents.state(entry.entry.version_id)
     shape = shape_of(None, entry.table)
     key = {column.id for column in shape.key}
-    standing = contents.state_of(entry.table, contents.levels(entry.merge.foundation))
+    standing = _standing_rows(contents, entry.merge)
     survivors = (
         "SELECT *, unnest(range(n0)) FROM delta WHERE n0 > 0"
         if shape.keyless
@@ -45,6 +46,22 @@ def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
             for c in entry.table.stored_columns
         ],
         survivors=Sql(survivors),
+    )
+
+
+def _standing_rows(contents: Contents, merge: RowMerge) -> Sql:
+    """The rows of the standing side under the merged definition."""
+    if not merge.converts:
+        return contents.state_of(merge.merged, contents.levels(merge.foundation))
+    side = merge.standing
+    outputs = []
+    for column in merge.merged.stored_columns:
+        own = side.table.column_by_id(side.aliases.get(column.id, column.id))
+        stored = render.column(f"c{own.id if own else 0}")
+        value = typed(stored, own, column) if own and own.stored else filling(column)
+        outputs.append(aliased(value, f"c{column.id}"))
+    return render.fill(
+        Sql("SELECT {{outputs}} FROM ({{state}}) AS state"), outputs=outputs, state=contents.state(merge.foundation)
     )
 
 

@@ -50,7 +50,7 @@ class RowMerge:
     """What is merged: the base (None: the table was added on both sides), the two sides, the merged definition.
 
     ``converts`` says that values of the standing side, too, have to be converted to the merged definition.
-    ``restored`` are the columns (by id) that it dropped and the merged table has: every row gets them back.
+    ``restored`` are the columns (by id) that the standing side lacks and every row gets a value of its own in.
     """
 
     base_version: str | None
@@ -137,7 +137,7 @@ def changes_of(contents: Contents, merge: RowMerge, side: Side) -> Sql:
     shape = shape_of(merge.base_table, side.table)
     changes = _changes(contents, merge, side, shape)
     key = {c.id: c for c in shape.key}
-    keys = [aliased(_typed(render.column(f"k{c.id}"), key[c.id], c), f"k{c.id}") for c in merge.shape.key]
+    keys = [aliased(typed(render.column(f"k{c.id}"), key[c.id], c), f"k{c.id}") for c in merge.shape.key]
     values = [part for c in merge.shape.values for part in _values(c, merge, side)]
     return render.fill(
         Sql("SELECT op, {{columns}} FROM ({{changes}}) AS changes"), columns=_flat([*keys, *values]), changes=changes
@@ -199,7 +199,7 @@ def _base_rows(contents: Contents, merge: RowMerge) -> Sql:
     for column in merge.shape.rows:
         old = merge.base_table.column_by_id(column.id)
         stored = render.column(f"c{column.id}")
-        columns.append(aliased(_typed(stored, old, column) if old else filling(column), f"c{column.id}"))
+        columns.append(aliased(typed(stored, old, column) if old else filling(column), f"c{column.id}"))
         if column.id in merge.retyped:
             columns.append(aliased(_failed(stored, old, column) if old else _NO_TEXT, f"h{column.id}"))
     return render.fill(Sql("SELECT {{columns}} FROM ({{state}}) AS state"), columns=_flat(columns), state=state)
@@ -234,14 +234,14 @@ def _values(column: Column, merge: RowMerge, side: Side) -> list[Sql]:
     own_id = side.aliases.get(i, i)
     own = side.table.column_by_id(own_id)
     old = merge.base_table.column_by_id(i) if merge.base_table else None
-    was = _typed(render.column(f"o{i}"), old, column) if old else filling(column)
+    was = typed(render.column(f"o{i}"), old, column) if old else filling(column)
     now, failed = was, _NO_TEXT
     if own:
         value = render.column(f"n{own_id}")
-        now, failed = _typed(value, own, column), _failed(value, own, column)
-    elif old:
+        now, failed = typed(value, own, column), _failed(value, own, column)
+    else:
         now = render.fill(
-            Sql("CASE WHEN op = 'added' THEN {{default}} ELSE {{was}} END"), default=_default(column), was=was
+            Sql("CASE WHEN op = 'added' THEN {{default}} ELSE {{was}} END"), default=_default(column, old), was=was
         )
     if own and not old and own.fill != column.fill:
         given = render.fill(
@@ -258,9 +258,18 @@ def _values(column: Column, merge: RowMerge, side: Side) -> list[Sql]:
     return [aliased(part, name) for part, name in parts]
 
 
-def _default(column: Column) -> Sql:
-    """The value of a column in rows that were added where it had been dropped: its default, if that is a constant."""
-    return filling(replace(column, fill=column.default) if is_constant(column) else column)
+def lacks_filling(column: Column) -> bool:
+    """Whether rows from where a column is missing get its default, although rows from before it existed have none.
+
+    So it is with a column that comes back after it was dropped.
+    """
+    return column.fill is None and is_constant(column)
+
+
+def _default(column: Column, old: Column | None) -> Sql:
+    """The value of a column in rows that were added where it is missing: its default, if that is a constant."""
+    known = is_constant(column) if old else lacks_filling(column)
+    return filling(replace(column, fill=column.default) if known else column)
 
 
 def _failed(value: exp.Column, source: Column, wanted: Column) -> Sql:
@@ -275,7 +284,8 @@ def _failed(value: exp.Column, source: Column, wanted: Column) -> Sql:
     )
 
 
-def _typed(value: exp.Column, source: Column, wanted: Column) -> Sql:
+def typed(value: exp.Column, source: Column, wanted: Column) -> Sql:
+    """A storage value in the type of another definition of its column."""
     return render.to_sql(value) if source.type == wanted.type else converted(value, source, wanted)
 
 

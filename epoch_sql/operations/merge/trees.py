@@ -19,7 +19,7 @@ from epoch_sql.model.schema_merge import SchemaConflict, as_on_one_side, merge_d
 from epoch_sql.operations.merge.decisions import Decisions, without_side
 from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
 from epoch_sql.operations.merge.references import followed
-from epoch_sql.operations.merge.rows import RowMerge, Side, outcome
+from epoch_sql.operations.merge.rows import RowMerge, Side, lacks_filling, outcome
 from epoch_sql.operations.recording import alike
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
@@ -249,11 +249,25 @@ class _TreeMerger:
         needed = _needed(base, merged)
         complete = [pair for pair in (sides, sides[::-1]) if needed <= {c.id for c in pair[0].table.stored_columns}]
         for standing, incoming in complete:
-            if alike(standing.table, merged) and _same_fills(standing.table, merged):
+            if self._is_read_as(standing, merged) and not self._restored(standing, merged):
                 return standing, incoming, False, frozenset()
-        for standing, incoming in complete:
-            return standing, incoming, True, frozenset()
-        return *sides, True, frozenset(needed - {c.id for c in sides[0].table.stored_columns})
+        standing, incoming = next(iter(complete), sides)
+        return standing, incoming, True, self._restored(standing, merged) | (needed - _stored(standing.table))
+
+    def _is_read_as(self, side: Side, merged: Table) -> bool:
+        """Whether a side's files give its rows when they are read under the merged definition.
+
+        They do not where they still hold values of a column that the side dropped and that came back.
+        """
+        assert side.version_id
+        back = _stored(merged) - _stored(side.table)
+        dropped = self.contents.stored_column_ids(side.version_id) if back else set()
+        return alike(side.table, merged) and _same_fills(side.table, merged) and not side.aliases and not back & dropped
+
+    def _restored(self, side: Side, merged: Table) -> frozenset[int]:
+        """The columns that a side lacks and that its rows get the default of."""
+        own = {side.aliases.get(c.id, c.id): c for c in merged.stored_columns}
+        return frozenset(c.id for i, c in own.items() if i not in _stored(side.table) and lacks_filling(c))
 
     def _without_dropped(
         self, old: TableEntry, base: Table, sides: tuple[Side, Side], merged: Table
@@ -333,6 +347,10 @@ class _TreeMerger:
 def _keyed_alike(left: Table, right: Table) -> bool:
     """Whether rows are told apart in the same way; rows without a key always are."""
     return not (left.key or right.key) or keyed_alike(left, right)
+
+
+def _stored(table: Table) -> set[int]:
+    return {column.id for column in table.stored_columns}
 
 
 def _needed(base: Table | None, merged: Table) -> set[int]:

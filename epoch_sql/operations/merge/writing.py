@@ -122,6 +122,7 @@ def _compacted(
 ) -> tuple[list[Level], list[Level]]:
     """The levels folded or rewritten as after a commit, and the delta if it is no longer one of them."""
     if sum(level.row_count for level in levels[1:]) * REWRITE_SHARE > levels[0].row_count:
+        repository.contents.require_sound(levels)
         levels = [repository.writer.base(repository.contents.state_of(entry.table, levels), entry.table)]
     else:
         levels = fold(repository, levels, entry.table, fingerprint)

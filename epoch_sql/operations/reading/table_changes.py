@@ -34,7 +34,7 @@ class TableChanges:
         self.head = lineage.table
         self.condition = condition
         self._edges: dict[tuple[str, str], Level] = {}
-        for level in Levels(lineage.repository.cursor).edges(lineage.table_id):
+        for level in Levels(lineage.repository.cursor, lineage.repository.memory.known).edges(lineage.table_id):
             assert level.from_version and level.to_version
             self._edges[level.from_version, level.to_version] = level
 

@@ -56,7 +56,7 @@ def database_name(url: str) -> str:
     if header is None:
         raise no_store(store)
     name = Path(header.database).name
-    return name if name not in ("", ".", "..") else "epoch.duckdb"
+    return "epoch.duckdb" if not name or name.startswith(".") else name
 
 
 def clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str = "origin") -> Transferred:
@@ -96,7 +96,7 @@ def _read(repository: Repository, remote: Remote) -> _Cloned:
     if not listing.heads:
         raise EpochRemoteError(f"the store at {store.where} has no branch yet", "epoch push, from where it was made")
     repository.store.folder.mkdir(parents=True, exist_ok=True)
-    received = receive(repository, store, {head.ref.commit_id for head in listing.heads.values()})
+    received = receive(repository, store, listing.tips)
     guards = in_parallel(lambda name: read_protection(store, name), listing.heads)
     protections = [guard.protection for guard in guards]
     return _Cloned(remote, header, listing, received, read_reviews(store, ()), protections)
@@ -143,9 +143,10 @@ def _require_empty(repository: Repository) -> None:
             f"{repository.database} has an Epoch repository already", "epoch remote add origin URL, then epoch fetch"
         )
     found = repository.cursor.execute(
-        "SELECT any_value(table_name) FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal"
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal "
+        "UNION ALL SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND NOT internal"
     ).fetchone()
-    if found and found[0]:
+    if found:
         raise EpochRepositoryError(
-            f"{repository.database} is not empty: it has table {found[0]}", "clone into a new database"
+            f"{repository.database} is not empty: it has {found[0]}", "clone into a new database"
         )

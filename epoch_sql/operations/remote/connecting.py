@@ -67,6 +67,7 @@ def connect_to_push(repository: Repository, name: str, branch: str) -> Connected
     header = read_header(store) or _made(repository, remote, store, branch)
     _require_own(repository, store, header)
     store.prepare()
+    _require_conditions(store, header)
     return Connected(remote, store, header)
 
 
@@ -117,6 +118,15 @@ def _made(repository: Repository, remote: Remote, store: RemoteStore, branch: st
     found = read_header(store)
     assert found
     return found
+
+
+def _require_conditions(store: RemoteStore, header: Header) -> None:
+    """EpochRemoteError for a server that ignores conditions: there, of two pushes at once both would win."""
+    if store.put_new(HEADER, seal(header_fields(header))):
+        raise EpochRemoteError(
+            f"{store.where} writes over what is there although it is asked not to; two pushes at once could lose one",
+            "use a store that has conditional puts (If-None-Match, If-Match)",
+        )
 
 
 def _require_own(repository: Repository, store: RemoteStore, header: Header) -> None:

@@ -42,7 +42,7 @@ def take_in(repository: Repository, received: Received) -> list[Commit]:
     if not commits:
         return []
     _require_files(repository, received)
-    importer = _Importer(repository, received)
+    importer = _Importer(repository, replace(received, commits=commits))
     added = [importer.commit(portable) for portable in commits]
     importer.store()
     repository.commits.add_all(added)

@@ -13,16 +13,21 @@ from dataclasses import dataclass, replace
 from epoch_sql.catalog.guarding import Protections, Reviews, Squashes
 from epoch_sql.catalog.history import Audit
 from epoch_sql.catalog.remotes import Remotes, Upstreams
-from epoch_sql.errors import EpochProtectionError, EpochRemoteError, EpochRemoteRefused, EpochTransactionError
+from epoch_sql.errors import (
+    EpochProtectionError,
+    EpochReferenceError,
+    EpochRemoteError,
+    EpochRemoteRefused,
+    EpochTransactionError,
+)
 from epoch_sql.model.commit import Ref
 from epoch_sql.model.protection import Protection
 from epoch_sql.model.remote import RemoteRef, Upstream
 from epoch_sql.operations.branching import existing
-from epoch_sql.operations.committing import checked_out_branch
 from epoch_sql.operations.guarding.rules import Evidence, check_push
 from epoch_sql.operations.remote.connecting import Connected, connect_to_push, remote_named
 from epoch_sql.operations.remote.fetching import ATTEMPTS
-from epoch_sql.operations.remote.places import head_path, tag_path
+from epoch_sql.operations.remote.places import commit_path, head_path, tag_path
 from epoch_sql.operations.remote.references import (
     Guard,
     Listing,
@@ -71,7 +76,7 @@ def push(
     ``force``), EpochRemoteRefused when the branch is protected there, and what a remote that cannot be used raises.
     """
     remote_named(repository, remote)
-    ref = existing(repository, "branch", branch or checked_out_branch(repository))
+    ref = existing(repository, "branch", branch or _checked_out(repository, remote))
     begun = _begin(repository, connect_to_push(repository, remote, ref.name), ref, tags)
     _require_forward(repository, begun, force)
     store = begun.connected.store
@@ -81,15 +86,24 @@ def push(
     new_tags = [tag for name, tag in begun.tags.items() if name not in begun.listing.tags]
     if ref.commit_id != begun.old or new_tags:
         sent = send(repository, store, {ref.commit_id, *(tag.commit_id for tag in new_tags)}, _known(repository, begun))
-    _set_protection(repository, begun, protection)
+    protected = _set_protection(repository, begun, protection)
     if ref.commit_id != begun.old:
         _move(repository, begun)
     for tag in new_tags:
         _make_tag(begun, tag)
-    _note(repository, begun, new_tags, force)
+    _note(repository, begun, new_tags, protected)
     moved = [*([ref.name] if ref.commit_id != begun.old else []), *(tag.name for tag in new_tags)]
     status = _status(repository, begun)
     return Transferred(remote, ref.name, status, begun.old, ref.commit_id, moved, sent.objects, sent.bytes)
+
+
+def _checked_out(repository: Repository, remote: str) -> str:
+    head = repository.head()
+    if head.branch is None:
+        raise EpochReferenceError(
+            f"{head.commit_id[:7]} is checked out, not a branch: name the branch to push", f"epoch push {remote} BRANCH"
+        )
+    return head.branch
 
 
 def _begin(repository: Repository, connected: Connected, ref: Ref, tags: bool) -> _Push:
@@ -154,28 +168,31 @@ def _require_allowed(repository: Repository, begun: _Push, protection: Protectio
 def _known(repository: Repository, begun: _Push) -> set[str]:
     """Commits that the remote has with all before them: where its references are, and were when last fetched."""
     graph = repository.graph()
-    prefix = f"{begun.connected.remote.name}/"
+    prefix, store = f"{begun.connected.remote.name}/", begun.connected.store
     tips = set(begun.listing.tips)
     if begun.connected.is_same_store:
-        tips |= {r.commit_id for name, r in repository.refs.all("remote").items() if name.startswith(prefix)}
+        fetched = {r.commit_id for name, r in repository.refs.all("remote").items() if name.startswith(prefix)}
+        # A store that was restored from an older backup does not have them any more.
+        tips |= {tip for tip in fetched - tips if store.size(commit_path(tip)) is not None}
     return {tip for tip in tips if tip in graph}
 
 
-def _set_protection(repository: Repository, begun: _Push, wanted: bool) -> None:
-    """Protect the branch there as it is here; only what is ``wanted`` replaces what was set there."""
+def _set_protection(repository: Repository, begun: _Push, wanted: bool) -> bool:
+    """Protect the branch there as here, if that is ``wanted`` or nothing is set there; whether it changed anything."""
     own = Protections(repository.cursor).get(begun.branch.name)
     store, name = begun.connected.store, begun.branch.name
     there = begun.guard
     if (wanted and own != there.protection) or (there.token is None and own.protects):
         if write_protection(store, there, own, repository.author()):
-            return
+            return True
     elif read_protection(store, name).token == there.token:
-        return
+        return False
     _require_allowed(repository, begun, read_protection(store, name).protection)
     if wanted:
         raise EpochRemoteError(
             f"the protection of {name} at {begun.connected.remote.name} was changed by another push", "retry"
         )
+    return False
 
 
 def _move(repository: Repository, begun: _Push) -> None:
@@ -199,23 +216,24 @@ def _make_tag(begun: _Push, tag: Ref) -> None:
         )
 
 
-def _note(repository: Repository, begun: _Push, tags: list[Ref], force: bool) -> None:
+def _note(repository: Repository, begun: _Push, tags: list[Ref], protected: bool) -> None:
     """Keep here where the branch now is there; another writer may be faster a few times."""
     for attempt in range(ATTEMPTS):
         try:
-            _note_once(repository, begun, tags, force)
+            _note_once(repository, begun, tags, protected)
             return
         except EpochTransactionError:
             if attempt + 1 == ATTEMPTS:
                 raise
 
 
-def _note_once(repository: Repository, begun: _Push, tags: list[Ref], force: bool) -> None:
+def _note_once(repository: Repository, begun: _Push, tags: list[Ref], protected: bool) -> None:
     cursor, remote, ref = repository.cursor, begun.connected.remote, begun.branch
     tracking = repository.refs.get("remote", f"{remote.name}/{ref.name}")
     followed = Upstreams(cursor).load().get(ref.name)
     current = tracking is not None and tracking.commit_id == ref.commit_id
-    if current and followed and begun.connected.is_same_store and begun.old == ref.commit_id and not tags:
+    same = current and followed and begun.connected.is_same_store and begun.old == ref.commit_id
+    if same and not tags and not protected:
         return
     with repository.moving():
         author = repository.author()
@@ -226,8 +244,11 @@ def _note_once(repository: Repository, begun: _Push, tags: list[Ref], force: boo
         if followed is None:
             Upstreams(cursor).put(Upstream(ref.name, remote.name, ref.name))
         Remotes(cursor).put(replace(remote, store_id=begun.connected.header.store_id))
+        if protected:
+            Audit(cursor).record(now(), author, "protect", ref.name, None, f"set at {remote.name} as it is here")
         if begun.old != ref.commit_id:
-            detail = f"{'forced ' if force else ''}push to {remote.name}, which was at {(begun.old or 'nothing')[:7]}"
+            forced = "forced " if _status(repository, begun) == "forced" else ""
+            detail = f"{forced}push to {remote.name}, which was at {(begun.old or 'nothing')[:7]}"
             Audit(cursor).record(now(), author, "push", ref.name, ref.commit_id, detail)
 
 

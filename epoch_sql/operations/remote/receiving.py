@@ -40,7 +40,7 @@ from epoch_sql.operations.remote.portable import (
     subtree_rows,
     versions_of,
 )
-from epoch_sql.operations.remote.transfer import PROGRESS, in_parallel
+from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
 from epoch_sql.operations.repository import Repository
 from epoch_sql.storage.remote.base import RemoteStore
 
@@ -120,7 +120,7 @@ class _Reader:
         """Store the files that are not here; those that were."""
         wanted = [file for file in files if self.repository.store.check(file)]
         PROGRESS.begin(sum(file.bytes for file in wanted))
-        in_parallel(self._fetch, wanted)
+        in_parallel(self._fetch, wanted, FILES_AT_ONCE)
         return wanted
 
     def _all_commits(self) -> dict[str, bytes]:

@@ -33,7 +33,7 @@ from epoch_sql.operations.remote.portable import (
     subtree_bytes,
     versions_of,
 )
-from epoch_sql.operations.remote.transfer import PROGRESS, in_parallel
+from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
 from epoch_sql.operations.repository import Repository
 from epoch_sql.storage.remote.base import RemoteStore
 
@@ -183,7 +183,7 @@ def _send_files(repository: Repository, store: RemoteStore, files: dict[str, Dat
         store.upload(file_path(file.file_id), path)
         PROGRESS.add(file.bytes)
 
-    in_parallel(upload, lacking)
+    in_parallel(upload, lacking, FILES_AT_ONCE)
     return Sent(len(lacking), sum(file.bytes for file in lacking))
 
 

@@ -9,6 +9,7 @@ from threading import Lock
 from typing import TypeVar
 
 WORKERS = 16
+FILES_AT_ONCE = 8
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -56,12 +57,12 @@ class Progress:
 PROGRESS = Progress()
 
 
-def in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def in_parallel(function: Callable[[Item], Result], items: Iterable[Item], workers: int = WORKERS) -> list[Result]:
     """The results in the order of the items; the first error is raised, and what has not begun is not begun."""
     wanted: Sequence[Item] = list(items)
     if len(wanted) < 2:
         return [function(item) for item in wanted]
-    with ThreadPoolExecutor(min(WORKERS, len(wanted))) as pool:
+    with ThreadPoolExecutor(min(workers, len(wanted))) as pool:
         futures = [pool.submit(function, item) for item in wanted]
         finished, waiting = wait(futures, return_when=FIRST_EXCEPTION)
         for future in waiting:

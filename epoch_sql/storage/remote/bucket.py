@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 CONNECT_SECONDS = 5
-SILENCE_SECONDS = 15
+SILENCE_SECONDS = 20
+BULK_SILENCE_SECONDS = 300
+PARTS_AT_ONCE = 2
 RETRIES = 2
 RETRY_SECONDS = 20
 
@@ -45,7 +47,9 @@ class BucketStore(RemoteStore):
     def __init__(self, url: RemoteURL) -> None:
         super().__init__(url)
         with self._telling():
-            self._store = _opened(url)
+            self._store = _opened(url, SILENCE_SECONDS)
+            # While a file is sent the server is silent, for as long as a slow line takes.
+            self._bulk = _opened(url, BULK_SILENCE_SECONDS)
 
     def prepare(self) -> None:
         """Nothing: a bucket has no folders, and is not made here."""
@@ -80,13 +84,13 @@ class BucketStore(RemoteStore):
     def upload(self, path: str, source: Path) -> None:
         """Put an object; a large one goes in parts, and appears when they are all there."""
         with self._telling():
-            self._store.put(path, source)
+            self._bulk.put(path, source, max_concurrency=PARTS_AT_ONCE)
 
     def download(self, path: str, target: Path) -> bool:
         """Get an object; False if there is none."""
         with self._telling():
             try:
-                found = self._store.get(path)
+                found = self._bulk.get(path)
             except FileNotFoundError as error:
                 self._require_bucket(error)
                 return False
@@ -160,7 +164,7 @@ class BucketStore(RemoteStore):
         )
 
 
-def _opened(url: RemoteURL) -> ObjectStore:
+def _opened(url: RemoteURL, silence: int) -> ObjectStore:
     """The client, which gives up on a server that does not answer within a bounded time."""
     from obstore.store import AzureStore, GCSStore, S3Store
 
@@ -169,7 +173,7 @@ def _opened(url: RemoteURL) -> ObjectStore:
     options: Any = {
         "client_options": {
             "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
-            "read_timeout": timedelta(seconds=SILENCE_SECONDS),
+            "read_timeout": timedelta(seconds=silence),
             # Of a whole request: a large file takes its time, silence is what the other bounds end.
             "timeout": timedelta(hours=12),
             **({"allow_http": True} if plain else {}),
