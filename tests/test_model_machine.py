@@ -565,6 +565,8 @@ def assert_difference(
     assert as_text(kept[0], [p for p, _ in shared]) == as_text(kept[1], [p for _, p in shared])
     for row in kept[1]:
         assert all(row[n] in (None, value_of(c.type, int(c.default or 0))) for n, c in added)
+
+
 @pytest.mark.timeout(3600)
 def test_random_histories() -> None:
     run_state_machine_as_test(

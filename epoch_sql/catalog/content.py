@@ -89,23 +89,17 @@ class Levels(Relation):
 
     def edges(self, table_id: str) -> list[Level]:
         """Every delta between two versions of the table."""
-        known = self._known
-        row = self.run("SELECT repository_id, moves, (SELECT count(*) FROM {{epoch}}.levels) FROM {{epoch}}.state")
-        # Levels go only by gc, which counts as a move.
-        moment = row.fetchone()
-        if known.edges_of != moment:
-            known.edges.clear()
-            known.edges_of = moment
-        if table_id not in known.edges:
-            known.edges[table_id] = self._edges(table_id)
-        return known.edges[table_id]
-
-    def _edges(self, table_id: str) -> list[Level]:
         condition = (
             "WHERE to_version IN (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?) "
             "AND from_version IN (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?)"
         )
         return self._levels(self.select(condition, [table_id, table_id]))
+
+    def count(self) -> int:
+        """How many there are."""
+        row = self.run("SELECT count(*) FROM {{epoch}}.levels").fetchone()
+        assert row
+        return int(row[0])
 
     def between(self, before: Iterable[str], after: Iterable[str]) -> list[Level]:
         """The deltas that lead from one of some versions to one of others."""
@@ -156,7 +150,10 @@ class Versions(Relation):
 
     def load(self, ids: Iterable[str]) -> dict[str, Version]:
         """The versions of these ids."""
-        return {row[0]: Version(*row[:5], tuple(row[5])) for row in self.with_ids(ids)}
+        return {
+            version_id: Version(version_id, table_id, schema_id, row_count, fingerprint, tuple(level_ids))
+            for version_id, table_id, schema_id, row_count, fingerprint, level_ids in self.with_ids(ids)
+        }
 
     def add(self, versions: Iterable[Version]) -> None:
         """Store versions that are not stored yet."""

@@ -26,14 +26,14 @@ class Known:
     tables: dict[str, Table] = field(default_factory=dict)
     files: dict[str, DataFile] = field(default_factory=dict)
     edges: dict[str, list[Level]] = field(default_factory=dict)
-    """The deltas between versions of a table, by the table's identity, as of the moment ``edges_of``."""
-    edges_of: tuple[str, int, int] | None = None
+    """The deltas between versions of a table, by the table's identity, when there were ``level_count`` levels."""
+    level_count: int = -1
 
     def forget(self) -> None:
         """Read everything anew."""
         for rows in self._kinds():
             rows.clear()
-        self.edges_of = None
+        self.level_count = -1
 
     def trim(self) -> None:
         """Keep the memory that this takes within bounds."""

@@ -30,6 +30,7 @@ from epoch_sql.extension.registration import (
 )
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Surface
+from epoch_sql.operations.repository import Memory
 
 _READINGS = (readings, history_functions, merge_functions, guard_functions, remote_functions, upkeep_functions)
 _PROCEDURES = (procedures, history_functions, merge_functions, guard_functions, remote_functions, upkeep_functions)
@@ -90,6 +91,8 @@ def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registe
     """
     session = _sessions.setdefault(path or ":memory:", Session(OWN_MACROS, path))
     if not registered:
+        # Opened anew: another process may have written meanwhile.
+        session.memory = Memory(OWN_MACROS)
         functions = _functions.setdefault(session, functions_of(session, SURFACE))
         register_functions(connection, functions)
     return session

@@ -8,7 +8,6 @@ from itertools import takewhile
 from math import log
 
 from epoch_sql import render
-from epoch_sql.catalog.content import Levels, Schemas, Versions
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochTableError, EpochTransactionError
@@ -109,13 +108,9 @@ class _Recorder:
 
     def store(self) -> None:
         """Write what was recorded to the catalog."""
-        cursor = self.repository.cursor
-        Schemas(cursor).add(self.schemas)
-        Levels(cursor).add(self.levels)
-        Versions(cursor).add(self.versions)
-        self.contents.remember(self.versions, self.levels, self.schemas)
+        self.contents.store_descriptions(self.schemas, self.levels, self.versions)
         if self.keep_fingerprints:
-            Fingerprints(cursor).put(self.fingerprints)
+            Fingerprints(self.repository.cursor).put(self.fingerprints)
 
     def _new(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
         self.repository.scanner.check_key(working)
@@ -247,7 +242,7 @@ def fold(repository: Repository, levels: list[Level], table: Table, fingerprint:
         if len(run) < FOLD_AT:
             return levels
         # The newest delta is read back, and its definition may be as new.
-        Schemas(repository.cursor).add([table])
+        repository.contents.store_descriptions([table], [])
         old, start = _start(repository, run[0], table)
         shape = shape_of(old, table)
         changes = repository.contents.compose([(level, True) for level in run], shape)

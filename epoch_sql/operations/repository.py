@@ -13,8 +13,8 @@ import duckdb
 
 from epoch_sql import config, render
 from epoch_sql.catalog.content import Trees
-from epoch_sql.catalog.known import Known
 from epoch_sql.catalog.history import Audit, Commits, Reflog, Refs, State
+from epoch_sql.catalog.known import Known
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.upgrades import CATALOG_VERSION, catalog_version
 from epoch_sql.errors import (
@@ -40,7 +40,8 @@ WORKING = "WORKING"
 class Memory:
     """What a process keeps of one database between operations: rows that never change, and the commit graph.
 
-    The graph only grows, but for gc; ``last_commit``, the one with ``last_sequence``, tells whether it is still the same.
+    The graph only grows, but for gc; ``last_commit``, the one with ``last_sequence``, tells whether it is still the
+    same.
     """
 
     own_macros: frozenset[str] = frozenset()

@@ -29,6 +29,7 @@ class Contents:
         self.cursor = cursor
         self.store = store
         self._known = known
+        self._edges_are_current = False
         self._versions = known.versions
         self._levels = known.levels
         self._tables = known.tables
@@ -40,11 +41,30 @@ class Contents:
             self._versions.update(Versions(self.cursor).load(missing))
             self._load_tables({self._versions[i].schema_id for i in missing})
 
-    def remember(self, versions: Iterable[Version], levels: Iterable[Level], tables: Iterable[Table]) -> None:
-        """Know what was just stored without reading it."""
+    def store_descriptions(
+        self, tables: Sequence[Table], levels: Sequence[Level], versions: Sequence[Version] = ()
+    ) -> None:
+        """Store in the catalog what is not stored yet, and know it without reading it."""
+        Schemas(self.cursor).add(tables)
+        Levels(self.cursor).add(levels)
+        Versions(self.cursor).add(versions)
         self._tables.update((table.digest, table) for table in tables)
         self._levels.update((level.level_id, level) for level in levels)
         self._versions.update((version.version_id, version) for version in versions)
+        self._edges_are_current = False
+
+    def edges(self, table_id: str) -> list[Level]:
+        """Every delta between two versions of a table; read again when there are other levels than before."""
+        known, stored = self._known, Levels(self.cursor, self._known)
+        if not self._edges_are_current:
+            found = stored.count()
+            if found != known.level_count:
+                known.edges.clear()
+                known.level_count = found
+            self._edges_are_current = True
+        if table_id not in known.edges:
+            known.edges[table_id] = stored.edges(table_id)
+        return known.edges[table_id]
 
     def version(self, version_id: str) -> Version:
         """The description of a version."""
@@ -130,7 +150,7 @@ class Contents:
         """
         limit = self.version(before).row_count + self.version(after).row_count
         neighbours: dict[str, list[tuple[str, Step]]] = {}
-        for level in Levels(self.cursor, self._known).edges(self.version(after).table_id):
+        for level in self.edges(self.version(after).table_id):
             assert level.from_version and level.to_version
             neighbours.setdefault(level.from_version, []).append((level.to_version, (level, True)))
             neighbours.setdefault(level.to_version, []).append((level.from_version, (level, False)))

@@ -105,6 +105,7 @@ class TestRefusedWrites:
 
         yield limit
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
     def test_in_the_middle_of_a_file(
         self, make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch, limited: Callable[[int], None]
     ) -> None:
@@ -129,6 +130,7 @@ class TestRefusedWrites:
         assert not list((repo.path.parent / ".epoch" / "objects" / "incoming").iterdir())
         assert repo.commit("fits") == (1, 50000, 0, 0)
         assert repo("CALL epoch_fsck()") == []
+
     def test_as_the_transaction_commits(
         self, make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch, limited: Callable[[int], None]
     ) -> None:
@@ -151,6 +153,8 @@ class TestRefusedWrites:
         assert (repo.head(), repo.status()) == before
         assert repo.commit("fits") == (1, 1, 0, 0)
         assert repo("CALL epoch_fsck()") == []
+
+
 class TestReadOnly:
     def test_files_that_cannot_be_written(self, make_repo: MakeRepo, read_only: Callable[[Path], None]) -> None:
         repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")

@@ -74,6 +74,7 @@ class TestLocked:
                 [EPOCH, "--wait", "30", "status"], cwd=repo.path.parent, capture_output=True, text=True, check=False
             )
         assert (done.returncode, done.stderr) == (0, "")
+
     def test_python_gets_duckdbs_own_error(self, make_repo: MakeRepo) -> None:
         repo = make_repo()
         repo.close()
@@ -81,6 +82,8 @@ class TestLocked:
             with pytest.raises(duckdb.IOException, match=f"PID {holder.pid}"):
                 epoch_sql.connect(repo.path)
             holder.kill()
+
+
 class TestRefused:
     @pytest.mark.parametrize(
         "call", [*NO_ARGUMENTS, *PROCEDURES, "epoch_at('HEAD', 't')", "epoch_diff('HEAD', 'WORKING')"]

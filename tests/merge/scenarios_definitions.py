@@ -84,9 +84,9 @@ _MISSING = [
     Violation("m", None, "macro", "table t, which it refers to, does not exist"),
 ]
 _NO_COLUMN = [
-    Violation("v", None, "view", "of table t, which it refers to, column a does not exist"),
+    Violation("v", None, "view", "column a of table t, which it refers to, does not exist"),
     Violation("w", None, "view", "view v, which it refers to, cannot be made"),
-    Violation("m", None, "macro", "of table t, which it refers to, column a does not exist"),
+    Violation("m", None, "macro", "column a of table t, which it refers to, does not exist"),
 ]
 _ORPHANED = [Violation("d", None, "foreign key", "p, which it refers to, does not exist")]
 
@@ -106,7 +106,7 @@ IMPOSSIBLE = (
     _seen("views over a table that is renamed on the other side", "ALTER TABLE t RENAME TO n", "CREATE VIEW v AS SELECT id, a FROM t", {_VIEWS: [], "n": [(1, 1, 1), (2, 2, 2)]},
           [Violation("v", None, "view", "table t, which it refers to, is called n")], Resolve("v", "ours")),
     _seen("views over a column that is renamed on the other side: the old name", "ALTER TABLE t RENAME a TO x; UPDATE t SET x = 9 WHERE id = 1", "CREATE VIEW v AS SELECT id, a FROM t", {"v": [(1, 9), (2, 2)]},
-          [Violation("v", None, "view", "of table t, which it refers to, column a is called x")], Resolve("t", "base")),
+          [Violation("v", None, "view", "column a of table t, which it refers to, is called x")], Resolve("t", "base")),
     _seen("a view whose columns become ambiguous", "ALTER TABLE u ADD COLUMN a INTEGER", "CREATE VIEW v AS SELECT a FROM t JOIN u ON x = id", {_VIEWS: []},
           [Violation("v", None, "view", "mbiguous")], Resolve("v", "ours"), base=f"{_T} CREATE TABLE u (x INTEGER)"),
     _seen("a view that its own side broke before is no violation", "INSERT INTO u VALUES (1)", "INSERT INTO u VALUES (2)", {"u": [(1,), (2,)]}, [],

@@ -252,7 +252,7 @@ def test_a_definition_that_cannot_be_made(make_repo: MakeRepo) -> None:
     assert previewed == [("t", 0, 0, 0, 0, 0, 0), ("v", 0, 0, 0, 0, 0, 1)]
     told = repo.refused("CALL epoch_merge('staging', target := 'main')")
     assert "EpochConflict: 1 constraint violation; the merge into main is in progress" in told
-    listed = [("v", None, "view", None, "of table t, which it refers to, column a does not exist")]
+    listed = [("v", None, "view", None, "column a of table t, which it refers to, does not exist")]
     assert repo("FROM epoch_violations(target := 'main')") == listed
     for statement in (
         "'u', side := 'ours'",

@@ -43,7 +43,7 @@ BATCHES: dict[str, Sequence[Scenario]] = {
     "definitions that cannot be made": scenarios_definitions.IMPOSSIBLE,
 }
 CORE = ("cells", "bags", "columns", "types")
-AT_ONCE = 16
+AT_ONCE = 6
 CASES = [
     pytest.param(
         batch,

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from epoch_sql.catalog.content import Levels
 from epoch_sql.model.commit import Commit, Tree
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.recording import count_changes
@@ -97,10 +96,9 @@ class _Counter:
 
     def _edges_of(self, table_id: str) -> Edges:
         if table_id not in self._edges:
-            levels = Levels(self.repository.cursor, self.repository.memory.known).edges(table_id)
             self._edges[table_id] = {
                 (level.from_version, level.to_version): level.rows
-                for level in levels
+                for level in self.contents.edges(table_id)
                 if level.from_version and level.to_version
             }
         return self._edges[table_id]

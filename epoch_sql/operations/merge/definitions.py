@@ -247,12 +247,13 @@ def _missing(was: Definition, side: _State, result: _State, words: set[str]) -> 
 def _missing_columns(was: Table, now: Table, words: set[str]) -> str | None:
     kept = {column.name.lower() for column in now.columns}
     gone = [column for column in was.columns if column.name.lower() in words - kept]
-    reasons = [_gone(column, now.column_by_id(column.id)) for column in gone]
-    return f"of table {was.name}, which it refers to, {', '.join(reasons)}" if reasons else None
+    called = f"of table {was.name}, which it refers to,"
+    reasons = [f"column {column.name} {called} {_gone(now.column_by_id(column.id))}" for column in gone]
+    return "; ".join(reasons) or None
 
 
-def _gone(column: Column, now: Column | None) -> str:
-    return f"column {column.name} is called {now.name}" if now else f"column {column.name} does not exist"
+def _gone(now: Column | None) -> str:
+    return f"is called {now.name}" if now else "does not exist"
 
 
 def _called(definition: Definition) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from epoch_sql.catalog.content import Levels, Schemas, Versions
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.version import Level, RowCounts, Version, shift_fingerprint, version_identity
 from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
@@ -72,16 +71,15 @@ def _write(repository: Repository, entry: MergedEntry) -> TableEntry:
     extra = [] if written else [pending]
     if written:
         levels.append(pending)
-        Schemas(repository.cursor).add([entry.table])
+        repository.contents.store_descriptions([entry.table], [])
         levels, extra = _compacted(repository, levels, entry, fingerprint, pending)
     level_ids = tuple(level.level_id for level in levels)
     schema_id = entry.table.digest
     version_id = version_identity(entry.table_id, schema_id, fingerprint, level_ids)
     version = Version(version_id, entry.table_id, schema_id, row_count, fingerprint, level_ids)
-    Schemas(repository.cursor).add([entry.table])
     new = [replace(level, to_version=version_id) for level in (*levels, *extra) if level.to_version == ""]
-    Levels(repository.cursor).add([*(level for level in levels if level.to_version is None), *new])
-    Versions(repository.cursor).add([version])
+    unlinked = [level for level in levels if level.to_version is None]
+    contents.store_descriptions([entry.table], [*unlinked, *new], [version])
     return TableEntry(entry.table_id, entry.table.name, version_id)
 
 
@@ -92,11 +90,8 @@ def _write_anew(repository: Repository, entry: MergedEntry) -> TableEntry:
     count, fingerprint = repository.writer.fingerprint(rows, entry.table)
     schema_id = entry.table.digest
     version_id = version_identity(entry.table_id, schema_id, fingerprint, (level.level_id,))
-    Schemas(repository.cursor).add([entry.table])
-    Levels(repository.cursor).add([level])
-    Versions(repository.cursor).add(
-        [Version(version_id, entry.table_id, schema_id, count, fingerprint, (level.level_id,))]
-    )
+    version = Version(version_id, entry.table_id, schema_id, count, fingerprint, (level.level_id,))
+    repository.contents.store_descriptions([entry.table], [level], [version])
     return TableEntry(entry.table_id, entry.table.name, version_id)
 
 
@@ -111,7 +106,7 @@ def _described(
         return shift_fingerprint(before.fingerprint, minus, plus), before.row_count + added
     levels = repository.contents.levels(before.version_id)
     if written:
-        Schemas(repository.cursor).add([entry.table])
+        repository.contents.store_descriptions([entry.table], [])
         levels = [*levels, delta_level(written, None, "", "", entry.table.digest)]
     count, fingerprint = repository.writer.fingerprint(repository.contents.state_of(entry.table, levels), entry.table)
     return fingerprint, count

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from epoch_sql import render
-from epoch_sql.catalog.content import Levels
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.version import DataFile, Level
 from epoch_sql.operations.reading.lineage import Lineage, Step
@@ -34,7 +33,7 @@ class TableChanges:
         self.head = lineage.table
         self.condition = condition
         self._edges: dict[tuple[str, str], Level] = {}
-        for level in Levels(lineage.repository.cursor, lineage.repository.memory.known).edges(lineage.table_id):
+        for level in self.contents.edges(lineage.table_id):
             assert level.from_version and level.to_version
             self._edges[level.from_version, level.to_version] = level
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from epoch_sql.catalog.content import Levels, Versions
+from epoch_sql.catalog.content import Versions
 from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.version import Level, Version, version_identity
 from epoch_sql.operations.repository import Repository
@@ -112,8 +112,8 @@ def _store(repository: Repository, current: _Current, level: Level) -> str:
     old = current.version
     version_id = version_identity(old.table_id, old.schema_id, old.fingerprint, (level.level_id,))
     edge = delta_level(None, old.version_id, version_id, old.fingerprint, old.schema_id)
-    Levels(repository.cursor).add([level, edge])
-    Versions(repository.cursor).add([replace(old, version_id=version_id, level_ids=(level.level_id,))])
+    rewritten = replace(old, version_id=version_id, level_ids=(level.level_id,))
+    repository.contents.store_descriptions([], [level, edge], [rewritten])
     return version_id
 
 
