@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import duckdb
@@ -15,11 +19,22 @@ import epoch_sql
 Row = tuple[Any, ...]
 
 
+@cache
+def _new_database() -> Path:
+    """A database in which nothing is but Epoch's macros: to make them takes a while, and a copy of them is as good."""
+    path = Path(mkdtemp(prefix="epoch-tests-")) / "new.duckdb"
+    atexit.register(shutil.rmtree, path.parent)
+    epoch_sql.connect(path).close()
+    return path
+
+
 class Repo:
     """A database with Epoch installed, and short ways to ask it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if not path.exists():
+            shutil.copyfile(_new_database(), path)
         self.con = epoch_sql.connect(path)
 
     def __call__(self, sql: str, *parameters: Any) -> list[Row]:

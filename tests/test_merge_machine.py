@@ -215,6 +215,25 @@ class Machine(RuleBasedStateMachine):
         )
         self.done()
 
+    @rule(
+        changes=st.lists(
+            st.tuples(st.sampled_from(["set", "delete", "add", "remove"]), CHOICES, VALUES), min_size=40, max_size=60
+        )
+    )
+    def many_changes(self, changes: list[tuple[str, int, Value]]) -> None:
+        """As between two commits of a day's work; each is a step."""
+        for change, choice, value in changes:
+            if change == "add":
+                self.add_events(7 + choice % 3, 1 + choice % 2)
+            elif change == "remove":
+                self.remove_events(7 + choice % 3)
+            elif change == "delete" and self.working.items:
+                self.delete(choice)
+            elif self.working.items and self.working.columns:
+                self.update(choice, choice // 5, value)
+            else:
+                self.insert({choice % 5: [value] * 6})
+
     # Changing columns: each is a commit of its own, so that a rename cannot be taken for a drop and an add.
 
     def committed_columns(self, columns: tuple[Column, ...], statement: str, added: Column | None = None) -> None:

@@ -19,8 +19,11 @@ def upgrade(cursor: duckdb.DuckDBPyConnection, found: int) -> None:
         run(cursor, "UPDATE {{epoch}}.state SET catalog_version = ?", [number])
 
 
-def catalog_version(cursor: duckdb.DuckDBPyConnection) -> int:
-    """The version of the catalog of the database that SQL is rendered for."""
-    row = run(cursor, "SELECT catalog_version FROM {{epoch}}.state").fetchone()
+def catalog_version(cursor: duckdb.DuckDBPyConnection) -> int | None:
+    """The version of the catalog of the database that SQL is rendered for; None if it has none."""
+    try:
+        row = run(cursor, "SELECT catalog_version FROM {{epoch}}.state").fetchone()
+    except duckdb.CatalogException:
+        return None
     assert row
     return int(row[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -21,6 +22,7 @@ from epoch_sql.extension import (
     upkeep_functions,
 )
 from epoch_sql.extension.registration import (
+    MACROS,
     REGISTERED,
     Function,
     functions_of,
@@ -38,7 +40,7 @@ SURFACE = Surface(
     {reading.name: reading for module in _READINGS for reading in module.READINGS},
     {procedure.name: procedure for module in _PROCEDURES for procedure in module.PROCEDURES},
 )
-OWN_MACROS = frozenset((*SURFACE.readings, *SURFACE.procedures))
+OWN_MACROS = frozenset((*SURFACE.readings, *SURFACE.procedures, MACROS))
 
 _sessions: dict[str, Session] = {}
 _functions: dict[Session, tuple[Function, ...]] = {}
@@ -72,15 +74,31 @@ def _install(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] |
     """``options`` are those of ``duckdb.connect``, None when they are not known."""
     with connection.cursor() as cursor:
         with _lock:
-            row = cursor.execute(render.load("installed"), [REGISTERED, macros_digest(SURFACE)]).fetchone()
+            row = cursor.execute(render.load("database")).fetchone()
             assert row
-            path, read_only, registered, up_to_date = row
-            session = _session_of(connection, path, registered)
+            name, path, _, read_only = row
+            session = _session_of(connection, path, _answer(cursor, REGISTERED) is not None)
         session.add(connection, {"read_only": bool(read_only)} if options is None else options)
-        if not read_only and not up_to_date:
-            _create_macros(cursor, session)
-        _upgrade(cursor)
+        if not read_only:
+            if _answer(cursor, MACROS) != _digest():
+                _create_macros(cursor, session)
+            _upgrade(cursor, name)
     return connection
+
+
+def _answer(cursor: duckdb.DuckDBPyConnection, function: str) -> object:
+    """What a function without parameters returns; None if there is none: DuckDB takes long to list its functions."""
+    try:
+        row = cursor.execute(render.fill("SELECT {{function}}()", function=render.identifier(function))).fetchone()
+    except duckdb.CatalogException:
+        return None
+    assert row
+    return row[0]
+
+
+@cache
+def _digest() -> str:
+    return macros_digest(SURFACE)
 
 
 def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registered: bool) -> Session:
@@ -106,24 +124,17 @@ def _create_macros(cursor: duckdb.DuckDBPyConnection, session: Session) -> None:
             cursor.execute(statement)
     finally:
         session.creating_macros = False
-    cursor.execute(
-        render.fill(
-            render.Sql("COMMENT ON MACRO TABLE epoch_version IS {{text}}"),
-            text=render.literal(f"The version of Epoch. [{macros_digest(SURFACE)}]"),
-        )
-    )
+    made = "CREATE OR REPLACE MACRO {{name}}() AS {{digest}}"
+    cursor.execute(render.fill(made, name=render.identifier(MACROS), digest=render.literal(_digest())))
     cursor.execute("COMMIT")
 
 
-def _upgrade(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Bring the catalog of a repository that an older Epoch made up to date, unless the database is read-only."""
-    row = cursor.execute(render.load("catalog_found")).fetchone()
-    if not row or not row[0]:
-        return
-    token = render.DATABASE.set(row[0])
+def _upgrade(cursor: duckdb.DuckDBPyConnection, database: str) -> None:
+    """Bring the catalog of a repository that an older Epoch made up to date."""
+    token = render.DATABASE.set(database)
     try:
         found = catalog_version(cursor)
-        if found < CATALOG_VERSION:
+        if found is not None and found < CATALOG_VERSION:
             cursor.execute("BEGIN TRANSACTION")
             upgrade(cursor, found)
             cursor.execute("COMMIT")

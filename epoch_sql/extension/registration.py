@@ -27,8 +27,10 @@ from epoch_sql.render import Sql
 _NAMESPACE = "epoch__"
 
 
-REGISTERED = f"{_NAMESPACE}version"
+REGISTERED = f"{_NAMESPACE}registered"
 """A function that tells, by being there, that a database instance has the others too."""
+MACROS = f"{_NAMESPACE}macros"
+"""A macro that tells of which version a database's macros are."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
         Function(f"{_NAMESPACE}look_at_{looks}", _looker(session, looks), (), "VARCHAR", False)
         for looks in ("rows", "counts")
     ]
-    return (*readers, *runners, *lookers)
+    return (*readers, *runners, *lookers, Function(REGISTERED, lambda: True, (), "BOOLEAN", False))
 
 
 def register_functions(connection: duckdb.DuckDBPyConnection, functions: Iterable[Function]) -> None:

@@ -189,9 +189,8 @@ class Repository:
 
     def _check_version(self) -> bool:
         """Whether there is a catalog; EpochRepositoryError if it is one of a newer Epoch."""
-        try:
-            version = catalog_version(self.cursor)
-        except duckdb.CatalogException:
+        version = catalog_version(self.cursor)
+        if version is None:
             return False
         if version > CATALOG_VERSION:
             raise EpochRepositoryError(

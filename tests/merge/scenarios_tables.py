@@ -43,7 +43,7 @@ CLEAN = (
         _T,
         f"{_ADD} INSERT INTO n VALUES (1, 1)",
         "CREATE TABLE n (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER DEFAULT 5); INSERT INTO n VALUES (2, 2, 3)",
-        {"SELECT id, a, b FROM n ORDER BY ALL": [(1, 1, None), (2, 2, 3)]},
+        {"SELECT id, a, b FROM n ORDER BY ALL": [(1, 1, 5), (2, 2, 3)]},
     ),
     Scenario(
         "the same keyless table added on both",

@@ -88,6 +88,7 @@ def test_the_protection_there_is_changed_on_purpose_only(shop: Repo, clone: Clon
     # Nobody else's push puts it back, although it is set there: a setting that says nothing is a setting.
     shop("CALL epoch_checkout('production'); CALL epoch_fetch()")
     assert "requires a review" in shop.refused("CALL epoch_pull()")
+    assert shop("SELECT ref FROM epoch_audit() WHERE action = 'refuse' AND detail LIKE '%requires a review%'")
     shop("CALL epoch_checkout('main'); CALL epoch_push()")
     third = clone(url)
     assert third("FROM epoch_protections()") == []

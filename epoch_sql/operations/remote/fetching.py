@@ -161,9 +161,9 @@ def _unambiguous(repository: Repository, tracking: str) -> str:
 
 def _fast_forward(repository: Repository, branch: str, old: str, new: str, upstream: Upstream) -> None:
     move = Move(branch, Route.PULL, old, new, named=upstream.tracking)
-    require_allowed(repository, move)
 
     def forward() -> None:
+        require_allowed(repository, move)
         tip = existing(repository, "branch", branch).commit_id
         if (tip, repository.head().branch) != (old, branch):
             raise EpochTransactionError(f"branch {branch} has moved meanwhile; nothing was changed", "retry")
