@@ -10,8 +10,6 @@ import pytest
 from tests.conftest import MakeRepo, Repo
 from tests.test_detect import picture
 
-pytestmark = pytest.mark.core
-
 FAMILY = """
     CREATE TABLE parent (id INTEGER PRIMARY KEY, name VARCHAR, tags VARCHAR[]);
     CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent (id), v INTEGER CHECK (v > 0));

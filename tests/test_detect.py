@@ -242,19 +242,16 @@ def same_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     repo.close()
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("change", ROWS)
 def test_rows_that_change(same_shop: Repo, change: str) -> None:
     assert_noticed(same_shop, lambda: same_shop(change), ROWS[change])
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("change", TABLES)
 def test_definitions_that_change(same_shop: Repo, change: str) -> None:
     assert_noticed(same_shop, lambda: same_shop(change), TABLES[change])
 
 
-@pytest.mark.core
 def test_what_is_no_change(same_shop: Repo) -> None:
     for change in NOTHING:
         same_shop(change)
@@ -262,7 +259,6 @@ def test_what_is_no_change(same_shop: Repo) -> None:
     assert "EpochNothingToCommit" in same_shop.refused("CALL epoch_commit('nothing')")
 
 
-@pytest.mark.core
 def test_bulk_loads(shop: Repo, tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     file.write_text("id,item,amount\n4,bag,40\n5,box,50\n")
@@ -295,7 +291,6 @@ def test_many_rows_at_once_by_executemany(shop: Repo) -> None:
     )
 
 
-@pytest.mark.core
 def test_another_process_between_two_runs(shop: Repo) -> None:
     statements = "UPDATE orders SET amount = 1 WHERE id = 1; ALTER TABLE log ADD COLUMN n INTEGER; CREATE TABLE later (i INTEGER)"
 
@@ -309,7 +304,6 @@ def test_another_process_between_two_runs(shop: Repo) -> None:
     assert_noticed(shop, elsewhere, expected)
 
 
-@pytest.mark.core
 def test_another_connection_of_the_process(shop: Repo) -> None:
     other = duckdb.connect(str(shop.path))
     assert_noticed(shop, lambda: other.execute("DELETE FROM orders WHERE id = 1"), [modified(ORDERS, 0, 0, 1)])
@@ -319,7 +313,6 @@ def test_another_connection_of_the_process(shop: Repo) -> None:
 # A declared key.
 
 
-@pytest.mark.core
 def test_a_declared_key_turns_copies_into_changes_of_rows(shop: Repo) -> None:
     shop("DELETE FROM log; INSERT INTO log VALUES (1, 'a'), (2, 'b')")
     assert shop("CALL epoch_key('log', ['day'])") == [("log", ["day"])]
@@ -335,7 +328,6 @@ BROKEN = {
 }
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("change", BROKEN)
 def test_a_declared_key_that_does_not_hold_is_refused_by_its_values(shop: Repo, change: str) -> None:
     shop("DELETE FROM log; INSERT INTO log VALUES (1, 'a'), (2, 'b')")
@@ -350,7 +342,6 @@ def test_a_declared_key_that_does_not_hold_is_refused_by_its_values(shop: Repo, 
     assert shop.head() == head
 
 
-@pytest.mark.core
 def test_a_declared_key_of_several_columns(shop: Repo) -> None:
     shop("CALL epoch_key('log', ['day', 'what'])")
     message = shop.refused("CALL epoch_commit('broken')")
@@ -358,7 +349,6 @@ def test_a_declared_key_of_several_columns(shop: Repo) -> None:
     assert '{"day":2,"what":null}' in message
 
 
-@pytest.mark.core
 def test_a_declared_key_follows_its_table_and_columns(shop: Repo) -> None:
     shop("DELETE FROM log; INSERT INTO log VALUES (1, 'a'), (2, 'b')")
     shop("CALL epoch_key('log', ['DAY'])")
@@ -372,7 +362,6 @@ def test_a_declared_key_follows_its_table_and_columns(shop: Repo) -> None:
     assert shop("SELECT key_columns FROM epoch_tables() WHERE table_name = 'events'") == [(["hour"],)]
 
 
-@pytest.mark.core
 def test_a_declared_key_that_lost_its_column(shop: Repo) -> None:
     shop("DELETE FROM log; INSERT INTO log VALUES (1, 'a'), (2, 'b')")
     shop("CALL epoch_key('log', ['day'])")
@@ -393,7 +382,6 @@ REFUSED_KEYS = {
 }
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("call", REFUSED_KEYS)
 def test_keys_that_cannot_be_declared(shop: Repo, call: str) -> None:
     assert REFUSED_KEYS[call] in shop.refused(call)
@@ -402,7 +390,6 @@ def test_keys_that_cannot_be_declared(shop: Repo, call: str) -> None:
 # What is ignored.
 
 
-@pytest.mark.core
 def test_ignored_tables_are_left_alone(shop: Repo) -> None:
     assert shop("CALL epoch_ignore('scratch*')") == [("scratch*",)]
     shop(
@@ -417,7 +404,6 @@ def test_ignored_tables_are_left_alone(shop: Repo) -> None:
     assert shop("FROM epoch_ignored()") == [("scratch*",)]
 
 
-@pytest.mark.core
 def test_a_table_that_is_ignored_later_leaves_history_but_not_the_database(shop: Repo) -> None:
     shop("CALL epoch_ignore('log')")
     assert shop.status() == [(LOG, "removed", 0, 0, 3)]

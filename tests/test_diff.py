@@ -8,8 +8,6 @@ import pytest
 
 from tests.conftest import MakeRepo, Repo
 
-pytestmark = pytest.mark.core
-
 ORDERS = """
     CREATE TABLE orders (id INTEGER PRIMARY KEY, item VARCHAR, amount INTEGER);
     INSERT INTO orders VALUES (1, 'pen', 10), (2, 'cup', 20), (3, 'hat', 30), (4, 'bag', 40)

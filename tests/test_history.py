@@ -55,7 +55,6 @@ def line(make_repo: MakeRepo) -> Repo:
     return repo
 
 
-@pytest.mark.core
 def test_every_version_of_every_row(line: Repo) -> None:
     assert history(line, "sales") == [
         ("five", "modified", 1, "x", 10, 8),
@@ -71,19 +70,16 @@ def test_every_version_of_every_row(line: Repo) -> None:
     assert line.columns("FROM epoch_history('sales')")[1][1] == "TIMESTAMP"
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("key", ["1", '{"id": 1}', '{"ID": "1"}'])
 def test_the_versions_of_one_row(line: Repo, key: str) -> None:
     assert [row[0] for row in history(line, "sales", key)] == ["five", "one", "Initial commit"]
     assert history(line, "sales", "99") == []
 
 
-@pytest.mark.core
 def test_the_key_may_be_a_number(line: Repo) -> None:
     assert len(line("FROM epoch_history('sales', key := 2)")) == 2
 
 
-@pytest.mark.core
 def test_blame(line: Repo) -> None:
     assert blame(line, "sales") == {1: "five", 3: "two"}
     assert [name for name, _ in line.columns("FROM epoch_blame('sales')")] == [
@@ -103,7 +99,6 @@ KEYS = {
 }
 
 
-@pytest.mark.core
 @pytest.mark.parametrize("table", KEYS)
 def test_keys_of_many_kinds(table: str, make_repo: MakeRepo) -> None:
     repo = make_repo(
@@ -128,7 +123,6 @@ REFUSED = {
 }
 
 
-@pytest.mark.core
 def test_what_cannot_be_meant_is_refused(make_repo: MakeRepo) -> None:
     repo = make_repo(f"{ORDERS}; {BAG}; {COMPOSITE}")
     repo("CREATE TABLE fresh (a INTEGER)")
@@ -138,7 +132,6 @@ def test_what_cannot_be_meant_is_refused(make_repo: MakeRepo) -> None:
         assert "hint: " in found.splitlines()[0]
 
 
-@pytest.mark.core
 def test_hostile_names_generated_columns_and_every_row_of_a_bag(make_repo: MakeRepo) -> None:
     table = 'CREATE TABLE "We""ird. 🦆" (op VARCHAR, place INTEGER, copies INTEGER GENERATED ALWAYS AS (place * 2), commit_id INTEGER)'
     repo = make_repo(table)
@@ -159,7 +152,6 @@ def forked(make_repo: MakeRepo) -> Repo:
     return repo
 
 
-@pytest.mark.core
 def test_a_merge_has_only_the_rows_that_it_made(forked: Repo) -> None:
     forked("CALL epoch_merge('dev', message := 'merge')")
     assert story(forked) == {
@@ -176,7 +168,6 @@ def test_a_merge_has_only_the_rows_that_it_made(forked: Repo) -> None:
     assert {row[0] for row in story(forked, key="3")} == {"dev", "Initial commit"}
 
 
-@pytest.mark.core
 def test_a_table_that_came_with_a_merge(forked: Repo) -> None:
     forked("CALL epoch_checkout('dev')")
     change(
@@ -198,7 +189,6 @@ def test_a_table_that_came_with_a_merge(forked: Repo) -> None:
     assert blame(forked, "made") == {1: "made", 2: "later", 3: "after"}
 
 
-@pytest.mark.core
 def test_promotions_leave_the_original_commits(forked: Repo) -> None:
     for n in range(3):
         forked("CALL epoch_checkout('dev')")
@@ -209,7 +199,6 @@ def test_promotions_leave_the_original_commits(forked: Repo) -> None:
     assert [row[0] for row in history(forked, key="3")] == ["dev 2", "dev 1", "dev 0", "dev", "Initial commit"]
 
 
-@pytest.mark.core
 def test_a_merge_of_a_merge(forked: Repo) -> None:
     forked("CALL epoch_branch('production', start := 'main~1')")
     forked("CALL epoch_merge('dev', message := 'merge')")
@@ -220,7 +209,6 @@ def test_a_merge_of_a_merge(forked: Repo) -> None:
     assert not {row for row in story(forked) if row[0] == "promotion"}
 
 
-@pytest.mark.core
 def test_what_a_merge_brings_back_is_the_merges(forked: Repo) -> None:
     forked("CALL epoch_merge('dev', message := 'merge')")
     forked("CALL epoch_revert('HEAD')")
@@ -230,7 +218,6 @@ def test_what_a_merge_brings_back_is_the_merges(forked: Repo) -> None:
     assert blame(forked)[5].startswith("again")
 
 
-@pytest.mark.core
 def test_copies_of_rows_are_counted_once(make_repo: MakeRepo) -> None:
     repo = make_repo(f"{BAG}; INSERT INTO bag VALUES (1, 'a'), (2, NULL), (2, NULL)")
     repo("CALL epoch_checkout('dev', new_branch := true)")
@@ -257,7 +244,6 @@ def test_copies_of_rows_are_counted_once(make_repo: MakeRepo) -> None:
     assert blame(repo, "bag") == {(1, "a"): "main", (3, "c"): "dev"}
 
 
-@pytest.mark.core
 def test_tables_built_anew_keep_their_history(make_repo: MakeRepo) -> None:
     repo = make_repo(f"{ORDERS}; INSERT INTO orders VALUES (1, 'x', 1), (2, 'y', 2)")
     change(repo, "text", "ALTER TABLE orders ALTER COLUMN b TYPE VARCHAR", "UPDATE orders SET b = 'n' WHERE id = 2")

@@ -217,7 +217,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(
         changes=st.lists(
-            st.tuples(st.sampled_from(["set", "delete", "add", "remove"]), CHOICES, VALUES), min_size=40, max_size=60
+            st.tuples(st.sampled_from(["set", "delete", "add", "remove"]), CHOICES, VALUES), min_size=60, max_size=100
         )
     )
     def many_changes(self, changes: list[tuple[str, int, Value]]) -> None:

@@ -8,8 +8,6 @@ import pytest
 
 from tests.conftest import MakeRepo, Repo
 
-pytestmark = pytest.mark.core
-
 SETUP = """
 CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER);
 INSERT INTO orders VALUES (1, 10), (2, 20);

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.core
-
 START = """
 import duckdb, epoch_sql, sys
 path = sys.argv[1]
