@@ -232,6 +232,19 @@ SCENES = (
             Step("epoch reflog development"),
         ),
     ),
+    Scene(
+        "Share, and automate",
+        "A remote is a folder or a bucket. A nightly job checks out, merges and pushes, each only if the one before it did.",
+        (
+            Step("epoch remote add origin shared"),
+            Step("epoch checkout staging"),
+            Step("epoch merge development"),
+            Step("epoch push"),
+            Step("epoch push origin production"),
+            Step("epoch branch"),
+            Step("epoch clone shared copy"),
+        ),
+    ),
 )
 
 

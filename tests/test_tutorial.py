@@ -116,6 +116,16 @@ STORY = (
     Line("epoch merge staging --into production", "CALL epoch_merge('staging', target := 'production')"),
     Line("epoch merge production", "CALL epoch_merge('production')"),
     Line("epoch changelog production --since v1.1.0", "FROM epoch_changelog('production', since := 'v1.1.0')"),
+    Line("epoch tag in-sync staging", "CALL epoch_tag('in-sync', ref := 'staging')"),
+    # Automate
+    Line("epoch push", "CALL epoch_push()", code=1),
+    Line("epoch remote add origin shared", "CALL epoch_remote_add('origin', 'shared')"),
+    data("UPDATE sales SET amount = 11 WHERE id = 1"),
+    Line('epoch commit -m "Correct the north"', "CALL epoch_commit('Correct the north')"),
+    Line("epoch checkout staging", "CALL epoch_checkout('staging')"),
+    Line("epoch merge development", "CALL epoch_merge('development')"),
+    Line("epoch push", "CALL epoch_push()"),
+    Line("epoch push origin production", "CALL epoch_push('origin', branch := 'production')"),
 )
 
 OLD, NEW = [("10.00",), ("20.00",), ("31.00",)], [("10.00",), ("21.00",), ("31.00",)]
@@ -134,7 +144,8 @@ def test_the_tutorial_on_the_command_line_and_in_sql(tmp_path: Path, monkeypatch
     contents = [content(folder) for folder in folders]
     assert contents[0] == contents[1]
     trees, amounts, log = contents[0]
-    assert trees["production"] == trees["staging"] == trees["development"]
+    assert trees["production"] == trees["in-sync"] == trees["origin/production"]
+    assert trees["staging"] == trees["development"] == trees["origin/staging"] != trees["in-sync"]
     assert trees["v1.1.0"] == trees["v1.1.1-rollback"] != trees["v1.2.0"]
     assert amounts == {"hotfix/critical-fix": OLD, "production": NEW}
     assert log == [
@@ -159,7 +170,7 @@ def typed(line: Line) -> None:
 def queried(line: Line) -> None:
     with epoch_sql.connect("shop.duckdb") as connection:
         if line.code:
-            with pytest.raises(duckdb.Error, match="EpochProtectionError"):
+            with pytest.raises(duckdb.Error, match="EpochProtectionError" if line.code == 4 else "epoch remote add"):
                 connection.execute(line.sql)
         else:
             connection.execute(line.sql)
@@ -188,3 +199,4 @@ def test_the_demo_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: 
     assert "review approve staging --into production" in told.out
     assert "Roll back to v1.1.0" in told.out
     assert "re-applies" in told.err
+    assert "clone shared copy" in told.out
