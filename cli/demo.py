@@ -234,7 +234,7 @@ SCENES = (
     ),
     Scene(
         "Share, and automate",
-        "A remote is a folder or a bucket. A nightly job checks out, merges and pushes, each only if the one before it did.",
+        "A remote is a folder or a bucket. In a nightly job, each command runs only if the one before it did.",
         (
             Step("epoch remote add origin shared"),
             Step("epoch checkout staging"),
