@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import epoch_sql
 from epoch_sql import render
 from epoch_sql.catalog.history import Refs
 from epoch_sql.errors import EpochProtectionError
@@ -19,8 +20,6 @@ from epoch_sql.extension.install import OWN_MACROS, SURFACE
 from epoch_sql.operations.guarding.moves import GROWTH, REVIEW, Move, Route, move_branch
 from epoch_sql.operations.repository import Memory, Repository
 from tests.conftest import MakeRepo, Repo
-
-ROOT = Path(__file__).parents[1]
 
 FREE: dict[str, bool] = {}
 SELF = {"require_review": True, "allow_self_review": True}
@@ -289,9 +288,10 @@ def test_every_procedure_is_known_to_move_branches_or_not_to() -> None:
 def test_nothing_else_moves_a_branch() -> None:
     """Calls of ``Refs.put`` and ``Refs.remove`` outside of ``guarding.moves`` are for tags and remote branches."""
     assert callable(Refs.put) and callable(Refs.remove)
-    moves = ROOT / "epoch_sql" / "operations" / "guarding" / "moves.py"
+    sources = Path(epoch_sql.__file__).parent
+    moves = sources / "operations" / "guarding" / "moves.py"
     found = 0
-    for file in (ROOT / "epoch_sql").rglob("*.py"):
+    for file in sources.rglob("*.py"):
         text = file.read_text(encoding="utf-8")
         if file.name != "history.py":
             assert "INTO {{epoch}}.refs" not in text and "UPDATE {{epoch}}.refs" not in text, file

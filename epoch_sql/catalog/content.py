@@ -197,9 +197,13 @@ class Trees(Relation):
 
     def load(self, root_id: str) -> Tree:
         """The tree of that root."""
-        if root_id not in self._known:
-            self._known[root_id] = self._load(root_id)
-        return self._known[root_id]
+        tree = self._known.get(root_id)
+        if tree is None:
+            tree = self._load(root_id)
+            # Nothing is also what there is of a root that is not stored (yet).
+            if tree != Tree():
+                self._known[root_id] = tree
+        return tree
 
     def _load(self, root_id: str) -> Tree:
         rows = self.select(

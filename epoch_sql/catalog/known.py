@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
 
 from epoch_sql.model.commit import Commit, Tree
 from epoch_sql.model.schema import Table
@@ -16,7 +15,8 @@ MOST = 10_000
 class Known:
     """Rows whose ids are hashes of their content, by id, so that they are read once.
 
-    To be forgotten when such rows may have gone: after a rollback, and before gc and fsck.
+    To be forgotten when such rows may have gone: after a rollback, and before gc and fsck. Another thread may do so at
+    any time, so who uses a dictionary more than once holds it, and what is forgotten is replaced, not emptied.
     """
 
     commits: dict[str, Commit] = field(default_factory=dict)
@@ -25,20 +25,16 @@ class Known:
     levels: dict[str, Level] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     files: dict[str, DataFile] = field(default_factory=dict)
-    edges: dict[str, list[Level]] = field(default_factory=dict)
-    """The deltas between versions of a table, by the table's identity, when there were ``level_count`` levels."""
-    level_count: int = -1
+    edges: dict[tuple[int, str], list[Level]] = field(default_factory=dict)
+    """The deltas between versions of a table, by the number of levels that there were, and the table's identity."""
 
     def forget(self) -> None:
         """Read everything anew."""
-        for rows in self._kinds():
-            rows.clear()
-        self.level_count = -1
+        for kind in fields(self):
+            setattr(self, kind.name, {})
 
     def trim(self) -> None:
         """Keep the memory that this takes within bounds."""
-        if any(len(rows) > MOST for rows in self._kinds()):
+        kinds = (self.commits, self.trees, self.versions, self.levels, self.tables, self.files)
+        if any(len(rows) > MOST for rows in kinds) or sum(map(len, list(self.edges.values()))) > MOST:
             self.forget()
-
-    def _kinds(self) -> tuple[dict[str, Any], ...]:
-        return (self.commits, self.trees, self.versions, self.levels, self.tables, self.files, self.edges)

@@ -29,7 +29,8 @@ class Contents:
         self.cursor = cursor
         self.store = store
         self._known = known
-        self._edges_are_current = False
+        self._level_count: int | None = None
+        self._edges = known.edges
         self._versions = known.versions
         self._levels = known.levels
         self._tables = known.tables
@@ -51,20 +52,18 @@ class Contents:
         self._tables.update((table.digest, table) for table in tables)
         self._levels.update((level.level_id, level) for level in levels)
         self._versions.update((version.version_id, version) for version in versions)
-        self._edges_are_current = False
+        # What this transaction stored is nobody else's business yet.
+        self._level_count, self._edges = None, {}
 
     def edges(self, table_id: str) -> list[Level]:
         """Every delta between two versions of a table; read again when there are other levels than before."""
-        known, stored = self._known, Levels(self.cursor, self._known)
-        if not self._edges_are_current:
-            found = stored.count()
-            if found != known.level_count:
-                known.edges.clear()
-                known.level_count = found
-            self._edges_are_current = True
-        if table_id not in known.edges:
-            known.edges[table_id] = stored.edges(table_id)
-        return known.edges[table_id]
+        stored = Levels(self.cursor, self._known)
+        if self._level_count is None:
+            self._level_count = stored.count()
+        found = self._edges.get((self._level_count, table_id))
+        if found is None:
+            found = self._edges[self._level_count, table_id] = stored.edges(table_id)
+        return found
 
     def version(self, version_id: str) -> Version:
         """The description of a version."""
