@@ -657,7 +657,7 @@ def run(number: int, steps: int, folder: str) -> int:
 
 
 MACHINE = settings(
-    max_examples=EXAMPLES_IN_ONE_DATABASE,
+    max_examples=2,
     stateful_step_count=STEPS_OF_ONE,
     deadline=None,
     database=None,

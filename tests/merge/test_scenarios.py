@@ -42,7 +42,7 @@ BATCHES: dict[str, Sequence[Scenario]] = {
     "definitions that follow": scenarios_definitions.FOLLOWED,
     "definitions that cannot be made": scenarios_definitions.IMPOSSIBLE,
 }
-CORE = ("cells", "bags")
+CORE = ("bags",)
 AT_ONCE = 6
 CASES = [
     pytest.param(
