@@ -13,7 +13,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from epoch_sql.errors import EpochRemoteError
@@ -45,8 +45,10 @@ class FolderStore(RemoteStore):
             aside = self.folder / _ASIDE
             aside.mkdir(exist_ok=True)
             for path in aside.iterdir():
-                if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
-                    path.unlink(missing_ok=True)
+                # Another push may just be done with it.
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                        path.unlink()
 
     def is_empty(self) -> bool:
         """Whether the folder is empty, or is not there."""
