@@ -50,6 +50,14 @@ class EpochDirtyError(EpochError):
 class EpochTransactionError(EpochError):
     """The connection has uncommitted changes, or another writer was faster: retry."""
 
+    @classmethod
+    def uncommitted(cls, what: str) -> EpochTransactionError:
+        """The error for a caller that sees something otherwise than it is committed."""
+        return cls(
+            f"a transaction with uncommitted changes is open: {what} does not look the same inside it",
+            "COMMIT or ROLLBACK it, then retry; or just retry, if another connection was writing",
+        )
+
 
 class EpochStorageError(EpochError):
     """A file that is missing, corrupted or cannot be written."""

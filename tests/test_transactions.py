@@ -240,3 +240,32 @@ class TestAnotherConnection:
         thread.join(30)
         assert rest == 499_999
         assert outcomes == ["1", "1", "1"]
+
+
+def test_writers_are_not_disturbed(own: duckdb.DuckDBPyConnection) -> None:
+    """Whoever writes to a table meanwhile, with another transaction open, succeeds."""
+    failed: list[str] = []
+    done = threading.Event()
+
+    def write() -> None:
+        with own.cursor() as writer:
+            number = 1000
+            while not done.is_set():
+                number += 1
+                try:
+                    writer.execute("INSERT INTO u VALUES (?)", [number])
+                except duckdb.Error as error:
+                    failed.append(str(error))
+
+    thread = threading.Thread(target=write)
+    with own.cursor() as other:
+        other.execute("BEGIN; UPDATE t SET v = 'other' WHERE i = 1")
+        thread.start()
+        for number in range(40):
+            # It may meet a write, and be refused for it.
+            with suppress(duckdb.InvalidInputException):
+                own.execute("CALL epoch_branch(?)", [f"b{number}"])
+        done.set()
+        thread.join()
+        other.execute("ROLLBACK")
+    assert not failed

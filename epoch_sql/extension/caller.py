@@ -11,7 +11,7 @@ could tell when there is no need to, but each executemany moves them by one.)
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import disk_usage
@@ -27,7 +27,6 @@ from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import UnsupportedType, check_supported
-from epoch_sql.worktree.clauses import comment_on
 from epoch_sql.worktree.introspect import read_table_names, read_tables
 from epoch_sql.worktree.rows import row_hash, working_rows
 
@@ -62,7 +61,7 @@ def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) 
         return _everything(repository)
     if looks == "rows":
         return _union([_definitions(repository), *_all_hashes(repository)])
-    return _counts(repository)
+    return _counts(_table_names(repository))
 
 
 def require_same_view(repository: Repository, caller: Caller) -> None:
@@ -72,16 +71,13 @@ def require_same_view(repository: Repository, caller: Caller) -> None:
     """
     seen = {entry["name"]: entry for entry in caller.seen or ()}
     closely = _CLOSELY in seen
-    committed = _everything(repository) if closely else _counts(repository)
-    if caller.looks == "rows" and not closely:
-        committed = _union([_definitions(repository), committed])
-    for name, row_count, checksum in repository.cursor.execute(committed).fetchall():
+    for name, row_count, checksum in _committed(repository, [*seen], closely, caller.looks == "rows"):
         other = seen.pop(name, None)
         hashed = closely or name in _NOT_TABLES
         if other is None or other["row_count"] != row_count or (hashed and other["checksum"] != checksum):
-            raise uncommitted(_described(name))
+            raise EpochTransactionError.uncommitted(_described(name))
     if seen:
-        raise uncommitted(_described(next(iter(seen))))
+        raise EpochTransactionError.uncommitted(_described(next(iter(seen))))
     if caller.looks == "rows":
         repository.scanner.seen = {
             _name_of(entry["name"]): (entry["row_count"], int(entry["checksum"]))
@@ -90,12 +86,22 @@ def require_same_view(repository: Repository, caller: Caller) -> None:
         }
 
 
-def uncommitted(what: str) -> EpochTransactionError:
-    """The error for a caller that has changes of its own."""
-    return EpochTransactionError(
-        f"a transaction with uncommitted changes is open: {what} does not look the same inside it",
-        "COMMIT or ROLLBACK it, then retry",
-    )
+def _committed(
+    repository: Repository, seen: Sequence[str], closely: bool, definitions: bool
+) -> list[tuple[str, int, int]]:
+    """(name, rows, checksum) as committed: of everything, or of the tables that the caller saw, which do not have to be
+    listed again; a table that came since is no change of the caller's."""
+    names = [_name_of(name) for name in seen if name not in _NOT_TABLES]
+    query = _everything(repository) if closely else _counts(names)
+    if definitions and not closely:
+        query = _union([_definitions(repository), query])
+    try:
+        return repository.cursor.execute(query).fetchall()
+    except duckdb.CatalogException as error:
+        gone = set(names) - set(read_table_names(repository.cursor))
+        if not gone:
+            raise
+        raise EpochTransactionError.uncommitted(str(min(gone))) from error
 
 
 def _require_writable(repository: Repository) -> None:
@@ -122,19 +128,24 @@ def _checkpointed(repository: Repository) -> bool:
 
 
 def _refuse_altered(repository: Repository) -> None:
-    """EpochTransactionError when a table is altered or dropped in an open transaction: DuckDB lets one do so at a time.
+    """EpochTransactionError when a table is altered or dropped in an open transaction.
 
-    In its caller's transaction, a look at the table would fail for want of a table or a column.
+    In its caller's transaction, a look at the table would fail for want of a table or a column. An attempt to create a
+    table of that name tells, for it fails in two ways. (An attempt to alter the table would tell too, but on DuckDB 2.0
+    makes others fail who are just writing to it.)
     """
     cursor = repository.cursor
-    cursor.execute("BEGIN TRANSACTION")
-    for table in _tables(repository):
+    for name in _table_names(repository):
+        cursor.execute("BEGIN TRANSACTION")
         try:
-            cursor.execute(comment_on("TABLE", render.table(table.name), table.comment))
+            cursor.execute(render.fill("CREATE TABLE {{name}} (probe BOOLEAN)", name=render.table(name)))
         except duckdb.TransactionException as error:
+            raise EpochTransactionError.uncommitted(str(name)) from error
+        except duckdb.CatalogException as exists:
+            if "already exists" not in str(exists):
+                raise
+        finally:
             cursor.execute("ROLLBACK")
-            raise uncommitted(str(table.name)) from error
-    cursor.execute("ROLLBACK")
 
 
 def _require_space(database: Path) -> None:
@@ -182,8 +193,11 @@ def _all_hashes(repository: Repository) -> list[Sql]:
     return [_hashes(table) for table in _tables(repository)]
 
 
-def _counts(repository: Repository) -> Sql:
-    names = repository.scanner.table_names() if repository.exists else read_table_names(repository.cursor)
+def _table_names(repository: Repository) -> list[ObjectName]:
+    return repository.scanner.table_names() if repository.exists else read_table_names(repository.cursor)
+
+
+def _counts(names: Iterable[ObjectName]) -> Sql:
     return _union([NOTHING_SEEN, *(_count(name) for name in names)])
 
 

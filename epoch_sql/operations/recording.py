@@ -286,10 +286,7 @@ def confirm(repository: Repository, working: WorkingTable, changes: Sql | None) 
     else:
         found = checksums(repository.cursor, [working.table])[0][1]
     if found != working.checksum:
-        raise EpochTransactionError(
-            f"a transaction with uncommitted changes is open: {working.table.name} does not look the same inside it",
-            "COMMIT or ROLLBACK it, then retry",
-        )
+        raise EpochTransactionError.uncommitted(str(working.table.name))
 
 
 def count_changes(repository: Repository, changes: Sql, keyless: bool) -> RowCounts:

@@ -117,9 +117,8 @@ class Scanner:
 
     def table_names(self) -> list[ObjectName]:
         """The names of the versioned tables, without their definitions."""
-        ignore = Ignore(self.cursor)
-        patterns = ignore.patterns()
-        return [name for name in read_table_names(self.cursor) if not ignore.matches(patterns, name)]
+        ignored = self._ignored()
+        return [name for name in read_table_names(self.cursor) if not ignored(name)]
 
     def scan(self, tree: Tree, read_rows: bool = True) -> Working:
         """The working database against the tree of a commit.
@@ -144,9 +143,10 @@ class Scanner:
 
     def _sums(self, tables: list[Table]) -> list[tuple[int, int]]:
         """Rows and checksum of each table: what the caller saw of it, if it looked, else read now."""
-        if self.seen is None:
-            return checksums(self.cursor, tables)
-        return [self.seen[table.name] for table in tables]
+        seen = self.seen or {}
+        unread = [table for table in tables if table.name not in seen]
+        read = dict(zip((table.name for table in unread), checksums(self.cursor, unread), strict=True))
+        return [seen.get(table.name) or read[table.name] for table in tables]
 
     def changes(self, working: WorkingTable) -> tuple[Sql, Shape]:
         """The difference between the committed and the working rows of a table, and its shape.
