@@ -146,12 +146,6 @@ class State(Relation):
         assert row
         return Head(*row)
 
-    def moves(self) -> int:
-        """How often a reference has moved: the version of everything that can be read."""
-        row = self.run("SELECT moves FROM {{epoch}}.state").fetchone()
-        assert row
-        return int(row[0])
-
     def set_head(self, head: Head) -> None:
         """Check out a branch, or a commit when detached."""
         self.run(
@@ -229,9 +223,7 @@ class Reflog(Relation):
         self, kind: str, name: str, old: str | None, new: str | None, action: str, author: str, moved_at: datetime
     ) -> None:
         """Add a move."""
-        row = self.run("SELECT coalesce(max(sequence), 0) + 1 FROM {{epoch}}.reflog").fetchone()
-        assert row
-        self.insert([(row[0], kind, name, old, new, action, author, moved_at)])
+        self.append((kind, name, old, new, action, author, moved_at))
 
     def moves_of(self, kind: str, name: str) -> list[tuple[datetime, str | None]]:
         """(when, to which commit) of a reference, oldest first; the commit of a deletion is None."""
@@ -257,6 +249,4 @@ class Audit(Relation):
         self, at: datetime, actor: str, action: str, ref: str | None, commit_id: str | None, detail: str | None
     ) -> None:
         """Add a row."""
-        row = self.run("SELECT coalesce(max(sequence), 0) + 1 FROM {{epoch}}.audit").fetchone()
-        assert row
-        self.insert([(row[0], at, actor, action, ref, commit_id, detail)])
+        self.append((at, actor, action, ref, commit_id, detail))

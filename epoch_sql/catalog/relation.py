@@ -14,6 +14,11 @@ _INSERT_MISSING = render.Sql(
     "INSERT INTO {{table}} ({{columns}}) SELECT {{columns}} FROM (SELECT {{values}}) AS added ({{columns}}) "
     "ANTI JOIN {{table}} AS stored USING ({{id}})"
 )
+_APPEND = render.Sql(
+    "INSERT INTO {{table}} ({{columns}}) SELECT coalesce(max({{sequence}}), 0) + 1, {{values}} FROM {{table}}"
+)
+_ONE = "CAST(? AS {{type}})"
+_MANY = "unnest(CAST(? AS {{type}}[]))"
 _SELECT = render.Sql("SELECT {{columns}} FROM {{table}}")
 
 
@@ -42,19 +47,23 @@ class Relation:
         """Insert, as in ``insert``, the rows whose id, which is the first column, is not there yet."""
         self._insert(_INSERT_MISSING, [tuple(row) for row in rows])
 
+    def append(self, values: Sequence[Any]) -> None:
+        """Insert a row, numbered after the last one: ``values`` are those of all columns but the first."""
+        names, kinds = self._names(), [*self.columns.values()]
+        cast = _values(_ONE, kinds[1:])
+        statement = render.fill(_APPEND, table=self._table(), columns=names, sequence=names[0], values=cast)
+        self.cursor.execute(statement, _parameters(kinds[1:], values))
+
     def _insert(self, template: render.Sql, batch: list[tuple[Any, ...]]) -> None:
         if not batch:
             return
-        values = [
-            render.fill(render.Sql("unnest(CAST(? AS {{type}}[]))"), type=render.verbatim(kind))
-            for kind in self.columns.values()
-        ]
-        statement = render.fill(
-            template, table=self._table(), columns=self._names(), values=values, id=self._names()[0]
-        )
-        kinds = self.columns.values()
+        names, kinds = self._names(), [*self.columns.values()]
+        rows = [_parameters(kinds, row) for row in batch]
+        # A single row is the most frequent case, and takes half the time without unnest.
+        form, parameters = (_ONE, rows[0]) if len(rows) == 1 else (_MANY, [*map(list, zip(*rows, strict=True))])
+        values = _values(form, kinds)
         self.cursor.execute(
-            statement, [_list(kind, c) for kind, c in zip(kinds, zip(*batch, strict=True), strict=True)]
+            render.fill(template, table=self._table(), columns=names, values=values, id=names[0]), parameters
         )
 
     def select(self, condition: str = "", parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -83,6 +92,13 @@ class Relation:
         return [render.column(name) for name in self.columns]
 
 
-def _list(kind: str, values: Sequence[Any]) -> list[Any]:
-    """Values as a list parameter; DuckDB 1.4 takes a list of large numbers for floating point, so those go as text."""
-    return [None if v is None else str(v) for v in values] if kind == "HUGEINT" else list(values)
+def _values(form: str, kinds: Sequence[str]) -> list[render.Sql]:
+    return [render.fill(form, type=render.verbatim(kind)) for kind in kinds]
+
+
+def _parameters(kinds: Sequence[str], values: Sequence[Any]) -> list[Any]:
+    """Values as parameters; DuckDB 1.4 takes large numbers for floating point, so those go as text."""
+    return [
+        str(value) if kind == "HUGEINT" and value is not None else value
+        for kind, value in zip(kinds, values, strict=True)
+    ]

@@ -14,7 +14,7 @@ import duckdb
 from epoch_sql import config, render
 from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Audit, Commits, Reflog, Refs, State
-from epoch_sql.catalog.known import Known
+from epoch_sql.catalog.known import Known, Mark
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.upgrades import CATALOG_VERSION, catalog_version
 from epoch_sql.errors import (
@@ -27,7 +27,6 @@ from epoch_sql.errors import (
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.revisions import resolve
-from epoch_sql.model.schema import ObjectName
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.objects import ObjectStore
 from epoch_sql.storage.writing import LevelWriter
@@ -123,9 +122,12 @@ class Repository:
             return memory.graph
 
     def forget(self) -> None:
-        """Read what is in memory anew when it is next needed: some of it may be gone, by a rollback or gc."""
+        """Read what is in memory anew when it is next needed: some of it may be gone."""
+        self.memory.known.forget()
+        self._forget_graph()
+
+    def _forget_graph(self) -> None:
         memory = self.memory
-        memory.known.forget()
         with memory.lock:
             memory.graph, memory.last_sequence, memory.last_commit = CommitGraph(), 0, None
 
@@ -133,22 +135,19 @@ class Repository:
         """Who acts: as stated, else as the environment and the configuration say."""
         return stated or config.default_author(self.folder)
 
-    def user_table(self, name: str) -> ObjectName:
-        """The name that ``orders`` or ``schema.orders`` stands for."""
-        return object_name(name)
-
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One database transaction: all of it or nothing.
 
         A conflict with another writer is an EpochTransactionError that says to try again.
         """
+        known, graph = self.memory.known.mark(), self.memory.last_commit
         self.cursor.execute("BEGIN TRANSACTION")
         try:
             yield
             self.cursor.execute("COMMIT")
         except duckdb.TransactionException as error:
-            self._roll_back()
+            self._roll_back(known, graph)
             told = str(error).splitlines()[0]
             if "Could not write" in told or "Could not sync" in told:
                 raise EpochStorageError(f"{told}; nothing was changed", "free space, then retry") from error
@@ -159,7 +158,7 @@ class Repository:
                 ) from error
             raise EpochTransactionError(f"another writer was faster ({told}); nothing was changed", "retry") from error
         except BaseException:
-            self._roll_back()
+            self._roll_back(known, graph)
             raise
 
     @contextmanager
@@ -179,8 +178,11 @@ class Repository:
         audit = Audit(self.cursor)
         audit.record(now(), self.author(), "refuse", refused.ref, refused.commit_id, refused.message)
 
-    def _roll_back(self) -> None:
-        self.forget()
+    def _roll_back(self, known: Mark, last_commit: str | None) -> None:
+        """Roll back, and forget what may have been of this transaction."""
+        self.memory.known.back_to(known)
+        if self.memory.last_commit != last_commit:
+            self._forget_graph()
         try:
             self.cursor.execute("ROLLBACK")
         except duckdb.TransactionException as error:
@@ -258,12 +260,6 @@ def _opened(cursor: duckdb.DuckDBPyConnection) -> tuple[str, Path, bool]:
             f"default_collation is {collation}, under which strings that differ are equal", "RESET default_collation"
         )
     return name, Path(path).resolve(), read_only
-
-
-def object_name(name: str) -> ObjectName:
-    """``orders`` in schema main, else ``schema.orders``."""
-    schema, dot, rest = name.partition(".")
-    return ObjectName(schema, rest) if dot else ObjectName("main", name)
 
 
 def now() -> datetime:
