@@ -20,6 +20,8 @@ from .wording import counted, in_brackets, short
 
 SECTION = "Share with others"
 
+remote_argument = click.argument("remote_name", required=False, metavar="[REMOTE]")
+
 
 @click.group(cls=DefaultGroup, bare="list")
 def remote() -> None:
@@ -73,7 +75,7 @@ def remote_remove(session: Session, name: str, form: str) -> None:
 
 
 @click.command()
-@click.argument("remote_name", required=False, metavar="[REMOTE]")
+@remote_argument
 @click.argument("branch", required=False)
 @click.option("--force", is_flag=True, help="Even if the remote loses commits; not where it protects the branch.")
 @click.option("--tags", is_flag=True, help="Every tag too.")
@@ -93,13 +95,11 @@ def push(
         diagnostics.message("Everything up-to-date")
     for name in made["moved"]:
         diagnostics.message(f"{made['remote']}: {_moved(name, made)}")
-    _tell_sent(made, "sent")
-    if form == "json":
-        output.document([made])
+    _finish(made, "sent", form)
 
 
 @click.command()
-@click.argument("remote_name", required=False, metavar="[REMOTE]")
+@remote_argument
 @json_option
 @pass_session
 def fetch(session: Session, remote_name: str | None, form: str) -> None:
@@ -109,13 +109,11 @@ def fetch(session: Session, remote_name: str | None, form: str) -> None:
     """
     made = session.do(call("epoch_fetch", remote=remote_name), "fetching", _measure)
     diagnostics.message(f"Fetched {', '.join(made['moved'])}" if made["moved"] else "Already up to date")
-    _tell_sent(made, "received")
-    if form == "json":
-        output.document([made])
+    _finish(made, "received", form)
 
 
 @click.command()
-@click.argument("remote_name", required=False, metavar="[REMOTE]")
+@remote_argument
 @json_option
 @pass_session
 def pull(session: Session, remote_name: str | None, form: str) -> None:
@@ -131,9 +129,7 @@ def pull(session: Session, remote_name: str | None, form: str) -> None:
         "merged": f"Merged as {short(made['new_commit_id'])}",
     }
     diagnostics.message(f"{made['branch']}: {told[made['status']]}")
-    _tell_sent(made, "received")
-    if form == "json":
-        output.document([made])
+    _finish(made, "received", form)
 
 
 @click.command()
@@ -202,6 +198,12 @@ def _moved(name: str, made: dict[str, Any]) -> str:
         return f"new branch {name} at {short(made['new_commit_id'])}"
     forced = " (forced)" if made["status"] == "forced" else ""
     return f"{name} {short(made['old_commit_id'])}..{short(made['new_commit_id'])}{forced}"
+
+
+def _finish(made: dict[str, Any], verb: str, form: str) -> None:
+    _tell_sent(made, verb)
+    if form == "json":
+        output.document([made])
 
 
 def _tell_sent(made: dict[str, Any], verb: str) -> None:

@@ -1,11 +1,13 @@
-"""Fixtures that the tests of version control share: a repository of its own for each test."""
+"""Fixtures that the tests share: a repository of its own for each test, and a runner of command lines."""
 
 from __future__ import annotations
 
 import atexit
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -15,6 +17,9 @@ import duckdb
 import pytest
 
 import epoch_sql
+from epoch_sql.cli.main import run
+
+ADA = "Ada <ada@example.com>"
 
 Row = tuple[Any, ...]
 
@@ -93,7 +98,7 @@ MakeRepo = Callable[..., Repo]
 @pytest.fixture
 def make_repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeRepo]:
     """Makes repositories: ``make_repo(sql, name)`` runs SQL in a new database and initialises a repository there."""
-    monkeypatch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
+    monkeypatch.setenv("EPOCH_AUTHOR", ADA)
     with ExitStack() as opened:
 
         def make(sql: str = "", name: str = "shop.duckdb", init: bool = True) -> Repo:
@@ -114,3 +119,44 @@ def make_repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeR
 def repo(make_repo: MakeRepo) -> Repo:
     """An empty repository."""
     return make_repo()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command line printed."""
+
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Epoch = Callable[..., Ran]
+
+
+@pytest.fixture
+def epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Epoch:
+    """Runs a command line, in the test's folder or in one below it, as Ada or as somebody else; fails the test unless
+    it exits with ``code``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home-config"))
+    monkeypatch.setenv("EPOCH_AUTHOR", ADA)
+    monkeypatch.delenv("EPOCH_DB", raising=False)
+    monkeypatch.delenv("EPOCH_DEBUG", raising=False)
+
+    def ran(*arguments: str, code: int = 0, who: str | None = None, folder: str | None = None) -> Ran:
+        capsys.readouterr()
+        with monkeypatch.context() as changed:
+            if who:
+                changed.setenv("EPOCH_AUTHOR", who)
+            if folder:
+                changed.chdir(tmp_path / folder)
+            found = run(arguments)
+        captured = capsys.readouterr()
+        assert found == code, f"epoch {' '.join(arguments)}\n{captured.out}\n{captured.err}"
+        assert "Traceback" not in captured.err
+        return Ran(captured.out, captured.err)
+
+    return ran

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,47 +17,15 @@ import duckdb
 import pytest
 
 from epoch_sql.cli.main import program, run
+from tests.conftest import Epoch
 
 HOSTILE = 'Odd "table". 🎉 select'
 
 
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Epoch = Callable[..., Ran]
-
-
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home-config"))
-    monkeypatch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
-    monkeypatch.delenv("EPOCH_DB", raising=False)
-    monkeypatch.delenv("EPOCH_DEBUG", raising=False)
+def folder(epoch: Epoch, tmp_path: Path) -> Path:
+    """Where command lines run."""
     return tmp_path
-
-
-@pytest.fixture
-def epoch(folder: Path, capsys: pytest.CaptureFixture[str]) -> Epoch:
-    """Runs a command line; fails the test unless it exits with ``code``."""
-
-    def ran(*arguments: str, code: int = 0) -> Ran:
-        capsys.readouterr()
-        found = run(arguments)
-        captured = capsys.readouterr()
-        assert found == code, f"epoch {' '.join(arguments)}\n{captured.out}\n{captured.err}"
-        assert "Traceback" not in captured.err
-        return Ran(found, captured.out, captured.err)
-
-    return ran
 
 
 @pytest.fixture

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import duckdb
 import pytest
 
 from epoch_sql.cli.main import run
+from tests.conftest import ADA, Epoch
 
-ADA, GRACE = "Ada <ada@example.com>", "Grace <grace@example.com>"
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Epoch = Callable[..., Ran]
+GRACE = "Grace <grace@example.com>"
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +39,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def epoch(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Epoch:
-    """Runs a command line as Ada, or as somebody else; fails the test unless it exits with ``code``."""
+def epoch(template: Path, tmp_path: Path, epoch: Epoch) -> Epoch:
+    """Runs command lines on a copy of the template."""
     shutil.copytree(template, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home-config"))
-    monkeypatch.delenv("EPOCH_DB", raising=False)
-
-    def ran(*arguments: str, code: int = 0, who: str = ADA) -> Ran:
-        monkeypatch.setenv("EPOCH_AUTHOR", who)
-        capsys.readouterr()
-        found = run(arguments)
-        captured = capsys.readouterr()
-        assert found == code, f"epoch {' '.join(arguments)}\n{captured.out}\n{captured.err}"
-        assert "Traceback" not in captured.err
-        return Ran(found, captured.out, captured.err)
-
-    return ran
+    return epoch
 
 
 def test_a_promotion_from_request_to_rollback(epoch: Epoch) -> None:

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
 from epoch_sql.cli.main import run
+from tests.conftest import Epoch
 
 HOSTILE = 'Odd "table". 🎉 select'
 QUOTED = HOSTILE.replace('"', '""')
 
 
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Epoch = Callable[..., Ran]
 Change = Callable[[str], None]
 
 
@@ -71,26 +57,6 @@ def _make(folder: Path, start: str, changes: list[tuple[str, str, str]]) -> None
         with duckdb.connect(database) as connection:
             connection.execute(sql)
         assert run(["--db", database, "commit", "-m", message]) == 0
-
-
-@pytest.fixture
-def epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Epoch:
-    """Runs a command line; fails the test unless it exits with ``code``."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home-config"))
-    monkeypatch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
-    for name in ("EPOCH_DB", "EPOCH_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-
-    def ran(*arguments: str, code: int = 0) -> Ran:
-        capsys.readouterr()
-        found = run(arguments)
-        captured = capsys.readouterr()
-        assert found == code, f"epoch {' '.join(arguments)}\n{captured.out}\n{captured.err}"
-        assert "Traceback" not in captured.err
-        return Ran(found, captured.out, captured.err)
-
-    return ran
 
 
 @pytest.fixture

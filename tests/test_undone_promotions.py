@@ -13,13 +13,7 @@ from itertools import pairwise
 import duckdb
 import pytest
 
-from epoch_sql import render
-from epoch_sql.errors import EpochMergeError
-from epoch_sql.extension.install import OWN_MACROS
-from epoch_sql.operations import undoing
-from epoch_sql.operations.moving import Moved
-from epoch_sql.operations.repository import Memory, Repository
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import MakeRepo, Repo, Row
 
 NAMES = {"p": "production", "s": "staging", "d": "development", "h": "hotfix", "f": "feature"}
 
@@ -75,8 +69,8 @@ class Environments:
     def tag(self, name: str, branch: str) -> None:
         self.repo("CALL epoch_tag(?, ref := ?)", name, NAMES[branch])
 
-    def roll_back(self, ref: str) -> Moved:
-        """A forward rollback of production; SQL has it for protected branches."""
+    def roll_back(self, ref: str) -> Row:
+        """A forward rollback of production."""
         self.on("p")
         return rolled_back(self.repo, ref)
 
@@ -95,15 +89,12 @@ class Environments:
         return [message.splitlines()[0] for (message,) in messages]
 
 
-def rolled_back(repo: Repo, ref: str) -> Moved:
-    with repo.con.cursor() as cursor:
-        name = cursor.execute("SELECT current_database()").fetchone()
-        assert name
-        token = render.DATABASE.set(name[0])
-        try:
-            return undoing.roll_back(Repository(cursor, Memory(OWN_MACROS)), ref)
-        finally:
-            render.DATABASE.reset(token)
+def rolled_back(repo: Repo, ref: str) -> Row:
+    """What a hard reset of production tells where it only grows: (commit_id, rows added, modified, removed)."""
+    repo("CALL epoch_protect('production', no_force_push := true)")
+    [moved] = repo("FROM epoch_reset(?, hard := true)", ref)
+    repo("CALL epoch_unprotect('production')")
+    return moved
 
 
 Make = Callable[[], Environments]
@@ -310,7 +301,7 @@ def released(env: Environments) -> Environments:
         env.promote("dsp")
         env.tag(f"v{number}", "p")
     moved = env.roll_back("v1")
-    assert (moved.rows_added, moved.rows_modified, moved.rows_removed) == (0, 0, 2)
+    assert moved[1:] == (0, 0, 2)
     env.expect(p="a", s="abc", d="abc")
     env.branch("h", "p")
     env.add("h", "x")
@@ -693,7 +684,7 @@ def test_a_rollback_is_a_commit_on_top(env: Environments) -> None:
     env.add("p", "bc")
     moved = env.roll_back("v1")
     env.expect(p="a")
-    assert env.tip("p") == moved.commit_id
+    assert env.tip("p") == moved[0]
     assert env.log("p")[:2] == ["Roll back to v1", "Add c"]
     assert env.repo.tree("production") == env.repo.tree("v1")
     assert env.repo.one("SELECT action FROM epoch_reflog('production') LIMIT 1") == "reset: rolling back to v1"
@@ -713,8 +704,9 @@ def test_a_rollback_loses_uncommitted_changes_as_any_hard_reset_does(env: Enviro
 
 def test_a_rollback_to_what_the_branch_is_already(env: Environments) -> None:
     env.add("p", "a")
-    with pytest.raises(EpochMergeError, match="branch production is as in HEAD already"):
-        rolled_back(env.repo, "HEAD")
+    tip = env.tip("p")
+    assert rolled_back(env.repo, "HEAD") == (tip, 0, 0, 0)
+    assert env.tip("p") == tip
 
 
 def test_a_rollback_needs_a_branch(env: Environments) -> None:

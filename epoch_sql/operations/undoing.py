@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from epoch_sql.catalog.guarding import Protections
-from epoch_sql.errors import EpochMergeError
 from epoch_sql.model.undo import undo_of_rollback
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import checked_out_branch, new_commit
@@ -34,23 +33,6 @@ def reset(repository: Repository, ref: str = "HEAD", hard: bool = False) -> Move
             _, rows = put_working_tables(repository, commit_id, "reset --hard", force=True)
         move_branch(repository, there, f"reset: moving to {ref}", repository.author())
         return Moved(commit_id, rows.added, rows.modified, rows.removed)
-
-    return attempting(repository, move)
-
-
-def roll_back(repository: Repository, ref: str) -> Moved:
-    """Add a commit to the checked-out branch whose content is that of a reference, so that history only grows.
-
-    The merges that it undoes count as not having happened, so that they can be promoted again (spec "Undo that can be
-    promoted over"). Uncommitted changes are lost. Raises EpochMergeError when the branch has that content already.
-    """
-
-    def move() -> Moved:
-        branch = checked_out_branch(repository)
-        tip, restored = repository.commit(branch), repository.commit(ref)
-        if tip.tree_id == restored.tree_id:
-            raise EpochMergeError(f"branch {branch} is as in {ref} already", "epoch log --oneline")
-        return _roll_back(repository, branch, tip.commit_id, restored.commit_id, ref)
 
     return attempting(repository, move)
 

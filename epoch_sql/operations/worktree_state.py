@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from epoch_sql.catalog.local import Fingerprint, Fingerprints
 from epoch_sql.errors import EpochDirtyError
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.schema import SchemaObject
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.recording import confirm, count_changes
 from epoch_sql.operations.repository import Repository
-from epoch_sql.worktree.rows import engine
 from epoch_sql.worktree.scan import Working, WorkingTable
 
 
@@ -79,17 +77,6 @@ def changed_rows(repository: Repository, table: WorkingTable) -> RowCounts:
     changes, shape = repository.scanner.changes(table)
     confirm(repository, table, changes)
     return count_changes(repository, changes, shape.keyless)
-
-
-def remember(repository: Repository, working: Working) -> None:
-    """Keep the hashes of tables that turned out to be as committed, so that the next look need not compare again."""
-    found = [
-        Fingerprint(t.table_id, t.entry.version_id, engine(repository.cursor), t.row_count, t.checksum, 0)
-        for t in working.tables
-        if t.entry and not t.differs and t.known is None
-    ]
-    if found:
-        Fingerprints(repository.cursor).put(found)
 
 
 def _change(table: WorkingTable) -> str:

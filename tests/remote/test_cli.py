@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
 
-from epoch_sql.cli.main import run
-
-
-@dataclass(frozen=True)
-class Ran:
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Epoch = Callable[..., Ran]
+from tests.conftest import Epoch
 
 
 @pytest.fixture
-def epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Epoch:
-    """Runs a command line in a folder below the test's own; fails the test unless it exits with ``code``."""
-    monkeypatch.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
-    monkeypatch.delenv("EPOCH_DB", raising=False)
-
-    def ran(folder: str, *arguments: str, code: int = 0) -> Ran:
-        monkeypatch.chdir(tmp_path / folder)
-        capsys.readouterr()
-        found = run(arguments)
-        captured = capsys.readouterr()
-        assert found == code, f"epoch {' '.join(arguments)}\n{captured.out}\n{captured.err}"
-        assert "Traceback" not in captured.err
-        return Ran(captured.out, captured.err)
-
-    return ran
+def epoch(epoch: Epoch) -> Epoch:
+    """Runs a command line in a folder below the test's own, which comes first."""
+    return lambda folder, *arguments, code=0: epoch(*arguments, code=code, folder=folder)
 
 
 @pytest.fixture

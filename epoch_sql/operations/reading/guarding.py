@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from epoch_sql import render
+from epoch_sql.catalog.guarding import Reviews
 from epoch_sql.operations.guarding.reviewing import reviews_with_states
 from epoch_sql.operations.reading.listing import constants
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
-
-_REVIEW = {
-    "review_id": "VARCHAR",
-    "source": "VARCHAR",
-    "source_commit": "VARCHAR",
-    "target": "VARCHAR",
-    "verdict": "VARCHAR",
-    "reviewer": "VARCHAR",
-    "message": "VARCHAR",
-    "reviewed_at": "TIMESTAMP",
-    "state": "VARCHAR",
-}
 
 
 def protections(repository: Repository) -> Sql:
@@ -32,7 +21,7 @@ def reviews(repository: Repository) -> Sql:
         (*(str(value) if value is not None else None for value in vars(review).values()), state)
         for review, state in reviews_with_states(repository)
     ]
-    return constants(rows, _REVIEW)
+    return constants(rows, {**Reviews.columns, "state": "VARCHAR"})
 
 
 def checks(repository: Repository) -> Sql:
