@@ -136,9 +136,9 @@ def test_a_table_made_of_what_a_procedure_returns(shared: Repo) -> None:
     """It acts once, or is refused: sooner or later, DuckDB has made the table, uncommitted, before the query runs."""
     before, made = commits(shared), 0
     try:
-        shared("CREATE TABLE made AS FROM epoch_commit('x', allow_empty := true)")
-        made = shared.one("SELECT count(*) FROM made")
-        shared("DROP TABLE made")
+        shared("CREATE TABLE outcome AS FROM epoch_commit('x', allow_empty := true)")
+        made = shared.one("SELECT count(*) FROM outcome")
+        shared("DROP TABLE outcome")
     except duckdb.Error as error:
         assert "EpochTransactionError" in str(error)
     assert (commits(shared), shared.status()) == (before + made, [])

@@ -127,10 +127,11 @@ def test_executemany_does_not_hide_a_transaction(con: duckdb.DuckDBPyConnection)
     con.execute("DELETE FROM t WHERE i >= 200")
 
 
-def test_a_prepared_commit_is_refused_as_well(con: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_prepared_commit_is_refused_as_well(con: duckdb.DuckDBPyConnection, change: str) -> None:
     con.execute("PREPARE committing AS FROM epoch_commit('from within')")
     con.execute("BEGIN")
-    con.execute(CHANGES["update of every row"])
+    con.execute(CHANGES[change])
     refused(con, "EXECUTE committing")
     con.execute("ROLLBACK")
 

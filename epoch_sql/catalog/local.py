@@ -89,6 +89,8 @@ class Fingerprints(Relation):
     def put(self, fingerprints: Iterable[Fingerprint]) -> None:
         """Replace the fingerprints of these tables."""
         batch = list(fingerprints)
+        if not batch:
+            return
         self.run(
             "DELETE FROM {{epoch}}.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
             [[f.table_id for f in batch]],
@@ -98,6 +100,8 @@ class Fingerprints(Relation):
     def forget(self, table_ids: Iterable[str]) -> None:
         """Drop what is known of these tables."""
         ids = sorted(set(table_ids))
+        if not ids:
+            return
         for statement in (
             "DELETE FROM {{epoch}}.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
             "DELETE FROM {{epoch}}.buckets WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",

@@ -21,9 +21,15 @@ def upgrade(cursor: duckdb.DuckDBPyConnection, found: int) -> None:
 
 def catalog_version(cursor: duckdb.DuckDBPyConnection) -> int | None:
     """The version of the catalog of the database that SQL is rendered for; None if it has none."""
+    return version_and_collation(cursor)[0]
+
+
+def version_and_collation(cursor: duckdb.DuckDBPyConnection) -> tuple[int | None, str]:
+    """``catalog_version``, and the default collation of strings, by the same query."""
     try:
-        row = run(cursor, "SELECT catalog_version FROM {{epoch}}.state").fetchone()
+        found = run(cursor, "SELECT catalog_version, current_setting('default_collation') FROM {{epoch}}.state")
     except duckdb.CatalogException:
-        return None
+        found = run(cursor, "SELECT NULL, current_setting('default_collation')")
+    row = found.fetchone()
     assert row
-    return int(row[0])
+    return row[0], row[1]

@@ -1,11 +1,11 @@
 """Refusing to act for a connection that has uncommitted changes.
 
 A procedure acts on committed data, on a cursor of its own. What its caller sees is compared with that: the caller's own
-query reads the hashes of all rows and of all definitions (or just the numbers of rows, where working tables do not
-matter), and passes them to the procedure. Besides, an open transaction that has updated or changed definitions, also of
-macros, makes CHECKPOINT fail, so that is tried. Where it fails, it may be for somebody else's transaction, even one
-that only reads: then all rows and definitions are compared, which tells. (DuckDB's counters of queries and transactions
-could tell when there is no need to, but each executemany moves them by one.)
+query reads the hashes of all rows (or just the numbers of rows, where working tables do not matter), and passes them to
+the procedure. Besides, an open transaction that has updated or changed definitions, also of macros, makes CHECKPOINT
+fail, so that is tried. Where it fails, it may be for somebody else's transaction, even one that only reads: then all
+rows and definitions are compared, which tells. (DuckDB's counters of queries and transactions could tell when there is
+no need to, but each executemany moves them by one.)
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ SPARE_BYTES = 1 << 20
 MOST_REWRITTEN = 64 << 20
 NOTHING_SEEN = Sql("SELECT NULL::VARCHAR AS name, NULL::BIGINT AS row_count, NULL::HUGEINT AS checksum WHERE false")
 _DEFINITIONS = ""
-_CLOSELY = "closely"
-_NOT_TABLES = (_DEFINITIONS, _CLOSELY)
 _TABLES_AT_ONCE = 64
 
 
@@ -48,8 +46,8 @@ class Caller:
 
 
 def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) -> Sql:
-    """The query that tells what its reader sees: for each table its rows and their checksum, and a hash of all
-    definitions.
+    """The query that tells what its reader sees: for each table its rows and their checksum, and after a CHECKPOINT
+    that failed a hash of all definitions.
 
     Raises EpochRepositoryError for a read-only database, EpochTransactionError when some transaction, here or on
     another connection, is altering a table.
@@ -59,9 +57,7 @@ def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) 
     if not _checkpointed(repository):
         _refuse_altered(repository)
         return _everything(repository)
-    if looks == "rows":
-        return _union([_definitions(repository), *_all_hashes(repository)])
-    return _counts(_table_names(repository))
+    return _union([NOTHING_SEEN, *_all_hashes(repository)]) if looks == "rows" else _counts(_table_names(repository))
 
 
 def require_same_view(repository: Repository, caller: Caller) -> None:
@@ -70,11 +66,11 @@ def require_same_view(repository: Repository, caller: Caller) -> None:
     Where the caller read the hashes of all rows, they are kept for the scan, which confirms them.
     """
     seen = {entry["name"]: entry for entry in caller.seen or ()}
-    closely = _CLOSELY in seen
-    for name, row_count, checksum in _committed(repository, [*seen], closely, caller.looks == "rows"):
+    closely = _DEFINITIONS in seen
+    for name, row_count, checksum in _committed(repository, [*seen], closely):
         other = seen.pop(name, None)
-        hashed = closely or name in _NOT_TABLES
-        if other is None or other["row_count"] != row_count or (hashed and other["checksum"] != checksum):
+        hashed = closely and other is not None and other["checksum"] != checksum
+        if other is None or other["row_count"] != row_count or hashed:
             raise EpochTransactionError.uncommitted(_described(name))
     if seen:
         raise EpochTransactionError.uncommitted(_described(next(iter(seen))))
@@ -82,21 +78,16 @@ def require_same_view(repository: Repository, caller: Caller) -> None:
         repository.scanner.seen = {
             _name_of(entry["name"]): (entry["row_count"], int(entry["checksum"]))
             for entry in caller.seen or ()
-            if entry["name"] not in _NOT_TABLES and entry["checksum"] is not None
+            if entry["name"] != _DEFINITIONS and entry["checksum"] is not None
         }
 
 
-def _committed(
-    repository: Repository, seen: Sequence[str], closely: bool, definitions: bool
-) -> list[tuple[str, int, int]]:
+def _committed(repository: Repository, seen: Sequence[str], closely: bool) -> list[tuple[str, int, int]]:
     """(name, rows, checksum) as committed: of everything, or of the tables that the caller saw, which do not have to be
     listed again; a table that came since is no change of the caller's."""
-    names = [_name_of(name) for name in seen if name not in _NOT_TABLES]
-    query = _everything(repository) if closely else _counts(names)
-    if definitions and not closely:
-        query = _union([_definitions(repository), query])
+    names = [_name_of(name) for name in seen if name != _DEFINITIONS]
     try:
-        return repository.cursor.execute(query).fetchall()
+        return repository.cursor.execute(_everything(repository) if closely else _counts(names)).fetchall()
     except duckdb.CatalogException as error:
         gone = set(names) - set(read_table_names(repository.cursor))
         if not gone:
@@ -172,9 +163,9 @@ def _tables(repository: Repository) -> tuple[Table, ...]:
 
 
 def _everything(repository: Repository) -> Sql:
-    """What there is to see in full: definitions, macros, comments, and the rows of all tables."""
-    closely = render.render("closely", catalog=render.literal(repository.catalog))
-    return _union([_definitions(repository), closely, *_all_hashes(repository)])
+    """What there is to see in full: definitions with their comments, and the rows of all tables."""
+    definitions = render.render("definitions", catalog=render.literal(repository.catalog))
+    return _union([definitions, *_all_hashes(repository)])
 
 
 def _union(queries: Sequence[Sql]) -> Sql:
@@ -183,10 +174,6 @@ def _union(queries: Sequence[Sql]) -> Sql:
         return render.joined(queries, "\nUNION ALL\n")
     groups = [queries[start : start + _TABLES_AT_ONCE] for start in range(0, len(queries), _TABLES_AT_ONCE)]
     return _union([render.fill(Sql("FROM ({{queries}}) AS seen"), queries=_union(group)) for group in groups])
-
-
-def _definitions(repository: Repository) -> Sql:
-    return render.render("definitions", catalog=render.literal(repository.catalog))
 
 
 def _all_hashes(repository: Repository) -> list[Sql]:
@@ -227,7 +214,7 @@ def _name_of(text: str) -> ObjectName:
 
 
 def _described(name: str) -> str:
-    return "the definitions" if name in _NOT_TABLES else str(_name_of(name))
+    return str(_name_of(name)) if name != _DEFINITIONS else "the definitions"
 
 
 def _can_be_stored(table: Table) -> bool:

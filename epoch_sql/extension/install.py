@@ -32,7 +32,7 @@ from epoch_sql.extension.registration import (
 )
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Surface
-from epoch_sql.operations.repository import Memory
+from epoch_sql.operations.repository import Memory, open_database
 
 _READINGS = (readings, history_functions, merge_functions, guard_functions, remote_functions, upkeep_functions)
 _PROCEDURES = (procedures, history_functions, merge_functions, guard_functions, remote_functions, upkeep_functions)
@@ -74,15 +74,13 @@ def _install(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] |
     """``options`` are those of ``duckdb.connect``, None when they are not known."""
     with connection.cursor() as cursor:
         with _lock:
-            row = cursor.execute(render.load("database")).fetchone()
-            assert row
-            name, path, _, read_only = row
-            session = _session_of(connection, path, _answer(cursor, REGISTERED) is not None)
-        session.add(connection, {"read_only": bool(read_only)} if options is None else options)
-        if not read_only:
+            opened = open_database(cursor)
+            session = _session_of(connection, opened.path, _answer(cursor, REGISTERED) is not None)
+        session.add(connection, {"read_only": opened.read_only} if options is None else options)
+        if not opened.read_only:
             if _answer(cursor, MACROS) != _digest():
                 _create_macros(cursor, session)
-            _upgrade(cursor, name)
+            _upgrade(cursor, opened.name)
     return connection
 
 
@@ -113,7 +111,28 @@ def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registe
         session.memory = Memory(OWN_MACROS)
         functions = _functions.setdefault(session, functions_of(session, SURFACE))
         register_functions(connection, functions)
+        _add_worker(connection)
     return session
+
+
+def _add_worker(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let DuckDB have a worker for each of its threads, besides the thread that calls it.
+
+    A procedure runs on any of them, as it comes. Where that is a worker it waits for queries of its own, which without
+    this would have one thread less: of two threads, one. What the user has set stays.
+    """
+    with connection.cursor() as cursor:
+        row = cursor.execute("SELECT current_setting('threads'), current_setting('external_threads')").fetchone()
+        assert row
+        threads, external = row
+        if threads > 1 and external == 1 and not _locked(cursor):
+            cursor.execute("SET external_threads = 0")
+
+
+def _locked(cursor: duckdb.DuckDBPyConnection) -> bool:
+    row = cursor.execute("SELECT current_setting('lock_configuration')").fetchone()
+    assert row
+    return bool(row[0])
 
 
 def _create_macros(cursor: duckdb.DuckDBPyConnection, session: Session) -> None:

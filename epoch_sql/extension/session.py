@@ -12,7 +12,7 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.errors import EpochRepositoryError
-from epoch_sql.operations.repository import Memory
+from epoch_sql.operations.repository import Memory, open_database
 
 
 class Session:
@@ -43,9 +43,8 @@ class Session:
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor with transactions of its own, closed afterwards; SQL is rendered for its database meanwhile."""
         with self._open() as cursor:
-            row = cursor.execute("SELECT current_database()").fetchone()
-            assert row
-            token = render.DATABASE.set(row[0])
+            opened = self.memory.opened = self.memory.opened or open_database(cursor)
+            token = render.DATABASE.set(opened.name)
             try:
                 yield cursor
             finally:

@@ -78,13 +78,14 @@ def commit(repository: Repository, message: str, author: str | None = None, allo
     if not message.strip():
         raise EpochNothingToCommit("a commit needs a message", "CALL epoch_commit('what changed and why')")
     with repository.moving():
-        branch = checked_out_branch(repository)
-        head = repository.head()
-        move = Move(branch, Route.COMMIT, head.commit_id)
+        branch, tip = checked_out_branch(repository)
+        move = Move(branch, Route.COMMIT, tip)
         require_allowed(repository, move)
-        parent = repository.commits.get(head.commit_id)
+        parent = repository.commits.get(tip)
         tree = repository.trees.load(parent.root_id)
-        recorded = record(repository, tree, repository.scanner.scan(tree))
+        working = repository.scanner.scan(tree)
+        repository.keep_known()
+        recorded = record(repository, tree, working)
         if recorded.tree_id == parent.tree_id and not allow_empty:
             raise NothingChanged(recorded)
         who = repository.author(author)
@@ -108,15 +109,15 @@ class NothingChanged(EpochNothingToCommit):
         return EpochNothingToCommit.__name__
 
 
-def checked_out_branch(repository: Repository) -> str:
-    """The checked-out branch; EpochReferenceError when a commit or a tag is checked out instead."""
+def checked_out_branch(repository: Repository) -> tuple[str, str]:
+    """The checked-out branch and its commit; EpochReferenceError when a commit or a tag is checked out instead."""
     head = repository.head()
     if head.branch is None:
         raise EpochReferenceError(
             f"{head.commit_id[:7]} is checked out, not a branch, so there is nothing to commit to",
             f"epoch branch create NAME --from {head.commit_id[:7]} --checkout",
         )
-    return head.branch
+    return head.branch, head.commit_id
 
 
 def new_commit(

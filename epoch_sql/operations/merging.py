@@ -227,7 +227,7 @@ def cherry_pick(repository: Repository, ref: str) -> Done:
 
 def in_progress(repository: Repository, target: str | None) -> MergeInProgress:
     """The merge in progress of a branch, by default the checked-out one; EpochMergeError if there is none."""
-    branch = target or checked_out_branch(repository)
+    branch = target or checked_out_branch(repository)[0]
     progress = Merges(repository.cursor).get(branch)
     if progress is None:
         raise EpochMergeError(f"no merge into {branch} is in progress", "epoch merge SOURCE")
@@ -242,7 +242,7 @@ def _require_strategy(strategy: str) -> None:
 def _planned(
     repository: Repository, source: str, target: str | None, keep_undone: bool
 ) -> tuple[str, MergePlan, MergeInProgress]:
-    branch = target or checked_out_branch(repository)
+    branch = target or checked_out_branch(repository)[0]
     ours = existing(repository, "branch", branch).commit_id
     if source in (branch, f"heads/{branch}", f"refs/heads/{branch}") or (source.upper() == "HEAD" and target is None):
         raise EpochReferenceError(f"branch {branch} cannot be merged into itself", "epoch branch list")
@@ -323,7 +323,7 @@ def _fast_forward(repository: Repository, branch: str, progress: MergeInProgress
 def _picked(
     repository: Repository, kind: str, base: str | None, theirs: str, source: str, message: str
 ) -> MergeInProgress:
-    branch = checked_out_branch(repository)
+    branch, tip = checked_out_branch(repository)
     other = Merges(repository.cursor).get(branch)
     if other:
         raise EpochMergeError(
@@ -334,7 +334,7 @@ def _picked(
     return MergeInProgress(
         target=branch,
         kind=kind,
-        ours_commit=repository.head().commit_id,
+        ours_commit=tip,
         theirs_commit=theirs,
         base_root=base_root,
         theirs_root=repository.commits.get(theirs).root_id,

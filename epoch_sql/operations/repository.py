@@ -16,7 +16,7 @@ from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Audit, Commits, Reflog, Refs, State
 from epoch_sql.catalog.known import Known, Mark
 from epoch_sql.catalog.relation import run
-from epoch_sql.catalog.upgrades import CATALOG_VERSION, catalog_version
+from epoch_sql.catalog.upgrades import CATALOG_VERSION, version_and_collation
 from epoch_sql.errors import (
     EpochReferenceError,
     EpochRefused,
@@ -35,6 +35,15 @@ from epoch_sql.worktree.scan import Scanner
 WORKING = "WORKING"
 
 
+@dataclass(frozen=True)
+class Opened:
+    """An open database: its name in SQL, its file (None: it is in memory), and whether it is read-only."""
+
+    name: str
+    path: str | None
+    read_only: bool
+
+
 @dataclass
 class Memory:
     """What a process keeps of one database between operations: rows that never change, and the commit graph.
@@ -44,6 +53,7 @@ class Memory:
     """
 
     own_macros: frozenset[str] = frozenset()
+    opened: Opened | None = None
     known: Known = field(default_factory=Known)
     graph: CommitGraph = field(default_factory=CommitGraph)
     last_sequence: int = 0
@@ -61,7 +71,12 @@ class Repository:
     def __init__(self, cursor: duckdb.DuckDBPyConnection, memory: Memory, create: bool = False) -> None:
         self.cursor = cursor
         self.memory = memory
-        self.catalog, self.database, self.read_only = _opened(cursor)
+        opened = memory.opened or open_database(cursor)
+        if not opened.path:
+            raise EpochRepositoryError(
+                "an in-memory database cannot be versioned", "connect to a file: epoch_sql.connect('shop.duckdb')"
+            )
+        self.catalog, self.database, self.read_only = opened.name, Path(opened.path).resolve(), opened.read_only
         self.folder = config.repository_folder(self.database)
         self.store = ObjectStore(self.folder / "objects")
         self.exists = self._check_version()
@@ -76,6 +91,7 @@ class Repository:
         self.state = State(cursor)
         self.trees = Trees(cursor, memory.known)
         self.rebuild = False
+        self._known_before: Mark = {}
 
     def head(self) -> Head:
         """What is checked out."""
@@ -141,13 +157,14 @@ class Repository:
 
         A conflict with another writer is an EpochTransactionError that says to try again.
         """
-        known, graph = self.memory.known.mark(), self.memory.last_commit
+        self.keep_known()
+        graph = self.memory.last_commit
         self.cursor.execute("BEGIN TRANSACTION")
         try:
             yield
             self.cursor.execute("COMMIT")
         except duckdb.TransactionException as error:
-            self._roll_back(known, graph)
+            self._roll_back(graph)
             told = str(error).splitlines()[0]
             if "Could not write" in told or "Could not sync" in told:
                 raise EpochStorageError(f"{told}; nothing was changed", "free space, then retry") from error
@@ -158,7 +175,7 @@ class Repository:
                 ) from error
             raise EpochTransactionError(f"another writer was faster ({told}); nothing was changed", "retry") from error
         except BaseException:
-            self._roll_back(known, graph)
+            self._roll_back(graph)
             raise
 
     @contextmanager
@@ -178,9 +195,13 @@ class Repository:
         audit = Audit(self.cursor)
         audit.record(now(), self.author(), "refuse", refused.ref, refused.commit_id, refused.message)
 
-    def _roll_back(self, known: Mark, last_commit: str | None) -> None:
+    def keep_known(self) -> None:
+        """Say that a transaction has stored nothing yet, so that what is known by now stays known if it rolls back."""
+        self._known_before = self.memory.known.mark()
+
+    def _roll_back(self, last_commit: str | None) -> None:
         """Roll back, and forget what may have been of this transaction."""
-        self.memory.known.back_to(known)
+        self.memory.known.back_to(self._known_before)
         if self.memory.last_commit != last_commit:
             self._forget_graph()
         try:
@@ -190,8 +211,17 @@ class Repository:
                 raise
 
     def _check_version(self) -> bool:
-        """Whether there is a catalog; EpochRepositoryError if it is one of a newer Epoch."""
-        version = catalog_version(self.cursor)
+        """Whether there is a catalog.
+
+        Raises EpochRepositoryError if it is one of a newer Epoch, or if strings are compared otherwise than by their
+        bytes: changes would go unnoticed.
+        """
+        version, collation = version_and_collation(self.cursor)
+        if collation.lower() not in ("", "binary"):
+            raise EpochRepositoryError(
+                f"default_collation is {collation}, under which strings that differ are equal",
+                "RESET default_collation",
+            )
         if version is None:
             return False
         if version > CATALOG_VERSION:
@@ -242,24 +272,11 @@ class _Lookup:
         return {name: ref.commit_id for name, ref in self._repository.refs.all(kind).items()}
 
 
-def _opened(cursor: duckdb.DuckDBPyConnection) -> tuple[str, Path, bool]:
-    """The name and the file of the cursor's database, and whether it is read-only.
-
-    Raises EpochRepositoryError if it is in memory, or if strings are compared otherwise than by their bytes: changes
-    would go unnoticed.
-    """
+def open_database(cursor: duckdb.DuckDBPyConnection) -> Opened:
+    """The database that a new cursor is on: always the one that was connected to, whatever is attached besides."""
     row = cursor.execute(render.load("database")).fetchone()
     assert row
-    name, path, collation, read_only = row
-    if not path:
-        raise EpochRepositoryError(
-            "an in-memory database cannot be versioned", "connect to a file: epoch_sql.connect('shop.duckdb')"
-        )
-    if collation.lower() not in ("", "binary"):
-        raise EpochRepositoryError(
-            f"default_collation is {collation}, under which strings that differ are equal", "RESET default_collation"
-        )
-    return name, Path(path).resolve(), read_only
+    return Opened(*row)
 
 
 def now() -> datetime:

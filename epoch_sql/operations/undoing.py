@@ -22,8 +22,8 @@ def reset(repository: Repository, ref: str = "HEAD", hard: bool = False) -> Move
     """
 
     def move() -> Moved:
-        branch = checked_out_branch(repository)
-        tip, commit_id = repository.head().commit_id, repository.resolve(ref)
+        branch, tip = checked_out_branch(repository)
+        commit_id = repository.resolve(ref)
         if hard and not _leads_on(repository, branch, tip, commit_id):
             return _roll_back(repository, branch, tip, commit_id, ref)
         there = Move(branch, Route.RESET, tip, commit_id)

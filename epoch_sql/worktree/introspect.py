@@ -1,7 +1,7 @@
 """Reading the definitions of everything that is versioned from the catalog of a DuckDB database.
 
-A fixed number of catalog queries, whatever the number of tables; nothing is written, so that it works in any
-transaction and sees what that transaction changed.
+One catalog query, whatever the number of tables; nothing is written, so that it works in any transaction and sees what
+that transaction changed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from epoch_sql.worktree.macros import read_macros
 
 Rows = list[tuple[Any, ...]]
 KINDS = ("schema", "type", "sequence", "macro", "view")
+_OF_TABLES = ("tables", "columns", "constraints", "indexes")
+_OF_OBJECTS = ("schemas", "types", "sequences", "macros", "views")
 
 
 def read_schema(
@@ -36,9 +38,11 @@ def read_schema(
     sorted by name, so that equal databases give equal results; ``ddl.definition_order`` tells how to create them.
     Raises EpochTableError for a macro whose signature DuckDB does not tell.
     """
-    objects = [found for found in _objects(cursor, own_macros) if not ignored(found.name)]
-    objects.sort(key=lambda found: (KINDS.index(found.kind), found.name))
-    return DatabaseSchema(read_tables(cursor, declared_keys, ignored), tuple(objects))
+    found = _read_all(cursor, (*_OF_TABLES, *_OF_OBJECTS))
+    objects = [made for made in _objects(cursor, found, own_macros) if not ignored(made.name)]
+    objects.sort(key=lambda made: (KINDS.index(made.kind), made.name))
+    tables = tuple(table for table in _tables(found, declared_keys) if not ignored(table.name))
+    return DatabaseSchema(tables, tuple(objects))
 
 
 def read_tables(
@@ -47,20 +51,21 @@ def read_tables(
     ignored: Callable[[ObjectName], bool],
 ) -> tuple[Table, ...]:
     """The tables of ``read_schema`` alone: DuckDB takes longer to list its macros than everything else together."""
-    return tuple(table for table in _tables(cursor, declared_keys) if not ignored(table.name))
+    found = _read_all(cursor, _OF_TABLES)
+    return tuple(table for table in _tables(found, declared_keys) if not ignored(table.name))
 
 
 def read_table_names(cursor: duckdb.DuckDBPyConnection) -> list[ObjectName]:
     """The names of the user's tables, in order."""
-    return [ObjectName(*row) for row in _read(cursor, "table_names")]
+    return [ObjectName(*row) for row in cursor.execute(render.render("table_names")).fetchall()]
 
 
-def _tables(cursor: duckdb.DuckDBPyConnection, declared_keys: Mapping[ObjectName, tuple[str, ...]]) -> Iterator[Table]:
-    columns = _by_table(_read(cursor, "introspect_columns"))
-    constraints = _by_table(_read(cursor, "introspect_constraints"))
-    indexes = _by_table(_read(cursor, "introspect_indexes"))
-    for oid, schema, name, comment, sql in _read(cursor, "introspect_tables"):
-        own_columns = _columns(columns[oid], sql)
+def _tables(found: Mapping[str, Rows], declared_keys: Mapping[ObjectName, tuple[str, ...]]) -> Iterator[Table]:
+    columns = _by_table(found["columns"])
+    constraints = _by_table(found["constraints"])
+    indexes = _by_table(found["indexes"])
+    for schema, name, oid, comment, sql in sorted(found["tables"]):
+        own_columns = _columns(sorted(columns[oid]), sql)
         places = {column.name: place for place, column in enumerate(own_columns)}
         yield Table(
             ObjectName(schema, name),
@@ -75,7 +80,7 @@ def _tables(cursor: duckdb.DuckDBPyConnection, declared_keys: Mapping[ObjectName
 def _columns(rows: Rows, sql: str | None) -> tuple[Column, ...]:
     traits = _traits(sql, len(rows)) if sql else {}
     columns = []
-    for place, (name, kind, nullable, default, comment) in enumerate(rows):
+    for place, (_, name, kind, nullable, default, comment) in enumerate(rows):
         generated, collation = traits.get(place, (False, None))
         expression = default and canonical(default)
         columns.append(
@@ -159,20 +164,21 @@ def _index(name: str, unique: bool, sql: str) -> Index:
     return Index(name, unique, tuple(canonical(expression) for expression in list_after(sql)))
 
 
-def _objects(cursor: duckdb.DuckDBPyConnection, own_macros: frozenset[str]) -> Iterator[SchemaObject]:
-    for (schema,) in _read(cursor, "introspect_schemas"):
+def _objects(
+    cursor: duckdb.DuckDBPyConnection, found: Mapping[str, Rows], own_macros: frozenset[str]
+) -> Iterator[SchemaObject]:
+    for (schema,) in found["schemas"]:
         definition = render.fill("CREATE SCHEMA {{schema}}", schema=render.identifier(schema))
         yield SchemaObject("schema", ObjectName("main", schema), definition)
-    yield from _types(cursor)
-    for schema, name, comment, *options, sql in _read(cursor, "introspect_sequences"):
+    yield from _types(cursor, found["types"])
+    for schema, name, comment, *options, sql in found["sequences"]:
         yield _sequence(ObjectName(schema, name), comment, options, sql)
-    yield from read_macros(cursor, _read(cursor, "introspect_macros"), own_macros)
-    for schema, name, comment, sql in _read(cursor, "introspect_views"):
+    yield from read_macros(cursor, found["macros"], own_macros)
+    for schema, name, comment, sql in found["views"]:
         yield SchemaObject("view", ObjectName(schema, name), _view(ObjectName(schema, name), sql), comment)
 
 
-def _types(cursor: duckdb.DuckDBPyConnection) -> Iterator[SchemaObject]:
-    rows = _read(cursor, "introspect_types")
+def _types(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[SchemaObject]:
     if not rows:
         return
     names = [ObjectName(schema, name) for schema, name, _ in rows]
@@ -219,8 +225,19 @@ def _by_table(rows: Iterable[tuple[Any, ...]]) -> defaultdict[int, Rows]:
     return grouped
 
 
-def _read(cursor: duckdb.DuckDBPyConnection, template: str) -> Rows:
-    return cursor.execute(render.render(template)).fetchall()
+def _read_all(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[str, Rows]:
+    """The rows of ``sql/introspect/<kind>.sql`` for each kind, in any order: by one statement, whose parts DuckDB runs
+    side by side (to list its macros takes it longer than everything else together)."""
+    part = "SELECT list(found) AS {{kind}} FROM ({{rows}}) AS found"
+    parts = [
+        render.fill(part, kind=render.identifier(kind), rows=render.render(f"introspect/{kind}")) for kind in kinds
+    ]
+    answers = cursor.execute(render.joined(parts, "\nUNION ALL BY NAME\n")).fetchall()
+    lists = zip(*answers, strict=True)
+    return {
+        kind: [tuple(row.values()) for rows in found if rows for row in rows]
+        for kind, found in zip(kinds, lists, strict=True)
+    }
 
 
 def _row(cursor: duckdb.DuckDBPyConnection, statement: str) -> tuple[Any, ...]:

@@ -48,7 +48,7 @@ class _Macro:
 def read_macros(
     cursor: duckdb.DuckDBPyConnection, rows: Sequence[tuple[Any, ...]], own_macros: frozenset[str]
 ) -> Iterator[SchemaObject]:
-    """The macros of ``rows`` (those of ``introspect_macros``), without ``own_macros`` of schema main.
+    """The macros of ``rows`` (those of ``introspect/macros``), without ``own_macros`` of schema main.
 
     A scalar and a table macro of one name are one object, whose definition has two statements. Raises EpochTableError
     when DuckDB does not tell the signature of a macro.
@@ -78,7 +78,7 @@ def _defaults(
     database = cursor.execute("SELECT current_database()").fetchone()
     assert database is not None
     calls = render.strings([_refused_call(database[0], macro) for macro in macros])
-    messages = cursor.execute(render.render("introspect_macro_defaults", calls=calls)).fetchall()
+    messages = cursor.execute(render.render("introspect/macro_defaults", calls=calls)).fetchall()
     return {
         (macro.name, macro.is_table): _signatures(macro, message)
         for macro, (message,) in zip(macros, messages, strict=True)

@@ -95,6 +95,7 @@ class Scanner:
         self.contents = contents
         self.own_macros = own_macros
         self.seen: dict[ObjectName, tuple[int, int]] | None = None
+        self._patterns: list[str] | None = None
 
     def schema(self) -> DatabaseSchema:
         """The definitions of everything that is versioned, without identities and declared keys."""
@@ -112,7 +113,7 @@ class Scanner:
 
     def _ignored(self) -> Callable[[ObjectName], bool]:
         ignore = Ignore(self.cursor)
-        patterns = ignore.patterns()
+        patterns = self._patterns = ignore.patterns() if self._patterns is None else self._patterns
         return lambda name: ignore.matches(patterns, name)
 
     def table_names(self) -> list[ObjectName]:

@@ -58,6 +58,8 @@ class Move:
 
 def require_allowed(repository: Repository, move: Move) -> None:
     """EpochProtectionError, with what to type, when the branch's protection refuses the move."""
+    if REVIEW[move.route] is GROWTH[move.route] is _free:
+        return
     protection = Protections(repository.cursor).get(move.branch)
     case = _Case(repository, protection, move)
     if protection.require_review:

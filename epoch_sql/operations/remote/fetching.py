@@ -57,7 +57,7 @@ def pull(repository: Repository, remote: str = "origin") -> Transferred:
 
     Raises what ``fetch`` and ``merge`` raise: EpochConflict when the merge stopped.
     """
-    branch = checked_out_branch(repository)
+    branch, _ = checked_out_branch(repository)
     fetched = fetch(repository, remote)
     upstream = _followed(repository, branch, remote)
     theirs = repository.refs.get("remote", upstream.tracking)

@@ -5,4 +5,3 @@ FROM duckdb_types()
 WHERE database_name = current_database()
   AND schema_name <> 'epoch'
   AND NOT internal
-ORDER BY schema_name, type_name

@@ -1,9 +1,9 @@
 -- In: the catalog of the current database.
--- Out: a row per user table (table_oid, schema_name, table_name, comment, sql: only where it tells more than the catalog).
+-- Out: a row per user table (schema_name, table_name, table_oid, comment, sql: only where it tells more than the catalog).
 SELECT
-    table_oid,
     schema_name,
     table_name,
+    table_oid,
     comment,
     CASE WHEN contains(sql, 'GENERATED ALWAYS') OR contains(sql, ' COLLATE ') THEN sql END AS sql
 FROM duckdb_tables()
@@ -11,4 +11,3 @@ WHERE database_name = current_database()
   AND schema_name <> 'epoch'
   AND NOT internal
   AND NOT temporary
-ORDER BY schema_name, table_name
