@@ -27,9 +27,11 @@ docs: $(VENV)/.docs
 clean:
 	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-# Each set of packages is installed once: again only when what is asked for has changed.
+# Each set of packages is installed once: again only when what is asked for has changed. An editable install is not
+# compiled by pip, which costs each start a fifth of a second where Python may not keep what it compiles.
 $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: pyproject.toml setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	$(BIN)/python -m compileall -q epoch_sql cli
 	touch $@
 
 $(VENV)/bin/python:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -45,9 +45,17 @@ def fill(text: str, /, **fragments: Fragment) -> Sql:
 
     ``{{epoch}}`` is given: the schema of the catalog.
     """
+    if not fragments:
+        return _without_fragments(text, DATABASE.get())
     return Sql(
         _PLACEHOLDER.sub(lambda match: _text(fragments[match[1]]) if match[1] in fragments else _given(match[1]), text)
     )
+
+
+@lru_cache(maxsize=1024)
+def _without_fragments(text: str, _database: str | None) -> Sql:
+    """The text for the database that SQL is rendered for now: the same few hundred are asked for all the time."""
+    return Sql(_PLACEHOLDER.sub(lambda match: _given(match[1]), text))
 
 
 def catalog_table(name: str) -> exp.Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -411,3 +412,25 @@ def test_another_connections_open_transaction_stays_out_of_a_commit(shop: Repo, 
     assert len(shop.status()) == (1 if made or "orders" in change else 2)
     shop.commit("theirs")
     assert shop.at("HEAD", "log") + shop.at("HEAD", "orders") == shop("FROM log") + shop("FROM orders ORDER BY ALL")
+
+
+# Threads.
+
+
+@pytest.mark.parametrize(
+    ("settings", "workers"),
+    [({}, 0), ({"threads": 1}, 1), ({"threads": 4}, 0), ({"threads": 4, "external_threads": 2}, 2)],
+)
+def test_a_worker_more_unless_the_user_says_otherwise(tmp_path: Path, settings: dict[str, int], workers: int) -> None:
+    """A procedure may run on a worker, which waits for the procedure's own queries."""
+    config = {"threads": 2, **settings}
+    with epoch_sql.connect(tmp_path / "shop.duckdb", config=config) as con:
+        assert con.execute("SELECT current_setting('external_threads')").fetchall() == [(workers,)]
+        assert con.execute("SELECT current_setting('threads')").fetchall() == [(config["threads"],)]
+
+
+def test_a_locked_configuration_is_left_alone(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "shop.duckdb"), config={"threads": 2, "lock_configuration": True}) as con:
+        epoch_sql.install(con)
+        assert con.execute("SELECT current_setting('external_threads')").fetchall() == [(1,)]
+        con.execute("CALL epoch_init()")

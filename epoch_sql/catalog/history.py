@@ -187,16 +187,20 @@ class Refs(Relation):
     def put(self, ref: Ref, action: str, author: str) -> None:
         """Create or move a reference."""
         old = self.get(ref.kind, ref.name)
-        if old:
-            self.run(
-                "UPDATE {{epoch}}.refs SET commit_id = ?, author = ?, moved_at = ?, message = ? "
-                "WHERE kind = ? AND name = ?",
-                [ref.commit_id, ref.author, ref.moved_at, ref.message, ref.kind, ref.name],
-            )
-        else:
-            self.insert([(ref.kind, ref.name, ref.commit_id, ref.author, ref.moved_at, ref.message)])
-        before = old.commit_id if old else None
-        Reflog(self.cursor).record(ref.kind, ref.name, before, ref.commit_id, action, author, ref.moved_at)
+        if old is None:
+            self.add(ref, action, author)
+            return
+        self.run(
+            "UPDATE {{epoch}}.refs SET commit_id = ?, author = ?, moved_at = ?, message = ? "
+            "WHERE kind = ? AND name = ?",
+            [ref.commit_id, ref.author, ref.moved_at, ref.message, ref.kind, ref.name],
+        )
+        Reflog(self.cursor).record(ref.kind, ref.name, old.commit_id, ref.commit_id, action, author, ref.moved_at)
+
+    def add(self, ref: Ref, action: str, author: str) -> None:
+        """Create a reference, which must not be there yet."""
+        self.insert([(ref.kind, ref.name, ref.commit_id, ref.author, ref.moved_at, ref.message)])
+        Reflog(self.cursor).record(ref.kind, ref.name, None, ref.commit_id, action, author, ref.moved_at)
 
     def remove(self, ref: Ref, action: str, author: str, moved_at: datetime) -> None:
         """Delete a reference."""

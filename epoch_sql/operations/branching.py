@@ -80,7 +80,7 @@ def create_tag(repository: Repository, name: str, ref: str = "HEAD", message: st
         if repository.refs.get("tag", name):
             raise EpochReferenceError(f"tag {name} exists already", f"epoch tag delete {name}")
         author = repository.author()
-        repository.refs.put(new_ref("tag", name, commit_id, message, author), f"tag: {name}", author)
+        repository.refs.add(new_ref("tag", name, commit_id, message, author), f"tag: {name}", author)
     return Named(name, commit_id)
 
 

@@ -131,10 +131,12 @@ def _follow(repository: Repository, working: Working, applied: list[Applied]) ->
     found = []
     for change in applied:
         before = known.get(change.table_id)
-        if not (before and change.changes and change.before and same_values(change.before, change.after)):
+        checksum = before.checksum if before else None
+        shiftable = change.changes and change.before and same_values(change.before, change.after)
+        if before is None or checksum is None or not shiftable:
             unread.append(change)
             continue
-        count, checksum = before.row_count, before.checksum
+        count = before.row_count
         assert change.counts
         shifted = checksum + _shift(repository, change)
         count += change.counts.added - change.counts.removed

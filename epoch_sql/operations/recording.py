@@ -94,6 +94,7 @@ class _Recorder:
         self.levels: list[Level] = []
         self.versions: list[Version] = []
         self.fingerprints: list[Fingerprint] = []
+        self.bucketed: set[str] = set()
 
     def table(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
         """The entry of a working table in the new tree, and the rows that changed in it."""
@@ -129,13 +130,26 @@ class _Recorder:
         with self.writer.fingerprinting(rows, working.table, checksum) as pending:
             level = self.writer.base(rows, working.table, ordered=self._in_key_order(working.table))
         count, fingerprint, seen = pending.result()
-        if count != level.row_count or seen != working.checksum:
+        if working.checksum is None:
+            working = replace(working, checksum=self._checksum(working))
+        if (count, seen) != (working.row_count, working.checksum) or count != level.row_count:
             raise EpochTableError(f"table {working.table.name} changed while it was read", "retry")
         confirm(self.repository, working, None)
         self.levels.append(level)
         version = self._version(working, fingerprint, (level,))
         self._fingerprint(working, version, None)
         return TableEntry(working.table_id, working.table.name, version.version_id)
+
+    def _checksum(self, working: WorkingTable) -> int:
+        """The checksum of a large new table: the sum of its buckets, if they are kept, so that it is read once."""
+        if not self.keep_fingerprints:
+            return checksums(self.repository.cursor, [working.table])[0][1]
+        fill_buckets(self.repository, working.table_id, working.table)
+        self.bucketed.add(working.table_id)
+        total = "SELECT sum(checksum) FROM {{epoch}}.buckets WHERE table_id = ?"
+        row = run(self.repository.cursor, total, [working.table_id]).fetchone()
+        assert row
+        return int(row[0])
 
     def _changed(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
         assert working.entry and working.committed
@@ -192,27 +206,36 @@ class _Recorder:
     def _fingerprint(self, working: WorkingTable, version: Version, written: WrittenDelta | None) -> None:
         if not self.keep_fingerprints:
             return
+        assert working.checksum is not None
         buckets = BUCKETS if working.row_count >= ROWS_WORTH_BUCKETS else 0
-        known = working.known
-        shifted = (
-            known and known.buckets == buckets and working.committed and same_values(working.committed, working.table)
-        )
-        if buckets and not (shifted and known and (written or known.version_id == version.version_id)):
-            fill_buckets(self.repository, working.table_id, working.table)
-        elif buckets and written:
-            assert working.committed
-            rows = self._rows_of(written)
-            shift_buckets(self.repository, working.table_id, working.committed, working.table, rows)
+        if buckets and working.table_id not in self.bucketed:
+            self._keep_buckets(working, version, written)
         self.fingerprints.append(
             Fingerprint(working.table_id, version.version_id, self.engine, working.row_count, working.checksum, buckets)
         )
+
+    def _keep_buckets(self, working: WorkingTable, version: Version, written: WrittenDelta | None) -> None:
+        known = working.known
+        shifted = (
+            known and known.buckets == BUCKETS and working.committed and same_values(working.committed, working.table)
+        )
+        if not (shifted and known and (written or known.version_id == version.version_id)):
+            fill_buckets(self.repository, working.table_id, working.table)
+        elif written:
+            assert working.committed
+            rows = self._rows_of(written)
+            shift_buckets(self.repository, working.table_id, working.committed, working.table, rows)
 
     def _in_key_order(self, table: Table) -> bool:
         """Whether the working rows already lie in the order of their key, by blocks of one Parquet row group."""
         if len(table.key) != 1 or any(column.name.lower() == "rowid" for column in table.columns):
             return False
-        key = table.key[0]
-        statement = render.render("key_order", key=render.column(key.name), working=render.table(table.name))
+        # The first blocks tell of most tables that they are not in order.
+        return all(self._in_order(table, most) for most in (Sql("LIMIT 245760"), Sql("")))
+
+    def _in_order(self, table: Table, most: Sql) -> bool:
+        key = render.column(table.key[0].name)
+        statement = render.render("key_order", key=key, working=render.table(table.name), most=most)
         row = self.repository.cursor.execute(statement).fetchone()
         assert row
         return bool(row[0])
@@ -276,7 +299,7 @@ def _tier(level: Level) -> int:
 
 def confirm(repository: Repository, working: WorkingTable, changes: Sql | None) -> None:
     """EpochTransactionError when the caller's look at a table does not agree with the changes committed in it."""
-    if repository.scanner.seen is None:
+    if working.table.name not in (repository.scanner.seen or {}):
         return
     known = working.known
     if changes is not None and known and working.committed and same_values(working.committed, working.table):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import duckdb
 
@@ -100,12 +101,33 @@ def bucket_key(table: Table) -> tuple[Column, ...]:
 
 def checksums(cursor: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[tuple[int, int]]:
     """(number of rows, sum of their hashes) of each working table, read once each."""
-    wanted = list(tables)
-    found: dict[int, tuple[int, int]] = {}
-    for start in range(0, len(wanted), TABLES_AT_ONCE):
-        statement = checksum_query(wanted[start : start + TABLES_AT_ONCE], start)
-        found.update({number: (rows, int(checksum)) for number, rows, checksum in cursor.execute(statement).fetchall()})
-    return [found[number] for number in range(len(wanted))]
+    found = _of_each(cursor, list(tables), checksum_query)
+    return [(rows, int(checksum)) for rows, checksum in found]
+
+
+def row_counts(cursor: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[int]:
+    """The number of rows of each working table, which DuckDB knows."""
+    return [count for (count,) in _of_each(cursor, list(tables), _count_query)]
+
+
+def _of_each(
+    cursor: duckdb.DuckDBPyConnection, tables: Sequence[Table], query: Callable[[Sequence[Table], int], Sql]
+) -> list[tuple[Any, ...]]:
+    """What a query, which numbers its rows, says of each table, many of them at once."""
+    found: dict[int, tuple[Any, ...]] = {}
+    for start in range(0, len(tables), TABLES_AT_ONCE):
+        rows = cursor.execute(query(tables[start : start + TABLES_AT_ONCE], start)).fetchall()
+        found.update((number, tuple(values)) for number, *values in rows)
+    return [found[number] for number in range(len(tables))]
+
+
+def _count_query(tables: Sequence[Table], start: int) -> Sql:
+    count = "SELECT {{number}} AS number, count(*) AS row_count FROM {{table}}"
+    selects = [
+        render.fill(count, number=render.literal(number), table=render.table(table.name))
+        for number, table in enumerate(tables, start)
+    ]
+    return render.joined(selects, "\nUNION ALL\n")
 
 
 def checksum_query(tables: Sequence[Table], start: int = 0) -> Sql:

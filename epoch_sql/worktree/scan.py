@@ -7,7 +7,7 @@ committed one, rows are compared, and of a large table only those in buckets who
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -26,11 +26,13 @@ from epoch_sql.storage.shape import Shape, shape_of
 from epoch_sql.worktree.identify import followed_key, identify_columns, mostly_equal
 from epoch_sql.worktree.introspect import read_schema, read_table_names, read_tables
 from epoch_sql.worktree.rows import (
+    ROWS_WORTH_BUCKETS,
     bucket,
     bucket_key,
     checksums,
     dirty_buckets,
     engine,
+    row_counts,
     working_bucket,
     working_rows,
 )
@@ -45,8 +47,9 @@ class WorkingTable:
     """A table of the working database.
 
     ``table`` is its definition with identified columns; ``entry`` the table of the commit that it is (None: it is new).
-    ``row_count`` and ``checksum`` are of the working rows. ``rows_differ`` is False when the hashes prove that no row
-    changed, True when rows may have changed.
+    ``row_count`` and ``checksum`` are of the working rows; the checksum of a large new table is None, for its rows have
+    not been read yet. ``rows_differ`` is False when the hashes prove that no row changed, True when rows may have
+    changed.
     """
 
     table_id: str
@@ -54,7 +57,7 @@ class WorkingTable:
     entry: TableEntry | None
     committed: Table | None
     row_count: int
-    checksum: int
+    checksum: int | None
     rows_differ: bool
     known: Fingerprint | None
 
@@ -132,7 +135,9 @@ class Scanner:
         matches, removed = self._match(seen, found.tables)
         keys = DeclaredKeys(self.cursor).load()
         identified = [self._identify(table, entry, taken, keys) for table, entry, taken in matches]
-        sums = self._sums([table for _, table in identified]) if read_rows else [(-1, 0)] * len(identified)
+        sums: list[tuple[int, int | None]] = [(-1, 0)] * len(identified)
+        if read_rows:
+            sums = self._sums([table for _, table in identified], [entry is None for _, entry, _ in matches])
         known = Fingerprints(self.cursor).load()
         current_engine = engine(self.cursor)
         working = tuple(
@@ -142,12 +147,18 @@ class Scanner:
         ignored = tuple(entry for i, entry in tree.tables.items() if i not in seen.tables)
         return Working(working, removed, found.objects, ignored)
 
-    def _sums(self, tables: list[Table]) -> list[tuple[int, int]]:
-        """Rows and checksum of each table: what the caller saw of it, if it looked, else read now."""
-        seen = self.seen or {}
-        unread = [table for table in tables if table.name not in seen]
-        read = dict(zip((table.name for table in unread), checksums(self.cursor, unread), strict=True))
-        return [seen.get(table.name) or read[table.name] for table in tables]
+    def _sums(self, tables: Sequence[Table], new: Sequence[bool]) -> list[tuple[int, int | None]]:
+        """Rows and checksum of each table: what the caller saw of it, if it looked, else read now; of a new table that
+        is large only the number of rows, since there is nothing to compare it with."""
+        found: dict[ObjectName, tuple[int, int | None]] = dict(self.seen or {})
+        unseen = [(table, is_new) for table, is_new in zip(tables, new, strict=True) if table.name not in found]
+        fresh = [table for table, is_new in unseen if is_new]
+        counts = dict(zip((table.name for table in fresh), row_counts(self.cursor, fresh), strict=True))
+        large = {name: count for name, count in counts.items() if count >= ROWS_WORTH_BUCKETS}
+        found.update((name, (count, None)) for name, count in large.items())
+        read = [table for table, _ in unseen if table.name not in large]
+        found.update(zip((table.name for table in read), checksums(self.cursor, read), strict=True))
+        return [found[table.name] for table in tables]
 
     def changes(self, working: WorkingTable) -> tuple[Sql, Shape]:
         """The difference between the committed and the working rows of a table, and its shape.
@@ -311,7 +322,7 @@ class Scanner:
         table_id: str,
         table: Table,
         entry: TableEntry | None,
-        count_and_sum: tuple[int, int],
+        count_and_sum: tuple[int, int | None],
         known: Fingerprint | None,
         current_engine: str,
     ) -> WorkingTable:

@@ -72,7 +72,8 @@ def move_branch(repository: Repository, move: Move, action: str, author: str) ->
     """Make or move a branch, within the caller's transaction; promotions and rollbacks are noted in the audit."""
     require_allowed(repository, move)
     assert move.new
-    repository.refs.put(new_ref("branch", move.branch, move.new), action, author)
+    store = repository.refs.add if move.route is Route.CREATE else repository.refs.put
+    store(new_ref("branch", move.branch, move.new), action, author)
     kind = _AUDITED.get(move.route)
     if kind and move.new != move.old:
         Audit(repository.cursor).record(now(), author, kind, move.branch, move.new, _detail(move, action))
