@@ -68,12 +68,53 @@ def test_a_change_of_every_row_is_found(large: tuple[Repo, str]) -> None:
     assert repo.status() == []
 
 
-def differing(repo: Repo, ref: str) -> int:
+NEW = f"CREATE TABLE fresh (id BIGINT PRIMARY KEY, n BIGINT); INSERT INTO fresh SELECT {{key}}, i FROM range({ROWS}) AS r (i)"
+
+
+@pytest.mark.parametrize("key", ["i", "(i * 7_919) % 10_000_019"], ids=["in the order of its key", "in no order"])
+@pytest.mark.parametrize("way", ["init", "commit", "stash"])
+def test_a_new_table(make_repo: MakeRepo, key: str, way: str) -> None:
+    """Its rows are read once when it is first stored, so its hashes come about in another way."""
+    create = NEW.format(key=key)
+    repo = make_repo(create) if way == "init" else make_repo()
+    if way != "init":
+        repo(create)
+        assert repo.status() == [("fresh", "added", ROWS, 0, 0)]
+    if way == "stash":
+        repo("CALL epoch_stash()")
+        assert repo.status() == []
+        repo("CALL epoch_stash_pop()")
+    if way != "init":
+        assert repo.commit() == (1, ROWS, 0, 0)
+    assert repo.status() == [] == repo("FROM epoch_fsck()")
+    assert differing(repo, "HEAD", "fresh") == 0
+    repo("UPDATE fresh SET n = 0 WHERE n IN (5, 150_000); DELETE FROM fresh WHERE n = 6")
+    assert repo.status() == [("fresh", "modified", 0, 2, 1)]
+    assert repo.commit() == (1, 0, 2, 1)
+    assert repo.status() == [] == repo("FROM epoch_fsck()")
+
+
+def test_a_new_table_in_the_way_of_a_committed_one(make_repo: MakeRepo) -> None:
+    repo = make_repo()
+    repo("CALL epoch_checkout('feature', new_branch := true)")
+    repo(NEW.format(key="i"))
+    repo.commit()
+    repo("CALL epoch_checkout('main')")
+    repo(NEW.format(key="i + 500"))
+    assert "EpochDirtyError" in repo.refused("CALL epoch_checkout('feature')")
+    repo("CALL epoch_checkout('feature', force := true)")
+    assert repo.status() == [] == repo("FROM epoch_fsck()")
+    assert differing(repo, "feature", "fresh") == 0
+    repo("DELETE FROM fresh WHERE id = 3")
+    assert repo.commit() == (1, 0, 0, 1)
+
+
+def differing(repo: Repo, ref: str, table: str = "big") -> int:
     """How many rows the working table and the one of a reference do not share."""
     return int(
         repo.one(
-            "SELECT (SELECT count(*) FROM (FROM big EXCEPT ALL FROM epoch_at($1, 'big')))"
-            " + (SELECT count(*) FROM (FROM epoch_at($1, 'big') EXCEPT ALL FROM big))",
+            f"SELECT (SELECT count(*) FROM (FROM {table} EXCEPT ALL FROM epoch_at($1, '{table}')))"
+            f" + (SELECT count(*) FROM (FROM epoch_at($1, '{table}') EXCEPT ALL FROM {table}))",
             ref,
         )
     )
