@@ -165,7 +165,8 @@ TABLES: dict[str, list[Status]] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """Everything in a database that a user can see."""
+    """Everything in a database that a user can see, but on DuckDB 1.4 the columns of views: there a view keeps those that
+    it had when it was made, and cannot be read when what it reads has got others."""
 
     rows: dict[str, list[Any]]
     definitions: list[Any]
@@ -179,6 +180,7 @@ def picture(repo: Repo) -> Picture:
         SELECT 'column', schema_name, table_name, column_name, column_index, data_type, nullif(column_default, 'NULL'),
             is_nullable, comment
         FROM duckdb_columns() WHERE schema_name <> 'epoch' AND NOT internal AND table_name <> '__append_df'
+            AND ($1 OR table_oid IN (SELECT table_oid FROM duckdb_tables()))
         UNION ALL SELECT 'table', schema_name, table_name, comment, NULL, NULL, NULL, NULL, NULL
         FROM duckdb_tables() WHERE schema_name <> 'epoch'
         UNION ALL SELECT 'index', schema_name, table_name, index_name, NULL, expressions, NULL, is_unique, comment
@@ -196,7 +198,8 @@ def picture(repo: Repo) -> Picture:
         UNION ALL SELECT 'schema', schema_name, NULL, NULL, NULL, NULL, NULL, NULL, NULL
         FROM duckdb_schemas() WHERE NOT internal AND schema_name <> 'epoch'
         ORDER BY ALL
-        """
+        """,
+        not duckdb.__version__.startswith("1.4."),
     )
     return Picture(rows, definitions)
 
