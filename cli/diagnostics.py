@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 import threading
 import traceback
@@ -24,9 +25,22 @@ USAGE = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 
+_SHOW_CURSOR = b"\r\x1b[K\x1b[?25h"
 _EPOCH_ERROR = re.compile(r"\b(Epoch[A-Z]\w*): (?:\1: )*([^\n]*)")
 _HINT = re.compile(r" \(hint: ((?:(?! \(hint: ).)*)\)\s*$")
 _LOCK = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<process>\d+)\)")
+_COMMANDS = {
+    r"FROM epoch_status\(\)": "epoch status",
+    r"FROM epoch_tables\([^)]*\)": "epoch table list",
+    r"FROM epoch_reflog\(\)": "epoch reflog",
+    r"CALL epoch_init\(\) or epoch init": "epoch init",
+    r"CALL epoch_commit\((.*)\)": r"epoch commit -m \1",
+    r"CALL epoch_ignore\((.*)\)": r"epoch table ignore \1",
+    r"CALL epoch_gc\(grace := INTERVAL 7 DAY\)": "epoch gc --grace '7 days'",
+    r"CALL epoch_gc\(\)": "epoch gc",
+    r"CALL epoch_fsck\(\)": "epoch fsck",
+}
+"""Calls that hints of SQL functions name, and the commands that do the same."""
 
 
 class LockedError(EpochError):
@@ -64,7 +78,7 @@ def report(error: EpochError) -> int:
     """Tells an error and its hint; gives the exit code."""
     _write(f"error: {visible(error.message)}")
     if error.hint:
-        hint(error.hint)
+        hint(_as_command(error.hint))
     return error.exit_code
 
 
@@ -112,6 +126,35 @@ Measure = Callable[[], tuple[int, int]]
 @contextmanager
 def working(what: str, measure: Measure | None = None) -> Iterator[None]:
     """On a terminal, shows that work goes on once it has taken a second, and how far it is where that is measured."""
+    with _ended_by_interrupts(), _shown(what, measure):
+        yield
+
+
+@contextmanager
+def _ended_by_interrupts() -> Iterator[None]:
+    """Ctrl-C ends the program at once, and what was begun is done or not, as after a crash.
+
+    DuckDB would go on in other threads, and tell of the interrupt as of all sorts of errors.
+    """
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not usual or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _end(*_: object) -> None:
+    shown = _SHOW_CURSOR if sys.stderr.isatty() else b""
+    os.write(2, shown + b"interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+@contextmanager
+def _shown(what: str, measure: Measure | None) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
@@ -146,6 +189,12 @@ def _parsed(kind: str, text: str) -> EpochError:
     known = getattr(errors, kind, EpochError)
     error_class = known if isinstance(known, type) and issubclass(known, EpochError) else EpochError
     return error_class(told.strip(), found[1] if found else None)
+
+
+def _as_command(told: str) -> str:
+    for statement, command in _COMMANDS.items():
+        told = re.sub(statement, command, told)
+    return told
 
 
 def _report_usage(error: click.UsageError) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -30,8 +32,8 @@ def init(session: Session, database: str | None, branch: str, form: str) -> None
     is in it.
     """
     path = Path(database or session.database or os.environ.get("EPOCH_DB") or _only_database(Path.cwd()))
-    session.open(path)
-    made = session.do(call("epoch_init", branch=branch), "first commit")
+    with _opened(session, path):
+        made = session.do(call("epoch_init", branch=branch), "first commit")
     folder = config.repository_folder(path)
     diagnostics.message(
         f"Initialized Epoch repository in {folder} (branch {made['branch']}, commit {short(made['commit_id'])})"
@@ -108,6 +110,25 @@ def _folder(session: Session) -> Path | None:
 
 def _file(session: Session, everywhere: bool) -> Path:
     return config.user_config() if everywhere else config.repository_config(session.path)
+
+
+@contextmanager
+def _opened(session: Session, path: Path) -> Iterator[None]:
+    """The database open, made when there is none; one that was made goes again if ``init`` is refused."""
+    if not path.absolute().parent.is_dir():
+        raise EpochRepositoryError(f"there is no folder {path.parent}", f"mkdir -p {path.parent}")
+    existed = path.exists()
+    session.open(path)
+    try:
+        yield
+    except BaseException:
+        # Not what somebody else put there just before it was opened.
+        empty = not existed and not session.connection.execute("FROM duckdb_tables() WHERE NOT internal").fetchall()
+        click.get_current_context().close()
+        if empty:
+            for made in (path, path.with_name(f"{path.name}.wal")):
+                made.unlink(missing_ok=True)
+        raise
 
 
 def _only_database(folder: Path) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epoch_sql.config import find_database
+from epoch_sql.errors import EpochStorageError
 
 from . import diagnostics, rows
 from .rows import Rows
@@ -20,13 +23,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 _RETRY_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A span of time such as ``7 days``, for DuckDB to read."""
-
-    text: str
+_UNWRITABLE = re.compile(r": (Read-only file system|Permission denied)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,14 @@ class Call:
     @property
     def text(self) -> str:
         """The call in SQL, with a placeholder for every value."""
-        parts = [_placeholder(value) for value in self.arguments]
-        parts += [f"{name} := {_placeholder(value)}" for name, value in self._given]
+        parts = ["?" for _ in self.arguments]
+        parts += [f"{name} := ?" for name, _ in self._given]
         return f"{self.function}({', '.join(parts)})"
 
     @property
     def values(self) -> list[Any]:
         """The values of the placeholders."""
-        given = [*self.arguments, *(value for _, value in self._given)]
-        return [value.text if isinstance(value, Interval) else value for value in given]
+        return [*self.arguments, *(value for _, value in self._given)]
 
     @property
     def _given(self) -> list[tuple[str, Any]]:
@@ -67,6 +63,7 @@ class Session:
     database: str | None = None
     wait: float = 10.0
     _connection: DuckDBPyConnection | None = None
+    _unwritable: EpochStorageError | None = None
 
     @cached_property
     def path(self) -> Path:
@@ -79,9 +76,18 @@ class Session:
         return self._connection if self._connection is not None else self.open(self.path)
 
     def open(self, path: Path) -> DuckDBPyConnection:
-        """Opens a database, made when there is none, until the command ends; waits while another process locks it."""
+        """Opens a database, made when there is none, until the command ends; waits while another process locks it.
+
+        A file that cannot be written is opened to read, and what changes it is refused.
+        """
         with diagnostics.working("waiting for the database"):
-            self._connection = _connected(path, self.wait)
+            try:
+                self._connection = _connected(path, self.wait)
+            except EpochStorageError as unwritable:
+                if not path.is_file():
+                    raise
+                self._unwritable = unwritable
+                self._connection = _connected(path, self.wait, read_only=True)
         click.get_current_context().call_on_close(self._connection.close)
         return self._connection
 
@@ -91,7 +97,7 @@ class Session:
 
     def done(self, procedure: Call, what: str, measure: diagnostics.Measure | None = None) -> list[dict[str, Any]]:
         """Runs a procedure that returns any number of rows."""
-        with diagnostics.working(what, measure):
+        with diagnostics.working(what, measure), self.telling_why_not():
             return self._records(f"CALL {procedure.text}", procedure.values)
 
     def read(self, function: Call) -> list[dict[str, Any]]:
@@ -105,8 +111,18 @@ class Session:
 
     def query(self, query: str, form: str, values: Sequence[Any] = ()) -> Rows:
         """The rows of a SELECT as texts."""
-        with diagnostics.working("reading"):
+        with diagnostics.working("reading"), self.telling_why_not():
             return rows.select(self.connection, query, values, form)
+
+    @contextmanager
+    def telling_why_not(self) -> Iterator[None]:
+        """What is refused since the database is open to read is told by why it is."""
+        try:
+            yield
+        except Exception as error:
+            if self._unwritable and "is open read-only" in str(error):
+                raise self._unwritable from error
+            raise
 
     def _records(self, statement: str, values: Sequence[Any]) -> list[dict[str, Any]]:
         cursor = self.connection.cursor()
@@ -118,7 +134,8 @@ class Session:
 pass_session = click.make_pass_decorator(Session)
 
 
-def _connected(path: Path, wait: float) -> DuckDBPyConnection:
+def _connected(path: Path, wait: float, read_only: bool = False) -> DuckDBPyConnection:
+    """The connection; EpochStorageError when the file cannot be written."""
     import duckdb
 
     import epoch_sql
@@ -126,15 +143,16 @@ def _connected(path: Path, wait: float) -> DuckDBPyConnection:
     deadline = time.monotonic() + wait
     while True:
         try:
-            connection: DuckDBPyConnection = epoch_sql.connect(str(path))
+            connection: DuckDBPyConnection = epoch_sql.connect(str(path), read_only=read_only)
         except duckdb.IOException as error:
+            unwritable = _UNWRITABLE.search(str(error))
+            if unwritable and not read_only:
+                raise EpochStorageError(
+                    f"cannot write to {path}: {unwritable[1]}", "make the file and its folder writable"
+                ) from error
             locked = "Could not set lock" in str(error)
             if not locked or time.monotonic() >= deadline:
                 raise
             time.sleep(min(_RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
         else:
             return connection
-
-
-def _placeholder(value: Any) -> str:
-    return "CAST(? AS INTERVAL)" if isinstance(value, Interval) else "?"

@@ -10,7 +10,7 @@ from epoch_sql.errors import EpochStorageError
 
 from . import diagnostics, output, rows
 from .grammar import json_option
-from .session import Call, Interval, Session, call, pass_session
+from .session import Call, Session, call, pass_session
 
 SECTION = "Upkeep"
 
@@ -22,8 +22,7 @@ SECTION = "Upkeep"
 @pass_session
 def gc(session: Session, dry_run: bool, grace: str | None, form: str) -> None:
     """Remove files that no reference needs."""
-    interval = None if grace is None else Interval(grace)
-    _run(session, call("epoch_gc", dry_run=dry_run, grace=interval), "removing files", form)
+    _run(session, call("epoch_gc", dry_run=dry_run, grace=grace), "removing files", form)
 
 
 @click.command()
@@ -86,6 +85,6 @@ COMMANDS = (gc, compact, fsck, completion, demo)
 
 def _run(session: Session, procedure: Call, what: str, form: str) -> int:
     """Runs a procedure and writes its rows; gives their number."""
-    with diagnostics.working(what):
+    with diagnostics.working(what), session.telling_why_not():
         found = rows.execute(session.connection, f"CALL {procedure.text}", procedure.values, form)
     return output.rows(found, form) if found.columns else 0

@@ -7,6 +7,7 @@ import os
 import socket
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,7 +203,11 @@ def _replace(file: Path, text: str) -> None:
             os.fsync(out.fileno())
         aside.replace(file)
     except OSError as error:
-        raise EpochConfigError(f"{file} cannot be written: {error}") from error
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise EpochConfigError(
+            f"{file} cannot be written: {error.strerror or error}", "free space or make its folder writable, then retry"
+        ) from error
 
 
 def _login() -> str:

@@ -294,6 +294,23 @@ def test_references_of_every_form(shop: Repo) -> None:
         shop("CALL epoch_checkout('main')")
 
 
+def test_a_branch_is_at_a_commit_from_the_time_that_the_commit_states(shop: Repo) -> None:
+    shop("CALL epoch_branch('side')")
+    shop("INSERT INTO a VALUES (70)")
+    shop.commit()
+    shop("CALL epoch_checkout('side')")
+    shop("CALL epoch_merge('main')")
+    shop("CALL epoch_revert('HEAD')")
+    states = shop("SELECT commit_id, committed_at FROM epoch_log(first_parent := true) ORDER BY committed_at")
+    for commit_id, committed_at in states[-2:]:
+        assert shop("FROM epoch_log(?, max_count := 1)", f"side@{{{committed_at}}}")[0][0] == commit_id
+    for commit_id, committed_at in shop("SELECT commit_id, committed_at FROM epoch_log('main')"):
+        assert shop("FROM epoch_log(?, max_count := 1)", f"main@{{{committed_at}}}")[0][0] == commit_id
+    born = min(committed_at for _, committed_at in states)
+    message = shop.refused("FROM epoch_log(?)", f"main@{{{born.replace(microsecond=0)}}}")
+    assert f"did not exist at {born.replace(microsecond=0).isoformat(' ', 'microseconds')} UTC" in message
+
+
 def test_references_that_do_not_exist(shop: Repo) -> None:
     before = picture(shop)
     assert "EpochReferenceError: unknown reference 'mian' (hint: did you mean 'main'?)" in shop.refused(

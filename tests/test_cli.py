@@ -100,6 +100,28 @@ class TestInit:
     def test_refuses_a_second_time(self, shop: Epoch) -> None:
         assert shop("init", code=1).err.startswith("error: ")
 
+    def test_refused_leaves_nothing_behind(self, epoch: Epoch, folder: Path) -> None:
+        epoch("init", "--branch", "bad..name", code=1)
+        told = epoch("init", "missing/x.duckdb", code=1)
+        assert told.err == "error: there is no folder missing\nhint: mkdir -p missing\n"
+        assert list(folder.iterdir()) == []
+
+    def test_a_database_that_was_there_stays(self, epoch: Epoch, folder: Path) -> None:
+        duckdb.connect(str(folder / "a.duckdb")).close()
+        epoch("init", "--branch", "bad..name", code=1)
+        assert [path.name for path in folder.iterdir()] == ["a.duckdb"]
+
+    def test_hints_name_commands(self, shop: Epoch) -> None:
+        for arguments, hint in (
+            (["init"], "epoch status"),
+            (["commit", "-m", "x"], "epoch status"),
+            (["commit", "-m", " "], "epoch commit -m 'what changed and why'"),
+            (["log", "--table", "missing"], "epoch table list"),
+            (["table", "ignore", ""], "epoch table ignore 'scratch_*'"),
+            (["gc", "--grace", "bogus"], "epoch gc --grace '7 days'"),
+        ):
+            assert shop(*arguments, code=1).err.splitlines()[1:] == [f"hint: {hint}"], arguments
+
     def test_a_database_of_another_folder(self, epoch: Epoch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (folder / "data").mkdir()
         epoch("init", "data/x.duckdb")

@@ -1,4 +1,4 @@
-"""``epoch conflicts resolve --interactive`` on a pseudo-terminal: what a person sees, types, and gets."""
+"""The program on a pseudo-terminal, as ``conflicts resolve --interactive``: what a person sees, types, and gets."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import termios
@@ -279,3 +280,22 @@ def test_off_a_terminal_it_is_refused(folder: Path, capsys: pytest.CaptureFixtur
     assert told.out == ""
     assert told.err.startswith("error: --interactive asks on a terminal")
     assert "hint: epoch conflicts resolve --ours" in told.err
+
+
+def test_an_interrupt_ends_the_program_at_once(tmp_path: Path) -> None:
+    """DuckDB would go on, and tell of it in words of its own."""
+    database = tmp_path / "shop.duckdb"
+    duckdb.connect(str(database)).close()
+    assert run(["init", str(database)]) == 0
+    terminal = Terminal(
+        "--db", str(database), "query", "SELECT count(*) FROM range(1000000000000) AS r(i) WHERE i % 7 = 1"
+    )
+    try:
+        terminal.until(r"0:00:01")
+        terminal.process.send_signal(signal.SIGINT)
+        code, told = terminal.ended()
+    finally:
+        terminal.close()
+    assert code == 130
+    assert _STYLE.sub("", told).splitlines()[-1].strip() == "interrupted"
+    assert run(["--db", str(database), "fsck"]) == 0

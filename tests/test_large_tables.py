@@ -109,6 +109,31 @@ def test_a_new_table_in_the_way_of_a_committed_one(make_repo: MakeRepo) -> None:
     assert repo.commit() == (1, 0, 0, 1)
 
 
+@pytest.mark.core
+@pytest.mark.parametrize("kind", ["BIGINT", "VARCHAR"])
+def test_null_as_the_only_value_of_a_row(make_repo: MakeRepo, kind: str) -> None:
+    repo = make_repo(f"CREATE TABLE big (n {kind}); INSERT INTO big SELECT i FROM range({ROWS}) AS numbers (i)")
+    repo("CALL epoch_branch('before')")
+    repo("INSERT INTO big VALUES (NULL), (NULL)")
+    assert repo.status() == [("big", "modified", 2, 0, 0)]
+    assert repo.commit() == (1, 2, 0, 0)
+    repo("DELETE FROM big WHERE rowid = (SELECT max(rowid) FROM big)")
+    assert repo.status() == [("big", "modified", 0, 0, 1)]
+    assert repo.commit() == (1, 0, 0, 1)
+    for ref in ("before", "main~1", "main"):
+        repo("CALL epoch_checkout(?)", ref)
+        assert (repo.status(), differing(repo, ref)) == ([], 0)
+
+
+@pytest.mark.core
+def test_null_in_a_declared_key_is_found(make_repo: MakeRepo) -> None:
+    repo = make_repo(f"CREATE TABLE big AS SELECT i AS id, i AS n FROM range({ROWS}) AS numbers (i)")
+    repo("CALL epoch_key('big', ['id'])")
+    repo.commit()
+    repo("INSERT INTO big VALUES (NULL, 1)")
+    assert "NULL or duplicate in" in repo.refused("CALL epoch_commit('no key')")
+
+
 def differing(repo: Repo, ref: str, table: str = "big") -> int:
     """How many rows the working table and the one of a reference do not share."""
     return int(

@@ -90,6 +90,18 @@ def test_hard_reset_counts_the_rows_that_it_changed(shop: Repo) -> None:
     assert shop("CALL epoch_reset('v3', hard := true)")[0][1:] == (4, 1, 0)
 
 
+@pytest.mark.parametrize("ref", ["HEAD", "v2"])
+def test_hard_reset_of_a_detached_checkout_only_discards(shop: Repo, ref: str) -> None:
+    shop("CALL epoch_checkout('v2')")
+    before, reflog = picture(shop), shop("FROM epoch_reflog()")
+    shop(EDITS)
+    assert shop("CALL epoch_reset(?, hard := true)", ref)[0][0] == shop.head()
+    assert (picture(shop), shop.status(), shop("FROM epoch_reflog()")) == (before, [], reflog)
+    for other in ("v1", "main"):
+        assert "not a branch" in shop.refused("CALL epoch_reset(?, hard := true)", other)
+    assert (picture(shop), shop.status()) == (before, [])
+
+
 def test_a_dropped_tip_is_in_the_reflog(shop: Repo) -> None:
     tip = shop.head()
     shop("CALL epoch_tag_delete('v3'); CALL epoch_reset('v1', hard := true)")

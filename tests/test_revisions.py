@@ -276,6 +276,11 @@ def test_many_commits_with_one_prefix_are_not_all_listed() -> None:
             "'main' did not exist at 2025-12-31 12:00 UTC: its first value is from 2026-01-01 09:00 UTC",
             "epoch reflog",
         ),
+        (
+            "main@{2026-01-01 08:59:59.5}",
+            "'main' did not exist at 2026-01-01 08:59 UTC: its first value is from 2026-01-01 09:00 UTC",
+            "epoch reflog",
+        ),
         ("main@{3}", "'main' has only 3 recorded values, so there is no @{3}", "epoch reflog"),
         ("production@{7}", "'production' has only 1 recorded value, so there is no @{7}", "epoch reflog"),
         ("v1.0@{1}", "'v1.0' has no earlier values: it is a tag, which does not move", "epoch reflog"),

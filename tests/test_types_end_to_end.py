@@ -180,6 +180,39 @@ def test_the_sign_of_zero_survives_but_is_no_change(make_repo: MakeRepo) -> None
 
 
 @pytest.mark.core
+@pytest.mark.parametrize(
+    ("type", "zero"),
+    [
+        ("DOUBLE", "'-0.0'"),
+        ("FLOAT", "'-0.0'"),
+        ("DOUBLE[]", "['-0.0']"),
+        ("STRUCT(a FLOAT)", "{'a': '-0.0'}"),
+        ("MAP(INTEGER, DOUBLE)", "MAP {1: '-0.0'}"),
+    ],
+)
+def test_the_sign_of_zero_survives_several_commits(make_repo: MakeRepo, type: str, zero: str) -> None:
+    """DuckDB's arg_max loses it for all types but DOUBLE, and what several commits changed is composed."""
+    repo = make_repo(f"CREATE TABLE t (i INTEGER PRIMARY KEY, v {type})")
+    repo("CALL epoch_branch('other')")
+    repo(f"INSERT INTO t SELECT i, CAST({zero} AS {type}) FROM range(2) AS numbers (i)")
+    repo.commit()
+    repo(f"INSERT INTO t VALUES (2, CAST({zero} AS {type}))")
+    repo.commit()
+    exact = "SELECT count(*) FROM {} WHERE contains(CAST({} AS VARCHAR), '-0.0')"
+    assert repo.one(exact.format("epoch_diff('other', 'main', table_name := 't')", "to_v")) == 3
+    assert repo.one(exact.format("epoch_diff('main', 'other', table_name := 't')", "from_v")) == 3
+    repo("CALL epoch_checkout('other')")
+    repo("CALL epoch_checkout('main')")
+    assert repo.one(exact.format("t", "v")) == 3
+    repo("CALL epoch_checkout('other')")
+    repo("INSERT INTO t VALUES (9, NULL)")
+    repo.commit()
+    repo("CALL epoch_merge('main')")
+    assert repo.one(exact.format("t", "v")) == 3
+    assert repo.one(exact.format("epoch_at('HEAD', 't')", "v")) == 3
+
+
+@pytest.mark.core
 @pytest.mark.parametrize(("type", "left", "right"), EQUAL)
 def test_values_that_count_as_equal_are_no_change(make_repo: MakeRepo, type: str, left: str, right: str) -> None:
     repo = make_repo(

@@ -214,7 +214,7 @@ def _name_of(text: str) -> ObjectName:
 
 
 def _described(name: str) -> str:
-    return str(_name_of(name)) if name != _DEFINITIONS else "the definitions"
+    return str(_name_of(name)) if name != _DEFINITIONS else "what is defined"
 
 
 def _can_be_stored(table: Table) -> bool:

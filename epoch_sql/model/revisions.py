@@ -329,8 +329,10 @@ def _value_at(name: str, ref: str, when: datetime, lookup: RevisionLookup) -> st
     values = _values(name, ref, lookup)
     commit = next((commit for moved_at, commit in values if moved_at <= when), None)
     if commit is None:
-        first = f"its first value is from {_minute(values[-1][0])} UTC"
-        raise EpochReferenceError(f"{quoted(name)} did not exist at {_minute(when)} UTC: {first}", "epoch reflog")
+        asked, first = _told_apart(when, values[-1][0])
+        raise EpochReferenceError(
+            f"{quoted(name)} did not exist at {asked} UTC: its first value is from {first} UTC", "epoch reflog"
+        )
     return commit
 
 
@@ -342,5 +344,7 @@ def _earlier_value(name: str, ref: str, n: int, lookup: RevisionLookup) -> str:
     raise EpochReferenceError(f"{quoted(name)} has only {count}, so there is no @{{{n}}}", "epoch reflog")
 
 
-def _minute(when: datetime) -> str:
-    return when.isoformat(" ", "minutes")
+def _told_apart(*times: datetime) -> list[str]:
+    """The times to the minute, if that tells them apart."""
+    minutes = [time.isoformat(" ", "minutes") for time in times]
+    return minutes if len(set(minutes)) == len(times) else [time.isoformat(" ", "microseconds") for time in times]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import duckdb
 
 from epoch_sql import config
 from epoch_sql.catalog.relation import run
-from epoch_sql.catalog.upgrades import upgrade
+from epoch_sql.catalog.upgrades import catalog_version, upgrade
 from epoch_sql.errors import (
     EpochNothingToCommit,
     EpochReferenceError,
@@ -21,6 +25,9 @@ from epoch_sql.model.refnames import check_ref_name
 from epoch_sql.operations.guarding.moves import Move, Route, move_branch, require_allowed
 from epoch_sql.operations.recording import Recorded, record
 from epoch_sql.operations.repository import Memory, Repository, now
+
+_initialising = Lock()
+"""One after the other: of two at once, the one that loses would remove the other one's folder."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +57,7 @@ def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main"
     """
     repository = Repository(cursor, memory, create=True)
     check_ref_name(branch)
-    if cursor.execute(
-        "SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'epoch' AND database_name = current_database()"
-    ).fetchone():
-        raise EpochRepositoryError(f"{repository.database} has an Epoch repository already", "FROM epoch_status()")
-    with _writable(repository):
-        config.name_database(repository.database)
-        repository.store.folder.mkdir(parents=True, exist_ok=True)
-    with repository.transaction():
+    with _initialising, _folder(repository), repository.transaction():
         upgrade(cursor, 0)
         run(cursor, "UPDATE {{epoch}}.state SET repository_id = ?, head_branch = ?", [uuid.uuid4().hex, branch])
         empty = Tree()
@@ -139,17 +139,27 @@ def first_line(message: str) -> str:
     return message.strip().splitlines()[0]
 
 
-class _writable:
-    """Turns a refusal of the file system into an error that says so."""
+@contextmanager
+def _folder(repository: Repository) -> Iterator[None]:
+    """The folder of a repository that is to be made; it goes again where none is made, and was not there before.
 
-    def __init__(self, repository: Repository) -> None:
-        self.folder = repository.folder
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
+    Raises EpochRepositoryError when there is one already.
+    """
+    folder, existed = repository.folder, repository.folder.exists()
+    if repository.cursor.execute(
+        "SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'epoch' AND database_name = current_database()"
+    ).fetchone():
+        raise EpochRepositoryError(f"{repository.database} has an Epoch repository already", "FROM epoch_status()")
+    try:
+        try:
+            config.name_database(repository.database)
+            repository.store.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
             raise EpochStorageError(
-                f"cannot write to {self.folder}: {error.strerror}", "make the folder writable"
+                f"cannot write to {folder}: {error.strerror}", "make the folder writable"
             ) from error
+        yield
+    except BaseException:
+        if not existed and catalog_version(repository.cursor) is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from epoch_sql.catalog.guarding import Protections
+from epoch_sql.model.commit import Head
 from epoch_sql.model.undo import undo_of_rollback
-from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import checked_out_branch, new_commit
 from epoch_sql.operations.guarding.moves import Move, Route, move_branch, require_allowed
 from epoch_sql.operations.moving import Moved, attempting, put_working_tables
@@ -15,24 +15,24 @@ from epoch_sql.operations.repository import Repository
 
 def reset(repository: Repository, ref: str = "HEAD", hard: bool = False) -> Moved:
     """Move the checked-out branch to a commit; ``hard`` also puts the working tables there and loses what is
-    uncommitted.
+    uncommitted. Of a detached checkout, only what is uncommitted can be lost: there is no branch to move.
 
     Where the branch's history only grows, ``hard`` adds a commit with the content of that commit instead, and a move
     that would rewrite is refused. Raises EpochProtectionError for a move that the branch is protected from.
     """
 
     def move() -> Moved:
-        branch, tip = checked_out_branch(repository)
         commit_id = repository.resolve(ref)
+        if hard and repository.head() == Head(None, commit_id):
+            return _discard(repository, commit_id)
+        branch, tip = checked_out_branch(repository)
         if hard and not _leads_on(repository, branch, tip, commit_id):
             return _roll_back(repository, branch, tip, commit_id, ref)
         there = Move(branch, Route.RESET, tip, commit_id)
         require_allowed(repository, there)
-        rows = RowCounts()
-        if hard:
-            _, rows = put_working_tables(repository, commit_id, "reset --hard", force=True)
+        moved = _discard(repository, commit_id) if hard else Moved(commit_id, 0, 0, 0)
         move_branch(repository, there, f"reset: moving to {ref}", repository.author())
-        return Moved(commit_id, rows.added, rows.modified, rows.removed)
+        return moved
 
     return attempting(repository, move)
 
@@ -49,14 +49,19 @@ def _roll_back(repository: Repository, branch: str, tip_id: str, restored_id: st
     require_allowed(repository, back)
     tip, restored = repository.commits.get(tip_id), repository.commits.get(restored_id)
     same = tip.tree_id == restored.tree_id
-    _, rows = put_working_tables(repository, tip_id if same else restored_id, "reset --hard", force=True)
-    counts = (rows.added, rows.modified, rows.removed)
+    discarded = _discard(repository, tip_id if same else restored_id)
     if same:
-        return Moved(tip_id, *counts)
+        return discarded
     author = repository.author()
     commit = new_commit(restored.tree_id, restored.root_id, (tip_id,), author, f"Roll back to {ref}", ref)
     undo = undo_of_rollback(repository.graph(), tip_id, restored_id)
     commit = replace(commit, undoes=undo.undoes, redoes=undo.redoes, restores=undo.restores)
     repository.commits.add(commit)
     move_branch(repository, replace(back, new=commit.commit_id), f"reset: rolling back to {ref}", author)
-    return Moved(commit.commit_id, *counts)
+    return replace(discarded, commit_id=commit.commit_id)
+
+
+def _discard(repository: Repository, commit_id: str) -> Moved:
+    """Put the working tables at a commit; what is uncommitted is lost."""
+    _, rows = put_working_tables(repository, commit_id, "reset --hard", force=True)
+    return Moved(commit_id, rows.added, rows.modified, rows.removed)

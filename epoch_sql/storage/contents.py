@@ -17,7 +17,17 @@ from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.version import DataFile, Level, Version
 from epoch_sql.render import Sql
 from epoch_sql.storage.objects import ObjectStore
-from epoch_sql.storage.shape import MULTIPLICITY, Shape, aliased, columns, converted, filling, shape_of, stored_as
+from epoch_sql.storage.shape import (
+    MULTIPLICITY,
+    Shape,
+    aliased,
+    columns,
+    converted,
+    filling,
+    of_step,
+    shape_of,
+    stored_as,
+)
 
 Step = tuple[Level, bool]
 
@@ -207,11 +217,9 @@ class Contents:
                 changed=changed,
             )
         aggregates = [
-            aliased(
-                render.fill(Sql(f"{function}({{{{c}}}}, step)"), c=render.column(f"{prefix}{c.id}")), f"{prefix}{c.id}"
-            )
-            for prefix, function in (("n", "arg_max_null"), ("o", "arg_min_null"))
-            for c in shape.values
+            aliased(of_step(c, render.column(f"{prefix}{c.id}"), newest=prefix == "n"), f"{prefix}{c.id}")
+            for prefix, group in (("n", shape.values), ("o", shape.old_values))
+            for c in group
         ]
         return render.render(
             "compose",

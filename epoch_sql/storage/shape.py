@@ -16,7 +16,7 @@ from epoch_sql import render
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.widening import common, widens
 from epoch_sql.storage.encoding import decode, encode, storage_type
-from epoch_sql.storage.types import castable
+from epoch_sql.storage.types import castable, parse_type
 
 MULTIPLICITY = Column("multiplicity", "BIGINT", 0)
 
@@ -135,6 +135,20 @@ def filling(column: Column) -> render.Sql:
 def stored_as(column: Column) -> render.Sql:
     """The type in which a column's storage values are read."""
     return render.Sql("BIGINT") if column.id == MULTIPLICITY.id else storage_type(column.type)
+
+
+def of_step(column: Column, value: exp.Column, newest: bool) -> render.Sql:
+    """The aggregate that gives a storage value in the newest or the oldest ``step`` of a key's changes, NULL too.
+
+    For most types DuckDB keeps the value as a sort key, in which -0.0 has become 0.0; DOUBLE itself and lists do not.
+    """
+    kinds = {leaf.name for leaf in parse_type(column.type).leaves()}
+    pick = "arg_max_null({{v}}, step)" if newest else "arg_min_null({{v}}, step)"
+    if column.type == "FLOAT":
+        pick = f"CAST({pick.replace('{{v}}', 'CAST({{v}} AS DOUBLE)')} AS FLOAT)"
+    elif column.type != "DOUBLE" and kinds & {"FLOAT", "DOUBLE"}:
+        pick = f"list({{{{v}}}} ORDER BY step)[{-1 if newest else 1}]"
+    return render.fill(render.Sql(pick), v=value)
 
 
 def aliased(expression: render.Fragment, name: str) -> render.Sql:

@@ -78,7 +78,8 @@ def _bucket(key: Sequence[tuple[Column, Piece]], buckets: int) -> Sql:
     """The bucket by the hash of a key; of integers, neighbours share one.
 
     Rows that lie in the order of their key then add up bucket by bucket, which is faster. Integers that are further
-    apart are spread by a hash, whatever pattern their lower bits have.
+    apart are spread by a hash, whatever pattern their lower bits have. NULL, in a keyless table or where a declared
+    key is broken, needs a bucket as well.
     """
     mask = render.literal(buckets - 1)
     if len(key) > 1 or storage_type(key[0][0].type) not in _NEIGHBOURLY:
@@ -87,7 +88,7 @@ def _bucket(key: Sequence[tuple[Column, Piece]], buckets: int) -> Sql:
         Sql(
             "CAST(xor(CAST(({{v}} >> {{near}}) & {{mask}} AS UBIGINT), hash({{v}} >> {{far}}) & {{mask}}) AS UINTEGER)"
         ),
-        v=key[0][1],
+        v=render.fill(Sql("coalesce({{v}}, 0)"), v=key[0][1]),
         near=render.literal(NEIGHBOUR_BITS),
         far=render.literal(NEIGHBOUR_BITS + buckets.bit_length() - 1),
         mask=mask,

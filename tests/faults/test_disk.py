@@ -14,8 +14,10 @@ import pytest
 
 import epoch_sql
 from epoch_sql.catalog.history import Refs
+from epoch_sql.errors import EpochStorageError
+from epoch_sql.operations import committing
 from epoch_sql.storage.writing import LevelWriter
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import Epoch, MakeRepo, Repo
 
 ROOT = os.geteuid() == 0
 MIB = 1 << 20
@@ -179,6 +181,7 @@ class TestReadOnly:
         message = repo.refused("CALL epoch_init()").strip().splitlines()[0]
         assert "EpochConfigError" in message or "EpochStorageError" in message
         assert "cannot be written" in message
+        assert "(hint: " in message
         assert "EpochRepositoryError" in repo.refused("FROM epoch_log()")
 
     def test_a_read_only_disk(self, make_repo: MakeRepo, read_only: Callable[[Path], None]) -> None:
@@ -193,3 +196,38 @@ class TestReadOnly:
         assert repo.at("HEAD", "t") == [(1,)]
         assert repo("CALL epoch_fsck()") == []
         assert "is open read-only" in one_line(repo.refused("CALL epoch_commit('x')"), "EpochRepositoryError")
+
+    def test_the_command_line_on_a_read_only_disk(
+        self, make_repo: MakeRepo, read_only: Callable[[Path], None], epoch: Epoch
+    ) -> None:
+        repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)")
+        repo("INSERT INTO t VALUES (2)")
+        repo.con.close()
+        read_only(repo.path.parent)
+        database = str(repo.path)
+        assert "modified:  t" in epoch("--db", database, "status").out
+        for arguments in (["log", "--oneline"], ["query", "FROM t"], ["diff", "HEAD"], ["fsck"]):
+            epoch("--db", database, *arguments)
+        assert "error: cannot write to " in epoch("init", str(repo.path.with_name("new.duckdb")), code=1).err
+        for arguments in (["commit", "-m", "x"], ["gc"], ["init"], ["checkout", "main"]):
+            assert epoch("--db", database, *arguments, code=1).err == (
+                f"error: cannot write to {database}: {'Read-only file system' if ROOT else 'Permission denied'}\n"
+                "hint: make the file and its folder writable\n"
+            )
+
+
+def test_a_refused_init_leaves_no_folder(make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else it would belong to a database without a repository, and no other database there could have one."""
+
+    def full(*_: object) -> None:
+        raise EpochStorageError("the disk is full", "free space")
+
+    repo = make_repo("CREATE TABLE t AS SELECT 1 AS i", init=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(committing, "record", full)
+        assert "the disk is full (hint: free space)" in one_line(repo.refused("CALL epoch_init()"))
+    assert not (repo.path.parent / ".epoch").exists()
+    assert "has no Epoch repository" in repo.refused("FROM epoch_status()")
+    repo("CALL epoch_init()")
+    assert "has an Epoch repository already" in repo.refused("CALL epoch_init()")
+    assert repo("CALL epoch_fsck()") == []

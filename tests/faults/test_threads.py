@@ -7,8 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
+import pytest
 
 import epoch_sql
+from epoch_sql.model.graph import CommitGraph
+from epoch_sql.operations.repository import Repository
 from tests.conftest import MakeRepo, Repo
 
 ROUNDS = 20
@@ -134,3 +137,23 @@ def test_reading_while_another_thread_commits_and_collects(make_repo: MakeRepo) 
     together(write, read)
     tried(repo.con, "CALL epoch_commit('the rest')")
     assert repo("CALL epoch_fsck()") == []
+
+
+@pytest.mark.parametrize(
+    "reading",
+    ["epoch_log()", "epoch_branches()", "epoch_merge_base('main', 'HEAD')", "epoch_changelog('main')"],
+)
+def test_a_branch_moves_while_its_history_is_read(repo: Repo, monkeypatch: pytest.MonkeyPatch, reading: str) -> None:
+    """What is read of the graph has the commit that the branch is at, however the two are read."""
+    other, reads = repo.con.cursor(), Repository.graph
+    repo(f"CALL epoch_remote_add('origin', '{repo.path.parent}/remote')")
+    repo("CALL epoch_push()")
+
+    def moved_since(repository: Repository) -> CommitGraph:
+        monkeypatch.undo()
+        graph = reads(repository)
+        other.execute("CALL epoch_commit('meanwhile', allow_empty := true)").fetchall()
+        return graph
+
+    monkeypatch.setattr(Repository, "graph", moved_since)
+    assert repo(f"FROM {reading}")

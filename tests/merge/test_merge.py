@@ -152,6 +152,20 @@ def test_uncommitted_changes_in_the_way_refuse_the_merge(repo: Repo, change: str
     assert repo.status() == status
 
 
+@pytest.mark.parametrize("change", ["CREATE TABLE Taken (x INTEGER)", "CREATE VIEW taken AS SELECT 1 AS one"])
+@pytest.mark.parametrize("brought", ["ALTER TABLE u RENAME TO taken", "CREATE VIEW taken AS SELECT 2 AS two"])
+def test_an_uncommitted_name_that_the_merge_brings_refuses_it(repo: Repo, change: str, brought: str) -> None:
+    repo("CALL epoch_checkout('staging')")
+    repo(brought)
+    repo.commit()
+    repo("CALL epoch_checkout('main')")
+    repo(change)
+    before = catalog(repo), repo.status()
+    message = repo.refused("CALL epoch_merge('staging')")
+    assert "epochdirtyerror: uncommitted changes in taken are in the way of the merge" in message.lower()
+    assert (catalog(repo), repo.status()) == before
+
+
 def test_dirty_tables_do_not_matter_when_the_merge_leaves_them(repo: Repo) -> None:
     repo("CALL epoch_checkout('staging')")
     repo("UPDATE u SET x = 7")

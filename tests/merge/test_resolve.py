@@ -153,6 +153,7 @@ REFUSED = {
     "a row that is no conflict": "CALL epoch_resolve('orders', side := 'ours', key := '5')",
     "a row that does not exist": "CALL epoch_resolve('orders', side := 'ours', key := '99')",
     "a key that is no value of its type": "CALL epoch_resolve('orders', side := 'ours', key := 'one')",
+    "a row of no table": "CALL epoch_resolve(side := 'ours', key := '1')",
     "a key of other columns": "CALL epoch_resolve('orders', side := 'ours', key := '{\"number\": 1}')",
     "a column that is no conflict": "CALL epoch_resolve('orders', side := 'ours', key := '1', column_name := 'day')",
     "a column that does not exist": "CALL epoch_resolve('orders', side := 'ours', key := '1', column_name := 'amont')",
@@ -178,6 +179,7 @@ def test_refused(stopped: Repo, name: str) -> None:
     assert "Epoch" in message
     assert "(hint: " in message
     assert "\n" not in message.split("Epoch", 1)[1].strip()
+    assert "None" not in message
     assert catalog(stopped) == before
 
 

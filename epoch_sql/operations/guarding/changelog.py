@@ -37,9 +37,10 @@ def changelog(repository: Repository, branch: str, since: str | None = None) -> 
 
     Rows are counted by what deltas say of themselves, and by reading deltas where one commit took several.
     """
+    tip, past = repository.resolve(branch), repository.resolve(since) if since is not None else None
     graph = repository.graph()
-    known = graph.ancestors(repository.resolve(since)) if since is not None else set()
-    line = list(takewhile(lambda commit_id: commit_id not in known, graph.first_parents(repository.resolve(branch))))
+    known = graph.ancestors(past) if past else set()
+    line = list(takewhile(lambda commit_id: commit_id not in known, graph.first_parents(tip)))
     parents = [graph.parents(commit_id)[0] for commit_id in line if graph.parents(commit_id)]
     commits = repository.commits.load([*line, *parents])
     tags: dict[str, list[str]] = {}

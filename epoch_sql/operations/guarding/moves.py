@@ -7,7 +7,7 @@ costly work, and ``move_branch`` asks again, so that none can forget it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 
@@ -73,7 +73,11 @@ def move_branch(repository: Repository, move: Move, action: str, author: str) ->
     require_allowed(repository, move)
     assert move.new
     store = repository.refs.add if move.route is Route.CREATE else repository.refs.put
-    store(new_ref("branch", move.branch, move.new), action, author)
+    ref = new_ref("branch", move.branch, move.new)
+    if move.route in _ADDING:
+        # The branch was there from the time that the commit states, which is what users ask for by REF@{…}.
+        ref = replace(ref, moved_at=repository.commits.get(move.new).committed_at)
+    store(ref, action, author)
     kind = _AUDITED.get(move.route)
     if kind and move.new != move.old:
         Audit(repository.cursor).record(now(), author, kind, move.branch, move.new, _detail(move, action))
@@ -232,6 +236,17 @@ GROWTH: Mapping[Route, Rule] = {
     Route.DELETE: _stays,
 }
 """What ``no_force_push`` refuses: a route that is free here adds a commit to the branch."""
+
+_ADDING = {
+    Route.INIT,
+    Route.COMMIT,
+    Route.MERGE,
+    Route.SQUASH,
+    Route.CHERRY_PICK,
+    Route.REVERT,
+    Route.ROLL_BACK,
+}
+"""The routes to a commit that was just made for the branch."""
 
 _AUDITED = {
     Route.MERGE: "promote",

@@ -10,6 +10,7 @@ from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
 from epoch_sql.errors import EpochConflict, EpochDirtyError, EpochNothingToCommit
 from epoch_sql.model.commit import Commit, Tree
 from epoch_sql.model.graph import NO_UNDO, CommitGraph, Undo
+from epoch_sql.model.schema import ObjectName
 from epoch_sql.model.undo import plan_merge
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import first_line, new_commit
@@ -200,9 +201,14 @@ def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing:
     own = {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
     clashing = [name for table_id, name in dirty.items() if table_id in stored.tables]
     clashing += [str(key[1]) for key in own if was.get(key) != wanted.get(key)]
+    taken = {_place("table", w.table.name): str(w.table.name) for w in working.tables if w.differs}
+    taken.update({_place(*key): str(key[1]) for key in own if key in now})
+    brought = {_place("table", entry.name) for i, entry in stored.tree.tables.items() if i in stored.tables}
+    brought |= {_place(*key) for key, wish in wanted.items() if was.get(key) != wish}
+    clashing += [name for place, name in taken.items() if place in brought]
     if clashing:
         raise EpochDirtyError(
-            f"uncommitted changes in {', '.join(sorted(clashing)[:3])} are in the way of the {doing}",
+            f"uncommitted changes in {', '.join(sorted(set(clashing))[:3])} are in the way of the {doing}",
             f"epoch commit or epoch stash, then {doing} again",
         )
     objects = {key: o for key, o in wanted.items() if key not in own}
@@ -210,3 +216,8 @@ def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing:
     tables = {i: entry for i, entry in stored.tree.tables.items() if i not in dirty}
     clean = Working(tuple(w for w in working.tables if w.table_id not in dirty), (), working.objects)
     return apply_tree(repository, clean, Tree(tables, tuple(objects.values())))[1]
+
+
+def _place(kind: str, name: ObjectName) -> tuple[str, str, str]:
+    """What two objects cannot share: a name in either case; tables and views have theirs in common."""
+    return "relation" if kind in ("table", "view") else kind, name.schema.lower(), name.name.lower()

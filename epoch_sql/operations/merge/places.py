@@ -64,6 +64,8 @@ def located(
     column_name: str | None,
 ) -> Place:
     """What the arguments of ``epoch_resolve`` mean; EpochTableError when it is neither in conflict nor in violation."""
+    if key is not None and table_name is None:
+        raise EpochTableError(f"row {key} is of no table", "name table_name and key")
     name = _table_name(repository, target, merged, table_name)
     table = next((e.table for e in merged.tables if str(e.table.name) == name), None)
     where = _key_text(repository, table, key) if key is not None and table else None

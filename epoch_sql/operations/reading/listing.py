@@ -24,8 +24,9 @@ def log(
     table_name: str | None = None,
 ) -> Sql:
     """The commits that a reference reaches, newest first, children before their parents."""
-    graph = repository.graph()
     tip = repository.resolve(ref)
+    # After the reference, which another thread may move meanwhile: to a commit that an earlier graph lacks.
+    graph = repository.graph()
     ids = list(graph.first_parents(tip)) if first_parent else graph.topological(graph.ancestors(tip))
     if table_name is not None:
         ids = _touching(repository, ids, table_name)
@@ -36,13 +37,13 @@ def log(
 
 def branches(repository: Repository) -> Sql:
     """The branches, with how far each is ahead of and behind its upstream."""
+    remote, local = repository.refs.all("remote"), repository.refs.all("branch")
     graph = repository.graph()
-    remote = repository.refs.all("remote")
     upstreams = Upstreams(repository.cursor).load()
     protected = Protections(repository.cursor).load()
     rows = []
     head = repository.head().branch
-    for name, ref in repository.refs.all("branch").items():
+    for name, ref in local.items():
         upstream = upstreams[name].tracking if name in upstreams else None
         known = remote.get(upstream or "")
         ahead, behind = graph.ahead_behind(ref.commit_id, known.commit_id) if known else (None, None)
@@ -115,7 +116,8 @@ def head(repository: Repository) -> Sql:
 
 def merge_base(repository: Repository, a: str, b: str) -> Sql:
     """The best common ancestors of two references; no row when their histories are unrelated."""
-    bases = repository.graph().merge_bases(repository.resolve(a), repository.resolve(b))
+    left, right = repository.resolve(a), repository.resolve(b)
+    bases = repository.graph().merge_bases(left, right)
     return constants([(base,) for base in bases[:1]], {"commit_id": "VARCHAR"})
 
 
