@@ -159,6 +159,8 @@ REFUSED = {
     "COPY orders TO 'x.csv'": "EpochQueryError: epoch_query reads; this is no query",
     "SELECT 1; DROP TABLE orders": "EpochQueryError: epoch_query reads; this is no query",
     "SELECT 1; SELECT 2": "EpochQueryError: epoch_query takes one statement, not 2",
+    "FROM epoch_commit('x', allow_empty := true)": "EpochQueryError: epoch_commit acts, and a query only reads",
+    "FROM orders WHERE id IN (SELECT 1 FROM EPOCH_Tag('x'))": "EpochQueryError: epoch_tag acts, and a query only reads",
     " -- nothing": "EpochQueryError: epoch_query takes one statement, not 0",
     "SELEC 1": 'EpochQueryError: the query is no SQL: syntax error at or near "SELEC"',
     "FROM later": "EpochTableError: there is no table later in HEAD~1",

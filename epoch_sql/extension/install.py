@@ -41,6 +41,7 @@ SURFACE = Surface(
     {procedure.name: procedure for module in _PROCEDURES for procedure in module.PROCEDURES},
 )
 OWN_MACROS = frozenset((*SURFACE.readings, *SURFACE.procedures, MACROS))
+ACTING = frozenset(name for name, procedure in SURFACE.procedures.items() if procedure.acts)
 
 _sessions: dict[str, Session] = {}
 _functions: dict[Session, tuple[Function, ...]] = {}
@@ -105,14 +106,18 @@ def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registe
     A database instance does not keep the Python functions alive that are registered with it, the connection does; since
     others may outlive that connection, the functions are kept here, for each file that the process has opened.
     """
-    session = _sessions.setdefault(path or ":memory:", Session(OWN_MACROS, path))
+    session = _sessions.setdefault(path or ":memory:", Session(_new_memory(), path))
     if not registered:
         # Opened anew: another process may have written meanwhile.
-        session.memory = Memory(OWN_MACROS)
+        session.memory = _new_memory()
         functions = _functions.setdefault(session, functions_of(session, SURFACE))
         register_functions(connection, functions)
         _add_worker(connection)
     return session
+
+
+def _new_memory() -> Memory:
+    return Memory(OWN_MACROS, ACTING)
 
 
 def _add_worker(connection: duckdb.DuckDBPyConnection) -> None:

@@ -25,8 +25,8 @@ class Session:
     that functions are called only because a macro over them is being made.
     """
 
-    def __init__(self, own_macros: frozenset[str], path: str | None = None) -> None:
-        self.memory = Memory(own_macros)
+    def __init__(self, memory: Memory, path: str | None = None) -> None:
+        self.memory = memory
         self.lock = Lock()
         self.creating_macros = False
         self._path = path

@@ -48,11 +48,14 @@ class Opened:
 class Memory:
     """What a process keeps of one database between operations: rows that never change, and the commit graph.
 
+    ``own_macros`` are the macros that Epoch made, ``acting`` those of them that change something.
+
     The graph only grows, but for gc; ``last_commit``, the one with ``last_sequence``, tells whether it is still the
     same.
     """
 
     own_macros: frozenset[str] = frozenset()
+    acting: frozenset[str] = frozenset()
     opened: Opened | None = None
     known: Known = field(default_factory=Known)
     graph: CommitGraph = field(default_factory=CommitGraph)

@@ -201,7 +201,10 @@ class _Reader:
         return EpochTableError(f"there is no table {name} in {self.ref}", hint)
 
     def _require_visible(self, parsed: Query) -> None:
-        """EpochQueryError for functions that read tables where nobody sees it: they would read the working tables."""
+        """EpochQueryError for functions that read tables where nobody sees it: they would read the working tables; and
+        for Epoch's own that act."""
+        for function in sorted(parsed.functions & self.repository.memory.acting):
+            raise EpochQueryError(f"{function} acts, and a query only reads", f"CALL {function}(…) by itself")
         if self.working:
             return
         if parsed.shows:
