@@ -710,9 +710,10 @@ def test_a_rollback_to_what_the_branch_is_already(env: Environments) -> None:
 
 
 def test_a_rollback_needs_a_branch(env: Environments) -> None:
+    env.add("p", "a")
     env.repo("CALL epoch_checkout(?)", env.tip("p"))
-    with pytest.raises(Exception, match="is checked out, not a branch"):
-        rolled_back(env.repo, "HEAD")
+    with pytest.raises(duckdb.Error, match="is checked out, not a branch"):
+        rolled_back(env.repo, "HEAD~1")
 
 
 def test_a_rollback_brings_tables_back(env: Environments) -> None:
