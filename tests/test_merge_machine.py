@@ -343,13 +343,14 @@ class Machine(RuleBasedStateMachine):
         commit = self.some_commit(choice)
         state = self.history.states[commit]
         call = ("CALL epoch_reset(?, hard := ?)", commit, hard)
-        if self.head is None:
+        if self.head is None and not (hard and commit == self.detached):
             self.refused(NOT_ON_A_BRANCH, *call)
             return self.done()
         if not hard and state.columns != self.working.columns:
             return None
         self.rows(*call)
-        self.tips[self.head] = commit
+        if self.head:
+            self.tips[self.head] = commit
         if hard:
             self.working = state
         return self.done(self.head)
