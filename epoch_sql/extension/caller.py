@@ -27,7 +27,7 @@ from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import UnsupportedType, check_supported
-from epoch_sql.worktree.introspect import read_table_names, read_tables
+from epoch_sql.worktree.introspect import read_columns, read_table_names
 from epoch_sql.worktree.rows import row_hash, working_rows
 
 SPARE_BYTES = 1 << 20
@@ -159,7 +159,7 @@ def _tables(repository: Repository) -> tuple[Table, ...]:
     """The working tables that are, or will be, versioned."""
     if repository.exists:
         return repository.scanner.tables()
-    return read_tables(repository.cursor, {}, lambda name: False)
+    return read_columns(repository.cursor, lambda name: False)
 
 
 def _everything(repository: Repository) -> Sql:

@@ -21,7 +21,8 @@ from epoch_sql.worktree.macros import read_macros
 
 Rows = list[tuple[Any, ...]]
 KINDS = ("schema", "type", "sequence", "macro", "view")
-_OF_TABLES = ("tables", "columns", "constraints", "indexes")
+_OF_ROWS = ("tables", "columns")
+_OF_TABLES = (*_OF_ROWS, "constraints", "indexes")
 _OF_OBJECTS = ("schemas", "types", "sequences", "macros", "views")
 
 
@@ -45,14 +46,10 @@ def read_schema(
     return DatabaseSchema(tables, tuple(objects))
 
 
-def read_tables(
-    cursor: duckdb.DuckDBPyConnection,
-    declared_keys: Mapping[ObjectName, tuple[str, ...]],
-    ignored: Callable[[ObjectName], bool],
-) -> tuple[Table, ...]:
-    """The tables of ``read_schema`` alone: DuckDB takes longer to list its macros than everything else together."""
-    found = _read_all(cursor, _OF_TABLES)
-    return tuple(table for table in _tables(found, declared_keys) if not ignored(table.name))
+def read_columns(cursor: duckdb.DuckDBPyConnection, ignored: Callable[[ObjectName], bool]) -> tuple[Table, ...]:
+    """The tables of ``read_schema`` without constraints, keys and indexes: what it takes to read their rows."""
+    found: dict[str, Rows] = {"constraints": [], "indexes": [], **_read_all(cursor, _OF_ROWS)}
+    return tuple(table for table in _tables(found, {}) if not ignored(table.name))
 
 
 def read_table_names(cursor: duckdb.DuckDBPyConnection) -> list[ObjectName]:

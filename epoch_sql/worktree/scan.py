@@ -24,7 +24,7 @@ from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.shape import Shape, shape_of
 from epoch_sql.worktree.identify import followed_key, identify_columns, mostly_equal
-from epoch_sql.worktree.introspect import read_schema, read_table_names, read_tables
+from epoch_sql.worktree.introspect import read_columns, read_schema, read_table_names
 from epoch_sql.worktree.rows import (
     ROWS_WORTH_BUCKETS,
     bucket,
@@ -105,8 +105,8 @@ class Scanner:
         return read_schema(self.cursor, {}, self._ignored(), self.own_macros)
 
     def tables(self) -> tuple[Table, ...]:
-        """The definitions of the versioned tables alone, as in ``schema``."""
-        return read_tables(self.cursor, {}, self._ignored())
+        """The versioned tables with their columns only."""
+        return read_columns(self.cursor, self._ignored())
 
     def visible(self, tree: Tree) -> Tree:
         """The tree without what is ignored, which is neither compared with the working database nor brought into it."""
