@@ -135,6 +135,4 @@ class Resolutions(Relation):
         self, target: str, table: str | None, key: str | None, column: str | None, side: str, value: str | None
     ) -> None:
         """Store a resolution: of all conflicts, of a table, a row or a cell."""
-        row = self.run("SELECT coalesce(max(sequence), 0) + 1 FROM {{epoch}}.resolutions").fetchone()
-        assert row
-        self.insert([(target, row[0], table, key, column, side, value)])
+        self.append((target, table, key, column, side, value))

@@ -15,7 +15,7 @@ _INSERT_MISSING = render.Sql(
     "ANTI JOIN {{table}} AS stored USING ({{id}})"
 )
 _APPEND = render.Sql(
-    "INSERT INTO {{table}} ({{columns}}) SELECT coalesce(max({{sequence}}), 0) + 1, {{values}} FROM {{table}}"
+    "INSERT INTO {{table}} (sequence, {{columns}}) SELECT coalesce(max(sequence), 0) + 1, {{values}} FROM {{table}}"
 )
 _ONE = "CAST(? AS {{type}})"
 _MANY = "unnest(CAST(? AS {{type}}[]))"
@@ -48,11 +48,15 @@ class Relation:
         self._insert(_INSERT_MISSING, [tuple(row) for row in rows])
 
     def append(self, values: Sequence[Any]) -> None:
-        """Insert a row, numbered after the last one: ``values`` are those of all columns but the first."""
-        names, kinds = self._names(), [*self.columns.values()]
-        cast = _values(_ONE, kinds[1:])
-        statement = render.fill(_APPEND, table=self._table(), columns=names, sequence=names[0], values=cast)
-        self.cursor.execute(statement, _parameters(kinds[1:], values))
+        """Insert a row whose ``sequence`` follows the last one: ``values`` are those of the other columns, in order."""
+        kinds = {name: kind for name, kind in self.columns.items() if name != "sequence"}
+        statement = render.fill(
+            _APPEND,
+            table=self._table(),
+            columns=[render.column(name) for name in kinds],
+            values=_values(_ONE, [*kinds.values()]),
+        )
+        self.cursor.execute(statement, _parameters([*kinds.values()], values))
 
     def _insert(self, template: render.Sql, batch: list[tuple[Any, ...]]) -> None:
         if not batch:

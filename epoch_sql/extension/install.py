@@ -76,7 +76,10 @@ def _install(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] |
     with connection.cursor() as cursor:
         with _lock:
             opened = open_database(cursor)
-            session = _session_of(connection, opened.path, _answer(cursor, REGISTERED) is not None)
+            registered = _answer(cursor, REGISTERED) is not None
+            session = _session_of(connection, opened.path, registered)
+            if not registered:
+                _add_worker(cursor)
         session.add(connection, {"read_only": opened.read_only} if options is None else options)
         if not opened.read_only:
             if _answer(cursor, MACROS) != _digest():
@@ -112,7 +115,6 @@ def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registe
         session.memory = _new_memory()
         functions = _functions.setdefault(session, functions_of(session, SURFACE))
         register_functions(connection, functions)
-        _add_worker(connection)
     return session
 
 
@@ -120,24 +122,18 @@ def _new_memory() -> Memory:
     return Memory(OWN_MACROS, ACTING)
 
 
-def _add_worker(connection: duckdb.DuckDBPyConnection) -> None:
+def _add_worker(cursor: duckdb.DuckDBPyConnection) -> None:
     """Let DuckDB have a worker for each of its threads, besides the thread that calls it.
 
     A procedure runs on any of them, as it comes. Where that is a worker it waits for queries of its own, which without
     this would have one thread less: of two threads, one. What the user has set stays.
     """
-    with connection.cursor() as cursor:
-        row = cursor.execute("SELECT current_setting('threads'), current_setting('external_threads')").fetchone()
-        assert row
-        threads, external = row
-        if threads > 1 and external == 1 and not _locked(cursor):
-            cursor.execute("SET external_threads = 0")
-
-
-def _locked(cursor: duckdb.DuckDBPyConnection) -> bool:
-    row = cursor.execute("SELECT current_setting('lock_configuration')").fetchone()
+    settings = ("threads", "external_threads", "lock_configuration")
+    row = cursor.execute("SELECT current_setting(?), current_setting(?), current_setting(?)", settings).fetchone()
     assert row
-    return bool(row[0])
+    threads, external, locked = row
+    if threads > 1 and external == 1 and not locked:
+        cursor.execute("SET external_threads = 0")
 
 
 def _create_macros(cursor: duckdb.DuckDBPyConnection, session: Session) -> None:
