@@ -7,7 +7,6 @@ import io
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,14 +30,13 @@ PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.nam
 SHOWN_FOLDER = "/home/ada/shop"
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_START = re.compile(r"^<!-- starts with: (\w+) -->$", re.MULTILINE)
 _CHANGING = [
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?"), "<time>"),
     (re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{7})\b"), "<id>"),
     (re.compile(r"─+"), "─"),
     (re.compile(r" +"), " "),
 ]
-_NOT_RUN = {"toml", "yaml", "text"}
+_NOT_RUN = {"mermaid", "toml", "yaml", "text"}
 _SHELL = re.compile(r"[|&;<>$`]")
 
 
@@ -154,20 +152,6 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
                 break
 
 
-@pytest.fixture(scope="module")
-def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What pages start with: `shop`, a database with a table of orders on branch main."""
-    folder = tmp_path_factory.mktemp("repositories")
-    (folder / "shop").mkdir()
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("EPOCH_AUTHOR", "Ada <ada@example.com>")
-        with epoch_sql.connect(folder / "shop" / "shop.duckdb") as connection:
-            connection.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, customer VARCHAR, amount DECIMAL(10, 2))")
-            connection.execute("INSERT INTO orders VALUES (1, 'Ada', 12.50), (2, 'Grace', 20.00), (3, 'Edsger', 7.25)")
-            connection.execute("CALL epoch_init()")
-    return folder
-
-
 @pytest.fixture
 def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
     monkeypatch.chdir(tmp_path)
@@ -178,10 +162,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: str(page.relative_to(ROOT)))
-def test_examples_print_what_the_page_shows(page: Path, reader: Reader, repositories: Path) -> None:
-    start = _START.search(page.read_text(encoding="utf-8"))
-    if start:
-        shutil.copytree(repositories / start[1], reader.folder, dirs_exist_ok=True)
+def test_examples_print_what_the_page_shows(page: Path, reader: Reader) -> None:
     for block in blocks(page):
         reader.follow(block)
 

@@ -64,7 +64,7 @@ def plan_merge(graph: CommitGraph, target: str, source: str, *, keep_undone: boo
     The base is a best common ancestor among the commits that have no absent commit of either side in their own
     ancestry;
     ``keep_undone`` asks for git's ordinary base instead. Without an undo that only one of the sides knows, the two are
-    the same, and no more history is read than for git's base. Rule: spec "Undo that can be promoted over".
+    the same, and no more history is read than for git's base. Rule: docs/undone-promotions.md.
     """
     if keep_undone:
         missing: dict[str, frozenset[str]] = {}
