@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -22,7 +24,7 @@ import epoch_sql
 from docs import generate
 from epoch_sql.cli.main import program, run
 from epoch_sql.config import find_database
-from epoch_sql.errors import EpochRepositoryError
+from epoch_sql.errors import EpochError, EpochRepositoryError
 from epoch_sql.extension.install import SURFACE
 
 ROOT = Path(generate.__file__).parents[1]
@@ -199,3 +201,19 @@ def test_every_command_is_described(path: str, command: click.Command) -> None:
 @pytest.mark.parametrize("page", [*PAGES, *generate.pages()], ids=lambda page: page.name)
 def test_every_page_is_in_the_navigation(page: Path) -> None:
     assert f": {page.relative_to(ROOT / 'docs')}\n" in (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+
+
+def every_error(kind: type[EpochError] = EpochError) -> Iterator[type[EpochError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from every_error(narrower)
+
+
+def test_every_error_is_described() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8")
+    listed = {name: int(code) for name, code in re.findall(r"^\| (Epoch\w+) \|.*\| (\d) \|$", page, re.MULTILINE)}
+    # Of a checkout, the folder of the command line stands beside the package.
+    for package in (epoch_sql, epoch_sql.cli):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
+    assert listed == {kind.__name__: kind.exit_code for kind in every_error() if kind.__name__.startswith("Epoch")}
