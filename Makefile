@@ -3,13 +3,27 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SOURCES := epoch_sql cli tests docs setup.py
 
-.PHONY: demo test lint bench docs clean
+WORKERS ?= auto
+# Whole modules to a worker, in the order of the folders: those with few but long tests come first.
+PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+OLDER := 1.4 1.5
+
+.PHONY: demo test test-all lint bench docs clean $(OLDER:%=test-%)
 
 demo: $(VENV)/.demo
 	$(BIN)/epoch demo
 
+# In minutes: each subject once, on the DuckDB that is installed.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+# What takes long besides: large grids, kills, state machines against models, and the core on older DuckDBs.
+test-all: $(VENV)/.test $(OLDER:%=test-%)
+	$(BIN)/python -m pytest $(PARALLEL) -m slow $(ARGS)
+	$(BIN)/python -m pytest -s -m long $(ARGS)
+
+$(OLDER:%=test-%): test-%: $(VENV)-%/.test
+	$(VENV)-$*/bin/python -m pytest $(PARALLEL) -m core $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check --quiet $(SOURCES)
@@ -25,13 +39,18 @@ docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict --quiet $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(OLDER:%=$(VENV)-%) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 # Each set of packages is installed once: again only when what is asked for has changed. An editable install is not
 # compiled by pip, which costs each start a fifth of a second where Python may not keep what it compiles.
 $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: pyproject.toml setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	$(BIN)/python -m compileall -q epoch_sql cli
+	touch $@
+
+$(OLDER:%=$(VENV)-%/.test): $(VENV)-%/.test: pyproject.toml setup.py
+	$(PYTHON) -m venv $(VENV)-$*
+	$(VENV)-$*/bin/python -m pip install --quiet --editable '.[test]' 'duckdb==$*.*'
 	touch $@
 
 $(VENV)/bin/python:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from tests.conftest import MakeRepo, Repo, Row
+
+pytestmark = pytest.mark.slow
 
 
 def change(repo: Repo, t: str, n: int) -> None:

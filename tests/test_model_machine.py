@@ -30,6 +30,8 @@ from hypothesis.stateful import (
 
 from tests.conftest import Repo
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = int(os.environ.get("EPOCH_MACHINE_EXAMPLES", "6"))
 STEPS = int(os.environ.get("EPOCH_MACHINE_STEPS", "14"))
 

@@ -14,6 +14,8 @@ import pytest
 import epoch_sql
 from tests.faults.worker import OPERATIONS, ROWS, VALUE, create, fill
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 POINTS = 6
 KILLS = 20

@@ -8,6 +8,8 @@ import pytest
 
 from tests.conftest import MakeRepo, Repo
 
+pytestmark = pytest.mark.slow
+
 COMMITS = 100_000
 LIMIT = 1.0
 _FILL = """

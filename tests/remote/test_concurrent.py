@@ -12,6 +12,8 @@ import pytest
 from tests.conftest import MakeRepo
 from tests.remote.conftest import Clone, sound
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ROUNDS = 50
 """For each kind of remote: a hundred in all."""

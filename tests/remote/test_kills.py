@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import MakeRepo, Repo
 from tests.remote.conftest import SHOP, Clone, everything, history, sound
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 
