@@ -77,8 +77,13 @@ def suggest(name: str, candidates: Iterable[str]) -> list[str]:
 
 def quoted(text: str) -> str:
     """``text`` in quotes, on one line and not too long, for a message."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:_LONGEST_SHOWN])
-    return f"'{shown}…'" if len(text) > _LONGEST_SHOWN else f"'{shown}'"
+    return f"'{shown(text)}'"
+
+
+def shown(text: str, longest: int = _LONGEST_SHOWN) -> str:
+    """``text`` on one line and not too long, for a message."""
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:longest])
+    return f"{escaped}…" if len(text) > longest else escaped
 
 
 def _broken_rule(name: str) -> str | None:

@@ -7,21 +7,25 @@ fingerprint. So clones that fold or compact differently agree on what they have.
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from epoch_sql.errors import EpochStorageError
-from epoch_sql.model.commit import Commit, Ref, commit_identity
+from epoch_sql.model.commit import Commit, Ref
+from epoch_sql.model.protection import Review
+from epoch_sql.model.refnames import shown
 from epoch_sql.model.schema import canonical_json
 from epoch_sql.model.version import DataFile, RowCounts, Version
 
 FORMAT = 1
 HEADER = "epoch.json"
+_BEFORE, _AFTER = b'{"content":', b',"sha256":'
 
 Fields = Mapping[str, Any]
+TreeRow = tuple[Any, ...]
+"""Kind, identity, schema, name, content, definition, comment, state."""
 
 
 @dataclass(frozen=True)
@@ -116,26 +120,21 @@ def content_of(version: Version) -> str:
 
 def seal(fields: Fields) -> bytes:
     """A document: JSON with a hash of itself, so that damage is seen."""
-    return canonical_json({"content": fields, "sha256": _sha256(canonical_json(fields))}).encode()
+    return _sealed(canonical_json(fields).encode())
 
 
-def unseal(data: bytes, path: str) -> dict[str, Any]:
-    """The fields of a document. Raises EpochStorageError when it is damaged; ``path`` says which it is."""
-    try:
-        document = json.loads(data)
-        fields, stated = document["content"], document["sha256"]
-        sound = isinstance(fields, dict) and _sha256(canonical_json(fields)) == stated
-    except (ValueError, KeyError, TypeError):
-        sound = False
-    if not sound:
+def unseal(data: bytes, path: str) -> bytes:
+    """The content of a document, as it is written. Raises EpochStorageError when it is damaged; ``path`` says which."""
+    content = data[len(_BEFORE) : -len(_AFTER) - 67]
+    if data != _sealed(content):
         raise damaged(path, "is corrupted: its content does not match its hash")
-    return dict(fields)
+    return content
 
 
 def damaged(path: str, problem: str) -> EpochStorageError:
-    """The error for a file at a remote that is not what it should be."""
+    """The error for a file at a remote that is not what it should be. Both may quote it, so they are shown escaped."""
     return EpochStorageError(
-        f"{path} at the remote {problem}; nothing was changed",
+        f"{shown(path, 400)} at the remote {shown(problem, 400)}; nothing was changed",
         "restore it there from a backup, or push again from a clone that has it after removing it",
     )
 
@@ -150,9 +149,14 @@ def ref_fields(ref: RemoteRef) -> Fields:
     return {**vars(ref), "moved_at": ref.moved_at.isoformat(timespec="microseconds")}
 
 
-def ref_of(fields: Fields) -> RemoteRef:
-    """The reference that a document describes."""
-    return RemoteRef(**{**fields, "moved_at": datetime.fromisoformat(fields["moved_at"])})
+def review_fields(review: Review) -> Fields:
+    """The document of a review."""
+    return {**vars(review), "reviewed_at": review.reviewed_at.isoformat(timespec="microseconds")}
+
+
+def tree_text(rows: Iterable[TreeRow]) -> str:
+    """A tree as its file holds it, whose SHA-256 is its id."""
+    return canonical_json(sorted(rows, key=lambda row: row[1]))
 
 
 def as_ref(ref: RemoteRef, kind: str, name: str) -> Ref:
@@ -179,18 +183,6 @@ def commit_fields(portable: PortableCommit) -> Fields:
     }
 
 
-def commit_of(fields: Fields, commit_id: str, path: str) -> PortableCommit:
-    """The commit that a document describes; EpochStorageError when it is not the one of that id."""
-    at = datetime.fromisoformat(fields["committed_at"])
-    parents = tuple(fields["parents"])
-    if commit_identity(fields["tree_id"], parents, fields["author"], at, fields["message"]) != commit_id:
-        raise damaged(path, "is corrupted: it is another commit than its name says")
-    undone = (tuple(fields["undoes"]), tuple(fields["redoes"]), fields["restores"], fields["source"])
-    commit = Commit(commit_id, fields["tree_id"], "", parents, fields["author"], at, fields["message"], *undone)
-    deltas = tuple(map(_level_of, fields["deltas"]))
-    return PortableCommit(commit, tuple(fields["subtrees"]), deltas, fields["squashed"])
-
-
 def manifest_fields(manifest: Manifest) -> Fields:
     """The document of a version."""
     v = manifest.version
@@ -201,14 +193,6 @@ def manifest_fields(manifest: Manifest) -> Fields:
         "fingerprint": v.fingerprint,
         "levels": [_level_fields(level) for level in manifest.levels],
     }
-
-
-def manifest_of(fields: Fields, content_id: str, path: str) -> Manifest:
-    """The version that a document describes, without ids of its own; EpochStorageError when it is another content."""
-    v = Version("", fields["table_id"], fields["schema_id"], fields["row_count"], fields["fingerprint"], ())
-    if content_of(v) != content_id:
-        raise damaged(path, "is corrupted: it is another version than its name says")
-    return Manifest(v, tuple(map(_level_of, fields["levels"])))
 
 
 def _level_fields(level: PortableLevel) -> Fields:
@@ -222,27 +206,10 @@ def _level_fields(level: PortableLevel) -> Fields:
     }
 
 
-def _level_of(fields: Fields) -> PortableLevel:
-    files: Sequence[Fields] = fields["files"]
-    rows = RowCounts(*map(_count, fields["rows"]))
-    return PortableLevel(fields["kind"], tuple(map(_file_of, files)), rows, fields["before"], fields["after"])
-
-
 def _file_fields(file: DataFile) -> Fields:
     return {**vars(file), "first_key": None if file.first_key is None else file.first_key.hex()}
 
 
-def _file_of(fields: Fields) -> DataFile:
-    key = fields["first_key"]
-    counts = {name: _count(fields[name]) for name in ("row_count", "bytes")}
-    return DataFile(**{**fields, **counts, "first_key": None if key is None else bytes.fromhex(key)})
-
-
-def _count(value: object) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(f"{value!r} is no number of rows or bytes")
-    return value
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _sealed(content: bytes) -> bytes:
+    """The document of a content, as canonical JSON."""
+    return b'%s%s%s"%s"}' % (_BEFORE, content, _AFTER, hashlib.sha256(content).hexdigest().encode())

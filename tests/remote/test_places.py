@@ -94,7 +94,7 @@ def test_files_are_put_whole_and_once(store: RemoteStore, tmp_path: Path) -> Non
 
 def test_documents_tell_damage() -> None:
     data = seal({"name": "ünïcode", "list": [1, None, True]})
-    assert unseal(data, "x") == {"name": "ünïcode", "list": [1, None, True]}
+    assert unseal(data, "x").decode() == '{"list":[1,null,true],"name":"ünïcode"}'
     for place in range(len(data)):
         damaged = bytearray(data)
         damaged[place] ^= 2

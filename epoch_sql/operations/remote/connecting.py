@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.remotes import Remotes
 from epoch_sql.errors import EpochRemoteError
+from epoch_sql.model.documents import read_header as header_of
+from epoch_sql.model.documents import stated_format
 from epoch_sql.model.refnames import suggest
-from epoch_sql.model.remote import FORMAT, HEADER, Header, Remote, damaged, header_fields, seal, unseal
+from epoch_sql.model.remote import FORMAT, HEADER, Header, Remote, header_fields, seal
 from epoch_sql.model.remote_url import parse_url
 from epoch_sql.operations.repository import Repository
 from epoch_sql.storage.remote.base import RemoteStore
 from epoch_sql.storage.remote.opening import open_store
-
-Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True)
@@ -81,26 +79,19 @@ def read_header(store: RemoteStore) -> Header | None:
     data = store.read(HEADER)
     if data is None:
         return None
-    fields = unseal(data, f"{store.where}/{HEADER}")
-    if fields.get("format") != FORMAT:
+    where = f"{store.where}/{HEADER}"
+    stated = stated_format(data, where)
+    if isinstance(stated, int) and stated > FORMAT:
         raise EpochRemoteError(
-            f"{store.where} was written by a newer Epoch (format {fields.get('format')}, this one knows {FORMAT})",
+            f"{store.where} was written by a newer Epoch (format {stated}, this one knows {FORMAT})",
             "pip install --upgrade epoch-sql",
         )
-    return parsed(lambda: Header(**fields), f"{store.where}/{HEADER}")
+    return header_of(data, where)
 
 
 def no_store(store: RemoteStore) -> EpochRemoteError:
     """The error for a place where no store is."""
     return EpochRemoteError(f"there is no Epoch store at {store.where}", "epoch push makes one; or correct the URL")
-
-
-def parsed(parse: Callable[[], Parsed], path: str) -> Parsed:
-    """What a document says; EpochStorageError where it does not say what it should."""
-    try:
-        return parse()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(path, f"does not say what it should ({type(error).__name__})") from error
 
 
 def _made(repository: Repository, remote: Remote, store: RemoteStore, branch: str) -> Header:

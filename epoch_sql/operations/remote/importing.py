@@ -15,7 +15,7 @@ from epoch_sql.catalog.guarding import Squashes
 from epoch_sql.errors import EpochStorageError, EpochTransactionError
 from epoch_sql.model.commit import Commit, tree_identity
 from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel
-from epoch_sql.model.schema import ObjectName, SchemaObject, table_from_json
+from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.version import Level, Version, level_identity, version_identity
 from epoch_sql.operations.remote.portable import (
     IDENTITY,
@@ -113,7 +113,7 @@ class _Importer:
     def store(self) -> None:
         """Write everything but the commits to the catalog."""
         cursor = self._repository.cursor
-        Schemas(cursor).insert_missing(self._received.definitions.items())
+        Schemas(cursor).add(self._received.definitions.values())
         Versions(cursor).add(self._new_versions)
         Levels(cursor).add(self._levels)
         trees = Trees(cursor)
@@ -227,8 +227,8 @@ class _Importer:
         """What a user can see of a definition, as a hash."""
         if schema_id not in self._digests:
             if schema_id not in self._definitions:
-                self._definitions.update(Schemas(self._repository.cursor).with_ids([schema_id]))
-            self._digests[schema_id] = table_from_json(self._definitions[schema_id]).content_digest
+                self._definitions.update(Schemas(self._repository.cursor).load([schema_id]))
+            self._digests[schema_id] = self._definitions[schema_id].content_digest
         return self._digests[schema_id]
 
 

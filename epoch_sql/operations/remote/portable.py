@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from epoch_sql import render
 from epoch_sql.catalog.content import Roots, Trees, Versions, subtree_identity
 from epoch_sql.catalog.relation import run
-from epoch_sql.model.remote import content_of
-from epoch_sql.model.schema import canonical_json
+from epoch_sql.model.remote import TreeRow, content_of
 from epoch_sql.operations.repository import Repository
 
-Row = tuple[Any, ...]
-"""A row of ``epoch.trees`` without its id: kind, identity, schema, name, version, definition, comment, state."""
+Row = TreeRow
+"""A row of ``epoch.trees`` without its id; it names a content at a remote, and a version here."""
 
 KIND, IDENTITY, VERSION = 0, 1, 4
 
@@ -68,13 +65,3 @@ def versions_of(repository: Repository, table_ids: Iterable[str]) -> dict[str, l
 def with_version(row: Row, version: str | None) -> Row:
     """The row with another version."""
     return (*row[:VERSION], version, *row[VERSION + 1 :])
-
-
-def subtree_bytes(rows: Iterable[Row]) -> bytes:
-    """A subtree as a file, whose SHA-256 is its id."""
-    return canonical_json(sorted(rows, key=lambda row: str(row[IDENTITY]))).encode()
-
-
-def subtree_rows(data: bytes) -> list[Row]:
-    """The rows of such a file."""
-    return [tuple(row) for row in json.loads(data)]

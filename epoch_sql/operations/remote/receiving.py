@@ -6,22 +6,15 @@ Files go to ``.epoch/objects``, where nobody refers to them until the catalog do
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from epoch_sql.catalog.content import Schemas
 from epoch_sql.errors import EpochRemoteError
-from epoch_sql.model.remote import (
-    Manifest,
-    PortableCommit,
-    PortableLevel,
-    commit_of,
-    damaged,
-    manifest_of,
-    unseal,
-)
+from epoch_sql.model.documents import read_commit, read_definition, read_manifest, read_tree
+from epoch_sql.model.remote import Manifest, PortableCommit, damaged
+from epoch_sql.model.schema import Table
 from epoch_sql.model.version import DataFile
-from epoch_sql.operations.remote.connecting import parsed
 from epoch_sql.operations.remote.places import (
     COMMITS,
     commit_path,
@@ -37,7 +30,6 @@ from epoch_sql.operations.remote.portable import (
     VERSION,
     Row,
     local_trees,
-    subtree_rows,
     versions_of,
 )
 from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
@@ -52,7 +44,7 @@ class Received:
     commits: list[PortableCommit] = field(default_factory=list)
     subtrees: Mapping[str, list[Row]] = field(default_factory=dict)
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
-    definitions: Mapping[str, str] = field(default_factory=dict)
+    definitions: Mapping[str, Table] = field(default_factory=dict)
     files: Mapping[str, DataFile] = field(default_factory=dict)
     objects: int = 0
     bytes: int = 0
@@ -108,7 +100,7 @@ class _Reader:
         wanted = sorted(named.keys() - here.keys())
         return dict(zip(wanted, in_parallel(self._manifest, wanted), strict=True))
 
-    def definitions(self, manifests: Iterable[Manifest], files: Iterable[DataFile]) -> dict[str, str]:
+    def definitions(self, manifests: Iterable[Manifest], files: Iterable[DataFile]) -> dict[str, Table]:
         """The definitions of tables that these need and that are not here."""
         ids = {manifest.version.schema_id for manifest in manifests}
         ids |= {i for file in files for i in (file.schema_id, file.old_schema_id) if i}
@@ -156,27 +148,19 @@ class _Reader:
         return commits
 
     def _commit(self, commit_id: str, data: bytes) -> PortableCommit:
-        where = self._where(commit_path(commit_id))
-        portable = parsed(lambda: commit_of(unseal(data, where), commit_id, where), where)
-        self._require_ids(where, *portable.commit.parents, *portable.subtrees, *_ids(portable.deltas))
-        return portable
+        return read_commit(data, commit_id, self._where(commit_path(commit_id)))
 
     def _subtree(self, subtree_id: str) -> list[Row]:
         path = subtree_path(subtree_id)
-        data = self._hashed(path, subtree_id)
-        rows = parsed(lambda: subtree_rows(data), self._where(path))
-        self._require_ids(self._where(path), *(row[VERSION] for row in rows if row[KIND] == "table"))
-        return rows
+        return read_tree(self._hashed(path, subtree_id), self._where(path))
 
     def _manifest(self, content_id: str) -> Manifest:
-        where = self._where(manifest_path(content_id))
-        data = self._read(manifest_path(content_id))
-        manifest = parsed(lambda: manifest_of(unseal(data, where), content_id, where), where)
-        self._require_ids(where, manifest.version.schema_id, *_ids(manifest.levels))
-        return manifest
+        path = manifest_path(content_id)
+        return read_manifest(self._read(path), content_id, self._where(path))
 
-    def _definition(self, schema_id: str) -> str:
-        return self._hashed(schema_path(schema_id), schema_id).decode()
+    def _definition(self, schema_id: str) -> Table:
+        path = schema_path(schema_id)
+        return read_definition(self._hashed(path, schema_id), self._where(path))
 
     def _fetch(self, file: DataFile) -> None:
         path = file_path(file.file_id)
@@ -201,19 +185,6 @@ class _Reader:
 
     def _where(self, path: str) -> str:
         return f"{self.store.where}/{path}"
-
-    def _require_ids(self, where: str, *ids: object) -> None:
-        """What is no id could lead out of the folders that paths are made in."""
-        if not all(map(is_id, ids)):
-            raise damaged(where, "names what is no id")
-
-
-def _ids(levels: Iterable[PortableLevel]) -> Iterator[str]:
-    for level in levels:
-        yield from (end for end in (level.before, level.after) if end is not None)
-        for file in level.files:
-            yield from (file.file_id, file.schema_id)
-            yield from (i for i in (file.old_schema_id,) if i is not None)
 
 
 def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> dict[str, DataFile]:

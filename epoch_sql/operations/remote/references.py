@@ -7,16 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from epoch_sql.model.protection import Protection, Review, new_review
-from epoch_sql.model.refnames import check_ref_name
-from epoch_sql.model.remote import RemoteRef, damaged, ref_fields, ref_of, seal, unseal
+from epoch_sql.model.documents import read_protection as protection_of
+from epoch_sql.model.documents import read_ref, read_review
+from epoch_sql.model.protection import Protection, Review
+from epoch_sql.model.remote import RemoteRef, damaged, ref_fields, review_fields, seal
 from epoch_sql.model.remote_url import encoded
-from epoch_sql.operations.remote.connecting import parsed
 from epoch_sql.operations.remote.places import (
     HEADS,
     REVIEWS,
     TAGS,
-    is_id,
     protection_path,
     review_path,
 )
@@ -81,8 +80,7 @@ def read_protection(store: RemoteStore, branch: str) -> Guard:
     stored = store.read_reference(path)
     if stored is None:
         return Guard(Protection(branch))
-    fields = unseal(stored.data, f"{store.where}/{path}")
-    return Guard(parsed(lambda: Protection(**fields["protection"]), f"{store.where}/{path}"), stored.token)
+    return Guard(protection_of(stored.data, branch, f"{store.where}/{path}"), stored.token)
 
 
 def write_protection(store: RemoteStore, guard: Guard, protection: Protection, author: str) -> bool:
@@ -105,7 +103,7 @@ def write_reviews(store: RemoteStore, reviews: Iterable[Review]) -> None:
     wanted = {review_path(r.target, r.source_commit, r.review_id): r for r in reviews}
     there = set(store.paths(REVIEWS)) if wanted else set()
     in_parallel(
-        lambda path: store.put_new(path, seal(_review_fields(wanted[path]))), [p for p in wanted if p not in there]
+        lambda path: store.put_new(path, seal(review_fields(wanted[path]))), [p for p in wanted if p not in there]
     )
 
 
@@ -114,25 +112,18 @@ def _reference(store: RemoteStore, path: str) -> Found | None:
     if stored is None:
         return None
     where = f"{store.where}/{path}"
-    ref = parsed(lambda: ref_of(unseal(stored.data, where)), where)
-    if not is_id(ref.commit_id):
-        raise damaged(where, "names no commit")
-    check_ref_name(ref.name)
+    ref = read_ref(stored.data, where)
+    if path.rpartition("/")[2] != encoded(ref.name):
+        raise damaged(where, f"does not say what it should: name is another than its path says, {ref.name}")
     return Found(ref, stored.token)
 
 
 def _review(store: RemoteStore, path: str) -> Review:
     where = f"{store.where}/{path}"
-    fields = unseal(store.read(path) or b"", where)
-    at = parsed(lambda: datetime.fromisoformat(fields["reviewed_at"]), where)
-    review = parsed(lambda: Review(**{**fields, "reviewed_at": at}), where)
-    same = new_review(
-        review.source, review.source_commit, review.target, review.verdict, review.reviewer, review.message, at
-    )
-    if same != review:
-        raise damaged(where, "is corrupted: it is another review than its name says")
+    data = store.read(path)
+    if data is None:
+        raise damaged(where, "is missing")
+    review = read_review(data, where)
+    if path != review_path(review.target, review.source_commit, review.review_id):
+        raise damaged(where, "does not say what it should: it is another review than its path says")
     return review
-
-
-def _review_fields(review: Review) -> dict[str, object]:
-    return {**vars(review), "reviewed_at": review.reviewed_at.isoformat(timespec="microseconds")}

@@ -21,6 +21,7 @@ from epoch_sql.model.remote import (
     content_of,
     manifest_fields,
     seal,
+    tree_text,
 )
 from epoch_sql.model.version import DataFile, Level
 from epoch_sql.operations.remote.places import commit_path, file_path, manifest_path, schema_path, subtree_path
@@ -30,7 +31,6 @@ from epoch_sql.operations.remote.portable import (
     VERSION,
     LocalTrees,
     local_trees,
-    subtree_bytes,
     versions_of,
 )
 from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
@@ -93,7 +93,7 @@ def _load(repository: Repository, missing: Sequence[str]) -> _Load:
         for subtree_id in trees.roots[commit.root_id]:
             portable = trees.portable[subtree_id]
             if portable not in old and portable not in load.subtrees:
-                load.subtrees[portable] = subtree_bytes(trees.portable_rows(subtree_id))
+                load.subtrees[portable] = tree_text(trees.portable_rows(subtree_id)).encode()
                 for row in trees.rows[subtree_id]:
                     if row[KIND] == "table":
                         load.versions.setdefault(trees.contents[row[VERSION]], row[VERSION])

@@ -1,0 +1,387 @@
+"""What each document of a remote may say: one declared schema for each kind, and reading by it.
+
+A remote is somebody else's disk, so a document is taken in only if all of it is as declared: the types, ranges and
+formats below, no field more or less, and written byte for byte as Epoch writes it. So what was read says exactly what
+the document says: no key twice, no number that is rounded, nothing that is passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from epoch_sql.model.commit import Commit, commit_identity
+from epoch_sql.model.protection import VERDICTS, Protection, Review, new_review
+from epoch_sql.model.refnames import is_valid_ref_name
+from epoch_sql.model.remote import (
+    Header,
+    Manifest,
+    PortableCommit,
+    PortableLevel,
+    RemoteRef,
+    TreeRow,
+    commit_fields,
+    content_of,
+    damaged,
+    header_fields,
+    manifest_fields,
+    ref_fields,
+    review_fields,
+    tree_text,
+    unseal,
+)
+from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table, canonical_json, table_to_json
+from epoch_sql.model.table_rules import broken_table_rule
+from epoch_sql.model.version import DataFile, RowCounts, Version
+
+MAX_BYTES = 32 << 20
+"""How large a document may be."""
+
+Id = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+RandomId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+Fingerprint = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+TableId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Moment = Annotated[datetime, Meta(tz=False)]
+Line = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=10_000,
+        # Neither control characters nor such as change the direction of what stands beside them.
+        pattern=r"\A[^\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*\Z",
+    ),
+]
+"""A name of somebody or something, on one line."""
+
+_Row = tuple[str, str, str, str, str | None, str | None, str | None, str | None]
+_KINDS = ("table", "schema", "type", "sequence", "macro", "view")
+_PLACE = re.compile(r"[0-9]{8}")
+_AT = re.compile(r"(?s)(.*?)(?: - at `\$?\.?(.*)`)?")
+
+Stated = TypeVar("Stated")
+Found = TypeVar("Found")
+
+
+class _Wrong(ValueError):
+    """A field whose value cannot be: ``str(error)`` says of which field, and why."""
+
+
+class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Fields that are all there, and no others."""
+
+
+class _File(_Document, frozen=True):
+    file_id: Id
+    schema_id: Id
+    row_count: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    bytes: Annotated[int, Meta(ge=1, le=2**63 - 1)]
+    old_schema_id: Id | None
+    first_key: None
+
+
+class _Level(_Document, frozen=True):
+    kind: Literal["base", "delta"]
+    files: Annotated[list[_File], Meta(max_length=1)]
+    rows: tuple[Count, Count, Count]
+    before: Id | None
+    after: Id | None
+
+
+class _Version(_Document, frozen=True):
+    table_id: TableId
+    schema_id: Id
+    row_count: Count
+    fingerprint: Fingerprint
+    levels: Annotated[list[_Level], Meta(min_length=1, max_length=1000)]
+
+
+class _Commit(_Document, frozen=True):
+    tree_id: Id
+    parents: Annotated[list[Id], Meta(max_length=2)]
+    author: Line
+    committed_at: Moment
+    message: str
+    undoes: list[Id]
+    redoes: list[Id]
+    restores: Id | None
+    source: str | None
+    subtrees: Annotated[list[Id], Meta(max_length=65)]
+    deltas: list[_Level]
+    squashed: Id | None
+
+
+class _Header(_Document, frozen=True):
+    repository_id: RandomId
+    store_id: RandomId
+    default_branch: str
+    database: Line
+    format: Literal[1]
+
+
+class _Ref(_Document, frozen=True):
+    name: str
+    commit_id: Id
+    author: Line | None
+    moved_at: Moment
+    message: str | None
+    previous: Id | None
+    move_id: RandomId
+
+
+class _Settings(_Document, frozen=True):
+    branch: str
+    require_review: bool
+    no_force_push: bool
+    allow_self_review: bool
+
+
+class _Protection(_Document, frozen=True):
+    protection: _Settings
+    author: Line
+    changed_at: Moment
+    change_id: RandomId
+
+
+class _Review(_Document, frozen=True):
+    review_id: Id
+    source: str
+    source_commit: Id
+    target: str
+    verdict: str
+    reviewer: Line
+    message: str | None
+    reviewed_at: Moment
+
+
+class _Definition(_Document, frozen=True):
+    schema: str
+    name: str
+    columns: Annotated[list[Column], Meta(min_length=1)]
+    constraints: list[Constraint]
+    indexes: list[Index]
+    comment: str | None
+    declared_key: list[str]
+
+
+def read_header(data: bytes, where: str) -> Header:
+    """What a store says of itself."""
+
+    def header(stated: _Header) -> Header:
+        _require_name("default_branch", stated.default_branch)
+        return Header(stated.repository_id, stated.store_id, stated.default_branch, stated.database, stated.format)
+
+    return _sealed(data, where, _Header, header, header_fields)
+
+
+def stated_format(data: bytes, where: str) -> object:
+    """Which format a store says that it has, whatever else it says: one of a newer Epoch may say other things."""
+    return _decoded(unseal(data, where), where, dict[str, Any]).get("format")
+
+
+def read_ref(data: bytes, where: str) -> RemoteRef:
+    """A branch or a tag."""
+
+    def ref(stated: _Ref) -> RemoteRef:
+        _require_name("name", stated.name)
+        return RemoteRef(*msgspec.structs.astuple(stated))
+
+    return _sealed(data, where, _Ref, ref, ref_fields)
+
+
+def read_protection(data: bytes, branch: str, where: str) -> Protection:
+    """What a branch is protected from."""
+
+    def protection(stated: _Protection) -> Protection:
+        _require(stated.protection.branch == branch, "protection.branch", "is not the branch that its path names")
+        return Protection(*msgspec.structs.astuple(stated.protection))
+
+    found, _ = _parsed(unseal(data, where), where, _Protection, protection)
+    return found
+
+
+def read_review(data: bytes, where: str) -> Review:
+    """A review, whose id is the hash of what it says."""
+
+    def review(stated: _Review) -> Review:
+        _require(stated.verdict in VERDICTS, "verdict", f"is none of {', '.join(VERDICTS)}")
+        _require_name("target", stated.target)
+        found = Review(*msgspec.structs.astuple(stated))
+        content = (found.source, found.source_commit, found.target, found.verdict, found.reviewer, found.message)
+        _require(new_review(*content, found.reviewed_at) == found, "review_id", "is not the hash of the review")
+        return found
+
+    return _sealed(data, where, _Review, review, review_fields)
+
+
+def read_commit(data: bytes, commit_id: str, where: str) -> PortableCommit:
+    """The commit of that id."""
+
+    def commit(stated: _Commit) -> PortableCommit:
+        at, parents = stated.committed_at, tuple(stated.parents)
+        for name in ("parents", "subtrees", "undoes", "redoes"):
+            _require_distinct(name, getattr(stated, name))
+        _require(sorted(stated.subtrees) == stated.subtrees, "subtrees", "are in no order")
+        identity = commit_identity(stated.tree_id, parents, stated.author, at, stated.message)
+        if identity != commit_id:
+            raise damaged(where, "is corrupted: it is another commit than its name says")
+        undone = (tuple(stated.undoes), tuple(stated.redoes), stated.restores, stated.source)
+        found = Commit(commit_id, stated.tree_id, "", parents, stated.author, at, stated.message, *undone)
+        deltas = tuple(_level(delta, f"deltas[{n}]") for n, delta in enumerate(stated.deltas))
+        for n, delta in enumerate(deltas):
+            _require(delta.kind == "delta", f"deltas[{n}].kind", "is not delta")
+            _require(bool(delta.before and delta.after), f"deltas[{n}]", "does not say what it leads from and to")
+        _require_distinct("deltas", [(delta.before, delta.after) for delta in deltas])
+        return PortableCommit(found, tuple(stated.subtrees), deltas, stated.squashed)
+
+    return _sealed(data, where, _Commit, commit, commit_fields)
+
+
+def read_manifest(data: bytes, content_id: str, where: str) -> Manifest:
+    """How the version with that content is stored, without ids of its own."""
+
+    def manifest(stated: _Version) -> Manifest:
+        version = Version("", stated.table_id, stated.schema_id, stated.row_count, stated.fingerprint, ())
+        if content_of(version) != content_id:
+            raise damaged(where, "is corrupted: it is another version than its name says")
+        levels = tuple(_level(level, f"levels[{n}]") for n, level in enumerate(stated.levels))
+        for n, level in enumerate(levels):
+            _require(
+                (level.kind == "base") == (n == 0), f"levels[{n}].kind", "is not that of one base and deltas on it"
+            )
+            _require(n == 0 or bool(level.files), f"levels[{n}].files", "are none")
+        _require_distinct("levels", [level.files for level in levels])
+        return Manifest(version, levels)
+
+    return _sealed(data, where, _Version, manifest, manifest_fields)
+
+
+def read_tree(content: bytes, where: str) -> list[TreeRow]:
+    """The rows of a tree."""
+
+    def rows(stated: list[_Row]) -> list[TreeRow]:
+        _require(bool(stated), "the list", "is empty")
+        _require_distinct("identity", [row[1] for row in stated])
+        for number, row in enumerate(stated):
+            problem = _broken_row(row)
+            _require(problem is None, f"[{number}]", problem or "")
+        return [*stated]
+
+    found, text = _parsed(content, where, list[_Row], rows)
+    return _exact(found, text, tree_text(found), where)
+
+
+def read_definition(content: bytes, where: str) -> Table:
+    """The definition of a table."""
+
+    def table(stated: _Definition) -> Table:
+        found = Table(
+            ObjectName(stated.schema, stated.name),
+            tuple(stated.columns),
+            tuple(stated.constraints),
+            tuple(stated.indexes),
+            stated.comment,
+            tuple(stated.declared_key),
+        )
+        problem = broken_table_rule(found)
+        _require(problem is None, *(problem or ("", "")))
+        return found
+
+    found, text = _parsed(content, where, _Definition, table)
+    return _exact(found, text, table_to_json(found), where)
+
+
+def _sealed(
+    data: bytes, where: str, kind: type[Stated], of: Callable[[Stated], Found], fields: Callable[[Found], Any]
+) -> Found:
+    found, text = _parsed(unseal(data, where), where, kind, of)
+    return _exact(found, text, canonical_json(fields(found)), where)
+
+
+def _parsed(content: bytes, where: str, kind: Any, of: Callable[[Any], Found]) -> tuple[Found, bytes]:
+    """What a document says, and its text; EpochStorageError names the field that is not as declared."""
+    stated = _decoded(content, where, kind)
+    try:
+        return of(stated), content
+    except _Wrong as error:
+        raise damaged(where, f"does not say what it should: {error}") from None
+
+
+def _decoded(content: bytes, where: str, kind: type[Stated]) -> Stated:
+    if len(content) > MAX_BYTES:
+        raise damaged(where, f"is too large: it has {len(content)} bytes")
+    try:
+        return msgspec.json.decode(content, type=kind, strict=True)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        told = _AT.fullmatch(str(error))
+        problem, field = (told[1], told[2]) if told else (type(error).__name__, None)
+        place = f"{field}: " if field else ""
+        raise damaged(where, f"does not say what it should: {place}{problem}") from None
+
+
+def _exact(found: Found, content: bytes, written: str, where: str) -> Found:
+    """Refuse a document that could be read otherwise than it was."""
+    try:
+        same = written.encode() == content
+    except UnicodeError:
+        same = False
+    if not same:
+        raise damaged(where, "does not say what it should: it is not written in the one form that it has")
+    return found
+
+
+def _level(stated: _Level, place: str) -> PortableLevel:
+    files = tuple(DataFile(*msgspec.structs.astuple(file)) for file in stated.files)
+    level = PortableLevel(stated.kind, files, RowCounts(*stated.rows), stated.before, stated.after)
+    if level.kind == "base":
+        _require(level.rows == RowCounts(), f"{place}.rows", "are counts of changes, of a base")
+        _require(level.before is level.after is None, f"{place}.before, after", "are ends, of a base")
+        _require(all(file.old_schema_id is None for file in files), f"{place}.files", "have old values, of a base")
+        return level
+    _require(all(file.old_schema_id for file in files), f"{place}.files", "have no old_schema_id, of a delta")
+    _require(bool(files) or not level.rows.total, f"{place}.rows", "are counts of changes, but there is no file")
+    _require(level.before is None or level.before != level.after, f"{place}.before", "is the same as after")
+    return level
+
+
+def _broken_row(row: _Row) -> str | None:
+    """What is wrong with a row of a tree."""
+    kind, identity, schema, name, version, definition, _, state = row
+    if kind not in _KINDS:
+        return f"the kind is none of {', '.join(_KINDS)}"
+    if not schema or not name:
+        return "the name is empty"
+    if kind == "table":
+        if not re.fullmatch(r"[0-9a-f]{16}", identity):
+            return "the identity of a table is 16 hex digits"
+        if not (isinstance(version, str) and re.fullmatch(r"[0-9a-f]{64}", version)):
+            return "the content of a table is an id"
+        return (
+            "a table has neither definition nor comment here" if any(field is not None for field in row[5:]) else None
+        )
+    if not _PLACE.fullmatch(identity):
+        return "the identity of an object is its place, in 8 digits"
+    if version is not None or not definition:
+        return "an object has a definition, and no content"
+    if state is not None and not (kind == "sequence" and re.fullmatch(r"-?[0-9]{1,19}", state)):
+        return "the state is that of a sequence: a number"
+    return None
+
+
+def _require_name(field: str, name: str) -> None:
+    _require(is_valid_ref_name(name), field, "is no valid name of a branch or a tag")
+
+
+def _require_distinct(field: str, values: Iterable[object]) -> None:
+    known = list(values)
+    _require(len(set(known)) == len(known), field, "names one thing twice")
+
+
+def _require(condition: bool, field: str, problem: str) -> None:
+    if not condition:
+        raise _Wrong(f"{field} {problem}")

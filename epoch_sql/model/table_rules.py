@@ -1,0 +1,68 @@
+"""What holds of every definition of a table, wherever it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from epoch_sql.model.schema import Constraint, Table
+
+_KINDS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY")
+_LARGEST_ID = (1 << 30) - 1
+
+
+def broken_table_rule(table: Table) -> tuple[str, str] | None:
+    """The first rule that a definition breaks: the field, and what is wrong with it; None for one that is sound."""
+    return next(_broken(table), None)
+
+
+def _broken(table: Table) -> Iterator[tuple[str, str]]:
+    if not table.name.schema or not table.name.name:
+        yield "name", "is empty"
+    yield from _broken_columns(table)
+    names = {column.name.lower() for column in table.columns}
+    stored = {column.name.lower() for column in table.stored_columns}
+    for constraint in table.constraints:
+        yield from _broken_constraint(constraint, names, stored)
+    if sum(constraint.kind == "PRIMARY KEY" for constraint in table.constraints) > 1:
+        yield "constraints", "have more than one primary key"
+    if not _named(table.declared_key, stored):
+        yield "declared_key", "names a column that is not there, or one twice"
+    for index in table.indexes:
+        if not index.name or not index.expressions or not all(index.expressions):
+            yield "indexes", "have one without a name or expressions"
+    if len({index.name.lower() for index in table.indexes}) != len(table.indexes):
+        yield "indexes", "have one name twice"
+
+
+def _broken_columns(table: Table) -> Iterator[tuple[str, str]]:
+    names = [column.name.lower() for column in table.columns]
+    ids = [column.id for column in table.columns]
+    if not all(names) or len(set(names)) != len(names):
+        yield "columns", "have no name, or two of them one name"
+    if not all(0 < i <= _LARGEST_ID for i in ids) or len(set(ids)) != len(ids):
+        yield "columns", "have ids that are none, or two of them one id"
+    if not table.stored_columns:
+        yield "columns", "have no values"
+    for column in table.columns:
+        if not column.type:
+            yield "columns", f"have one without a type: {column.name}"
+
+
+def _broken_constraint(constraint: Constraint, names: set[str], stored: set[str]) -> Iterator[tuple[str, str]]:
+    kind, key = constraint.kind, constraint.kind in ("PRIMARY KEY", "UNIQUE", "FOREIGN KEY")
+    if kind not in _KINDS:
+        yield "constraints", f"have one that is none of {', '.join(_KINDS)}"
+    if (kind == "CHECK") != bool(constraint.expression):
+        yield "constraints", "have a CHECK without an expression, or an expression without a CHECK"
+    if key != bool(constraint.columns) and kind != "CHECK":
+        yield "constraints", f"have a {kind} without columns"
+    if not _named(constraint.columns, stored if kind == "PRIMARY KEY" else names):
+        yield "constraints", "name a column that is not there, or one twice"
+    referenced = bool(constraint.referenced), len(constraint.referenced_columns)
+    if referenced != ((True, len(constraint.columns)) if kind == "FOREIGN KEY" else (False, 0)):
+        yield "constraints", "refer to another table with other columns than they have"
+
+
+def _named(columns: Iterable[str], names: set[str]) -> bool:
+    given = [column.lower() for column in columns]
+    return set(given) <= names and len(set(given)) == len(given)
