@@ -354,7 +354,7 @@ def _broken_row(row: _Row) -> str | None:
     kind, identity, schema, name, version, definition, _, state = row
     if kind not in _KINDS:
         return f"the kind is none of {', '.join(_KINDS)}"
-    if not schema or not name:
+    if not name or (not schema and kind != "schema"):
         return "the name is empty"
     if kind == "table":
         if not re.fullmatch(r"[0-9a-f]{16}", identity):
