@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import click
@@ -201,8 +202,8 @@ def reset(session: Session, ref: str | None, hard: bool, form: str) -> None:
     """
     before = session.read(call("epoch_head"))[0]
     at = session.do(call("epoch_reset", ref=ref, hard=hard), "resetting")
-    commit = session.read(call("epoch_log", ref=at["commit_id"], max_count=1))[0]
-    if commit["parents"][:1] == [before["commit_id"]] and commit["message"].startswith("Roll back to "):
+    if at["commit_id"] != before["commit_id"] and _rolled_back(session, before["branch"]):
+        commit = session.read(call("epoch_log", ref=at["commit_id"], max_count=1))[0]
         where = f"[{before['branch']} {short(at['commit_id'])}] {commit['message']}"
     else:
         where = f"HEAD is now at {short(at['commit_id'])}"
@@ -213,6 +214,12 @@ def reset(session: Session, ref: str | None, hard: bool, form: str) -> None:
 
 
 COMMANDS = (branch, checkout, tag, reset)
+
+
+def _rolled_back(session: Session, branch: str | None) -> bool:
+    """Whether the last move of a branch was a rollback, which adds a commit."""
+    moves = (row for row in session.read(call("epoch_reflog", branch=branch)) if row["kind"] == "branch")
+    return any(row["route"] == "roll back" for row in islice(moves, 1))
 
 
 def _switch_or_undo(session: Session, name: str) -> None:

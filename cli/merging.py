@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from typing import Any
 
@@ -19,8 +18,8 @@ from .wording import counted, in_brackets, short, summary
 
 SECTION = "Merge and undo"
 
+_UNDONE = {"re-applies": "reapplied", "keeps": "kept"}
 _STRATEGIES = ("three-way", "ours", "theirs")
-_NOTE = re.compile(r"(re-applies|keeps) \d+ commits? that ")
 _OBSTACLES = {"data_conflicts": "conflict", "schema_conflicts": "schema conflict", "violations": "violation"}
 
 
@@ -146,10 +145,10 @@ def _tell_commit(session: Session, where: Place, done: dict[str, Any]) -> None:
     message = session.read(call("epoch_log", ref=done["commit_id"], max_count=1))[0]["message"]
     title, *_ = message.splitlines() or [""]
     diagnostics.message(f"[{where.branch} {short(done['commit_id'])}] {title}{in_brackets(summary(done))}")
-    notes = message.rsplit("\n\n", 1)[-1].splitlines()
-    if all(_NOTE.match(note) for note in notes):
-        for note in notes:
-            diagnostics.message(note)
+    for verb, column in _UNDONE.items():
+        for undone in done.get(column) or ():
+            commits = counted(len(undone["commits"]), "commit")
+            diagnostics.message(f"{verb} {commits} that {short(undone['undone_by'])} undid")
 
 
 def _run(session: Session, where: Place, procedure: Call, doing: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from epoch_sql.errors import EpochTableError
 from epoch_sql.render import Sql, column, identifier, literal, to_sql
-from epoch_sql.storage.encoding import UnsupportedType, check_supported, decode, encode, is_identity, storage_type
+from epoch_sql.storage.encoding import UnsupportedType, check_supported, decode, encode, storage_type
 from epoch_sql.storage.types import parse_type
 
 pytestmark = pytest.mark.core
@@ -426,7 +426,6 @@ def test_what_cannot_be_stored_exactly_is_refused_by_name(type: str, part: str) 
     for refused in (
         check_supported,
         storage_type,
-        is_identity,
         lambda text: encode(V, text),
         lambda text: decode(V, text),
     ):
@@ -442,14 +441,8 @@ def test_what_cannot_be_stored_exactly_is_refused_by_name(type: str, part: str) 
     "type", ["INTEGER", "DECIMAL(18,3)", "JSON", "TIMESTAMP WITH TIME ZONE", "STRUCT(a INTEGER[])[]"]
 )
 def test_types_that_parquet_carries_are_left_alone(type: str) -> None:
-    assert is_identity(type)
     assert storage_type(type) == type
     assert encode(V, type) == decode(V, type) == '"v"'
-
-
-@pytest.mark.parametrize("type", ["VARCHAR", "VARCHAR[]", "HUGEINT", "INTEGER[3]", "STRUCT(a BIT)", "UNION(a INTEGER)"])
-def test_types_that_are_changed_on_the_way(type: str) -> None:
-    assert not is_identity(type)
 
 
 def test_any_expression_can_be_encoded(connection: Connection) -> None:

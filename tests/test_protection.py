@@ -17,7 +17,8 @@ from epoch_sql import render
 from epoch_sql.catalog.history import Refs
 from epoch_sql.errors import EpochProtectionError
 from epoch_sql.extension.install import OWN_MACROS, SURFACE
-from epoch_sql.operations.guarding.moves import GROWTH, REVIEW, Move, Route, move_branch
+from epoch_sql.model.commit import Route
+from epoch_sql.operations.guarding.moves import GROWTH, REVIEW, Move, move_branch
 from epoch_sql.operations.repository import Memory, Repository
 from tests.conftest import MakeRepo, Repo
 

@@ -12,6 +12,7 @@ import pytest
 from epoch_sql.errors import EpochProtectionError
 from epoch_sql.model.commit import Commit
 from epoch_sql.model.graph import CommitGraph, Undo
+from epoch_sql.model.origin import Origin
 from epoch_sql.model.protection import APPROVE, REJECT, Protection, Review, new_review
 from epoch_sql.operations.guarding.rules import Evidence, check_push
 
@@ -27,7 +28,6 @@ class History:
         self.graph = CommitGraph()
         self.made: dict[str, Commit] = {}
         self.reviews: list[Review] = []
-        self.squashes: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> str:
         return hashlib.sha256(name.encode()).hexdigest()
@@ -43,13 +43,18 @@ class History:
 
     def undo(self, name: str, parent: str, undone: str) -> str:
         """A revert of a merge whose content nobody had before."""
-        made = self.commit(name, parent, message=f"Revert\n\nThis reverts commit {self[undone]}.")
-        graph = CommitGraph()
-        for commit in self.made.values():
-            undo = Undo(undoes=(self[undone],)) if commit.commit_id == made else Undo()
-            graph.add(commit.commit_id, commit.parents, commit.committed_at, undo)
-        self.graph, self.made[made] = graph, replace(self.made[made], undoes=(self[undone],))
+        made = self.commit(name, parent)
+        self.record(name, Origin(reverts=self[undone], undoes=(self[undone],)))
         return made
+
+    def record(self, name: str, origin: Origin) -> None:
+        """Let a commit say how it came about."""
+        self.made[self[name]] = replace(self.made[self[name]], origin=origin)
+        self.graph = CommitGraph()
+        for commit in self.made.values():
+            o = commit.origin
+            undo = Undo(o.undoes, o.redoes, o.restores)
+            self.graph.add(commit.commit_id, commit.parents, commit.committed_at, undo)
 
     def review(self, name: str, reviewer: str = "Bo <b@x>", verdict: str = APPROVE, target: str = "production") -> None:
         at = START + timedelta(days=1, minutes=len(self.reviews))
@@ -60,7 +65,7 @@ class History:
 
     def push(self, old: str | None, new: str | None, protection: Protection = REVIEWED) -> str | None:
         """Why the push is refused; None if it is not."""
-        evidence = Evidence(self.graph, self.commits, self.reviews, self.squashes)
+        evidence = Evidence(self.graph, self.commits, self.reviews)
         try:
             check_push(protection, evidence, self[old] if old else None, self[new] if new else None)
         except EpochProtectionError as error:
@@ -109,7 +114,7 @@ def test_each_commit_of_the_line_is_judged(history: History) -> None:
 def test_a_squash_is_judged_by_what_it_was_made_of(history: History) -> None:
     history.commit("squash", "a")
     assert "direct commit" in str(history.push("a", "squash"))
-    history.squashes[history["squash"]] = history["s2"]
+    history.record("squash", Origin(squashes=history["s2"]))
     assert "requires a review of what" in str(history.push("a", "squash"))
     history.review("s2")
     assert history.push("a", "squash") is None

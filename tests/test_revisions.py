@@ -18,7 +18,6 @@ from epoch_sql.model.revisions import (
     parse_revision,
     resolve,
     short_ids,
-    split_range,
 )
 
 
@@ -294,32 +293,6 @@ def test_what_the_errors_say(text: str, message: str, hint: str) -> None:
 
 def test_head_before_the_first_commit() -> None:
     assert error_of("HEAD~1", Repository(checked_out=None)).message == "HEAD has no commit yet"
-
-
-@pytest.mark.parametrize(
-    ("text", "ends"),
-    [
-        ("main..staging", ("main", "staging", False)),
-        ("main...staging", ("main", "staging", True)),
-        ("..staging", ("HEAD", "staging", False)),
-        ("main..", ("main", "HEAD", False)),
-        ("...staging", ("HEAD", "staging", True)),
-        ("HEAD~2..HEAD^2", ("HEAD~2", "HEAD^2", False)),
-        ("v1.0..v1.1", ("v1.0", "v1.1", False)),
-        ("main@{2026-01-31 12:00:00.5}..main", ("main@{2026-01-31 12:00:00.5}", "main", False)),
-        ("main", None),
-        ("v1.0", None),
-        ("", None),
-    ],
-)
-def test_ranges(text: str, ends: tuple[str, str, bool] | None) -> None:
-    assert split_range(text) == ends
-
-
-@pytest.mark.parametrize("text", ["a..b..c", "a....b", "a..b...c"])
-def test_what_is_no_range(text: str) -> None:
-    with pytest.raises(EpochReferenceError, match="is not a range"):
-        split_range(text)
 
 
 @pytest.mark.parametrize(

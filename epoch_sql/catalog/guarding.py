@@ -1,4 +1,4 @@
-"""The catalog tables that guard branches: protections, reviews, checks, and the sources of squashed merges."""
+"""The catalog tables that guard branches: protections, reviews and checks."""
 
 from __future__ import annotations
 
@@ -82,14 +82,3 @@ class Checks(Relation):
     def remove(self, name: str) -> None:
         """Forget a check."""
         self.run("DELETE FROM {{epoch}}.checks WHERE name = ?", [name])
-
-
-class Squashes(Relation):
-    """``epoch.squashes``: the commit that a squashed merge was made of, which it does not name as a parent."""
-
-    name = "squashes"
-    columns = {"commit_id": "VARCHAR", "source_commit": "VARCHAR"}
-
-    def load(self) -> dict[str, str]:
-        """The source commit of each squashed merge."""
-        return dict(self.select())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +11,10 @@ import duckdb
 
 from epoch_sql.catalog.known import Known
 from epoch_sql.catalog.relation import Relation
-from epoch_sql.model.commit import Commit, Head, Ref
+from epoch_sql.model.commit import Commit, Head, Ref, Route, TrackingRoute
+from epoch_sql.model.origin import origin_fields, origin_of
+
+AnyRoute = Route | TrackingRoute
 
 
 class Commits(Relation):
@@ -25,10 +29,21 @@ class Commits(Relation):
         "author": "VARCHAR",
         "committed_at": "TIMESTAMP",
         "message": "VARCHAR",
+        "source": "VARCHAR",
+        "squashes": "VARCHAR",
+        "reverts": "VARCHAR",
+        "picks": "VARCHAR",
+        "rolls_back_to": "VARCHAR",
         "undoes": "VARCHAR[]",
         "redoes": "VARCHAR[]",
         "restores": "VARCHAR",
-        "source": "VARCHAR",
+        "strategy": "VARCHAR",
+        "keep_undone": "BOOLEAN",
+        "resolutions": (
+            'STRUCT(table_name VARCHAR, "key" VARCHAR, column_name VARCHAR, side VARCHAR, "value" VARCHAR)[]'
+        ),
+        "reapplied": "STRUCT(undone_by VARCHAR, commits VARCHAR[])[]",
+        "kept": "STRUCT(undone_by VARCHAR, commits VARCHAR[])[]",
     }
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, known: Known | None = None) -> None:
@@ -67,19 +82,14 @@ class Commits(Relation):
         sequence, exists = row
         if exists:
             return
-        c = commit
-        undone = self._undone(c)
-        self.insert([(c.commit_id, sequence, c.tree_id, c.root_id, c.author, c.committed_at, c.message, *undone)])
-        Parents(self.cursor).insert((c.commit_id, n, parent) for n, parent in enumerate(c.parents))
+        self.insert([self._row(commit, sequence)])
+        Parents(self.cursor).insert((commit.commit_id, n, parent) for n, parent in enumerate(commit.parents))
 
     def add_all(self, commits: Sequence[Commit]) -> None:
         """Store commits that are not stored yet, parents before their children."""
         row = self.run("SELECT coalesce(max(sequence), 0) + 1 FROM {{epoch}}.commits").fetchone()
         assert row
-        self.insert(
-            (c.commit_id, n, c.tree_id, c.root_id, c.author, c.committed_at, c.message, *self._undone(c))
-            for n, c in enumerate(commits, row[0])
-        )
+        self.insert(self._row(commit, sequence) for sequence, commit in enumerate(commits, row[0]))
         Parents(self.cursor).insert((c.commit_id, n, parent) for c in commits for n, parent in enumerate(c.parents))
 
     def edges(self, after: int) -> list[tuple[int, str, list[str] | None, datetime, list[str], list[str], str | None]]:
@@ -102,15 +112,15 @@ class Commits(Relation):
         ).fetchall()
         return [row[0] for row in rows]
 
-    @staticmethod
-    def _undone(commit: Commit) -> tuple[Any, ...]:
-        return list(commit.undoes), list(commit.redoes), commit.restores, commit.source
+    def _row(self, commit: Commit, sequence: int) -> list[Any]:
+        values = {**vars(commit), "sequence": sequence, **origin_fields(commit.origin)}
+        return [values[name] for name in self.columns]
 
-    @staticmethod
-    def _commit(row: tuple[Any, ...], parents: list[str]) -> Commit:
-        commit_id, _, tree_id, root_id, author, committed_at, message, undoes, redoes, restores, source = row
-        undone = (tuple(undoes), tuple(redoes), restores, source)
-        return Commit(commit_id, tree_id, root_id, tuple(parents), author, committed_at, message, *undone)
+    @classmethod
+    def _commit(cls, row: tuple[Any, ...], parents: list[str]) -> Commit:
+        commit_id, _, tree_id, root_id, author, committed_at, message, *facts = row
+        origin = origin_of(dict(zip([*cls.columns][7:], facts, strict=True)))
+        return Commit(commit_id, tree_id, root_id, tuple(parents), author, committed_at, message, origin)
 
 
 class Parents(Relation):
@@ -184,32 +194,54 @@ class Refs(Relation):
         rows = self.select("WHERE kind = ? AND name = ?", [kind, name])
         return Ref(*rows[0]) if rows else None
 
-    def put(self, ref: Ref, action: str, author: str) -> None:
+    def put(self, ref: Ref, route: AnyRoute, action: str, author: str) -> None:
         """Create or move a reference."""
         old = self.get(ref.kind, ref.name)
         if old is None:
-            self.add(ref, action, author)
+            self.add(ref, route, action, author)
             return
         self.run(
             "UPDATE {{epoch}}.refs SET commit_id = ?, author = ?, moved_at = ?, message = ? "
             "WHERE kind = ? AND name = ?",
             [ref.commit_id, ref.author, ref.moved_at, ref.message, ref.kind, ref.name],
         )
-        Reflog(self.cursor).record(ref.kind, ref.name, old.commit_id, ref.commit_id, action, author, ref.moved_at)
+        self._log(ref, old.commit_id, ref.commit_id, route, action, author, ref.moved_at)
 
-    def add(self, ref: Ref, action: str, author: str) -> None:
+    def add(self, ref: Ref, route: AnyRoute, action: str, author: str) -> None:
         """Create a reference, which must not be there yet."""
         self.insert([(ref.kind, ref.name, ref.commit_id, ref.author, ref.moved_at, ref.message)])
-        Reflog(self.cursor).record(ref.kind, ref.name, None, ref.commit_id, action, author, ref.moved_at)
+        self._log(ref, None, ref.commit_id, route, action, author, ref.moved_at)
 
-    def remove(self, ref: Ref, action: str, author: str, moved_at: datetime) -> None:
+    def remove(self, ref: Ref, route: AnyRoute, action: str, author: str, moved_at: datetime) -> None:
         """Delete a reference."""
         self.run("DELETE FROM {{epoch}}.refs WHERE kind = ? AND name = ?", [ref.kind, ref.name])
-        Reflog(self.cursor).record(ref.kind, ref.name, ref.commit_id, None, action, author, moved_at)
+        self._log(ref, ref.commit_id, None, route, action, author, moved_at)
+
+    def _log(
+        self,
+        ref: Ref,
+        old: str | None,
+        new: str | None,
+        route: AnyRoute,
+        action: str,
+        author: str,
+        moved_at: datetime,
+    ) -> None:
+        Reflog(self.cursor).append((ref.kind, ref.name, old, new, route.value, action, author, moved_at))
+
+
+@dataclass(frozen=True)
+class LoggedMove:
+    """One move of a reference; ``new`` is None where it was deleted, ``old`` where it was made."""
+
+    old: str | None
+    new: str | None
+    route: str
+    moved_at: datetime
 
 
 class Reflog(Relation):
-    """``epoch.reflog``: where each reference was, and when."""
+    """``epoch.reflog``: where each reference was, when, and by which route it came there; ``action`` is for people."""
 
     name = "reflog"
     columns = {
@@ -218,21 +250,16 @@ class Reflog(Relation):
         "name": "VARCHAR",
         "old_commit": "VARCHAR",
         "new_commit": "VARCHAR",
+        "route": "VARCHAR",
         "action": "VARCHAR",
         "author": "VARCHAR",
         "moved_at": "TIMESTAMP",
     }
 
-    def record(
-        self, kind: str, name: str, old: str | None, new: str | None, action: str, author: str, moved_at: datetime
-    ) -> None:
-        """Add a move."""
-        self.append((kind, name, old, new, action, author, moved_at))
-
-    def moves_of(self, kind: str, name: str) -> list[tuple[datetime, str | None]]:
-        """(when, to which commit) of a reference, oldest first; the commit of a deletion is None."""
+    def moves_of(self, kind: str, name: str) -> list[LoggedMove]:
+        """The moves of a reference, oldest first."""
         rows = self.select("WHERE kind = ? AND name = ? ORDER BY sequence", [kind, name])
-        return [(row[7], row[4]) for row in rows]
+        return [LoggedMove(old, new, route, at) for _, _, _, old, new, route, _, _, at in rows]
 
 
 class Audit(Relation):

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from epoch_sql import render
 from epoch_sql.catalog.relation import Relation
+from epoch_sql.model.origin import Resolution
 from epoch_sql.render import Sql
 
 
@@ -14,7 +15,7 @@ from epoch_sql.render import Sql
 class MergeInProgress:
     """A merge (or revert, or cherry-pick: ``kind``) that stopped, by its target branch.
 
-    The roots and commits say what is merged; ``note`` is what the merge says when it is done.
+    The roots and commits say what is merged.
     """
 
     target: str
@@ -29,7 +30,6 @@ class MergeInProgress:
     squash: bool
     strategy: str
     keep_undone: bool
-    note: str | None
     started_at: datetime
 
 
@@ -50,7 +50,6 @@ class Merges(Relation):
         "squash": "BOOLEAN",
         "strategy": "VARCHAR",
         "keep_undone": "BOOLEAN",
-        "note": "VARCHAR",
         "started_at": "TIMESTAMP",
     }
 
@@ -58,12 +57,6 @@ class Merges(Relation):
         """The merge in progress into a branch, if there is one."""
         rows = self.select("WHERE target = ?", [target])
         return MergeInProgress(*rows[0]) if rows else None
-
-    def put(self, merge: MergeInProgress) -> None:
-        """Keep a merge as in progress, instead of another one of the same target."""
-        self.remove(merge.target)
-        values = vars(merge)
-        self.insert([[values[name] for name in self.columns]])
 
     def remove(self, target: str) -> None:
         """Forget a merge, with its conflicts, violations and resolutions."""
@@ -127,9 +120,9 @@ class Resolutions(Relation):
         "value": "VARCHAR",
     }
 
-    def of(self, target: str) -> list[tuple[str | None, str | None, str | None, str, str | None]]:
-        """(table, key, column, side, value), earliest first."""
-        return [row[2:] for row in self.select("WHERE target = ? ORDER BY sequence", [target])]
+    def of(self, target: str) -> tuple[Resolution, ...]:
+        """What was decided for a merge, earliest first."""
+        return tuple(Resolution(*row[2:]) for row in self.select("WHERE target = ? ORDER BY sequence", [target]))
 
     def add(
         self, target: str, table: str | None, key: str | None, column: str | None, side: str, value: str | None

@@ -7,7 +7,7 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.catalog.relation import run
 
-UPGRADES = ("catalog/upgrade_1", "catalog/upgrade_2", "catalog/upgrade_3")
+UPGRADES = ("catalog/upgrade_1",)
 CATALOG_VERSION = len(UPGRADES)
 
 

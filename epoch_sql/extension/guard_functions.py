@@ -52,7 +52,15 @@ def _changelog(repository: Repository, branch: str, since: str | None) -> Rows:
         commit, rows = entry.commit, entry.rows
         tables = [dict(zip(names, (table, *vars(n).values()), strict=True)) for table, n in entry.tables]
         yield (
-            *(commit.commit_id, commit.committed_at, commit.author, commit.source, entry.tag, commit.message, tables),
+            *(
+                commit.commit_id,
+                commit.committed_at,
+                commit.author,
+                commit.origin.named,
+                entry.tag,
+                commit.message,
+                tables,
+            ),
             *(rows.added, rows.modified, rows.removed),
         )
 

@@ -6,18 +6,25 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from epoch_sql.extension.surface import Procedure, Reading, optional, required, row_of
+from epoch_sql.model.origin import undone_fields
 from epoch_sql.operations import merging
 from epoch_sql.operations.merge.engine import Done
 from epoch_sql.operations.reading import obstacles
 
 _ROWS = {"rows_added": "BIGINT", "rows_modified": "BIGINT", "rows_removed": "BIGINT"}
-_MERGED = {"status": "VARCHAR", "commit_id": "VARCHAR", **_ROWS}
+_UNDONE = "STRUCT(undone_by VARCHAR, commits VARCHAR[])[]"
+_MERGED = {"status": "VARCHAR", "commit_id": "VARCHAR", **_ROWS, "reapplied": _UNDONE, "kept": _UNDONE}
 _DONE = {"commit_id": "VARCHAR", **_ROWS}
 _TARGET = optional("target", "the branch that is merged into; default: the checked-out one")
 
 
 def _row(done: Done) -> Iterable[Sequence[Any]]:
     return [(done.commit.commit_id, done.rows.added, done.rows.modified, done.rows.removed)]
+
+
+def _merged(done: merging.Merged) -> Iterable[Sequence[Any]]:
+    undone = {name: [undone_fields(group) for group in getattr(done, name)] for name in ("reapplied", "kept")}
+    return [tuple({**vars(done), **undone}.values())]
 
 
 READINGS = (
@@ -59,7 +66,7 @@ PROCEDURES = (
             optional("keep_undone", "leave out what was undone on the target", "false", "BOOLEAN"),
         ),
         _MERGED,
-        lambda *arguments: row_of(merging.merge(*arguments)),
+        lambda *arguments: _merged(merging.merge(*arguments)),
         "Merges a reference into a branch, cell by cell; conflicts are an error, and the merge stays in progress.",
     ),
     Procedure(
@@ -99,14 +106,14 @@ PROCEDURES = (
         "epoch_merge_continue",
         (optional("message", "instead of the merge's own message"), _TARGET),
         _MERGED,
-        lambda *arguments: row_of(merging.continue_merge(*arguments)),
+        lambda *arguments: _merged(merging.continue_merge(*arguments)),
         "Commits the merge in progress, after its conflicts were resolved.",
     ),
     Procedure(
         "epoch_merge_abort",
         (_TARGET,),
         _MERGED,
-        lambda *arguments: row_of(merging.abort(*arguments)),
+        lambda *arguments: _merged(merging.abort(*arguments)),
         "Forgets the merge in progress.",
     ),
     Procedure(

@@ -87,7 +87,7 @@ READINGS = (
         (optional("branch", "only this branch or tag"),),
         listing.reflog,
         "Where branches and tags were, newest move first.",
-        "branch, kind, old_commit, new_commit, action, author, moved_at",
+        "branch, kind, old_commit, new_commit, action, author, moved_at, route",
     ),
     Reading(
         "epoch_stashes",

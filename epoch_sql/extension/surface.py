@@ -9,8 +9,6 @@ from typing import Any
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 
-REQUIRED = None
-
 
 @dataclass(frozen=True)
 class Parameter:

@@ -6,7 +6,9 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 
+from epoch_sql.model.origin import NO_ORIGIN, Origin, origin_fields
 from epoch_sql.model.schema import ObjectName, SchemaObject, canonical_json
 
 SUBTREES = 64
@@ -39,10 +41,9 @@ class Tree:
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit; ``commit_id`` is the SHA-256 of tree, parents, author, time and message.
+    """A commit; ``commit_id`` is the SHA-256 of tree, parents, author, time, message and origin.
 
-    ``tree_id`` names the content, ``root_id`` how it is stored. ``undoes``, ``redoes`` and ``restores`` say which
-    merges it undoes (see ``epoch_sql.model.graph.Undo``). ``source`` is the reference that was merged, for a merge.
+    ``tree_id`` names the content, ``root_id`` how it is stored.
     """
 
     commit_id: str
@@ -52,10 +53,34 @@ class Commit:
     author: str
     committed_at: datetime
     message: str
-    undoes: tuple[str, ...] = ()
-    redoes: tuple[str, ...] = ()
-    restores: str | None = None
-    source: str | None = None
+    origin: Origin = NO_ORIGIN
+
+
+class Route(Enum):
+    """The ways in which a branch comes to another commit."""
+
+    INIT = "init"
+    CREATE = "create"
+    COMMIT = "commit"
+    MERGE = "merge"
+    SQUASH = "squash"
+    FAST_FORWARD = "fast-forward"
+    CHERRY_PICK = "cherry-pick"
+    REVERT = "revert"
+    RESET = "reset"
+    ROLL_BACK = "roll back"
+    PULL = "pull"
+    RENAME = "rename"
+    DELETE = "delete"
+
+
+class TrackingRoute(Enum):
+    """The ways in which a tag or a remote branch comes to a commit."""
+
+    TAG = "tag"
+    FETCH = "fetch"
+    PUSH = "push"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True)
@@ -83,9 +108,12 @@ class Head:
         return self.branch is None
 
 
-def commit_identity(tree_id: str, parents: Iterable[str], author: str, committed_at: datetime, message: str) -> str:
+def commit_identity(
+    tree_id: str, parents: Iterable[str], author: str, committed_at: datetime, message: str, origin: Origin
+) -> str:
     """The id of a commit: the SHA-256 of its content."""
-    content = ["commit", tree_id, list(parents), author, committed_at.isoformat(timespec="microseconds"), message]
+    at = committed_at.isoformat(timespec="microseconds")
+    content = ["commit", tree_id, list(parents), author, at, message, origin_fields(origin)]
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 

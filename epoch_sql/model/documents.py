@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from epoch_sql.model.commit import Commit, commit_identity
+from epoch_sql.model.origin import origin_of
 from epoch_sql.model.protection import VERDICTS, Protection, Review, new_review
 from epoch_sql.model.refnames import is_valid_ref_name
 from epoch_sql.model.remote import (
@@ -82,7 +83,6 @@ class _File(_Document, frozen=True):
     row_count: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     bytes: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     old_schema_id: Id | None
-    first_key: None
 
 
 class _Level(_Document, frozen=True):
@@ -101,19 +101,44 @@ class _Version(_Document, frozen=True):
     levels: Annotated[list[_Level], Meta(min_length=1, max_length=1000)]
 
 
+class _Resolution(_Document, frozen=True):
+    table_name: str | None
+    key: str | None
+    column_name: str | None
+    side: Literal["ours", "theirs", "base", "value", "row:ours", "row:theirs", "row:base"]
+    value: str | None
+
+
+class _Undone(_Document, frozen=True):
+    undone_by: Id
+    commits: Annotated[list[Id], Meta(min_length=1)]
+
+
+class _Origin(_Document, frozen=True):
+    source: str | None
+    squashes: Id | None
+    reverts: Id | None
+    picks: Id | None
+    rolls_back_to: Id | None
+    undoes: list[Id]
+    redoes: list[Id]
+    restores: Id | None
+    strategy: Literal["ours", "theirs"] | None
+    keep_undone: bool
+    resolutions: list[_Resolution]
+    reapplied: list[_Undone]
+    kept: list[_Undone]
+
+
 class _Commit(_Document, frozen=True):
     tree_id: Id
     parents: Annotated[list[Id], Meta(max_length=2)]
     author: Line
     committed_at: Moment
     message: str
-    undoes: list[Id]
-    redoes: list[Id]
-    restores: Id | None
-    source: str | None
+    origin: _Origin
     subtrees: Annotated[list[Id], Meta(max_length=65)]
     deltas: list[_Level]
-    squashed: Id | None
 
 
 class _Header(_Document, frozen=True):
@@ -224,20 +249,22 @@ def read_commit(data: bytes, commit_id: str, where: str) -> PortableCommit:
 
     def commit(stated: _Commit) -> PortableCommit:
         at, parents = stated.committed_at, tuple(stated.parents)
-        for name in ("parents", "subtrees", "undoes", "redoes"):
+        for name in ("parents", "subtrees"):
             _require_distinct(name, getattr(stated, name))
+        for name in ("undoes", "redoes"):
+            _require_distinct(f"origin.{name}", getattr(stated.origin, name))
         _require(sorted(stated.subtrees) == stated.subtrees, "subtrees", "are in no order")
-        identity = commit_identity(stated.tree_id, parents, stated.author, at, stated.message)
+        origin = origin_of(msgspec.to_builtins(stated.origin))
+        identity = commit_identity(stated.tree_id, parents, stated.author, at, stated.message, origin)
         if identity != commit_id:
             raise damaged(where, "is corrupted: it is another commit than its name says")
-        undone = (tuple(stated.undoes), tuple(stated.redoes), stated.restores, stated.source)
-        found = Commit(commit_id, stated.tree_id, "", parents, stated.author, at, stated.message, *undone)
+        found = Commit(commit_id, stated.tree_id, "", parents, stated.author, at, stated.message, origin)
         deltas = tuple(_level(delta, f"deltas[{n}]") for n, delta in enumerate(stated.deltas))
         for n, delta in enumerate(deltas):
             _require(delta.kind == "delta", f"deltas[{n}].kind", "is not delta")
             _require(bool(delta.before and delta.after), f"deltas[{n}]", "does not say what it leads from and to")
         _require_distinct("deltas", [(delta.before, delta.after) for delta in deltas])
-        return PortableCommit(found, tuple(stated.subtrees), deltas, stated.squashed)
+        return PortableCommit(found, tuple(stated.subtrees), deltas)
 
     return _sealed(data, where, _Commit, commit, commit_fields)
 

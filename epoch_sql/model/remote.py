@@ -14,6 +14,7 @@ from typing import Any
 
 from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import Commit, Ref
+from epoch_sql.model.origin import origin_fields
 from epoch_sql.model.protection import Review
 from epoch_sql.model.refnames import shown
 from epoch_sql.model.schema import canonical_json
@@ -98,14 +99,12 @@ class Manifest:
 class PortableCommit:
     """A commit as a remote keeps it: with its subtrees by the contents they name, and the deltas that it made.
 
-    ``commit.root_id`` is empty where it was read: where a tree is stored is each clone's own affair. ``squashed`` is
-    the commit that it was made of, for a squashed merge.
+    ``commit.root_id`` is empty where it was read: where a tree is stored is each clone's own affair.
     """
 
     commit: Commit
     subtrees: tuple[str, ...]
     deltas: tuple[PortableLevel, ...]
-    squashed: str | None = None
 
 
 def content_identity(table_id: str, schema_id: str, fingerprint: str, row_count: int) -> str:
@@ -173,13 +172,9 @@ def commit_fields(portable: PortableCommit) -> Fields:
         "author": c.author,
         "committed_at": c.committed_at.isoformat(timespec="microseconds"),
         "message": c.message,
-        "undoes": list(c.undoes),
-        "redoes": list(c.redoes),
-        "restores": c.restores,
-        "source": c.source,
+        "origin": origin_fields(c.origin),
         "subtrees": list(portable.subtrees),
         "deltas": [_level_fields(delta) for delta in portable.deltas],
-        "squashed": portable.squashed,
     }
 
 
@@ -207,7 +202,7 @@ def _level_fields(level: PortableLevel) -> Fields:
 
 
 def _file_fields(file: DataFile) -> Fields:
-    return {**vars(file), "first_key": None if file.first_key is None else file.first_key.hex()}
+    return vars(file)
 
 
 def _sealed(content: bytes) -> bytes:

@@ -155,23 +155,6 @@ def resolve(text: str, lookup: RevisionLookup) -> str:
     return commit
 
 
-def split_range(text: str) -> tuple[str, str, bool] | None:
-    """The two ends of ``A..B`` or ``A...B``, and whether it has three dots (since the merge base); None for no range.
-
-    An empty end is HEAD. A name contains no ``..``, so there is one way to split. Raises EpochReferenceError for more
-    than one range in one text.
-    """
-    parts = re.split(r"(\.{2,})", text)
-    if len(parts) == 1:
-        return None
-    if len(parts) > 3 or len(parts[1]) > 3:
-        raise EpochReferenceError(
-            f"{quoted(text)} is not a range", "write A..B, or A...B for the changes since the merge base"
-        )
-    left, dots, right = parts
-    return left.strip() or HEAD, right.strip() or HEAD, len(dots) == 3
-
-
 def short_ids(commits: Sequence[str]) -> list[str]:
     """The ids cut to as many digits, seven or more, as tell them apart."""
     distinct = len(set(commits))

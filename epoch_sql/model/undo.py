@@ -100,11 +100,6 @@ def brought(graph: CommitGraph, merge: str) -> frozenset[str]:
     return present(graph, merge) - {merge} - present(graph, parents[0]) if len(parents) > 1 else frozenset()
 
 
-def absent(graph: CommitGraph, commit: str, other: str) -> frozenset[str]:
-    """The commits that were undone in ``commit`` and that ``other``, about to be merged with it, carries by itself."""
-    return frozenset[str]().union(*_undone_between(graph, commit, other)[0].values())
-
-
 def undo_of_revert(graph: CommitGraph, tip: str, reverted: str) -> Undo:
     """What a commit on top of ``tip`` has to record that reverts ``reverted``.
 

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from epoch_sql.model.schema import canonical_json
 
 FINGERPRINT_BITS = 128
-SortKey = bytes
-"""A key in the form in which DuckDB's ``create_sort_key`` orders it."""
-
 EMPTY_FINGERPRINT = "0" * (FINGERPRINT_BITS // 4)
 
 
@@ -40,7 +37,7 @@ class DataFile:
     """A Parquet file named by the SHA-256 of its bytes.
 
     ``schema_id`` names the definition that its rows (in a delta: its new values) have, ``old_schema_id`` the one of a
-    delta's old values. ``first_key`` is the sort key of a base file's first row.
+    delta's old values.
     """
 
     file_id: str
@@ -48,7 +45,6 @@ class DataFile:
     row_count: int
     bytes: int
     old_schema_id: str | None = None
-    first_key: SortKey | None = None
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from epoch_sql.catalog.merging import Merges
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.remotes import Upstreams
 from epoch_sql.errors import EpochReferenceError
-from epoch_sql.model.commit import Ref
+from epoch_sql.model.commit import Ref, Route, TrackingRoute
 from epoch_sql.model.refnames import check_ref_name, suggest
-from epoch_sql.operations.guarding.moves import Move, Route, move_branch, move_to_name, remove_branch
+from epoch_sql.operations.guarding.moves import Move, move_branch, move_to_name, remove_branch
 from epoch_sql.operations.repository import Repository, new_ref, now
 
 
@@ -80,7 +80,8 @@ def create_tag(repository: Repository, name: str, ref: str = "HEAD", message: st
         if repository.refs.get("tag", name):
             raise EpochReferenceError(f"tag {name} exists already", f"epoch tag delete {name}")
         author = repository.author()
-        repository.refs.add(new_ref("tag", name, commit_id, message, author), f"tag: {name}", author)
+        made = new_ref("tag", name, commit_id, message, author)
+        repository.refs.add(made, TrackingRoute.TAG, f"tag: {name}", author)
     return Named(name, commit_id)
 
 
@@ -88,7 +89,7 @@ def delete_tag(repository: Repository, name: str) -> Named:
     """Delete a tag."""
     with repository.moving():
         tag = existing(repository, "tag", name)
-        repository.refs.remove(tag, "tag: deleted", repository.author(), now())
+        repository.refs.remove(tag, TrackingRoute.DELETE, "tag: deleted", repository.author(), now())
     return Named(name, tag.commit_id)
 
 

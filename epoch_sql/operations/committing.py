@@ -20,9 +20,10 @@ from epoch_sql.errors import (
     EpochRepositoryError,
     EpochStorageError,
 )
-from epoch_sql.model.commit import Commit, Head, Tree, commit_identity
+from epoch_sql.model.commit import Commit, Head, Route, Tree, commit_identity
+from epoch_sql.model.origin import NO_ORIGIN, Origin
 from epoch_sql.model.refnames import check_ref_name
-from epoch_sql.operations.guarding.moves import Move, Route, move_branch, require_allowed
+from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
 from epoch_sql.operations.recording import Recorded, record
 from epoch_sql.operations.repository import Memory, Repository, now
 
@@ -60,8 +61,7 @@ def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main"
     with _initialising, _folder(repository), repository.transaction():
         upgrade(cursor, 0)
         run(cursor, "UPDATE {{epoch}}.state SET repository_id = ?, head_branch = ?", [uuid.uuid4().hex, branch])
-        empty = Tree()
-        recorded = record(repository, empty, repository.scanner.scan(empty))
+        recorded = record(repository, repository.scanner.scan(Tree()))
         author = repository.author()
         commit = new_commit(recorded.tree_id, recorded.root_id, (), author, "Initial commit")
         repository.commits.add(commit)
@@ -85,7 +85,7 @@ def commit(repository: Repository, message: str, author: str | None = None, allo
         tree = repository.trees.load(parent.root_id)
         working = repository.scanner.scan(tree)
         repository.keep_known()
-        recorded = record(repository, tree, working)
+        recorded = record(repository, working)
         if recorded.tree_id == parent.tree_id and not allow_empty:
             raise NothingChanged(recorded)
         who = repository.author(author)
@@ -121,12 +121,12 @@ def checked_out_branch(repository: Repository) -> tuple[str, str]:
 
 
 def new_commit(
-    tree_id: str, root_id: str, parents: tuple[str, ...], author: str, message: str, source: str | None = None
+    tree_id: str, root_id: str, parents: tuple[str, ...], author: str, message: str, origin: Origin = NO_ORIGIN
 ) -> Commit:
     """A commit made now."""
     at = now()
-    commit_id = commit_identity(tree_id, parents, author, at, message)
-    return Commit(commit_id, tree_id, root_id, parents, author, at, message, source=source)
+    commit_id = commit_identity(tree_id, parents, author, at, message, origin)
+    return Commit(commit_id, tree_id, root_id, parents, author, at, message, origin)
 
 
 def set_head(repository: Repository, branch: str | None, commit_id: str) -> None:

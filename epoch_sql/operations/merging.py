@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from epoch_sql import render
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
 from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError
-from epoch_sql.model.graph import NO_UNDO, Undo
-from epoch_sql.model.undo import MergePlan, plan_merge, undo_kept, undo_of_revert
+from epoch_sql.model.commit import Route
+from epoch_sql.model.origin import UndoneCommits
+from epoch_sql.model.undo import MergePlan, plan_merge
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.committing import checked_out_branch, first_line
 from epoch_sql.operations.guarding.checking import require_passing
-from epoch_sql.operations.guarding.moves import Move, Route, move_branch, require_allowed
+from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
 from epoch_sql.operations.merge.constraints import violation_rows
 from epoch_sql.operations.merge.decisions import NULL, SIDES, WHOLE
 from epoch_sql.operations.merge.engine import (
@@ -39,13 +41,18 @@ STRATEGIES = ("three-way", "ours", "theirs")
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merge did: status is ``merged``, ``fast-forward``, ``up-to-date`` or ``aborted``."""
+    """What a merge did: status is ``merged``, ``fast-forward``, ``up-to-date`` or ``aborted``.
+
+    ``reapplied`` is what came back that the target had undone, ``kept`` what stayed that the source had undone.
+    """
 
     status: str
     commit_id: str
     rows_added: int = 0
     rows_modified: int = 0
     rows_removed: int = 0
+    reapplied: Sequence[UndoneCommits] = ()
+    kept: Sequence[UndoneCommits] = ()
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def merge(
         if ff and plan.fast_forward:
             return _fast_forward(repository, branch, progress)
         progress = _based(repository, plan, progress)
-        outcome = finish(repository, progress, _undo(repository, progress), only_changes)
+        outcome = finish(repository, progress, only_changes)
         if isinstance(outcome, Stopped):
             require_allowed(repository, move_of(repository, progress))
         return _result(outcome, progress)
@@ -107,7 +114,7 @@ def continue_merge(repository: Repository, message: str | None = None, target: s
         require_allowed(repository, move_of(repository, progress))
         if message:
             progress = replace(progress, message=message)
-        return _result(finish(repository, progress, _undo(repository, progress)), progress)
+        return _result(finish(repository, progress), progress)
 
     return _or_stop(attempting(repository, move))
 
@@ -201,9 +208,9 @@ def revert(repository: Repository, ref: str) -> Done:
         message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
         progress = _picked(repository, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
         require_allowed(repository, move_of(repository, progress))
-        return finish(repository, progress, _undo(repository, progress))
+        return finish(repository, progress)
 
-    return _done(attempting(repository, move), ref)
+    return _done(attempting(repository, move))
 
 
 def cherry_pick(repository: Repository, ref: str) -> Done:
@@ -222,7 +229,7 @@ def cherry_pick(repository: Repository, ref: str) -> Done:
         require_allowed(repository, move_of(repository, progress))
         return finish(repository, progress)
 
-    return _done(attempting(repository, move), ref)
+    return _done(attempting(repository, move))
 
 
 def in_progress(repository: Repository, target: str | None) -> MergeInProgress:
@@ -261,7 +268,6 @@ def _planned(
         squash=False,
         strategy="three-way",
         keep_undone=keep_undone,
-        note=_note(plan, branch, source),
         started_at=now(),
     )
     return branch, plan, progress
@@ -278,17 +284,6 @@ def _based(repository: Repository, plan: MergePlan, progress: MergeInProgress) -
     else:
         base_root = repository.trees.add(base_tree(repository, plan.bases))
     return replace(progress, base_root=base_root)
-
-
-def _note(plan: MergePlan, target: str, source: str) -> str | None:
-    """What the merge brings back or keeps although it was undone."""
-    lines = [
-        f"{verb} {len(undone.changes)} commit{'s' if len(undone.changes) > 1 else ''} "
-        f"that {undone.undoing[:7]} undid{where}"
-        for verb, group, where in (("re-applies", plan.reapplies, ""), ("keeps", plan.keeps, f" on {source}"))
-        for undone in group
-    ]
-    return "\n".join(lines) or None
 
 
 def _supersede(repository: Repository, progress: MergeInProgress) -> None:
@@ -344,7 +339,6 @@ def _picked(
         squash=False,
         strategy="three-way",
         keep_undone=False,
-        note=None,
         started_at=now(),
     )
 
@@ -360,21 +354,14 @@ def _brings_only_merges(repository: Repository, plan: MergePlan, progress: Merge
     return not (real or plan.reapplies or plan.keeps)
 
 
-def _undo(repository: Repository, progress: MergeInProgress) -> Undo:
-    """What a revert records about the merges that it undoes, and a merge about those that it leaves undone."""
-    if progress.keep_undone:
-        return undo_kept(repository.graph(), progress.ours_commit, progress.theirs_commit)
-    if progress.kind != "revert":
-        return NO_UNDO
-    return undo_of_revert(repository.graph(), progress.ours_commit, progress.source)
-
-
 def _result(outcome: Done | Stopped, progress: MergeInProgress) -> Merged | Stopped:
     if isinstance(outcome, Stopped):
         return outcome
-    rows = outcome.rows
-    status = "up-to-date" if outcome.commit.commit_id == progress.ours_commit else "merged"
-    return Merged(status, outcome.commit.commit_id, rows.added, rows.modified, rows.removed)
+    rows, made = outcome.rows, outcome.commit
+    if made.commit_id == progress.ours_commit:
+        return Merged("up-to-date", made.commit_id)
+    counted = (rows.added, rows.modified, rows.removed)
+    return Merged("merged", made.commit_id, *counted, made.origin.reapplied, made.origin.kept)
 
 
 def _or_stop(result: Merged | Stopped) -> Merged:
@@ -384,7 +371,7 @@ def _or_stop(result: Merged | Stopped) -> Merged:
     return result
 
 
-def _done(outcome: Done | Stopped, ref: str) -> Done:
+def _done(outcome: Done | Stopped) -> Done:
     if isinstance(outcome, Stopped):
         raise outcome.error()
     return outcome

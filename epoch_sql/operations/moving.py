@@ -13,12 +13,12 @@ from epoch_sql.catalog.local import Fingerprint, Fingerprints
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.remotes import Upstreams
 from epoch_sql.errors import EpochReferenceError
-from epoch_sql.model.commit import Ref, Tree
+from epoch_sql.model.commit import Ref, Route, Tree
 from epoch_sql.model.refnames import check_ref_name
 from epoch_sql.model.remote import Upstream
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import set_head
-from epoch_sql.operations.guarding.moves import Move, Route, move_branch
+from epoch_sql.operations.guarding.moves import Move, move_branch
 from epoch_sql.operations.recording import fill_buckets, hash_shift, same_values, shift_buckets
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.worktree_state import require_clean, settle

@@ -48,8 +48,8 @@ class Recorded:
     rows: RowCounts
 
 
-def record(repository: Repository, before: Tree, working: Working, fingerprints: bool = True) -> Recorded:
-    """Store the working database as a tree; ``before`` is the tree that it was scanned against.
+def record(repository: Repository, working: Working, fingerprints: bool = True) -> Recorded:
+    """Store the working database as a tree.
 
     ``fingerprints`` says whether the tree becomes what the working tables are compared with.
     """

@@ -269,7 +269,7 @@ class _Lookup:
             _, folder, name = ref.split("/", 2)
             kind = kinds[folder]
         moves = Reflog(self._repository.cursor).moves_of(kind, name)
-        return [(at, commit_id) for at, commit_id in reversed(moves) if commit_id]
+        return [(move.moved_at, move.new) for move in reversed(moves) if move.new]
 
     def _named(self, kind: str) -> dict[str, str]:
         return {name: ref.commit_id for name, ref in self._repository.refs.all(kind).items()}

@@ -39,7 +39,7 @@ def push(repository: Repository, message: str | None = None) -> Stashed:
         changes = uncommitted(repository, tree, working)
         if not changes:
             raise EpochNothingToCommit("there is nothing to stash, the working tables are as committed", "epoch status")
-        recorded = record(repository, tree, working, fingerprints=False)
+        recorded = record(repository, working, fingerprints=False)
         stash_id = uuid.uuid4().hex
         stashes = Stashes(repository.cursor)
         sequence = max((stash.sequence for stash in stashes.load()), default=0) + 1

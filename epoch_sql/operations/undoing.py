@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from epoch_sql.catalog.guarding import Protections
-from epoch_sql.model.commit import Head
+from epoch_sql.model.commit import Head, Route
+from epoch_sql.model.origin import Origin
 from epoch_sql.model.undo import undo_of_rollback
 from epoch_sql.operations.committing import checked_out_branch, new_commit
-from epoch_sql.operations.guarding.moves import Move, Route, move_branch, require_allowed
+from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
+from epoch_sql.operations.merge.origins import with_undo
 from epoch_sql.operations.moving import Moved, attempting, put_working_tables
 from epoch_sql.operations.repository import Repository
 
@@ -53,9 +55,9 @@ def _roll_back(repository: Repository, branch: str, tip_id: str, restored_id: st
     if same:
         return discarded
     author = repository.author()
-    commit = new_commit(restored.tree_id, restored.root_id, (tip_id,), author, f"Roll back to {ref}", ref)
     undo = undo_of_rollback(repository.graph(), tip_id, restored_id)
-    commit = replace(commit, undoes=undo.undoes, redoes=undo.redoes, restores=undo.restores)
+    origin = with_undo(Origin(source=ref, rolls_back_to=restored_id), undo)
+    commit = new_commit(restored.tree_id, restored.root_id, (tip_id,), author, f"Roll back to {ref}", origin)
     repository.commits.add(commit)
     move_branch(repository, replace(back, new=commit.commit_id), f"reset: rolling back to {ref}", author)
     return replace(discarded, commit_id=commit.commit_id)

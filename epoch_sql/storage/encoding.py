@@ -16,7 +16,7 @@ from epoch_sql.storage.nested import encoding_of
 from epoch_sql.storage.scalars import Encoding
 from epoch_sql.storage.types import DataType, UnsupportedType, parse_type
 
-__all__ = ["UnsupportedType", "check_supported", "decode", "encode", "is_identity", "storage_type"]
+__all__ = ["UnsupportedType", "check_supported", "decode", "encode", "storage_type"]
 
 _BINARY = Sql('({{value}}) COLLATE "binary"')
 # A collation inside a struct or list goes only when a cast changes the type, hence the field added and left behind.
@@ -43,16 +43,6 @@ def decode(value: exp.Expression | Sql, type: str) -> Sql:
 def check_supported(type: str) -> None:
     """UnsupportedType, which names the type and the part of it that is at fault, if values cannot be stored exactly."""
     _encoding(type)
-
-
-@cache
-def is_identity(type: str) -> bool:
-    """Whether encode and decode both return the expression that they are given; UnsupportedType as above.
-
-    A type with VARCHAR in it is none: encode takes the collation off, at no cost that could be measured.
-    """
-    value = Sql("value")
-    return encode(value, type) == value == decode(value, type)
 
 
 @cache

@@ -20,10 +20,19 @@ CREATE TABLE {{epoch}}.commits (
     author VARCHAR NOT NULL,
     committed_at TIMESTAMP NOT NULL,
     message VARCHAR NOT NULL,
+    source VARCHAR,
+    squashes VARCHAR,
+    reverts VARCHAR,
+    picks VARCHAR,
+    rolls_back_to VARCHAR,
     undoes VARCHAR[] NOT NULL,
     redoes VARCHAR[] NOT NULL,
     restores VARCHAR,
-    source VARCHAR
+    strategy VARCHAR,
+    keep_undone BOOLEAN NOT NULL,
+    resolutions STRUCT(table_name VARCHAR, "key" VARCHAR, column_name VARCHAR, side VARCHAR, "value" VARCHAR)[] NOT NULL,
+    reapplied STRUCT(undone_by VARCHAR, commits VARCHAR[])[] NOT NULL,
+    kept STRUCT(undone_by VARCHAR, commits VARCHAR[])[] NOT NULL
 );
 
 CREATE TABLE {{epoch}}.parents (
@@ -79,8 +88,7 @@ CREATE TABLE {{epoch}}.files (
     schema_id VARCHAR NOT NULL,
     old_schema_id VARCHAR,
     row_count BIGINT NOT NULL,
-    bytes BIGINT NOT NULL,
-    first_key BLOB
+    bytes BIGINT NOT NULL
 );
 
 CREATE TABLE {{epoch}}.refs (
@@ -98,6 +106,7 @@ CREATE TABLE {{epoch}}.reflog (
     name VARCHAR NOT NULL,
     old_commit VARCHAR,
     new_commit VARCHAR,
+    route VARCHAR NOT NULL,
     action VARCHAR NOT NULL,
     author VARCHAR NOT NULL,
     moved_at TIMESTAMP NOT NULL
@@ -123,11 +132,6 @@ CREATE TABLE {{epoch}}.declared_keys (
     schema_name VARCHAR NOT NULL,
     table_name VARCHAR NOT NULL,
     columns VARCHAR[] NOT NULL
-);
-
-CREATE TABLE {{epoch}}.config (
-    name VARCHAR NOT NULL,
-    value VARCHAR NOT NULL
 );
 
 CREATE TABLE {{epoch}}.audit (
@@ -168,7 +172,6 @@ CREATE TABLE {{epoch}}.merges (
     squash BOOLEAN NOT NULL,
     strategy VARCHAR NOT NULL,
     keep_undone BOOLEAN NOT NULL,
-    note VARCHAR,
     started_at TIMESTAMP NOT NULL
 );
 
@@ -201,4 +204,40 @@ CREATE TABLE {{epoch}}.violations (
     kind VARCHAR NOT NULL,
     key VARCHAR,
     detail VARCHAR
+);
+
+CREATE TABLE {{epoch}}.protections (
+    branch VARCHAR NOT NULL,
+    require_review BOOLEAN NOT NULL,
+    no_force_push BOOLEAN NOT NULL,
+    allow_self_review BOOLEAN NOT NULL
+);
+
+CREATE TABLE {{epoch}}.reviews (
+    review_id VARCHAR NOT NULL,
+    source VARCHAR NOT NULL,
+    source_commit VARCHAR NOT NULL,
+    target VARCHAR NOT NULL,
+    verdict VARCHAR NOT NULL,
+    reviewer VARCHAR NOT NULL,
+    message VARCHAR,
+    reviewed_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE {{epoch}}.checks (
+    name VARCHAR NOT NULL,
+    query VARCHAR NOT NULL,
+    branch VARCHAR NOT NULL
+);
+
+CREATE TABLE {{epoch}}.remotes (
+    name VARCHAR NOT NULL,
+    url VARCHAR NOT NULL,
+    store_id VARCHAR
+);
+
+CREATE TABLE {{epoch}}.upstreams (
+    branch VARCHAR NOT NULL,
+    remote VARCHAR NOT NULL,
+    remote_branch VARCHAR NOT NULL
 );

@@ -119,8 +119,8 @@ def everything(repo: Repo, ref: str = "HEAD") -> dict[str, list[tuple[Any, ...]]
 def history(repo: Repo, ref: str = "HEAD") -> list[tuple[Any, ...]]:
     """The commits that a reference reaches, with what their contents are."""
     return repo(
-        "SELECT l.commit_id, l.parents, l.author, l.committed_at, l.message, c.tree_id, c.undoes, c.redoes, c.restores, "
-        "c.source FROM epoch_log(ref := ?) AS l JOIN epoch.commits AS c USING (commit_id) ORDER BY 1",
+        "SELECT l.commit_id, l.parents, l.author, l.committed_at, l.message, "
+        "c.* EXCLUDE (commit_id, sequence, root_id, author, committed_at, message) FROM epoch_log(ref := ?) AS l JOIN epoch.commits AS c USING (commit_id) ORDER BY 1",
         ref,
     )
 

@@ -8,34 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import cached_property
 
-from epoch_sql.catalog.guarding import Protections, Reviews, Squashes
-from epoch_sql.catalog.history import Audit, Reflog
-from epoch_sql.model.commit import Ref
+from epoch_sql.catalog.guarding import Protections, Reviews
+from epoch_sql.catalog.history import Audit, LoggedMove, Reflog
+from epoch_sql.model.commit import Ref, Route
 from epoch_sql.model.protection import Protection
 from epoch_sql.operations.guarding import rules
 from epoch_sql.operations.guarding.rules import Evidence
 from epoch_sql.operations.repository import Repository, new_ref, now
-
-
-class Route(Enum):
-    """The ways in which a branch comes to another commit."""
-
-    INIT = "init"
-    CREATE = "create"
-    COMMIT = "commit"
-    MERGE = "merge"
-    SQUASH = "squash"
-    FAST_FORWARD = "fast-forward"
-    CHERRY_PICK = "cherry-pick"
-    REVERT = "revert"
-    RESET = "reset"
-    ROLL_BACK = "roll back"
-    PULL = "pull"
-    RENAME = "rename"
-    DELETE = "delete"
 
 
 @dataclass(frozen=True)
@@ -77,7 +58,7 @@ def move_branch(repository: Repository, move: Move, action: str, author: str) ->
     if move.route in _ADDING:
         # The branch was there from the time that the commit states, which is what users ask for by REF@{…}.
         ref = replace(ref, moved_at=repository.commits.get(move.new).committed_at)
-    store(ref, action, author)
+    store(ref, move.route, action, author)
     kind = _AUDITED.get(move.route)
     if kind and move.new != move.old:
         Audit(repository.cursor).record(now(), author, kind, move.branch, move.new, _detail(move, action))
@@ -86,20 +67,21 @@ def move_branch(repository: Repository, move: Move, action: str, author: str) ->
 def move_to_name(repository: Repository, branch: Ref, new: str, author: str) -> None:
     """Give a branch another name, within the caller's transaction."""
     require_allowed(repository, Move(branch.name, Route.RENAME, branch.commit_id, branch.commit_id))
-    repository.refs.remove(branch, f"branch: renamed to {new}", author, now())
-    repository.refs.put(new_ref("branch", new, branch.commit_id), f"branch: renamed from {branch.name}", author)
+    repository.refs.remove(branch, Route.RENAME, f"branch: renamed to {new}", author, now())
+    made = new_ref("branch", new, branch.commit_id)
+    repository.refs.put(made, Route.RENAME, f"branch: renamed from {branch.name}", author)
 
 
 def remove_branch(repository: Repository, branch: Ref, author: str) -> None:
     """Delete a branch, within the caller's transaction."""
     require_allowed(repository, Move(branch.name, Route.DELETE, branch.commit_id))
-    repository.refs.remove(branch, "branch: deleted", author, now())
+    repository.refs.remove(branch, Route.DELETE, "branch: deleted", author, now())
 
 
 def evidence(repository: Repository, target: str) -> Evidence:
     """What decisions about a branch of this repository are made from."""
     cursor = repository.cursor
-    return Evidence(repository.graph(), repository.commits.load, Reviews(cursor).into(target), Squashes(cursor).load())
+    return Evidence(repository.graph(), repository.commits.load, Reviews(cursor).into(target))
 
 
 def states_had(repository: Repository, branch: str) -> set[str]:
@@ -109,20 +91,19 @@ def states_had(repository: Repository, branch: str) -> set[str]:
     had at the remote.)
     """
     graph = repository.graph()
-    moves: list[tuple[str | None, str, str]] = []
-    for row in Reflog(repository.cursor).select("WHERE kind = 'branch' AND name = ? ORDER BY sequence", [branch]):
-        _, _, _, old, new, action, _, _ = row
-        moves = [*moves, (old, new, action)] if new else []
+    moves: list[LoggedMove] = []
+    for move in Reflog(repository.cursor).moves_of("branch", branch):
+        moves = [*moves, move] if move.new else []
     tip = repository.refs.get("branch", branch)
     line = set(graph.first_parents(tip.commit_id)) if tip else set()
-    for old, new, action in moves:
-        known = new in graph and old in graph
-        if not known or graph.parents(new)[:1] == (old,) or action.startswith("pull"):
+    for move in moves:
+        old, new = move.old, move.new
+        if old not in graph or new not in graph or move.route == Route.PULL.value:
             continue
-        assert old
-        if graph.is_ancestor(old, new):
+        assert old and new
+        if graph.parents(new)[:1] != (old,) and graph.is_ancestor(old, new):
             line -= set(rules.first_parents_until(graph, new, set(graph.first_parents(old))))
-    return line | {new for _, new, _ in moves}
+    return line | {move.new for move in moves if move.new}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ decided alike. ``check_push`` is the whole decision on a push.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -17,21 +16,18 @@ from epoch_sql.model.graph import CommitGraph
 from epoch_sql.model.protection import APPROVE, REJECT, Protection, Review, person, verdicts
 from epoch_sql.model.undo import present
 
-_REVERTS = re.compile(r"^This reverts commit ([0-9a-f]{64})\.$", re.MULTILINE)
-
 
 @dataclass(frozen=True)
 class Evidence:
     """What decisions are made from.
 
     ``graph`` holds both tips of a move, ``commits`` gives commits by id, ``reviews`` are those of merges into the
-    branch, and ``squashes`` says which commit a squashed merge was made of, for those that this repository made.
+    branch.
     """
 
     graph: CommitGraph
     commits: Callable[[Iterable[str]], Mapping[str, Commit]]
     reviews: Sequence[Review]
-    squashes: Mapping[str, str]
 
 
 def check_push(
@@ -97,12 +93,6 @@ def require_approval(
         branch,
         source,
     )
-
-
-def reverted(commit: Commit) -> str | None:
-    """The commit that another one says it reverts."""
-    found = _REVERTS.search(commit.message)
-    return found[1] if found and len(commit.parents) == 1 else None
 
 
 def stays(protection: Protection, doing: str) -> EpochProtectionError:
@@ -171,18 +161,18 @@ def _require_reviewed_line(protection: Protection, evidence: Evidence, old: str,
 
 
 def _is_approved_merge(protection: Protection, evidence: Evidence, commit: Commit) -> bool:
-    source = _source(evidence, commit)
+    source = _source(commit)
     if source is None or source not in evidence.graph:
         return False
-    commits = brought(evidence.graph, commit.parents[0], source, keep_undone=bool(commit.undoes))
+    commits = brought(evidence.graph, commit.parents[0], source, commit.origin.keep_undone)
     return missing_approval(protection, evidence, source, commits) is None
 
 
-def _source(evidence: Evidence, commit: Commit) -> str | None:
+def _source(commit: Commit) -> str | None:
     """The commit that a commit merged; None for any that is no merge."""
     if len(commit.parents) > 1:
         return commit.parents[1]
-    return evidence.squashes.get(commit.commit_id) if commit.parents else None
+    return commit.origin.squashes if commit.parents else None
 
 
 def _is_undo(evidence: Evidence, commit: Commit, states: Set[str]) -> bool:
@@ -191,15 +181,15 @@ def _is_undo(evidence: Evidence, commit: Commit, states: Set[str]) -> bool:
         return False
     if commit.tree_id in states:
         return True
-    undone = reverted(commit)
+    undone = commit.origin.reverts
     return undone is not None and undone in evidence.graph.first_parents(commit.parents[0])
 
 
 def _unreviewed(protection: Protection, evidence: Evidence, commit: Commit) -> EpochProtectionError:
-    source = _source(evidence, commit)
+    source = _source(commit)
     if source is None or source not in evidence.graph:
         return direct(protection, f"direct commit, such as {commit.commit_id[:7]}", commit.commit_id)
-    commits = brought(evidence.graph, commit.parents[0], source, keep_undone=bool(commit.undoes))
+    commits = brought(evidence.graph, commit.parents[0], source, commit.origin.keep_undone)
     missing = missing_approval(protection, evidence, source, commits)
     return EpochProtectionError(
         f"branch {protection.branch} requires a review of what {commit.commit_id[:7]} merges: {missing}",

@@ -7,24 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from epoch_sql import render
+from epoch_sql.model.origin import Resolution
 from epoch_sql.model.schema import Column
 from epoch_sql.render import Sql
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """One decision; table_name, key (canonical JSON) and column_name are None for all of them.
-
-    ``side`` is ``ours``, ``theirs``, ``base`` or ``value``; ``value`` is then the text of a value of the column's type,
-    None for NULL. ``row:ours`` and the like take a row, or a cell of it, from a side also where nothing clashes: for
-    rows that violate a constraint; without a key they take a definition, for one that cannot be made.
-    """
-
-    table_name: str | None
-    key: str | None
-    column_name: str | None
-    side: str
-    value: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +46,6 @@ class Decisions:
         return tuple(r for r in own if not _forces_definition(r))
 
 
-NONE = Decisions()
 SIDES = ("ours", "theirs", "base")
 NULL = "null"
 WHOLE = "row:"

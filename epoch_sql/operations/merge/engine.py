@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from epoch_sql.catalog.guarding import Squashes
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
 from epoch_sql.errors import EpochConflict, EpochDirtyError, EpochNothingToCommit
-from epoch_sql.model.commit import Commit, Tree
-from epoch_sql.model.graph import NO_UNDO, CommitGraph, Undo
+from epoch_sql.model.commit import Commit, Route, Tree
+from epoch_sql.model.graph import CommitGraph
 from epoch_sql.model.schema import ObjectName
 from epoch_sql.model.undo import plan_merge
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import first_line, new_commit
 from epoch_sql.operations.guarding.checking import require_passing
-from epoch_sql.operations.guarding.moves import Move, Route, move_branch
+from epoch_sql.operations.guarding.moves import Move, move_branch
 from epoch_sql.operations.merge.constraints import violation_rows
-from epoch_sql.operations.merge.decisions import Decisions, Resolution
+from epoch_sql.operations.merge.decisions import Decisions
 from epoch_sql.operations.merge.listing import conflict_rows
 from epoch_sql.operations.merge.merged import MergedTree
+from epoch_sql.operations.merge.origins import notes, origin_of
 from epoch_sql.operations.merge.trees import merge_trees
 from epoch_sql.operations.merge.writing import StoredTree, store
 from epoch_sql.operations.moving import apply_tree
@@ -113,8 +113,7 @@ def merge(repository: Repository, progress: MergeInProgress, decided: bool = Tru
 
     Without ``rows`` only definitions are merged.
     """
-    made = Resolutions(repository.cursor).of(progress.target) if decided else []
-    resolutions = tuple(Resolution(*row) for row in made)
+    resolutions = Resolutions(repository.cursor).of(progress.target) if decided else ()
     strategy = progress.strategy if progress.strategy in ("ours", "theirs") else None
     trees = repository.trees
     ours = repository.tree(progress.ours_commit)
@@ -122,9 +121,7 @@ def merge(repository: Repository, progress: MergeInProgress, decided: bool = Tru
     return merge_trees(repository, base, ours, theirs, Decisions(resolutions, strategy), rows)
 
 
-def finish(
-    repository: Repository, progress: MergeInProgress, undo: Undo = NO_UNDO, only_changes: bool = False
-) -> Done | Stopped:
+def finish(repository: Repository, progress: MergeInProgress, only_changes: bool = False) -> Done | Stopped:
     """Commit a merge, or keep it as in progress with what is in its way.
 
     ``only_changes`` asks for no new commit, but the target's, when that has the result already.
@@ -146,16 +143,14 @@ def finish(
         require_passing(repository, progress.target, stored.tree, progress.source)
     if progress.target == repository.head().branch:
         bring_working(repository, merged.ours, stored)
-    message = progress.message if not progress.note else f"{progress.message}\n\n{progress.note}"
+    origin = origin_of(repository, progress)
+    message = "\n\n".join(filter(None, (progress.message, "\n".join(notes(origin)))))
     parents: tuple[str, ...] = (progress.ours_commit,)
     if progress.kind == "merge" and not progress.squash:
         parents = (progress.ours_commit, progress.theirs_commit)
-    commit = new_commit(stored.tree_id, stored.root_id, parents, progress.author, message, progress.source)
-    commit = replace(commit, undoes=undo.undoes, redoes=undo.redoes, restores=undo.restores)
+    commit = new_commit(stored.tree_id, stored.root_id, parents, progress.author, message, origin)
     repository.commits.add(commit)
     action = f"{progress.kind}: {first_line(progress.message)}"
-    if progress.squash:
-        Squashes(repository.cursor).insert([(commit.commit_id, progress.theirs_commit)])
     move_branch(repository, replace(move_of(repository, progress), new=commit.commit_id), action, progress.author)
     Merges(repository.cursor).remove(progress.target)
     return Done(commit, stored.rows)
@@ -171,7 +166,7 @@ def move_of(repository: Repository, progress: MergeInProgress) -> Move:
         source=progress.source if progress.kind == "revert" else progress.theirs_commit,
         named=progress.source,
         keep_undone=progress.keep_undone,
-        by_hand=any(side == "value" for _, _, _, side, _ in Resolutions(repository.cursor).of(progress.target)),
+        by_hand=any(made.by_hand for made in Resolutions(repository.cursor).of(progress.target)),
     )
 
 

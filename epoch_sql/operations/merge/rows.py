@@ -14,11 +14,11 @@ from functools import cached_property
 from sqlglot import exp
 
 from epoch_sql import render
+from epoch_sql.model.origin import Resolution
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.operations.merge.decisions import (
     NOWHERE,
     WHOLE,
-    Resolution,
     cell_side,
     cell_value,
     decided_keys,

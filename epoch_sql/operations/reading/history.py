@@ -40,7 +40,7 @@ def history(repository: Repository, table_name: str, key: str | None = None) -> 
         op=render.column(op, "changes"),
         columns=[render.column(c.name, "changes") for c in table.columns],
         changes=_native(table, rows, {"place": place, "op": op}),
-        commits=_commits(lineage, steps),
+        commits=_commits(steps),
         place=render.column(place, "changes"),
         order=[render.column("place", "commits"), *(render.column(c.name, "changes") for c in table.key)],
     )
@@ -67,7 +67,7 @@ def blame(repository: Repository, table_name: str) -> Sql:
         rows=state,
         latest=latest,
         same_key=same_columns(merged.identity, "rows", "latest"),
-        commits=_commits(lineage, [*lineage.steps(lineage.commits), made]),
+        commits=_commits([*lineage.steps(lineage.commits), made]),
         made=render.literal(made.place),
     )
 
@@ -125,7 +125,7 @@ def _has_bags(lineage: Lineage, steps: Iterable[Step]) -> bool:
     return () in keys or len(keys) > 1
 
 
-def _commits(lineage: Lineage, steps: Iterable[Step]) -> Sql:
+def _commits(steps: Iterable[Step]) -> Sql:
     places = {step.commit_id: step.place for step in steps}
     return render.render(
         "commit_places",

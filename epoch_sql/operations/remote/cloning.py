@@ -15,12 +15,12 @@ from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.remotes import Remotes, Upstreams
 from epoch_sql.catalog.upgrades import upgrade
 from epoch_sql.errors import EpochRemoteError, EpochRepositoryError
-from epoch_sql.model.commit import Tree
+from epoch_sql.model.commit import Route, Tree
 from epoch_sql.model.protection import Protection, Review
 from epoch_sql.model.remote import Header, Remote, Upstream
 from epoch_sql.model.remote_url import parse_url
 from epoch_sql.operations.committing import set_head
-from epoch_sql.operations.guarding.moves import Move, Route, move_branch
+from epoch_sql.operations.guarding.moves import Move, move_branch
 from epoch_sql.operations.moving import apply_tree
 from epoch_sql.operations.remote.connecting import no_store, read_header, store_at
 from epoch_sql.operations.remote.fetching import move_references

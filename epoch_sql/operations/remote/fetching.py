@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from epoch_sql.catalog.guarding import Reviews
 from epoch_sql.catalog.remotes import Remotes, Upstreams
 from epoch_sql.errors import EpochRemoteError, EpochTransactionError
+from epoch_sql.model.commit import Route, TrackingRoute
 from epoch_sql.model.protection import Review
 from epoch_sql.model.remote import Upstream, as_ref
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.committing import checked_out_branch
-from epoch_sql.operations.guarding.moves import Move, Route, move_branch, require_allowed
+from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
 from epoch_sql.operations.merging import merge
 from epoch_sql.operations.moving import attempting, put_working_tables
 from epoch_sql.operations.remote.connecting import Connected, connect
@@ -86,14 +87,15 @@ def move_references(
         tracking = f"{remote}/{name}"
         old = repository.refs.get("remote", tracking)
         if old is None or old.commit_id != commit_id:
-            repository.refs.put(new_ref("remote", tracking, commit_id), f"fetch {remote}", author)
+            found = new_ref("remote", tracking, commit_id)
+            repository.refs.put(found, TrackingRoute.FETCH, f"fetch {remote}", author)
             moved.append(tracking)
     own = repository.refs.all("tag")
     wanted = {name: tag.ref for name, tag in listing.tags.items() if name not in own}
     here = repository.commits.load(ref.commit_id for ref in wanted.values())
     for name, ref in wanted.items():
         if ref.commit_id in here:
-            repository.refs.put(as_ref(ref, "tag", name), f"fetch {remote}", author)
+            repository.refs.put(as_ref(ref, "tag", name), TrackingRoute.FETCH, f"fetch {remote}", author)
             moved.append(name)
     return moved
 

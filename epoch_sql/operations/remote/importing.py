@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from epoch_sql.catalog.content import Levels, Roots, Schemas, Trees, Versions, root_identity, subtree_identity
-from epoch_sql.catalog.guarding import Squashes
 from epoch_sql.errors import EpochStorageError, EpochTransactionError
 from epoch_sql.model.commit import Commit, tree_identity
 from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel
@@ -46,7 +45,6 @@ def take_in(repository: Repository, received: Received) -> list[Commit]:
     added = [importer.commit(portable) for portable in commits]
     importer.store()
     repository.commits.add_all(added)
-    Squashes(repository.cursor).insert((c.commit.commit_id, c.squashed) for c in commits if c.squashed)
     repository.memory.known.forget()
     return added
 

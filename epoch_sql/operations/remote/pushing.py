@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from epoch_sql.catalog.guarding import Protections, Reviews, Squashes
+from epoch_sql.catalog.guarding import Protections, Reviews
 from epoch_sql.catalog.history import Audit
 from epoch_sql.catalog.remotes import Remotes, Upstreams
 from epoch_sql.errors import (
@@ -20,7 +20,7 @@ from epoch_sql.errors import (
     EpochRemoteRefused,
     EpochTransactionError,
 )
-from epoch_sql.model.commit import Ref
+from epoch_sql.model.commit import Ref, TrackingRoute
 from epoch_sql.model.protection import Protection
 from epoch_sql.model.remote import RemoteRef, Upstream
 from epoch_sql.operations.branching import existing
@@ -155,7 +155,7 @@ def _require_allowed(repository: Repository, begun: _Push, protection: Protectio
     if not protection.protects or old is None or old == new:
         return
     reviews = read_reviews(begun.connected.store, (), begun.branch.name) if protection.require_review else []
-    evidence = Evidence(graph, repository.commits.load, reviews, Squashes(repository.cursor).load())
+    evidence = Evidence(graph, repository.commits.load, reviews)
     try:
         check_push(protection, evidence, old, new)
     except EpochProtectionError as error:
@@ -238,9 +238,8 @@ def _note_once(repository: Repository, begun: _Push, tags: list[Ref], protected:
     with repository.moving():
         author = repository.author()
         if not current:
-            repository.refs.put(
-                new_ref("remote", f"{remote.name}/{ref.name}", ref.commit_id), f"push {remote.name}", author
-            )
+            there = new_ref("remote", f"{remote.name}/{ref.name}", ref.commit_id)
+            repository.refs.put(there, TrackingRoute.PUSH, f"push {remote.name}", author)
         if followed is None:
             Upstreams(cursor).put(Upstream(ref.name, remote.name, ref.name))
         Remotes(cursor).put(replace(remote, store_id=begun.connected.header.store_id))

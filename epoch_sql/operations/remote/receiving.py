@@ -141,7 +141,7 @@ class _Reader:
                     f"(it begins with {commit.commit_id[:7]})",
                     "epoch clone URL, for a repository of its own",
                 )
-            undone = {i for i in (*commit.undoes, *commit.redoes, commit.restores) if i} - seen
+            undone = set(commit.origin.undone) - seen
             if self._lacking(undone):
                 raise damaged(self._where(commit_path(commit.commit_id)), "undoes a commit that is not before it")
             seen.add(commit.commit_id)

@@ -8,6 +8,7 @@ from pathlib import Path
 from epoch_sql import render
 from epoch_sql.catalog.remotes import Remotes
 from epoch_sql.errors import EpochReferenceError, EpochRemoteError
+from epoch_sql.model.commit import TrackingRoute
 from epoch_sql.model.refnames import check_ref_name
 from epoch_sql.model.remote import Remote
 from epoch_sql.model.remote_url import parse_url
@@ -52,7 +53,7 @@ def remove(repository: Repository, name: str) -> Named:
         Remotes(repository.cursor).remove(name)
         for tracking, ref in repository.refs.all("remote").items():
             if tracking.startswith(f"{name}/"):
-                repository.refs.remove(ref, "remote: removed", repository.author(), now())
+                repository.refs.remove(ref, TrackingRoute.DELETE, "remote: removed", repository.author(), now())
     return Named(name, remote.url)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from epoch_sql.catalog.content import Levels, Schemas, Versions
-from epoch_sql.catalog.guarding import Squashes
 from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import Commit
 from epoch_sql.model.remote import (
@@ -85,7 +84,6 @@ def _load(repository: Repository, missing: Sequence[str]) -> _Load:
     known = {**commits, **edge}
     trees = local_trees(repository, [c.root_id for c in known.values()])
     old = {trees.portable[i] for c in edge.values() for i in trees.roots[c.root_id]}
-    squashes = Squashes(repository.cursor).load()
     deltas = _deltas(repository, [commits[i] for i in missing], known, trees)
     load = _Load()
     for commit_id in missing:
@@ -98,7 +96,7 @@ def _load(repository: Repository, missing: Sequence[str]) -> _Load:
                     if row[KIND] == "table":
                         load.versions.setdefault(trees.contents[row[VERSION]], row[VERSION])
         subtrees = tuple(sorted(trees.portable[i] for i in trees.roots[commit.root_id]))
-        load.commits.append(PortableCommit(commit, subtrees, tuple(deltas[commit_id]), squashes.get(commit_id)))
+        load.commits.append(PortableCommit(commit, subtrees, tuple(deltas[commit_id])))
     for subtree_id in {i for c in edge.values() for i in trees.roots[c.root_id]}:
         for row in trees.rows[subtree_id]:
             load.versions.pop(trees.contents.get(row[VERSION], ""), None)

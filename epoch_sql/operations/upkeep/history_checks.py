@@ -22,9 +22,10 @@ def broken_commits(inventory: Inventory) -> Iterator[Found]:
     digests = _content_digests(inventory)
     for commit in inventory.commits.values():
         i = commit.commit_id
-        if i != commit_identity(commit.tree_id, commit.parents, commit.author, commit.committed_at, commit.message):
-            yield "commit", i, "its tree, parents, author, time or message do not match its id"
-        for named in (*commit.parents, *commit.undoes, *commit.redoes, *filter(None, (commit.restores,))):
+        stated = (commit.parents, commit.author, commit.committed_at, commit.message, commit.origin)
+        if i != commit_identity(commit.tree_id, *stated):
+            yield "commit", i, "its tree, parents, author, time, message or origin do not match its id"
+        for named in (*commit.parents, *commit.origin.undone):
             if named not in inventory.commits:
                 yield "commit", i, f"needs commit {named}, which is not in the catalog"
         if commit.root_id not in inventory.roots:
