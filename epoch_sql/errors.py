@@ -48,15 +48,28 @@ class EpochDirtyError(EpochError):
 
 
 class EpochTransactionError(EpochError):
-    """The connection has uncommitted changes, or another writer was faster: retry."""
+    """The connection has uncommitted changes, or another writer was faster: retry.
+
+    ``pending`` is what the caller's transaction sees otherwise than it is committed, if it is for that.
+    """
+
+    pending: str | None = None
 
     @classmethod
-    def uncommitted(cls, what: str) -> EpochTransactionError:
-        """The error for a caller that sees something otherwise than it is committed."""
-        return cls(
-            f"a transaction with uncommitted changes is open: {what} does not look the same inside it",
-            "COMMIT or ROLLBACK it, then retry; or just retry, if another connection was writing",
-        )
+    def uncommitted(cls, what: str, aborted: bool = False) -> EpochTransactionError:
+        """The error for a caller that sees something otherwise than it is committed.
+
+        ``aborted`` says that DuckDB aborts the caller's transaction for an error.
+        """
+        seen = f"a transaction with uncommitted changes is open: {what} does not look the same inside it"
+        again = "then retry; or just retry, if another connection was writing"
+        if aborted:
+            seen += "; DuckDB has aborted it, so that COMMIT saves nothing"
+            error = cls(seen, f"ROLLBACK, run its statements again, COMMIT, {again}")
+        else:
+            error = cls(seen, f"COMMIT or ROLLBACK it, {again}")
+        error.pending = what
+        return error
 
 
 class EpochStorageError(EpochError):

@@ -12,6 +12,8 @@ import duckdb
 import pytest
 
 import epoch_sql
+from epoch_sql.extension.install import SURFACE
+from epoch_sql.extension.surface import Procedure, Reading
 
 pytestmark = pytest.mark.core
 
@@ -41,6 +43,9 @@ PROCEDURES = {
     "gc": "CALL epoch_gc()",
     "compact": "CALL epoch_compact()",
 }
+ABORTED = not duckdb.__version__.startswith("1.")
+"""Whether DuckDB aborts a transaction at every error, unless it is told not to."""
+POLICY = "SET default_transaction_invalidation_policy = 'SYNTACTIC_ERRORS_DO_NOT_INVALIDATE'"
 START = """
     CREATE TABLE t (i INTEGER PRIMARY KEY, v VARCHAR);
     INSERT INTO t SELECT i, 'v' FROM range(10) AS r(i);
@@ -82,7 +87,8 @@ def refused(con: duckdb.DuckDBPyConnection, call: str) -> None:
         con.execute(call).fetchall()
     line = str(caught.value).splitlines()[0]
     assert "EpochTransactionError: a transaction" in line
-    assert "COMMIT or ROLLBACK it, then retry" in line
+    assert ("DuckDB has aborted it" in line) == ABORTED
+    assert "ROLLBACK, run its" in line if ABORTED else "COMMIT or ROLLBACK it, then retry" in line
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -176,6 +182,79 @@ def test_once_committed_the_changes_are_recorded(own: duckdb.DuckDBPyConnection)
     assert own.execute("FROM epoch_status()").fetchall() == []
 
 
+WRONG = {"VARCHAR": "'no..such'", "VARCHAR[]": "['nope']", "BOOLEAN": "false", "BIGINT": "0"}
+WORK = {
+    "a table": "INSERT INTO t VALUES (100, 'work')",
+    "a table that is not versioned": "INSERT INTO scratch VALUES ('work')",
+    "a temporary table": "INSERT INTO temporary VALUES ('work')",
+}
+WORK_DONE = "SELECT (SELECT count(*) FROM t WHERE v = 'work') + (SELECT count(*) FROM scratch) + (SELECT count(*) FROM temporary)"
+
+
+def wrongly(function: Reading | Procedure) -> str:
+    """A call with arguments that are nothing's names."""
+    return f"{function.name}({', '.join(WRONG[parameter.type] for parameter in function.parameters)})"
+
+
+@pytest.fixture(scope="module")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    with epoch_sql.connect(tmp_path_factory.mktemp("work") / "shop.duckdb") as con:
+        con.execute(START)
+        con.execute("CREATE TABLE scratch (v VARCHAR); CALL epoch_ignore('scratch')")
+        con.execute("CREATE TEMP TABLE temporary (v VARCHAR)")
+        yield con
+
+
+class TestWhatIsWrittenIsNotLost:
+    """After a refusal the transaction lives on, or the message says that it is lost; never does COMMIT lose rows that
+    somebody was told to commit."""
+
+    @pytest.fixture(params=[False, True] if ABORTED else [True])
+    def kept(self, working: duckdb.DuckDBPyConnection, request: pytest.FixtureRequest) -> Iterator[bool]:
+        """Whether DuckDB keeps the transaction: DuckDB 2.0 as it comes, and told to."""
+        if ABORTED and request.param:
+            working.execute(POLICY)
+        yield bool(request.param)
+        if ABORTED:
+            working.execute("RESET default_transaction_invalidation_policy")
+
+    @pytest.mark.parametrize("verb", ["FROM", "EXPLAIN FROM", "PREPARE wrong AS FROM"])
+    @pytest.mark.parametrize("work", WORK)
+    def test_of_no_function(self, working: duckdb.DuckDBPyConnection, kept: bool, work: str, verb: str) -> None:
+        failed = 0
+        for function in (*SURFACE.readings.values(), *SURFACE.procedures.values()):
+            call = f"{verb} {wrongly(function)}"
+            working.execute("BEGIN")
+            working.execute(WORK[work])
+            told = ""
+            try:
+                working.execute(call).fetchall()
+            except duckdb.Error as error:
+                told = str(error)
+            working.execute("COMMIT")
+            ((done,),) = working.execute(WORK_DONE).fetchall()
+            assert done == int(kept or not told), (call, told)
+            assert ("has aborted it" in told) == (done == 0), (call, told)
+            assert done or "COMMIT or" not in told, (call, told)
+            working.execute("DELETE FROM t WHERE v = 'work'; DELETE FROM scratch; DELETE FROM temporary")
+            failed += bool(told)
+        assert failed > (40 if verb == "FROM" else 10)
+
+    def test_in_what_follows_the_refusal(self, working: duckdb.DuckDBPyConnection) -> None:
+        """Where the transaction lives, it goes on, and is committed and recorded as the hint says."""
+        if ABORTED:
+            working.execute(POLICY)
+        working.execute("BEGIN")
+        working.execute(WORK["a table"])
+        with pytest.raises(duckdb.ParserException, match="COMMIT or ROLLBACK it, then retry"):
+            working.execute(PROCEDURES["commit"])
+        working.execute("UPDATE t SET v = 'other' WHERE i = 1")
+        working.execute("COMMIT")
+        assert working.execute(PROCEDURES["commit"]).fetchall()[0][2:] == (1, 1, 1, 0)
+        if ABORTED:
+            working.execute("RESET default_transaction_invalidation_policy")
+
+
 class TestAnotherConnection:
     @pytest.mark.parametrize("change", CHANGES)
     def test_what_it_has_not_committed_is_not_recorded(self, con: duckdb.DuckDBPyConnection, change: str) -> None:
@@ -264,7 +343,7 @@ def test_writers_are_not_disturbed(own: duckdb.DuckDBPyConnection) -> None:
         thread.start()
         for number in range(40):
             # It may meet a write, and be refused for it.
-            with suppress(duckdb.InvalidInputException):
+            with suppress(duckdb.InvalidInputException, duckdb.ParserException):
                 own.execute("CALL epoch_branch(?)", [f"b{number}"])
         done.set()
         thread.join()

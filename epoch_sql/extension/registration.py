@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,9 @@ import duckdb
 from duckdb.func import FunctionNullHandling
 
 from epoch_sql import render
-from epoch_sql.errors import EpochError, EpochStorageError
+from epoch_sql.errors import EpochError, EpochRepositoryError, EpochStorageError
 from epoch_sql.extension.caller import NOTHING_SEEN, Caller, look_query, require_same_view
+from epoch_sql.extension.failing import Failure, aborts_transactions, failing, failure
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Parameter, Procedure, Reading, Surface
 from epoch_sql.operations.repository import Repository
@@ -120,7 +122,7 @@ def _reader(session: Session, reading: Reading) -> Callable[..., str]:
                 query = reading.query(repository, *_given(reading.name, reading.parameters, arguments))
                 return render.render("reading", query=query)
         except (EpochError, duckdb.Error, OSError) as error:
-            return _failing(error)
+            return failing(_failure(session, error))
 
     return read
 
@@ -143,9 +145,14 @@ def _runner(session: Session, procedure: Procedure) -> Callable[..., dict[str, A
                     if procedure.acts:
                         require_same_view(repository, caller)
                     rows = procedure.run(repository, *values)
-                return {"error": None, "rows": [dict(zip(names, row, strict=True)) for row in rows]}
+                return {
+                    "error": None,
+                    "is_document": None,
+                    "rows": [dict(zip(names, row, strict=True)) for row in rows],
+                }
         except (EpochError, duckdb.Error, OSError) as error:
-            return {"error": str(as_epoch_error(error)), "rows": None}
+            failed = _failure(session, error)
+            return {"error": failed.text, "is_document": failed.is_document, "rows": None}
 
     return run
 
@@ -158,7 +165,7 @@ def _looker(session: Session, looks: str) -> Callable[[], str]:
             with session.cursor() as cursor:
                 return look_query(session, cursor, looks)
         except (EpochError, duckdb.Error, OSError) as error:
-            return _failing(error)
+            return failing(_failure(session, error))
 
     return look
 
@@ -196,14 +203,16 @@ class EpochDatabaseError(EpochError):
     """DuckDB refused a statement that an operation needed; nothing was changed."""
 
 
-def _failing(error: Exception) -> Sql:
-    """A query that fails when it is bound, with the text of an error."""
-    return render.fill(Sql("FROM query(error({{text}}))"), text=render.literal(str(as_epoch_error(error))))
+def _failure(session: Session, error: Exception) -> Failure:
+    aborts = True
+    with suppress(EpochRepositoryError, duckdb.Error), session.cursor() as cursor:
+        aborts = aborts_transactions(cursor)
+    return failure(as_epoch_error(error), aborts)
 
 
 def _outcome(procedure: Procedure) -> str:
     fields = ", ".join(f'"{name}" {kind}' for name, kind in procedure.returns.items())
-    return f'STRUCT(error VARCHAR, "rows" STRUCT({fields})[])'
+    return f'STRUCT(error VARCHAR, is_document BOOLEAN, "rows" STRUCT({fields})[])'
 
 
 def _signature(parameters: tuple[Parameter, ...]) -> Sql:
