@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from epoch_sql.errors import EpochError, EpochTableError
+from epoch_sql.errors import EpochError, EpochTableError, EpochTransactionError
 
 from . import diagnostics, output, rows
 from .grammar import DefaultGroup, json_option, row_options
 from .session import Call, Session, call, pass_session
 from .wording import counted
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 SECTION = "Tables and data"
 
@@ -112,14 +116,41 @@ COMMANDS = (table, query, export)
 
 
 def _result(session: Session, sql: str, form: str) -> rows.Rows:
-    """The rows of a user's statements; a single SELECT is read exactly, other statements are run once, as they are."""
+    """The rows of a user's statements, which have to end the transaction that they begin."""
     import duckdb
 
-    statement = sql.strip().rstrip(";")
+    connection = session.connection
     try:
-        return rows.select(session.connection, statement, [], form)
-    except duckdb.ParserException:
-        return rows.execute(session.connection, sql, [], form)
+        found = rows.run(connection, sql, form)
+    except duckdb.Error as error:
+        if _rolled_back(connection):
+            raise _saving_nothing(diagnostics.translate(error)) from error
+        raise
+    if _rolled_back(connection):
+        raise EpochTransactionError(
+            "the statements end inside a transaction: it is rolled back, and nothing of it is saved",
+            "COMMIT at the end",
+        )
+    return found
+
+
+def _rolled_back(connection: DuckDBPyConnection) -> bool:
+    """Whether a transaction was open, which the end of the program would roll back without a word."""
+    import duckdb
+
+    try:
+        connection.execute("ROLLBACK")
+    except duckdb.TransactionException:
+        return False
+    return True
+
+
+def _saving_nothing(error: EpochError) -> EpochError:
+    """The error, of statements inside a transaction."""
+    hint = error.hint
+    if isinstance(error, EpochTransactionError):
+        hint = "COMMIT before the call, and run the statements again"
+    return type(error)(f"{error.message}; the transaction is rolled back, and nothing of it is saved", hint)
 
 
 def _copy(columns: list[tuple[str, str]], asked: Call, file: Path, form: str) -> tuple[str, list[str]]:

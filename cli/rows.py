@@ -30,7 +30,28 @@ def select(connection: DuckDBPyConnection, query: str, values: Sequence[Any], fo
     ``query`` is a user's own statement, or one that holds function names and placeholders only.
     """
     cursor = connection.cursor()
-    described = cursor.execute(f"DESCRIBE (\n{query}\n)", values).fetchall()
+    return _selected(cursor, _described(cursor, query, values), query, values, form)
+
+
+def run(connection: DuckDBPyConnection, sql: str, form: str) -> Rows:
+    """The rows of a user's statements; a single SELECT is read exactly, others are executed once, as they are."""
+    import duckdb
+
+    cursor, query = connection.cursor(), sql.strip().rstrip(";")
+    try:
+        described = _described(cursor, query, [])
+    except duckdb.ParserException:
+        return execute(connection, sql, [], form)
+    return _selected(cursor, described, query, [], form)
+
+
+def _described(cursor: DuckDBPyConnection, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    return cursor.execute(f"DESCRIBE (\n{query}\n)", values).fetchall()
+
+
+def _selected(
+    cursor: DuckDBPyConnection, described: list[tuple[Any, ...]], query: str, values: Sequence[Any], form: str
+) -> Rows:
     columns = unique(row[0] for row in described)
     types = [str(row[1]) for row in described]
     aliases = [f"c{i}" for i in range(len(columns))]
@@ -43,12 +64,11 @@ def select(connection: DuckDBPyConnection, query: str, values: Sequence[Any], fo
 
 def execute(connection: DuckDBPyConnection, statement: str, values: Sequence[Any], form: str) -> Rows:
     """The rows of any other statement (CALL, PRAGMA, INSERT … RETURNING), which cannot be read through a SELECT."""
-    cursor = connection.cursor()
-    cursor.execute(statement, values or None)
-    columns = unique(column[0] for column in cursor.description or ())
+    connection.execute(statement, values or None)
+    columns = unique(column[0] for column in connection.description or ())
     write = _json_text if form == "json" else _plain_text
-    types = [str(column[1]) for column in cursor.description or ()]
-    found = cursor.fetchall() if columns else []
+    types = [str(column[1]) for column in connection.description or ()]
+    found = connection.fetchall() if columns else []
     if columns in (("Count",), ("Success",)) and not found:
         # What DuckDB gives for a statement that has no result, such as CREATE TABLE or ALTER TABLE.
         return Rows((), ())

@@ -453,6 +453,24 @@ class TestDataCommands:
     def test_query_fails_in_one_line(self, shop: Epoch) -> None:
         assert len(shop("query", "SELECT nope FROM orders", code=1).err.splitlines()) == 1
 
+    @pytest.mark.parametrize(
+        ("sql", "told"),
+        [
+            ("BEGIN; INSERT INTO orders (id) VALUES (90)", "end inside a transaction"),
+            ("BEGIN; INSERT INTO orders (id) VALUES (90); CALL epoch_commit('x'); COMMIT", "COMMIT before the call"),
+            ("BEGIN; INSERT INTO orders (id) VALUES (90); FROM epoch_at('no', 'orders'); COMMIT", "unknown reference"),
+            ("BEGIN; INSERT INTO orders (id) VALUES (90); FROM nowhere; COMMIT", "nowhere does not exist"),
+        ],
+    )
+    def test_query_tells_of_a_transaction_that_is_lost(self, shop: Epoch, sql: str, told: str) -> None:
+        err = shop("query", sql, code=1).err
+        assert told in err
+        assert "rolled back, and nothing of it is saved" in err
+        assert "COMMIT or" not in err
+        assert shop("query", "FROM orders WHERE id = 90", "--json").json == []
+        shop("query", "BEGIN; INSERT INTO orders (id) VALUES (90); COMMIT")
+        assert len(shop("query", "FROM orders WHERE id = 90", "--json").json) == 1
+
     def test_query_changes_data_once(self, shop: Epoch) -> None:
         assert shop("query", "INSERT INTO orders VALUES (7, 'x', 1) RETURNING id", "--json").json == [{"id": 7}]
         assert shop("query", "SELECT count(*) AS n FROM orders", "--json").json == [{"n": 3}]
