@@ -152,6 +152,10 @@ class Versions(Relation):
             for version_id, table_id, schema_id, row_count, fingerprint, level_ids in self.with_ids(ids)
         }
 
+    def table_ids(self) -> list[str]:
+        """The tables that have versions."""
+        return [row[0] for row in self.run("SELECT DISTINCT table_id FROM {{epoch}}.versions").fetchall()]
+
     def add(self, versions: Iterable[Version]) -> None:
         """Store versions that are not stored yet."""
         by_id = {version.version_id: version for version in versions}

@@ -215,15 +215,20 @@ def delta_digest(rows: Sql, shape: Shape, old: Table, new: Table) -> Sql:
         keys = {column.id for column in shape.key}
         return row_digest([render.column(f"{'k' if c.id in keys else prefix}{c.id}") for c in table.stored_columns])
 
-    if shape.keyless:
-        counts = {"old_count": Sql("o0"), "new_count": Sql("n0")}
-        kinds = {"added": Sql("greatest(n0 - o0, 0)"), "modified": Sql("0"), "removed": Sql("greatest(o0 - n0, 0)")}
-    else:
-        counts = {
-            "old_count": Sql("CAST(op <> 'added' AS BIGINT)"),
-            "new_count": Sql("CAST(op <> 'removed' AS BIGINT)"),
-        }
-        kinds = {kind: Sql(f"CAST(op = '{kind}' AS BIGINT)") for kind in ("added", "modified", "removed")}
+    counts, kinds = count_terms(shape)
     return render.render(
         "digest_delta", rows=rows, old_digest=digest("o", old), new_digest=digest("n", new), **counts, **kinds
     )
+
+
+def count_terms(shape: Shape) -> tuple[dict[str, Sql], dict[str, Sql]]:
+    """How often a delta's row was and is there (``old_count``, ``new_count``); what it adds, modifies and removes."""
+    if shape.keyless:
+        counts = {"old_count": Sql("o0"), "new_count": Sql("n0")}
+        grown, shrunk = "greatest(new_count - old_count, 0)", "greatest(old_count - new_count, 0)"
+        return counts, {"added": Sql(grown), "modified": Sql("0"), "removed": Sql(shrunk)}
+    counts = {
+        "old_count": Sql("CAST(op <> 'added' AS BIGINT)"),
+        "new_count": Sql("CAST(op <> 'removed' AS BIGINT)"),
+    }
+    return counts, {kind: Sql(f"CAST(op = '{kind}' AS BIGINT)") for kind in ("added", "modified", "removed")}

@@ -9,12 +9,12 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from epoch_sql.catalog.content import Schemas
+from epoch_sql.catalog.content import Schemas, Versions
 from epoch_sql.errors import EpochRemoteError
 from epoch_sql.model.documents import read_commit, read_definition, read_manifest, read_tree
 from epoch_sql.model.remote import Manifest, PortableCommit, damaged
 from epoch_sql.model.schema import Table
-from epoch_sql.model.version import DataFile
+from epoch_sql.model.version import DataFile, Version
 from epoch_sql.operations.remote.places import (
     COMMITS,
     commit_path,
@@ -32,6 +32,7 @@ from epoch_sql.operations.remote.portable import (
     local_trees,
     versions_of,
 )
+from epoch_sql.operations.remote.row_proof import Stated, prove_rows
 from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
 from epoch_sql.operations.repository import Repository
 from epoch_sql.storage.remote.base import RemoteStore
@@ -64,6 +65,8 @@ def receive(repository: Repository, store: RemoteStore, tips: Iterable[str]) -> 
     files = _files(manifests.values(), commits)
     definitions = reader.definitions(manifests.values(), files.values())
     fetched = reader.files(files.values())
+    stated = Stated(store.where, commits, manifests, definitions)
+    prove_rows(repository, stated, reader.versions_here(commits, manifests))
     size = sum(file.bytes for file in fetched)
     return Received(commits, subtrees, manifests, definitions, files, len(fetched), size)
 
@@ -99,6 +102,20 @@ class _Reader:
         here = versions_of(self.repository, named.values()) if self.repository.exists else {}
         wanted = sorted(named.keys() - here.keys())
         return dict(zip(wanted, in_parallel(self._manifest, wanted), strict=True))
+
+    def versions_here(self, commits: Iterable[PortableCommit], manifests: Mapping[str, Manifest]) -> dict[str, Version]:
+        """The versions of this repository, by their contents, that deltas lead from or to."""
+        levels = [
+            *(delta for c in commits for delta in c.deltas),
+            *(level for m in manifests.values() for level in m.levels),
+        ]
+        ends = {end for level in levels for end in (level.before, level.after) if end} - manifests.keys()
+        if not ends or not self.repository.exists:
+            return {}
+        found = versions_of(self.repository, Versions(self.repository.cursor).table_ids())
+        first = {i: ids[0] for i, ids in found.items() if i in ends}
+        versions = Versions(self.repository.cursor).load(first.values())
+        return {i: versions[version_id] for i, version_id in first.items()}
 
     def definitions(self, manifests: Iterable[Manifest], files: Iterable[DataFile]) -> dict[str, Table]:
         """The definitions of tables that these need and that are not here."""

@@ -1,0 +1,240 @@
+"""Proving files: what columns they have, and what their rows do to what is below them.
+
+Many files are read by each query, since a clone has thousands of small ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.model.schema import Column, Table
+from epoch_sql.model.version import RowCounts
+from epoch_sql.render import Sql
+from epoch_sql.storage.encoding import storage_type
+from epoch_sql.storage.objects import ObjectStore
+from epoch_sql.storage.shape import Shape, aliased, columns, shape_of
+from epoch_sql.storage.writing import count_terms, row_digest
+
+Columns = tuple[tuple[str, str], ...]
+"""Names and types."""
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a Parquet file says of itself; ``columns`` is one text for files with the same columns."""
+
+    rows: int
+    columns: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A delta above a base (None: there are no rows) and above other deltas, the lowest first; all are files."""
+
+    base: str | None
+    below: tuple[str, ...]
+    file_id: str
+
+
+@dataclass(frozen=True)
+class Shift:
+    """What a delta does to the rows below it.
+
+    ``rows`` and ``keys`` are counted in the file; ``wrong`` are the rows that say another old row than is there, or
+    what no change is. ``minus`` and ``plus`` are sums of hashes of rows.
+    """
+
+    rows: int
+    keys: int
+    wrong: int
+    counts: RowCounts
+    minus: int
+    plus: int
+
+
+class Prover:
+    """Asks a store's files, with the SQL of one cursor."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore) -> None:
+        self.cursor = cursor
+        self.store = store
+
+    def footers(self, file_ids: Sequence[str]) -> dict[str, Footer]:
+        """What some files say of themselves."""
+        rows = self.cursor.execute(render.render("row_proof/footers", paths=self._paths(file_ids))).fetchall()
+        return {file_id: Footer(count, told) for file_id, count, told in rows}
+
+    def columns(self, file_id: str) -> Columns:
+        """The columns of a file, as they are read."""
+        rows = render.fill(
+            Sql("SELECT * FROM read_parquet({{p}}, hive_partitioning = false)"), p=self._paths([file_id])
+        )
+        return self._described(rows)
+
+    def expected(self, outputs: Iterable[tuple[str, Column]]) -> Columns:
+        """Columns of these names, with the types that the values of these columns are stored in."""
+        typed = [
+            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=storage_type(column.type)), name)
+            for name, column in outputs
+        ]
+        return self._described(render.fill(Sql("SELECT {{outputs}}"), outputs=typed))
+
+    def bases(self, files: Mapping[Table, Sequence[str]], table: Table) -> dict[str, tuple[int, int, int]]:
+        """Of each base file (by the definition that it has): its rows, their keys, the sum of their hashes."""
+        key = columns("c", table.key)
+        told = {}
+        for rows in self._base_rows(files, table):
+            statement = render.render(
+                "row_proof/bases",
+                rows=rows,
+                digest=row_digest(columns("c", table.stored_columns)),
+                key=key or Sql("0 AS c0"),
+                keys=_distinct(key),
+            )
+            for file_id, count, keys, lower, upper in self.cursor.execute(statement).fetchall():
+                told[file_id] = (int(count), int(keys) if key else int(count), int(lower) + (int(upper) << 64))
+        return told
+
+    def shifts(self, steps: Sequence[Step], files: Mapping[Table, Sequence[str]], table: Table) -> dict[int, Shift]:
+        """What each step does; ``files`` are those of the bases, by the definitions that they were written with."""
+        shape = shape_of(None, table)
+        self._read_deltas({i for step in steps for i in (*step.below, step.file_id)}, shape, table)
+        run = self.cursor.execute
+        run(
+            render.load("row_proof/steps"),
+            [list(range(len(steps))), [s.base for s in steps], [s.file_id for s in steps]],
+        )
+        below = [(n, file_id, height) for n, s in enumerate(steps) for height, file_id in enumerate(s.below)]
+        run(render.load("row_proof/earlier"), [[row[part] for row in below] for part in range(3)])
+        rows = [*self._base_rows(files, table)] or [_no_rows(table)]
+        run(
+            render.render(
+                "row_proof/touched",
+                rows=render.joined(rows, "\nUNION ALL\n"),
+                digest=row_digest(columns("c", table.stored_columns, "base")),
+                keys=shape.keys(),
+                same_key=shape.same_key("base", "touched", "c", "k"),
+            )
+        )
+        _, kinds = count_terms(shape)
+        well_formed = (
+            Sql("old_count >= 0")
+            if shape.keyless
+            else Sql("(op = 'added') = (old_count = 0) AND (op = 'removed') = (new_count = 0)")
+        )
+        told = run(render.render("row_proof/shifts", well_formed=well_formed, **kinds)).fetchall()
+        found = {}
+        for node, count, keys, wrong, added, modified, removed, *sums in told:
+            counts = RowCounts(int(added), int(modified), int(removed))
+            minus, plus = int(sums[0]) + (int(sums[1]) << 64), int(sums[2]) + (int(sums[3]) << 64)
+            found[node] = Shift(count, keys, wrong, counts, minus, plus)
+        return found
+
+    def false_old_values(self, changes: Sql, before: Sql, shape: Shape, old: Table) -> int:
+        """How many changes (see ``Shape``) say another old row than there is before them."""
+        if shape.keyless:
+            wrong = Sql("coalesce(b.c0, 0) <> d.o0")
+        else:
+            keys = {column.id for column in shape.key}
+            values = [c for c in old.stored_columns if c.id not in keys]
+            differ = [
+                render.fill(
+                    Sql("{{o}} IS DISTINCT FROM {{c}}"),
+                    o=render.column(f"o{c.id}", "d"),
+                    c=render.column(f"c{c.id}", "b"),
+                )
+                for c in values
+            ]
+            wrong = render.fill(
+                Sql("(d.op = 'added') = (b.present IS NOT NULL) OR (d.op <> 'added' AND ({{differ}}))"),
+                differ=render.joined(differ or [Sql("false")], " OR "),
+            )
+        statement = render.render(
+            "row_proof/old_values",
+            changes=changes,
+            before=before,
+            same_key=shape.same_key("b", "d", "c", "k"),
+            wrong=wrong,
+        )
+        return _number(self.cursor.execute(statement).fetchone())
+
+    def repeated_keys(self, rows: Sql, table: Table) -> int:
+        """How many rows (``c<id>``) there are more than keys."""
+        if not table.key:
+            return 0
+        key = columns("c", table.key)
+        statement = render.fill(
+            Sql("SELECT count(*) - {{keys}} FROM ({{rows}}) AS state"), keys=_distinct(key), rows=rows
+        )
+        return _number(self.cursor.execute(statement).fetchone())
+
+    def _read_deltas(self, file_ids: set[str], shape: Shape, table: Table) -> None:
+        keys = {column.id for column in shape.key}
+
+        def digest(prefix: str) -> Sql:
+            return row_digest([render.column(f"{'k' if c.id in keys else prefix}{c.id}") for c in table.stored_columns])
+
+        counts, _ = count_terms(shape)
+        self.cursor.execute(
+            render.render(
+                "row_proof/deltas",
+                paths=self._paths(sorted(file_ids)),
+                keys=shape.keys(),
+                key=row_digest(shape.keys()),
+                old_digest=digest("o"),
+                new_digest=digest("n"),
+                **counts,
+            )
+        )
+
+    def _base_rows(self, files: Mapping[Table, Sequence[str]], table: Table) -> Iterator[Sql]:
+        """The rows of base files: file_id, c<id>."""
+        for written, file_ids in files.items():
+            name = "file"
+            while any(column.name.lower() == name for column in written.columns):
+                name += "_"
+            sources = [(written.column_by_id(column.id), f"c{column.id}") for column in table.stored_columns]
+            yield render.fill(
+                Sql(
+                    "SELECT parse_filename({{file}}, true) AS file_id, {{outputs}} "
+                    "FROM read_parquet({{paths}}, filename = {{name}}, hive_partitioning = false)"
+                ),
+                file=render.column(name),
+                outputs=[aliased(render.column(source.name), alias) for source, alias in sources if source],
+                paths=self._paths(file_ids),
+                name=render.literal(name),
+            )
+
+    def _described(self, rows: Sql) -> Columns:
+        found = self.cursor.execute(render.fill(Sql("DESCRIBE {{rows}}"), rows=rows)).fetchall()
+        return tuple((row[0], row[1]) for row in found)
+
+    def _paths(self, file_ids: Sequence[str]) -> Sql:
+        return render.strings([str(self.store.path(file_id)) for file_id in file_ids])
+
+
+def _distinct(key: Sequence[render.Piece]) -> Sql:
+    """The number of different keys, none of which has a NULL."""
+    if not key:
+        return Sql("0")
+    if len(key) == 1:
+        return render.fill(Sql("count(DISTINCT {{k}})"), k=key[0])
+    whole = render.joined([render.fill(Sql("{{k}} IS NOT NULL"), k=part) for part in key], " AND ")
+    return render.fill(Sql("count(DISTINCT {{k}}) FILTER ({{whole}})"), k=row_digest(key), whole=whole)
+
+
+def _no_rows(table: Table) -> Sql:
+    values = [
+        aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=storage_type(c.type)), f"c{c.id}")
+        for c in table.stored_columns
+    ]
+    return render.fill(Sql("SELECT CAST(NULL AS VARCHAR) AS file_id, {{values}} WHERE false"), values=values)
+
+
+def _number(row: tuple[int, ...] | None) -> int:
+    assert row
+    return int(row[0])
