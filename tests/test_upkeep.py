@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 import epoch_sql
+from epoch_sql.config import set_value
 from tests.conftest import MakeRepo, Repo, Row
 
 WithHistory = Callable[[], Repo]
@@ -311,6 +312,76 @@ class TestGc:
             pytest.raises(duckdb.Error, match=r"belongs to shop\.duckdb, not to backup"),
         ):
             con.execute(f"CALL epoch_gc({NOW})")
+        assert repo("CALL epoch_fsck()") == []
+
+    def test_what_a_copy_beside_the_original_needs_stays(self, make_repo: MakeRepo) -> None:
+        """Also of copies of copies, under any name, and after a rename; what cannot be read stops gc."""
+        repo = make_repo(START)
+        repo.close()
+        copies = [repo.path.with_name(name) for name in ("backup.duckdb", "a copy")]
+        for copy in copies:
+            copy.write_bytes(repo.path.read_bytes())
+        for number, copy in enumerate(copies):
+            with epoch_sql.connect(copy) as con:
+                con.execute(f"DELETE FROM events WHERE kind = {number}; CALL epoch_commit('only in a copy')")
+        repo.reopen()
+        repo("DELETE FROM events; CALL epoch_commit('gone'); CALL epoch_reset('HEAD~1', hard := true)")
+        told = repo(f"SELECT object_id FROM epoch_gc(dry_run := true, {NOW}) WHERE kind = 'file'")
+        with epoch_sql.connect(copies[0]):
+            message = repo.refused(f"CALL epoch_gc({NOW})")
+            assert f"{copies[0]} beside the database" in message and "close what has it open" in message
+        assert repo(f"SELECT object_id FROM epoch_gc({NOW}) WHERE kind = 'file'") == told
+        assert repo("CALL epoch_fsck()") == []
+        for copy in copies:
+            with epoch_sql.connect(copy) as con:
+                assert con.execute("CALL epoch_fsck()").fetchall() == []
+        repo.close()
+        renamed = repo.path.rename(repo.path.with_name("renamed.duckdb"))
+        with epoch_sql.connect(renamed) as con:
+            with pytest.raises(duckdb.Error, match="epoch config set database renamed"):
+                con.execute(f"CALL epoch_gc({NOW})")
+            set_value(renamed.parent / ".epoch" / "config.toml", "database", renamed.name)
+            con.execute(f"CALL epoch_gc({NOW})")
+            assert con.execute("CALL epoch_fsck()").fetchall() == []
+        with epoch_sql.connect(copies[1]) as con:
+            assert con.execute("CALL epoch_fsck()").fetchall() == []
+
+    def test_a_copy_of_the_folder_is_a_repository_of_its_own(self, make_repo: MakeRepo) -> None:
+        repo = make_repo(START)
+        repo.close()
+        other = repo.path.parent.with_name("copy of the folder")
+        shutil.copytree(repo.path.parent, other)
+        with epoch_sql.connect(other / repo.path.name) as con:
+            con.execute("DELETE FROM events WHERE kind = 1; CALL epoch_commit('x')")
+            con.execute(f"CALL epoch_gc({NOW})")
+            assert con.execute("CALL epoch_fsck()").fetchall() == []
+        repo.reopen()
+        repo(f"CALL epoch_gc({NOW})")
+        assert repo("CALL epoch_fsck()") == []
+
+    def test_what_is_no_file_of_the_store_stays(self, make_repo: MakeRepo, tmp_path: Path) -> None:
+        repo = make_repo(START)
+        folder = repo.path.parent / ".epoch" / "objects"
+        lake = tmp_path / "lake"
+        lake.mkdir()
+        ours = "ab" * 32
+        names = (f"{ours}.parquet", "orders.parquet")
+        for name in names:
+            (lake / name).write_bytes(b"years of work")
+        for name in ("lake", "cd", "incoming-"):
+            (folder / name).symlink_to(lake)
+        shutil.rmtree(folder / "incoming", ignore_errors=True)
+        (folder / "incoming").symlink_to(lake)
+        (folder / "ab").mkdir(exist_ok=True)
+        (folder / "ab" / f"{'cd' * 32}.parquet").write_bytes(b"in the folder of others")
+        (folder / "ab" / "mine.parquet").write_bytes(b"no file of the store")
+        (folder / "ab" / f"{ours}.parquet").symlink_to(lake / names[0])
+        before = sorted(path for path in (*folder.rglob("*"), *lake.iterdir()))
+        assert repo(f"CALL epoch_gc({NOW})") == []
+        assert sorted(path for path in (*folder.rglob("*"), *lake.iterdir())) == before
+        folder.rename(tmp_path / "objects")
+        folder.symlink_to(tmp_path / "objects")
+        assert "is a link" in repo.refused(f"CALL epoch_gc({NOW})")
         assert repo("CALL epoch_fsck()") == []
 
     @pytest.mark.parametrize(

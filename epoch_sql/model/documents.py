@@ -40,9 +40,6 @@ from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table,
 from epoch_sql.model.table_rules import broken_table_rule
 from epoch_sql.model.version import DataFile, RowCounts, Version
 
-MAX_BYTES = 32 << 20
-"""How large a document may be."""
-
 Id = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 RandomId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 Fingerprint = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
@@ -340,8 +337,6 @@ def _parsed(content: bytes, where: str, kind: Any, of: Callable[[Any], Found]) -
 
 
 def _decoded(content: bytes, where: str, kind: type[Stated]) -> Stated:
-    if len(content) > MAX_BYTES:
-        raise damaged(where, f"is too large: it has {len(content)} bytes")
     try:
         return msgspec.json.decode(content, type=kind, strict=True)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from epoch_sql.model.version import DataFile
 
 _VERIFIED: dict[tuple[str, int, int], bool] = {}
 VERIFY_BYTES = 32 << 20
+_INCOMING = "incoming"
+_FOLDER = re.compile(r"[0-9a-f]{2}")
+_FILE = re.compile(r"[0-9a-f]{64}")
 
 
 class ObjectStore:
@@ -29,7 +33,7 @@ class ObjectStore:
     @contextmanager
     def writing(self) -> Iterator[Path]:
         """A path to write a file to, aside; what is still there afterwards is removed."""
-        aside = self.folder / "incoming"
+        aside = self.folder / _INCOMING
         path = aside / f"{uuid.uuid4().hex}.parquet"
         try:
             aside.mkdir(parents=True, exist_ok=True)
@@ -87,8 +91,15 @@ class ObjectStore:
         return None if content_hash(path) == file.file_id else "is corrupted: its content does not match its name"
 
     def all_files(self) -> Iterator[Path]:
-        """Every file in the store, also those that were being written."""
-        return self.folder.glob("*/*.parquet")
+        """Every file of the store, also those being written; not what else lies there, or what links lead to."""
+        for folder in sorted(self.folder.iterdir() if self.folder.is_dir() else ()):
+            aside = folder.name == _INCOMING
+            if folder.is_symlink() or not folder.is_dir() or not (aside or _FOLDER.fullmatch(folder.name)):
+                continue
+            for path in sorted(folder.glob("*.parquet")):
+                own = aside or (_FILE.fullmatch(path.stem) and path.stem.startswith(folder.name))
+                if own and not path.is_symlink() and path.is_file():
+                    yield path
 
 
 def content_hash(path: Path) -> str:

@@ -87,8 +87,8 @@ def test_files_are_put_whole_and_once(store: RemoteStore, tmp_path: Path) -> Non
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(os.urandom(12 << 20))
     store.upload("objects/ab/abc.parquet", source)
-    assert store.download("objects/ab/abc.parquet", target) and target.read_bytes() == source.read_bytes()
-    assert not store.download("objects/ab/abd.parquet", target)
+    assert store.download("objects/ab/abc.parquet", target, 12 << 20) and target.read_bytes() == source.read_bytes()
+    assert not store.download("objects/ab/abd.parquet", target, 1)
     assert not store.is_empty()
 
 

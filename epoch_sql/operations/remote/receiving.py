@@ -182,7 +182,7 @@ class _Reader:
     def _fetch(self, file: DataFile) -> None:
         path = file_path(file.file_id)
         with self.repository.store.writing() as aside:
-            if not self.store.download(path, aside):
+            if not self.store.download(path, aside, file.bytes):
                 raise damaged(self._where(path), "is missing")
             if self.repository.store.keep(aside, file.file_id) != file.file_id:
                 raise damaged(self._where(path), "is corrupted: its content does not match its name")

@@ -7,7 +7,7 @@ file that a commit has just written is either named by the catalog by then, or y
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from epoch_sql import config, render
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError
 from epoch_sql.operations.repository import Repository, now
+from epoch_sql.operations.upkeep.beside import files_needed_beside
 from epoch_sql.operations.upkeep.marking import mark, sweep
 
 GRACE = timedelta(days=7)
@@ -48,10 +49,15 @@ def collect(repository: Repository, dry_run: bool = False, grace: str | None = N
     """
     period = GRACE if grace is None else _interval(repository, grace)
     _require_own_files(repository)
+    with files_needed_beside(repository.database) as needed:
+        return _collect(repository, dry_run, period, needed)
+
+
+def _collect(repository: Repository, dry_run: bool, period: timedelta, needed: Set[str]) -> list[Removed]:
     if dry_run:
         with repository.transaction():
             dead = _mark(repository, period)
-            return [*dead, *map(_removed, _unreferenced(repository, period, swept=False))]
+            return [*dead, *map(_removed, _unreferenced(repository, period, needed, swept=False))]
     with repository.moving():
         dead = _mark(repository, period)
         run(
@@ -61,7 +67,7 @@ def collect(repository: Repository, dry_run: bool = False, grace: str | None = N
         )
         sweep(repository)
     repository.forget()
-    return [*dead, *_delete_files(repository, period)]
+    return [*dead, *_delete_files(repository, period, needed)]
 
 
 def _mark(repository: Repository, grace: timedelta) -> list[Removed]:
@@ -77,11 +83,11 @@ def _mark(repository: Repository, grace: timedelta) -> list[Removed]:
     return dead
 
 
-def _delete_files(repository: Repository, grace: timedelta) -> list[Removed]:
+def _delete_files(repository: Repository, grace: timedelta, needed: Set[str]) -> list[Removed]:
     deleted = []
     try:
         with repository.moving():
-            for path in _unreferenced(repository, grace, swept=True):
+            for path in _unreferenced(repository, grace, needed, swept=True):
                 removed = _removed(path)
                 path.unlink(missing_ok=True)
                 deleted.append(removed)
@@ -96,12 +102,14 @@ def _delete_files(repository: Repository, grace: timedelta) -> list[Removed]:
     return deleted
 
 
-def _unreferenced(repository: Repository, grace: timedelta, swept: bool) -> Iterator[Path]:
-    """The files on disk that the catalog (when it is ``swept``) does not name, older than the grace period."""
+def _unreferenced(repository: Repository, grace: timedelta, needed: Set[str], swept: bool) -> Iterator[Path]:
+    """The files on disk that neither the catalog (when it is ``swept``) nor another one names, older than the grace
+    period.
+    """
     source = render.catalog_table("files") if swept else render.identifier("epoch_kept_files")
     column = render.column("file_id" if swept else "id")
     statement = render.fill(render.Sql("SELECT {{column}} FROM {{source}}"), column=column, source=source)
-    named = {row[0] for row in repository.cursor.execute(statement).fetchall()}
+    named = needed | {row[0] for row in repository.cursor.execute(statement).fetchall()}
     youngest = time.time() - grace.total_seconds()
     for path in sorted(repository.store.all_files()):
         if path.stem not in named and path.stat().st_mtime <= youngest:
@@ -125,11 +133,23 @@ def _interval(repository: Repository, grace: str) -> timedelta:
 
 
 def _require_own_files(repository: Repository) -> None:
-    """Refuse for a copy of a database beside the original: files that only the original refers to would go."""
+    """Refuse where the files may be needed by another database, which nothing here knows of."""
     named = config.read(config.repository_config(repository.database)).get("database")
-    if named != repository.database.name:
+    name = repository.database.name
+    if named is None:
         raise EpochRepositoryError(
-            f"{repository.folder} belongs to {named}, not to {repository.database.name}: "
-            "what only the other database needs would be removed",
-            f"collect garbage in {named}, or epoch config set database {repository.database.name}",
+            f"{repository.folder / config.FILE} does not say which database the files belong to",
+            f"epoch config set database {name}, if it is this one",
         )
+    if named != name:
+        raise EpochRepositoryError(
+            f"{repository.folder} belongs to {named}, not to {name}: "
+            "what only the other database needs would be removed",
+            f"collect garbage in {named}, or epoch config set database {name}",
+        )
+    for folder in (repository.folder, repository.store.folder):
+        if folder.is_symlink():
+            raise EpochRepositoryError(
+                f"{folder} is a link: what lies there may be needed by another database, which nothing here knows of",
+                "move the folder that it leads to in its place, then CALL epoch_gc()",
+            )

@@ -6,7 +6,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
+from epoch_sql.model.remote import damaged
 from epoch_sql.model.remote_url import RemoteURL
+
+MAX_DOCUMENT = 32 << 20
+"""How many bytes of a document are read: what is larger is none."""
 
 Token = int | str
 """What a reference's value is told by: the number of its file in a folder, the ETag in an object store."""
@@ -23,8 +27,8 @@ class Stored:
 class RemoteStore(ABC):
     """Immutable files, put once and whole, and references, changed by compare-and-swap. Paths have slashes.
 
-    Any method raises EpochRemoteError where the place does not answer, or refuses. Methods may be called from many
-    threads.
+    Any method raises EpochRemoteError where the place does not answer, or refuses, and EpochStorageError for what is
+    there, and is no document or file of a store. Methods may be called from many threads.
     """
 
     def __init__(self, url: RemoteURL) -> None:
@@ -64,8 +68,16 @@ class RemoteStore(ABC):
         """Write a file of the same bytes as a local one, whole and for good, instead of what may be there."""
 
     @abstractmethod
-    def download(self, path: str, target: Path) -> bool:
-        """Write a file's bytes to a local one; False if there is none."""
+    def download(self, path: str, target: Path, size: int) -> bool:
+        """Write a file's bytes, which have to be so many, to a local one; False if there is none."""
+
+    def _require_document(self, path: str, size: int) -> None:
+        if size > MAX_DOCUMENT:
+            raise damaged(f"{self.where}/{path}", f"is too large for a document: it has {size} bytes")
+
+    def _require_size(self, path: str, size: int, expected: int) -> None:
+        if size != expected:
+            raise damaged(f"{self.where}/{path}", f"is corrupted: it has {size} bytes instead of {expected}")
 
     @abstractmethod
     def references(self, folder: str) -> list[str]:

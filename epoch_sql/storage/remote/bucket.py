@@ -86,7 +86,7 @@ class BucketStore(RemoteStore):
         with self._telling():
             self._bulk.put(path, source, max_concurrency=PARTS_AT_ONCE)
 
-    def download(self, path: str, target: Path) -> bool:
+    def download(self, path: str, target: Path, size: int) -> bool:
         """Get an object; False if there is none."""
         with self._telling():
             try:
@@ -94,6 +94,7 @@ class BucketStore(RemoteStore):
             except FileNotFoundError as error:
                 self._require_bucket(error)
                 return False
+            self._require_size(path, int(found.meta["size"]), size)
             with target.open("wb") as stream:
                 for chunk in found:
                     stream.write(chunk)
@@ -108,6 +109,7 @@ class BucketStore(RemoteStore):
         with self._telling():
             try:
                 found = self._store.get(path)
+                self._require_document(path, int(found.meta["size"]))
                 return Stored(bytes(found.bytes()), str(found.meta["e_tag"]))
             except FileNotFoundError as error:
                 self._require_bucket(error)

@@ -1,5 +1,8 @@
 """A remote in a folder: files appear whole, by a hard link, and references are numbered files.
 
+A store is somebody else's folder. A link in it could lead to other files, which a push would then write to, so links in
+it are refused, and so is what is no regular file.
+
 A reference is a folder of files ``1``, ``2``, …, and the highest number counts. Its next value is linked as the next
 number, which the file system does for one process only: compare-and-swap without a lock that a crash could leave
 behind.
@@ -9,19 +12,26 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
+from typing import BinaryIO
 
 from epoch_sql.errors import EpochRemoteError
+from epoch_sql.model.refnames import shown
+from epoch_sql.model.remote import damaged
 from epoch_sql.model.remote_url import RemoteURL
 from epoch_sql.storage.objects import sync_folder
-from epoch_sql.storage.remote.base import RemoteStore, Stored, Token
+from epoch_sql.storage.remote.base import MAX_DOCUMENT, RemoteStore, Stored, Token
 
 _ASIDE = "incoming"
+_BEING_WRITTEN = re.compile(r"[0-9a-f]{32}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _ABANDONED_SECONDS = 86_400
 _WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
@@ -42,12 +52,12 @@ class FolderStore(RemoteStore):
                     f"mkdir -p {self.folder.parent}, or mount it",
                 )
             self.folder.mkdir(exist_ok=True)
-            aside = self.folder / _ASIDE
+            aside = self._place(_ASIDE)
             aside.mkdir(exist_ok=True)
             for path in aside.iterdir():
                 # Another push may just be done with it.
                 with suppress(FileNotFoundError):
-                    if path.stat().st_mtime < time.time() - _ABANDONED_SECONDS:
+                    if _BEING_WRITTEN.fullmatch(path.name) and _abandoned(path.lstat()):
                         path.unlink()
 
     def is_empty(self) -> bool:
@@ -62,7 +72,9 @@ class FolderStore(RemoteStore):
         """A file's bytes; None if there is none."""
         with self._telling():
             try:
-                return (self.folder / path).read_bytes()
+                with self._opened(path) as stream:
+                    self._require_document(path, os.fstat(stream.fileno()).st_size)
+                    return stream.read(MAX_DOCUMENT)
             except FileNotFoundError:
                 return None
 
@@ -70,20 +82,26 @@ class FolderStore(RemoteStore):
         """How many bytes a file has; None if there is none."""
         with self._telling():
             try:
-                return (self.folder / path).stat().st_size
+                return self._place(path).stat().st_size
             except FileNotFoundError:
                 return None
 
     def paths(self, prefix: str) -> list[str]:
         """The files below a folder."""
         with self._telling():
-            found = (path for path in (self.folder / prefix).rglob("*") if path.is_file())
-            return sorted(path.relative_to(self.folder).as_posix() for path in found)
+            found = []
+            for folder, folders, files in os.walk(self._place(prefix)):
+                for name in (*folders, *files):
+                    path = Path(folder, name)
+                    if path.is_symlink():
+                        raise self._is_link(path)
+                found += [Path(folder, name).relative_to(self.folder).as_posix() for name in files]
+            return sorted(found)
 
     def put_new(self, path: str, data: bytes) -> bool:
         """Write a file aside and link it to its place, which fails where there is one."""
-        target = self.folder / path
         with self._telling(), self._aside() as aside:
+            target = self._place(path)
             with aside.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
@@ -105,8 +123,8 @@ class FolderStore(RemoteStore):
 
     def upload(self, path: str, source: Path) -> None:
         """Copy a file aside and move it to its place."""
-        target = self.folder / path
         with self._telling(), self._aside() as aside:
+            target = self._place(path)
             shutil.copyfile(source, aside)
             with aside.open("rb+") as stream:
                 os.fsync(stream.fileno())
@@ -114,11 +132,13 @@ class FolderStore(RemoteStore):
             aside.replace(target)
             sync_folder(target.parent)
 
-    def download(self, path: str, target: Path) -> bool:
+    def download(self, path: str, target: Path, size: int) -> bool:
         """Copy a file; False if there is none."""
         with self._telling():
             try:
-                shutil.copyfile(self.folder / path, target)
+                with self._opened(path) as stream, target.open("wb") as copy:
+                    self._require_size(path, os.fstat(stream.fileno()).st_size, size)
+                    shutil.copyfileobj(stream, copy, 1 << 20)
             except FileNotFoundError:
                 return False
             return True
@@ -127,35 +147,60 @@ class FolderStore(RemoteStore):
         """The paths of the references in a folder."""
         with self._telling():
             try:
-                found = [path for path in (self.folder / folder).iterdir() if self._numbers(path)]
+                names = sorted(path.name for path in self._place(folder).iterdir())
             except FileNotFoundError:
                 return []
-            return sorted(path.relative_to(self.folder).as_posix() for path in found)
+            return [f"{folder}/{name}" for name in names if self._numbers(f"{folder}/{name}")]
 
     def read_reference(self, path: str) -> Stored | None:
         """The value of the highest number."""
         with self._telling():
-            number = max(self._numbers(self.folder / path), default=0)
-            return Stored((self.folder / path / str(number)).read_bytes(), number) if number else None
+            number = max(self._numbers(path), default=0)
+            data = self.read(f"{path}/{number}") if number else None
+            return None if data is None else Stored(data, number)
 
     def swap(self, path: str, token: Token | None, data: bytes) -> bool:
         """Write the next number, unless there is one by now (on a share that repeats requests: another's)."""
         next_one = f"{path}/{int(token or 0) + 1}"
         return self.put_new(next_one, data) or self.read(next_one) == data
 
-    def _numbers(self, folder: Path) -> list[int]:
+    def _numbers(self, folder: str) -> list[int]:
         try:
-            return [int(path.name) for path in folder.iterdir() if path.name.isdecimal()]
+            return [int(path.name) for path in self._place(folder).iterdir() if _NUMBER.fullmatch(path.name)]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     @contextmanager
     def _aside(self) -> Iterator[Path]:
-        path = self.folder / _ASIDE / uuid.uuid4().hex
+        path = self._place(f"{_ASIDE}/{uuid.uuid4().hex}")
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+    def _place(self, path: str) -> Path:
+        """Where something lies, none of whose folders is a link."""
+        place = self.folder
+        for part in path.split("/"):
+            place /= part
+            if place.is_symlink():
+                raise self._is_link(place)
+        return place
+
+    def _is_link(self, path: Path) -> EpochRemoteError:
+        return EpochRemoteError(
+            f"{shown(str(path), 400)} in the remote is a link, and could lead out of it; nothing was changed",
+            "remove it, or copy what it leads to in its place",
+        )
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[BinaryIO]:
+        """A regular file, to be read: others could be endless, or never begin."""
+        descriptor = os.open(self._place(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(descriptor, "rb") as stream:
+            if not S_ISREG(os.fstat(descriptor).st_mode):
+                raise damaged(f"{self.where}/{path}", "is no file")
+            yield stream
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder, so that it outlives a crash as surely as the file that goes into it."""
@@ -173,3 +218,8 @@ class FolderStore(RemoteStore):
             raise EpochRemoteError(
                 f"the remote {self.folder} cannot be used: {reason}", "check that it is mounted, writable, and not full"
             ) from error
+
+
+def _abandoned(stat: os.stat_result) -> bool:
+    """Whether what was being written is a file, and from a push that must have died."""
+    return S_ISREG(stat.st_mode) and stat.st_mtime < time.time() - _ABANDONED_SECONDS
