@@ -219,6 +219,22 @@ class Trees(Relation):
                 objects.append(SchemaObject(kind, ObjectName(schema, name), definition, comment, state))
         return Tree(tables, tuple(objects))
 
+    def macros(self) -> list[SchemaObject]:
+        """Every macro that any tree has, in each of its definitions."""
+        rows = self.run(
+            "SELECT DISTINCT schema_name, object_name, definition FROM {{epoch}}.trees WHERE kind = 'macro'"
+        ).fetchall()
+        return [SchemaObject("macro", ObjectName(schema, name), definition) for schema, name, definition in rows]
+
+    def has_relation(self, schema: str, name: str) -> bool:
+        """Whether any tree has a table or a view of that name, given in lower case."""
+        return bool(
+            self.select(
+                "WHERE kind IN ('table', 'view') AND lower(schema_name) = ? AND lower(object_name) = ? LIMIT 1",
+                [schema, name],
+            )
+        )
+
     def add(self, tree: Tree) -> str:
         """Store the tree and return the id of its root."""
         subtrees = self._subtrees(tree)

@@ -10,7 +10,7 @@ class Remotes(Relation):
     """``epoch.remotes``: the remotes by name; a URL has no credentials in it."""
 
     name = "remotes"
-    columns = {"name": "VARCHAR", "url": "VARCHAR", "store_id": "VARCHAR"}
+    columns = {"name": "VARCHAR", "url": "VARCHAR", "store_id": "VARCHAR", "trusted": "BOOLEAN"}
 
     def load(self) -> dict[str, Remote]:
         """The remotes by name."""

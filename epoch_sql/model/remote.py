@@ -31,11 +31,15 @@ TreeRow = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Remote:
-    """A remote of this repository; ``store_id`` is that of the store found there when it was last used."""
+    """A remote of this repository; ``store_id`` is that of the store found there when it was last used.
+
+    ``trusted`` says that what comes from it may do whatever its SQL does.
+    """
 
     name: str
     url: str
     store_id: str | None = None
+    trusted: bool = False
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,13 @@ class DatabaseSchema:
     objects: tuple[SchemaObject, ...] = ()
 
 
+def definition_id(definition: Table | SchemaObject) -> str:
+    """SHA-256 of what a definition makes: equal for the same table or object, however it came about."""
+    if isinstance(definition, Table):
+        return definition.content_digest
+    return _sha256(canonical_json([definition.kind, *vars(definition.name).values(), definition.definition]))
+
+
 def table_to_json(table: Table) -> str:
     """The definition as canonical JSON; ``table_from_json`` reads it back."""
     return canonical_json(

@@ -233,7 +233,17 @@ CREATE TABLE {{epoch}}.checks (
 CREATE TABLE {{epoch}}.remotes (
     name VARCHAR NOT NULL,
     url VARCHAR NOT NULL,
-    store_id VARCHAR
+    store_id VARCHAR,
+    trusted BOOLEAN NOT NULL
+);
+
+CREATE TABLE {{epoch}}.untrusted (
+    definition_id VARCHAR NOT NULL,
+    remote VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    schema_name VARCHAR NOT NULL,
+    object_name VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL
 );
 
 CREATE TABLE {{epoch}}.upstreams (

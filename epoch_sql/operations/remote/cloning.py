@@ -96,7 +96,7 @@ def _read(repository: Repository, remote: Remote) -> _Cloned:
     if not listing.heads:
         raise EpochRemoteError(f"the store at {store.where} has no branch yet", "epoch push, from where it was made")
     repository.store.folder.mkdir(parents=True, exist_ok=True)
-    received = receive(repository, store, listing.tips)
+    received = receive(repository, store, remote, listing.tips)
     guards = in_parallel(lambda name: read_protection(store, name), listing.heads)
     protections = [guard.protection for guard in guards]
     return _Cloned(remote, header, listing, received, read_reviews(store, ()), protections)

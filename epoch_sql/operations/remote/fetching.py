@@ -43,7 +43,9 @@ def fetch(repository: Repository, remote: str = "origin") -> Transferred:
     found = read_references(connected.store)
     own = repository.refs.all("tag")
     new_tags = {tag.ref.commit_id for name, tag in found.tags.items() if name not in own}
-    received = receive(repository, connected.store, {h.ref.commit_id for h in found.heads.values()} | new_tags)
+    received = receive(
+        repository, connected.store, connected.remote, {h.ref.commit_id for h in found.heads.values()} | new_tags
+    )
     known = {review.review_id for review in Reviews(repository.cursor).load()}
     fetched = _Fetched(connected, found, received, read_reviews(connected.store, known))
     before = _upstream_commit(repository, remote)

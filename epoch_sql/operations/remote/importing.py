@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from epoch_sql.catalog.content import Levels, Roots, Schemas, Trees, Versions, root_identity, subtree_identity
+from epoch_sql.catalog.trust import Untrusted
 from epoch_sql.errors import EpochStorageError, EpochTransactionError
 from epoch_sql.model.commit import Commit, tree_identity
 from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel
@@ -44,6 +45,7 @@ def take_in(repository: Repository, received: Received) -> list[Commit]:
     importer = _Importer(repository, replace(received, commits=commits))
     added = [importer.commit(portable) for portable in commits]
     importer.store()
+    Untrusted(repository.cursor).add(received.withheld)
     repository.commits.add_all(added)
     repository.memory.known.forget()
     return added

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from epoch_sql.catalog.content import Schemas, Versions
+from epoch_sql.catalog.trust import Withheld
 from epoch_sql.errors import EpochRemoteError
 from epoch_sql.model.documents import read_commit, read_definition, read_manifest, read_tree
-from epoch_sql.model.remote import Manifest, PortableCommit, damaged
+from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged
 from epoch_sql.model.schema import Table
 from epoch_sql.model.version import DataFile, Version
 from epoch_sql.operations.remote.places import (
@@ -32,6 +33,7 @@ from epoch_sql.operations.remote.portable import (
     local_trees,
     versions_of,
 )
+from epoch_sql.operations.remote.proving import prove
 from epoch_sql.operations.remote.row_proof import Stated, prove_rows
 from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
 from epoch_sql.operations.repository import Repository
@@ -47,14 +49,16 @@ class Received:
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
     definitions: Mapping[str, Table] = field(default_factory=dict)
     files: Mapping[str, DataFile] = field(default_factory=dict)
+    withheld: list[Withheld] = field(default_factory=list)
     objects: int = 0
     bytes: int = 0
 
 
-def receive(repository: Repository, store: RemoteStore, tips: Iterable[str]) -> Received:
+def receive(repository: Repository, store: RemoteStore, remote: Remote, tips: Iterable[str]) -> Received:
     """Read some commits, all before them that are not here, and what they need; files are stored.
 
-    Raises EpochStorageError for what is missing or damaged there, EpochRemoteError for an unrelated history.
+    Raises EpochStorageError for what is missing or damaged there, EpochRemoteError for an unrelated history, and for
+    a definition that is not what it says.
     """
     reader = _Reader(repository, store)
     commits = reader.commits(tips)
@@ -64,11 +68,13 @@ def receive(repository: Repository, store: RemoteStore, tips: Iterable[str]) -> 
     manifests = reader.manifests(subtrees)
     files = _files(manifests.values(), commits)
     definitions = reader.definitions(manifests.values(), files.values())
+    objects = [row for rows in subtrees.values() for row in rows if row[KIND] != "table"]
+    withheld = prove(repository, store.where, objects, definitions.values(), remote)
     fetched = reader.files(files.values())
     stated = Stated(store.where, commits, manifests, definitions)
     prove_rows(repository, stated, reader.versions_here(commits, manifests))
     size = sum(file.bytes for file in fetched)
-    return Received(commits, subtrees, manifests, definitions, files, len(fetched), size)
+    return Received(commits, subtrees, manifests, definitions, files, withheld, len(fetched), size)
 
 
 @dataclass

@@ -1,0 +1,73 @@
+"""Proving the definitions that a fetch read, before anything of it is kept: none of them has been executed by then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from epoch_sql.catalog.content import Trees
+from epoch_sql.catalog.trust import Withheld
+from epoch_sql.errors import EpochRemoteError
+from epoch_sql.model.refnames import quoted
+from epoch_sql.model.remote import Remote
+from epoch_sql.model.schema import ObjectName, SchemaObject, Table, definition_id
+from epoch_sql.operations.remote.portable import KIND, Row
+from epoch_sql.operations.repository import Repository
+from epoch_sql.proof.definitions import Definition, Refused, take_apart, take_apart_own
+from epoch_sql.proof.engine import shut_in
+from epoch_sql.proof.harmless import Context, illegal, offences
+
+_RUNS_TEXT = frozenset({"epoch_query"})
+"""A reader of Epoch's that runs SQL which it is given."""
+
+
+def prove(
+    repository: Repository, where: str, rows: Iterable[Row], tables: Iterable[Table], remote: Remote
+) -> list[Withheld]:
+    """Those of the definitions that are read from a store which are not known to be harmless; none of a trusted one.
+
+    Raises EpochRemoteError, naming the first, for what is not one statement of its kind that makes what its name says.
+    """
+    found = dict.fromkeys(SchemaObject(row[KIND], ObjectName(row[2], row[3]), *row[5:8]) for row in rows)
+    definitions: list[Definition] = [*dict.fromkeys(tables), *found]
+    if not definitions:
+        return []
+    try:
+        with shut_in() as engine:
+            parsed = take_apart(engine, definitions)
+            for one in parsed:
+                reason = illegal(one)
+                if reason:
+                    raise Refused(one.definition, reason)
+            macros = take_apart_own(engine, _macros_here(repository, found))
+    except Refused as refused:
+        made = refused.definition
+        kind = "table" if isinstance(made, Table) else made.kind
+        raise EpochRemoteError(
+            f"{where} has a {kind} {quoted(str(made.name))} that is no definition of one, {quoted(str(refused))}; "
+            "nothing was changed",
+            "who may write to that remote? restore it from a backup",
+        ) from refused
+    context = Context(tuple(macros), lambda *name: _has_relation(repository, *name), _readers(repository))
+    found_out = {} if remote.trusted else offences(parsed, context)
+    return [_withheld(definition, reason, remote.name) for definition, reason in found_out.items()]
+
+
+def _withheld(definition: Table | SchemaObject, reason: str, remote: str) -> Withheld:
+    kind = "table" if isinstance(definition, Table) else definition.kind
+    name = definition.name
+    return Withheld(definition_id(definition), remote, kind, name.schema, name.name, reason)
+
+
+def _macros_here(repository: Repository, found: Mapping[SchemaObject, None]) -> Sequence[SchemaObject]:
+    """The macros that there have been here: what is read may mean one of them."""
+    if not repository.exists or not any(made.kind in ("macro", "view") for made in found):
+        return []
+    return Trees(repository.cursor).macros()
+
+
+def _has_relation(repository: Repository, schema: str, name: str) -> bool:
+    return repository.exists and Trees(repository.cursor).has_relation(schema, name)
+
+
+def _readers(repository: Repository) -> frozenset[str]:
+    return frozenset(repository.memory.own_macros - repository.memory.acting - _RUNS_TEXT)

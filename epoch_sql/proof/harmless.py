@@ -1,0 +1,263 @@
+"""Which definitions do nothing but compute from the rows and objects of their own database.
+
+That is decided by what is known to be harmless, and everything else is not: functions that this version of DuckDB
+says have no side effects, but for the few that look out of the database; a handful of table functions; kinds of nodes
+of a syntax tree that are written down here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from epoch_sql.model.schema import SchemaObject, Table
+from epoch_sql.model.sql_text import tokens
+from epoch_sql.proof.definitions import Definition, Parsed
+from epoch_sql.proof.engine import shut_in
+from epoch_sql.proof.syntax import Node, serialized
+
+# fmt: off
+_LOOK_OUT = frozenset({"current_setting", "getenv", "getvariable", "json_serialize_plan", "parse_duckdb_log_message"})
+_UNLISTED = frozenset({"unnest"})
+_RANDOM = frozenset({"error", "gen_random_uuid", "random", "uuid", "uuidv4", "uuidv7"})
+_WINDOWS = frozenset({"cume_dist", "dense_rank", "fill", "first_value", "lag", "last_value", "lead", "nth_value",
+                      "ntile", "percent_rank", "rank", "rank_dense", "row_number"})
+_TABLE_FUNCTIONS = frozenset({"generate_series", "json_each", "json_tree", "range", "repeat", "repeat_row", "unnest"})
+_CLASSES = frozenset({"BETWEEN", "CASE", "CAST", "COLLATE", "COLUMN_REF", "COMPARISON", "CONJUNCTION", "CONSTANT",
+                      "DEFAULT", "FUNCTION", "LAMBDA", "LAMBDA_REF", "OPERATOR", "POSITIONAL_REFERENCE", "STAR",
+                      "SUBQUERY", "TYPE", "WINDOW"})
+_NODES = frozenset({"BASE_TABLE", "CTE_NODE", "DISTINCT_MODIFIER", "EMPTY", "EXPRESSION_LIST", "JOIN",
+                    "LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER", "ORDER_MODIFIER", "PIVOT", "RECURSIVE_CTE_NODE",
+                    "SELECT_NODE", "SET_OPERATION_NODE", "SUBQUERY", "TABLE_FUNCTION"})
+_SYSTEM = frozenset({"information_schema", "pg_catalog"})
+# fmt: on
+_ORDERS = re.compile(r"(?:ORDER_)?(?:DEFAULT|ASCENDING|DESCENDING)|\w+_TYPE_INFO")
+_PATH = re.compile(r"[/\\*?:\[\]{}]|\.")
+_FILE = re.compile(r"[/\\*?:\[\]{}]|\.\w{2,8}$")
+_OF_SYSTEM = ("duckdb_", "pragma_", "sqlite_", "pg_")
+
+
+@dataclass
+class Uses:
+    """What a definition uses: functions, table functions and relations by their names in lower case.
+
+    ``others`` are kinds of nodes that nothing is known of; ``sequences`` are those that a constant tells nextval.
+    """
+
+    functions: set[str] = field(default_factory=set)
+    table_functions: set[str] = field(default_factory=set)
+    relations: set[tuple[str, str, str]] = field(default_factory=set)
+    sequences: set[str | None] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
+    queries: bool = False
+    columns: bool = False
+
+
+@dataclass(frozen=True)
+class Context:
+    """What definitions may mean besides each other: macros, tables and views (``has_relation`` says of a schema and a
+    name in lower case whether there is one), and ``readers``, Epoch's own functions that only read.
+    """
+
+    macros: tuple[Parsed, ...]
+    has_relation: Callable[[str, str], bool]
+    readers: frozenset[str]
+
+
+def offences(parsed: Sequence[Parsed], context: Context) -> dict[Definition, str]:
+    """The definitions that are not known to be harmless, with what they do, in words."""
+    judge = _Judge(parsed, context)
+    found = {one.definition: judge.offence(one) for one in parsed}
+    return {definition: reason for definition, reason in found.items() if reason}
+
+
+def illegal(parsed: Parsed) -> str | None:
+    """What a table has in an expression although DuckDB takes it in none: a query; or a value of earlier rows, which
+    Epoch writes itself, that is not a constant.
+    """
+    table = parsed.definition
+    if not isinstance(table, Table):
+        return None
+    if any(uses_of(tree).queries for tree in parsed.trees):
+        return "it has a query in an expression"
+    fills = {column.fill for column in table.columns}
+    for text, tree in zip(parsed.texts, parsed.trees, strict=True):
+        uses = uses_of(tree)
+        if text in fills and (uses.columns or not _only_computes(uses, _scalars())):
+            return "it has a value of earlier rows that is not a constant"
+    return None
+
+
+def uses_of(tree: Node) -> Uses:
+    """What a syntax tree uses."""
+    uses = Uses()
+    pending: list[Any] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            _note(node, uses)
+            # A table function is no expression, but what it is called with is.
+            called = node["function"] if node.get("type") == "TABLE_FUNCTION" else {}
+            pending += [part for part in (called or node).values() if isinstance(part, dict | list)]
+        elif isinstance(node, list):
+            pending += node
+    return uses
+
+
+class _Judge:
+    def __init__(self, parsed: Sequence[Parsed], context: Context) -> None:
+        self.macros: dict[str, list[Parsed]] = {}
+        for one in (*parsed, *context.macros):
+            if isinstance(one.definition, SchemaObject) and one.definition.kind == "macro":
+                self.macros.setdefault(one.definition.name.name.lower(), []).append(one)
+        self.own = {_name(one.definition) for one in parsed if _is_relation(one.definition)}
+        self.has_relation = context.has_relation
+        self.scalars, self.tables = _scalars(), _TABLE_FUNCTIONS | context.readers
+        self._judged: dict[str, str | None] = {}
+
+    def offence(self, parsed: Parsed) -> str | None:
+        """What a definition does that is not known to be harmless; None for one that is."""
+        if _hides(parsed.definition):
+            return f"it takes the place of DuckDB's own {parsed.definition.name.name}"
+        is_table = isinstance(parsed.definition, Table)
+        for tree in parsed.trees:
+            reason = self._reason(uses_of(tree), is_table)
+            if reason:
+                return reason
+        return None
+
+    def _reason(self, uses: Uses, is_table: bool) -> str | None:
+        if uses.others:
+            return f"it has {min(uses.others)}"
+        for names, harmless in ((uses.functions, self.scalars), (uses.table_functions, self.tables)):
+            for name in sorted(names):
+                if is_table and name == "nextval" and all(map(_is_own_sequence, uses.sequences)):
+                    continue
+                reason = self._function(name, harmless)
+                if reason:
+                    return reason
+        reads = sorted(relation for relation in uses.relations if self._is_outside(relation))
+        return f"it reads {'.'.join(part for part in reads[0] if part)}" if reads else None
+
+    def _function(self, name: str, harmless: frozenset[str]) -> str | None:
+        """Why a function is not known to be harmless: a macro of that name comes before DuckDB's own."""
+        if name not in self.macros:
+            return None if name in harmless else f"it calls {name}()"
+        if name not in self._judged:
+            # A macro that calls itself cannot be run.
+            self._judged[name] = None
+            reasons = (self.offence(form) for form in self.macros[name])
+            self._judged[name] = next((f"it calls {name}(): {reason}" for reason in reasons if reason), None)
+        return self._judged[name]
+
+    def _is_outside(self, relation: tuple[str, str, str]) -> bool:
+        """Whether a name may mean another database, a file, or a view of DuckDB's own."""
+        catalog, schema, name = relation
+        if catalog:
+            return True
+        if schema in _SYSTEM or not (_PATH.search(name) or _FILE.search(f"{schema}.{name}") or _is_of_system(name)):
+            return False
+        place = schema or "main", name
+        return bool(_FILE.search(name)) or not (place in self.own or self.has_relation(*place))
+
+
+@cache
+def _scalars() -> frozenset[str]:
+    """DuckDB's scalar and aggregate functions that only compute, and its macros over them."""
+    with shut_in() as engine:
+        rows = engine.execute(
+            "SELECT lower(function_name), function_type, has_side_effects, macro_definition FROM duckdb_functions() "
+            "WHERE database_name = 'system' AND function_type IN ('scalar', 'aggregate', 'window', 'macro')"
+        ).fetchall()
+        macros = [(name, text) for name, kind, _, text in rows if kind == "macro" and text]
+        trees = serialized(engine, [f"SELECT {text}" for _, text in macros])
+    acting = {name for name, _, acts, _ in rows if acts} - _RANDOM
+    found = {name for name, kind, *_ in rows if kind != "macro"} - acting - _LOOK_OUT
+    known = frozenset(_UNLISTED | _WINDOWS | {name for name in found if not name.startswith("__")})
+    pending = {name: uses_of(tree) for (name, _), tree in zip(macros, trees, strict=True) if not tree.get("error")}
+    while True:
+        more = {name for name, uses in pending.items() if name not in known and _only_computes(uses, known)}
+        if not more:
+            return known
+        known |= more
+
+
+@cache
+def _taken() -> Mapping[str, frozenset[str]]:
+    """The names of DuckDB's own functions and types: what is called like one is used in its place, by Epoch too."""
+    with shut_in() as engine:
+        functions = engine.execute("SELECT DISTINCT lower(function_name) FROM duckdb_functions()").fetchall()
+        types = engine.execute("SELECT DISTINCT lower(type_name) FROM duckdb_types()").fetchall()
+    return {"macro": frozenset(name for (name,) in functions), "type": frozenset(name for (name,) in types)}
+
+
+def _hides(definition: Definition) -> bool:
+    if isinstance(definition, Table) or definition.kind not in _taken():
+        return False
+    name = definition.name.name.lower()
+    return name in _taken()[definition.kind] or (definition.kind == "macro" and name.startswith("epoch_"))
+
+
+def _only_computes(uses: Uses, known: frozenset[str]) -> bool:
+    return uses.functions <= known and not (uses.table_functions or uses.relations or uses.others)
+
+
+def _note(node: Mapping[str, Any], uses: Uses) -> None:
+    kind, group = node.get("type"), node.get("class")
+    if group is not None:
+        _note_expression(node, str(group), uses)
+    elif isinstance(kind, str):
+        if kind == "BASE_TABLE":
+            parts = (str(node.get(part) or "").lower() for part in ("catalog_name", "schema_name", "table_name"))
+            catalog, schema, table = parts
+            uses.relations.add((catalog, schema, table))
+        elif kind == "TABLE_FUNCTION":
+            uses.table_functions.add(_function_name(node["function"]))
+        elif kind not in _NODES and not _ORDERS.fullmatch(kind):
+            uses.others.add(kind)
+
+
+def _note_expression(node: Mapping[str, Any], group: str, uses: Uses) -> None:
+    if group not in _CLASSES:
+        uses.others.add(group)
+    uses.queries |= group == "SUBQUERY"
+    uses.columns |= group == "COLUMN_REF"
+    name = _function_name(node)
+    if name:
+        uses.functions.add(name)
+    if name == "nextval":
+        uses.sequences.add(_constant(node))
+
+
+def _function_name(node: Mapping[str, Any]) -> str:
+    return str(node.get("function_name") or "").lower()
+
+
+def _constant(call: Mapping[str, Any]) -> str | None:
+    """The string that a function is called with, if it is one."""
+    arguments = call.get("children") or [argument.get("expression") for argument in call.get("arguments", ())]
+    if len(arguments) != 1 or arguments[0].get("class") != "CONSTANT":
+        return None
+    constant = arguments[0]
+    value = constant["value"].get("value") if "value" in constant else constant.get("literal", {}).get("text")
+    return value if isinstance(value, str) else None
+
+
+def _is_own_sequence(name: str | None) -> bool:
+    """Whether a name is that of a sequence of this database: a third part would be another one."""
+    return name is not None and sum(token.text == "." for token in tokens(name)) <= 1
+
+
+def _is_relation(definition: Definition) -> bool:
+    return isinstance(definition, Table) or definition.kind == "view"
+
+
+def _name(definition: Definition) -> tuple[str, str]:
+    return definition.name.schema.lower(), definition.name.name.lower()
+
+
+def _is_of_system(name: str) -> bool:
+    return name.startswith(_OF_SYSTEM)
