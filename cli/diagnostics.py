@@ -9,15 +9,15 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
 from epoch_sql import errors
 from epoch_sql.errors import EpochError
 
-from .characters import visible
-from .output import ReaderLeft
+from . import output, streams
+from .characters import harmless, visible
 
 DONE = 0
 FAILED = 1
@@ -49,15 +49,29 @@ class LockedError(EpochError):
 
 def run(command: Callable[[], object]) -> int:
     """Runs the program and gives its exit code; whatever went wrong has been told on standard error."""
+    code = _outcome(command)
+    try:
+        streams.flush()
+    except (streams.ReaderLeft, streams.OutputError) as error:
+        streams.give_up()
+        if isinstance(error, streams.ReaderLeft):
+            return BROKEN_PIPE
+        return code or report(error)
+    encoding = output.escaped()
+    if encoding:
+        warning(f"standard output is {encoding}: characters that it lacks are written as \\uXXXX")
+    return code
+
+
+def _outcome(command: Callable[[], object]) -> int:
     try:
         result = command()
-        sys.stdout.flush()
         return result if isinstance(result, int) else DONE
     except click.exceptions.Exit as finished:
         return finished.exit_code
-    except (ReaderLeft, BrokenPipeError):
-        # `epoch log | head`: quiet, also when Python flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (streams.ReaderLeft, BrokenPipeError):
+        # `epoch log | head`: quiet.
+        streams.give_up()
         return BROKEN_PIPE
     except (KeyboardInterrupt, click.exceptions.Abort):
         message("interrupted")
@@ -70,7 +84,7 @@ def run(command: Callable[[], object]) -> int:
         return USAGE
     except Exception as error:  # noqa: BLE001 - the one place where errors become exit codes
         if os.environ.get("EPOCH_DEBUG") == "1":
-            traceback.print_exc()
+            _write(harmless(traceback.format_exc()))
         return report(translate(error))
 
 
@@ -208,4 +222,7 @@ def _first_line(text: str) -> str:
 
 
 def _write(text: str) -> None:
-    click.echo(text, err=True)
+    # A message that standard error does not take has no other place to be told, and what was done is done.
+    with suppress(OSError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()

@@ -22,6 +22,7 @@ from . import (
     merging,
     remotes,
     repository,
+    streams,
     upkeep,
 )
 from .grammar import SectionedGroup
@@ -86,4 +87,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """The entry point of the installed program."""
+    streams.prepare()
     sys.exit(run())

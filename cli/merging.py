@@ -187,7 +187,9 @@ def _preview(
 def _preview_lines(found: list[dict[str, Any]]) -> list[output.Line]:
     if not found:
         return ["nothing would change"]
-    return output.aligned([output.header(found[0]), *([str(value) for value in row.values()] for row in found)])
+    return output.aligned(
+        [output.header(found[0]), *([output.shown(str(value)) for value in row.values()] for row in found)]
+    )
 
 
 def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], form: str) -> None:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .characters import visible
+from . import streams
+from .characters import harmless, harmless_json, visible
 
 if TYPE_CHECKING:
     from .rows import Rows
@@ -24,11 +25,8 @@ Span = tuple[str, str]
 
 Line = str | Sequence[Span]
 
+_escaped: set[str] = set()
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b')
-
-
-class ReaderLeft(Exception):
-    """Nobody reads standard output any more."""
 
 
 def rows(result: Rows, form: str) -> int:
@@ -39,27 +37,27 @@ def rows(result: Rows, form: str) -> int:
 
 def document(value: Any) -> None:
     """Writes one JSON document; dates are in ISO form, rows within it are lists of objects."""
-    _write(f"{_dumps(value)}\n")
+    _write_json(f"{_dumps(value)}\n")
 
 
 def documents(results: Mapping[str, Rows]) -> None:
     """Writes one JSON document of several results, each a list of objects under its name."""
-    _write("{")
+    _write_json("{")
     for count, (name, result) in enumerate(results.items()):
-        _write(f"{',' if count else ''}\n{json.dumps(name)}: ")
+        _write_json(f"{',' if count else ''}\n{json.dumps(name)}: ")
         _json(result, end="")
-    _write("\n}\n")
+    _write_json("\n}\n")
 
 
 def lines(content: Iterable[Line]) -> None:
     """Writes lines of text, with their styles on a terminal, through a pager when they are many."""
     if not is_terminal():
         for line in content:
-            _write(f"{plain(line)}\n")
+            _write(f"{harmless(plain(line))}\n")
         return
     from rich.text import Text
 
-    _page([Text(line) if isinstance(line, str) else Text.assemble(*line) for line in content])
+    _page([Text.assemble(*((harmless(part), style) for part, style in _spans(line))) for line in content])
 
 
 def text(content: str) -> None:
@@ -70,7 +68,7 @@ def text(content: str) -> None:
 def prompt(question: str) -> None:
     """Writes the beginning of a line whose end somebody types."""
     _write(question)
-    sys.stdout.flush()
+    streams.flush()
 
 
 def is_terminal() -> bool:
@@ -137,12 +135,12 @@ def _json(result: Rows, end: str = "\n") -> int:
     """One list of objects, a row a line, written as the rows come; cells are JSON texts already."""
     names = [json.dumps(column, ensure_ascii=False) for column in result.columns]
     count = 0
-    _write("[")
+    _write_json("[")
     for row in result.cells:
         fields = (f"{name}: {_strict(cell)}" for name, cell in zip(names, row, strict=True))
-        _write(("," if count else "") + "\n  {" + ", ".join(fields) + "}")
+        _write_json(("," if count else "") + "\n  {" + ", ".join(fields) + "}")
         count += 1
-    _write(("\n]" if count else "]") + end)
+    _write_json(("\n]" if count else "]") + end)
     return count
 
 
@@ -208,9 +206,9 @@ def _page(renderables: Sequence[Any]) -> None:
     with console.capture() as capture:
         for renderable in renderables:
             console.print(renderable, soft_wrap=True, markup=False)
-    content = capture.get()
+    content = streams.carried(capture.get())
     if content.count("\n") < shutil.get_terminal_size().lines:
-        _write(content)
+        streams.write(content)
         return
     # As git does: colours, leave what was shown, no pager for what fits.
     os.environ.setdefault("LESS", "FRX")
@@ -218,8 +216,19 @@ def _page(renderables: Sequence[Any]) -> None:
 
 
 def _write(content: str) -> None:
-    try:
-        sys.stdout.write(content)
-    except BrokenPipeError as error:
-        # click would turn it into exit code 1, which says that the command failed.
-        raise ReaderLeft from error
+    """Writes text: to a terminal without what could steer it, elsewhere exactly, where its encoding can."""
+    text = harmless(content) if is_terminal() else content
+    written = streams.carried(text)
+    if written != text:
+        _escaped.add(sys.stdout.encoding)
+    streams.write(written)
+
+
+def _write_json(content: str) -> None:
+    """Writes JSON, the same values on any terminal and in any encoding."""
+    streams.write(streams.carried(harmless_json(content) if is_terminal() else content))
+
+
+def escaped() -> str | None:
+    """The encoding of standard output, if characters that it lacks were written otherwise; asked once."""
+    return _escaped.pop() if _escaped else None
