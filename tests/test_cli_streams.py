@@ -10,6 +10,7 @@ import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ import pytest
 
 import epoch_sql
 from epoch_sql.cli import output
+from epoch_sql.cli.main import run
 from tests.conftest import ADA, Epoch
 
 HOSTILE = "\x1b]0;PWNED\x07\x1b[2J\r\x9b31m\x7f\u202e ü🎉"
@@ -119,46 +121,51 @@ def hostile(epoch: Epoch, tmp_path: Path) -> Epoch:
 def variants(arguments: tuple[str, ...]) -> list[tuple[str, ...]]:
     """The command in each form that it has."""
     found = [arguments]
-    if arguments[0] not in ("conflicts", "check", "review") and arguments[-1] != "--patch":
+    if HOSTILE not in arguments and arguments[-1] != "--patch" and arguments[0] != "export":
         found.append((*arguments, "--json"))
     if arguments[0] in ("query", "table") or arguments == ("diff", "main~1..main"):
         found += [(*arguments, "--format", form) for form in ("csv", "markdown")]
     return found
 
 
-def anyhow(epoch: Epoch, arguments: tuple[str, ...]) -> str:
+Anyhow = Callable[[tuple[str, ...]], str]
+
+
+@pytest.fixture
+def anyhow(hostile: Epoch, capsys: pytest.CaptureFixture[str]) -> Anyhow:
     """All that a command writes, whether it succeeds or not."""
-    for code in range(5):
-        try:
-            ran = epoch(*arguments, code=code)
-        except AssertionError as other:
-            if "Traceback" in str(other):
-                raise
-        else:
-            return ran.out + ran.err
-    raise AssertionError(arguments)
+
+    def written(arguments: tuple[str, ...]) -> str:
+        capsys.readouterr()
+        run(arguments)
+        ran = capsys.readouterr()
+        assert "Traceback" not in ran.err
+        return ran.out + ran.err
+
+    return written
 
 
 class TestATerminal:
-    def test_nothing_of_the_data_steers_it(self, hostile: Epoch, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.timeout(300)
+    def test_nothing_of_the_data_steers_it(self, anyhow: Anyhow, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(output, "is_terminal", lambda: True)
         marked = 0
         for command in READING:
             for arguments in variants(command):
-                found = anyhow(hostile, arguments)
+                found = anyhow(arguments)
                 assert not [one for one in STEERING if one in found], (arguments, found)
                 marked += "PWNED" in found
-        assert marked > 60
+        assert marked > 50
 
     def test_a_working_table_of_such_a_name(
-        self, hostile: Epoch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, anyhow: Anyhow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(output, "is_terminal", lambda: True)
         with duckdb.connect(str(tmp_path / "shop.duckdb")) as con:
             con.execute(f'CREATE TABLE "{HOSTILE}" ("{HOSTILE}" INTEGER)')
         for command in (("status",), ("diff",), ("diff", "--stat"), ("diff", "--patch"), ("commit", "-m", HOSTILE)):
             for arguments in variants(command):
-                found = anyhow(hostile, arguments)
+                found = anyhow(arguments)
                 assert not [one for one in STEERING if one in found], (arguments, found)
 
     def test_json_on_it_has_the_same_values(self, hostile: Epoch, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,8 +202,8 @@ class TestAPipe:
         assert HOSTILE_SQL in hostile("diff", "main~1..main", "--patch").out
 
     @pytest.mark.parametrize("command", [("merge", "--dry-run", "side"), ("diff", "main~1..main"), ("status",)])
-    def test_gets_no_raw_escapes_where_people_read(self, hostile: Epoch, command: tuple[str, ...]) -> None:
-        assert "\x1b" not in anyhow(hostile, command)
+    def test_gets_no_raw_escapes_where_people_read(self, anyhow: Anyhow, command: tuple[str, ...]) -> None:
+        assert "\x1b" not in anyhow(command)
 
 
 @pytest.fixture(scope="module")
