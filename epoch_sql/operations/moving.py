@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -22,12 +23,14 @@ from epoch_sql.operations.guarding.moves import Move, move_branch
 from epoch_sql.operations.recording import fill_buckets, hash_shift, same_values, shift_buckets
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.worktree_state import require_clean, settle
+from epoch_sql.plan.executor import Applied, Executor, working_plan
+from epoch_sql.plan.planner import Rebuild
 from epoch_sql.render import Sql
-from epoch_sql.worktree.apply import Applied, Applier
 from epoch_sql.worktree.rows import BUCKETS, ROWS_WORTH_BUCKETS, checksums, engine
-from epoch_sql.worktree.scan import Working
+from epoch_sql.worktree.scan import Working, WorkingTable
 
 T = TypeVar("T")
+_ATTEMPTS: tuple[Rebuild, ...] = ("needed", "differing", "all")
 
 
 @dataclass(frozen=True)
@@ -82,20 +85,33 @@ def _following(repository: Repository, name: str) -> Ref | None:
 
 
 def attempting(repository: Repository, move: Callable[[], T]) -> T:
-    """Run a move of the working tables in a transaction; again, with tables rebuilt, when DuckDB refuses differences.
+    """Run a move of the working tables in a transaction in which references move; see ``in_transactions``."""
+    return in_transactions(repository, repository.moving, move)
 
-    ``move`` calls ``put_working_tables``.
+
+def in_transactions(
+    repository: Repository, transaction: Callable[[], AbstractContextManager[None]], act: Callable[[], T]
+) -> T:
+    """Run what applies a tree in a transaction, and again with more tables built anew while DuckDB refuses it.
+
+    That it refuses to drop something although all that depends on it by now is gone happens on DuckDB 1.4, which goes
+    on to know what a table depended on before it was altered: then all tables are built anew.
     """
     try:
-        with repository.moving():
-            return move()
-    except (duckdb.ConstraintException, duckdb.DependencyException, duckdb.OutOfMemoryException):
-        repository.rebuild = True
-    try:
-        with repository.moving():
-            return move()
+        for rebuild in _ATTEMPTS:
+            repository.rebuild = rebuild
+            try:
+                with transaction():
+                    return act()
+            except (duckdb.ConstraintException, duckdb.OutOfMemoryException):
+                if rebuild != "needed":
+                    raise
+            except duckdb.DependencyException:
+                if rebuild == "all":
+                    raise
     finally:
-        repository.rebuild = False
+        repository.rebuild = "needed"
+    raise AssertionError("the last attempt returns or raises")
 
 
 def put_working_tables(
@@ -110,10 +126,13 @@ def put_working_tables(
     return apply_tree(repository, working, repository.tree(commit_id))
 
 
-def apply_tree(repository: Repository, working: Working, target: Tree) -> tuple[int, RowCounts]:
-    """Bring the working tables to a tree, and the fingerprints with them."""
+def apply_tree(
+    repository: Repository, working: Working, target: Tree, pinned: Sequence[WorkingTable] = ()
+) -> tuple[int, RowCounts]:
+    """Bring the working tables to a tree, and the fingerprints with them; ``pinned`` tables besides must not change."""
     target = repository.scanner.visible(target)
-    applied = Applier(repository.cursor, repository.contents).apply(working, target, repository.rebuild)
+    plan = working_plan(repository.contents, working, target, repository.rebuild, pinned)
+    applied = Executor(repository.cursor, repository.contents).run(plan, working, target)
     gone = [w.table_id for w in working.tables if w.table_id not in target.tables]
     Fingerprints(repository.cursor).forget(gone)
     _follow(repository, working, applied)

@@ -27,6 +27,7 @@ from epoch_sql.errors import (
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.revisions import resolve
+from epoch_sql.plan.planner import Rebuild
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.objects import ObjectStore
 from epoch_sql.storage.writing import LevelWriter
@@ -93,7 +94,7 @@ class Repository:
         self.refs = Refs(cursor)
         self.state = State(cursor)
         self.trees = Trees(cursor, memory.known)
-        self.rebuild = False
+        self.rebuild: Rebuild = "needed"
         self._known_before: Mark = {}
 
     def head(self) -> Head:

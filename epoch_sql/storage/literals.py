@@ -133,7 +133,7 @@ def _struct(value: Sql, type: DataType) -> Sql:
         )
         for field in type.fields
     ]
-    return _cast(fill("'{' || {{parts}} || '}'", parts=joined(parts, " || ', ' || ")), type)
+    return _cast(fill("'{' || concat_ws(', ', {{parts}}) || '}'", parts=parts), type)
 
 
 def _tuple(value: Sql, type: DataType) -> Sql:
@@ -141,7 +141,7 @@ def _tuple(value: Sql, type: DataType) -> Sql:
         _literal(fill("struct_extract_at({{v}}, {{n}})", v=value, n=literal(place)), field.type)
         for place, field in enumerate(type.fields, 1)
     ]
-    return _cast(fill("'row(' || {{parts}} || ')'", parts=joined(parts, " || ', ' || ")), type)
+    return _cast(fill("'row(' || concat_ws(', ', {{parts}}) || ')'", parts=parts), type)
 
 
 def _union(value: Sql, type: DataType) -> Sql:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from epoch_sql.model.schema import SchemaObject, Table
-from epoch_sql.model.sql_text import Token, tokens
+from epoch_sql.model.schema import ObjectName, SchemaObject, Table
+from epoch_sql.model.sql_text import Token, tokens, top_level
 
 Definition = Table | SchemaObject
-_FIRST = ("schema", "type", "sequence")
+FIRST = ("schema", "type", "sequence")
+"""The kinds of objects that are created before all tables, macros and views."""
+
 _ENDS_OF_FROM = (
     *("SELECT", "WHERE", "GROUP", "HAVING", "WINDOW", "QUALIFY", "ORDER", "LIMIT", "OFFSET"),
     *("UNION", "INTERSECT", "EXCEPT"),
@@ -35,14 +37,15 @@ def object_order(objects: Sequence[SchemaObject]) -> list[SchemaObject]:
 
 
 def definition_order(tables: Sequence[Table], objects: Sequence[SchemaObject]) -> list[Definition]:
-    """All definitions in an order in which they can be created, also tables whose expressions use macros."""
-    first = sorted((o for o in objects if o.kind in _FIRST), key=lambda o: (_FIRST.index(o.kind), o.name))
-    last = sorted((o for o in objects if o.kind not in _FIRST), key=lambda o: (o.kind, o.name))
+    """All definitions in an order in which they can be created, also tables whose expressions use macros.
+
+    A type that was made of another one comes after it: what it stands for holds what the other one stands for.
+    """
+    first = sorted((o for o in objects if o.kind in FIRST), key=_rank)
+    last = sorted((o for o in objects if o.kind not in FIRST), key=lambda o: (o.kind, o.name))
     rest: list[Definition] = [*sorted(tables, key=lambda table: table.name), *last]
     table_places = {_table_key(d.name.schema, d.name.name): n for n, d in enumerate(rest) if isinstance(d, Table)}
-    named = defaultdict(list)
-    for place, definition in enumerate(rest):
-        named[definition.name.name.lower()].append(place)
+    named = _places_of_names(rest)
     needs = []
     for place, definition in enumerate(rest):
         found = _references(definition, rest, named)
@@ -51,6 +54,29 @@ def definition_order(tables: Sequence[Table], objects: Sequence[SchemaObject]) -
         found.pop(place, None)
         needs.append(found)
     return [*first, *(rest[place] for place in _sorted(needs))]
+
+
+def references(definition: Definition, others: Sequence[Definition]) -> dict[int, bool]:
+    """The tables, macros and views among the others that a definition mentions, by place, and whether it certainly
+    refers to them."""
+    return _references(definition, others, _places_of_names(others))
+
+
+def meaning(made: SchemaObject) -> str:
+    """The type that a user's type stands for, which is what DuckDB prints for columns of it."""
+    start = next(word.end for word in top_level(made.definition) if word.is_word("AS"))
+    return made.definition[next(tokens(made.definition, start)).start :].rstrip("; ")
+
+
+def _rank(found: SchemaObject) -> tuple[int, int, ObjectName]:
+    return FIRST.index(found.kind), len(meaning(found)) if found.kind == "type" else 0, found.name
+
+
+def _places_of_names(definitions: Sequence[Definition]) -> Mapping[str, Sequence[int]]:
+    named = defaultdict(list)
+    for place, definition in enumerate(definitions):
+        named[definition.name.name.lower()].append(place)
+    return named
 
 
 def _sorted(needs: Sequence[Mapping[int, bool]]) -> list[int]:

@@ -210,7 +210,8 @@ def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing:
     objects.update({key: now[key] for key in own if key in now})
     tables = {i: entry for i, entry in stored.tree.tables.items() if i not in dirty}
     clean = Working(tuple(w for w in working.tables if w.table_id not in dirty), (), working.objects)
-    return apply_tree(repository, clean, Tree(tables, tuple(objects.values())))[1]
+    pinned = [w for w in working.tables if w.table_id in dirty]
+    return apply_tree(repository, clean, Tree(tables, tuple(objects.values())), pinned)[1]
 
 
 def _place(kind: str, name: ObjectName) -> tuple[str, str, str]:

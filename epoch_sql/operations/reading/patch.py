@@ -6,27 +6,29 @@ and the row that it refers to in one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError
-from epoch_sql.model.schema import Column, Table
+from epoch_sql.model.schema import Column, SchemaObject, Table
 from epoch_sql.model.sql_text import tokens
 from epoch_sql.operations.reading.columns import struct
-from epoch_sql.operations.reading.patch_plan import TablePlan, folded, plan, refers_to_itself
-from epoch_sql.operations.reading.sides import changes_between, rows_of
+from epoch_sql.operations.reading.patch_plan import plan_patch, unqualified
+from epoch_sql.operations.reading.sides import Difference, changes_between, rows_of
 from epoch_sql.operations.repository import Repository
+from epoch_sql.plan.dependencies import folded
+from epoch_sql.plan.steps import Alter, DefinitionStep, Fill, statements
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import arrange, compare
 from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.literals import has_interval, literal_of
 from epoch_sql.storage.shape import Shape, aliased, keyed_alike, shape_of
 from epoch_sql.storage.types import UnsupportedType, parse_type
-from epoch_sql.worktree import ddl
 
 DELETES, UPDATES, INSERTS = 1, 2, 3
 
@@ -37,63 +39,76 @@ def patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | 
     Definitions first; then deletions, children before what they refer to; updates; and insertions, parents first.
     Raises EpochTableError for an unknown table, and for a table of which no patch of its own can be made.
     """
-    planned = plan(repository, from_ref, to_ref, table_name)
-    order = {folded(t.name): place for place, t in enumerate(ddl.creation_order([p.after for p in planned.tables]))}
-    selects = [_schema(planned.statements)] if planned.statements else []
-    shared = []
-    for table in planned.tables:
-        name = folded(table.after.name)
-        rows = TableRows(repository, table, order[name], name in planned.referenced)
-        shared += rows.shared
-        selects += rows.statements()
+    planned = plan_patch(repository, from_ref, to_ref, table_name)
+    selects = _definitions(planned.plan.definitions)
+    shared: dict[str, list[Sql]] = {}
+    places = {step.change.table_id: place for place, step in enumerate(planned.plan.rows)}
+    for step in planned.plan.rows:
+        change = step.change
+        assert change.after
+        referenced = folded(change.after.name) in planned.referenced
+        source = planned.sources[change.table_id]
+        rows = TableRows(repository, source, change.after, places[change.table_id], referenced)
+        if isinstance(step, Fill):
+            selects.append(rows.fill())
+        else:
+            shared[change.table_id] = rows.shared
+            selects += rows.statements(step.action)
     if not selects:
         return render.load("no_patch")
     statements = render.joined(selects, "\nUNION ALL BY NAME\n")
     if shared:
-        statements = render.fill(Sql("WITH {{shared}} {{s}}"), shared=render.joined(shared, ",\n"), s=statements)
+        together = render.joined([part for parts in shared.values() for part in parts], ",\n")
+        statements = render.fill(Sql("WITH {{shared}} {{s}}"), shared=together, s=statements)
     return render.render("patch", statements=statements)
 
 
-def _schema(statements: Sequence[tuple[str, Sql]]) -> Sql:
-    return render.render(
-        "patch_schema",
-        names=render.strings([name for name, _ in statements]),
-        statements=render.strings([statement for _, statement in statements]),
-    )
+def _definitions(steps: Sequence[DefinitionStep]) -> list[Sql]:
+    """The statements that change definitions, each with the name of what it changes."""
+    with unqualified():
+        found = [(_name(step), statement) for step in steps for statement in statements(step)]
+    if not found:
+        return []
+    names, texts = zip(*found, strict=True)
+    return [render.render("patch_schema", names=render.strings(names), statements=render.strings(texts))]
+
+
+def _name(step: DefinitionStep) -> str:
+    made = step.after if isinstance(step, Alter) else step.what
+    return made.name.name if isinstance(made, SchemaObject) and made.kind == "schema" else str(made.name)
 
 
 @dataclass
 class TableRows:
     """The statements for the rows of one table, as queries.
 
-    ``place`` is the one that its creation has among all tables; ``referenced`` says whether foreign keys refer to it.
-    ``shared`` are WITH queries that the statements use.
+    ``place`` is the one that it has among all tables; ``referenced`` says whether foreign keys refer to it.
     """
 
     repository: Repository
-    plan: TablePlan
+    source: Difference
+    table: Table
     place: int
     referenced: bool
 
-    def statements(self) -> Iterator[Sql]:
-        """A query for each kind of statement, with the columns that ``patch.sql`` orders by."""
-        if self.plan.before is None:
-            yield self._inserts(self._all_rows())
-            return
+    def fill(self) -> Sql:
+        """The insertions of all rows, into a table that was created."""
+        assert self.source.after
+        return self._inserts(rows_of(self.repository, self.source.after))
+
+    def statements(self, action: Literal["delete", "update", "insert"]) -> list[Sql]:
+        """The queries for one kind of statement, with the columns that ``patch.sql`` orders by."""
         _, shape = self._changes
         changes = render.fill(Sql("FROM {{name}}"), name=self._shared_name)
         if shape.keyless:
-            yield from self._copies(changes, shape)
-            return
-        yield self._deletes(changes, shape)
-        yield from self._updates(changes, shape)
-        yield self._inserts(self._new_rows(changes, shape))
+            return self._copies(changes, shape, action)
+        if action == "delete":
+            return [self._deletes(changes, shape)]
+        return self._updates(changes, shape) if action == "update" else [self._inserts(self._new_rows(changes, shape))]
 
     @property
     def shared(self) -> list[Sql]:
         """The changes, read once for all kinds of statements; ``moved`` marks rows that go before they come back."""
-        if self.plan.before is None:
-            return []
         changes, shape = self._changes
         query = render.fill(
             Sql("WITH changes AS MATERIALIZED ({{changes}}) SELECT *, {{moved}} AS moved FROM changes"),
@@ -107,34 +122,26 @@ class TableRows:
         return render.identifier(f"changes_{self.place}")
 
     @property
-    def _table(self) -> Table:
-        return self.plan.after
-
-    @property
     def _name(self) -> Sql:
-        return render.to_sql(render.relative(self._table.name))
+        return render.to_sql(render.relative(self.table.name))
 
     @cached_property
     def _changes(self) -> tuple[Sql, Shape]:
         """The changes after the definition was altered: by key, or of whole rows where the key is not the same."""
-        before, after = self.plan.difference.before, self.plan.difference.after
+        before, after = self.source.before, self.source.after
         assert before and after
-        if self._table.key and keyed_alike(before.table, after.table):
-            return changes_between(self.repository, self.plan.difference)
-        bag = replace(self._table, constraints=(), declared_key=())
+        if self.table.key and keyed_alike(before.table, after.table):
+            return changes_between(self.repository, self.source)
+        bag = replace(self.table, constraints=(), declared_key=())
         shape = shape_of(None, bag)
         sides = [arrange(rows_of(self.repository, side), shape, side.table) for side in (before, after)]
         return compare(shape, *sides), shape
-
-    def _all_rows(self) -> Sql:
-        assert self.plan.difference.after
-        return rows_of(self.repository, self.plan.difference.after)
 
     def _new_rows(self, changes: Sql, shape: Shape) -> Sql:
         keys = {column.id for column in shape.key}
         outputs = [
             aliased(render.column(f"{'k' if c.id in keys else 'n'}{c.id}"), f"c{c.id}")
-            for c in self._table.stored_columns
+            for c in self.table.stored_columns
         ]
         return render.fill(
             Sql("SELECT {{outputs}} FROM ({{changes}}) AS changes WHERE op = 'added' OR moved"),
@@ -144,15 +151,17 @@ class TableRows:
 
     def _inserts(self, rows: Sql) -> Sql:
         """One INSERT for each row (``c<id>``)."""
-        columns = self._table.stored_columns
+        columns = self.table.stored_columns
         start = render.fill(
             Sql("INSERT INTO {{table}} ({{columns}}) VALUES ("),
             table=self._name,
             columns=[render.identifier(c.name) for c in columns],
         )
-        values = render.joined([self._literal(c, f"c{c.id}") for c in columns], " || ', ' || ")
-        statement = render.fill(Sql("{{start}} || {{values}} || ')'"), start=render.literal(start), values=values)
-        sort_key = [f"c{c.id}" for c in self._table.key or columns]
+        values = [self._literal(c, f"c{c.id}") for c in columns]
+        statement = render.fill(
+            Sql("{{start}} || concat_ws(', ', {{values}}) || ')'"), start=render.literal(start), values=values
+        )
+        sort_key = _names(self.table.key or columns)
         return self._part(INSERTS, self.place, self._deep(rows, "c"), statement, sort_key)
 
     def _deletes(self, changes: Sql, shape: Shape) -> Sql:
@@ -170,14 +179,12 @@ class TableRows:
         start = render.fill(Sql("DELETE FROM {{table}} WHERE "), table=self._name)
         condition = self._where(shape.key, "c")
         statement = render.fill(Sql("{{start}} || {{where}}"), start=render.literal(start), where=condition)
-        return self._part(
-            DELETES, -self.place, self._deep(rows, "c"), statement, [f"c{c.id}" for c in shape.key], "-depth"
-        )
+        return self._part(DELETES, -self.place, self._deep(rows, "c"), statement, _names(shape.key), "-depth")
 
-    def _updates(self, changes: Sql, shape: Shape) -> Iterator[Sql]:
+    def _updates(self, changes: Sql, shape: Shape) -> list[Sql]:
         """One UPDATE, of the columns that differ, for each row that changes and stays where it is."""
         if not shape.compared:
-            return
+            return []
         assignments = [
             render.fill(
                 Sql("CASE WHEN {{differs}} THEN {{name}} || {{value}} END"),
@@ -196,28 +203,21 @@ class TableRows:
         rows = render.fill(
             Sql("SELECT * FROM ({{changes}}) AS changes WHERE op = 'modified' AND NOT moved"), changes=changes
         )
-        yield self._part(UPDATES, self.place, rows, statement, [f"k{c.id}" for c in shape.key])
+        return [self._part(UPDATES, self.place, rows, statement, [f"k{c.id}" for c in shape.key])]
 
-    def _copies(self, changes: Sql, shape: Shape) -> Iterator[Sql]:
+    def _copies(self, changes: Sql, shape: Shape, action: Literal["delete", "update", "insert"]) -> list[Sql]:
         """For rows without a key: a DELETE of the copies that are too many, an INSERT for each that is missing."""
         columns = [aliased(render.column(f"k{c.id}"), f"c{c.id}") for c in shape.key]
-        keeps = _hides_row_ids(self._table)
-        surplus = render.fill(
-            Sql("SELECT {{columns}}, o0 - n0 AS surplus FROM ({{changes}}) AS changes WHERE o0 > n0"),
-            columns=columns,
-            changes=changes,
-        )
-        where = self._where(shape.key, "c")
-        texts = (
-            ("DELETE FROM {{t}} WHERE ",)
-            if keeps
-            else ("DELETE FROM {{t}} WHERE rowid IN (SELECT rowid FROM {{t}} WHERE ",)
-        )
-        start = render.literal(render.fill(Sql(texts[0]), t=self._name))
-        end = Sql("''") if keeps else Sql("' LIMIT ' || surplus || ')'")
-        statement = render.fill(Sql("{{start}} || {{where}} || {{end}}"), start=start, where=where, end=end)
-        sort_key = [f"c{c.id}" for c in shape.key]
-        yield self._part(DELETES, -self.place, surplus, statement, sort_key)
+        keeps = _hides_row_ids(self.table)
+        if action == "delete":
+            surplus = render.fill(
+                Sql("SELECT {{columns}}, o0 - n0 AS surplus FROM ({{changes}}) AS changes WHERE o0 > n0"),
+                columns=columns,
+                changes=changes,
+            )
+            return [self._part(DELETES, -self.place, surplus, self._delete_copies(shape, keeps), _names(shape.key))]
+        if action == "update":
+            return []
         missing = Sql("CASE WHEN o0 > n0 THEN n0 ELSE n0 - o0 END" if keeps else "n0 - o0")
         rows = render.fill(
             Sql("SELECT {{columns}}, unnest(range({{missing}})) AS copy FROM ({{changes}}) AS changes"),
@@ -225,15 +225,24 @@ class TableRows:
             missing=missing,
             changes=changes,
         )
-        yield self._inserts(rows)
+        return [self._inserts(rows)]
+
+    def _delete_copies(self, shape: Shape, all_copies: bool) -> Sql:
+        text = "DELETE FROM {{t}} WHERE " + ("" if all_copies else "rowid IN (SELECT rowid FROM {{t}} WHERE ")
+        return render.fill(
+            Sql("{{start}} || {{where}} || {{end}}"),
+            start=render.literal(render.fill(Sql(text), t=self._name)),
+            where=self._where(shape.key, "c"),
+            end=Sql("''") if all_copies else Sql("' LIMIT ' || surplus || ')'"),
+        )
 
     def _where(self, columns: Sequence[Column], prefix: str) -> Sql:
         """The text of the condition that a row of the database is this one."""
         terms = []
         for column in columns:
-            own = self._table.column(column.name)
+            own = self.table.column(column.name)
             terms.append(self._equals(own, f"{prefix}{column.id}", self._literal(column, f"{prefix}{column.id}")))
-        return render.joined(terms, " || ' AND ' || ")
+        return render.fill(Sql("concat_ws(' AND ', {{terms}})"), terms=terms)
 
     def _equals(self, column: Column, stored: str, value: Sql) -> Sql:
         """The text of the condition that a column of the database has a value."""
@@ -267,7 +276,7 @@ class TableRows:
             return literal_of(decode(render.column(stored), column.type), column.type)
         except UnsupportedType as error:
             raise EpochTableError(
-                f"values of column {column.name} of table {self._table.name} cannot be written as SQL: {error.message}",
+                f"values of column {column.name} of table {self.table.name} cannot be written as SQL: {error.message}",
                 "export the table, or publish the database",
             ) from error
 
@@ -279,13 +288,13 @@ class TableRows:
             return Sql("false")
         by_name = {c.name.lower(): c for c in shape.compared}
         terms = []
-        for constraint in self._table.constraints:
+        for constraint in self.table.constraints:
             columns = [by_name[name.lower()] for name in constraint.columns if name.lower() in by_name]
             if constraint.kind == "FOREIGN KEY":
                 terms += [_differs(shape, [c]) for c in columns]
             elif constraint.kind == "UNIQUE" and columns:
                 terms.append(self._takes_over(shape, constraint.columns, columns))
-        for index in (index for index in self._table.indexes if index.unique):
+        for index in (index for index in self.table.indexes if index.unique):
             names = [_column_name(text) for text in index.expressions]
             columns = [by_name[name.lower()] for name in names if name and name.lower() in by_name]
             plain = [name for name in names if name]
@@ -312,12 +321,12 @@ class TableRows:
 
     def _deep(self, rows: Sql, prefix: str) -> Sql:
         """The rows, with their depth below each other in a table that refers to itself."""
-        if not refers_to_itself(self._table):
+        if not _refers_to_itself(self.table):
             return rows
-        ids = {c.name.lower(): c.id for c in self._table.stored_columns}
+        ids = {c.name.lower(): c.id for c in self.table.stored_columns}
         links = []
-        for key in self._table.foreign_keys:
-            if (key.referenced or "").lower() != self._table.name.name.lower():
+        for key in self.table.foreign_keys:
+            if (key.referenced or "").lower() != self.table.name.name.lower():
                 continue
             terms = [
                 render.fill(
@@ -341,7 +350,7 @@ class TableRows:
     def _part(
         self, phase: int, place: int, rows: Sql, statement: Sql, sort_key: Sequence[str], depth: str = "depth"
     ) -> Sql:
-        deep = refers_to_itself(self._table) and phase != UPDATES and not (phase == DELETES and not self._table.key)
+        deep = _refers_to_itself(self.table) and phase != UPDATES and not (phase == DELETES and not self.table.key)
         return render.render(
             "patch_rows",
             phase=render.literal(phase),
@@ -350,15 +359,23 @@ class TableRows:
             sort_key=render.joined(
                 [render.fill(Sql("{{c}}, 'ASC NULLS LAST'"), c=render.column(name)) for name in sort_key], ", "
             ),
-            table_name=render.literal(str(self._table.name)),
+            table_name=render.literal(str(self.table.name)),
             statement=statement,
             rows=rows,
         )
 
 
+def _names(columns: Sequence[Column]) -> list[str]:
+    return [f"c{c.id}" for c in columns]
+
+
 def _differs(shape: Shape, columns: Sequence[Column]) -> Sql:
     terms = [shape.value_differs(c, render.column(f"n{c.id}"), render.column(f"o{c.id}")) for c in columns]
     return render.fill(Sql("({{terms}})"), terms=render.joined(terms, " OR "))
+
+
+def _refers_to_itself(table: Table) -> bool:
+    return any((key.referenced or "").lower() == table.name.name.lower() for key in table.foreign_keys)
 
 
 def _column_name(expression: str) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from epoch_sql.model.remote import Header, Remote, Upstream
 from epoch_sql.model.remote_url import parse_url
 from epoch_sql.operations.committing import set_head
 from epoch_sql.operations.guarding.moves import Move, move_branch
-from epoch_sql.operations.moving import apply_tree
+from epoch_sql.operations.moving import apply_tree, in_transactions
 from epoch_sql.operations.remote.connecting import no_store, read_header, store_at
 from epoch_sql.operations.remote.fetching import move_references
 from epoch_sql.operations.remote.importing import take_in
@@ -80,7 +79,7 @@ def _clone(repository: Repository, remote: Remote) -> Transferred:
     cloned = _read(repository, remote)
     config.name_database(repository.database)
     branch = cloned.default_branch
-    _retrying(repository, lambda: _store(repository, cloned))
+    in_transactions(repository, repository.transaction, lambda: _store(repository, cloned))
     tip = cloned.listing.heads[branch].ref.commit_id
     names = [f"{remote.name}/{name}" for name in cloned.listing.heads] + list(cloned.listing.tags)
     received = cloned.received
@@ -123,18 +122,6 @@ def _store(repository: Repository, cloned: _Cloned) -> None:
     tip = tips[cloned.default_branch]
     set_head(repository, cloned.default_branch, tip)
     apply_tree(repository, repository.scanner.scan(Tree()), repository.tree(tip))
-
-
-def _retrying(repository: Repository, store: Callable[[], None]) -> None:
-    """In a transaction; again, with tables built anew, when DuckDB refuses the order of changes."""
-    try:
-        with repository.transaction():
-            store()
-            return
-    except (duckdb.ConstraintException, duckdb.DependencyException):
-        repository.rebuild = True
-    with repository.transaction():
-        store()
 
 
 def _require_empty(repository: Repository) -> None:

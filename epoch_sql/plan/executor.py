@@ -1,0 +1,245 @@
+"""Carrying out a plan: bringing the working database to another state, by differences where DuckDB allows it.
+
+Rows are deleted, updated and inserted where they differ. A table is built anew from its target version where DuckDB
+cannot alter it in place, and on a second attempt after a constraint refused the differences: DuckDB checks indexes
+statement by statement, so that it refuses, for example, to delete a child and then its parent in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.catalog.local import DeclaredKeys
+from epoch_sql.model.commit import TableEntry, Tree
+from epoch_sql.model.schema import Column, ObjectName, Table
+from epoch_sql.model.version import RowCounts
+from epoch_sql.model.widening import widens
+from epoch_sql.plan.planner import Limits, Rebuild, make_plan
+from epoch_sql.plan.steps import Fill, Plan, TableChange, statements
+from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents, arrange, compare
+from epoch_sql.storage.encoding import decode, encode
+from epoch_sql.storage.shape import Shape, keyed_alike, shape_of
+from epoch_sql.worktree.filling import fill_table
+from epoch_sql.worktree.rows import working_rows
+from epoch_sql.worktree.scan import Working, WorkingTable
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What happened to one table.
+
+    ``changes`` names a temporary table with the changes of its rows, when rows were changed one by one; ``counts`` is
+    None where the table was built anew.
+    """
+
+    table_id: str
+    before: Table | None
+    after: Table
+    version_id: str
+    changes: ObjectName | None
+    counts: RowCounts | None
+
+
+def working_plan(
+    contents: Contents,
+    working: Working,
+    target: Tree,
+    rebuild: Rebuild = "needed",
+    pinned: Sequence[WorkingTable] = (),
+) -> Plan:
+    """The plan that makes the working database equal to a tree; ``pinned`` are tables besides, that must not change."""
+    contents.load(entry.version_id for entry in target.tables.values())
+    current = {w.table_id: w for w in working.tables}
+    ids = [*target.tables, *(i for i in current if i not in target.tables)]
+    changes = [_change(contents, i, current.get(i), target.tables.get(i)) for i in ids]
+    changes += [TableChange(w.table_id, w.table, w.table, differs=False, pinned=True) for w in pinned]
+    return make_plan(changes, working.objects, target.objects, Limits(_rows_follow, rebuild=rebuild))
+
+
+def _change(contents: Contents, table_id: str, now: WorkingTable | None, entry: TableEntry | None) -> TableChange:
+    before = now.table if now else None
+    if entry is None:
+        return TableChange(table_id, before, None)
+    same = now and now.entry and not now.differs and now.entry.version_id == entry.version_id
+    if now and now.entry and same and now.entry.name == entry.name:
+        return TableChange(table_id, before, before, differs=False)
+    return TableChange(table_id, before, contents.table(entry.version_id))
+
+
+class Executor:
+    """Carries out plans on the working database, on a cursor that is in a transaction."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, contents: Contents) -> None:
+        self.cursor = cursor
+        self.contents = contents
+
+    def run(self, plan: Plan, working: Working, target: Tree) -> list[Applied]:
+        """Carry out a plan that leads to the target; what happened to its tables, parents first.
+
+        Raises duckdb.ConstraintException or DependencyException when differences are refused that building tables anew
+        would bring about.
+        """
+        for step in plan.definitions:
+            for statement in statements(step):
+                self.cursor.execute(statement)
+        applied = _Rows(self.cursor, self.contents, working, target).run(plan)
+        DeclaredKeys(self.cursor).replace(
+            {e.name: self.contents.table(e.version_id).declared_key for e in target.tables.values()}
+        )
+        return applied
+
+
+class _Rows:
+    """Carries out the steps of a plan that change rows."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, contents: Contents, working: Working, target: Tree) -> None:
+        self.cursor = cursor
+        self.contents = contents
+        self.current: Mapping[str, WorkingTable] = {w.table_id: w for w in working.tables}
+        self.target = target
+        self.differences: dict[str, tuple[ObjectName, Shape, RowCounts]] = {}
+
+    def run(self, plan: Plan) -> list[Applied]:
+        actions = {"delete": self._delete, "update": self._update, "insert": self._insert}
+        applied = []
+        for step in plan.rows:
+            change = step.change
+            assert change.after
+            version_id = self.target.tables[change.table_id].version_id
+            done = partial(Applied, change.table_id, change.before, change.after, version_id)
+            if isinstance(step, Fill):
+                self.contents.require_sound(self.contents.levels(version_id))
+                fill_table(self.cursor, change.after, self.contents.state(version_id))
+                applied.append(done(None, None))
+                continue
+            name, shape, counts = self._difference(change, change.after, version_id)
+            actions[step.action](change.after, name, shape, counts)
+            if step.action == "insert":
+                applied.append(done(name, counts))
+        return applied
+
+    def _difference(self, change: TableChange, after: Table, version_id: str) -> tuple[ObjectName, Shape, RowCounts]:
+        """The changes of a table's rows, as a temporary table: read once, after the definition was altered."""
+        if change.table_id not in self.differences:
+            rows, shape = self._changes(self.current[change.table_id], after, version_id)
+            name = ObjectName("main", f"epoch_changes_{len(self.differences)}")
+            table = render.identifier(name.name)
+            self.cursor.execute(
+                render.fill(Sql("CREATE OR REPLACE TEMP TABLE {{name}} AS {{rows}}"), name=table, rows=rows)
+            )
+            counting = "count_bag_changes" if shape.keyless else "count_changes"
+            changes = render.fill(Sql("FROM {{name}}"), name=table)
+            row = self.cursor.execute(render.render(counting, changes=changes)).fetchone()
+            assert row
+            self.differences[change.table_id] = name, shape, RowCounts(*(int(n) for n in row))
+        return self.differences[change.table_id]
+
+    def _changes(self, working: WorkingTable, after: Table, version_id: str) -> tuple[Sql, Shape]:
+        if working.entry and not working.differs:
+            return self.contents.changes(working.entry.version_id, version_id), shape_of(working.table, after)
+        shape = shape_of(None, after)
+        sides = (working_rows(after), self.contents.state(version_id))
+        return compare(shape, *(arrange(rows, shape, after) for rows in sides)), shape
+
+    def _delete(self, table: Table, name: ObjectName, shape: Shape, counts: RowCounts) -> None:
+        if not counts.removed:
+            return
+        self.cursor.execute(
+            render.render(
+                "delete_copies" if shape.keyless else "delete_rows",
+                table=render.table(table.name),
+                changes=render.identifier(name.name),
+                same_key=_same_key(shape, table),
+                keys=[render.column(f"k{c.id}", "changes") for c in shape.key],
+            )
+        )
+
+    def _update(self, table: Table, name: ObjectName, shape: Shape, counts: RowCounts) -> None:
+        if not counts.modified or shape.keyless:
+            return
+        columns = self._differing(name, table, shape)
+        if not columns:
+            return
+        self.cursor.execute(
+            render.render(
+                "update_rows",
+                table=render.table(table.name),
+                changes=render.identifier(name.name),
+                assignments=[
+                    render.fill(
+                        Sql("{{c}} = {{v}}"),
+                        c=render.identifier(c.name),
+                        v=decode(render.column(f"n{c.id}", "changes"), c.type),
+                    )
+                    for c in columns
+                ],
+                same_key=_same_key(shape, table),
+            )
+        )
+
+    def _differing(self, name: ObjectName, table: Table, shape: Shape) -> list[Column]:
+        """The columns that some modified row changes: others need no update, and their indexes no maintenance."""
+        candidates = [c for c in shape.values if table.column_by_id(c.id)]
+        tests = [
+            render.fill(
+                Sql("coalesce(bool_or({{n}} IS DISTINCT FROM {{o}}), false)"),
+                n=render.column(f"n{c.id}"),
+                o=render.column(f"o{c.id}"),
+            )
+            for c in candidates
+        ]
+        row = self.cursor.execute(
+            render.fill(
+                Sql("SELECT {{tests}} FROM {{changes}} WHERE op = 'modified'"),
+                tests=tests,
+                changes=render.identifier(name.name),
+            )
+        ).fetchone()
+        assert row
+        return [table.column(c.name) for c, differs in zip(candidates, row, strict=True) if differs]
+
+    def _insert(self, table: Table, name: ObjectName, shape: Shape, counts: RowCounts) -> None:
+        if not counts.added:
+            return
+        keys = {column.id for column in shape.key}
+        columns = table.stored_columns
+        self.cursor.execute(
+            render.render(
+                "insert_copies" if shape.keyless else "insert_rows",
+                table=render.table(table.name),
+                columns=[render.identifier(c.name) for c in columns],
+                values=[decode(render.column(f"{'k' if c.id in keys else 'n'}{c.id}"), c.type) for c in columns],
+                changes=render.identifier(name.name),
+            )
+        )
+
+
+def _rows_follow(now: Table, target: Table) -> bool:
+    """Whether rows can be changed one by one after the definition was altered.
+
+    They can when they are told apart in the same way, and no column's values have to be converted with loss. Copies of
+    a row are told apart by ``rowid``, which a column of that name would hide.
+    """
+    if not target.key and any(column.name.lower() == "rowid" for column in target.columns):
+        return False
+    types = {column.id: column.type for column in now.stored_columns}
+    return keyed_alike(now, target) and all(widens(types[c.id], c.type) for c in target.stored_columns if c.id in types)
+
+
+def _same_key(shape: Shape, table: Table) -> Sql:
+    comparison = Sql("{{t}} IS NOT DISTINCT FROM {{k}}" if shape.keyless else "{{t}} = {{k}}")
+    terms = [
+        render.fill(
+            comparison,
+            t=encode(render.column(table.column(c.name).name, "target"), c.type),
+            k=render.column(f"k{c.id}", "changes"),
+        )
+        for c in shape.key
+    ]
+    return render.joined(terms, " AND ")

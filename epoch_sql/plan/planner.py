@@ -1,0 +1,189 @@
+"""The plan that brings one state to another, whoever carries it out.
+
+What goes or changes is dropped after all that depends on it, and what comes is created before all that depends on it.
+What depends on it and stays is dropped and created again with it: views and macros, and tables with all of their rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from epoch_sql.errors import EpochDirtyError
+from epoch_sql.model.schema import ObjectName, SchemaObject, Table
+from epoch_sql.plan.dependencies import Folded, dependents, folded
+from epoch_sql.plan.steps import Alter, ChangeRows, Create, DefinitionStep, Drop, Fill, Plan, Step, TableChange
+from epoch_sql.worktree import ddl
+from epoch_sql.worktree.ordering import FIRST, Definition, references
+
+Rebuild = Literal["needed", "differing", "all"]
+"""Which tables are built anew: those that cannot be changed in place, all that differ, or all that there are."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the one who carries out a plan cannot do.
+
+    ``rows_follow`` says whether rows can be changed one by one after a definition was altered, ``held`` whether a
+    change of rows is refused for another reason, and ``remakes`` whether a view that stays can be made again.
+    """
+
+    rows_follow: Callable[[Table, Table], bool]
+    held: Callable[[TableChange], bool] = lambda change: False
+    remakes: Callable[[SchemaObject], bool] = lambda view: True
+    rebuild: Rebuild = "needed"
+
+
+def make_plan(
+    tables: Sequence[TableChange],
+    before: Sequence[SchemaObject],
+    after: Sequence[SchemaObject],
+    limits: Limits,
+) -> Plan:
+    """The steps from one state to the other: ``tables`` are all of both, ``before`` and ``after`` the other objects.
+
+    Raises EpochDirtyError when a pinned table would have to be built anew.
+    """
+    return _Planner(tables, before, after, limits).plan()
+
+
+class _Planner:
+    def __init__(
+        self,
+        tables: Sequence[TableChange],
+        before: Sequence[SchemaObject],
+        after: Sequence[SchemaObject],
+        limits: Limits,
+    ) -> None:
+        self.tables = tables
+        self.limits = limits
+        old, new = ({(o.kind, o.name): o for o in objects} for objects in (before, after))
+        self.outdated = [o for key, o in old.items() if new.get(key) != o]
+        self.missing = [o for key, o in new.items() if old.get(key) != o]
+        self.kept = [o for key, o in old.items() if new.get(key) == o]
+        self.referenced = _referenced(c.before for c in tables if c.before)
+        self.rebuilt: dict[str, TableChange] = {}
+        self.altered: dict[str, Alter] = {}
+
+    def plan(self) -> Plan:
+        for change in self.tables:
+            if change.before and change.after and (change.differs or self.limits.rebuild == "all"):
+                self._place(change)
+        self._free_names()
+        self._add_dependents()
+        built = {c.table_id: c for c in self.tables if not c.before and c.after} | self.rebuilt
+        changed = {c.table_id: c for c in self.tables if c.before and c.after and c.differs and c.table_id not in built}
+        steps = (*self._drops(), *self._creations(built.values()), *_row_steps(built, changed))
+        return Plan(steps, frozenset(built), frozenset(changed))
+
+    def _place(self, change: TableChange) -> None:
+        """Whether a table that stays and differs is altered or built anew."""
+        assert change.before and change.after
+        referenced = folded(change.before.name) in self.referenced
+        alters = ddl.alter_table(change.before, change.after, referenced)
+        follows = alters is not None and self.limits.rows_follow(change.before, change.after)
+        if self.limits.rebuild != "needed" or not follows or self.limits.held(change):
+            self._build_anew(change)
+        elif alters:
+            self.altered[change.table_id] = Alter(change.before, change.after, referenced)
+
+    def _build_anew(self, change: TableChange) -> None:
+        if change.pinned:
+            assert change.before
+            raise EpochDirtyError(
+                f"table {change.before.name} has uncommitted changes and would have to be built anew",
+                "epoch commit or epoch stash, then again",
+            )
+        self.rebuilt[change.table_id] = change
+        self.altered.pop(change.table_id, None)
+
+    def _free_names(self) -> None:
+        """Builds tables anew whose new name another table has until it goes or is renamed."""
+        holders = {folded(c.before.name): c.table_id for c in self.tables if c.before}
+        for change in self.tables:
+            after = change.after if change.before else None
+            if after and holders.get(folded(after.name), change.table_id) != change.table_id:
+                self._build_anew(change)
+
+    def _add_dependents(self) -> None:
+        """Adds what depends on what changes, until nothing more does."""
+        while True:
+            dropped = [c.before for c in self.tables if c.before and not c.after]
+            dropped += [c.before for c in self.rebuilt.values() if c.before]
+            changed: list[Definition] = [*self.outdated, *dropped]
+            changed += [table for alter in self.altered.values() for table in {alter.before, alter.after}]
+            if not changed:
+                return
+            staying = {
+                folded(c.before.name): c for c in self.tables if c.before and c.after and c.table_id not in self.rebuilt
+            }
+            candidates: list[Definition] = [*self.kept, *(c.before for c in staying.values() if c.before)]
+            found = dependents(candidates, changed, dropped)
+            objects = [o for o in found if isinstance(o, SchemaObject) and self._goes(o)]
+            more = [staying[folded(t.name)] for t in found if isinstance(t, Table)]
+            if not objects and not more:
+                return
+            for change in more:
+                self._build_anew(change)
+            self.outdated += objects
+            self.missing += objects
+            self.kept = [o for o in self.kept if o not in objects]
+
+    def _goes(self, found: SchemaObject) -> bool:
+        """Whether an object that depends on what changes is made anew; a view that cannot be read anyway stays."""
+        return found.kind != "view" or self.limits.remakes(found)
+
+    def _drops(self) -> Iterator[DefinitionStep]:
+        tables = [c.before for c in self.tables if c.before and not c.after]
+        tables += [c.before for c in self.rebuilt.values() if c.before]
+        order = ddl.definition_order(tables, self.outdated)[::-1]
+        yield from (Drop(found) for found in order if not _is_schema(found))
+        yield from (Drop(found) for found in order if _is_schema(found))
+
+    def _creations(self, built: Iterable[TableChange]) -> Iterator[DefinitionStep]:
+        """Creations in the order of dependencies; before them the alterations, since they free names, and before
+        these what their expressions call."""
+        alters = list(self.altered.values())
+        tables = [c.after for c in built if c.after]
+        order = ddl.definition_order([*tables, *(alter.after for alter in alters)], self.missing)
+        altered = {id(alter.after) for alter in alters}
+        order = [found for found in order if id(found) not in altered]
+        first = {id(found) for found in _needed([alter.after for alter in alters], order)}
+        yield from (Create(found) for found in order if id(found) in first)
+        yield from alters
+        yield from (Create(found) for found in order if id(found) not in first)
+
+
+def _is_schema(found: Definition) -> bool:
+    return isinstance(found, SchemaObject) and found.kind == "schema"
+
+
+def _needed(altered: Sequence[Table], order: Sequence[Definition]) -> list[Definition]:
+    """Those of the definitions that tables are altered with: schemas, types, sequences, and macros that are called."""
+    objects = [found for found in order if isinstance(found, SchemaObject)]
+    needed: list[Definition] = [found for found in objects if found.kind in FIRST]
+    macros = [found for found in objects if found.kind == "macro"]
+    pending: list[Definition] = list(altered) if macros else []
+    while pending:
+        more = [macros[n] for n in references(pending.pop(), macros) if macros[n] not in needed]
+        pending += more
+        needed += more
+    return needed
+
+
+def _referenced(tables: Iterable[Table]) -> set[Folded]:
+    """The tables that foreign keys of others refer to."""
+    found = ((t.name, ObjectName(t.name.schema, key.referenced or "")) for t in tables for key in t.foreign_keys)
+    return {folded(parent) for child, parent in found if folded(child) != folded(parent)}
+
+
+def _row_steps(built: dict[str, TableChange], changed: dict[str, TableChange]) -> Iterator[Step]:
+    """Deletions, children before their parents; updates; then insertions, parents first."""
+    by_name = {c.after.name: c for c in (*built.values(), *changed.values()) if c.after}
+    order = [by_name[table.name] for table in ddl.creation_order([c.after for c in by_name.values() if c.after])]
+    staying = [change for change in order if change.table_id in changed]
+    yield from (ChangeRows("delete", change) for change in reversed(staying))
+    yield from (ChangeRows("update", change) for change in staying)
+    for change in order:
+        yield Fill(change) if change.table_id in built else ChangeRows("insert", change)

@@ -1,0 +1,102 @@
+"""The steps of a plan. They hold definitions only: what carries them out knows where rows are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from epoch_sql.model.schema import SchemaObject, Table
+from epoch_sql.model.sql_text import split_statements
+from epoch_sql.render import Sql, verbatim
+from epoch_sql.worktree import ddl
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """A table of either state, under the id that it has in both.
+
+    ``differs`` says whether its definition or rows may differ. ``pinned`` is a table that must stay as it is.
+    """
+
+    table_id: str
+    before: Table | None
+    after: Table | None
+    differs: bool = True
+    pinned: bool = False
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A table or another object goes, for good or to be created again."""
+
+    what: Table | SchemaObject
+
+
+@dataclass(frozen=True)
+class Alter:
+    """A table's definition changes in place; ``referenced`` says whether foreign keys of other tables refer to it."""
+
+    before: Table
+    after: Table
+    referenced: bool
+
+
+@dataclass(frozen=True)
+class Create:
+    """A table, still empty, or another object is made."""
+
+    what: Table | SchemaObject
+
+
+@dataclass(frozen=True)
+class ChangeRows:
+    """Rows of a table that stays are deleted, updated or inserted."""
+
+    action: Literal["delete", "update", "insert"]
+    change: TableChange
+
+
+@dataclass(frozen=True)
+class Fill:
+    """A table that was created gets all of its rows."""
+
+    change: TableChange
+
+
+DefinitionStep = Drop | Alter | Create
+Step = DefinitionStep | ChangeRows | Fill
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order in which they are to be carried out: definitions first, then rows.
+
+    ``built`` are the ids of the tables that are created, ``changed`` those of the other tables that may change.
+    """
+
+    steps: tuple[Step, ...] = ()
+    built: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+
+    @property
+    def definitions(self) -> list[DefinitionStep]:
+        """The steps that change definitions."""
+        return [step for step in self.steps if isinstance(step, Drop | Alter | Create)]
+
+    @property
+    def rows(self) -> list[ChangeRows | Fill]:
+        """The steps that change rows."""
+        return [step for step in self.steps if isinstance(step, ChangeRows | Fill)]
+
+
+def statements(step: DefinitionStep) -> list[Sql]:
+    """The SQL of a step that changes a definition."""
+    if isinstance(step, Alter):
+        found = ddl.alter_table(step.before, step.after, step.referenced)
+        assert found is not None
+        return found
+    if isinstance(step, Create):
+        return ddl.create_table(step.what) if isinstance(step.what, Table) else ddl.create_object(step.what)
+    if isinstance(step.what, Table):
+        return [ddl.drop_table(step.what.name)]
+    return [verbatim(statement) for statement in split_statements(ddl.drop_object(step.what))]
