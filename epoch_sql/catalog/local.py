@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from epoch_sql.catalog.relation import Relation
-from epoch_sql.model.schema import ObjectName
+from epoch_sql.model.schema import ObjectName, SchemaObject
 
 
 class DeclaredKeys(Relation):
@@ -51,6 +51,39 @@ class Ignore(Relation):
         """Whether a pattern (``*``, ``?``, ``[…]``, as in a shell, in any case) matches the name."""
         text = str(name).lower()
         return any(fnmatchcase(text, pattern.lower()) for pattern in patterns)
+
+
+class Unmade(Relation):
+    """``epoch.unmade``: objects that are checked out but that DuckDB refused to make, and why.
+
+    The working database lacks them, which is not the user's deletion: they count as they are here.
+    """
+
+    name = "unmade"
+    columns = {
+        "kind": "VARCHAR",
+        "schema_name": "VARCHAR",
+        "object_name": "VARCHAR",
+        "definition": "VARCHAR",
+        "comment": "VARCHAR",
+        "state": "VARCHAR",
+        "reason": "VARCHAR",
+    }
+
+    def load(self) -> list[tuple[SchemaObject, str]]:
+        """The objects, each with the reason."""
+        return [
+            (SchemaObject(kind, ObjectName(schema, name), *rest), why)
+            for kind, schema, name, *rest, why in self.select()
+        ]
+
+    def replace(self, objects: Sequence[tuple[SchemaObject, str]]) -> None:
+        """Make these the objects that could not be made."""
+        if set(objects) != set(self.load()):
+            self.run("DELETE FROM {{epoch}}.unmade")
+            self.insert(
+                (o.kind, o.name.schema, o.name.name, o.definition, o.comment, o.state, why) for o, why in objects
+            )
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ from epoch_sql.operations.committing import set_head
 from epoch_sql.operations.guarding.moves import Move, move_branch
 from epoch_sql.operations.recording import fill_buckets, hash_shift, same_values, shift_buckets
 from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.unmade import left_out, make_again, note_unmade
 from epoch_sql.operations.worktree_state import require_clean, settle
 from epoch_sql.plan.executor import Applied, Executor, working_plan
+from epoch_sql.plan.making import CannotMake
 from epoch_sql.plan.planner import Rebuild
 from epoch_sql.render import Sql
 from epoch_sql.worktree.rows import BUCKETS, ROWS_WORTH_BUCKETS, checksums, engine
@@ -92,26 +94,34 @@ def attempting(repository: Repository, move: Callable[[], T]) -> T:
 def in_transactions(
     repository: Repository, transaction: Callable[[], AbstractContextManager[None]], act: Callable[[], T]
 ) -> T:
-    """Run what applies a tree in a transaction, and again with more tables built anew while DuckDB refuses it.
+    """Run what applies a tree in a transaction, and again while DuckDB refuses it: with more tables built anew, and
+    without the objects that cannot be made.
 
     That it refuses to drop something although all that depends on it by now is gone happens on DuckDB 1.4, which goes
     on to know what a table depended on before it was altered: then all tables are built anew.
     """
+    attempts = iter(_ATTEMPTS[1:])
     try:
-        for rebuild in _ATTEMPTS:
-            repository.rebuild = rebuild
+        while True:
             try:
                 with transaction():
-                    return act()
+                    result = act()
+                break
+            except CannotMake as refused:
+                repository.refused[refused.made.kind, refused.made.name] = refused.reason
             except (duckdb.ConstraintException, duckdb.OutOfMemoryException):
-                if rebuild != "needed":
+                if repository.rebuild != "needed":
                     raise
+                repository.rebuild = next(attempts)
             except duckdb.DependencyException:
-                if rebuild == "all":
+                if repository.rebuild == "all":
                     raise
+                repository.rebuild = next(attempts)
     finally:
         repository.rebuild = "needed"
-    raise AssertionError("the last attempt returns or raises")
+        repository.refused = {}
+    make_again(repository)
+    return result
 
 
 def put_working_tables(
@@ -131,8 +141,11 @@ def apply_tree(
 ) -> tuple[int, RowCounts]:
     """Bring the working tables to a tree, and the fingerprints with them; ``pinned`` tables besides must not change."""
     target = repository.scanner.visible(target)
-    plan = working_plan(repository.contents, working, target, repository.rebuild, pinned)
-    applied = Executor(repository.cursor, repository.contents).run(plan, working, target)
+    omitted = left_out(repository, working, target)
+    plan = working_plan(repository.contents, working, target, repository.rebuild, omitted, pinned)
+    outcome = Executor(repository.cursor, repository.contents).run(plan, working, target)
+    note_unmade(repository, working, target, outcome)
+    applied = outcome.tables
     gone = [w.table_id for w in working.tables if w.table_id not in target.tables]
     Fingerprints(repository.cursor).forget(gone)
     _follow(repository, working, applied)

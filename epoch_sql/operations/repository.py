@@ -27,6 +27,8 @@ from epoch_sql.errors import (
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.revisions import resolve
+from epoch_sql.model.schema import SchemaObject
+from epoch_sql.plan.executor import ObjectKey
 from epoch_sql.plan.planner import Rebuild
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.objects import ObjectStore
@@ -69,7 +71,8 @@ class Memory:
 class Repository:
     """The repository of the database that a cursor is on.
 
-    Raises EpochRepositoryError when the database is in memory, has no repository, or one of a newer version.
+    ``warnings`` are what an operation has to say besides its result. Raises EpochRepositoryError when the database is
+    in memory, has no repository, or one of a newer version.
     """
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, memory: Memory, create: bool = False) -> None:
@@ -95,6 +98,9 @@ class Repository:
         self.state = State(cursor)
         self.trees = Trees(cursor, memory.known)
         self.rebuild: Rebuild = "needed"
+        self.refused: dict[ObjectKey, str] = {}
+        self.unmade_before: tuple[SchemaObject, ...] = ()
+        self.warnings: list[str] = []
         self._known_before: Mark = {}
 
     def head(self) -> Head:

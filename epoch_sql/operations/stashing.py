@@ -94,7 +94,7 @@ def as_recorded(working: Working, tree: Tree) -> Working:
         replace(w, entry=tree.tables[w.table_id], committed=w.table, rows_differ=False, known=None)
         for w in working.tables
     )
-    return Working(tables, (), working.objects)
+    return Working(tables, (), working.objects, unmade=working.unmade)
 
 
 def _onto(repository: Repository, stash: Stash, head: Tree) -> Tree:

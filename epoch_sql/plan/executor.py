@@ -7,7 +7,8 @@ statement by statement, so that it refuses, for example, to delete a child and t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,11 +17,12 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys
 from epoch_sql.model.commit import TableEntry, Tree
-from epoch_sql.model.schema import Column, ObjectName, Table
+from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
 from epoch_sql.model.version import RowCounts
 from epoch_sql.model.widening import widens
+from epoch_sql.plan.making import making, missing_of_view
 from epoch_sql.plan.planner import Limits, Rebuild, make_plan
-from epoch_sql.plan.steps import Fill, Plan, TableChange, statements
+from epoch_sql.plan.steps import Create, DefinitionStep, Fill, Plan, TableChange, statements
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import decode, encode
@@ -28,6 +30,12 @@ from epoch_sql.storage.shape import Shape, keyed_alike, shape_of
 from epoch_sql.worktree.filling import fill_table
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working, WorkingTable
+
+ObjectKey = tuple[str, ObjectName]
+"""The kind and the name of an object."""
+
+Unmade = tuple[SchemaObject, str]
+"""An object that could not be made, and why."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +54,33 @@ class Applied:
     counts: RowCounts | None
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to tables, parents first, and the objects that could not be made."""
+
+    tables: list[Applied]
+    unmade: list[Unmade]
+
+
 def working_plan(
     contents: Contents,
     working: Working,
     target: Tree,
     rebuild: Rebuild = "needed",
+    left_out: Collection[ObjectKey] = (),
     pinned: Sequence[WorkingTable] = (),
 ) -> Plan:
-    """The plan that makes the working database equal to a tree; ``pinned`` are tables besides, that must not change."""
+    """The plan that makes the working database equal to a tree, but for objects that are ``left_out``.
+
+    ``pinned`` are tables of the working database besides, which must not change.
+    """
     contents.load(entry.version_id for entry in target.tables.values())
     current = {w.table_id: w for w in working.tables}
     ids = [*target.tables, *(i for i in current if i not in target.tables)]
     changes = [_change(contents, i, current.get(i), target.tables.get(i)) for i in ids]
     changes += [TableChange(w.table_id, w.table, w.table, differs=False, pinned=True) for w in pinned]
-    return make_plan(changes, working.objects, target.objects, Limits(_rows_follow, rebuild=rebuild))
+    wanted = [o for o in target.objects if (o.kind, o.name) not in left_out]
+    return make_plan(changes, working.made, wanted, Limits(_rows_follow, rebuild=rebuild))
 
 
 def _change(contents: Contents, table_id: str, now: WorkingTable | None, entry: TableEntry | None) -> TableChange:
@@ -79,20 +100,29 @@ class Executor:
         self.cursor = cursor
         self.contents = contents
 
-    def run(self, plan: Plan, working: Working, target: Tree) -> list[Applied]:
-        """Carry out a plan that leads to the target; what happened to its tables, parents first.
+    def run(self, plan: Plan, working: Working, target: Tree) -> Outcome:
+        """Carry out a plan that leads to the target.
 
         Raises duckdb.ConstraintException or DependencyException when differences are refused that building tables anew
-        would bring about.
+        would bring about, CannotMake for an object that has to be left out, EpochTableError for a table that cannot be
+        made.
         """
-        for step in plan.definitions:
-            for statement in statements(step):
-                self.cursor.execute(statement)
+        unmade = [refused for step in plan.definitions for refused in self._define(step)]
         applied = _Rows(self.cursor, self.contents, working, target).run(plan)
         DeclaredKeys(self.cursor).replace(
             {e.name: self.contents.table(e.version_id).declared_key for e in target.tables.values()}
         )
-        return applied
+        return Outcome(applied, unmade)
+
+    def _define(self, step: DefinitionStep) -> list[Unmade]:
+        """Change a definition; the object with the reason, if DuckDB would refuse to make it."""
+        made = step.what if isinstance(step, Create) else None
+        if isinstance(made, SchemaObject) and made.kind == "view" and (reason := missing_of_view(self.cursor, made)):
+            return [(made, reason)]
+        with making(made) if made else nullcontext():
+            for statement in statements(step):
+                self.cursor.execute(statement)
+        return []
 
 
 class _Rows:

@@ -15,7 +15,7 @@ from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from epoch_sql import render
-from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Ignore
+from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Ignore, Unmade
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import TableEntry, Tree, table_identity
 from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
@@ -24,7 +24,7 @@ from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.shape import Shape, shape_of
 from epoch_sql.worktree.identify import followed_key, identify_columns, mostly_equal
-from epoch_sql.worktree.introspect import read_columns, read_schema, read_table_names
+from epoch_sql.worktree.introspect import KINDS, read_columns, read_schema, read_table_names
 from epoch_sql.worktree.rows import (
     ROWS_WORTH_BUCKETS,
     bucket,
@@ -77,13 +77,19 @@ class Working:
     """The working database against a tree: its tables, the tables of the tree that are gone, and its other objects.
 
     ``ignored`` are tables of the tree that are not versioned any more: a commit leaves them out, nothing else touches
-    them.
+    them. ``unmade`` are those of the objects that DuckDB could not make: they count, although they are not there.
     """
 
     tables: tuple[WorkingTable, ...]
     removed: tuple[TableEntry, ...]
     objects: tuple[SchemaObject, ...]
     ignored: tuple[TableEntry, ...] = ()
+    unmade: tuple[SchemaObject, ...] = ()
+
+    @property
+    def made(self) -> list[SchemaObject]:
+        """The objects that are there."""
+        return [found for found in self.objects if found not in self.unmade]
 
     def named(self, name: ObjectName) -> WorkingTable | None:
         """The working table of exactly that name."""
@@ -119,6 +125,11 @@ class Scanner:
         patterns = self._patterns = ignore.patterns() if self._patterns is None else self._patterns
         return lambda name: ignore.matches(patterns, name)
 
+    def ignored_names(self) -> list[ObjectName]:
+        """The names of the tables that are not versioned."""
+        ignored = self._ignored()
+        return [name for name in read_table_names(self.cursor) if ignored(name)]
+
     def table_names(self) -> list[ObjectName]:
         """The names of the versioned tables, without their definitions."""
         ignored = self._ignored()
@@ -145,7 +156,18 @@ class Scanner:
             for (table_id, table), (_, entry, _), count_and_sum in zip(identified, matches, sums, strict=True)
         )
         ignored = tuple(entry for i, entry in tree.tables.items() if i not in seen.tables)
-        return Working(working, removed, found.objects, ignored)
+        unmade = self._unmade(found)
+        objects = tuple(sorted((*found.objects, *unmade), key=lambda made: (KINDS.index(made.kind), made.name)))
+        return Working(working, removed, objects, ignored, unmade)
+
+    def _unmade(self, found: DatabaseSchema) -> tuple[SchemaObject, ...]:
+        """The objects that could not be made, without those in whose place the user made something."""
+        unmade = [made for made, _ in Unmade(self.cursor).load()]
+        if not unmade:
+            return ()
+        taken = {_place("table", table.name) for table in found.tables}
+        taken |= {_place(made.kind, made.name) for made in found.objects}
+        return tuple(made for made in unmade if _place(made.kind, made.name) not in taken)
 
     def _sums(self, tables: Sequence[Table], new: Sequence[bool]) -> list[tuple[int, int | None]]:
         """Rows and checksum of each table: what the caller saw of it, if it looked, else read now; of a new table that
@@ -339,6 +361,11 @@ class Scanner:
             and (usable.row_count, usable.checksum) == count_and_sum
         )
         return WorkingTable(table_id, table, entry, committed, *count_and_sum, rows_differ=not same, known=usable)
+
+
+def _place(kind: str, name: ObjectName) -> tuple[str, str, str]:
+    """What two objects cannot share: a name in either case; tables and views have theirs in common."""
+    return "relation" if kind in ("table", "view") else kind, name.schema.lower(), name.name.lower()
 
 
 def _same_rows(committed: Table, working: Table) -> bool:

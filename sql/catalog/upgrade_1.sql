@@ -134,6 +134,16 @@ CREATE TABLE {{epoch}}.declared_keys (
     columns VARCHAR[] NOT NULL
 );
 
+CREATE TABLE {{epoch}}.unmade (
+    kind VARCHAR NOT NULL,
+    schema_name VARCHAR NOT NULL,
+    object_name VARCHAR NOT NULL,
+    definition VARCHAR NOT NULL,
+    comment VARCHAR,
+    state VARCHAR,
+    reason VARCHAR NOT NULL
+);
+
 CREATE TABLE {{epoch}}.audit (
     sequence BIGINT NOT NULL,
     recorded_at TIMESTAMP NOT NULL,

@@ -209,7 +209,8 @@ def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing:
     objects = {key: o for key, o in wanted.items() if key not in own}
     objects.update({key: now[key] for key in own if key in now})
     tables = {i: entry for i, entry in stored.tree.tables.items() if i not in dirty}
-    clean = Working(tuple(w for w in working.tables if w.table_id not in dirty), (), working.objects)
+    tables_now = tuple(w for w in working.tables if w.table_id not in dirty)
+    clean = Working(tables_now, (), working.objects, unmade=working.unmade)
     pinned = [w for w in working.tables if w.table_id in dirty]
     return apply_tree(repository, clean, Tree(tables, tuple(objects.values())), pinned)[1]
 

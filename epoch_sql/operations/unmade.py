@@ -1,0 +1,100 @@
+"""Objects that cannot be made: a checkout leaves them out and a commit keeps them, and both say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from epoch_sql.catalog.local import Unmade
+from epoch_sql.errors import EpochTableError
+from epoch_sql.model.commit import Tree
+from epoch_sql.model.schema import ObjectName, SchemaObject, Table
+from epoch_sql.operations.repository import Repository
+from epoch_sql.plan.dependencies import dependents
+from epoch_sql.plan.executor import Outcome
+from epoch_sql.plan.making import MAY_BE_UNMADE, make, try_to_make
+from epoch_sql.worktree import ddl
+from epoch_sql.worktree.ordering import Definition, references
+from epoch_sql.worktree.scan import Working
+
+
+def left_out(repository: Repository, working: Working, target: Tree) -> dict[tuple[str, ObjectName], str]:
+    """The objects of the target that are not to be tried: they were refused in this operation, or stand as unmade and
+    only trying would tell (see ``plan.making``); with the reasons.
+    """
+    standing = {o: why for o, why in Unmade(repository.cursor).load() if o in working.unmade}
+    tried = {o: why for o, why in standing.items() if o.kind != "view" or o.name.schema != "main"}
+    found = {(o.kind, o.name): tried[o] for o in target.objects if o in tried}
+    return {**found, **repository.refused}
+
+
+def note_unmade(repository: Repository, working: Working, target: Tree, outcome: Outcome) -> None:
+    """Note what could not be made of the target."""
+    omitted = left_out(repository, working, target)
+    found = [(o, omitted[o.kind, o.name]) for o in target.objects if (o.kind, o.name) in omitted]
+    Unmade(repository.cursor).replace([*outcome.unmade, *found])
+    repository.unmade_before = working.unmade
+
+
+def make_again(repository: Repository) -> None:
+    """Try once more what could not be made, each by itself, now that the transaction has ended: what reads the
+    repository can be made by now. What stays unmade by this operation is a warning.
+    """
+    unmade = Unmade(repository.cursor)
+    reasons = dict(unmade.load())
+    if not reasons:
+        return
+    for found in ddl.object_order(list(reasons)):
+        reason = make(repository.cursor, found)
+        if reason is None:
+            del reasons[found]
+    with repository.transaction():
+        unmade.replace(list(reasons.items()))
+    new = [(o, why) for o, why in reasons.items() if o not in repository.unmade_before]
+    repository.warnings += [
+        f"{o.kind} {o.name} cannot be made, so it is left out here and kept in the commit: {why}" for o, why in new
+    ]
+
+
+def warn_of_stale(repository: Repository, before: Tree, working: Working, strict: bool) -> None:
+    """Warn of objects in what is committed that could not be made again, by a checkout or a clone.
+
+    Looks at those that this commit changes, and at those that depend on what it changes. With ``strict`` they are an
+    EpochTableError.
+    """
+    reasons = {found: why for found in _suspects(repository, before, working) if (why := _stale(repository, found))}
+    if not reasons:
+        return
+    if strict:
+        listed = "; ".join(f"{o.kind} {o.name}: {why}" for o, why in reasons.items())
+        raise EpochTableError(f"these could not be made again: {listed}", "drop or correct them, or leave out strict")
+    repository.warnings += [
+        f"{o.kind} {o.name} cannot be made again, so a checkout or clone will be without it: {why}"
+        for o, why in reasons.items()
+    ]
+
+
+def _stale(repository: Repository, found: SchemaObject) -> str | None:
+    ignored = [Table(name, ()) for name in repository.scanner.ignored_names()]
+    reads = [ignored[place].name for place, certain in references(found, ignored).items() if certain]
+    if reads:
+        return f"it reads {reads[0]}, which is ignored"
+    with repository.cursor.cursor() as cursor:
+        return try_to_make(cursor, found)
+
+
+def _suspects(repository: Repository, before: Tree, working: Working) -> list[SchemaObject]:
+    """The views and macros that are committed and may not be as they were, in the order of their names."""
+    old = set(repository.scanner.visible(before).objects)
+    made = working.made
+    changed: list[Definition] = [o for o in made if o not in old]
+    changed += [o for o in old if o not in working.objects]
+    tables = [(w.committed, w.table) for w in working.tables if w.schema_differs]
+    dropped = [repository.contents.table(entry.version_id) for entry in working.removed]
+    changed += [*dropped, *(table for pair in tables for table in pair if table)]
+    suspects: Sequence[SchemaObject] = [o for o in made if o in changed]
+    rest: list[Definition] = [o for o in made if o not in changed]
+    while found := dependents(rest, changed, dropped) if changed else []:
+        suspects = [*suspects, *(o for o in found if isinstance(o, SchemaObject))]
+        changed = found
+        rest = [o for o in rest if o not in found]
+    return [o for o in suspects if o.kind in MAY_BE_UNMADE]

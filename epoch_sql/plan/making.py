@@ -1,0 +1,114 @@
+"""Objects that DuckDB may refuse to make: views and macros over what is not there.
+
+DuckDB keeps a view whose table was dropped, but does not make it again. A plan leaves such an object out, and notes it
+as unmade. What a view misses is asked before it is made, since on DuckDB 2.0 an error ends the transaction; of a macro,
+and of a view outside of schema main, whose names mean something else, that is only found by trying, in the next attempt
+at the whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.errors import EpochTableError
+from epoch_sql.model.schema import ObjectName, SchemaObject, Table
+from epoch_sql.model.sql_text import split_statements, top_level
+from epoch_sql.worktree import ddl
+
+MAY_BE_UNMADE = ("macro", "view")
+"""The kinds of objects without which the rest of a state can be made."""
+
+REFUSALS = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConversionException,
+    duckdb.InvalidInputException,
+    duckdb.IOException,
+    duckdb.NotImplementedException,
+    duckdb.ParserException,
+    duckdb.OutOfRangeException,
+    duckdb.PermissionException,
+)
+"""What DuckDB raises where an object refers to what is not there, or is not as it was."""
+
+_TRIAL = "epoch_trial"
+
+
+class CannotMake(Exception):
+    """DuckDB refused to make an object without which the rest can be made."""
+
+    def __init__(self, made: SchemaObject, reason: str) -> None:
+        super().__init__(f"{made.kind} {made.name}: {reason}")
+        self.made = made
+        self.reason = reason
+
+
+@contextmanager
+def making(made: Table | SchemaObject) -> Iterator[None]:
+    """Raises CannotMake when DuckDB refuses an object for what it refers to, EpochTableError when it is a table."""
+    try:
+        yield
+    except REFUSALS as error:
+        if isinstance(made, SchemaObject) and made.kind in MAY_BE_UNMADE:
+            raise CannotMake(made, first_line(error)) from error
+        kind = "table" if isinstance(made, Table) else made.kind
+        raise EpochTableError(
+            f"{kind} {made.name} cannot be made: {first_line(error)}", "check out another commit, and correct it there"
+        ) from error
+
+
+def missing_of_view(cursor: duckdb.DuckDBPyConnection, view: SchemaObject) -> str | None:
+    """Why DuckDB would refuse to make a view of schema main now; None when it would not, or cannot tell."""
+    if view.name.schema != "main":
+        return None
+    body = next(token.end for token in top_level(view.definition) if token.is_word("AS"))
+    row = cursor.execute("SELECT CAST(json_serialize_plan(?) AS VARCHAR)", [view.definition[body:]]).fetchone()
+    assert row
+    answer = json.loads(row[0])
+    if not answer["error"] or answer["error_type"] in ("not implemented", "serialization"):
+        return None
+    return str(answer["error_message"]).splitlines()[0]
+
+
+def try_to_make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | None:
+    """Why DuckDB refuses to make an object again that is there; None when it does not. Leaves no trace.
+
+    It is made under another name, in a transaction of its own that is rolled back.
+    """
+    trial = ObjectName(made.name.schema, _TRIAL)
+    named, other = render.to_sql(render.relative(made.name)), render.to_sql(render.table(trial))
+
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        for statement in split_statements(made.definition):
+            cursor.execute(render.verbatim(statement.replace(named, other, 1)))
+    except REFUSALS as error:
+        return first_line(error)
+    finally:
+        cursor.execute("ROLLBACK")
+    return None
+
+
+def make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | None:
+    """Make an object in a transaction of its own; why DuckDB refuses, or None."""
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        for statement in ddl.create_object(made):
+            cursor.execute(statement)
+        cursor.execute("COMMIT")
+    except (*REFUSALS, duckdb.TransactionException) as error:
+        # A COMMIT that fails has ended the transaction.
+        with suppress(duckdb.TransactionException):
+            cursor.execute("ROLLBACK")
+        return first_line(error)
+    return None
+
+
+def first_line(error: duckdb.Error) -> str:
+    """What DuckDB says, on one line."""
+    return str(error).splitlines()[0]
