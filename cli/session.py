@@ -98,7 +98,10 @@ class Session:
     def done(self, procedure: Call, what: str, measure: diagnostics.Measure | None = None) -> list[dict[str, Any]]:
         """Runs a procedure that returns any number of rows."""
         with diagnostics.working(what, measure), self.telling_why_not():
-            return self._records(f"CALL {procedure.text}", procedure.values)
+            found = self._records(f"CALL {procedure.text}", procedure.values)
+        for warning in (text for row in found for text in row.get("warnings") or ()):
+            diagnostics.warning(warning)
+        return found
 
     def read(self, function: Call) -> list[dict[str, Any]]:
         """The rows of a reading function of Epoch as Python values."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from epoch_sql.extension.surface import Procedure, Reading, optional, required, row_of
+from epoch_sql.extension.surface import WARNINGS, Procedure, Reading, optional, required, row_of
 from epoch_sql.model.origin import undone_fields
 from epoch_sql.operations import merging
 from epoch_sql.operations.merge.engine import Done
@@ -13,8 +13,8 @@ from epoch_sql.operations.reading import obstacles
 
 _ROWS = {"rows_added": "BIGINT", "rows_modified": "BIGINT", "rows_removed": "BIGINT"}
 _UNDONE = "STRUCT(undone_by VARCHAR, commits VARCHAR[])[]"
-_MERGED = {"status": "VARCHAR", "commit_id": "VARCHAR", **_ROWS, "reapplied": _UNDONE, "kept": _UNDONE}
-_DONE = {"commit_id": "VARCHAR", **_ROWS}
+_MERGED = {"status": "VARCHAR", "commit_id": "VARCHAR", **_ROWS, "reapplied": _UNDONE, "kept": _UNDONE, **WARNINGS}
+_DONE = {"commit_id": "VARCHAR", **_ROWS, **WARNINGS}
 _TARGET = optional("target", "the branch that is merged into; default: the checked-out one")
 
 

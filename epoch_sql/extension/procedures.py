@@ -8,10 +8,11 @@ from typing import Any
 
 import duckdb
 
-from epoch_sql.extension.surface import Procedure, optional, required, row_of
+from epoch_sql.extension.surface import WARNINGS, Procedure, optional, required, row_of
+from epoch_sql.model.version import RowCounts
 from epoch_sql.operations import branching, committing, moving, stashing, tracking, undoing
 from epoch_sql.operations.repository import Memory, Repository
-from epoch_sql.operations.worktree_state import left_out, uncommitted
+from epoch_sql.operations.worktree_state import Uncommitted, left_out, uncommitted
 
 Rows = Iterable[Sequence[Any]]
 
@@ -26,7 +27,9 @@ def _init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str) -> Row
 
 def _status(repository: Repository) -> Rows:
     tree = repository.tree(repository.head().commit_id)
-    changes = [*uncommitted(repository, tree, repository.scanner.scan(tree)), *left_out(repository, tree)]
+    working = repository.scanner.scan(tree)
+    changes = [*uncommitted(repository, tree, working), *left_out(repository, tree)]
+    changes += [Uncommitted(str(found.name), "unmade", RowCounts()) for found in working.unmade]
     ordered = sorted(changes, key=lambda change: change.table_name)
     return [(c.table_name, c.change, c.rows.added, c.rows.modified, c.rows.removed) for c in ordered]
 
@@ -52,7 +55,7 @@ PROCEDURES = (
     Procedure(
         "epoch_init",
         (optional("branch", "the first branch", "'main'"),),
-        {"branch": "VARCHAR", "commit_id": "VARCHAR"},
+        {"branch": "VARCHAR", "commit_id": "VARCHAR", **WARNINGS},
         _init,
         "Makes a repository of the database, with a first commit of what it holds.",
         needs_repository=False,
@@ -62,7 +65,8 @@ PROCEDURES = (
         (),
         {"table_name": "VARCHAR", "change": "VARCHAR", **_ROWS},
         _status,
-        "What is uncommitted: `added`, `modified`, `removed`, `renamed` or `schema`, with the rows that changed.",
+        "What is uncommitted: `added`, `modified`, `removed`, `renamed` or `schema`, with the rows that changed; and "
+        "`unmade`, what is committed but could not be made here.",
         acts=False,
     ),
     Procedure(
@@ -71,8 +75,9 @@ PROCEDURES = (
             required("message", "what changed and why"),
             optional("author", "`Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user"),
             optional("allow_empty", "commit also without a change", "false", "BOOLEAN"),
+            optional("strict", "refuse views and macros that could not be made again", "false", "BOOLEAN"),
         ),
-        {"commit_id": "VARCHAR", "branch": "VARCHAR", "tables_changed": "BIGINT", **_ROWS},
+        {"commit_id": "VARCHAR", "branch": "VARCHAR", "tables_changed": "BIGINT", **_ROWS, **WARNINGS},
         lambda *arguments: row_of(committing.commit(*arguments)),
         "Commits every change of the working tables to the checked-out branch.",
         looks="rows",
@@ -108,7 +113,7 @@ PROCEDURES = (
             optional("new_branch", "make a branch of that name at HEAD and check it out", "false", "BOOLEAN"),
             optional("force", "lose uncommitted changes", "false", "BOOLEAN"),
         ),
-        {"branch": "VARCHAR", "commit_id": "VARCHAR", "tables_changed": "BIGINT"},
+        {"branch": "VARCHAR", "commit_id": "VARCHAR", "tables_changed": "BIGINT", **WARNINGS},
         lambda *arguments: row_of(moving.checkout(*arguments)),
         "Puts the working tables at a reference.",
         looks="rows",
@@ -119,7 +124,7 @@ PROCEDURES = (
             optional("ref", "where the branch goes", "'HEAD'"),
             optional("hard", "also the working tables, losing uncommitted changes", "false", "BOOLEAN"),
         ),
-        {"commit_id": "VARCHAR", **_ROWS},
+        {"commit_id": "VARCHAR", **_ROWS, **WARNINGS},
         lambda *arguments: row_of(undoing.reset(*arguments)),
         "Moves the checked-out branch to a commit.",
         looks="rows",
@@ -127,7 +132,7 @@ PROCEDURES = (
     Procedure(
         "epoch_stash",
         (optional("message", "what is set aside"),),
-        _STASHED,
+        {**_STASHED, **WARNINGS},
         lambda *arguments: row_of(stashing.push(*arguments)),
         "Sets every uncommitted change aside.",
         looks="rows",
@@ -135,7 +140,7 @@ PROCEDURES = (
     Procedure(
         "epoch_stash_pop",
         (),
-        _STASHED,
+        {**_STASHED, **WARNINGS},
         lambda *arguments: row_of(stashing.pop(*arguments)),
         "Puts the newest stash back into the working tables.",
         looks="rows",

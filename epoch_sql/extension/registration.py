@@ -145,6 +145,8 @@ def _runner(session: Session, procedure: Procedure) -> Callable[..., dict[str, A
                     if procedure.acts:
                         require_same_view(repository, caller)
                     rows = procedure.run(repository, *values)
+                    if "warnings" in names:
+                        rows = [(*row, repository.warnings) for row in rows]
                 return {
                     "error": None,
                     "is_document": None,

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from epoch_sql.extension.surface import Procedure, Reading, optional, required, row_of
+from epoch_sql.extension.surface import WARNINGS, Procedure, Reading, optional, required, row_of
 from epoch_sql.operations.remote import cloning, fetching, pushing, remotes
 from epoch_sql.operations.repository import Memory
 
@@ -29,7 +29,8 @@ _REMOTE = optional("remote", "the remote", "'origin'")
 
 
 def _clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str) -> Rows:
-    return row_of(cloning.clone(cursor, memory, url, remote))
+    cloned, warnings = cloning.clone(cursor, memory, url, remote)
+    return [(*row_of(cloned)[0], warnings)]
 
 
 READINGS = (
@@ -82,7 +83,7 @@ PROCEDURES = (
     Procedure(
         "epoch_pull",
         (_REMOTE,),
-        _TRANSFERRED,
+        {**_TRANSFERRED, **WARNINGS},
         lambda *arguments: row_of(fetching.pull(*arguments)),
         "Fetches, and brings what the checked-out branch follows into it. Status: `fast-forward`, `merged` or "
         "`up-to-date`; conflicts are an error, as in a merge.",
@@ -91,7 +92,7 @@ PROCEDURES = (
     Procedure(
         "epoch_clone",
         (_URL, _REMOTE),
-        _TRANSFERRED,
+        {**_TRANSFERRED, **WARNINGS},
         _clone,
         "Makes a repository in an empty database of everything that a remote has, and checks its default branch out.",
         needs_repository=False,

@@ -9,6 +9,9 @@ from typing import Any
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 
+WARNINGS = {"warnings": "VARCHAR[]"}
+"""The last column of a procedure that may have something to say besides its result."""
+
 
 @dataclass(frozen=True)
 class Parameter:

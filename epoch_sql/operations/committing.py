@@ -26,6 +26,7 @@ from epoch_sql.model.refnames import check_ref_name
 from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
 from epoch_sql.operations.recording import Recorded, record
 from epoch_sql.operations.repository import Memory, Repository, now
+from epoch_sql.operations.unmade import note_replaced, warn_of_stale
 
 _initialising = Lock()
 """One after the other: of two at once, the one that loses would remove the other one's folder."""
@@ -37,6 +38,7 @@ class Initialised:
 
     branch: str
     commit_id: str
+    warnings: list[str]
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,23 @@ def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main"
     with _initialising, _folder(repository), repository.transaction():
         upgrade(cursor, 0)
         run(cursor, "UPDATE {{epoch}}.state SET repository_id = ?, head_branch = ?", [uuid.uuid4().hex, branch])
-        recorded = record(repository, repository.scanner.scan(Tree()))
+        empty = Tree()
+        working = repository.scanner.scan(empty)
+        warn_of_stale(repository, empty, working, strict=False)
+        recorded = record(repository, working)
         author = repository.author()
         commit = new_commit(recorded.tree_id, recorded.root_id, (), author, "Initial commit")
         repository.commits.add(commit)
         move_branch(repository, Move(branch, Route.INIT, None, commit.commit_id), "init", author)
-    return Initialised(branch, commit.commit_id)
+    return Initialised(branch, commit.commit_id, repository.warnings)
 
 
-def commit(repository: Repository, message: str, author: str | None = None, allow_empty: bool = False) -> Committed:
+def commit(
+    repository: Repository, message: str, author: str | None = None, allow_empty: bool = False, strict: bool = False
+) -> Committed:
     """Commit every change of the working database to the checked-out branch.
+
+    ``strict`` refuses views and macros that could not be made again, which are warnings otherwise.
 
     Raises EpochNothingToCommit without a change, EpochReferenceError on a detached checkout, EpochTableError for what
     cannot be versioned.
@@ -85,6 +94,8 @@ def commit(repository: Repository, message: str, author: str | None = None, allo
         tree = repository.trees.load(parent.root_id)
         working = repository.scanner.scan(tree)
         repository.keep_known()
+        warn_of_stale(repository, tree, working, strict)
+        note_replaced(repository, working)
         recorded = record(repository, working)
         if recorded.tree_id == parent.tree_id and not allow_empty:
             raise NothingChanged(recorded)

@@ -35,6 +35,12 @@ def note_unmade(repository: Repository, working: Working, target: Tree, outcome:
     repository.unmade_before = working.unmade
 
 
+def note_replaced(repository: Repository, working: Working) -> None:
+    """Forget, at a commit, the unmade objects in whose place the user made something."""
+    unmade = Unmade(repository.cursor)
+    unmade.replace([(found, why) for found, why in unmade.load() if found in working.unmade])
+
+
 def make_again(repository: Repository) -> None:
     """Try once more what could not be made, each by itself, now that the transaction has ended: what reads the
     repository can be made by now. What stays unmade by this operation is a warning.

@@ -58,8 +58,11 @@ def database_name(url: str) -> str:
     return "epoch.duckdb" if not name or name.startswith(".") else name
 
 
-def clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str = "origin") -> Transferred:
-    """Make a repository in an empty database of everything that a remote has, and check its default branch out.
+def clone(
+    cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str = "origin"
+) -> tuple[Transferred, list[str]]:
+    """Make a repository in an empty database of everything that a remote has, and check its default branch out; the
+    warnings besides.
 
     Each branch of the remote becomes a branch here that follows it, protected as it is there. Raises
     EpochRepositoryError when the database is not empty, and leaves nothing behind when it fails.
@@ -68,7 +71,8 @@ def clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: s
     _require_empty(repository)
     there_before = repository.folder.exists()
     try:
-        return _clone(repository, Remote(remote, str(parse_url(url, Path.cwd()))))
+        cloned = _clone(repository, Remote(remote, str(parse_url(url, Path.cwd()))))
+        return cloned, repository.warnings
     except BaseException:
         if not there_before:
             shutil.rmtree(repository.folder, ignore_errors=True)
