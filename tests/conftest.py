@@ -57,7 +57,7 @@ class Repo:
 
     def commit(self, message: str = "change") -> Row:
         """Commit; (tables_changed, rows_added, rows_modified, rows_removed)."""
-        ((_, _, *counts),) = self("CALL epoch_commit(?)", message)
+        ((_, _, *counts, _),) = self("CALL epoch_commit(?)", message)
         return tuple(counts)
 
     def head(self) -> str:

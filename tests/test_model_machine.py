@@ -139,7 +139,7 @@ class Machine(RuleBasedStateMachine):
             KEYED: Table((Column("id", "INTEGER"), *columns), keyed=True),
             KEYLESS: Table(columns, keyed=False),
         }
-        ((_, commit_id),) = self.sql("CALL epoch_init()")
+        ((_, commit_id, _),) = self.sql("CALL epoch_init()")
         self.model.commits[commit_id] = dict(self.model.working)
         self.model.branches["main"] = commit_id
         self.remember_tree(commit_id)

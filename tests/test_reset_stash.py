@@ -39,7 +39,7 @@ def shop(make_repo: MakeRepo) -> Repo:
 def test_reset_keeps_the_working_tables(shop: Repo) -> None:
     before = picture(shop)
     target = shop.one("SELECT commit_id FROM epoch_tags() WHERE name = 'v1'")
-    assert shop("CALL epoch_reset('v1')") == [(target, 0, 0, 0)]
+    assert shop("CALL epoch_reset('v1')") == [(target, 0, 0, 0, [])]
     assert shop.head() == target
     assert picture(shop) == before
     assert shop.status() == [("log", "modified", 2, 0, 0), ("orders", "modified", 2, 1, 0)]
@@ -85,9 +85,10 @@ def test_hard_reset_counts_the_rows_that_it_changed(shop: Repo) -> None:
     assert shop.columns("FROM epoch_reset()") == [
         ("commit_id", "VARCHAR"),
         *((name, "BIGINT") for name in ("rows_added", "rows_modified", "rows_removed")),
+        ("warnings", "VARCHAR[]"),
     ]
-    assert shop("CALL epoch_reset('v1', hard := true)")[0][1:] == (0, 1, 4)
-    assert shop("CALL epoch_reset('v3', hard := true)")[0][1:] == (4, 1, 0)
+    assert shop("CALL epoch_reset('v1', hard := true)")[0][1:] == (0, 1, 4, [])
+    assert shop("CALL epoch_reset('v3', hard := true)")[0][1:] == (4, 1, 0, [])
 
 
 @pytest.mark.parametrize("ref", ["HEAD", "v2"])
@@ -118,7 +119,7 @@ def test_a_stash_takes_everything_aside_and_puts_it_back(shop: Repo) -> None:
     clean = picture(shop)
     shop(EDITS)
     dirty, status = picture(shop), shop.status()
-    ((stash_id, changed),) = shop("CALL epoch_stash('later')")
+    ((stash_id, changed, _),) = shop("CALL epoch_stash('later')")
     assert changed == len(status)
     assert picture(shop) == clean
     assert shop.status() == []
@@ -126,7 +127,7 @@ def test_a_stash_takes_everything_aside_and_puts_it_back(shop: Repo) -> None:
         (stash_id, "main", "Ada <ada@example.com>", "later", changed)
     ]
     shop.reopen()
-    assert shop("CALL epoch_stash_pop()") == [(stash_id, changed)]
+    assert shop("CALL epoch_stash_pop()") == [(stash_id, changed, [])]
     assert picture(shop) == dirty
     assert shop.status() == status
     assert shop("FROM epoch_stashes()") == []

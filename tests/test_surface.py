@@ -51,19 +51,20 @@ def commits(repo: Repo) -> int:
 
 ROWS = {"rows_added": "BIGINT", "rows_modified": "BIGINT", "rows_removed": "BIGINT"}
 NAMED = {"name": "VARCHAR", "commit_id": "VARCHAR"}
-MOVED = {"commit_id": "VARCHAR", **ROWS}
+WARNINGS = {"warnings": "VARCHAR[]"}
+MOVED = {"commit_id": "VARCHAR", **ROWS, **WARNINGS}
 STASHED = {"stash_id": "VARCHAR", "tables_changed": "BIGINT"}
 PROCEDURES = {
-    "epoch_init()": {"branch": "VARCHAR", "commit_id": "VARCHAR"},
+    "epoch_init()": {"branch": "VARCHAR", "commit_id": "VARCHAR", **WARNINGS},
     "epoch_status()": {"table_name": "VARCHAR", "change": "VARCHAR", **ROWS},
-    "epoch_commit('m')": {"commit_id": "VARCHAR", "branch": "VARCHAR", "tables_changed": "BIGINT", **ROWS},
+    "epoch_commit('m')": {"commit_id": "VARCHAR", "branch": "VARCHAR", "tables_changed": "BIGINT", **ROWS, **WARNINGS},
     "epoch_branch('b')": NAMED,
     "epoch_branch_delete('b')": NAMED,
     "epoch_branch_rename('a', 'b')": NAMED,
-    "epoch_checkout('main')": {"branch": "VARCHAR", "commit_id": "VARCHAR", "tables_changed": "BIGINT"},
+    "epoch_checkout('main')": {"branch": "VARCHAR", "commit_id": "VARCHAR", "tables_changed": "BIGINT", **WARNINGS},
     "epoch_reset()": MOVED,
-    "epoch_stash()": STASHED,
-    "epoch_stash_pop()": STASHED,
+    "epoch_stash()": {**STASHED, **WARNINGS},
+    "epoch_stash_pop()": {**STASHED, **WARNINGS},
     "epoch_stash_drop()": STASHED,
     "epoch_tag('t')": NAMED,
     "epoch_tag_delete('t')": NAMED,

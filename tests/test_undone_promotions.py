@@ -301,7 +301,7 @@ def released(env: Environments) -> Environments:
         env.promote("dsp")
         env.tag(f"v{number}", "p")
     moved = env.roll_back("v1")
-    assert moved[1:] == (0, 0, 2)
+    assert moved[1:] == (0, 0, 2, [])
     env.expect(p="a", s="abc", d="abc")
     env.branch("h", "p")
     env.add("h", "x")

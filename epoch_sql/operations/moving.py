@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import duckdb
 
@@ -24,15 +24,15 @@ from epoch_sql.operations.recording import fill_buckets, hash_shift, same_values
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.unmade import left_out, make_again, note_unmade
 from epoch_sql.operations.worktree_state import require_clean, settle
-from epoch_sql.plan.executor import Applied, Executor, working_plan
+from epoch_sql.plan.executor import Applied, Attempt, Executor, working_plan
+from epoch_sql.plan.ghosts import HeldByGhost, still_held
 from epoch_sql.plan.making import CannotMake
-from epoch_sql.plan.planner import Rebuild
 from epoch_sql.render import Sql
 from epoch_sql.worktree.rows import BUCKETS, ROWS_WORTH_BUCKETS, checksums, engine
 from epoch_sql.worktree.scan import Working, WorkingTable
 
 T = TypeVar("T")
-_ATTEMPTS: tuple[Rebuild, ...] = ("needed", "differing", "all")
+_ATTEMPTS: tuple[Attempt, ...] = get_args(Attempt)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,6 @@ def in_transactions(
     That it refuses to drop something although all that depends on it by now is gone happens on DuckDB 1.4, which goes
     on to know what a table depended on before it was altered: then all tables are built anew.
     """
-    attempts = iter(_ATTEMPTS[1:])
     try:
         while True:
             try:
@@ -109,17 +108,22 @@ def in_transactions(
                 break
             except CannotMake as refused:
                 repository.refused[refused.made.kind, refused.made.name] = refused.reason
+            except HeldByGhost as held:
+                if held.ghost in repository.ghosts:
+                    raise still_held(held.ghost) from held
+                repository.ghosts.append(held.ghost)
             except (duckdb.ConstraintException, duckdb.OutOfMemoryException):
-                if repository.rebuild != "needed":
+                if repository.attempt in ("differing", "all"):
                     raise
-                repository.rebuild = next(attempts)
+                repository.attempt = "differing"
             except duckdb.DependencyException:
-                if repository.rebuild == "all":
+                if repository.attempt == "all":
                     raise
-                repository.rebuild = next(attempts)
+                repository.attempt = _ATTEMPTS[_ATTEMPTS.index(repository.attempt) + 1]
     finally:
-        repository.rebuild = "needed"
+        repository.attempt = "first"
         repository.refused = {}
+        repository.ghosts = []
     make_again(repository)
     return result
 
@@ -142,8 +146,8 @@ def apply_tree(
     """Bring the working tables to a tree, and the fingerprints with them; ``pinned`` tables besides must not change."""
     target = repository.scanner.visible(target)
     omitted = left_out(repository, working, target)
-    plan = working_plan(repository.contents, working, target, repository.rebuild, omitted, pinned)
-    outcome = Executor(repository.cursor, repository.contents).run(plan, working, target)
+    plan = working_plan(repository.contents, working, target, repository.attempt, omitted, pinned)
+    outcome = Executor(repository.cursor, repository.contents, repository.ghosts).run(plan, working, target)
     note_unmade(repository, working, target, outcome)
     applied = outcome.tables
     gone = [w.table_id for w in working.tables if w.table_id not in target.tables]

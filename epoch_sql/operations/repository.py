@@ -28,8 +28,8 @@ from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.revisions import resolve
 from epoch_sql.model.schema import SchemaObject
-from epoch_sql.plan.executor import ObjectKey
-from epoch_sql.plan.planner import Rebuild
+from epoch_sql.plan.executor import Attempt, ObjectKey
+from epoch_sql.plan.ghosts import Ghost
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.objects import ObjectStore
 from epoch_sql.storage.writing import LevelWriter
@@ -97,8 +97,9 @@ class Repository:
         self.refs = Refs(cursor)
         self.state = State(cursor)
         self.trees = Trees(cursor, memory.known)
-        self.rebuild: Rebuild = "needed"
+        self.attempt: Attempt = "first"
         self.refused: dict[ObjectKey, str] = {}
+        self.ghosts: list[Ghost] = []
         self.unmade_before: tuple[SchemaObject, ...] = ()
         self.warnings: list[str] = []
         self._known_before: Mark = {}

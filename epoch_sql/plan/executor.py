@@ -7,10 +7,11 @@ statement by statement, so that it refuses, for example, to delete a child and t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import duckdb
 
@@ -20,13 +21,15 @@ from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
 from epoch_sql.model.version import RowCounts
 from epoch_sql.model.widening import widens
-from epoch_sql.plan.making import making, missing_of_view
-from epoch_sql.plan.planner import Limits, Rebuild, make_plan
-from epoch_sql.plan.steps import Create, DefinitionStep, Fill, Plan, TableChange, statements
+from epoch_sql.plan.ghosts import Ghost, HeldByGhost, ghost_of, lay
+from epoch_sql.plan.making import REFUSALS, making, missing_of_view
+from epoch_sql.plan.planner import Dependents, Limits, Rebuild, make_plan
+from epoch_sql.plan.steps import Create, DefinitionStep, Drop, Fill, Plan, Refresh, TableChange, statements
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.shape import Shape, keyed_alike, shape_of
+from epoch_sql.worktree import ddl
 from epoch_sql.worktree.filling import fill_table
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working, WorkingTable
@@ -36,6 +39,14 @@ ObjectKey = tuple[str, ObjectName]
 
 Unmade = tuple[SchemaObject, str]
 """An object that could not be made, and why."""
+
+
+_VIEWS_KEEP_COLUMNS = duckdb.__version__.startswith("1.4.")
+"""Whether a view keeps the columns that it had when it was made, and cannot be read after these have changed."""
+
+Attempt = Literal["first", "dependents", "differing", "all"]
+"""What is done besides what has to be: after the first attempt, views and macros that depend on what changes are
+dropped and created again; then all tables that differ are built anew; at last all tables."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ def working_plan(
     contents: Contents,
     working: Working,
     target: Tree,
-    rebuild: Rebuild = "needed",
+    attempt: Attempt = "first",
     left_out: Collection[ObjectKey] = (),
     pinned: Sequence[WorkingTable] = (),
 ) -> Plan:
@@ -80,7 +91,7 @@ def working_plan(
     changes = [_change(contents, i, current.get(i), target.tables.get(i)) for i in ids]
     changes += [TableChange(w.table_id, w.table, w.table, differs=False, pinned=True) for w in pinned]
     wanted = [o for o in target.objects if (o.kind, o.name) not in left_out]
-    return make_plan(changes, working.made, wanted, Limits(_rows_follow, rebuild=rebuild))
+    return make_plan(changes, working.made, wanted, _limits(attempt))
 
 
 def _change(contents: Contents, table_id: str, now: WorkingTable | None, entry: TableEntry | None) -> TableChange:
@@ -93,19 +104,28 @@ def _change(contents: Contents, table_id: str, now: WorkingTable | None, entry: 
     return TableChange(table_id, before, contents.table(entry.version_id))
 
 
-class Executor:
-    """Carries out plans on the working database, on a cursor that is in a transaction."""
+def _limits(attempt: Attempt) -> Limits:
+    dependents: Dependents = "go"
+    if attempt == "first":
+        dependents = "refresh" if _VIEWS_KEEP_COLUMNS else "stay"
+    rebuild: Rebuild = attempt if attempt == "differing" or attempt == "all" else "needed"
+    return Limits(_rows_follow, rebuild=rebuild, dependents=dependents)
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, contents: Contents) -> None:
+
+class Executor:
+    """Carries out plans on the working database, on a cursor that is in a transaction; ``ghosts`` are to be laid."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, contents: Contents, ghosts: Iterable[Ghost] = ()) -> None:
         self.cursor = cursor
         self.contents = contents
+        self.ghosts = list(ghosts)
 
     def run(self, plan: Plan, working: Working, target: Tree) -> Outcome:
         """Carry out a plan that leads to the target.
 
         Raises duckdb.ConstraintException or DependencyException when differences are refused that building tables anew
-        would bring about, CannotMake for an object that has to be left out, EpochTableError for a table that cannot be
-        made.
+        would bring about, CannotMake for an object that has to be left out, HeldByGhost for one that has to be laid,
+        EpochTableError for a table that cannot be made.
         """
         unmade = [refused for step in plan.definitions for refused in self._define(step)]
         applied = _Rows(self.cursor, self.contents, working, target).run(plan)
@@ -116,13 +136,42 @@ class Executor:
 
     def _define(self, step: DefinitionStep) -> list[Unmade]:
         """Change a definition; the object with the reason, if DuckDB would refuse to make it."""
+        if isinstance(step, Refresh):
+            self._refresh(step)
+            return []
         made = step.what if isinstance(step, Create) else None
         if isinstance(made, SchemaObject) and made.kind == "view" and (reason := missing_of_view(self.cursor, made)):
             return [(made, reason)]
+        if isinstance(step, Drop) and isinstance(step.what, Table):
+            self._drop(step.what)
+            return []
         with making(made) if made else nullcontext():
             for statement in statements(step):
                 self.cursor.execute(statement)
         return []
+
+    def _drop(self, table: Table) -> None:
+        for ghost in self.ghosts:
+            if ghost.parent.name == table.name:
+                lay(self.cursor, ghost)
+        try:
+            self.cursor.execute(ddl.drop_table(table.name))
+        except duckdb.CatalogException as error:
+            if held := ghost_of(table, error):
+                raise HeldByGhost(held) from error
+            raise
+
+    def _refresh(self, step: Refresh) -> None:
+        """Make a view anew that cannot be read any more; one of what is in neither state stays, unreadable as it was.
+
+        On DuckDB 1.4 only, whose transactions survive an error.
+        """
+        try:
+            self.cursor.execute(render.fill(Sql("DESCRIBE FROM {{view}}"), view=render.table(step.what.name)))
+        except REFUSALS:
+            with suppress(*REFUSALS):
+                for statement in statements(step):
+                    self.cursor.execute(statement)
 
 
 class _Rows:

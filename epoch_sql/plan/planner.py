@@ -1,7 +1,8 @@
 """The plan that brings one state to another, whoever carries it out.
 
 What goes or changes is dropped after all that depends on it, and what comes is created before all that depends on it.
-What depends on it and stays is dropped and created again with it: views and macros, and tables with all of their rows.
+Tables that depend on it and stay are built anew with all of their rows, and so are views and macros where DuckDB keeps
+what they depend on.
 """
 
 from __future__ import annotations
@@ -13,12 +14,28 @@ from typing import Literal
 from epoch_sql.errors import EpochDirtyError
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table
 from epoch_sql.plan.dependencies import Folded, dependents, folded
-from epoch_sql.plan.steps import Alter, ChangeRows, Create, DefinitionStep, Drop, Fill, Plan, Step, TableChange
+from epoch_sql.plan.making import MAY_BE_UNMADE
+from epoch_sql.plan.steps import (
+    Alter,
+    ChangeRows,
+    Create,
+    DefinitionStep,
+    Drop,
+    Fill,
+    Plan,
+    Refresh,
+    Step,
+    TableChange,
+)
 from epoch_sql.worktree import ddl
 from epoch_sql.worktree.ordering import FIRST, Definition, references
 
 Rebuild = Literal["needed", "differing", "all"]
 """Which tables are built anew: those that cannot be changed in place, all that differ, or all that there are."""
+
+Dependents = Literal["stay", "refresh", "go"]
+"""What becomes of views and macros that depend on what changes: they stay, since DuckDB binds them when they are used;
+the views are made anew in place; or they are dropped before it changes and created again."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +43,14 @@ class Limits:
     """What the one who carries out a plan cannot do.
 
     ``rows_follow`` says whether rows can be changed one by one after a definition was altered, ``held`` whether a
-    change of rows is refused for another reason, and ``remakes`` whether a view that stays can be made again.
+    change of rows is refused for another reason, and ``remakes`` whether a view can be made again in the newer state.
     """
 
     rows_follow: Callable[[Table, Table], bool]
     held: Callable[[TableChange], bool] = lambda change: False
     remakes: Callable[[SchemaObject], bool] = lambda view: True
     rebuild: Rebuild = "needed"
+    dependents: Dependents = "go"
 
 
 def make_plan(
@@ -62,6 +80,7 @@ class _Planner:
         self.outdated = [o for key, o in old.items() if new.get(key) != o]
         self.missing = [o for key, o in new.items() if old.get(key) != o]
         self.kept = [o for key, o in old.items() if new.get(key) == o]
+        self.affected: list[SchemaObject] = []
         self.referenced = _referenced(c.before for c in tables if c.before)
         self.rebuilt: dict[str, TableChange] = {}
         self.altered: dict[str, Alter] = {}
@@ -111,7 +130,7 @@ class _Planner:
         while True:
             dropped = [c.before for c in self.tables if c.before and not c.after]
             dropped += [c.before for c in self.rebuilt.values() if c.before]
-            changed: list[Definition] = [*self.outdated, *dropped]
+            changed: list[Definition] = [*self.outdated, *self.affected, *dropped]
             changed += [table for alter in self.altered.values() for table in {alter.before, alter.after}]
             if not changed:
                 return
@@ -120,19 +139,23 @@ class _Planner:
             }
             candidates: list[Definition] = [*self.kept, *(c.before for c in staying.values() if c.before)]
             found = dependents(candidates, changed, dropped)
-            objects = [o for o in found if isinstance(o, SchemaObject) and self._goes(o)]
+            objects = [o for o in found if isinstance(o, SchemaObject)]
             more = [staying[folded(t.name)] for t in found if isinstance(t, Table)]
             if not objects and not more:
                 return
             for change in more:
                 self._build_anew(change)
-            self.outdated += objects
-            self.missing += objects
+            going = [o for o in objects if self._goes(o)]
+            self.outdated += going
+            self.missing += going
+            self.affected += [o for o in objects if o not in going]
             self.kept = [o for o in self.kept if o not in objects]
 
     def _goes(self, found: SchemaObject) -> bool:
-        """Whether an object that depends on what changes is made anew; a view that cannot be read anyway stays."""
-        return found.kind != "view" or self.limits.remakes(found)
+        """Whether an object that depends on what changes is dropped; a view that cannot be made again stays."""
+        if found.kind not in MAY_BE_UNMADE:
+            return True
+        return self.limits.dependents == "go" and (found.kind != "view" or self.limits.remakes(found))
 
     def _drops(self) -> Iterator[DefinitionStep]:
         tables = [c.before for c in self.tables if c.before and not c.after]
@@ -153,6 +176,8 @@ class _Planner:
         yield from (Create(found) for found in order if id(found) in first)
         yield from alters
         yield from (Create(found) for found in order if id(found) not in first)
+        if self.limits.dependents == "refresh":
+            yield from (Refresh(o) for o in ddl.object_order(self.affected) if o.kind == "view")
 
 
 def _is_schema(found: Definition) -> bool:

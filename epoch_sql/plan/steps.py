@@ -49,6 +49,13 @@ class Create:
 
 
 @dataclass(frozen=True)
+class Refresh:
+    """A view that stays is made anew in place, since what it reads changed."""
+
+    what: SchemaObject
+
+
+@dataclass(frozen=True)
 class ChangeRows:
     """Rows of a table that stays are deleted, updated or inserted."""
 
@@ -63,7 +70,7 @@ class Fill:
     change: TableChange
 
 
-DefinitionStep = Drop | Alter | Create
+DefinitionStep = Drop | Alter | Create | Refresh
 Step = DefinitionStep | ChangeRows | Fill
 
 
@@ -81,7 +88,7 @@ class Plan:
     @property
     def definitions(self) -> list[DefinitionStep]:
         """The steps that change definitions."""
-        return [step for step in self.steps if isinstance(step, Drop | Alter | Create)]
+        return [step for step in self.steps if isinstance(step, DefinitionStep)]
 
     @property
     def rows(self) -> list[ChangeRows | Fill]:
@@ -97,6 +104,9 @@ def statements(step: DefinitionStep) -> list[Sql]:
         return found
     if isinstance(step, Create):
         return ddl.create_table(step.what) if isinstance(step.what, Table) else ddl.create_object(step.what)
+    if isinstance(step, Refresh):
+        create, *comments = ddl.create_object(step.what)
+        return [Sql(create.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)), *comments]
     if isinstance(step.what, Table):
         return [ddl.drop_table(step.what.name)]
     return [verbatim(statement) for statement in split_statements(ddl.drop_object(step.what))]

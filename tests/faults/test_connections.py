@@ -24,7 +24,7 @@ PROGRAMS = {
     "a cursor": """
 cursor = con.cursor()
 cursor.execute("INSERT INTO t VALUES (2)")
-assert cursor.execute("CALL epoch_commit('from a cursor')").fetchall()[0][2:] == (1, 1, 0, 0)
+assert cursor.execute("CALL epoch_commit('from a cursor')").fetchall()[0][2:] == (1, 1, 0, 0, [])
 assert len(con.execute("FROM epoch_log()").fetchall()) == 2
 """,
     "a cursor after its connection is closed": """
@@ -60,7 +60,7 @@ subprocess.run([sys.executable, "-c", other, path], check=True)
     "a second connection": """
 second = duckdb.connect(path)
 second.execute("INSERT INTO t VALUES (2)")
-assert second.execute("CALL epoch_commit('from a second connection')").fetchall()[0][2:] == (1, 1, 0, 0)
+assert second.execute("CALL epoch_commit('from a second connection')").fetchall()[0][2:] == (1, 1, 0, 0, [])
 assert len(con.execute("FROM epoch_log()").fetchall()) == 2
 """,
     "a second connection after the first is closed": """
