@@ -78,7 +78,7 @@ ACTING = [
     (
         "epoch_merge('main', target := 'side', message := 'm', ff := false, squash := false, strategy := 'ours', "
         "keep_undone := false)",
-        "status commit_id rows_added rows_modified rows_removed warnings",
+        "status commit_id rows_added rows_modified rows_removed reapplied kept warnings",
     ),
     ("epoch_revert('v2')", "commit_id rows_added rows_modified rows_removed warnings"),
     ("epoch_cherry_pick('v2')", "commit_id rows_added rows_modified rows_removed warnings"),
