@@ -16,13 +16,13 @@ from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.version import DataFile, Level, Version
 from epoch_sql.render import Sql
+from epoch_sql.storage.conversion import converted, exactly
 from epoch_sql.storage.objects import ObjectStore
 from epoch_sql.storage.shape import (
     MULTIPLICITY,
     Shape,
     aliased,
     columns,
-    converted,
     filling,
     of_step,
     shape_of,
@@ -142,7 +142,8 @@ class Contents:
         shape = shape_of(old, new)
         if before == after:
             return no_changes(shape)
-        path = self.path(before, after) if before and after else None
+        # No delta has a key of two types.
+        path = self.path(before, after) if before and after and not shape.twice else None
         if path is None:
             return compare(
                 shape,
@@ -307,9 +308,12 @@ class Contents:
 def arrange(rows: Sql, shape: Shape, table: Table, old: bool = False) -> Sql:
     """Rows of a definition in the columns of a shape: missing columns filled, equal rows of a bag counted (``c0``).
 
-    ``old`` rows keep their own types, except in the key.
+    ``old`` rows keep their own types; those of the key only where they have no common one with the newer rows'.
     """
-    outputs = [_arranged(shape.old(c) if old else c, table) for c in shape.rows]
+    outputs = [_arranged(shape.old(c) if old else c, table) for c in shape.rows if abs(c.id) not in shape.twice]
+    if shape.twice:
+        rows = _made(rows, shape, old)
+        outputs += [part for new, was in shape.twice.values() for part in _both(new, was, old)]
     if not shape.keyless:
         return render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS state"), outputs=outputs, rows=rows)
     return render.fill(
@@ -324,6 +328,22 @@ def _arranged(wanted: Column, table: Table) -> Sql:
     value = render.column(f"c{wanted.id}")
     same = source.type == wanted.type
     return aliased(value if same else converted(value, source, wanted), f"c{wanted.id}")
+
+
+def _made(rows: Sql, shape: Shape, old: bool) -> Sql:
+    """Rows of one side with ``m<id>``: what a key column that the key has twice becomes under its other type."""
+    pairs = [(was, new) if old else (new, was) for new, was in shape.twice.values()]
+    made = [aliased(converted(render.column(f"c{own.id}"), own, other), f"m{own.id}") for own, other in pairs]
+    return render.fill(Sql("SELECT *, {{made}} FROM ({{rows}}) AS state"), made=made, rows=rows)
+
+
+def _both(new: Column, was: Column, old: bool) -> tuple[Sql, Sql]:
+    """A value of one side under the newer and the older type."""
+    own, other = (was, new) if old else (new, was)
+    value = render.column(f"c{new.id}")
+    turned = exactly(render.column(f"m{new.id}"), other, value, own)
+    pair = (turned, render.to_sql(value)) if old else (render.to_sql(value), turned)
+    return aliased(pair[0], f"c{new.id}"), aliased(pair[1], f"c-{new.id}")
 
 
 def compare(shape: Shape, before: Sql | None, after: Sql | None) -> Sql:

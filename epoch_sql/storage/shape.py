@@ -3,6 +3,10 @@
 Rows carry ``c<id>``. A change carries ``op`` (``added``, ``modified``, ``removed``), the key ``k<id>``, new values
 ``n<id>`` and old values ``o<id>``. A keyless table is a bag of rows: there the whole row is the key, and its only
 value, of id 0, is how often the row occurs.
+
+Where neither type of a key column has every value of the other, the key has the column twice: ``k<id>`` of the newer
+type and ``k-<id>`` of the older one. A value that turns into one of the other type and back has both, so that it is the
+same key on both sides; any other has only its own.
 """
 
 from __future__ import annotations
@@ -15,8 +19,9 @@ from sqlglot import exp
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.widening import common, widens
-from epoch_sql.storage.encoding import decode, encode, storage_type
-from epoch_sql.storage.types import castable, parse_type
+from epoch_sql.storage.conversion import differs
+from epoch_sql.storage.encoding import encode, storage_type
+from epoch_sql.storage.types import parse_type
 
 MULTIPLICITY = Column("multiplicity", "BIGINT", 0)
 
@@ -27,6 +32,7 @@ class Shape:
 
     ``compared`` are the values in which a row counts as modified: those that the newer definition has. ``retyped`` are
     the older definitions of values whose type differs: old values keep the old type, and are converted to be compared.
+    ``twice`` are the key columns that the key has twice, by id: the newer and the older definition.
     """
 
     key: tuple[Column, ...]
@@ -34,10 +40,16 @@ class Shape:
     compared: tuple[Column, ...]
     keyless: bool
     retyped: Mapping[int, Column] = field(default_factory=dict)
+    twice: Mapping[int, tuple[Column, Column]] = field(default_factory=dict)
 
     def old(self, column: Column) -> Column:
         """The definition that a column's old values have."""
         return self.retyped.get(column.id, column)
+
+    def key_of(self, column_id: int, old: bool) -> Column | None:
+        """The key column (``k<id>``) with a column's value on one side of a change; None if it is not in the key."""
+        wanted = -column_id if old and column_id in self.twice else column_id
+        return next((column for column in self.key if column.id == wanted), None)
 
     @property
     def old_values(self) -> tuple[Column, ...]:
@@ -79,25 +91,10 @@ class Shape:
         )
 
     def value_differs(self, column: Column, new: exp.Column, old: exp.Column) -> render.Sql:
-        """The condition that one value differs, NULLs and types being compared as values."""
+        """The condition that one value differs: of two types, that they do not turn into each other, both ways."""
         if column.id not in self.retyped:
             return render.fill(render.Sql("{{n}} IS DISTINCT FROM {{o}}"), n=new, o=old)
-        return render.fill(
-            render.Sql("({{n}} IS DISTINCT FROM {{c}} OR ({{o}} IS NULL) <> ({{n}} IS NULL))"),
-            n=new,
-            c=converted(old, self.old(column), column),
-            o=old,
-        )
-
-
-def converted(value: exp.Column, source: Column, wanted: Column) -> render.Sql:
-    """A storage value under another type of its column; NULL where it has no value of that type."""
-    if not castable(source.type, wanted.type):
-        return encode(render.fill(render.Sql("CAST(NULL AS {{t}})"), t=render.verbatim(wanted.type)), wanted.type)
-    native = render.fill(
-        render.Sql("TRY_CAST({{v}} AS {{t}})"), v=decode(value, source.type), t=render.verbatim(wanted.type)
-    )
-    return encode(native, wanted.type)
+        return differs(new, column, old, self.old(column))
 
 
 def shape_of(before: Table | None, after: Table | None) -> Shape:
@@ -105,15 +102,16 @@ def shape_of(before: Table | None, after: Table | None) -> Shape:
     old = before or after
     new = after or before
     assert old and new
-    if not _same_key(old, new) or not new.key:
-        return Shape(_of_both_sides(_union(old, new), old), (MULTIPLICITY,), (MULTIPLICITY,), keyless=True)
+    if not new.key or {c.id for c in old.key} != {c.id for c in new.key}:
+        key, twice = _of_both_sides(_union(old, new), old)
+        return Shape(key, (MULTIPLICITY,), (MULTIPLICITY,), keyless=True, twice=twice)
     types = {column.id: column for column in old.stored_columns}
     key_ids = {column.id for column in new.key}
-    key = _of_both_sides((column for column in new.stored_columns if column.id in key_ids), old)
+    key, twice = _of_both_sides((column for column in new.stored_columns if column.id in key_ids), old)
     values = tuple(column for column in _union(old, new) if column.id not in key_ids)
     compared = tuple(column for column in new.stored_columns if column.id not in key_ids)
     retyped = {c.id: types[c.id] for c in values if c.id in types and types[c.id].type != c.type}
-    return Shape(key, values, compared, keyless=False, retyped=retyped)
+    return Shape(key, values, compared, keyless=False, retyped=retyped, twice=twice)
 
 
 def keyed_alike(before: Table, after: Table) -> bool:
@@ -168,10 +166,19 @@ def _same_key(old: Table, new: Table) -> bool:
     )
 
 
-def _of_both_sides(key: Iterable[Column], old: Table) -> tuple[Column, ...]:
-    """Key columns with types that have the values of both definitions."""
-    before = {column.id: column.type for column in old.stored_columns}
-    return tuple(replace(c, type=common(before.get(c.id, c.type), c.type)) for c in key)
+def _of_both_sides(
+    columns: Iterable[Column], old: Table
+) -> tuple[tuple[Column, ...], dict[int, tuple[Column, Column]]]:
+    """Key columns with types that have the values of both definitions, and those that it takes two types for."""
+    before = {column.id: column for column in old.stored_columns}
+    found, twice = [], {}
+    for column in columns:
+        was = before.get(column.id, column)
+        shared = common(was.type, column.type)
+        found.append(replace(column, type=shared or column.type))
+        if shared is None:
+            twice[column.id] = (column, was)
+    return (*found, *(replace(was, id=-was.id) for _, was in twice.values())), twice
 
 
 def _union(old: Table, new: Table) -> tuple[Column, ...]:

@@ -10,7 +10,6 @@ from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import Shape
-from epoch_sql.storage.types import castable
 
 
 @dataclass(frozen=True)
@@ -53,15 +52,14 @@ def value(column: Column | None, shape: Shape, prefix: str, like: Column | None 
         assert like
         return render.fill(Sql("CAST(NULL AS {{t}})"), t=render.verbatim(like.type))
     present = Sql("op <> 'removed'" if prefix == "n" else "op <> 'added'")
-    key = next((key for key in shape.key if key.id == column.id), None)
+    key = shape.key_of(column.id, old=prefix == "o")
     if key is None:
         return decode(render.column(f"{prefix}{column.id}"), column.type)
     stored = render.fill(Sql("CASE WHEN {{p}} THEN {{v}} END"), p=present, v=render.column(f"k{key.id}"))
     native = decode(stored, key.type)
     if key.type == column.type:
         return native
-    text = "TRY_CAST({{v}} AS {{t}})" if castable(key.type, column.type) else "CAST(NULL AS {{t}})"
-    return render.fill(Sql(text), v=native, t=render.verbatim(column.type))
+    return render.fill(Sql("TRY_CAST({{v}} AS {{t}})"), v=native, t=render.verbatim(column.type))
 
 
 def row_struct(table: Table | None, shape: Shape, prefix: str) -> Sql:
@@ -77,8 +75,18 @@ def key_struct(table: Table, shape: Shape) -> Sql:
     """The key of a change as JSON; NULL for a keyless table."""
     if shape.keyless:
         return Sql("CAST(NULL AS JSON)")
-    fields = [(table.column(c.name).name, decode(render.column(f"k{c.id}"), c.type)) for c in shape.key]
-    return render.fill(Sql("to_json({{s}})"), s=struct(fields))
+    keys = {
+        old: [(table.column(c.name).name, shape.key_of(c.id, old)) for c in shape.key if c.id > 0]
+        for old in (False, True)
+    }
+    new, old = (
+        render.fill(
+            Sql("to_json({{s}})"),
+            s=struct([(name, decode(render.column(f"k{c.id}"), c.type)) for name, c in keys[side] if c]),
+        )
+        for side in (False, True)
+    )
+    return new if new == old else render.fill(Sql("CASE op WHEN 'removed' THEN {{o}} ELSE {{n}} END"), o=old, n=new)
 
 
 def struct(fields: Sequence[tuple[str, Sql]]) -> Sql:

@@ -8,13 +8,15 @@ removed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.version import DataFile, Level
 from epoch_sql.operations.reading.lineage import Lineage, Step
 from epoch_sql.render import Sql
-from epoch_sql.storage.shape import Shape, aliased, columns, converted, filling, shape_of, stored_as
+from epoch_sql.storage.conversion import converted
+from epoch_sql.storage.shape import Shape, aliased, columns, filling, shape_of, stored_as
 
 _BACKWARDS = Sql("CASE delta.op WHEN 'added' THEN 'removed' WHEN 'removed' THEN 'added' ELSE delta.op END")
 Group = tuple[str, str, bool]
@@ -122,27 +124,29 @@ class TableChanges:
                 new=render.column(f"{prefixes[0]}0", relation),
                 old=render.column(f"{prefixes[1]}0", relation),
             )
-            yield aliased(render.fill(Sql("CASE WHEN {{more}} > 0 THEN 'added' ELSE 'removed' END"), more=more), "op")
+            op = render.fill(Sql("CASE WHEN {{more}} > 0 THEN 'added' ELSE 'removed' END"), more=more)
+            yield aliased(op, "op")
             yield aliased(render.fill(Sql("abs({{more}})"), more=more), "copies")
         else:
             yield aliased(op, "op")
             yield aliased(Sql("CAST(1 AS BIGINT)"), "copies")
-        keys = Table(self.head.name, shape.key)
-        for column in self.head.stored_columns:
-            if self._counterpart(column, keys):
-                value = self._value(column, keys, "k", relation)
-            else:
-                new, old = (
-                    self._value(column, table, prefix, relation) for table, prefix in zip(ends, prefixes, strict=True)
-                )
-                value = (
-                    new
-                    if new == old
-                    else render.fill(
-                        Sql("CASE WHEN {{op}} = 'removed' THEN {{old}} ELSE {{new}} END"), op=op, old=old, new=new
-                    )
-                )
+        sides = zip((False, True), ends, prefixes, strict=True)
+        new, old = (list(self._side(shape, *side, relation)) for side in sides)
+        removed = Sql("CASE WHEN {{op}} = 'removed' THEN {{old}} ELSE {{new}} END")
+        for column, came, went in zip(self.head.stored_columns, new, old, strict=True):
+            value = came if came == went else render.fill(removed, op=op, old=went, new=came)
             yield aliased(value, f"c{column.id}")
+
+    def _side(self, shape: Shape, old: bool, table: Table, prefix: str, relation: str) -> Iterator[Sql]:
+        """The values of HEAD's columns on the newer or the older side of a change."""
+        found = {c.id: key for c in shape.key if c.id > 0 and (key := shape.key_of(c.id, old))}
+        keys = Table(self.head.name, tuple(replace(key, id=i) for i, key in found.items()))
+        for column in self.head.stored_columns:
+            key = self._counterpart(column, keys)
+            if key:
+                yield _typed(f"k{found[key.id].id}", key, column, relation)
+            else:
+                yield self._value(column, table, prefix, relation)
 
     def _counterpart(self, column: Column, table: Table) -> Column | None:
         """The column of another definition that HEAD's column is: by identity, else by a name that HEAD has no more.

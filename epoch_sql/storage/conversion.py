@@ -1,0 +1,229 @@
+"""Values under another type of their column: what a cast makes of them, and whether they can be told from it again.
+
+Storage values are converted part by part. A cast as a whole would do other things: DuckDB 1.x refuses a statement for
+one map key that has no value of the new type, a union cannot lose a member, and a struct cannot lose all of its fields.
+Times with a time zone are converted as in UTC, so that no result depends on the zone of the session that asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import duckdb
+from sqlglot import exp
+
+from epoch_sql import render
+from epoch_sql.model.schema import Column
+from epoch_sql.model.widening import widens
+from epoch_sql.render import Sql, fill, identifier, joined, literal, verbatim
+from epoch_sql.storage.encoding import decode, encode, storage_type
+from epoch_sql.storage.types import DataType, Field, parse_type
+
+Step = Callable[[Sql], Sql]
+
+_TIMESTAMP_TZ = "TIMESTAMP WITH TIME ZONE"
+_TIME_TZ = "TIME WITH TIME ZONE"
+_ZONED = frozenset({_TIMESTAMP_TZ, _TIME_TZ, "TIMESTAMPTZ_NS"})
+_TEXTS = frozenset({"VARCHAR", "JSON"})
+_LISTS = frozenset({"LIST", "ARRAY"})
+_CAST = "TRY_CAST({{value}} AS {{type}})"
+_IN_UTC = "({{value}} AT TIME ZONE 'UTC')"
+# DuckDB 1.x refuses the statement for a time that nanoseconds do not reach, and TRY there changes what it is cast from.
+_TO_NANOSECONDS = (
+    "CASE WHEN NOT isfinite({{value}}) OR CAST({{value}} AS TIMESTAMP) BETWEEN '1677-09-21 00:12:43.145225' "
+    "AND '2262-04-11 23:47:16.854775' THEN TRY_CAST({{value}} AS {{type}}) END"
+)
+_MICROSECONDS = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS")
+_ZONED_CASTS = {
+    (_TIMESTAMP_TZ, "VARCHAR"): (
+        f"CASE WHEN isfinite({{{{value}}}}) THEN CAST({_IN_UTC} AS VARCHAR) || '+00' "
+        "ELSE CAST({{value}} AS VARCHAR) END"
+    ),
+    (_TIMESTAMP_TZ, _TIME_TZ): f"CAST(CAST({_IN_UTC} AS TIME) || '+00' AS TIME WITH TIME ZONE)",
+    ("TIME", _TIME_TZ): "CAST({{value}} || '+00' AS TIME WITH TIME ZONE)",
+    **dict.fromkeys(
+        ((_TIME_TZ, "TIME"), ("VARCHAR", _TIMESTAMP_TZ), ("VARCHAR", _TIME_TZ), (_TIME_TZ, "VARCHAR")), _CAST
+    ),
+    **dict.fromkeys(((_TIMESTAMP_TZ, "TIMESTAMPTZ_NS"), ("TIMESTAMPTZ_NS", _TIMESTAMP_TZ)), _CAST),
+    **{(_TIMESTAMP_TZ, name): f"TRY_CAST({_IN_UTC} AS {{{{type}}}})" for name in ("DATE", "TIME", *_MICROSECONDS)},
+    (_TIMESTAMP_TZ, "TIMESTAMP_NS"): _TO_NANOSECONDS.replace("{{value}}", _IN_UTC),
+    **{
+        (name, _TIMESTAMP_TZ): "(TRY_CAST({{value}} AS TIMESTAMP) AT TIME ZONE 'UTC')"
+        for name in ("DATE", "TIMESTAMP_NS", *_MICROSECONDS)
+    },
+}
+"""The casts that a time zone is involved in; others would depend on the session, or DuckDB has none."""
+
+
+def converted(value: exp.Column, source: Column, wanted: Column) -> Sql:
+    """A storage value as a cast to another type of its column gives it; NULL where there is no such value."""
+    step = _step(parse_type(source.type), parse_type(wanted.type))
+    return step(render.to_sql(value)) if step else _null(wanted.type)
+
+
+def exactly(made: exp.Column, wanted: Column, value: exp.Column, source: Column) -> Sql:
+    """What ``converted`` made of a value, but NULL also where that is not converted back to the value."""
+    if widens(source.type, wanted.type):
+        return render.to_sql(made)
+    back = converted(made, wanted, source)
+    return fill(Sql("CASE WHEN {{back}} IS NOT DISTINCT FROM {{v}} THEN {{made}} END"), back=back, v=value, made=made)
+
+
+def differs(new: exp.Column, new_column: Column, old: exp.Column, old_column: Column) -> Sql:
+    """The condition that two storage values of one column under two types do not turn into each other, both ways."""
+    terms = []
+    if not widens(new_column.type, old_column.type):
+        forth = converted(old, old_column, new_column)
+        terms.append(fill(Sql("{{n}} IS DISTINCT FROM {{o}}"), n=new, o=forth))
+    if not widens(old_column.type, new_column.type):
+        back = converted(new, new_column, old_column)
+        terms.append(fill(Sql("{{n}} IS DISTINCT FROM {{o}}"), n=back, o=old))
+    return fill(Sql("({{terms}})"), terms=joined(terms, " OR "))
+
+
+def convertible(old: str, new: str) -> bool:
+    """Whether there are values of a type that have one of the other."""
+    return _step(parse_type(old), parse_type(new)) is not None
+
+
+def _null(type: str) -> Sql:
+    return fill(Sql("CAST(NULL AS {{t}})"), t=storage_type(type))
+
+
+def _step(old: DataType, new: DataType) -> Step | None:
+    """What turns storage values of one type into those of another; None where no value has one."""
+    if old.text == new.text:
+        return lambda value: value
+    if not old.fields or not new.fields:
+        return _cast(old, new)
+    if old.name in _LISTS and new.name in _LISTS:
+        return _list(old, new)
+    if old.name != new.name:
+        return None
+    return {"MAP": _map, "STRUCT": _struct, "TUPLE": _tuple, "UNION": _union}[old.name](old, new)
+
+
+def _cast(old: DataType, new: DataType) -> Step | None:
+    """Of types of which one contains no other: those of text, and of JSON, also to and from types that do."""
+    if (old.fields and new.name not in _TEXTS) or (new.fields and old.name not in _TEXTS):
+        return None
+    names = (old.name, new.name)
+    text = _TO_NANOSECONDS if new.name == "TIMESTAMP_NS" and old.name in _MICROSECONDS else _CAST
+    if _is_zoned(old) or _is_zoned(new):
+        if names not in _ZONED_CASTS:
+            return None
+        text = _ZONED_CASTS[names]
+    if new.fields and duckdb.__version__.startswith("1.") and any(part.name == "MAP" for part in new.parts()):
+        # It refuses the statement for a text with one key twice.
+        return None
+    native = verbatim(new.text)
+    cast: Step = lambda value: encode(fill(text, value=decode(value, old.text), type=native), new.text)  # noqa: E731
+    return _unless_null(cast) if new.name == "UNION" else cast
+
+
+def _is_zoned(type: DataType) -> bool:
+    return any(leaf.name in _ZONED for leaf in type.leaves())
+
+
+def _list(old: DataType, new: DataType) -> Step | None:
+    item = _step(old.fields[0].type, new.fields[0].type)
+    if item is None:
+        return None
+    parameter = fill("{{name}}", name=identifier(f"item{old.height}"))
+    body = item(parameter)
+    size = literal(int(new.arguments[0])) if new.name == "ARRAY" else None
+
+    def step(value: Sql) -> Sql:
+        items = value
+        if body != parameter:
+            items = fill("list_transform({{v}}, lambda {{p}}: {{body}})", v=value, p=parameter, body=body)
+        if size is None:
+            return items
+        return fill("CASE WHEN len({{v}}) = {{size}} THEN {{items}} END", v=value, size=size, items=items)
+
+    return step
+
+
+def _map(old: DataType, new: DataType) -> Step | None:
+    keys, values = (
+        _list(DataType("", "LIST", (), (of,)), DataType("", "LIST", (), (to,)))
+        for of, to in zip(old.fields, new.fields, strict=True)
+    )
+    if keys is None or values is None:
+        return None
+    made, put = keys, values
+
+    def step(value: Sql) -> Sql:
+        found = made(fill("map_keys({{v}})", v=value))
+        return fill(
+            "CASE WHEN list_unique({{keys}}) = cardinality({{v}}) THEN map({{keys}}, {{values}}) END",
+            v=value,
+            keys=found,
+            values=put(fill("map_values({{v}})", v=value)),
+        )
+
+    return step
+
+
+def _struct(old: DataType, new: DataType) -> Step | None:
+    """Field by field, by name; a field that only the new type has is NULL."""
+    return _fields(old, new, {field.name.lower(): field for field in old.fields})
+
+
+def _tuple(old: DataType, new: DataType) -> Step | None:
+    if len(old.fields) != len(new.fields):
+        return None
+    return _fields(old, new, {field.name.lower(): field for field in old.fields})
+
+
+def _fields(old: DataType, new: DataType, known: dict[str, Field]) -> Step | None:
+    packing = _packing(new, known)
+    return _unless_null(packing) if packing else None
+
+
+def _packing(new: DataType, known: dict[str, Field]) -> Step | None:
+    """A STRUCT of the fields of a type, each made of the field of that name; None where not one can be."""
+    steps = []
+    for field in new.fields:
+        source = known.get(field.name.lower())
+        steps.append((field, source, _step(source.type, field.type) if source else None))
+    if all(step is None for _, _, step in steps):
+        return None
+
+    def packed(value: Sql) -> Sql:
+        parts = []
+        for field, source, step in steps:
+            part = _null(field.type.text)
+            if source and step:
+                part = step(fill("struct_extract({{v}}, {{n}})", v=value, n=literal(source.name)))
+            parts.append(fill("{{n}} := {{part}}", n=identifier(field.name), part=part))
+        return fill("struct_pack({{parts}})", parts=parts)
+
+    return packed
+
+
+def _union(old: DataType, new: DataType) -> Step | None:
+    """By the member that the value is of; NULL where the new type has no member of that name."""
+    known = {field.name.lower(): field for field in old.fields}
+    shared = [(known[f.name.lower()], f) for f in new.fields if f.name.lower() in known]
+    packing = _packing(new, known)
+    if packing is None:
+        return None
+    whens = joined(
+        [fill("WHEN {{old}} THEN {{new}}", old=literal(a.name), new=literal(b.name)) for a, b in shared], " "
+    )
+
+    def step(value: Sql) -> Sql:
+        tag = fill("CASE struct_extract({{v}}, 'tag') {{whens}} END", v=value, whens=whens)
+        members = packing(fill("struct_extract({{v}}, 'value')", v=value))
+        return fill(
+            'CASE WHEN {{tag}} IS NOT NULL THEN struct_pack(tag := {{tag}}, "value" := {{members}}) END',
+            tag=tag,
+            members=members,
+        )
+
+    return step
+
+
+def _unless_null(step: Step) -> Step:
+    return lambda value: fill("CASE WHEN {{v}} IS NOT NULL THEN {{made}} END", v=value, made=step(value))
