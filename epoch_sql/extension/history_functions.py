@@ -39,6 +39,7 @@ READINGS: tuple[Reading, ...] = (
         query.query,
         "The result of a query with every versioned table and view read as of a reference.",
         "the columns of the query",
+        runs_text=True,
     ),
 )
 PROCEDURES: tuple[Procedure, ...] = ()

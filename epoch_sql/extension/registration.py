@@ -23,6 +23,7 @@ from epoch_sql.extension.caller import NOTHING_SEEN, Caller, look_query, require
 from epoch_sql.extension.failing import Failure, aborts_transactions, failing, failure
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Parameter, Procedure, Reading, Surface
+from epoch_sql.operations.reading.only_reads import require_reading
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 
@@ -31,6 +32,7 @@ _NAMESPACE = "epoch__"
 
 REGISTERED = f"{_NAMESPACE}registered"
 """A function that tells, by being there, that a database instance has the others too."""
+_PROVED = f"{_NAMESPACE}proved"
 MACROS = f"{_NAMESPACE}macros"
 """A macro that tells of which version a database's macros are."""
 
@@ -66,7 +68,8 @@ def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
         Function(f"{_NAMESPACE}look_at_{looks}", _looker(session, looks), (), "VARCHAR", False)
         for looks in ("rows", "counts")
     ]
-    return (*readers, *runners, *lookers, Function(REGISTERED, lambda: True, (), "BOOLEAN", False))
+    prover = Function(_PROVED, _prover(session), ("VARCHAR", "VARCHAR"), "VARCHAR", False)
+    return (*readers, *runners, *lookers, prover, Function(REGISTERED, lambda: True, (), "BOOLEAN", False))
 
 
 def register_functions(connection: duckdb.DuckDBPyConnection, functions: Iterable[Function]) -> None:
@@ -125,6 +128,24 @@ def _reader(session: Session, reading: Reading) -> Callable[..., str]:
             return failing(_failure(session, error))
 
     return read
+
+
+def _prover(session: Session) -> Callable[[str, str], str]:
+    """What gives a text of a reader back if the plan that DuckDB has bound of it only reads."""
+    head = render.load("reading").partition("{{query}}")[0]
+
+    def prove(text: str, plan: str) -> str:
+        # Any other text is one that fails.
+        if session.creating_macros or not text.startswith(head):
+            return text
+        try:
+            with session.cursor() as cursor:
+                require_reading(Repository(cursor, session.memory), Sql(text), "epoch_query", plan)
+            return text
+        except (EpochError, duckdb.Error, OSError) as error:
+            return failing(_failure(session, error))
+
+    return prove
 
 
 def _runner(session: Session, procedure: Procedure) -> Callable[..., dict[str, Any]]:
@@ -234,12 +255,22 @@ def _arguments(parameters: tuple[Parameter, ...]) -> list[Sql]:
 
 
 def _reading_macro(reading: Reading) -> Sql:
+    call = Sql("{{function}}({{arguments}})")
+    text = render.fill(call, function=Sql(_inner(reading.name)), arguments=_arguments(reading.parameters))
     return render.render(
         "macros/reading",
         name=render.identifier(reading.name),
         parameters=_signature(reading.parameters),
-        function=Sql(_inner(reading.name)),
-        arguments=_arguments(reading.parameters),
+        text=_proved(text) if reading.runs_text else text,
+    )
+
+
+def _proved(text: Sql) -> Sql:
+    """A text, once its plan is proved to read only: the lambda lets both be of one call."""
+    return render.fill(
+        Sql("list_transform([{{text}}], lambda sql: {{prover}}(sql, CAST(json_serialize_plan(sql) AS VARCHAR)))[1]"),
+        text=text,
+        prover=Sql(_PROVED),
     )
 
 

@@ -25,13 +25,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Reading:
-    """A function that reads: ``query`` returns the SQL whose rows it gives, bound by DuckDB in the caller's query."""
+    """A function that reads: ``query`` returns the SQL whose rows it gives, bound by DuckDB in the caller's query.
+
+    ``runs_text`` says that a user's own text is in it, which has to be proved to read only where it is bound.
+    """
 
     name: str
     parameters: tuple[Parameter, ...]
     query: Callable[..., Sql]
     description: str
     columns: str
+    runs_text: bool = False
 
 
 @dataclass(frozen=True)

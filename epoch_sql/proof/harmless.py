@@ -36,7 +36,7 @@ _SYSTEM = frozenset({"information_schema", "pg_catalog"})
 # fmt: on
 _ORDERS = re.compile(r"(?:ORDER_)?(?:DEFAULT|ASCENDING|DESCENDING)|\w+_TYPE_INFO")
 _PATH = re.compile(r"[/\\*?:\[\]{}]|\.")
-_FILE = re.compile(r"[/\\*?:\[\]{}]|\.\w{2,8}$")
+FILE = re.compile(r"[/\\*?:\[\]{}]|\.\w{2,8}$")
 _OF_SYSTEM = ("duckdb_", "pragma_", "sqlite_", "pg_")
 
 
@@ -44,7 +44,8 @@ _OF_SYSTEM = ("duckdb_", "pragma_", "sqlite_", "pg_")
 class Uses:
     """What a definition uses: functions, table functions and relations by their names in lower case.
 
-    ``others`` are kinds of nodes that nothing is known of; ``sequences`` are those that a constant tells nextval.
+    ``others`` are kinds of nodes that nothing is known of; ``sequences`` are those that a constant tells nextval;
+    ``common`` are the names of WITH queries; ``queries`` and ``columns`` say whether it has any.
     """
 
     functions: set[str] = field(default_factory=set)
@@ -54,6 +55,7 @@ class Uses:
     others: set[str] = field(default_factory=set)
     queries: bool = False
     columns: bool = False
+    common: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -158,10 +160,10 @@ class _Judge:
         catalog, schema, name = relation
         if catalog:
             return True
-        if schema in _SYSTEM or not (_PATH.search(name) or _FILE.search(f"{schema}.{name}") or _is_of_system(name)):
+        if schema in _SYSTEM or not (_PATH.search(name) or FILE.search(f"{schema}.{name}") or _is_of_system(name)):
             return False
         place = schema or "main", name
-        return bool(_FILE.search(name)) or not (place in self.own or self.has_relation(*place))
+        return bool(FILE.search(name)) or not (place in self.own or self.has_relation(*place))
 
 
 @cache
@@ -207,6 +209,8 @@ def _only_computes(uses: Uses, known: frozenset[str]) -> bool:
 
 def _note(node: Mapping[str, Any], uses: Uses) -> None:
     kind, group = node.get("type"), node.get("class")
+    uses.common |= {str(entry["key"]).lower() for entry in (node.get("cte_map") or {}).get("map") or ()}
+    uses.common |= {str(node["cte_name"]).lower()} if node.get("cte_name") else set()
     if group is not None:
         _note_expression(node, str(group), uses)
     elif isinstance(kind, str):

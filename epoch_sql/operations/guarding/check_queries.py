@@ -9,6 +9,7 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.errors import EpochError
 from epoch_sql.model.protection import Check
+from epoch_sql.operations.reading.only_reads import EpochActsError, require_reading
 from epoch_sql.operations.reading.query import query_of, syntax_tree
 from epoch_sql.operations.reading.sides import Side
 from epoch_sql.operations.reading.table_references import read_query
@@ -96,10 +97,16 @@ def _procedures(repository: Repository) -> set[str]:
 
 
 def _binding_problem(repository: Repository, check: Check, where: str, side: Side) -> str | None:
-    """Why DuckDB cannot bind the query on a state; None if it can. Nothing is run."""
+    """Why DuckDB cannot bind the query on a state; None if it can. Nothing is run.
+
+    Raises EpochCheckQueryError for a query that does more than read.
+    """
     try:
         rows = query_of(repository, side, where, check.query, where == WORKING)
+        require_reading(repository, rows, "a check")
         repository.cursor.execute(render.fill(Sql("DESCRIBE SELECT * FROM ({{rows}}) AS failing"), rows=rows))
+    except EpochActsError as error:
+        raise EpochCheckQueryError(error.message, _HINT) from error
     except EpochError as error:
         return error.message
     except duckdb.Error as error:

@@ -17,6 +17,7 @@ from epoch_sql.model.protection import Check
 from epoch_sql.model.refnames import quoted, suggest
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.operations.guarding.check_queries import require_query
+from epoch_sql.operations.reading.only_reads import require_reading
 from epoch_sql.operations.reading.query import query_of
 from epoch_sql.operations.reading.sides import Side, side_of, tree_side
 from epoch_sql.operations.repository import WORKING, Repository, now
@@ -125,6 +126,7 @@ def _outcome(repository: Repository, check: Check, side: Side, where: str, worki
     cursor = repository.cursor
     try:
         rows = query_of(repository, side, where, check.query, working)
+        require_reading(repository, rows, "a check")
         count = render.fill(Sql("SELECT count(*) FROM ({{rows}}) AS failing"), rows=rows)
         (failing,) = cursor.execute(count).fetchone() or (0,)
         if not failing:

@@ -17,6 +17,7 @@ from epoch_sql.model.schema import Column, Constraint, ObjectName, SchemaObject,
 from epoch_sql.model.sql_text import mentioned, tokens
 from epoch_sql.operations.merge.merged import MergedTree
 from epoch_sql.operations.repository import Repository
+from epoch_sql.proof.engine import shut_in
 from epoch_sql.storage.contents import Contents
 from epoch_sql.worktree import ddl
 from epoch_sql.worktree.ordering import expressions
@@ -152,7 +153,7 @@ def _refused(repository: Repository, state: _State, wanted: Sequence[Name]) -> d
     tables = [d for d in needed if isinstance(d, Table)]
     objects = [d for d in needed if isinstance(d, SchemaObject)]
     refused = {}
-    with duckdb.connect(":memory:", config={"threads": 1}) as scratch:
+    with shut_in() as scratch:
         database = render.identifier(repository.catalog)
         scratch.execute(render.fill("ATTACH ':memory:' AS {{database}}", database=database))
         scratch.execute(render.fill("USE {{database}}", database=database))

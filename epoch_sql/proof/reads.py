@@ -1,0 +1,185 @@
+"""Whether a query only reads, by the plan that DuckDB binds: views, macros and ``query()`` are in it as what they do.
+
+Where DuckDB gives no plan (it serializes no scan of a CSV file), the syntax tree of the query is followed through the
+views and macros that it names. What can be proved in neither way does not count as reading.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import duckdb
+
+from epoch_sql.proof.engine import shut_in
+from epoch_sql.proof.harmless import FILE as _FILE
+from epoch_sql.proof.harmless import Uses, uses_of
+from epoch_sql.proof.syntax import serialized
+
+# fmt: off
+_READING = frozenset({
+    "LOGICAL_AGGREGATE_AND_GROUP_BY", "LOGICAL_ANY_JOIN", "LOGICAL_ASOF_JOIN", "LOGICAL_CHUNK_GET",
+    "LOGICAL_COMPARISON_JOIN", "LOGICAL_CROSS_PRODUCT", "LOGICAL_CTE_REF", "LOGICAL_DELIM_GET", "LOGICAL_DELIM_JOIN",
+    "LOGICAL_DEPENDENT_JOIN", "LOGICAL_DISTINCT", "LOGICAL_DUMMY_SCAN", "LOGICAL_EMPTY_RESULT", "LOGICAL_EXCEPT",
+    "LOGICAL_EXPRESSION_GET", "LOGICAL_FILTER", "LOGICAL_GET", "LOGICAL_INTERSECT", "LOGICAL_JOIN", "LOGICAL_LIMIT",
+    "LOGICAL_MATERIALIZED_CTE", "LOGICAL_ORDER_BY", "LOGICAL_PIVOT", "LOGICAL_POSITIONAL_JOIN", "LOGICAL_PROJECTION",
+    "LOGICAL_RECURSIVE_CTE", "LOGICAL_SAMPLE", "LOGICAL_TOP_N", "LOGICAL_UNION", "LOGICAL_UNNEST", "LOGICAL_WINDOW",
+})
+_IDLE = frozenset({
+    "current_connection_id", "current_query", "current_query_id", "current_transaction_id", "currval", "error",
+    "gen_random_uuid", "random", "sleep_ms", "stats", "uuid", "uuidv4", "uuidv7", "vector_type",
+})
+_TABLE_FUNCTIONS = frozenset({
+    "arrow_scan", "arrow_scan_dumb", "collations", "database_list", "database_size", "functions", "generate_series",
+    "glob", "icu_calendar_names", "json_each", "json_tree", "metadata_info", "platform", "range", "repeat",
+    "repeat_row", "show", "show_databases", "show_tables", "show_tables_expanded", "sniff_csv", "st_drivers",
+    "st_list_proj_crs", "storage_info", "summary", "table_info", "unnest", "user_agent", "version", "which_secret",
+})
+_TABLE_FUNCTION_KINDS = ("duckdb_", "iceberg_", "parquet_", "pg_timezone", "pragma_", "read_", "st_read", "test_")
+_SCANS = "_scan"
+_BOUND = frozenset({"BOUND_AGGREGATE", "BOUND_FUNCTION", "BOUND_WINDOW"})
+_IN_PROCESS = ("PandasScan", "process-local", "ArrowScan", "arrow")
+# fmt: on
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What names mean, in lower case: views and macros as the texts of their queries, and all relations that there are.
+
+    ``own`` are Epoch's functions that act; its readers are in no other set, as what they return is proved by itself.
+    """
+
+    views: Mapping[str, Sequence[str]]
+    macros: Mapping[str, Sequence[str]]
+    relations: frozenset[str]
+    acting: frozenset[str]
+    readers: frozenset[str]
+
+
+@dataclass
+class _Found:
+    """The functions and operators of a plan."""
+
+    functions: set[str] = field(default_factory=set)
+    table_functions: set[str] = field(default_factory=set)
+    operators: set[str] = field(default_factory=set)
+
+
+def acts(cursor: duckdb.DuckDBPyConnection, sql: str, plan: str, catalog: Callable[[], Catalog]) -> str | None:
+    """What a query does besides reading, in words; None for one that is proved to read.
+
+    ``plan`` is what ``json_serialize_plan`` says of it where it is to run; ``catalog`` is asked where there is no plan.
+    """
+    told: dict[str, Any] = json.loads(plan)
+    if told["error"]:
+        message = str(told.get("error_message", ""))
+        return _acts_as_written(cursor, sql, catalog(), any(word in message for word in _IN_PROCESS))
+    found = _found(told["plans"])
+    writes = sorted(found.operators - _READING)
+    if writes:
+        return f"it has {writes[0].removeprefix('LOGICAL_').replace('_', ' ')}"
+    return _acting(cursor, found.functions, found.table_functions)
+
+
+def _found(plans: Any) -> _Found:
+    found = _Found()
+    pending = [plans]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, dict):
+            kind = node.get("type")
+            if isinstance(kind, str) and kind.startswith("LOGICAL_"):
+                found.operators.add(kind)
+                if kind == "LOGICAL_GET":
+                    found.table_functions.add(_called(node))
+            elif node.get("expression_class") in _BOUND:
+                found.functions.add(_called(node))
+            pending += node.values()
+        elif isinstance(node, list):
+            pending += node
+    return found
+
+
+def _called(node: Mapping[str, Any]) -> str:
+    """The name of a bound function: DuckDB 2.0 gives its path."""
+    path = (node.get("qname") or {}).get("path") or [node.get("name") or ""]
+    return str(path[-1]).lower()
+
+
+def _acting(cursor: duckdb.DuckDBPyConnection, functions: set[str], table_functions: set[str]) -> str | None:
+    for name in sorted(table_functions):
+        if not (name in _TABLE_FUNCTIONS or name.startswith(_TABLE_FUNCTION_KINDS) or name.endswith(_SCANS)):
+            return f"{name}() is not known to read only"
+    known, volatile = _builtin()
+    found = functions & volatile - _IDLE
+    others = sorted(functions - known)
+    if others:
+        statement = (
+            "SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
+            "WHERE lower(function_name) IN (SELECT unnest(?)) AND has_side_effects"
+        )
+        found |= {name for (name,) in cursor.execute(statement, [others]).fetchall()}
+    return f"{_public(min(found))}() acts" if found else None
+
+
+def _public(name: str) -> str:
+    return name.replace("epoch__", "epoch_", 1) if name.startswith("epoch__") else name
+
+
+@cache
+def _builtin() -> tuple[frozenset[str], frozenset[str]]:
+    """DuckDB's scalar and aggregate functions: all of them, and those with side effects."""
+    with shut_in() as engine:
+        rows = engine.execute(
+            "SELECT lower(function_name), bool_or(coalesce(has_side_effects, false)) FROM duckdb_functions() "
+            "WHERE function_type IN ('scalar', 'aggregate', 'window') GROUP BY 1"
+        ).fetchall()
+    return frozenset(name for name, _ in rows), frozenset(name for name, has_effects in rows if has_effects)
+
+
+def _acts_as_written(cursor: duckdb.DuckDBPyConnection, sql: str, catalog: Catalog, in_process: bool) -> str | None:
+    """What a query may do by its text, and by the texts of the views and macros that it names.
+
+    A relation that is not known here is one of the caller's own: a table in memory of its process (``in_process``), or
+    a temporary one, whose text nobody else sees.
+    """
+    functions: set[str] = set()
+    table_functions: set[str] = set()
+    pending, seen = [sql], {sql}
+    while pending:
+        for uses in _uses(cursor, pending.pop()):
+            if uses is None:
+                return "DuckDB does not tell what it does"
+            problem = _problem(uses, catalog, in_process)
+            if problem:
+                return problem
+            names = uses.functions | uses.table_functions
+            functions |= uses.functions - catalog.macros.keys()
+            table_functions |= uses.table_functions - catalog.macros.keys() - catalog.readers
+            more = {text for name in names for text in catalog.macros.get(name, ())}
+            more |= {text for *_, name in uses.relations for text in catalog.views.get(name, ())}
+            pending += more - seen
+            seen |= more
+    return _acting(cursor, functions, table_functions)
+
+
+def _uses(cursor: duckdb.DuckDBPyConnection, text: str) -> list[Uses | None]:
+    (tree,) = serialized(cursor, [text])
+    return [None] if tree.get("error") else [uses_of(statement) for statement in tree["statements"]]
+
+
+def _problem(uses: Uses, catalog: Catalog, in_process: bool) -> str | None:
+    acting = sorted((uses.functions | uses.table_functions) & catalog.acting)
+    if acting:
+        return f"{acting[0]}() acts"
+    others = sorted(uses.others - {"SHOW_REF"})
+    if others:
+        return f"it has {others[0].replace('_', ' ')}"
+    named = {
+        name for catalog_name, schema, name in uses.relations if not (catalog_name or schema or _FILE.search(name))
+    }
+    unknown = sorted(named - catalog.relations - uses.common)
+    return f"what {unknown[0]} does is not known here" if unknown and not in_process else None
