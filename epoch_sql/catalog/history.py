@@ -143,6 +143,7 @@ class State(Relation):
         "head_branch": "VARCHAR",
         "head_commit": "VARCHAR",
         "moves": "BIGINT",
+        "rewrites": "BIGINT",
     }
 
     def head(self) -> Head:
@@ -170,6 +171,10 @@ class State(Relation):
         """
         self.run("UPDATE {{epoch}}.state SET moves = moves + 1")
         self.run("COMMENT ON TABLE {{epoch}}.state IS 'what is checked out'")
+
+    def rewritten(self) -> None:
+        """Note that rows which processes remember by their ids are replaced or removed; see ``Memory.written``."""
+        self.run("UPDATE {{epoch}}.state SET rewrites = rewrites + 1")
 
 
 class Refs(Relation):

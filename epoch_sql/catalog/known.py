@@ -19,9 +19,9 @@ Mark = Mapping[str, tuple[dict[Any, Any], int]]
 class Known:
     """Rows whose ids are hashes of their content, by id, so that they are read once.
 
-    To be forgotten when such rows may have gone: before gc and fsck, and after a rollback those that came since its
-    transaction began. Another thread may do so at any time, so who uses a dictionary more than once holds it, and what
-    is forgotten is replaced, not emptied.
+    To be forgotten when such rows may have gone or have been replaced (see ``Memory.written``), and after a rollback
+    those that came since its transaction began. Another thread may do so at any time, so who uses a dictionary more
+    than once holds it, and what is forgotten is replaced, not emptied.
     """
 
     commits: dict[str, Commit] = field(default_factory=dict)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import duckdb
 
 from epoch_sql import render
@@ -9,6 +11,8 @@ from epoch_sql.catalog.relation import run
 
 UPGRADES = ("catalog/upgrade_1",)
 CATALOG_VERSION = len(UPGRADES)
+Written = tuple[str | None, int | None]
+"""The repository, and how often rows of its catalog were replaced or removed."""
 
 
 def upgrade(cursor: duckdb.DuckDBPyConnection, found: int) -> None:
@@ -21,15 +25,28 @@ def upgrade(cursor: duckdb.DuckDBPyConnection, found: int) -> None:
 
 def catalog_version(cursor: duckdb.DuckDBPyConnection) -> int | None:
     """The version of the catalog of the database that SQL is rendered for; None if it has none."""
-    return version_and_collation(cursor)[0]
+    return found_catalog(cursor).version
 
 
-def version_and_collation(cursor: duckdb.DuckDBPyConnection) -> tuple[int | None, str]:
-    """``catalog_version``, and the default collation of strings, by the same query."""
+@dataclass(frozen=True)
+class FoundCatalog:
+    """A catalog as it is found: its version (None: there is none), and the default collation of strings.
+
+    ``written`` is another one whenever rows that are remembered by their ids may have been replaced or removed.
+    """
+
+    version: int | None
+    collation: str
+    written: Written | None = None
+
+
+def found_catalog(cursor: duckdb.DuckDBPyConnection) -> FoundCatalog:
+    """What is to be known before a catalog is used, by one query."""
+    collation = "current_setting('default_collation')"
     try:
-        found = run(cursor, "SELECT catalog_version, current_setting('default_collation') FROM {{epoch}}.state")
+        found = run(cursor, f"SELECT catalog_version, {collation}, repository_id, rewrites FROM {{{{epoch}}}}.state")
     except duckdb.CatalogException:
-        found = run(cursor, "SELECT NULL, current_setting('default_collation')")
+        found = run(cursor, f"SELECT NULL, {collation}, NULL, NULL")
     row = found.fetchone()
     assert row
-    return row[0], row[1]
+    return FoundCatalog(row[0], row[1], (row[2], row[3]))

@@ -16,7 +16,7 @@ from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Audit, Commits, Reflog, Refs, State
 from epoch_sql.catalog.known import Known, Mark
 from epoch_sql.catalog.relation import run
-from epoch_sql.catalog.upgrades import CATALOG_VERSION, version_and_collation
+from epoch_sql.catalog.upgrades import CATALOG_VERSION, Written, found_catalog
 from epoch_sql.errors import (
     EpochReferenceError,
     EpochRefused,
@@ -53,14 +53,17 @@ class Memory:
 
     ``own_macros`` are the macros that Epoch made, ``acting`` those of them that change something.
 
-    The graph only grows, but for gc; ``last_commit``, the one with ``last_sequence``, tells whether it is still the
-    same.
+    ``written`` says of which state of the catalog ``known`` and ``graph`` are: gc and compaction, by whatever
+    connection, thread or process, make another one of it, and then everything is forgotten when a repository is next
+    opened. The graph only grows, but for gc; ``last_commit``, the one with ``last_sequence``, tells whether it is still
+    the same.
     """
 
     own_macros: frozenset[str] = frozenset()
     acting: frozenset[str] = frozenset()
     opened: Opened | None = None
     known: Known = field(default_factory=Known)
+    written: Written | None = None
     graph: CommitGraph = field(default_factory=CommitGraph)
     last_sequence: int = 0
     last_commit: str | None = None
@@ -227,7 +230,8 @@ class Repository:
         Raises EpochRepositoryError if it is one of a newer Epoch, or if strings are compared otherwise than by their
         bytes: changes would go unnoticed.
         """
-        version, collation = version_and_collation(self.cursor)
+        found = found_catalog(self.cursor)
+        version, collation = found.version, found.collation
         if collation.lower() not in ("", "binary"):
             raise EpochRepositoryError(
                 f"default_collation is {collation}, under which strings that differ are equal",
@@ -241,6 +245,9 @@ class Repository:
                 f"(catalog version {version}, this one knows {CATALOG_VERSION})",
                 "pip install --upgrade epoch-sql",
             )
+        if self.memory.written != found.written:
+            self.forget()
+            self.memory.written = found.written
         return True
 
 

@@ -7,10 +7,11 @@ CREATE TABLE {{epoch}}.state (
     catalog_version INTEGER NOT NULL,
     head_branch VARCHAR,
     head_commit VARCHAR,
-    moves BIGINT NOT NULL
+    moves BIGINT NOT NULL,
+    rewrites BIGINT NOT NULL
 );
 
-INSERT INTO {{epoch}}.state VALUES ('', 0, NULL, NULL, 0);
+INSERT INTO {{epoch}}.state VALUES ('', 0, NULL, NULL, 0, 0);
 
 CREATE TABLE {{epoch}}.commits (
     commit_id VARCHAR NOT NULL,

@@ -66,7 +66,6 @@ def _collect(repository: Repository, dry_run: bool, period: timedelta, needed: S
             [[int(removed.object_id) for removed in dead if removed.kind == "reflog"]],
         )
         sweep(repository)
-    repository.forget()
     return [*dead, *_delete_files(repository, period, needed)]
 
 

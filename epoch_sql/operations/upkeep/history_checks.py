@@ -73,7 +73,7 @@ def broken_references(repository: Repository, inventory: Inventory) -> Iterator[
     states = State(cursor).select()
     if len(states) != 1:
         yield "ref", "HEAD", f"epoch.state has {len(states)} rows instead of one"
-    for _, _, branch, commit_id, _ in states:
+    for _, _, branch, commit_id, *_ in states:
         if branch is not None and not any(row[:2] == ("branch", branch) for row in refs):
             yield "ref", "HEAD", f"is at branch {branch}, which does not exist"
         if branch is None and commit_id not in inventory.commits:

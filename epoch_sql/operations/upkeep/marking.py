@@ -57,6 +57,7 @@ def kept_commits(repository: Repository, until: datetime) -> list[str]:
 
 def sweep(repository: Repository) -> None:
     """Remove from the catalog what ``mark`` did not keep."""
+    repository.state.rewritten()
     for name, column, what in SWEPT:
         repository.cursor.execute(
             render.render(

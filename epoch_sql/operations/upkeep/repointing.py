@@ -25,6 +25,7 @@ def repoint(repository: Repository, replacements: Mapping[str, str]) -> None:
     trees.
     """
     cursor = repository.cursor
+    repository.state.rewritten()
     subtrees = _subtrees(repository, replacements)
     roots = _roots(repository, subtrees)
     for table, column in POINTING:
