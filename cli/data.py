@@ -56,12 +56,16 @@ def table_key(session: Session, table_name: str, columns: tuple[str, ...], form:
 
 @table.command(name="ignore")
 @click.argument("pattern")
+@click.option("--remove", is_flag=True, help="No longer ignore what matches PATTERN.")
 @json_option
 @pass_session
-def table_ignore(session: Session, pattern: str, form: str) -> None:
-    """Leave tables whose name matches PATTERN out of versioning."""
-    ignored = session.do(call("epoch_ignore", pattern), "ignoring")
-    diagnostics.message(f"Tables that match '{ignored['pattern']}' are not versioned")
+def table_ignore(session: Session, pattern: str, remove: bool, form: str) -> None:
+    """Leave tables whose name matches PATTERN out of versioning.
+
+    What is committed under such a name stays as it is committed.
+    """
+    ignored = session.do(call("epoch_ignore", pattern, remove=remove), "ignoring")
+    diagnostics.message(f"Tables that match '{ignored['pattern']}' are {'versioned' if remove else 'not versioned'}")
     if form == "json":
         output.document([ignored])
 

@@ -85,6 +85,7 @@ ACTING = [
     ("epoch_reset('HEAD', hard := true)", "commit_id rows_added rows_modified rows_removed warnings"),
     ("epoch_key('log', ['n'])", "table_name key_columns"),
     ("epoch_ignore('scratch_*')", "pattern"),
+    ("epoch_ignore('scratch_*', remove := true)", "pattern"),
     ("epoch_stash(message := 'later')", "stash_id tables_changed warnings"),
     ("epoch_stash_pop()", "stash_id tables_changed warnings"),
     (

@@ -407,19 +407,6 @@ def test_ignored_tables_are_left_alone(shop: Repo) -> None:
     assert shop("FROM epoch_ignored()") == [("scratch*",)]
 
 
-def test_a_table_that_is_ignored_later_leaves_history_but_not_the_database(shop: Repo) -> None:
-    shop("CALL epoch_ignore('log')")
-    assert shop.status() == [(LOG, "removed", 0, 0, 3)]
-    assert shop.commit() == (1, 0, 0, 3)
-    assert shop.status() == []
-    shop("INSERT INTO log VALUES (9, 'mine')")
-    shop("CALL epoch_checkout('HEAD~1')")
-    shop("CALL epoch_checkout('main')")
-    assert shop.one("SELECT count(*) FROM log") == 4
-    assert len(shop.at("HEAD~1", "log")) == 3
-    assert "EpochTableError: there is no table log in HEAD" in shop.refused("FROM epoch_at('HEAD', 'log')")
-
-
 # Odd tables.
 
 

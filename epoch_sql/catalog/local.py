@@ -47,6 +47,10 @@ class Ignore(Relation):
         """The patterns, in order."""
         return sorted(row[0] for row in self.select())
 
+    def remove(self, pattern: str) -> None:
+        """Forget a pattern."""
+        self.run("DELETE FROM {{epoch}}.ignore WHERE pattern = ?", [pattern])
+
     def matches(self, patterns: Iterable[str], name: ObjectName) -> bool:
         """Whether a pattern (``*``, ``?``, ``[…]``, as in a shell, in any case) matches the name."""
         text = str(name).lower()

@@ -12,7 +12,7 @@ from epoch_sql.extension.surface import WARNINGS, Procedure, optional, required,
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations import branching, committing, moving, stashing, tracking, undoing
 from epoch_sql.operations.repository import Memory, Repository
-from epoch_sql.operations.worktree_state import Uncommitted, left_out, uncommitted
+from epoch_sql.operations.worktree_state import Uncommitted, uncommitted
 
 Rows = Iterable[Sequence[Any]]
 
@@ -28,7 +28,7 @@ def _init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str) -> Row
 def _status(repository: Repository) -> Rows:
     tree = repository.tree(repository.head().commit_id)
     working = repository.scanner.scan(tree)
-    changes = [*uncommitted(repository, tree, working), *left_out(repository, tree)]
+    changes = uncommitted(repository, tree, working)
     changes += [Uncommitted(str(found.name), "unmade", RowCounts()) for found in working.unmade]
     ordered = sorted(changes, key=lambda change: change.table_name)
     return [(c.table_name, c.change, c.rows.added, c.rows.modified, c.rows.removed) for c in ordered]
@@ -38,8 +38,8 @@ def _version(cursor: duckdb.DuckDBPyConnection, memory: Memory) -> Rows:
     return [(version("epoch-sql"),)]
 
 
-def _ignore(repository: Repository, pattern: str) -> Rows:
-    return [(tracking.ignore(repository, pattern),)]
+def _ignore(repository: Repository, pattern: str, remove: bool) -> Rows:
+    return [(tracking.ignore(repository, pattern, remove),)]
 
 
 PROCEDURES = (
@@ -179,9 +179,12 @@ PROCEDURES = (
     ),
     Procedure(
         "epoch_ignore",
-        (required("pattern", "a shell pattern of table names: `scratch_*`"),),
+        (
+            required("pattern", "a shell pattern of table names: `scratch_*`"),
+            optional("remove", "no longer ignore what matches it", "false", "BOOLEAN"),
+        ),
         {"pattern": "VARCHAR"},
         _ignore,
-        "Leaves tables whose name matches out of versioning.",
+        "Leaves tables whose name matches out of versioning; what is committed stays as it is committed.",
     ),
 )

@@ -20,6 +20,7 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.contents import no_changes
 from epoch_sql.storage.shape import keyed_alike, shape_of
 from epoch_sql.storage.writing import WrittenDelta, delta_level
+from epoch_sql.worktree.ordering import object_order
 from epoch_sql.worktree.rows import (
     BUCKETS,
     ROWS_WORTH_BUCKETS,
@@ -62,14 +63,30 @@ def record(repository: Repository, working: Working, fingerprints: bool = True) 
         if entry != table.entry:
             changed += 1
             rows += counts
-    for gone in (*working.removed, *working.ignored):
+    for gone in working.removed:
         rows += RowCounts(removed=repository.contents.version(gone.version_id).row_count)
         changed += 1
     recorder.store()
     if fingerprints:
         DeclaredKeys(repository.cursor).replace({w.table.name: w.table.declared_key for w in working.tables})
-    tree = Tree(entries, working.objects)
+    tree = _with_ignored(Tree(entries, working.objects), working.ignored)
     return Recorded(tree, tree_id(repository, tree), repository.trees.add(tree), changed, rows)
+
+
+def _with_ignored(tree: Tree, ignored: Tree) -> Tree:
+    """The tree with what stays as it is committed, since it is ignored here.
+
+    Raises EpochTableError when a table's schema is gone: the commit could not be checked out.
+    """
+    schemas = {o.name.name for o in tree.objects if o.kind == "schema"}
+    gone = [e.name for e in ignored.tables.values() if e.name.schema not in schemas | {"main"}]
+    if gone:
+        raise EpochTableError(
+            f"schema {gone[0].schema} cannot be removed: {gone[0]} is committed in it, and is ignored here",
+            f"CREATE SCHEMA {gone[0].schema}, or stop ignoring the table: FROM epoch_ignored()",
+        )
+    objects = (*tree.objects, *ignored.objects)
+    return Tree({**tree.tables, **ignored.tables}, tuple(object_order(objects)) if ignored.objects else objects)
 
 
 def tree_id(repository: Repository, tree: Tree) -> str:

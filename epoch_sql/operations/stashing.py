@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from epoch_sql import render
 from epoch_sql.catalog.local import Stash, Stashes
-from epoch_sql.errors import EpochConflict, EpochNothingToCommit, EpochReferenceError
+from epoch_sql.errors import EpochConflict, EpochNothingToCommit, EpochReferenceError, EpochTableError
 from epoch_sql.model.commit import Tree
 from epoch_sql.operations.merge.constraints import violation_rows
 from epoch_sql.operations.merge.decisions import Decisions
@@ -65,6 +65,7 @@ def pop(repository: Repository) -> Stashed:
         working = repository.scanner.scan(tree)
         require_clean(repository, tree, working, "epoch stash pop")
         target = _onto(repository, stash, tree)
+        _require_seen(repository, tree, target)
         changed, _ = apply_tree(repository, settle(repository, working), target)
         Stashes(repository.cursor).remove(stash.stash_id)
         return Stashed(stash.stash_id, max(changed, stash.tables_changed))
@@ -95,6 +96,19 @@ def as_recorded(working: Working, tree: Tree) -> Working:
         for w in working.tables
     )
     return Working(tables, (), working.objects, unmade=working.unmade)
+
+
+def _require_seen(repository: Repository, head: Tree, target: Tree) -> None:
+    """EpochTableError when a stash changes what is ignored by now: it would be forgotten without being put back."""
+    before, after = repository.scanner.hidden(head), repository.scanner.hidden(target)
+    named = {**before.tables, **after.tables}
+    changed = [str(entry.name) for i, entry in named.items() if before.tables.get(i) != after.tables.get(i)]
+    changed += [str(o.name) for o in {*before.objects} ^ {*after.objects}]
+    if changed:
+        raise EpochTableError(
+            f"the stash changes {', '.join(sorted(set(changed)))}, which is ignored since",
+            "FROM epoch_ignored(); CALL epoch_ignore('PATTERN', remove := true), then epoch stash pop",
+        )
 
 
 def _onto(repository: Repository, stash: Stash, head: Tree) -> Tree:

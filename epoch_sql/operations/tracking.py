@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from epoch_sql.catalog.local import DeclaredKeys, Ignore
 from epoch_sql.errors import EpochTableError
-from epoch_sql.model.refnames import suggest
+from epoch_sql.model.refnames import quoted, suggest
 from epoch_sql.model.schema import Table, name_meant
 from epoch_sql.operations.repository import Repository
 
@@ -39,13 +39,24 @@ def declare_key(repository: Repository, table_name: str, columns: Sequence[str])
     return Keyed(str(table.name), list(names))
 
 
-def ignore(repository: Repository, pattern: str) -> str:
-    """Leave tables whose name matches a pattern (``*``, ``?``, ``[…]``) out of versioning."""
+def ignore(repository: Repository, pattern: str, remove: bool = False) -> str:
+    """Leave tables and objects whose name matches a pattern (``*``, ``?``, ``[…]``) out of versioning.
+
+    What is committed under such a name stays as it is committed. With ``remove`` the pattern is forgotten;
+    EpochTableError if there is none.
+    """
     if not pattern.strip():
         raise EpochTableError("a pattern is empty", "CALL epoch_ignore('scratch_*')")
     with repository.moving():
         table = Ignore(repository.cursor)
-        if pattern not in table.patterns():
+        known = table.patterns()
+        if remove and pattern not in known:
+            near = suggest(pattern, known)
+            hint = f"did you mean {', '.join(near)}?" if near else "FROM epoch_ignored()"
+            raise EpochTableError(f"{quoted(pattern)} is not ignored", hint)
+        if remove:
+            table.remove(pattern)
+        elif pattern not in known:
             table.insert([(pattern,)])
     return pattern
 

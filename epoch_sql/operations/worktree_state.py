@@ -38,15 +38,6 @@ def uncommitted(repository: Repository, tree: Tree, working: Working) -> list[Un
     return sorted(found, key=lambda change: change.table_name)
 
 
-def left_out(repository: Repository, tree: Tree) -> list[Uncommitted]:
-    """What a tree has but a commit would leave out, because it is ignored by now; no other operation touches it."""
-    visible = repository.scanner.visible(tree)
-    gone = [entry for i, entry in tree.tables.items() if i not in visible.tables]
-    counts = [RowCounts(removed=repository.contents.version(entry.version_id).row_count) for entry in gone]
-    found = [Uncommitted(str(entry.name), "removed", rows) for entry, rows in zip(gone, counts, strict=True)]
-    return [*found, *_changed_objects(tree.objects, visible.objects)]
-
-
 def settle(repository: Repository, working: Working) -> Working:
     """The same, with rows compared wherever the hashes left it open whether they changed."""
     tables = tuple(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import duckdb
 from sqlglot import exp, parse_one
@@ -76,14 +76,14 @@ class WorkingTable:
 class Working:
     """The working database against a tree: its tables, the tables of the tree that are gone, and its other objects.
 
-    ``ignored`` are tables of the tree that are not versioned any more: a commit leaves them out, nothing else touches
-    them. ``unmade`` are those of the objects that DuckDB could not make: they count, although they are not there.
+    ``ignored`` is what the tree has under names that are ignored here: it stays as it is committed. ``unmade`` are those
+    of the objects that DuckDB could not make: they count, although they are not there.
     """
 
     tables: tuple[WorkingTable, ...]
     removed: tuple[TableEntry, ...]
     objects: tuple[SchemaObject, ...]
-    ignored: tuple[TableEntry, ...] = ()
+    ignored: Tree = field(default_factory=Tree)
     unmade: tuple[SchemaObject, ...] = ()
 
     @property
@@ -116,9 +116,20 @@ class Scanner:
 
     def visible(self, tree: Tree) -> Tree:
         """The tree without what is ignored, which is neither compared with the working database nor brought into it."""
+        return self._divided(tree)[0]
+
+    def hidden(self, tree: Tree) -> Tree:
+        """What the tree has under names that are ignored here."""
+        return self._divided(tree)[1]
+
+    def _divided(self, tree: Tree) -> tuple[Tree, Tree]:
         ignored = self._ignored()
-        tables = {i: entry for i, entry in tree.tables.items() if not ignored(entry.name)}
-        return Tree(tables, tuple(o for o in tree.objects if not ignored(o.name)))
+        hidden = {i: entry for i, entry in tree.tables.items() if ignored(entry.name)}
+        objects = tuple(o for o in tree.objects if ignored(o.name))
+        if not hidden and not objects:
+            return tree, Tree()
+        seen = {i: entry for i, entry in tree.tables.items() if i not in hidden}
+        return Tree(seen, tuple(o for o in tree.objects if o not in objects)), Tree(hidden, objects)
 
     def _ignored(self) -> Callable[[ObjectName], bool]:
         ignore = Ignore(self.cursor)
@@ -141,9 +152,9 @@ class Scanner:
         Without ``read_rows`` no row is read: the numbers of rows are -1, and all of them may differ.
         """
         found = self.schema()
-        seen = self.visible(tree)
+        seen, ignored = self._divided(tree)
         self.contents.load(entry.version_id for entry in seen.tables.values())
-        matches, removed = self._match(seen, found.tables)
+        matches, removed = self._match(seen, found.tables, set(tree.tables))
         keys = DeclaredKeys(self.cursor).load()
         identified = [self._identify(table, entry, taken, keys) for table, entry, taken in matches]
         sums: list[tuple[int, int | None]] = [(-1, 0)] * len(identified)
@@ -155,14 +166,14 @@ class Scanner:
             self._compare(table_id, table, entry, count_and_sum, known.get(table_id), current_engine)
             for (table_id, table), (_, entry, _), count_and_sum in zip(identified, matches, sums, strict=True)
         )
-        ignored = tuple(entry for i, entry in tree.tables.items() if i not in seen.tables)
         unmade = self._unmade(found)
         objects = tuple(sorted((*found.objects, *unmade), key=lambda made: (KINDS.index(made.kind), made.name)))
         return Working(working, removed, objects, ignored, unmade)
 
     def _unmade(self, found: DatabaseSchema) -> tuple[SchemaObject, ...]:
         """The objects that could not be made, without those in whose place the user made something."""
-        unmade = [made for made, _ in Unmade(self.cursor).load()]
+        ignored = self._ignored()
+        unmade = [made for made, _ in Unmade(self.cursor).load() if not ignored(made.name)]
         if not unmade:
             return ()
         taken = {_place("table", table.name) for table in found.tables}
@@ -261,9 +272,11 @@ class Scanner:
         )
 
     def _match(
-        self, tree: Tree, tables: tuple[Table, ...]
+        self, tree: Tree, tables: tuple[Table, ...], taken: set[str]
     ) -> tuple[list[tuple[Table, TableEntry | None, str]], tuple[TableEntry, ...]]:
-        """Each working table with the table of the tree that it is, and an id; and what is left of the tree."""
+        """Each working table with the table of the tree that it is, and an id, none of ``taken`` for a new one; and
+        what is left of the tree.
+        """
         left = {(e.name.schema.lower(), e.name.name.lower()): e for e in tree.tables.values()}
         pairs: list[tuple[Table, TableEntry | None]] = []
         fresh: list[Table] = []
@@ -279,7 +292,6 @@ class Scanner:
             if entry:
                 gone.remove(entry)
             pairs.append((table, entry))
-        taken = set(tree.tables)
         matches = []
         for table, entry in pairs:
             table_id = entry.table_id if entry else table_identity(table.name, taken)

@@ -191,14 +191,15 @@ def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing:
     working = settle(repository, repository.scanner.scan(ours))
     dirty = {w.table_id: str(w.table.name) for w in working.tables if w.differs}
     dirty.update({entry.table_id: str(entry.name) for entry in working.removed})
-    was, now = ({(o.kind, o.name): o for o in objects} for objects in (ours.objects, working.objects))
-    wanted = {(o.kind, o.name): o for o in stored.tree.objects}
+    seen, wished = repository.scanner.visible(ours), repository.scanner.visible(stored.tree)
+    was, now = ({(o.kind, o.name): o for o in objects} for objects in (seen.objects, working.objects))
+    wanted = {(o.kind, o.name): o for o in wished.objects}
     own = {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
     clashing = [name for table_id, name in dirty.items() if table_id in stored.tables]
     clashing += [str(key[1]) for key in own if was.get(key) != wanted.get(key)]
     taken = {_place("table", w.table.name): str(w.table.name) for w in working.tables if w.differs}
     taken.update({_place(*key): str(key[1]) for key in own if key in now})
-    brought = {_place("table", entry.name) for i, entry in stored.tree.tables.items() if i in stored.tables}
+    brought = {_place("table", entry.name) for i, entry in wished.tables.items() if i in stored.tables}
     brought |= {_place(*key) for key, wish in wanted.items() if was.get(key) != wish}
     clashing += [name for place, name in taken.items() if place in brought]
     if clashing:
@@ -208,7 +209,7 @@ def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing:
         )
     objects = {key: o for key, o in wanted.items() if key not in own}
     objects.update({key: now[key] for key in own if key in now})
-    tables = {i: entry for i, entry in stored.tree.tables.items() if i not in dirty}
+    tables = {i: entry for i, entry in wished.tables.items() if i not in dirty}
     tables_now = tuple(w for w in working.tables if w.table_id not in dirty)
     clean = Working(tables_now, (), working.objects, unmade=working.unmade)
     pinned = [w for w in working.tables if w.table_id in dirty]

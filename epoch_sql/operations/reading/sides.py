@@ -64,7 +64,9 @@ def side_of(repository: Repository, reference: str) -> Side:
     if not parse_revision(reference).is_working:
         return tree_side(repository, repository.tree(repository.resolve(reference)))
     working = repository.scanner.scan(repository.tree(repository.head().commit_id), read_rows=False)
-    return Side({w.table_id: TableSide(w.table, None, w) for w in working.tables}, working.objects)
+    ignored = tree_side(repository, working.ignored)
+    tables = {w.table_id: TableSide(w.table, None, w) for w in working.tables}
+    return Side({**tables, **ignored.tables}, (*working.objects, *ignored.objects))
 
 
 def tree_side(repository: Repository, tree: Tree) -> Side:
