@@ -12,7 +12,7 @@ import pytest
 from epoch_sql.errors import EpochProtectionError
 from epoch_sql.model.commit import Commit
 from epoch_sql.model.graph import CommitGraph, Undo
-from epoch_sql.model.origin import Origin
+from epoch_sql.model.origin import Origin, Resolution
 from epoch_sql.model.protection import APPROVE, REJECT, Protection, Review, new_review
 from epoch_sql.operations.guarding.rules import Evidence, check_push
 
@@ -28,6 +28,7 @@ class History:
         self.graph = CommitGraph()
         self.made: dict[str, Commit] = {}
         self.reviews: list[Review] = []
+        self.forged: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
         return hashlib.sha256(name.encode()).hexdigest()
@@ -65,7 +66,7 @@ class History:
 
     def push(self, old: str | None, new: str | None, protection: Protection = REVIEWED) -> str | None:
         """Why the push is refused; None if it is not."""
-        evidence = Evidence(self.graph, self.commits, self.reviews)
+        evidence = Evidence(self.graph, self.commits, self.reviews, lambda commit: commit.commit_id not in self.forged)
         try:
             check_push(protection, evidence, self[old] if old else None, self[new] if new else None)
         except EpochProtectionError as error:
@@ -177,3 +178,65 @@ def test_nothing_protects_what_is_not_there_or_not_protected(history: History) -
     assert history.push("a", "m", Protection("production")) is None
     assert history.push("m", None, Protection("production")) is None
     assert history.push("m", "m") is None
+
+
+def test_a_commit_counts_as_a_merge_or_an_undo_only_with_the_content_that_this_gives(history: History) -> None:
+    history.review("s2")
+    history.forged = {history["m"]}
+    assert "its content is not what merging" in str(history.push("a", "m"))
+    history.forged = set()
+    history.record("m", Origin(resolutions=(Resolution("t", "1", "v", "value", "9"),)))
+    assert "values that nobody has reviewed" in str(history.push("a", "m"))
+    history.record("m", Origin(resolutions=(Resolution("t", "1", "v", "ours"),)))
+    assert history.push("a", "m") is None
+    history.commit("s3", "s2", author="Di <d@x>")
+    history.commit("m2", "m", "s3")
+    history.review("s3")
+    made = history.undo("revert", "m2", "m")
+    assert history.push("a", "revert") is None
+    history.forged = {made}
+    assert "direct commit" in str(history.push("a", "revert"))
+
+
+@pytest.mark.parametrize(
+    ("message", "origin"),
+    [
+        ("Raise\n\nThis reverts commit {m}.", {}),
+        ("Roll back to a", {}),
+        ('Revert "Raise"', {"squashes": None}),
+        ("A rollback to what the branch never had", {"rolls_back_to": "s1"}),
+        ("A revert of what is not on the line", {"reverts": "s1"}),
+    ],
+)
+def test_messages_and_names_of_routes_are_not_believed(
+    history: History, message: str, origin: dict[str, str | None]
+) -> None:
+    history.review("s2")
+    history.commit("lie", "m", message=message.format(m=history["m"]))
+    history.record("lie", Origin(**{name: value and history[value] for name, value in origin.items()}))
+    assert "direct commit" in str(history.push("m", "lie"))
+
+
+@pytest.mark.parametrize(
+    ("like", "origin", "passes"),
+    [
+        ("a", {"rolls_back_to": "a", "undoes": ("m",), "restores": "a"}, True),
+        ("a", {"rolls_back_to": "a"}, False),
+        ("a", {"undoes": ("m",)}, False),
+        ("a", {"reverts": "m", "undoes": ("m",)}, True),
+        ("a", {"reverts": "m", "undoes": ("m",), "redoes": ("m",)}, False),
+        ("a", {"reverts": "m", "rolls_back_to": "a", "undoes": ("m",)}, False),
+        ("a", {"reverts": "nobody", "undoes": ()}, False),
+        ("a", {}, True),
+    ],
+)
+def test_an_undo_records_what_it_undoes(
+    history: History, like: str, origin: dict[str, str | tuple[str, ...]], passes: bool
+) -> None:
+    history.commit("undo", "m", like=like)
+    named = {
+        name: history[value] if isinstance(value, str) else tuple(history[one] for one in value)
+        for name, value in origin.items()
+    }
+    history.record("undo", Origin(**named))  # type: ignore[arg-type]
+    assert (history.push("m", "undo") is None) is passes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from epoch_sql.model.protection import person
+from epoch_sql.model.protection import same_person
 from tests.conftest import MakeRepo, Repo
 
 BO, CY = "Bo <bo@x>", "Cy <cy@x>"
@@ -205,10 +205,20 @@ def test_a_wrong_review_changes_nothing(repo: Repo) -> None:
         ("Ann < a@x >", "Ann <a@x>", True),
         ("a@x", "<A@x>", True),
         ("Ann", "Bo", False),
+        ("Ann", "Ann <a@x>", True),
+        ("ANN  Lee", "ann lee <a@x>", True),
+        ("Bo", "Ann <a@x>", False),
+        ("<a@x>", "Ann", False),
+        ("a@x", "Ann <a@x>", True),
+        ("Zo\u00eb", "Zoe\u0308 <z@x>", True),
+        ("A\u200bnn", "Ann", True),
+        ("Ann <a@x>", "\uff21nn", True),
+        ("STRASSE <s@x>", "Stra\u00dfe", True),
+        ("Ann <a@x> (work)", "Ann <a@x>", False),
     ],
 )
 def test_people_are_known_by_their_mail(one: str, other: str, same: bool) -> None:
-    assert (person(one) == person(other)) is same
+    assert same_person(one, other) is same_person(other, one) is same
 
 
 def test_everything_is_audited(repo: Repo) -> None:

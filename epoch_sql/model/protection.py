@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,8 @@ from epoch_sql.model.schema import canonical_json
 APPROVE, REJECT, REQUEST = "approve", "reject", "request"
 VERDICTS = (APPROVE, REJECT, REQUEST)
 
-_MAIL = re.compile(r"<([^<>]*)>\s*$")
+_MAIL = re.compile(r"(?P<name>.*?) ?(?:< ?(?P<mail>[^<>]*?) ?>)?")
+_BARE_MAIL = re.compile(r"[^\s@]+@[^\s@]+")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -78,20 +80,35 @@ def new_review(
     return Review(review_id, source, source_commit, target, verdict, reviewer, message, at)
 
 
-def person(identity: str) -> str:
-    """Who an identity (``Name <mail>``) stands for: its mail, else its name, in any case.
+def same_person(one: str, other: str) -> bool:
+    """Whether two identities (``Name <mail>``) stand for one person: by their mails, else by their names.
 
-    So ``Ann <a@x>`` and ``<A@X>`` are one.
+    So ``Ann <a@x>`` and ``<A@X>`` are one, and so are ``Ann`` and ``Ann <a@x>``; letter case, spaces and the
+    ways in which Unicode spells a character do not matter.
     """
-    mail = _MAIL.search(identity)
-    stated = mail[1].strip() if mail and mail[1].strip() else _MAIL.sub("", identity).strip()
-    return stated.casefold()
+    (name, mail), (other_name, other_mail) = _person(one), _person(other)
+    return mail == other_mail if mail and other_mail else name == other_name
+
+
+def _person(identity: str) -> tuple[str, str]:
+    """The name and the mail of an identity, each as it is compared; empty where there is none."""
+    found = _MAIL.fullmatch(_plain(identity))
+    assert found
+    name, mail = found["name"], found["mail"] or ""
+    return ("", name) if not mail and _BARE_MAIL.fullmatch(name) else (name, mail)
+
+
+def _plain(text: str) -> str:
+    """A text in one spelling: without case, repeated spaces, and characters that nobody sees."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join("".join(c for c in folded if unicodedata.category(c) != "Cf").split())
 
 
 def verdicts(reviews: Iterable[Review], target: str, source_commit: str) -> list[Review]:
     """The latest verdict of each reviewer on merging a commit into a branch; a request is none."""
-    latest: dict[str, Review] = {}
-    for review in sorted(reviews, key=lambda review: review.reviewed_at):
-        if (review.target, review.source_commit) == (target, source_commit) and review.verdict != REQUEST:
-            latest[person(review.reviewer)] = review
-    return list(latest.values())
+    latest: list[Review] = []
+    for review in sorted(reviews, key=lambda review: review.reviewed_at, reverse=True):
+        about = (review.target, review.source_commit) == (target, source_commit) and review.verdict != REQUEST
+        if about and not any(same_person(review.reviewer, later.reviewer) for later in latest):
+            latest.append(review)
+    return latest[::-1]

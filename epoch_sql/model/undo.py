@@ -22,6 +22,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations, takewhile
 
+from epoch_sql.model.commit import Commit
 from epoch_sql.model.graph import CommitGraph, Undo
 
 
@@ -151,6 +152,23 @@ def undo_of_rollback(graph: CommitGraph, tip: str, restored: str) -> Undo:
         if before != after:
             (undoes if after else redoes).append(merge)
     return Undo(tuple(undoes), tuple(redoes), restored if inside else None)
+
+
+def expected_undo(graph: CommitGraph, commit: Commit) -> Undo | None:
+    """What a commit has to record about merges that it undoes, by what it says that it was made of.
+
+    None where it says that of a commit that is not there, or that is no commit to revert.
+    """
+    origin, parents = commit.origin, commit.parents
+    made_of = [c for c in (origin.reverts, origin.rolls_back_to, origin.squashes) if c is not None]
+    if len(made_of) > 1 or (made_of and len(parents) != 1) or any(c not in graph for c in made_of):
+        return None
+    if origin.reverts is not None:
+        return undo_of_revert(graph, parents[0], origin.reverts) if graph.parents(origin.reverts) else None
+    if origin.rolls_back_to is not None:
+        return undo_of_rollback(graph, parents[0], origin.rolls_back_to)
+    merged = parents[1:] or made_of
+    return undo_kept(graph, parents[0], merged[0]) if origin.keep_undone and merged else Undo()
 
 
 def _is_undone(graph: CommitGraph, commit: str, merge: str) -> bool:

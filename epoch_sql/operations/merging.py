@@ -15,15 +15,13 @@ from epoch_sql.model.undo import MergePlan, plan_merge
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.committing import checked_out_branch, first_line
-from epoch_sql.operations.guarding.checking import require_passing
 from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
+from epoch_sql.operations.merge.bases import base_tree, planned_base
 from epoch_sql.operations.merge.constraints import violation_rows
 from epoch_sql.operations.merge.decisions import NULL, SIDES, WHOLE
 from epoch_sql.operations.merge.engine import (
     Done,
     Stopped,
-    base_below_undos,
-    base_tree,
     finish,
     list_obstacles,
     move_of,
@@ -149,6 +147,8 @@ def resolve(
         raise EpochTableError("a value is for one cell", "name table_name, key and column_name")
     with repository.moving():
         progress = in_progress(repository, target)
+        if given:
+            require_allowed(repository, replace(move_of(repository, progress), by_hand=True))
         before = _open(repository, progress)
         merged = merged_tree(repository, progress, rows=False)
         place = located(repository, progress.target, merged, table_name, key, column_name)
@@ -275,15 +275,8 @@ def _planned(
 
 def _based(repository: Repository, plan: MergePlan, progress: MergeInProgress) -> MergeInProgress:
     """A planned merge with the tree that both sides are compared with, which may have to be computed."""
-    ours, theirs = progress.ours_commit, progress.theirs_commit
-    if plan.reapplies or plan.keeps:
-        undos = [undone.undoing for undone in (*plan.reapplies, *plan.keeps)]
-        base_root = repository.trees.add(base_below_undos(repository, plan.bases, ours, theirs, undos))
-    elif len(plan.bases) == 1:
-        base_root = repository.commits.get(plan.bases[0]).root_id
-    else:
-        base_root = repository.trees.add(base_tree(repository, plan.bases))
-    return replace(progress, base_root=base_root)
+    base = planned_base(repository, plan, progress.ours_commit, progress.theirs_commit)
+    return replace(progress, base_root=repository.trees.add(base))
 
 
 def _supersede(repository: Repository, progress: MergeInProgress) -> None:
@@ -307,7 +300,6 @@ def _fast_forward(repository: Repository, branch: str, progress: MergeInProgress
     theirs = progress.theirs_commit
     move = Move(branch, Route.FAST_FORWARD, progress.ours_commit, theirs, theirs, progress.source)
     require_allowed(repository, move)
-    require_passing(repository, branch, repository.tree(theirs), progress.source)
     rows = _NOTHING
     if branch == repository.head().branch:
         _, rows = put_working_tables(repository, theirs, "the merge")

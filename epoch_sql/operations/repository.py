@@ -193,6 +193,17 @@ class Repository:
             raise
 
     @contextmanager
+    def trying(self) -> Iterator[None]:
+        """A transaction that changes nothing: what is computed in it is rolled back."""
+        self.keep_known()
+        graph = self.memory.last_commit
+        self.cursor.execute("BEGIN TRANSACTION")
+        try:
+            yield
+        finally:
+            self._roll_back(graph)
+
+    @contextmanager
     def moving(self) -> Iterator[None]:
         """A transaction in which references move: two of them at once conflict, and what was prepared binds anew."""
         try:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from epoch_sql.catalog.guarding import Protections, Reviews
 from epoch_sql.catalog.history import Audit, LoggedMove, Reflog
 from epoch_sql.model.commit import Ref, Route
 from epoch_sql.model.protection import Protection
 from epoch_sql.operations.guarding import rules
+from epoch_sql.operations.guarding.checking import require_passing
 from epoch_sql.operations.guarding.rules import Evidence
+from epoch_sql.operations.merge.remaking import is_as_recorded
 from epoch_sql.operations.repository import Repository, new_ref, now
 
 
@@ -53,6 +55,9 @@ def move_branch(repository: Repository, move: Move, action: str, author: str) ->
     """Make or move a branch, within the caller's transaction; promotions and rollbacks are noted in the audit."""
     require_allowed(repository, move)
     assert move.new
+    if CHECKED[move.route] and move.new != move.old:
+        named = move.named or (move.source or move.new)[:7]
+        require_passing(repository, move.branch, repository.tree(move.new), named)
     store = repository.refs.add if move.route is Route.CREATE else repository.refs.put
     ref = new_ref("branch", move.branch, move.new)
     if move.route in _ADDING:
@@ -80,8 +85,8 @@ def remove_branch(repository: Repository, branch: Ref, author: str) -> None:
 
 def evidence(repository: Repository, target: str) -> Evidence:
     """What decisions about a branch of this repository are made from."""
-    cursor = repository.cursor
-    return Evidence(repository.graph(), repository.commits.load, Reviews(cursor).into(target))
+    reviews = Reviews(repository.cursor).into(target)
+    return Evidence(repository.graph(), repository.commits.load, reviews, partial(is_as_recorded, repository))
 
 
 def states_had(repository: Repository, branch: str) -> set[str]:
@@ -140,6 +145,8 @@ def _approved(case: _Case) -> None:
     assert source and move.old
     commits = rules.brought(case.evidence.graph, move.old, source, move.keep_undone)
     rules.require_approval(case.protection, case.evidence, source, commits, move.named)
+    if move.by_hand:
+        raise rules.by_hand(case.protection, "merge", move.named or source[:7], source)
 
 
 def _undoes(case: _Case) -> None:
@@ -150,7 +157,7 @@ def _undoes(case: _Case) -> None:
         what = f"revert of {move.source[:7]}, which is no promotion into {move.branch}"
         raise rules.direct(case.protection, what, move.source)
     if move.by_hand:
-        raise rules.direct(case.protection, "revert with values that nobody has reviewed", move.source)
+        raise rules.by_hand(case.protection, "revert", move.branch, move.source)
 
 
 def _had(case: _Case) -> None:
@@ -217,6 +224,23 @@ GROWTH: Mapping[Route, Rule] = {
     Route.DELETE: _stays,
 }
 """What ``no_force_push`` refuses: a route that is free here adds a commit to the branch."""
+
+CHECKED: Mapping[Route, bool] = {
+    Route.INIT: False,
+    Route.CREATE: False,
+    Route.COMMIT: False,
+    Route.MERGE: True,
+    Route.SQUASH: True,
+    Route.FAST_FORWARD: True,
+    Route.CHERRY_PICK: False,
+    Route.REVERT: False,
+    Route.RESET: False,
+    Route.ROLL_BACK: False,
+    Route.PULL: True,
+    Route.RENAME: False,
+    Route.DELETE: False,
+}
+"""Whether checks run on what a branch comes to: on what is promoted into it. The way back stays open."""
 
 _ADDING = {
     Route.INIT,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from enum import Enum
 
 from epoch_sql.errors import EpochProtectionError
 from epoch_sql.model.commit import Commit
-from epoch_sql.model.graph import CommitGraph
-from epoch_sql.model.protection import APPROVE, REJECT, Protection, Review, person, verdicts
-from epoch_sql.model.undo import present
+from epoch_sql.model.graph import CommitGraph, Undo
+from epoch_sql.model.protection import APPROVE, REJECT, Protection, Review, same_person, verdicts
+from epoch_sql.model.undo import expected_undo, present
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,32 @@ class Evidence:
     """What decisions are made from.
 
     ``graph`` holds both tips of a move, ``commits`` gives commits by id, ``reviews`` are those of merges into the
-    branch.
+    branch. ``is_as_recorded`` says whether the content of a merge or revert is what merging or reverting gives.
     """
 
     graph: CommitGraph
     commits: Callable[[Iterable[str]], Mapping[str, Commit]]
     reviews: Sequence[Review]
+    is_as_recorded: Callable[[Commit], bool]
+
+
+class Lacking(Enum):
+    """Why a commit is not approved."""
+
+    REJECTED = "rejected"
+    NOBODY = "nobody"
+    OWN = "own"
+
+
+_WHO = {Lacking.REJECTED: "the one who rejected it: ", Lacking.NOBODY: "", Lacking.OWN: "somebody else: "}
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What an approval lacks, and the same as a clause for people."""
+
+    lacking: Lacking
+    clause: str
 
 
 def check_push(
@@ -56,21 +77,21 @@ def brought(graph: CommitGraph, target: str, source: str, keep_undone: bool = Fa
     return found | (present(graph, source) - present(graph, target))
 
 
-def missing_approval(protection: Protection, evidence: Evidence, source: str, commits: Iterable[str]) -> str | None:
-    """What an approval of merging ``source`` lacks, which brings ``commits``, as a clause; None if it is approved."""
+def missing_approval(protection: Protection, evidence: Evidence, source: str, commits: Iterable[str]) -> Missing | None:
+    """What an approval of merging ``source`` lacks, which brings ``commits``; None if it is approved."""
     found = verdicts(evidence.reviews, protection.branch, source)
     against = [review.reviewer for review in found if review.verdict == REJECT]
     if against:
-        return f"{', '.join(against)} rejected commit {source[:7]}"
+        return Missing(Lacking.REJECTED, f"{', '.join(against)} rejected commit {source[:7]}")
     approvals = [review for review in found if review.verdict == APPROVE]
     if not approvals:
-        return f"nobody has approved commit {source[:7]}"
+        return Missing(Lacking.NOBODY, f"nobody has approved commit {source[:7]}")
     if protection.allow_self_review:
         return None
-    authors = {person(commit.author) for commit in evidence.commits(commits).values()}
-    if all(person(review.reviewer) in authors for review in approvals):
+    authors = {commit.author for commit in evidence.commits(commits).values()}
+    if all(any(same_person(review.reviewer, author) for author in authors) for review in approvals):
         own = ", ".join(review.reviewer for review in approvals)
-        return f"{own} approved commit {source[:7]}, but is an author of what it brings in"
+        return Missing(Lacking.OWN, f"{own} approved commit {source[:7]}, but is an author of what it brings in")
     return None
 
 
@@ -83,13 +104,13 @@ def require_approval(
         return
     branch, asked = protection.branch, named or source[:7]
     earlier = {r.source_commit for r in evidence.reviews if r.source == named and r.verdict == APPROVE} - {source}
-    if missing.startswith("nobody") and earlier:
-        missing += f"; an approval of {sorted(earlier)[0][:7]} is stale, for {asked} has moved since"
+    stale = ""
+    if missing.lacking is Lacking.NOBODY and earlier:
+        stale = f"; an approval of {sorted(earlier)[0][:7]} is stale, for {asked} has moved since"
     approve = f"epoch review approve {shlex.quote(asked)} --into {shlex.quote(branch)}"
-    who = "somebody else: " if "author" in missing else "the one who rejected it: " if "rejected" in missing else ""
     raise EpochProtectionError(
-        f"branch {branch} requires a review: {missing}",
-        f"{who}{approve}, or CALL epoch_review('{asked}', '{branch}')",
+        f"branch {branch} requires a review: {missing.clause}{stale}",
+        f"{_WHO[missing.lacking]}{approve}, or CALL epoch_review('{asked}', '{branch}')",
         branch,
         source,
     )
@@ -122,6 +143,19 @@ def direct(protection: Protection, doing: str, commit_id: str | None = None) -> 
     return EpochProtectionError(
         f"branch {branch} requires a review: it takes no {doing}",
         f"epoch checkout -b NAME, commit there, epoch review request NAME --into {shlex.quote(branch)}",
+        branch,
+        commit_id,
+    )
+
+
+def by_hand(protection: Protection, doing: str, named: str, commit_id: str | None = None) -> EpochProtectionError:
+    """The error for a merge or revert with values that nobody has reviewed, since neither side has them."""
+    branch = protection.branch
+    onto = shlex.quote(branch)
+    return EpochProtectionError(
+        f"branch {branch} requires a review: it takes no {doing} with values that nobody has reviewed",
+        f"choose sides only; or epoch checkout -b NAME {shlex.quote(named)}, epoch merge {onto}, resolve there, "
+        f"epoch review request NAME --into {onto}",
         branch,
         commit_id,
     )
@@ -165,7 +199,8 @@ def _is_approved_merge(protection: Protection, evidence: Evidence, commit: Commi
     if source is None or source not in evidence.graph:
         return False
     commits = brought(evidence.graph, commit.parents[0], source, commit.origin.keep_undone)
-    return missing_approval(protection, evidence, source, commits) is None
+    approved = missing_approval(protection, evidence, source, commits) is None
+    return approved and not commit.origin.by_hand and evidence.is_as_recorded(commit)
 
 
 def _source(commit: Commit) -> str | None:
@@ -176,13 +211,19 @@ def _source(commit: Commit) -> str | None:
 
 
 def _is_undo(evidence: Evidence, commit: Commit, states: Set[str]) -> bool:
-    """Whether a commit goes back to a state that the branch had, or reverts a commit of the branch's own line."""
+    """Whether a commit goes back to a state that the branch had, or reverts a commit of the branch's own line.
+
+    It has to record what doing so undoes, for later merges are made by that, and a revert to have the content that
+    reverting gives.
+    """
+    graph, origin = evidence.graph, commit.origin
     if len(commit.parents) != 1:
         return False
     if commit.tree_id in states:
-        return True
-    undone = commit.origin.reverts
-    return undone is not None and undone in evidence.graph.first_parents(commit.parents[0])
+        return Undo(origin.undoes, origin.redoes, origin.restores) == expected_undo(graph, commit)
+    if origin.reverts is None or origin.by_hand:
+        return False
+    return origin.reverts in graph.first_parents(commit.parents[0]) and evidence.is_as_recorded(commit)
 
 
 def _unreviewed(protection: Protection, evidence: Evidence, commit: Commit) -> EpochProtectionError:
@@ -191,8 +232,11 @@ def _unreviewed(protection: Protection, evidence: Evidence, commit: Commit) -> E
         return direct(protection, f"direct commit, such as {commit.commit_id[:7]}", commit.commit_id)
     commits = brought(evidence.graph, commit.parents[0], source, commit.origin.keep_undone)
     missing = missing_approval(protection, evidence, source, commits)
+    if missing is None and commit.origin.by_hand:
+        return by_hand(protection, f"merge, such as {commit.commit_id[:7]},", source[:7], commit.commit_id)
+    clause = missing.clause if missing else f"its content is not what merging {source[:7]} gives"
     return EpochProtectionError(
-        f"branch {protection.branch} requires a review of what {commit.commit_id[:7]} merges: {missing}",
+        f"branch {protection.branch} requires a review of what {commit.commit_id[:7]} merges: {clause}",
         f"epoch review approve {source[:7]} --into {shlex.quote(protection.branch)}",
         protection.branch,
         commit.commit_id,

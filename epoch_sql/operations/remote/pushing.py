@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from epoch_sql.catalog.guarding import Protections, Reviews
 from epoch_sql.catalog.history import Audit
@@ -25,6 +26,7 @@ from epoch_sql.model.protection import Protection
 from epoch_sql.model.remote import RemoteRef, Upstream
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.guarding.rules import Evidence, check_push
+from epoch_sql.operations.merge.remaking import is_as_recorded
 from epoch_sql.operations.remote.connecting import Connected, connect_to_push, remote_named
 from epoch_sql.operations.remote.fetching import ATTEMPTS
 from epoch_sql.operations.remote.places import commit_path, head_path, tag_path
@@ -155,9 +157,10 @@ def _require_allowed(repository: Repository, begun: _Push, protection: Protectio
     if not protection.protects or old is None or old == new:
         return
     reviews = read_reviews(begun.connected.store, (), begun.branch.name) if protection.require_review else []
-    evidence = Evidence(graph, repository.commits.load, reviews)
+    evidence = Evidence(graph, repository.commits.load, reviews, partial(is_as_recorded, repository))
     try:
-        check_push(protection, evidence, old, new)
+        with repository.trying():
+            check_push(protection, evidence, old, new)
     except EpochProtectionError as error:
         remote = begun.connected.remote.name
         raise EpochRemoteRefused(

@@ -1,0 +1,69 @@
+"""What both sides of a merge are compared with: a base, or several merged into one, and what lies below an undo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from epoch_sql.model.commit import Tree
+from epoch_sql.model.graph import CommitGraph
+from epoch_sql.model.undo import MergePlan, plan_merge
+from epoch_sql.operations.merge.decisions import Decisions
+from epoch_sql.operations.merge.trees import merge_trees
+from epoch_sql.operations.merge.writing import store
+from epoch_sql.operations.repository import Repository
+
+
+def planned_base(repository: Repository, plan: MergePlan, ours: str, theirs: str) -> Tree:
+    """The tree that both sides of a planned merge are compared with."""
+    undos = [undone.undoing for undone in (*plan.reapplies, *plan.keeps)]
+    if undos:
+        return base_below_undos(repository, plan.bases, ours, theirs, undos)
+    return base_tree(repository, plan.bases)
+
+
+def base_tree(repository: Repository, bases: Sequence[str]) -> Tree:
+    """The tree to merge against: of the only base, or of several merged into one (git's recursive strategy).
+
+    Where two bases conflict, the virtual base has what their own base had, so that both sides' values count as changed.
+    """
+    if not bases:
+        return Tree()
+    if len(bases) == 1:
+        return repository.tree(bases[0])
+    graph = repository.graph()
+    tree = repository.tree(bases[0])
+    for number, base in enumerate(bases[1:], 1):
+        common = base_tree(repository, _common(graph, bases[:number], base))
+        merged = merge_trees(repository, common, tree, repository.tree(base), Decisions(strategy="base"))
+        tree = store(repository, merged, count=False).tree
+    return tree
+
+
+def _common(graph: CommitGraph, merged: Sequence[str], base: str) -> list[str]:
+    """The merge bases of a virtual commit, which has ``merged`` as its parents, with another base."""
+    found = dict.fromkeys(common for one in merged for common in plan_merge(graph, one, base).bases)
+    return [one for one in found if not any(one != other and graph.is_ancestor(one, other) for other in found)]
+
+
+def base_below_undos(
+    repository: Repository, bases: Sequence[str], target: str, source: str, undos: Sequence[str]
+) -> Tree:
+    """The tree to merge against where the bases lie below what some commits (``undos``, newest first) undid.
+
+    Rows without a key are merged by multiplicity, so that what both sides have since such a base would be there twice.
+    Tables without a key are therefore merged against git's ordinary base, with the undos applied to it.
+    """
+    below = base_tree(repository, bases)
+    graph = repository.graph()
+    ordinary = graph.merge_bases(target, source)
+    tree = base_tree(repository, ordinary)
+    for undo in reversed(undos):
+        parents = graph.parents(undo)
+        if len(parents) == 1 and not any(graph.is_ancestor(undo, base) for base in ordinary):
+            before, after = repository.tree(parents[0]), repository.tree(undo)
+            undone = merge_trees(repository, before, tree, after, Decisions(strategy="base"))
+            tree = store(repository, undone, count=False).tree
+    repository.contents.load(entry.version_id for tables in (below.tables, tree.tables) for entry in tables.values())
+    keyed = {i: entry for i, entry in below.tables.items() if repository.contents.table(entry.version_id).key}
+    others = {i: entry for i, entry in tree.tables.items() if not repository.contents.table(entry.version_id).key}
+    return Tree({**others, **keyed}, below.objects)
