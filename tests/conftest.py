@@ -6,7 +6,7 @@ import atexit
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,7 +17,10 @@ import duckdb
 import pytest
 
 import epoch_sql
+from epoch_sql import render
 from epoch_sql.cli.main import run
+from epoch_sql.extension.install import OWN_MACROS
+from epoch_sql.operations.repository import Memory, Repository
 
 ADA = "Ada <ada@example.com>"
 
@@ -93,6 +96,17 @@ class Repo:
 
 
 MakeRepo = Callable[..., Repo]
+
+
+@contextmanager
+def opened(repo: Repo) -> Iterator[Repository]:
+    """The operations' own view of a repository."""
+    with repo.con.cursor() as cursor:
+        token = render.DATABASE.set(cursor.execute("SELECT current_database()").fetchall()[0][0])
+        try:
+            yield Repository(cursor, Memory(OWN_MACROS))
+        finally:
+            render.DATABASE.reset(token)
 
 
 @pytest.fixture

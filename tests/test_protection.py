@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,14 +12,12 @@ import duckdb
 import pytest
 
 import epoch_sql
-from epoch_sql import render
 from epoch_sql.catalog.history import Refs
 from epoch_sql.errors import EpochProtectionError
-from epoch_sql.extension.install import OWN_MACROS, SURFACE
+from epoch_sql.extension.install import SURFACE
 from epoch_sql.model.commit import Route
 from epoch_sql.operations.guarding.moves import GROWTH, REVIEW, Move, move_branch
-from epoch_sql.operations.repository import Memory, Repository
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import MakeRepo, Repo, opened
 
 FREE: dict[str, bool] = {}
 SELF = {"require_review": True, "allow_self_review": True}
@@ -88,9 +85,9 @@ class Case:
 
     def pull(self) -> None:
         """What a pull does that leads on to the source, as the remote has it."""
-        with repository(self.repo) as opened, opened.moving():
+        with opened(self.repo) as repository, repository.moving():
             move = Move(self.branch, Route.PULL, self.tip(), self.tip(self.source))
-            move_branch(opened, move, f"pull: {self.source}", "Ada <ada@example.com>")
+            move_branch(repository, move, f"pull: {self.source}", "Ada <ada@example.com>")
 
     def stash_pop(self) -> None:
         self.on(self.branch)
@@ -183,17 +180,6 @@ MOVES = {
 }
 REMOTE = {"epoch_push", "epoch_pull", "epoch_fetch", "epoch_clone", "epoch_remote_add", "epoch_remote_remove"}
 """Tested in tests/remote: they move branches there, or remote branches here; a pull is in the table as a route."""
-
-
-@contextmanager
-def repository(repo: Repo) -> Iterator[Repository]:
-    """The operations' own view of a repository."""
-    with repo.con.cursor() as cursor:
-        token = render.DATABASE.set(cursor.execute("SELECT current_database()").fetchall()[0][0])
-        try:
-            yield Repository(cursor, Memory(OWN_MACROS))
-        finally:
-            render.DATABASE.reset(token)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from typing import Any
 
 import duckdb
 
-from tests.conftest import Repo
+from epoch_sql.operations.merge.remaking import is_as_recorded
+from tests.conftest import Repo, opened
 
 Row = tuple[Any, ...]
 
@@ -178,6 +179,8 @@ def _merge(
     ):
         one, name = _of(by_schema, table)
         one.stat[name] = (added, modified, removed)
+    with opened(repo) as repository, repository.trying():
+        assert is_as_recorded(repository, repository.commit(target)), "the merge is not what it records"
     repo("CALL epoch_checkout(?)", target)
     assert repo.status() == []
     for scenario in scenarios:
