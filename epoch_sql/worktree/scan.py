@@ -6,13 +6,10 @@ committed one, rows are compared, and of a large table only those in buckets who
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import duckdb
-from sqlglot import exp, parse_one
-from sqlglot.errors import SqlglotError
 
 from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Ignore, Unmade
@@ -23,6 +20,7 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.shape import Shape, shape_of
+from epoch_sql.worktree.defaults import is_constant
 from epoch_sql.worktree.identify import followed_key, identify_columns, mostly_equal
 from epoch_sql.worktree.introspect import KINDS, read_columns, read_schema, read_table_names
 from epoch_sql.worktree.rows import (
@@ -36,10 +34,6 @@ from epoch_sql.worktree.rows import (
     working_bucket,
     working_rows,
 )
-
-_CONSTANT = (exp.Literal, exp.Cast, exp.Neg, exp.Boolean, exp.Null, exp.Paren, exp.DataType, exp.DataTypeParam)
-_FLEETING = re.compile(r"TIME ZONE|TZ")
-_FLEETING_CASTS = (exp.DataType.Type.USERDEFINED, exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMETZ)
 
 
 @dataclass(frozen=True)
@@ -76,8 +70,8 @@ class WorkingTable:
 class Working:
     """The working database against a tree: its tables, the tables of the tree that are gone, and its other objects.
 
-    ``ignored`` is what the tree has under names that are ignored here: it stays as it is committed. ``unmade`` are those
-    of the objects that DuckDB could not make: they count, although they are not there.
+    ``ignored`` is what the tree has under names that are ignored here: it stays as it is committed. ``unmade`` are
+    those of the objects that DuckDB could not make: they count, although they are not there.
     """
 
     tables: tuple[WorkingTable, ...]
@@ -405,20 +399,6 @@ def _in_dirty(dirty: str, bucket: Sql) -> Sql:
 
 def _only(rows: Sql, in_dirty: Sql) -> Sql:
     return render.fill(Sql("SELECT * FROM ({{rows}}) AS rows WHERE {{found}}"), rows=rows, found=in_dirty)
-
-
-def is_constant(column: Column) -> bool:
-    """Whether a column's default is a constant, so that it is what ADD COLUMN put into existing rows.
-
-    Texts of types whose meaning depends on the session's time zone, or that users define, are none.
-    """
-    if column.default is None or _FLEETING.search(column.type):
-        return False
-    try:
-        nodes = list(parse_one(column.default, dialect="duckdb").walk())
-        return all(isinstance(n, _CONSTANT) and n.this not in _FLEETING_CASTS for n in nodes)
-    except SqlglotError:
-        return False
 
 
 def _struct(key: tuple[Column, ...]) -> Sql:

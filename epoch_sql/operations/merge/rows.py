@@ -31,7 +31,7 @@ from epoch_sql.storage.contents import Contents, arrange, compare, no_changes
 from epoch_sql.storage.conversion import converted
 from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.shape import Shape, aliased, filling, shape_of, stored_as
-from epoch_sql.worktree.scan import is_constant
+from epoch_sql.worktree.defaults import is_constant
 
 _NO_TEXT = Sql("CAST(NULL AS VARCHAR)")
 
