@@ -123,13 +123,17 @@ def branch_unprotect(session: Session, name: str, form: str) -> None:
 @click.argument("ref")
 @click.option("-b", "new_branch", is_flag=True, help="Create branch REF here, and check it out.")
 @click.option("--force", is_flag=True, help="Lose uncommitted changes.")
+@click.option("--dry-run", is_flag=True, help="Only show the steps that it would take.")
 @json_option
 @pass_session
-def checkout(session: Session, ref: str, new_branch: bool, force: bool, form: str) -> None:
+def checkout(session: Session, ref: str, new_branch: bool, force: bool, dry_run: bool, form: str) -> None:
     """Put the working tables at a reference.
 
     Refuses to lose uncommitted changes.
     """
+    if dry_run:
+        _show_steps(session, "HEAD" if new_branch else ref, form)
+        return
     before = session.read(call("epoch_head"))[0]["branch"]
     at = session.do(call("epoch_checkout", ref, new_branch=new_branch, force=force), "checking out")
     if at["branch"] is None:
@@ -192,14 +196,20 @@ def tag_delete(session: Session, name: str, form: str) -> None:
 @click.command()
 @click.argument("ref", required=False)
 @click.option("--hard", is_flag=True, help="The working tables too: uncommitted changes are lost.")
+@click.option("--dry-run", is_flag=True, help="Only show the steps that --hard would take.")
 @json_option
 @pass_session
-def reset(session: Session, ref: str | None, hard: bool, form: str) -> None:
+def reset(session: Session, ref: str | None, hard: bool, dry_run: bool, form: str) -> None:
     """Move the branch to another commit.
 
     REF is HEAD by default. The working tables stay as they are, unless --hard. On a branch that is protected with
     --no-force-push, --hard moves nothing back: it adds a commit with the content of REF.
     """
+    if dry_run:
+        if not hard:
+            raise click.UsageError("--dry-run shows the steps of --hard: without it no table changes")
+        _show_steps(session, ref or "HEAD", form)
+        return
     before = session.read(call("epoch_head"))[0]
     at = session.do(call("epoch_reset", ref=ref, hard=hard), "resetting")
     if at["commit_id"] != before["commit_id"] and _rolled_back(session, before["branch"]):
@@ -211,6 +221,26 @@ def reset(session: Session, ref: str | None, hard: bool, form: str) -> None:
     in_progress.remind(session, session.read(call("epoch_head"))[0]["branch"])
     if form == "json":
         output.document([at])
+
+
+def _show_steps(session: Session, ref: str, form: str) -> None:
+    """The steps to a reference, none of which is taken."""
+    steps = session.read(call("epoch_plan", ref))
+    if form == "json":
+        output.document(steps)
+        return
+    if not steps:
+        diagnostics.message("No table would change")
+        return
+    cells = [
+        [
+            step["action"],
+            step["kind"] if step["row_count"] is None else f"{step['row_count']:,} rows",
+            visible(step["name"]),
+        ]
+        for step in steps
+    ]
+    output.lines(output.aligned(cells))
 
 
 COMMANDS = (branch, checkout, tag, reset)

@@ -45,15 +45,17 @@ def status(session: Session, form: str) -> None:
 @click.option("-m", "--message", required=True, metavar="MSG", help="What was changed and why.")
 @click.option("--author", metavar="AUTHOR", help='"Name <mail>" (default: EPOCH_AUTHOR, or epoch config user.name).')
 @click.option("--allow-empty", is_flag=True, help="Commit even when nothing changed.")
+@click.option("--strict", is_flag=True, help="Refuse views and macros that could not be made again.")
 @json_option
 @pass_session
-def commit(session: Session, message: str, author: str | None, allow_empty: bool, form: str) -> None:
+def commit(session: Session, message: str, author: str | None, allow_empty: bool, strict: bool, form: str) -> None:
     """Record the changes of the working tables.
 
     Every tracked change: there is no staging step.
     """
     with _nothing_but_a_merge(session):
-        made = session.do(call("epoch_commit", message, author=author, allow_empty=allow_empty), "committing")
+        asked = {"author": author, "allow_empty": allow_empty, "strict": strict}
+        made = session.do(call("epoch_commit", message, **asked), "committing")
     where = f"{made['branch']} {short(made['commit_id'])}"
     diagnostics.message(f"[{where}] {message.splitlines()[0] if message else ''}{in_brackets(summary(made))}")
     in_progress.remind(session, made["branch"])
@@ -171,7 +173,15 @@ def _nothing_but_a_merge(session: Session) -> Iterator[None]:
         raise
 
 
-def _changes(changes: list[dict[str, Any]]) -> list[Line]:
+def _changes(found: list[dict[str, Any]]) -> list[Line]:
+    unmade = [f"  {visible(row['table_name'])}" for row in found if row["change"] == "unmade"]
+    left_out: list[Line] = (
+        ["Left out here, since DuckDB cannot make it (a commit keeps it):", *unmade] if unmade else []
+    )
+    return [*_uncommitted([row for row in found if row["change"] != "unmade"]), *left_out]
+
+
+def _uncommitted(changes: list[dict[str, Any]]) -> list[Line]:
     if not changes:
         return ["nothing to commit, working tables clean"]
     tables = len({row["table_name"] for row in changes})

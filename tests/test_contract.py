@@ -61,6 +61,7 @@ READING = [
     ),
     ("epoch_changelog('main', since := 'v1')", None),
     ("epoch_audit()", "recorded_at actor action ref commit_id detail"),
+    ("epoch_plan('v1')", "step_order action kind name row_count statement"),
     ("epoch_version()", "version"),
 ]
 

@@ -10,7 +10,7 @@ import duckdb
 
 from epoch_sql.extension.surface import WARNINGS, Procedure, optional, required, row_of
 from epoch_sql.model.version import RowCounts
-from epoch_sql.operations import branching, committing, moving, stashing, tracking, undoing
+from epoch_sql.operations import branching, committing, moving, planning, stashing, tracking, undoing
 from epoch_sql.operations.repository import Memory, Repository
 from epoch_sql.operations.worktree_state import Uncommitted, uncommitted
 
@@ -117,6 +117,22 @@ PROCEDURES = (
         lambda *arguments: row_of(moving.checkout(*arguments)),
         "Puts the working tables at a reference.",
         looks="rows",
+    ),
+    Procedure(
+        "epoch_plan",
+        (required("ref", "where a checkout, or a hard reset, would go"),),
+        {
+            "step_order": "BIGINT",
+            "action": "VARCHAR",
+            "kind": "VARCHAR",
+            "name": "VARCHAR",
+            "row_count": "BIGINT",
+            "statement": "VARCHAR",
+        },
+        lambda *arguments: [tuple(vars(step).values()) for step in planning.steps(*arguments)],
+        "The steps that a checkout or a hard reset would take; changes nothing. Actions are `drop`, `alter`, `create`, "
+        "`refresh`, and for rows `delete`, `update` and `insert`.",
+        acts=False,
     ),
     Procedure(
         "epoch_reset",

@@ -96,6 +96,13 @@ class Plan:
         return [step for step in self.steps if isinstance(step, ChangeRows | Fill)]
 
 
+def describe(step: Step) -> str:
+    """What a step does, in a word."""
+    if isinstance(step, ChangeRows):
+        return step.action
+    return "insert" if isinstance(step, Fill) else type(step).__name__.lower()
+
+
 def statements(step: DefinitionStep) -> list[Sql]:
     """The SQL of a step that changes a definition."""
     if isinstance(step, Alter):

@@ -1,0 +1,87 @@
+"""``epoch_plan``: the steps that a checkout or a hard reset would take, none of which is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from epoch_sql.model.commit import Tree
+from epoch_sql.model.schema import Table
+from epoch_sql.model.version import RowCounts
+from epoch_sql.operations.reading.patch_plan import unqualified
+from epoch_sql.operations.recording import count_changes
+from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.unmade import left_out
+from epoch_sql.operations.worktree_state import settle
+from epoch_sql.plan.executor import working_plan
+from epoch_sql.plan.steps import Alter, ChangeRows, Fill, Plan, TableChange, describe, statements
+from epoch_sql.storage.contents import arrange, compare
+from epoch_sql.storage.shape import shape_of
+from epoch_sql.worktree.rows import working_rows
+from epoch_sql.worktree.scan import Working
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A step: what it does to what, with the statement for definitions and the number of rows otherwise."""
+
+    step_order: int
+    action: str
+    kind: str
+    name: str
+    row_count: int | None
+    statement: str | None
+
+
+def steps(repository: Repository, ref: str) -> list[Planned]:
+    """What it takes to bring the working tables to a reference, in order; steps that change no row are left out."""
+    target = repository.scanner.visible(repository.tree(repository.resolve(ref)))
+    working = settle(repository, repository.scanner.scan(repository.tree(repository.head().commit_id)))
+    plan = working_plan(repository.contents, working, target, left_out=left_out(repository, working, target))
+    found = [*_definitions(plan), *_rows(repository, plan, working, target)]
+    return [Planned(number, *fields) for number, fields in enumerate(found, 1)]
+
+
+_Fields = tuple[str, str, str, int | None, str | None]
+
+
+def _definitions(plan: Plan) -> Iterator[_Fields]:
+    with unqualified():
+        for step in plan.definitions:
+            made = step.after if isinstance(step, Alter) else step.what
+            kind = "table" if isinstance(made, Table) else made.kind
+            yield describe(step), kind, str(made.name), None, ";\n".join(statements(step))
+
+
+def _rows(repository: Repository, plan: Plan, working: Working, target: Tree) -> Iterator[_Fields]:
+    counts: dict[str, RowCounts] = {}
+    for step in plan.rows:
+        change = step.change
+        assert change.after
+        if change.table_id not in counts:
+            counts[change.table_id] = _counts(repository, step, working, target.tables[change.table_id].version_id)
+        of_table = counts[change.table_id]
+        numbers = {"delete": of_table.removed, "update": of_table.modified, "insert": of_table.added}
+        action = describe(step)
+        if numbers[action]:
+            yield action, "rows", str(change.after.name), numbers[action], None
+
+
+def _counts(repository: Repository, step: ChangeRows | Fill, working: Working, version_id: str) -> RowCounts:
+    """How many rows a step deletes, updates and inserts, as the tables are now."""
+    contents = repository.contents
+    if isinstance(step, Fill):
+        return RowCounts(added=contents.version(version_id).row_count)
+    now = next(w for w in working.tables if w.table_id == step.change.table_id)
+    after = _after(step.change)
+    shape = shape_of(now.table, after)
+    if now.entry and not now.differs:
+        return count_changes(repository, contents.changes(now.entry.version_id, version_id), shape.keyless)
+    before = arrange(working_rows(now.table), shape, now.table, old=True)
+    rows = compare(shape, before, arrange(contents.state(version_id), shape, after))
+    return count_changes(repository, rows, shape.keyless)
+
+
+def _after(change: TableChange) -> Table:
+    assert change.after
+    return change.after
