@@ -134,7 +134,7 @@ def test_reading_functions_from_everywhere(shop: Repo, call: str, names: str | N
     assert shop(f"WITH c AS (FROM {call}) SELECT * FROM c ORDER BY ALL") == expected
     assert shop.one(f"SELECT count(*) FROM {call} AS a, {call} AS b") == len(expected) ** 2
     shop(f"CREATE VIEW seen AS FROM {call}")
-    if "epoch_status" not in call:
+    if not call.startswith(("epoch_status", "epoch_plan")):  # to these, the view is a change
         assert shop("FROM seen ORDER BY ALL") == expected
     shop("DROP VIEW seen")
     shop(f"PREPARE again AS FROM {call} ORDER BY ALL")
