@@ -14,9 +14,11 @@ from epoch_sql.catalog.content import Levels, Roots, Schemas, Trees, Versions, r
 from epoch_sql.catalog.trust import Untrusted
 from epoch_sql.errors import EpochStorageError, EpochTransactionError
 from epoch_sql.model.commit import Commit, tree_identity
+from epoch_sql.model.refnames import shown
 from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel
 from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.version import Level, Version, level_identity, version_identity
+from epoch_sql.operations.remote.agreeing import broken_tree_rule
 from epoch_sql.operations.remote.portable import (
     IDENTITY,
     KIND,
@@ -91,7 +93,7 @@ class _Importer:
         self._levels: list[Level] = []
         self._subtrees: dict[str, list[Row]] = {}
         self._roots: dict[str, list[str]] = {}
-        self._digests: dict[str, str] = {}
+        self._digests: dict[str, tuple[str, ObjectName]] = {}
         self._definitions = dict(received.definitions)
 
     def commit(self, portable: PortableCommit) -> Commit:
@@ -107,7 +109,7 @@ class _Importer:
         self._roots[root_id] = sorted(place.subtrees.values())
         self._require_content(portable.commit, place)
         for delta in portable.deltas:
-            self._edge(delta, place, parents)
+            self._edge(portable.commit, delta, place, parents)
         return replace(portable.commit, root_id=root_id)
 
     def store(self) -> None:
@@ -187,12 +189,19 @@ class _Importer:
         after = self._here.get(level.after or "")
         return _delta(level, before, after, self._versions[after] if after else None)
 
-    def _edge(self, delta: PortableLevel, place: _Place, parents: Iterable[_Place]) -> None:
+    def _edge(self, commit: Commit, delta: PortableLevel, place: _Place, parents: Iterable[_Place]) -> None:
         """A delta as the edge that it is between the version of a parent and the one of the commit."""
-        before = self._named(delta.before, parents)
-        after = self._named(delta.after, [place])
+        ends = ((delta.before, [*parents]), (delta.after, [place]))
+        if not all(end in self._named_by(places) for end, places in ends):
+            raise _other_content(commit, "has a delta between contents that it does not have")
+        before, after = (self._named(end, places) for end, places in ends)
         if before and after and before != after:
             self._levels.append(_delta(delta, before, after, self._versions[after]))
+
+    def _named_by(self, places: Iterable[_Place]) -> set[str]:
+        """The contents of tables that trees name."""
+        rows = (row for place in places for here in place.subtrees.values() for row in self._rows[here])
+        return {self._contents[row[VERSION]] for row in rows if row[KIND] == "table"}
 
     def _named(self, content_id: str | None, places: Iterable[_Place]) -> str | None:
         """The version with that content, preferably the one that a tree names."""
@@ -208,28 +217,38 @@ class _Importer:
     def _require_content(self, commit: Commit, place: _Place) -> None:
         """EpochStorageError unless the tree is what the commit's id was made of."""
         tables, objects = [], []
-        for here in place.subtrees.values():
-            for row in self._rows[here]:
-                name = ObjectName(row[2], row[3])
-                if row[KIND] == "table":
-                    version = self._versions[row[VERSION]]
-                    tables.append((name, self._digest(version.schema_id), version.fingerprint))
-                else:
-                    objects.append(SchemaObject(row[KIND], name, *row[5:8]))
+        rows = [row for here in place.subtrees.values() for row in self._rows[here]]
+        for row in rows:
+            name = ObjectName(row[2], row[3])
+            if row[KIND] == "table":
+                version = self._versions[row[VERSION]]
+                digest, defined = self._defined(version.schema_id)
+                if version.table_id != row[IDENTITY] or defined != name:
+                    raise _other_content(commit, f"has table {name} as another one")
+                tables.append((name, digest, version.fingerprint))
+            else:
+                objects.append(SchemaObject(row[KIND], name, *row[5:8]))
+        broken = broken_tree_rule(rows)
+        if broken:
+            raise _other_content(commit, broken)
         if tree_identity(tables, objects) != commit.tree_id:
-            raise EpochStorageError(
-                f"commit {commit.commit_id[:7]} at the remote does not hold the content that it names; "
-                "nothing was changed",
-                "restore the remote from a backup",
-            )
+            raise _other_content(commit, "does not hold the content that it names")
 
-    def _digest(self, schema_id: str) -> str:
-        """What a user can see of a definition, as a hash."""
+    def _defined(self, schema_id: str) -> tuple[str, ObjectName]:
+        """What a user can see of a definition, as a hash; and the name of the table."""
         if schema_id not in self._digests:
             if schema_id not in self._definitions:
                 self._definitions.update(Schemas(self._repository.cursor).load([schema_id]))
-            self._digests[schema_id] = self._definitions[schema_id].content_digest
+            table = self._definitions[schema_id]
+            self._digests[schema_id] = table.content_digest, table.name
         return self._digests[schema_id]
+
+
+def _other_content(commit: Commit, problem: str) -> EpochStorageError:
+    return EpochStorageError(
+        f"commit {commit.commit_id[:7]} at the remote {shown(problem, 400)}; nothing was changed",
+        "restore the remote from a backup",
+    )
 
 
 def _delta(level: PortableLevel, before: str | None, after: str | None, end: Version | None) -> Level:

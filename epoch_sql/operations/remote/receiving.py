@@ -16,6 +16,7 @@ from epoch_sql.model.documents import read_commit, read_definition, read_manifes
 from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged
 from epoch_sql.model.schema import Table
 from epoch_sql.model.version import DataFile, Version
+from epoch_sql.operations.remote.agreeing import with_one_description
 from epoch_sql.operations.remote.places import (
     COMMITS,
     commit_path,
@@ -66,10 +67,11 @@ def receive(repository: Repository, store: RemoteStore, remote: Remote, tips: It
         return Received()
     subtrees = reader.subtrees(commits)
     manifests = reader.manifests(subtrees)
-    files = _files(manifests.values(), commits)
-    definitions = reader.definitions(manifests.values(), files.values())
+    definitions = reader.definitions(manifests.values(), _files(manifests.values(), commits))
     objects = [row for rows in subtrees.values() for row in rows if row[KIND] != "table"]
     withheld = prove(repository, store.where, objects, definitions.values(), remote)
+    commits, manifests = with_one_description(repository, store.where, commits, manifests, definitions)
+    files = {file.file_id: file for file in _files(manifests.values(), commits)}
     fetched = reader.files(files.values())
     stated = Stated(store.where, commits, manifests, definitions)
     prove_rows(repository, stated, reader.versions_here(commits, manifests))
@@ -210,10 +212,10 @@ class _Reader:
         return f"{self.store.where}/{path}"
 
 
-def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> dict[str, DataFile]:
+def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> list[DataFile]:
     levels = [level for manifest in manifests for level in manifest.levels]
     levels += [delta for commit in commits for delta in commit.deltas]
-    return {file.file_id: file for level in levels for file in level.files}
+    return [file for level in levels for file in level.files]
 
 
 def _parents_first(found: Mapping[str, PortableCommit]) -> list[PortableCommit]:
