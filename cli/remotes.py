@@ -80,15 +80,31 @@ def remote_remove(session: Session, name: str, form: str) -> None:
 @click.option("--force", is_flag=True, help="Even if the remote loses commits; not where it protects the branch.")
 @click.option("--tags", is_flag=True, help="Every tag too.")
 @click.option("--protection", is_flag=True, help="Protect the branch there as it is protected here.")
+@click.option("--delete", metavar="NAME", help="Delete a branch or a tag there instead; not a protected branch.")
 @json_option
 @pass_session
 def push(
-    session: Session, remote_name: str | None, branch: str | None, force: bool, tags: bool, protection: bool, form: str
+    session: Session,
+    remote_name: str | None,
+    branch: str | None,
+    force: bool,
+    tags: bool,
+    protection: bool,
+    delete: str | None,
+    form: str,
 ) -> None:
     """Send a branch to a remote.
 
     REMOTE is origin by default, BRANCH the one checked out. Only what the remote lacks is sent.
     """
+    if delete is not None:
+        if branch or force or tags or protection:
+            raise click.UsageError("--delete goes with a remote only: epoch push REMOTE --delete NAME")
+        gone = session.do(call("epoch_push", remote=remote_name, branch=delete, delete=True), "pushing")
+        was = short(gone["old_commit_id"])
+        diagnostics.message(f"{gone['remote']}: deleted {gone['branch']} (it was at {was}; its commits stay there)")
+        _finish(gone, "sent", form)
+        return
     asked = call("epoch_push", remote=remote_name, branch=branch, force=force, tags=tags, protection=protection)
     made = session.do(asked, "pushing", _measure)
     if not made["moved"]:

@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 
 from epoch_sql.extension.surface import WARNINGS, Procedure, Reading, optional, required, row_of
-from epoch_sql.operations.remote import cloning, fetching, pushing, remotes
-from epoch_sql.operations.repository import Memory
+from epoch_sql.operations.remote import cloning, deleting, fetching, pushing, remotes
+from epoch_sql.operations.repository import Memory, Repository
 
 Rows = Iterable[Sequence[Any]]
 
@@ -31,6 +31,14 @@ _REMOTE = optional("remote", "the remote", "'origin'")
 def _clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str) -> Rows:
     cloned, warnings = cloning.clone(cursor, memory, url, remote)
     return [(*row_of(cloned)[0], warnings)]
+
+
+def _push(
+    repository: Repository, remote: str, branch: str | None, force: bool, tags: bool, protection: bool, delete: bool
+) -> Rows:
+    if delete:
+        return row_of(deleting.delete(repository, remote, branch))
+    return row_of(pushing.push(repository, remote, branch, force, tags, protection))
 
 
 READINGS = (
@@ -66,16 +74,17 @@ PROCEDURES = (
             optional("force", "also where the remote loses commits, unless it protects the branch", "false", "BOOLEAN"),
             optional("tags", "push every tag too", "false", "BOOLEAN"),
             optional("protection", "protect the branch there as it is protected here", "false", "BOOLEAN"),
+            optional("delete", "delete the branch, or the tag of that name, there instead", "false", "BOOLEAN"),
         ),
         _TRANSFERRED,
-        lambda *arguments: row_of(pushing.push(*arguments)),
-        "Sends a branch to a remote: what it lacks, and the reference last. Status: `pushed`, `new`, `forced` or "
-        "`up-to-date`.",
+        _push,
+        "Sends a branch to a remote: what it lacks, and the reference last. Status: `pushed`, `new`, `forced`, "
+        "`up-to-date` or `deleted`.",
     ),
     Procedure(
         "epoch_fetch",
         (_REMOTE,),
-        _TRANSFERRED,
+        {**_TRANSFERRED, **WARNINGS},
         lambda *arguments: row_of(fetching.fetch(*arguments)),
         "Brings the branches of a remote here as `REMOTE/BRANCH`, with its tags and reviews. Status: `fetched` or "
         "`up-to-date`; the commits are those of what the checked-out branch follows.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -148,7 +149,7 @@ class _Header(_Document, frozen=True):
 
 class _Ref(_Document, frozen=True):
     name: str
-    commit_id: Id
+    commit_id: Id | None
     author: Line | None
     moved_at: Moment
     message: str | None
@@ -211,7 +212,8 @@ def read_ref(data: bytes, where: str) -> RemoteRef:
 
     def ref(stated: _Ref) -> RemoteRef:
         _require_name("name", stated.name)
-        return RemoteRef(*msgspec.structs.astuple(stated))
+        _require(bool(stated.commit_id or stated.previous), "previous", "is none, of what was deleted")
+        return RemoteRef(stated.name, stated.commit_id or "", *msgspec.structs.astuple(stated)[2:])
 
     return _sealed(data, where, _Ref, ref, ref_fields)
 
@@ -306,9 +308,10 @@ def read_definition(content: bytes, where: str) -> Table:
     def table(stated: _Definition) -> Table:
         found = Table(
             ObjectName(stated.schema, stated.name),
-            tuple(stated.columns),
-            tuple(stated.constraints),
-            tuple(stated.indexes),
+            # What is left out is not even in vars() of what was decoded.
+            tuple(replace(column) for column in stated.columns),
+            tuple(replace(constraint) for constraint in stated.constraints),
+            tuple(replace(index) for index in stated.indexes),
             stated.comment,
             tuple(stated.declared_key),
         )

@@ -69,7 +69,10 @@ class Header:
 
 @dataclass(frozen=True)
 class RemoteRef:
-    """A branch or a tag at a remote; ``move_id`` is random, so that a writer recognises what it wrote itself."""
+    """A branch or a tag at a remote; ``move_id`` is random, so that a writer recognises what it wrote itself.
+
+    One that was deleted has an empty ``commit_id``, and ``previous`` says where it was.
+    """
 
     name: str
     commit_id: str
@@ -149,7 +152,11 @@ def header_fields(header: Header) -> Fields:
 
 def ref_fields(ref: RemoteRef) -> Fields:
     """The document of a reference."""
-    return {**vars(ref), "moved_at": ref.moved_at.isoformat(timespec="microseconds")}
+    return {
+        **vars(ref),
+        "commit_id": ref.commit_id or None,
+        "moved_at": ref.moved_at.isoformat(timespec="microseconds"),
+    }
 
 
 def review_fields(review: Review) -> Fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -12,6 +13,10 @@ from epoch_sql.errors import EpochRemoteError
 BUCKET_SCHEMES = ("s3", "gs", "az")
 _LONGEST_NAME = 180
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,15}")
+_NO_NAME = re.compile(r"[%;\\]")
+_LOGIN = re.compile(r":[^/]*@|:[^@]*@[^/]*:|^[^/:]*@[^/]*:")
 _KINDS = "a remote is a folder, or s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH"
 
 
@@ -39,22 +44,29 @@ def parse_url(text: str, start: Path) -> RemoteURL:
 
     Raises EpochRemoteError for other schemes, and for addresses with credentials in them: they are never stored.
     """
-    scheme, separator, _ = text.partition("://")
-    if not text.strip() or "\0" in text:
+    if not text.strip():
         raise EpochRemoteError("the URL of a remote is empty", _KINDS)
-    if not separator:
-        return _folder(start / Path(text).expanduser())
+    if not text.isprintable():
+        raise EpochRemoteError("the URL of the remote has a control character in it", _KINDS)
+    scheme = _scheme(text)
+    if scheme is None:
+        _refuse_login(text)
+        return _folder(start / _expanded(text))
     parts = _split(text)
     _refuse_credentials(parts, scheme)
-    if parts.scheme == "file":
-        if parts.netloc not in ("", "localhost"):
-            raise EpochRemoteError(f"file://{parts.netloc}/… names another machine", "file:///PATH, or just the path")
-        return _folder(Path(unquote(parts.path)))
-    if parts.scheme not in BUCKET_SCHEMES:
-        raise EpochRemoteError(f"a remote cannot be at {parts.scheme}://…", _KINDS)
-    if not parts.netloc:
-        raise EpochRemoteError(f"{parts.scheme}://… names no bucket", _KINDS)
-    return RemoteURL(parts.scheme, parts.netloc, parts.path.strip("/"))
+    if scheme == "file":
+        return _file(parts)
+    if not text[len(scheme) :].startswith("://") or not parts.netloc:
+        raise EpochRemoteError(f"the {scheme}: URL names no bucket", f"{scheme}://BUCKET/PATH")
+    if not _BUCKET.fullmatch(parts.netloc):
+        raise EpochRemoteError(f"what the {scheme}:// URL names is no bucket", f"{scheme}://BUCKET/PATH")
+    path = parts.path[1:].removesuffix("/")
+    if path and any(name in ("", ".", "..") or _NO_NAME.search(name) for name in path.split("/")):
+        raise EpochRemoteError(
+            f"the path of the {scheme}:// URL has . or .., //, % or ; in it, which are no names in a bucket",
+            f"{scheme}://BUCKET/PATH, with names of letters, digits, -, _ and .",
+        )
+    return RemoteURL(scheme, parts.netloc, path)
 
 
 def encoded(name: str) -> str:
@@ -69,8 +81,57 @@ def encoded(name: str) -> str:
     return f"{safe[:100]}~{hashlib.sha256(name.encode()).hexdigest()}"
 
 
+def _scheme(text: str) -> str | None:
+    """The scheme of a URL, also of one with too few slashes; None for a path. EpochRemoteError for one that is none."""
+    head, separator, rest = text.partition(":")
+    scheme = head.lower()
+    if not separator:
+        return None
+    if scheme in (*BUCKET_SCHEMES, "file"):
+        return scheme
+    if rest.startswith("//") or (rest.startswith("/") and _SCHEME.fullmatch(scheme)):
+        # What is before :// may be anything, and a secret too.
+        known = f"{scheme}://…" if _SCHEME.fullmatch(scheme) else "such a URL"
+        raise EpochRemoteError(f"a remote cannot be at {known}", _KINDS)
+    return None
+
+
+def _file(parts: SplitResult) -> RemoteURL:
+    if parts.netloc not in ("", "localhost"):
+        raise EpochRemoteError("the file:// URL names another machine", "file:///PATH, or just the path")
+    path = _unquoted(parts.path)
+    if not path.startswith("/") or not path.isprintable() or _LOGIN.search(unquote(path)):
+        raise EpochRemoteError("the file:// URL names no folder", "file:///PATH, or just the path")
+    return _folder(Path(path))
+
+
+def _refuse_login(text: str) -> None:
+    """What is written as for scp, ``USER:PASSWORD@HOST:PATH``, is taken for no folder: its secret would be stored."""
+    if not text.startswith(("/", "./", "../", "~")) and _LOGIN.search(unquote(unquote(text))):
+        raise EpochRemoteError(
+            "the URL has a user name or password in it, which would be stored", f"{_KINDS}; ./PATH for any folder"
+        )
+
+
+def _unquoted(path: str) -> str:
+    try:
+        return unquote(path, errors="strict")
+    except UnicodeDecodeError:
+        return ""
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise EpochRemoteError("the path of the remote begins with ~ and a user that is unknown", _KINDS) from error
+
+
 def _folder(path: Path) -> RemoteURL:
-    return RemoteURL("file", "", str(path.resolve()))
+    try:
+        return RemoteURL("file", "", str(path.resolve()))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EpochRemoteError("the path of the remote cannot be followed", _KINDS) from error
 
 
 def _split(text: str) -> SplitResult:
@@ -82,8 +143,12 @@ def _split(text: str) -> SplitResult:
 
 def _refuse_credentials(parts: SplitResult, scheme: str) -> None:
     """Said without the address, which would put the secret on the screen and into logs."""
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        what = "a user name or password" if "@" in parts.netloc else "parameters"
+    whole = unquote(unquote(f"{parts.netloc}{parts.path}"))
+    login = "@" in whole or ":" in unquote(unquote(parts.netloc))
+    if scheme == "file":
+        login = parts.netloc not in ("", "localhost") and ("@" in parts.netloc or ":" in parts.netloc)
+    if login or parts.query or parts.fragment or (scheme != "file" and ("?" in whole or "#" in whole)):
+        what = "a user name or password" if login else "parameters"
         raise EpochRemoteError(
             f"the {scheme}:// URL has {what} in it, which would be stored",
             "give credentials in the environment (AWS_ACCESS_KEY_ID, …), and the URL without them",

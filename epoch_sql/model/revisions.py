@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -153,6 +153,12 @@ def resolve(text: str, lookup: RevisionLookup) -> str:
             case Previous(n):
                 commit = _earlier_value(revision.base, ref, n, lookup)
     return commit
+
+
+def texts_meaning(folder: str, names: Iterable[str]) -> set[str]:
+    """Every text that means one of the references of a folder: ``main``, ``heads/main``, ``refs/heads/main``."""
+    prefixes = ("", folder.removeprefix("refs/"), folder)
+    return {prefix + name for name in names for prefix in prefixes}
 
 
 def short_ids(commits: Sequence[str]) -> list[str]:

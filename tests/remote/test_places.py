@@ -135,7 +135,7 @@ def test_a_folder_without_hard_links_is_refused(tmp_path: Path, monkeypatch: pyt
 def test_what_dead_pushes_left_is_removed_after_a_day(tmp_path: Path) -> None:
     store = open_store(parse_url("store", tmp_path))
     store.prepare()
-    old, young = (tmp_path / "store" / "incoming" / name for name in ("old", "young"))
+    old, young = (tmp_path / "store" / "incoming" / name for name in ("a" * 32, "b" * 32))
     for path in (old, young):
         path.write_text("half a file")
     os.utime(old, (0, 0))

@@ -22,7 +22,7 @@ from epoch_sql.operations.committing import set_head
 from epoch_sql.operations.guarding.moves import Move, move_branch
 from epoch_sql.operations.moving import apply_tree, in_transactions
 from epoch_sql.operations.remote.connecting import no_store, read_header, store_at
-from epoch_sql.operations.remote.fetching import move_references
+from epoch_sql.operations.remote.fetching import move_references, without_taken_tags
 from epoch_sql.operations.remote.importing import take_in
 from epoch_sql.operations.remote.receiving import Received, receive
 from epoch_sql.operations.remote.references import Listing, read_protection, read_references, read_reviews
@@ -98,6 +98,7 @@ def _read(repository: Repository, remote: Remote) -> _Cloned:
     listing = read_references(store)
     if not listing.heads:
         raise EpochRemoteError(f"the store at {store.where} has no branch yet", "epoch push, from where it was made")
+    listing = without_taken_tags(repository, remote.name, listing, listing.heads)
     repository.store.folder.mkdir(parents=True, exist_ok=True)
     received = receive(repository, store, remote, listing.tips)
     guards = in_parallel(lambda name: read_protection(store, name), listing.heads)

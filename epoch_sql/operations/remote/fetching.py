@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from epoch_sql.catalog.guarding import Reviews
@@ -11,6 +11,7 @@ from epoch_sql.errors import EpochRemoteError, EpochTransactionError
 from epoch_sql.model.commit import Route, TrackingRoute
 from epoch_sql.model.protection import Review
 from epoch_sql.model.remote import Upstream, as_ref
+from epoch_sql.model.revisions import BRANCHES, REMOTE_BRANCHES, TAGS, texts_meaning
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.committing import checked_out_branch
 from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
@@ -40,7 +41,13 @@ def fetch(repository: Repository, remote: str = "origin") -> Transferred:
     Raises EpochRemoteError when the remote cannot be used, EpochStorageError for what is damaged there.
     """
     connected = connect(repository, remote)
-    found = read_references(connected.store)
+    found = without_taken_tags(
+        repository,
+        remote,
+        read_references(connected.store),
+        repository.refs.all("branch"),
+        repository.refs.all("remote"),
+    )
     own = repository.refs.all("tag")
     new_tags = {tag.ref.commit_id for name, tag in found.tags.items() if name not in own}
     received = receive(
@@ -100,6 +107,20 @@ def move_references(
             repository.refs.put(as_ref(ref, "tag", name), TrackingRoute.FETCH, f"fetch {remote}", author)
             moved.append(name)
     return moved
+
+
+def without_taken_tags(
+    repository: Repository, remote: str, listing: Listing, branches: Iterable[str], tracking: Iterable[str] = ()
+) -> Listing:
+    """What a remote has, without tags whose names mean branches or remote branches here: those win, with a warning."""
+    remote_branches = {*tracking, *(f"{remote}/{name}" for name in listing.heads)}
+    taken = texts_meaning(BRANCHES, branches) | texts_meaning(REMOTE_BRANCHES, remote_branches)
+    for name in sorted(taken & listing.tags.keys()):
+        repository.warnings.append(
+            f"tag {name} of {remote} is left out: here that is the name of a branch "
+            f"(epoch push {remote} --delete {TAGS}{name} removes it there)"
+        )
+    return replace(listing, tags={name: tag for name, tag in listing.tags.items() if name not in taken})
 
 
 def _taken_in(repository: Repository, fetched: _Fetched) -> list[str]:

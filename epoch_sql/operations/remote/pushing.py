@@ -29,7 +29,7 @@ from epoch_sql.operations.guarding.rules import Evidence, check_push
 from epoch_sql.operations.merge.remaking import is_as_recorded
 from epoch_sql.operations.remote.connecting import Connected, connect_to_push, remote_named
 from epoch_sql.operations.remote.fetching import ATTEMPTS
-from epoch_sql.operations.remote.places import commit_path, head_path, tag_path
+from epoch_sql.operations.remote.places import HEADS, TAGS, commit_path, head_path, tag_path
 from epoch_sql.operations.remote.references import (
     Guard,
     Listing,
@@ -202,7 +202,8 @@ def _move(repository: Repository, begun: _Push) -> None:
     ref, found = begun.branch, begun.listing.heads.get(begun.branch.name)
     author = repository.author()
     moved = moved_ref(ref.name, ref.commit_id, author, now(), None, begun.old)
-    if not write_reference(begun.connected.store, head_path(ref.name), found.token if found else None, moved):
+    token = found.token if found else begun.listing.gone.get((HEADS, ref.name))
+    if not write_reference(begun.connected.store, head_path(ref.name), token, moved):
         remote = begun.connected.remote.name
         raise EpochRemoteError(
             f"another push to branch {ref.name} at {remote} was faster; nothing was changed there",
@@ -212,7 +213,7 @@ def _move(repository: Repository, begun: _Push) -> None:
 
 def _make_tag(begun: _Push, tag: Ref) -> None:
     made: RemoteRef = moved_ref(tag.name, tag.commit_id, tag.author, tag.moved_at, tag.message, None)
-    if not write_reference(begun.connected.store, tag_path(tag.name), None, made):
+    if not write_reference(begun.connected.store, tag_path(tag.name), begun.listing.gone.get((TAGS, tag.name)), made):
         raise EpochRemoteError(
             f"another push made tag {tag.name} at {begun.connected.remote.name}; branch {begun.branch.name} was pushed",
             f"epoch fetch {begun.connected.remote.name}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from epoch_sql.model.documents import read_protection as protection_of
@@ -34,10 +34,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Listing:
-    """The branches and tags of a remote by name."""
+    """The branches and tags of a remote by name; ``gone`` are the tokens of deleted ones, by folder and name."""
 
     heads: Mapping[str, Found]
     tags: Mapping[str, Found]
+    gone: Mapping[tuple[str, str], Token] = field(default_factory=dict)
 
     @property
     def tips(self) -> set[str]:
@@ -57,9 +58,10 @@ def read_references(store: RemoteStore) -> Listing:
     """Every branch and tag of a remote."""
     paths = [(folder, path) for folder in (HEADS, TAGS) for path in store.references(folder)]
     found = in_parallel(lambda place: _reference(store, place[1]), paths)
-    by_name = [(folder, ref) for (folder, _), ref in zip(paths, found, strict=True) if ref]
-    heads, tags = ({f.ref.name: f for folder, f in by_name if folder == kind} for kind in (HEADS, TAGS))
-    return Listing(heads, tags)
+    known = [(folder, ref) for (folder, _), ref in zip(paths, found, strict=True) if ref]
+    there = [(folder, f) for folder, f in known if f.ref.commit_id]
+    heads, tags = ({f.ref.name: f for folder, f in there if folder == kind} for kind in (HEADS, TAGS))
+    return Listing(heads, tags, {(folder, f.ref.name): f.token for folder, f in known if not f.ref.commit_id})
 
 
 def moved_ref(
@@ -67,6 +69,11 @@ def moved_ref(
 ) -> RemoteRef:
     """A reference that is made or moved at a remote."""
     return RemoteRef(name, commit_id, author, at, message, previous, uuid.uuid4().hex)
+
+
+def deleted_ref(name: str, author: str, at: datetime, previous: str) -> RemoteRef:
+    """A reference that is deleted at a remote: nothing is ever removed from a store, so that this is a value, too."""
+    return moved_ref(name, "", author, at, None, previous)
 
 
 def write_reference(store: RemoteStore, path: str, token: Token | None, ref: RemoteRef) -> bool:

@@ -149,7 +149,7 @@ class BucketStore(RemoteStore):
 
         try:
             yield
-        except (BaseError, OSError) as error:
+        except (BaseError, OSError, ValueError) as error:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> EpochRemoteError:

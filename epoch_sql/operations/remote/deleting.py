@@ -1,0 +1,86 @@
+"""``push --delete``: taking a branch or a tag off a remote. Its commits stay there, as everything does."""
+
+from __future__ import annotations
+
+import shlex
+
+from epoch_sql.catalog.history import Audit
+from epoch_sql.errors import EpochReferenceError, EpochRemoteError, EpochRemoteRefused
+from epoch_sql.model.commit import TrackingRoute
+from epoch_sql.model.refnames import suggest
+from epoch_sql.operations.remote.connecting import Connected, connect
+from epoch_sql.operations.remote.places import HEADS, TAGS, head_path, tag_path
+from epoch_sql.operations.remote.references import (
+    Found,
+    deleted_ref,
+    read_protection,
+    read_references,
+    write_reference,
+)
+from epoch_sql.operations.remote.transfer import Transferred
+from epoch_sql.operations.repository import Repository, now
+
+
+def delete(repository: Repository, remote: str, named: str | None) -> Transferred:
+    """Delete a branch or a tag at a remote, and the remote branch that it was here; no branch and no tag of here.
+
+    Raises EpochReferenceError when the remote has none of that name, or both; EpochRemoteRefused for a branch that is
+    protected there; EpochRemoteError for the one that clones check out, and when somebody else moved it meanwhile.
+    """
+    connected = connect(repository, remote)
+    if not named:
+        raise EpochReferenceError("which branch or tag of the remote is meant?", f"epoch push {remote} --delete NAME")
+    folder, name, found = _found(connected, named)
+    if folder == HEADS:
+        _require_allowed(connected, name, found)
+    path = head_path(name) if folder == HEADS else tag_path(name)
+    author = repository.author()
+    gone = deleted_ref(name, author, now(), found.ref.commit_id)
+    if not write_reference(connected.store, path, found.token, gone):
+        raise EpochRemoteError(
+            f"{name} at {remote} was moved by another push meanwhile; nothing was changed there",
+            f"epoch fetch {remote}, then look at it again",
+        )
+    with repository.moving():
+        tracking = repository.refs.get("remote", f"{remote}/{name}") if folder == HEADS else None
+        if tracking:
+            repository.refs.remove(tracking, TrackingRoute.DELETE, f"push {remote}: deleted", author, now())
+        detail = f"deleted {'branch' if folder == HEADS else 'tag'} at {remote}"
+        Audit(repository.cursor).record(now(), author, "push", name, found.ref.commit_id, detail)
+    return Transferred(remote, name, "deleted", found.ref.commit_id, None, [name], 0, 0)
+
+
+def _found(connected: Connected, named: str) -> tuple[str, str, Found]:
+    """The folder and the name of what is meant, and what it is now."""
+    listing = read_references(connected.store)
+    meant = [
+        (folder, name, known[name])
+        for folder, known in ((HEADS, listing.heads), (TAGS, listing.tags))
+        for name in {named, named.removeprefix(f"{folder}/")}
+        if name in known
+    ]
+    full = [found for found in meant if f"{found[0]}/{found[1]}" == named]
+    remote = shlex.quote(connected.remote.name)
+    if len(meant) > 1 and not full:
+        raise EpochReferenceError(
+            f"{named} is a branch and a tag at {connected.remote.name}",
+            f"epoch push {remote} --delete {TAGS}/{shlex.quote(named)}, or {HEADS}/{shlex.quote(named)}",
+        )
+    if not meant:
+        near = suggest(named, [*listing.heads, *listing.tags])
+        hint = f"did you mean {' or '.join(near)}?" if near else f"epoch fetch {remote} brings what it has"
+        raise EpochReferenceError(f"{connected.remote.name} has no branch and no tag {named}", hint)
+    return (full or meant)[0]
+
+
+def _require_allowed(connected: Connected, name: str, found: Found) -> None:
+    remote = connected.remote.name
+    if read_protection(connected.store, name).protection.protects:
+        raise EpochRemoteRefused(
+            f"branch {name} is protected at {remote}, so it cannot be deleted there",
+            f"epoch branch unprotect {shlex.quote(name)}, then epoch push {remote} {shlex.quote(name)} --protection",
+            name,
+            found.ref.commit_id,
+        )
+    if name == connected.header.default_branch:
+        raise EpochRemoteError(f"branch {name} is what clones of {remote} check out, so it cannot be deleted there")
