@@ -70,7 +70,7 @@ def test_work_goes_back_and_forth(shop: Repo, clone: Clone, url: str) -> None:
     # One delta file, and nothing of what is there.
     assert pushed(other) == ("pushed", ["main"], 1)
 
-    ((remote, branch, status, old, new, moved, objects, _),) = shop("CALL epoch_fetch()")
+    ((remote, branch, status, old, new, moved, objects, _, _),) = shop("CALL epoch_fetch()")
     assert (remote, branch, status, moved, objects) == ("origin", "origin/main", "fetched", ["origin/main"], 1)
     assert (old, new) == (shop.head(), other.head())
     assert shop("SELECT ahead, behind FROM epoch_branches()") == [(0, 1)]
