@@ -40,14 +40,22 @@ def test_a_branch_and_a_tag_are_deleted_and_can_come_back(shop: Repo, clone: Clo
     assert copy("SELECT name FROM epoch_branches()") == [("main",)] and copy("FROM epoch_tags()") == []
     # They are made again where they were.
     shop("CALL epoch_tag_delete('feature')")
-    assert shop("SELECT status, moved FROM epoch_push(branch := 'feature', tags := true)") == [("new", ["feature", "v1"])]
+    assert shop("SELECT status, moved FROM epoch_push(branch := 'feature', tags := true)") == [
+        ("new", ["feature", "v1"])
+    ]
     copy("CALL epoch_fetch()")
-    assert copy("SELECT name FROM epoch.refs WHERE kind <> 'branch' ORDER BY 1") == [("origin/feature",), ("origin/main",), ("v1",)]
+    assert copy("SELECT name FROM epoch.refs WHERE kind <> 'branch' ORDER BY 1") == [
+        ("origin/feature",),
+        ("origin/main",),
+        ("v1",),
+    ]
     assert sound(copy) and sound(shop)
 
 
 def test_what_is_not_deleted(shop: Repo, clone: Clone, url: str) -> None:
-    assert "is what clones of origin check out" in shop.refused("CALL epoch_push(branch := 'refs/heads/main', delete := true)")
+    assert "is what clones of origin check out" in shop.refused(
+        "CALL epoch_push(branch := 'refs/heads/main', delete := true)"
+    )
     assert "which branch or tag" in shop.refused("CALL epoch_push(delete := true)")
     assert "did you mean v1?" in shop.refused("CALL epoch_push(branch := 'v11', delete := true)")
     for protection in ("require_review", "no_force_push"):
@@ -72,7 +80,9 @@ def test_of_a_deletion_and_a_push_one_wins(shop: Repo, clone: Clone, url: str, m
     def meanwhile(store: object, branch: str) -> object:
         monkeypatch.undo()
         found = look(store, branch)  # type: ignore[arg-type]
-        shop("CALL epoch_tag_delete('feature'); CALL epoch_checkout('feature'); DELETE FROM log; CALL epoch_commit('x')")
+        shop(
+            "CALL epoch_tag_delete('feature'); CALL epoch_checkout('feature'); DELETE FROM log; CALL epoch_commit('x')"
+        )
         shop("CALL epoch_push()")
         return found
 
