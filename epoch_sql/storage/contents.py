@@ -24,6 +24,7 @@ from epoch_sql.storage.shape import (
     aliased,
     columns,
     filling,
+    has_floats,
     of_step,
     shape_of,
     stored_as,
@@ -235,7 +236,11 @@ class Contents:
         rows = [self._delta_rows(level, True, shape, number) for number, level in enumerate(deltas)]
         if len(rows) == 1:
             return rows[0]
-        return render.render("latest", steps=render.joined(rows, "\nUNION ALL\n"), keys=shape.keys())
+        steps = render.joined(rows, "\nUNION ALL\n")
+        if not any(has_floats(column) for column in (*shape.key, *shape.values)):
+            return render.render("latest", steps=steps, keys=shape.keys())
+        same_key = shape.same_key("steps", "latest", "k", "k")
+        return render.render("latest_floats", steps=steps, keys=shape.keys(), same_key=same_key)
 
     def _delta_rows(self, level: Level, forward: bool, shape: Shape, step: int) -> Sql:
         """A delta's rows in the given shape; read backwards, old and new change places."""

@@ -135,16 +135,20 @@ def stored_as(column: Column) -> render.Sql:
     return render.Sql("BIGINT") if column.id == MULTIPLICITY.id else storage_type(column.type)
 
 
+def has_floats(column: Column) -> bool:
+    """Whether values of the column hold floating-point numbers, whose -0.0 DuckDB loses the sign of where it sorts."""
+    return any(leaf.name in ("FLOAT", "DOUBLE") for leaf in parse_type(column.type).leaves())
+
+
 def of_step(column: Column, value: exp.Column, newest: bool) -> render.Sql:
     """The aggregate that gives a storage value in the newest or the oldest ``step`` of a key's changes, NULL too.
 
     For most types DuckDB keeps the value as a sort key, in which -0.0 has become 0.0; DOUBLE itself and lists do not.
     """
-    kinds = {leaf.name for leaf in parse_type(column.type).leaves()}
     pick = "arg_max_null({{v}}, step)" if newest else "arg_min_null({{v}}, step)"
     if column.type == "FLOAT":
         pick = f"CAST({pick.replace('{{v}}', 'CAST({{v}} AS DOUBLE)')} AS FLOAT)"
-    elif column.type != "DOUBLE" and kinds & {"FLOAT", "DOUBLE"}:
+    elif column.type != "DOUBLE" and has_floats(column):
         pick = f"list({{{{v}}}} ORDER BY step)[{-1 if newest else 1}]"
     return render.fill(render.Sql(pick), v=value)
 

@@ -25,8 +25,7 @@ from epoch_sql.model.version import (
 )
 from epoch_sql.render import Sql
 from epoch_sql.storage.objects import ObjectStore
-from epoch_sql.storage.shape import Shape, aliased, columns
-from epoch_sql.storage.types import parse_type
+from epoch_sql.storage.shape import Shape, aliased, columns, has_floats
 
 OLD_VALUE = 1 << 30
 
@@ -161,16 +160,23 @@ def _reason(error: duckdb.IOException) -> str:
 
 def _ordering(prefix: str, key: Sequence[Column]) -> list[render.Piece]:
     """What rows are sorted by: not floats as such, since DuckDB 1.x gives them back without the sign of -0.0."""
-    return [
-        render.fill(Sql("({{v}} + 0)"), v=value) if column.type in ("FLOAT", "DOUBLE") else value
-        for column, value in zip(key, columns(prefix, key), strict=True)
-    ]
+    found: list[render.Piece] = []
+    for column, value in zip(key, columns(prefix, key), strict=True):
+        text = "{{v}}"
+        if has_floats(column):
+            plain = column.type in ("FLOAT", "DOUBLE")
+            text = "({{v}} + 0)" if plain else "create_sort_key({{v}}, 'ASC NULLS LAST')"
+        found.append(render.fill(Sql(text), v=value))
+    return found
 
 
 def _options(of: Sequence[Column]) -> Sql:
     """Further options of COPY: DuckDB 1.x loses the sign of -0.0 in dictionary pages."""
-    floats = any(leaf.name in ("FLOAT", "DOUBLE") for column in of for leaf in parse_type(column.type).leaves())
-    return Sql(", DICTIONARY_SIZE_LIMIT 0") if floats and duckdb.__version__.startswith("1.") else Sql("")
+    return (
+        Sql(", DICTIONARY_SIZE_LIMIT 0")
+        if any(map(has_floats, of)) and duckdb.__version__.startswith("1.")
+        else Sql("")
+    )
 
 
 def base_level(files: tuple[DataFile, ...]) -> Level:
