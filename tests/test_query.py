@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pandas
 import pytest
 
 from tests.conftest import MakeRepo, Repo
@@ -193,3 +194,99 @@ def test_views_and_prepared_statements_may_use_it(make_repo: MakeRepo) -> None:
     shop("INSERT INTO orders VALUES (3, 3)")
     shop.commit()
     assert shop("EXECUTE total") == [(6,)]
+
+
+BESIDE = """
+CREATE TABLE shadowed (x VARCHAR);
+INSERT INTO shadowed VALUES ('versioned');
+CREATE SCHEMA mart;
+CREATE TABLE mart.sales (id INTEGER, amount INTEGER);
+INSERT INTO mart.sales VALUES (1, 10), (2, 20);
+CREATE VIEW seen AS FROM mart.sales;
+CREATE TABLE gone (i INTEGER);
+INSERT INTO gone VALUES (3);
+CALL epoch_init();
+CALL epoch_ignore('scratch');
+UPDATE mart.sales SET amount = 0;
+DROP TABLE gone;
+CREATE TABLE later (i INTEGER);
+CALL epoch_commit('since');
+CREATE TABLE scratch AS SELECT 1 AS id, 'ignored' AS x;
+CREATE TEMP TABLE keep AS SELECT 1 AS id;
+CREATE TEMP TABLE shadowed AS SELECT 'temporary' AS x;
+CREATE TEMP VIEW constant AS SELECT 1 AS id;
+CREATE TEMP VIEW live AS FROM shop.mart.sales;
+ATTACH ':memory:' AS elsewhere;
+CREATE SCHEMA elsewhere.mart;
+CREATE TABLE elsewhere.mart.sales AS SELECT 6 AS id;
+CREATE TABLE elsewhere.own AS SELECT 5 AS id;
+"""
+FIRST = [(1, 10)]
+BESIDES: list[tuple[str, str, list[tuple[object, ...]] | str]] = [
+    ("main", "FROM mart.sales JOIN keep USING (id)", FIRST),
+    ("main", "FROM mart.sales JOIN temp.keep USING (id)", FIRST),
+    ("main", "FROM mart.sales JOIN temp.main.keep USING (id)", FIRST),
+    ("main", "FROM mart.sales JOIN constant USING (id)", FIRST),
+    ("main", "FROM mart.sales JOIN frame USING (id)", FIRST),
+    ("main", "FROM mart.sales JOIN variable USING (id)", FIRST),
+    ("main", "FROM mart.sales JOIN scratch USING (id)", [(1, 10, "ignored")]),
+    ("main", "FROM mart.sales JOIN elsewhere.own ON own.id = 5 ORDER BY ALL", [(1, 10, 5), (2, 20, 5)]),
+    ("main", "SELECT * FROM mart.sales POSITIONAL JOIN keep", [(1, 10, 1), (2, 20, None)]),
+    ("main", "FROM mart.sales WHERE EXISTS (FROM keep WHERE keep.id = sales.id)", FIRST),
+    ("main", "WITH keep AS (SELECT 2 AS id) FROM mart.sales JOIN keep USING (id)", [(2, 20)]),
+    ("main", "FROM mart.sales QUALIFY row_number() OVER (ORDER BY id) = 1", FIRST),
+    ("main", "FROM seen ORDER BY ALL", [(1, 10), (2, 20)]),
+    ("main", "FROM shadowed", [("temporary",)]),
+    ("main", "FROM main.shadowed", [("versioned",)]),
+    ("main", "FROM gone", [(3,)]),
+    ("main", "FROM live", "live reads mart.sales, which it would read as it is now"),
+    ("main", "FROM later", "there is no table later"),
+    ("main", "FROM nowhere", "there is no table nowhere"),
+    ("main", "FROM sales", "did you mean mart.sales?"),
+    ("mart", "FROM sales ORDER BY ALL", [(1, 10), (2, 20)]),
+    ("mart", "FROM sales JOIN keep USING (id)", FIRST),
+    ("mart", "FROM gone", [(3,)]),
+    ("mart", "FROM seen ORDER BY ALL", [(1, 10), (2, 20)]),
+    ("elsewhere", "FROM own", [(5,)]),
+    ("elsewhere", "FROM mart.sales", [(6,)]),
+    ("elsewhere", "FROM shop.mart.sales ORDER BY ALL", [(1, 10), (2, 20)]),
+    ("elsewhere", "FROM shop.seen ORDER BY ALL", [(1, 10), (2, 20)]),
+    ("elsewhere", "FROM shop.gone", [(3,)]),
+    ("elsewhere", "FROM gone", "there is no table gone"),
+]
+
+
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
+    """A repository beside what is not versioned."""
+    repo = Repo(tmp_path_factory.mktemp("beside") / "shop.duckdb")
+    repo(BESIDE)
+    repo.con.register("frame", pandas.DataFrame({"id": [1]}))
+    yield repo
+    repo.close()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize(("schema", "sql", "expected"), BESIDES, ids=[f"{s}: {q}" for s, q, _ in BESIDES])
+def test_names_mean_what_they_mean_to_the_caller(
+    schema: str, sql: str, expected: list[tuple[object, ...]] | str, beside: Repo
+) -> None:
+    variable = pandas.DataFrame({"id": [1]})
+    place = schema if schema == "elsewhere" else f"shop.{schema}"
+    beside(f"USE {place}")
+    call = "FROM shop.main.epoch_query('HEAD~1', ?)"
+    if isinstance(expected, str):
+        assert expected in beside.refused(call, sql)
+    else:
+        assert beside.con.execute(call, [sql]).fetchall() == expected
+    del variable
+
+
+@pytest.mark.core
+def test_a_view_of_it_follows_what_is_chosen_where_it_is_read(make_repo: MakeRepo) -> None:
+    repo = make_repo("CREATE TABLE t AS SELECT 1 AS i; CREATE SCHEMA s; CREATE TABLE s.t AS SELECT 2 AS i")
+    repo("CREATE TEMP VIEW past AS FROM shop.main.epoch_query('HEAD', 'FROM t')")
+    repo("PREPARE past AS FROM shop.main.epoch_query('HEAD', 'FROM t')")
+    assert repo("FROM past") == repo("EXECUTE past") == [(1,)]
+    repo("USE s")
+    assert repo("FROM past") == [(2,)]

@@ -36,10 +36,11 @@ READINGS: tuple[Reading, ...] = (
     Reading(
         "epoch_query",
         (required("ref", "a reference, or WORKING"), required("sql", "one query: SELECT, FROM, WITH or VALUES")),
-        query.query,
+        query.query_for_caller,
         "The result of a query with every versioned table and view read as of a reference.",
         "the columns of the query",
         runs_text=True,
+        asks=query.names_to_ask,
     ),
 )
 PROCEDURES: tuple[Procedure, ...] = ()

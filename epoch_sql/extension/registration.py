@@ -51,8 +51,13 @@ class Function:
 def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
     """The Python functions behind the surface, for one database."""
     readers = [
-        Function(_inner(r.name), _reader(session, r), tuple(p.type for p in r.parameters), "VARCHAR", False)
+        Function(_inner(r.name), _reader(session, r), (*_types(r), *(_ANSWERS if r.asks else ())), "VARCHAR", False)
         for r in surface.readings.values()
+    ]
+    askers = [
+        Function(_asker_name(r), _asker(session, r), (*_types(r), *_ASKING), "VARCHAR[]", False)
+        for r in surface.readings.values()
+        if r.asks
     ]
     runners = [
         Function(
@@ -69,7 +74,8 @@ def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
         for looks in ("rows", "counts")
     ]
     prover = Function(_PROVED, _prover(session), ("VARCHAR", "VARCHAR"), "VARCHAR", False)
-    return (*readers, *runners, *lookers, prover, Function(REGISTERED, lambda: True, (), "BOOLEAN", False))
+    registered = Function(REGISTERED, lambda: True, (), "BOOLEAN", False)
+    return (*readers, *askers, *runners, *lookers, prover, registered)
 
 
 def register_functions(connection: duckdb.DuckDBPyConnection, functions: Iterable[Function]) -> None:
@@ -100,6 +106,9 @@ def macros_digest(surface: Surface) -> str:
     return hashlib.sha256("\n".join(macro_statements(surface)).encode()).hexdigest()
 
 
+_ASKING = ("VARCHAR", "VARCHAR[]")
+"""The types of a caller's current database and schemas."""
+_ANSWERS = (*_ASKING, "VARCHAR[]", "VARCHAR[]")
 _SEEN = 'STRUCT("name" VARCHAR, row_count BIGINT, checksum HUGEINT)[]'
 
 
@@ -146,6 +155,22 @@ def _prover(session: Session) -> Callable[[str, str], str]:
             return failing(_failure(session, error))
 
     return prove
+
+
+def _asker(session: Session, reading: Reading) -> Callable[..., list[str]]:
+    def ask(*arguments: Any) -> list[str]:
+        assert reading.asks
+        if session.creating_macros:
+            return []
+        try:
+            with session.cursor() as cursor:
+                repository = Repository(cursor, session.memory)
+                return [*reading.asks(repository, *_given(reading.name, reading.parameters, arguments))]
+        except (EpochError, duckdb.Error, OSError):
+            # The function itself fails alike, and says why.
+            return []
+
+    return ask
 
 
 def _runner(session: Session, procedure: Procedure) -> Callable[..., dict[str, Any]]:
@@ -195,7 +220,7 @@ def _looker(session: Session, looks: str) -> Callable[[], str]:
 
 def _given(name: str, parameters: tuple[Parameter, ...], arguments: Any) -> list[Any]:
     """The arguments, after refusing NULL where it is not the default: a variable that is not bound yet gives NULL."""
-    for parameter, value in zip(parameters, arguments, strict=True):
+    for parameter, value in zip(parameters, arguments, strict=False):
         if parameter.default != "NULL" and value is None:
             raise EpochArgumentError(
                 f"{name} needs {parameter.name}: a constant or a prepared parameter, not NULL or a variable",
@@ -255,8 +280,7 @@ def _arguments(parameters: tuple[Parameter, ...]) -> list[Sql]:
 
 
 def _reading_macro(reading: Reading) -> Sql:
-    call = Sql("{{function}}({{arguments}})")
-    text = render.fill(call, function=Sql(_inner(reading.name)), arguments=_arguments(reading.parameters))
+    text = _asking(reading) if reading.asks else _text(_inner(reading.name), _arguments(reading.parameters))
     return render.render(
         "macros/reading",
         name=render.identifier(reading.name),
@@ -272,6 +296,30 @@ def _proved(text: Sql) -> Sql:
         text=text,
         prover=Sql(_PROVED),
     )
+
+
+def _text(function: str, arguments: list[Sql]) -> Sql:
+    return render.fill(Sql("{{function}}({{arguments}})"), function=Sql(function), arguments=arguments)
+
+
+def _asking(reading: Reading) -> Sql:
+    """The call with what its names mean to the caller; the lambda lets each be asked once."""
+    given = _arguments(reading.parameters)
+    where = [Sql("current_database()"), Sql("current_schemas(false)")]
+    plans = Sql("list_transform(asked, lambda named: CAST(json_serialize_plan(named) AS VARCHAR))")
+    return render.fill(
+        Sql("list_transform([{{asked}}], lambda asked: {{text}})[1]"),
+        asked=_text(_asker_name(reading), [*given, *where]),
+        text=_text(_inner(reading.name), [*given, *where, Sql("asked"), plans]),
+    )
+
+
+def _asker_name(reading: Reading) -> str:
+    return f"{_inner(reading.name)}_asks"
+
+
+def _types(reading: Reading) -> tuple[str, ...]:
+    return tuple(parameter.type for parameter in reading.parameters)
 
 
 def _procedure_macro(procedure: Procedure) -> Sql:

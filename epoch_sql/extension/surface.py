@@ -28,6 +28,8 @@ class Reading:
     """A function that reads: ``query`` returns the SQL whose rows it gives, bound by DuckDB in the caller's query.
 
     ``runs_text`` says that a user's own text is in it, which has to be proved to read only where it is bound.
+    ``asks`` returns queries about what names mean to the caller, given its current database and schemas; ``query`` then
+    gets these four as well: database, schemas, the queries, and what ``json_serialize_plan`` says of each there.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Reading:
     description: str
     columns: str
     runs_text: bool = False
+    asks: Callable[..., Sequence[Sql]] | None = None
 
 
 @dataclass(frozen=True)

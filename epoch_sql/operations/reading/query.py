@@ -21,6 +21,7 @@ from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.sql_text import tokens, top_level
 from epoch_sql.operations.reading.at import native_rows
+from epoch_sql.operations.reading.callers import Caller, caller, named, temporary
 from epoch_sql.operations.reading.sides import Side, TableSide, side_of
 from epoch_sql.operations.reading.table_references import (
     Mention,
@@ -42,27 +43,56 @@ class EpochQueryError(EpochError):
     """A query that cannot be read as of a reference."""
 
 
+def names_to_ask(repository: Repository, ref: str, sql: str, database: str, schemas: Sequence[str]) -> list[Sql]:
+    """What ``query_for_caller`` has to know of its caller, as queries that DuckDB plans there (see ``callers``)."""
+    side = side_of(repository, ref)
+    reader = _Reader(repository, side, ref, parse_revision(ref).is_working, Caller(database, tuple(schemas)))
+    return reader.names_to_ask(sql)
+
+
 def query(repository: Repository, ref: str, sql: str) -> Sql:
     """The rows of ``sql``, one query, with versioned tables and views as of ``ref``.
 
-    Names without a schema are those of schema main. Tables that are not versioned (ignored, temporary and system
-    tables, files) are read as they are. Raises EpochQueryError for what is no query, or cannot be read as of a
-    reference, and EpochTableError for a table that does not exist there.
+    Names without a schema are those of schema main. What is not versioned (ignored, temporary and system tables, files)
+    is read as it is. Raises EpochQueryError for what is no query, or cannot be read as of a reference, and
+    EpochTableError for a table that does not exist there.
     """
     return query_of(repository, side_of(repository, ref), ref, sql, parse_revision(ref).is_working)
+
+
+def query_for_caller(
+    repository: Repository,
+    ref: str,
+    sql: str,
+    database: str,
+    schemas: Sequence[str],
+    probes: Sequence[str],
+    plans: Sequence[str],
+) -> Sql:
+    """The rows of ``sql`` as in ``query``, where a user asks.
+
+    Names mean what they mean to the caller, whose current database and schemas are given, and what DuckDB says there of
+    ``names_to_ask``: what is temporary, and data frames, are read as they are as well.
+    """
+    known = caller(database, schemas, probes, plans)
+    reader = _Reader(repository, side_of(repository, ref), ref, parse_revision(ref).is_working, known)
+    return reader.rewritten(sql, tuple(dict.fromkeys((*schemas, "main"))), ())
 
 
 def query_of(repository: Repository, side: Side, name: str, sql: str, working: bool) -> Sql:
     """The rows of ``sql`` as in ``query``, of any state; ``name`` is how messages call it.
 
-    ``working`` says that it is the working tables.
+    ``working`` says that it is the working tables. Names without a schema are those of schema main.
     """
     return _Reader(repository, side, name, working).rewritten(sql, ("main",), ())
 
 
 class _Reader:
-    def __init__(self, repository: Repository, side: Side, ref: str, working: bool) -> None:
+    def __init__(
+        self, repository: Repository, side: Side, ref: str, working: bool, known: Caller | None = None
+    ) -> None:
         self.repository = repository
+        self.caller = known
         self.ref = ref
         self.side = side
         self.working = working
@@ -70,6 +100,19 @@ class _Reader:
         self.views = {_folded(o.name): o for o in self.side.objects if o.kind == "view"}
         self._live: set[tuple[str, str]] | None = None
         self._macros: dict[str, str] | None = None
+
+    def names_to_ask(self, sql: str) -> list[Sql]:
+        """What there is to know of the caller before the query can be rewritten."""
+        assert self.caller
+        schemas = tuple(dict.fromkeys((*self.caller.schemas, "main")))
+        asked: dict[Sql, None] = {}
+        for mention in self._parsed(sql).mentions:
+            names = self._candidates(mention, schemas, self.caller.database)
+            if len(mention.parts) == 1:
+                asked[temporary(mention.table)] = None
+            if not _is_file(mention) and not any(self._is_versioned(name) for name in names):
+                asked[named(mention.parts)] = None
+        return list(asked)
 
     def rewritten(self, sql: str, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql:
         """The query with its tables as of the reference; ``within`` are the views that it is the text of."""
@@ -116,26 +159,68 @@ class _Reader:
 
     def _meaning(self, mention: Mention, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql | None:
         """The rows that a name stands for; None for what is not versioned, and stays as it is."""
-        names = self._candidates(mention, schemas)
+        if self._is_temporary(mention, within):
+            return None
+        database = self.caller.database if self.caller and not within else self.repository.catalog
+        names = self._candidates(mention, schemas, database)
         for name in names:
             side, view = self.tables.get(_folded(name)), self.views.get(_folded(name))
             if side:
                 return self._rows(side)
             if view:
                 return self._view_rows(view, within)
-        if not names or mention.table.lower().endswith(_FILES) or "/" in mention.table:
+        if _is_file(mention):
             return None
-        if any(_folded(name) in self._live_names() for name in names) or not self._is_unversioned(names):
+        if self.caller and not within:
+            self._require_there(mention, names)
+        elif names and (any(_folded(name) in self._live_names() for name in names) or not self._is_unversioned(names)):
             raise self._unknown(names[-1])
         return None
 
-    def _candidates(self, mention: Mention, schemas: Sequence[str]) -> list[ObjectName]:
-        """The tables that a mention can mean, first choice first; none for another database's or the system's."""
+    def _is_temporary(self, mention: Mention, within: tuple[ObjectName, ...]) -> bool:
+        """Whether a name is that of something of the caller's connection, which hides what is versioned."""
+        if not self.caller or within or len(mention.parts) > 1 or not self.caller.has_temporary(mention.table):
+            return False
+        self._require_no_versioned(mention, temporary(mention.table))
+        return True
+
+    def _require_there(self, mention: Mention, names: Sequence[ObjectName]) -> None:
+        """EpochTableError for a name that means nothing to the caller, or what is versioned, but is not there as of
+        the reference."""
+        assert self.caller
+        live = any(_folded(name) in self._live_names() for name in names)
+        if live or not self.caller.knows(mention.parts):
+            raise self._unknown(names[0] if names else ObjectName(mention.schema or "main", mention.table))
+        self._require_no_versioned(mention, named(mention.parts))
+
+    def _require_no_versioned(self, mention: Mention, probe: Sql) -> None:
+        """EpochQueryError for what is not versioned but reads what is, such as a temporary view: it would read it as it
+        is now."""
+        assert self.caller
+        if self.working:
+            return
+        for database, table in self.caller.reads(probe):
+            if database.lower() == self.repository.catalog.lower() and _folded(table) in self._live_names():
+                raise EpochQueryError(
+                    f"{'.'.join(mention.parts)} reads {table}, which it would read as it is now, not as of {self.ref}",
+                    "write its query in the place of its name",
+                )
+
+    def _is_versioned(self, name: ObjectName) -> bool:
+        return _folded(name) in self.tables or _folded(name) in self.views
+
+    def _candidates(self, mention: Mention, schemas: Sequence[str], database: str) -> list[ObjectName]:
+        """The tables that a mention can mean, first choice first; none for another database's or the system's.
+
+        ``database`` is where names without one are looked for.
+        """
         current = self.repository.catalog.lower()
         catalog, schema = mention.catalog.lower(), mention.schema.lower()
         if catalog:
             known = catalog == current and schema not in _ELSEWHERE
             return [ObjectName(mention.schema, mention.table)] if known else []
+        if database.lower() != current and schema != current:
+            return []
         if not schema:
             return [ObjectName(name, mention.table) for name in schemas]
         if schema in self._schemas():
@@ -239,6 +324,10 @@ class _Reader:
             rows = self.repository.cursor.execute(render.render("macro_texts")).fetchall()
             self._macros = {name.lower(): text for name, text in rows if name not in own}
         return self._macros
+
+
+def _is_file(mention: Mention) -> bool:
+    return mention.table.lower().endswith(_FILES) or "/" in mention.table
 
 
 def _common_table(name: str, rows: Sql) -> Sql:

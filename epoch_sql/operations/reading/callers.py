@@ -1,0 +1,75 @@
+"""What the names of a query mean to its caller: what is temporary there, or registered, and where DuckDB looks first.
+
+A function that returns SQL text works on a cursor of its own, which sees neither the temporary tables and registered
+data frames of its caller nor what the caller's ``USE`` chose. So the macro asks for it in the caller's query: DuckDB
+plans a small query for each name (``json_serialize_plan``), and the plans are passed in.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from epoch_sql import render
+from epoch_sql.model.schema import ObjectName
+from epoch_sql.render import Sql
+
+# The plan of a data frame or of another Python object cannot be written down; that there is one is what counts.
+_NOT_WRITTEN = "not implemented"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The current database of the caller, the schemas that it looks in first, and the plans of ``probes``."""
+
+    database: str
+    schemas: tuple[str, ...]
+    plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def has_temporary(self, name: str) -> bool:
+        """Whether a table, view or data frame of the caller's connection hides what is stored under a name."""
+        return self._is_there(temporary(name))
+
+    def knows(self, parts: Sequence[str]) -> bool:
+        """Whether a name means something to the caller."""
+        return self._is_there(named(parts))
+
+    def reads(self, probe: Sql) -> Iterator[tuple[str, ObjectName]]:
+        """The tables that a name stands for, each with its database."""
+        return _tables(self.plans.get(probe, {}))
+
+    def _is_there(self, probe: Sql) -> bool:
+        plan = self.plans.get(probe)
+        return plan is not None and (not plan.get("error") or plan.get("error_type") == _NOT_WRITTEN)
+
+
+def caller(database: str, schemas: Sequence[str], probes: Sequence[str], plans: Sequence[str]) -> Caller:
+    """The caller of a function, from what the macro passed in."""
+    known = {probe: json.loads(plan) for probe, plan in zip(probes, plans, strict=True)}
+    return Caller(database, tuple(schemas), known)
+
+
+def temporary(name: str) -> Sql:
+    """The query that asks whether a name is that of something temporary."""
+    return named(("temp", "main", name))
+
+
+def named(parts: Sequence[str]) -> Sql:
+    """The query that asks what a name means."""
+    return render.fill(
+        Sql("FROM {{name}}"), name=render.joined([render.to_sql(render.identifier(p)) for p in parts], ".")
+    )
+
+
+def _tables(node: Any) -> Iterator[tuple[str, ObjectName]]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _tables(item)
+    elif isinstance(node, dict):
+        found = node.get("function_data")
+        if isinstance(found, dict) and {"catalog", "schema", "table"} <= found.keys():
+            yield str(found["catalog"]), ObjectName(str(found["schema"]), str(found["table"]))
+        for item in node.values():
+            yield from _tables(item)
