@@ -39,7 +39,6 @@ READINGS: tuple[Reading, ...] = (
         query.query_for_caller,
         "The result of a query with every versioned table and view read as of a reference.",
         "the columns of the query",
-        runs_text=True,
         asks=query.names_to_ask,
     ),
 )

@@ -23,6 +23,7 @@ from epoch_sql.extension.caller import NOTHING_SEEN, Caller, look_query, require
 from epoch_sql.extension.failing import Failure, aborts_transactions, failing, failure
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Parameter, Procedure, Reading, Surface
+from epoch_sql.operations.reading.callers import plans_by_name
 from epoch_sql.operations.reading.only_reads import require_reading
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
@@ -73,7 +74,7 @@ def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
         Function(f"{_NAMESPACE}look_at_{looks}", _looker(session, looks), (), "VARCHAR", False)
         for looks in ("rows", "counts")
     ]
-    prover = Function(_PROVED, _prover(session), ("VARCHAR", "VARCHAR"), "VARCHAR", False)
+    prover = Function(_PROVED, _prover(session), ("VARCHAR", "VARCHAR", "VARCHAR[]", "VARCHAR[]"), "VARCHAR", False)
     registered = Function(REGISTERED, lambda: True, (), "BOOLEAN", False)
     return (*readers, *askers, *runners, *lookers, prover, registered)
 
@@ -139,17 +140,18 @@ def _reader(session: Session, reading: Reading) -> Callable[..., str]:
     return read
 
 
-def _prover(session: Session) -> Callable[[str, str], str]:
+def _prover(session: Session) -> Callable[[str, str, list[str], list[str]], str]:
     """What gives a text of a reader back if the plan that DuckDB has bound of it only reads."""
     head = render.load("reading").partition("{{query}}")[0]
 
-    def prove(text: str, plan: str) -> str:
+    def prove(text: str, plan: str, asked: list[str], plans: list[str]) -> str:
         # Any other text is one that fails.
         if session.creating_macros or not text.startswith(head):
             return text
         try:
             with session.cursor() as cursor:
-                require_reading(Repository(cursor, session.memory), Sql(text), "epoch_query", plan)
+                repository, own = Repository(cursor, session.memory), plans_by_name(asked, plans)
+                require_reading(repository, Sql(text), "epoch_query", plan, own)
             return text
         except (EpochError, duckdb.Error, OSError) as error:
             return failing(_failure(session, error))
@@ -282,19 +284,7 @@ def _arguments(parameters: tuple[Parameter, ...]) -> list[Sql]:
 def _reading_macro(reading: Reading) -> Sql:
     text = _asking(reading) if reading.asks else _text(_inner(reading.name), _arguments(reading.parameters))
     return render.render(
-        "macros/reading",
-        name=render.identifier(reading.name),
-        parameters=_signature(reading.parameters),
-        text=_proved(text) if reading.runs_text else text,
-    )
-
-
-def _proved(text: Sql) -> Sql:
-    """A text, once its plan is proved to read only: the lambda lets both be of one call."""
-    return render.fill(
-        Sql("list_transform([{{text}}], lambda sql: {{prover}}(sql, CAST(json_serialize_plan(sql) AS VARCHAR)))[1]"),
-        text=text,
-        prover=Sql(_PROVED),
+        "macros/reading", name=render.identifier(reading.name), parameters=_signature(reading.parameters), text=text
     )
 
 
@@ -303,15 +293,24 @@ def _text(function: str, arguments: list[Sql]) -> Sql:
 
 
 def _asking(reading: Reading) -> Sql:
-    """The call with what its names mean to the caller; the lambda lets each be asked once."""
-    given = _arguments(reading.parameters)
-    where = [Sql("current_database()"), Sql("current_schemas(false)")]
-    plans = Sql("list_transform(asked, lambda named: CAST(json_serialize_plan(named) AS VARCHAR))")
-    return render.fill(
-        Sql("list_transform([{{asked}}], lambda asked: {{text}})[1]"),
-        asked=_text(_asker_name(reading), [*given, *where]),
-        text=_text(_inner(reading.name), [*given, *where, Sql("asked"), plans]),
+    """The call with what its names mean to the caller, and the proof that its text reads only.
+
+    Lambdas name the steps, so that each is done once.
+    """
+    given = [*_arguments(reading.parameters), Sql("current_database()"), Sql("current_schemas(false)")]
+    asked = [Sql("asked"), Sql("plans")]
+    proved = _step(
+        "sql",
+        _text(_inner(reading.name), [*given, *asked]),
+        _text(_PROVED, [Sql("sql"), Sql("CAST(json_serialize_plan(sql) AS VARCHAR)"), *asked]),
     )
+    plans = Sql("list_transform(asked, lambda named: CAST(json_serialize_plan(named) AS VARCHAR))")
+    return _step("asked", _text(_asker_name(reading), given), _step("plans", plans, proved))
+
+
+def _step(name: str, value: Sql, then: Sql) -> Sql:
+    template = Sql("list_transform([{{value}}], lambda {{name}}: {{then}})[1]")
+    return render.fill(template, name=Sql(name), value=value, then=then)
 
 
 def _asker_name(reading: Reading) -> str:

@@ -27,9 +27,9 @@ class Parameter:
 class Reading:
     """A function that reads: ``query`` returns the SQL whose rows it gives, bound by DuckDB in the caller's query.
 
-    ``runs_text`` says that a user's own text is in it, which has to be proved to read only where it is bound.
-    ``asks`` returns queries about what names mean to the caller, given its current database and schemas; ``query`` then
-    gets these four as well: database, schemas, the queries, and what ``json_serialize_plan`` says of each there.
+    ``asks`` is there where a user's own text is in it, which has to be proved to read only where it is bound: it
+    returns queries about what the text's names mean to the caller, given its current database and schemas; ``query``
+    then gets these four as well: database, schemas, the queries, and what ``json_serialize_plan`` says of each there.
     """
 
     name: str
@@ -37,7 +37,6 @@ class Reading:
     query: Callable[..., Sql]
     description: str
     columns: str
-    runs_text: bool = False
     asks: Callable[..., Sequence[Sql]] | None = None
 
 

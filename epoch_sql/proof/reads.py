@@ -77,7 +77,19 @@ def acts(cursor: duckdb.DuckDBPyConnection, sql: str, plan: str, catalog: Callab
     if told["error"]:
         message = str(told.get("error_message", ""))
         return _acts_as_written(cursor, sql, catalog(), any(word in message for word in _IN_PROCESS))
-    found = _found(told["plans"])
+    return _acts_by_plan(cursor, told["plans"])
+
+
+def reads_by_plan(cursor: duckdb.DuckDBPyConnection, plan: str) -> bool:
+    """Whether a plan is there and reads only, or is that of an object in memory of the process, which cannot act."""
+    told: dict[str, Any] = json.loads(plan)
+    if told["error"]:
+        return any(word in str(told.get("error_message", "")) for word in _IN_PROCESS)
+    return _acts_by_plan(cursor, told["plans"]) is None
+
+
+def _acts_by_plan(cursor: duckdb.DuckDBPyConnection, plans: Any) -> str | None:
+    found = _found(plans)
     writes = sorted(found.operators - _READING)
     if writes:
         return f"it has {writes[0].removeprefix('LOGICAL_').replace('_', ' ')}"

@@ -51,6 +51,12 @@ def caller(database: str, schemas: Sequence[str], probes: Sequence[str], plans: 
     return Caller(database, tuple(schemas), known)
 
 
+def plans_by_name(probes: Sequence[str], plans: Sequence[str]) -> dict[str, str]:
+    """The plans of names without what qualifies them."""
+    names = (probe.rsplit('"', 2)[-2] if probe.endswith('"') else probe for probe in probes)
+    return dict(zip(names, plans, strict=True))
+
+
 def temporary(name: str) -> Sql:
     """The query that asks whether a name is that of something temporary."""
     return named(("temp", "main", name))
