@@ -217,3 +217,13 @@ def test_every_error_is_described() -> None:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     assert listed == {kind.__name__: kind.exit_code for kind in every_error() if kind.__name__.startswith("Epoch")}
+
+
+def test_each_promise_of_security_names_a_test_that_is_there() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    promised, _ = page.split("## What is not promised")
+    rows = [row for row in promised.splitlines() if row.startswith("| ") and "`tests/" in row]
+    assert len(rows) > 15
+    for row in rows:
+        for name in re.findall(r"`(tests/[^`]+)`", row):
+            assert "def test_" in (ROOT / name).read_text(encoding="utf-8"), name
