@@ -20,6 +20,9 @@ from .wording import counted, in_brackets, short
 
 SECTION = "Share with others"
 
+trust_option = click.option(
+    "--trust", is_flag=True, help="Make and run all that comes from it, also what reads files or other databases."
+)
 remote_argument = click.argument("remote_name", required=False, metavar="[REMOTE]")
 
 
@@ -35,11 +38,12 @@ def remote() -> None:
 @remote.command(name="add")
 @click.argument("name")
 @click.argument("url")
+@trust_option
 @json_option
 @pass_session
-def remote_add(session: Session, name: str, url: str, form: str) -> None:
+def remote_add(session: Session, name: str, url: str, trust: bool, form: str) -> None:
     """Call the place at URL NAME; `origin` is the usual one."""
-    made = session.do(call("epoch_remote_add", name, url), "adding the remote")
+    made = session.do(call("epoch_remote_add", name, url, trust=trust), "adding the remote")
     diagnostics.message(f"Added remote '{made['name']}' at {made['url']}")
     if form == "json":
         output.document([made])
@@ -56,10 +60,32 @@ def remote_list(session: Session, form: str) -> None:
     found = session.read(call("epoch_remotes"))
     output.lines(
         output.aligned(
-            [[(visible(row["name"]), "bold")], visible(row["url"]), visible(", ".join(row["branches"]))]
+            [
+                [(visible(row["name"]), "bold")],
+                visible(row["url"]),
+                visible(", ".join(row["branches"])),
+                "trusted" if row["trusted"] else "",
+            ]
             for row in found
         )
     )
+
+
+@remote.command(name="trust")
+@click.argument("name")
+@click.option("--revoke", is_flag=True, help="Trust nothing that comes from now on.")
+@json_option
+@pass_session
+def remote_trust(session: Session, name: str, revoke: bool, form: str) -> None:
+    """Trust what comes from remote NAME.
+
+    Views, macros, defaults, checks and generated columns that read files or look out of the database in another way are
+    kept as data, and not made, until the remote that they came from is trusted.
+    """
+    made = session.do(call("epoch_remote_trust", name, trust=not revoke), "trusting the remote")
+    diagnostics.message(f"Remote '{made['name']}' is {'trusted' if made['trusted'] else 'not trusted any more'}")
+    if form == "json":
+        output.document([made])
 
 
 @remote.command(name="remove")
@@ -151,9 +177,10 @@ def pull(session: Session, remote_name: str | None, form: str) -> None:
 @click.command()
 @click.argument("url")
 @click.argument("folder", required=False, metavar="[DIR]")
+@trust_option
 @json_option
 @pass_session
-def clone(session: Session, url: str, folder: str | None, form: str) -> None:
+def clone(session: Session, url: str, folder: str | None, trust: bool, form: str) -> None:
     """Make a database of what a remote has.
 
     In DIR, which is made (default: the last part of URL). Its default branch is checked out, and every branch of the
@@ -166,7 +193,7 @@ def clone(session: Session, url: str, folder: str | None, form: str) -> None:
     # The folder appears when the clone is complete: a clone that dies leaves nothing that looks like one.
     aside = target.absolute().parent / f".{target.name}.clone-{os.getpid()}"
     try:
-        made, database = _clone_into(session, url, aside)
+        made, database = _clone_into(session, url, aside, trust)
         aside.rename(target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
@@ -181,7 +208,7 @@ def clone(session: Session, url: str, folder: str | None, form: str) -> None:
 COMMANDS = (remote, push, fetch, pull, clone)
 
 
-def _clone_into(session: Session, url: str, folder: Path) -> tuple[dict[str, Any], str]:
+def _clone_into(session: Session, url: str, folder: Path, trust: bool) -> tuple[dict[str, Any], str]:
     from epoch_sql.operations.remote.cloning import database_name
 
     with diagnostics.working("reading the remote"):
@@ -189,7 +216,7 @@ def _clone_into(session: Session, url: str, folder: Path) -> tuple[dict[str, Any
     folder.mkdir()
     connection = session.open(folder / database)
     try:
-        return session.do(call("epoch_clone", url), "cloning", _measure), database
+        return session.do(call("epoch_clone", url, trust=trust), "cloning", _measure), database
     finally:
         connection.close()
 

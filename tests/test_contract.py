@@ -45,7 +45,7 @@ READING = [
     ("epoch_conflicts()", "table_name key column_name kind base ours theirs resolved"),
     ("epoch_violations()", "table_name constraint_name kind key detail"),
     ("epoch_reflog()", None),
-    ("epoch_remotes()", "name url branches"),
+    ("epoch_remotes()", "name url trusted branches"),
     ("epoch_protections()", "branch require_review no_force_push allow_self_review"),
     (
         "epoch_reviews()",
@@ -101,6 +101,7 @@ ACTING = [
     ("epoch_check_add('c', 'FROM log WHERE n < 0', branch := 'main')", None),
     ("epoch_check_remove('c')", None),
     ("epoch_remote_add('origin', '/tmp')", "name url"),
+    ("epoch_remote_trust('origin')", "name url trusted warnings"),
     ("epoch_remote_remove('origin')", "name url"),
     ("epoch_gc(dry_run := true)", None),
     ("epoch_compact()", None),

@@ -226,6 +226,22 @@ class Trees(Relation):
         ).fetchall()
         return [SchemaObject("macro", ObjectName(schema, name), definition) for schema, name, definition in rows]
 
+    def has_object(self, made: SchemaObject) -> bool:
+        """Whether any tree has that very object."""
+        values = [made.kind, made.name.schema, made.name.name, made.definition]
+        condition = "WHERE kind = ? AND schema_name = ? AND object_name = ? AND definition = ? LIMIT 1"
+        return bool(self.select(condition, values))
+
+    def tables_named(self, name: ObjectName) -> list[Table]:
+        """The definitions that a table of that name has in any tree."""
+        rows = self.run(
+            "SELECT DISTINCT s.definition FROM {{epoch}}.trees AS t JOIN {{epoch}}.versions AS v USING (version_id) "
+            "JOIN {{epoch}}.schemas AS s USING (schema_id) "
+            "WHERE kind = 'table' AND schema_name = ? AND object_name = ?",
+            [name.schema, name.name],
+        ).fetchall()
+        return [_parse_table(definition) for (definition,) in rows]
+
     def has_relation(self, schema: str, name: str) -> bool:
         """Whether any tree has a table or a view of that name, given in lower case."""
         return bool(

@@ -25,11 +25,14 @@ _TRANSFERRED = {
     "bytes": "BIGINT",
 }
 _URL = required("url", "a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials")
+_TRUST = optional(
+    "trust", "make and run what comes from it, also where it looks out of the database", "false", "BOOLEAN"
+)
 _REMOTE = optional("remote", "the remote", "'origin'")
 
 
-def _clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str) -> Rows:
-    cloned, warnings = cloning.clone(cursor, memory, url, remote)
+def _clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str, trust: bool) -> Rows:
+    cloned, warnings = cloning.clone(cursor, memory, url, remote, trust)
     return [(*row_of(cloned)[0], warnings)]
 
 
@@ -47,17 +50,28 @@ READINGS = (
         (),
         remotes.listing,
         "The remotes, and the branches that follow theirs.",
-        "name, url, branches VARCHAR[]",
+        "name, url, trusted BOOLEAN, branches VARCHAR[]",
     ),
 )
 
 PROCEDURES = (
     Procedure(
         "epoch_remote_add",
-        (required("name", "how it is called here: `origin` is the usual one"), _URL),
+        (required("name", "how it is called here: `origin` is the usual one"), _URL, _TRUST),
         _NAMED,
         lambda *arguments: row_of(remotes.add(*arguments)),
         "Adds a remote; nothing is asked of it yet.",
+    ),
+    Procedure(
+        "epoch_remote_trust",
+        (
+            required("name", "the remote"),
+            optional("trust", "whether it is trusted from now on", "true", "BOOLEAN"),
+        ),
+        {**_NAMED, "trusted": "BOOLEAN", **WARNINGS},
+        lambda *arguments: row_of(remotes.set_trust(*arguments)),
+        "Trusts a remote: what came from it, and comes, is made and run, also where it reads files or looks out of the "
+        "database. What was kept as data until now, and is checked out, is made.",
     ),
     Procedure(
         "epoch_remote_remove",
@@ -100,7 +114,7 @@ PROCEDURES = (
     ),
     Procedure(
         "epoch_clone",
-        (_URL, _REMOTE),
+        (_URL, _REMOTE, _TRUST),
         {**_TRANSFERRED, **WARNINGS},
         _clone,
         "Makes a repository in an empty database of everything that a remote has, and checks its default branch out.",

@@ -10,6 +10,7 @@ from math import log
 from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints
 from epoch_sql.catalog.relation import run
+from epoch_sql.catalog.trust import Untrusted
 from epoch_sql.errors import EpochTableError, EpochTransactionError
 from epoch_sql.model.commit import TableEntry, Tree, tree_identity
 from epoch_sql.model.schema import Table
@@ -69,7 +70,10 @@ def record(repository: Repository, working: Working, fingerprints: bool = True) 
     recorder.store()
     if fingerprints:
         DeclaredKeys(repository.cursor).replace({w.table.name: w.table.declared_key for w in working.tables})
-    tree = _with_ignored(Tree(entries, working.objects), working.ignored)
+        untrusted = Untrusted(repository.cursor)
+        if untrusted.load():
+            untrusted.adopt((*(w.table for w in working.tables), *working.made))
+    tree = working.with_withheld(_with_ignored(Tree(entries, working.objects), working.ignored))
     return Recorded(tree, tree_id(repository, tree), repository.trees.add(tree), changed, rows)
 
 

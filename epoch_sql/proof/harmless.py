@@ -73,16 +73,32 @@ def offences(parsed: Sequence[Parsed], context: Context) -> dict[Definition, str
     """The definitions that are not known to be harmless, with what they do, in words."""
     judge = _Judge(parsed, context)
     found = {one.definition: judge.offence(one) for one in parsed}
-    return {definition: reason for definition, reason in found.items() if reason}
+    return _with_children({definition: reason for definition, reason in found.items() if reason}, parsed)
+
+
+def _with_children(found: dict[Definition, str], parsed: Sequence[Parsed]) -> dict[Definition, str]:
+    """The same with the tables that refer to one of them, and so cannot be made without it."""
+    tables = [one.definition for one in parsed if isinstance(one.definition, Table)]
+    while True:
+        gone = {_name(definition): definition for definition in found if isinstance(definition, Table)}
+        more: dict[Definition, str] = {
+            table: f"it refers to table {gone[parent].name}"
+            for table in tables
+            for key in table.foreign_keys
+            if table not in found and (parent := (table.name.schema.lower(), (key.referenced or "").lower())) in gone
+        }
+        if not more:
+            return found
+        found = {**found, **more}
 
 
 def illegal(parsed: Parsed) -> str | None:
-    """What a table has in an expression although DuckDB takes it in none: a query; or a value of earlier rows, which
-    Epoch writes itself, that is not a constant.
+    """Why a definition is no honest one: DuckDB takes no query in an expression of a table; values of earlier rows,
+    which Epoch writes itself, are constants; and a type in the place of one of DuckDB's own would change every table.
     """
     table = parsed.definition
     if not isinstance(table, Table):
-        return None
+        return "it is called like a type of DuckDB's own" if table.kind == "type" and _hides(table) else None
     if any(uses_of(tree).queries for tree in parsed.trees):
         return "it has a query in an expression"
     fills = {column.fill for column in table.columns}

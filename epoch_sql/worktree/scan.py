@@ -13,9 +13,10 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Ignore, Unmade
+from epoch_sql.catalog.trust import Untrusted, Withheld
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import TableEntry, Tree, table_identity
-from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
+from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table, definition_id
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import check_supported
@@ -71,7 +72,8 @@ class Working:
     """The working database against a tree: its tables, the tables of the tree that are gone, and its other objects.
 
     ``ignored`` is what the tree has under names that are ignored here: it stays as it is committed. ``unmade`` are
-    those of the objects that DuckDB could not make: they count, although they are not there.
+    those of the objects that DuckDB could not make: they count, although they are not there. ``withheld`` is what the
+    tree has of remotes that are not trusted: it is not there either, and stays as it is committed.
     """
 
     tables: tuple[WorkingTable, ...]
@@ -79,6 +81,18 @@ class Working:
     objects: tuple[SchemaObject, ...]
     ignored: Tree = field(default_factory=Tree)
     unmade: tuple[SchemaObject, ...] = ()
+    withheld: Tree = field(default_factory=Tree)
+
+    def with_withheld(self, tree: Tree) -> Tree:
+        """A tree of what is there, with what is not trusted as it is committed, unless something took its place."""
+        if self.withheld == Tree():
+            return tree
+        taken = {_place("table", entry.name) for entry in tree.tables.values()}
+        taken |= {_place(made.kind, made.name) for made in tree.objects}
+        tables = {i: e for i, e in self.withheld.tables.items() if _place("table", e.name) not in taken}
+        objects = [o for o in self.withheld.objects if _place(o.kind, o.name) not in taken]
+        together = sorted((*tree.objects, *objects), key=lambda made: (KINDS.index(made.kind), made.name))
+        return Tree({**tables, **tree.tables}, tuple(together))
 
     @property
     def made(self) -> list[SchemaObject]:
@@ -99,6 +113,7 @@ class Scanner:
         self.own_macros = own_macros
         self.seen: dict[ObjectName, tuple[int, int]] | None = None
         self._patterns: list[str] | None = None
+        self._held: Mapping[str, Withheld] | None = None
 
     def schema(self) -> DatabaseSchema:
         """The definitions of everything that is versioned, without identities and declared keys."""
@@ -109,8 +124,10 @@ class Scanner:
         return read_columns(self.cursor, self._ignored())
 
     def visible(self, tree: Tree) -> Tree:
-        """The tree without what is ignored, which is neither compared with the working database nor brought into it."""
-        return self._divided(tree)[0]
+        """The tree without what is ignored or not trusted: that is neither compared with the working database nor
+        brought into it.
+        """
+        return self._divided(self.by_trust(tree)[0])[0]
 
     def hidden(self, tree: Tree) -> Tree:
         """What the tree has under names that are ignored here."""
@@ -124,6 +141,32 @@ class Scanner:
             return tree, Tree()
         seen = {i: entry for i, entry in tree.tables.items() if i not in hidden}
         return Tree(seen, tuple(o for o in tree.objects if o not in objects)), Tree(hidden, objects)
+
+    def held(self) -> Mapping[str, Withheld]:
+        """What came from remotes that are not trusted, by the ids of definitions; what is there, the user has made."""
+        if self._held is None:
+            held = Untrusted(self.cursor).load()
+            found = self.schema() if held else DatabaseSchema()
+            own = {definition_id(table) for table in found.tables} | {definition_id(made) for made in found.objects}
+            self._held = {i: one for i, one in held.items() if i not in own}
+        return self._held
+
+    def forget_held(self) -> None:
+        """Read anew what is not trusted."""
+        self._held = None
+
+    def by_trust(self, tree: Tree) -> tuple[Tree, Tree]:
+        """The tree without what is not trusted, and that."""
+        held = self.held()
+        if not held:
+            return tree, Tree()
+        self.contents.load(entry.version_id for entry in tree.tables.values())
+        tables = {
+            i: entry for i, entry in tree.tables.items() if definition_id(self.contents.table(entry.version_id)) in held
+        }
+        objects = tuple(found for found in tree.objects if definition_id(found) in held)
+        rest = {i: entry for i, entry in tree.tables.items() if i not in tables}
+        return Tree(rest, tuple(found for found in tree.objects if found not in objects)), Tree(tables, objects)
 
     def _ignored(self) -> Callable[[ObjectName], bool]:
         ignore = Ignore(self.cursor)
@@ -146,7 +189,8 @@ class Scanner:
         Without ``read_rows`` no row is read: the numbers of rows are -1, and all of them may differ.
         """
         found = self.schema()
-        seen, ignored = self._divided(tree)
+        trusted, withheld = self.by_trust(tree)
+        seen, ignored = self._divided(trusted)
         self.contents.load(entry.version_id for entry in seen.tables.values())
         matches, removed = self._match(seen, found.tables, set(tree.tables))
         keys = DeclaredKeys(self.cursor).load()
@@ -162,7 +206,7 @@ class Scanner:
         )
         unmade = self._unmade(found)
         objects = tuple(sorted((*found.objects, *unmade), key=lambda made: (KINDS.index(made.kind), made.name)))
-        return Working(working, removed, objects, ignored, unmade)
+        return Working(working, removed, objects, ignored, unmade, withheld)
 
     def _unmade(self, found: DatabaseSchema) -> tuple[SchemaObject, ...]:
         """The objects that could not be made, without those in whose place the user made something."""

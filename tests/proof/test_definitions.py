@@ -362,6 +362,15 @@ def test_types_schemas_and_sequences() -> None:
         assert refused(made(kind, 'CREATE VIEW "main"."x" AS SELECT 1')), kind
 
 
+def test_tables_that_refer_to_one_that_is_kept_as_data() -> None:
+    far = replace(table(default="getvariable('x')"), name=ObjectName("main", "far"))
+    key = Constraint("FOREIGN KEY", ("v",), referenced="FAR", referenced_columns=("v",))
+    child = table(constraints=(key,))
+    other = replace(child, name=ObjectName("main", "other"), constraints=(replace(key, referenced="t"),))
+    assert judged(far, child, other) == {"table far", "table t", "table other"}
+    assert judged(child, other) == set()
+
+
 def test_sequences_that_a_default_uses() -> None:
     for name in ("sq", "main.sq", '"a.b"."c.d"'):
         assert not judged(table(default=f"nextval('{name}')")), name
@@ -374,7 +383,7 @@ def test_names_that_take_the_place_of_others() -> None:
     for name in ("lower", "count", "duckdb_tables", "hash", "epoch_commit", "epoch__commit", "epoch_new", "RANGE"):
         assert judged(made("macro", f'CREATE MACRO "main"."{name}"() AS 1', name)), name
     for name in ("VARCHAR", "uhugeint", "json"):
-        assert judged(made("type", f'CREATE TYPE "main"."{name}" AS INTEGER', name)), name
+        assert refused(made("type", f'CREATE TYPE "main"."{name}" AS INTEGER', name)), name
     use = made("view", 'CREATE VIEW "main"."v" AS SELECT lower(\'x\')', "v")
     assert judged(use) == set()
     assert judged(use, made("macro", 'CREATE MACRO "main"."lower"(a) AS a', "lower")) == {"view v", "macro lower"}

@@ -6,14 +6,14 @@ The result of each table is a ``MergedEntry``; ``writing.py`` turns it into a ve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import TableEntry, Tree
-from epoch_sql.model.schema import SchemaObject, Table
+from epoch_sql.model.schema import SchemaObject, Table, definition_id
 from epoch_sql.model.schema_diff import column_text
 from epoch_sql.model.schema_merge import SchemaConflict, as_on_one_side, merge_definitions, merge_objects
 from epoch_sql.operations.merge.decisions import Decisions, without_side
@@ -22,6 +22,7 @@ from epoch_sql.operations.merge.references import followed
 from epoch_sql.operations.merge.rows import RowMerge, Side, lacks_filling, outcome
 from epoch_sql.operations.recording import alike
 from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import arrange, compare
 from epoch_sql.storage.shape import keyed_alike, shape_of
@@ -42,7 +43,18 @@ def merge_trees(
     merger.conflicts.extend(conflicts)
     tables, objects = merger.distinct_views(merger.distinct_names(entries), objects)
     tables = merger.with_followed_references(tables)
+    _require_trusted(repository, tables, (base, ours, theirs))
     return MergedTree(base, ours, theirs, tuple(tables), objects, tuple(merger.conflicts))
+
+
+def _require_trusted(repository: Repository, tables: Iterable[MergedEntry], sides: Sequence[Tree]) -> None:
+    """EpochTrustError for a table that would be merged although its definition is only data."""
+    held = repository.scanner.held()
+    for entry in tables if held else ():
+        entries = [side.tables[entry.table_id] for side in sides if entry.table_id in side.tables]
+        before = [repository.contents.table(one.version_id) for one in entries]
+        if entry.merge is not None or definition_id(entry.table) not in map(definition_id, before):
+            require_trusted(repository, *before)
 
 
 class _TreeMerger:

@@ -8,6 +8,7 @@ from epoch_sql.model.schema import Table
 from epoch_sql.operations.reading.sides import TableSide, side_of
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.tracking import no_table
+from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import aliased
@@ -18,6 +19,7 @@ def at(repository: Repository, ref: str, table_name: str) -> Sql:
     side = table_at(repository, ref, table_name)
     if side.version_id is None:
         return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
+    require_trusted(repository, side.table)
     return native_rows(side.table, repository.contents.state(side.version_id))
 
 

@@ -32,6 +32,7 @@ from epoch_sql.operations.reading.table_references import (
     renamed,
 )
 from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 
 _ELSEWHERE = frozenset({"information_schema", "pg_catalog", "temp", "system", "epoch"})
@@ -239,9 +240,12 @@ class _Reader:
     def _rows(self, side: TableSide) -> Sql:
         if side.version_id is None:
             return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
+        require_trusted(self.repository, side.table)
         return native_rows(side.table, self.repository.contents.state(side.version_id))
 
     def _view_rows(self, view: SchemaObject, within: tuple[ObjectName, ...]) -> Sql:
+        if not self.working:
+            require_trusted(self.repository, view)
         if view.name in within:
             raise EpochQueryError(f"view {view.name} refers to itself in {self.ref}", "query the tables instead")
         start = next(token for token in top_level(view.definition) if token.is_word("AS"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
@@ -28,6 +28,7 @@ from epoch_sql.operations.remote.receiving import Received, receive
 from epoch_sql.operations.remote.references import Listing, read_protection, read_references, read_reviews
 from epoch_sql.operations.remote.transfer import Transferred, in_parallel
 from epoch_sql.operations.repository import Memory, Repository
+from epoch_sql.operations.trusting import warn_of_withheld
 
 
 @dataclass(frozen=True)
@@ -59,19 +60,20 @@ def database_name(url: str) -> str:
 
 
 def clone(
-    cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str = "origin"
+    cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str = "origin", trust: bool = False
 ) -> tuple[Transferred, list[str]]:
     """Make a repository in an empty database of everything that a remote has, and check its default branch out; the
     warnings besides.
 
-    Each branch of the remote becomes a branch here that follows it, protected as it is there. Raises
-    EpochRepositoryError when the database is not empty, and leaves nothing behind when it fails.
+    Each branch of the remote becomes a branch here that follows it, protected as it is there. What is not known to be
+    harmless is kept as data, unless ``trust``. Raises EpochRepositoryError when the database is not empty, and leaves
+    nothing behind when it fails.
     """
     repository = Repository(cursor, memory, create=True)
     _require_empty(repository)
     there_before = repository.folder.exists()
     try:
-        cloned = _clone(repository, Remote(remote, str(parse_url(url, Path.cwd()))))
+        cloned = _clone(repository, Remote(remote, str(parse_url(url, Path.cwd())), trusted=trust))
         return cloned, repository.warnings
     except BaseException:
         if not there_before:
@@ -87,6 +89,7 @@ def _clone(repository: Repository, remote: Remote) -> Transferred:
     tip = cloned.listing.heads[branch].ref.commit_id
     names = [f"{remote.name}/{name}" for name in cloned.listing.heads] + list(cloned.listing.tags)
     received = cloned.received
+    warn_of_withheld(repository, received.withheld)
     return Transferred(remote.name, branch, "cloned", None, tip, names, received.objects, received.bytes)
 
 
@@ -115,7 +118,7 @@ def _store(repository: Repository, cloned: _Cloned) -> None:
         [cloned.header.repository_id, cloned.default_branch],
     )
     take_in(repository, cloned.received)
-    Remotes(cursor).put(Remote(remote.name, remote.url, cloned.header.store_id))
+    Remotes(cursor).put(replace(remote, store_id=cloned.header.store_id))
     tips = {name: found.ref.commit_id for name, found in cloned.listing.heads.items()}
     move_references(repository, remote.name, tips, cloned.listing, author)
     for name, commit_id in tips.items():

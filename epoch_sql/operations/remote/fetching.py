@@ -23,6 +23,7 @@ from epoch_sql.operations.remote.receiving import Received, receive
 from epoch_sql.operations.remote.references import Listing, read_references, read_reviews
 from epoch_sql.operations.remote.transfer import Transferred
 from epoch_sql.operations.repository import Repository, new_ref
+from epoch_sql.operations.trusting import warn_of_withheld
 
 ATTEMPTS = 3
 
@@ -57,6 +58,7 @@ def fetch(repository: Repository, remote: str = "origin") -> Transferred:
     fetched = _Fetched(connected, found, received, read_reviews(connected.store, known))
     before = _upstream_commit(repository, remote)
     moved = _taken_in(repository, fetched)
+    warn_of_withheld(repository, received.withheld)
     branch, after = _upstream_commit(repository, remote)
     status = "fetched" if moved else "up-to-date"
     return Transferred(remote, branch, status, before[1], after, moved, received.objects, received.bytes)

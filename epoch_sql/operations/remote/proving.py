@@ -49,7 +49,17 @@ def prove(
         ) from refused
     context = Context(tuple(macros), lambda *name: _has_relation(repository, *name), _readers(repository))
     found_out = {} if remote.trusted else offences(parsed, context)
-    return [_withheld(definition, reason, remote.name) for definition, reason in found_out.items()]
+    return [_withheld(made, reason, remote.name) for made, reason in found_out.items() if not _is_own(repository, made)]
+
+
+def _is_own(repository: Repository, definition: Definition) -> bool:
+    """Whether a definition is here already: it is the user's own, or kept as data since it first came."""
+    if not repository.exists:
+        return False
+    trees = Trees(repository.cursor)
+    if isinstance(definition, SchemaObject):
+        return trees.has_object(definition)
+    return definition_id(definition) in map(definition_id, trees.tables_named(definition.name))
 
 
 def _withheld(definition: Table | SchemaObject, reason: str, remote: str) -> Withheld:

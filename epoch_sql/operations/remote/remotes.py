@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from epoch_sql import render
 from epoch_sql.catalog.remotes import Remotes
+from epoch_sql.catalog.trust import Untrusted
 from epoch_sql.errors import EpochReferenceError, EpochRemoteError
-from epoch_sql.model.commit import TrackingRoute
+from epoch_sql.model.commit import TrackingRoute, Tree
 from epoch_sql.model.refnames import check_ref_name
 from epoch_sql.model.remote import Remote
 from epoch_sql.model.remote_url import parse_url
+from epoch_sql.operations.moving import apply_tree, attempting
 from epoch_sql.operations.remote.connecting import remote_named
 from epoch_sql.operations.repository import Repository, now
+from epoch_sql.operations.worktree_state import settle
 from epoch_sql.render import Sql
 
 
@@ -25,8 +28,17 @@ class Named:
     url: str
 
 
-def add(repository: Repository, name: str, url: str) -> Named:
-    """Add a remote; nothing is asked of it yet.
+@dataclass(frozen=True)
+class Trusted:
+    """A remote, and whether it is trusted."""
+
+    name: str
+    url: str
+    trusted: bool
+
+
+def add(repository: Repository, name: str, url: str, trust: bool = False) -> Named:
+    """Add a remote, which is trusted if the user says so; nothing is asked of it yet.
 
     Raises EpochReferenceError for a name that is none, EpochRemoteError for one that is taken, and for a URL that is
     none, or that has credentials in it.
@@ -43,7 +55,22 @@ def add(repository: Repository, name: str, url: str) -> Named:
                 f"there is a remote {name} already, at {known.url}", f"epoch remote remove {name}, or another name"
             )
         remotes.put(Remote(name, parsed))
+    if trust:
+        set_trust(repository, name)
     return Named(name, parsed)
+
+
+def set_trust(repository: Repository, name: str, trust: bool = True) -> Trusted:
+    """Say whether what comes from a remote may do whatever its SQL does; what came before is made if it may."""
+
+    def move() -> Trusted:
+        remote = remote_named(repository, name)
+        Remotes(repository.cursor).put(replace(remote, trusted=trust))
+        if trust:
+            _make_trusted(repository, name)
+        return Trusted(name, remote.url, trust)
+
+    return attempting(repository, move)
 
 
 def remove(repository: Repository, name: str) -> Named:
@@ -60,3 +87,29 @@ def remove(repository: Repository, name: str) -> Named:
 def listing(repository: Repository) -> Sql:
     """The remotes."""
     return render.render("remotes")
+
+
+def _make_trusted(repository: Repository, remote: str) -> None:
+    """Let what came from a remote be what it is, and bring here what of it is checked out.
+
+    Uncommitted changes stay, also where they took its place.
+    """
+    head = repository.tree(repository.head().commit_id)
+    working = settle(repository, repository.scanner.scan(head))
+    Untrusted(repository.cursor).trust(remote)
+    repository.scanner.forget_held()
+    fresh = _without(working.withheld, repository.scanner.by_trust(head)[1])
+    if fresh == Tree():
+        return
+    clean = tuple(w for w in working.tables if w.entry and not w.differs)
+    pinned = [w for w in working.tables if w not in clean]
+    there = Tree({w.table_id: w.entry for w in clean if w.entry}, working.objects)
+    names = {(w.table.name.schema.lower(), w.table.name.name.lower()) for w in pinned}
+    free = {i: e for i, e in fresh.tables.items() if (e.name.schema.lower(), e.name.name.lower()) not in names}
+    target = replace(working, withheld=Tree(free, fresh.objects)).with_withheld(there)
+    apply_tree(repository, replace(working, tables=clean, removed=()), target, pinned)
+
+
+def _without(tree: Tree, other: Tree) -> Tree:
+    tables = {i: entry for i, entry in tree.tables.items() if i not in other.tables}
+    return Tree(tables, tuple(found for found in tree.objects if found not in other.objects))

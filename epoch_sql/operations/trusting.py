@@ -1,0 +1,33 @@
+"""What came from remotes that are not trusted: data that nothing makes or runs, until ``remote trust``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from epoch_sql.catalog.trust import Withheld
+from epoch_sql.errors import EpochError
+from epoch_sql.model.schema import SchemaObject, Table, definition_id
+from epoch_sql.operations.repository import Repository
+
+
+class EpochTrustError(EpochError):
+    """A definition that came from a remote that is not trusted, where it would be run."""
+
+
+def require_trusted(repository: Repository, *definitions: Table | SchemaObject) -> None:
+    """EpochTrustError for a definition that is kept as data."""
+    held = repository.scanner.held()
+    found = next((held[i] for i in map(definition_id, definitions) if i in held), None) if held else None
+    if found:
+        raise EpochTrustError(
+            f"{found} came from {found.remote}, which is not trusted, so it is not run",
+            f"epoch remote trust {found.remote}",
+        )
+
+
+def warn_of_withheld(repository: Repository, withheld: Iterable[Withheld]) -> None:
+    """Say what is kept as data of what was just received."""
+    found = sorted(withheld, key=str)
+    repository.warnings += [f"{one} is kept as data and not made, since {one.remote} is not trusted" for one in found]
+    remotes = dict.fromkeys(one.remote for one in found)
+    repository.warnings += [f"to make what came from {name}: epoch remote trust {name}" for name in remotes]
