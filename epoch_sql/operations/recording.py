@@ -34,6 +34,7 @@ from epoch_sql.worktree.rows import (
     working_rows,
 )
 from epoch_sql.worktree.scan import Working, WorkingTable
+from epoch_sql.worktree.trust import together
 
 FOLD_AT = 4
 REWRITE_SHARE = 5
@@ -73,7 +74,7 @@ def record(repository: Repository, working: Working, fingerprints: bool = True) 
         untrusted = Untrusted(repository.cursor)
         if untrusted.load():
             untrusted.adopt((*(w.table for w in working.tables), *working.made))
-    tree = working.with_withheld(_with_ignored(Tree(entries, working.objects), working.ignored))
+    tree = together(_with_ignored(Tree(entries, working.objects), working.ignored), working.withheld)
     return Recorded(tree, tree_id(repository, tree), repository.trees.add(tree), changed, rows)
 
 

@@ -16,7 +16,7 @@ class EpochTrustError(EpochError):
 
 def require_trusted(repository: Repository, *definitions: Table | SchemaObject) -> None:
     """EpochTrustError for a definition that is kept as data."""
-    held = repository.scanner.held()
+    held = repository.scanner.trust.held()
     found = next((held[i] for i in map(definition_id, definitions) if i in held), None) if held else None
     if found:
         raise EpochTrustError(

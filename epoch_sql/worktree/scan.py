@@ -13,10 +13,9 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Ignore, Unmade
-from epoch_sql.catalog.trust import Untrusted, Withheld
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import TableEntry, Tree, table_identity
-from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table, definition_id
+from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import check_supported
@@ -35,6 +34,7 @@ from epoch_sql.worktree.rows import (
     working_bucket,
     working_rows,
 )
+from epoch_sql.worktree.trust import Trust, place_of
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,6 @@ class Working:
     unmade: tuple[SchemaObject, ...] = ()
     withheld: Tree = field(default_factory=Tree)
 
-    def with_withheld(self, tree: Tree) -> Tree:
-        """A tree of what is there, with what is not trusted as it is committed, unless something took its place."""
-        if self.withheld == Tree():
-            return tree
-        taken = {_place("table", entry.name) for entry in tree.tables.values()}
-        taken |= {_place(made.kind, made.name) for made in tree.objects}
-        tables = {i: e for i, e in self.withheld.tables.items() if _place("table", e.name) not in taken}
-        objects = [o for o in self.withheld.objects if _place(o.kind, o.name) not in taken]
-        together = sorted((*tree.objects, *objects), key=lambda made: (KINDS.index(made.kind), made.name))
-        return Tree({**tables, **tree.tables}, tuple(together))
-
     @property
     def made(self) -> list[SchemaObject]:
         """The objects that are there."""
@@ -113,7 +102,7 @@ class Scanner:
         self.own_macros = own_macros
         self.seen: dict[ObjectName, tuple[int, int]] | None = None
         self._patterns: list[str] | None = None
-        self._held: Mapping[str, Withheld] | None = None
+        self.trust = Trust(cursor, contents, self.schema)
 
     def schema(self) -> DatabaseSchema:
         """The definitions of everything that is versioned, without identities and declared keys."""
@@ -127,7 +116,7 @@ class Scanner:
         """The tree without what is ignored or not trusted: that is neither compared with the working database nor
         brought into it.
         """
-        return self._divided(self.by_trust(tree)[0])[0]
+        return self._divided(self.trust.divided(tree)[0])[0]
 
     def hidden(self, tree: Tree) -> Tree:
         """What the tree has under names that are ignored here."""
@@ -141,32 +130,6 @@ class Scanner:
             return tree, Tree()
         seen = {i: entry for i, entry in tree.tables.items() if i not in hidden}
         return Tree(seen, tuple(o for o in tree.objects if o not in objects)), Tree(hidden, objects)
-
-    def held(self) -> Mapping[str, Withheld]:
-        """What came from remotes that are not trusted, by the ids of definitions; what is there, the user has made."""
-        if self._held is None:
-            held = Untrusted(self.cursor).load()
-            found = self.schema() if held else DatabaseSchema()
-            own = {definition_id(table) for table in found.tables} | {definition_id(made) for made in found.objects}
-            self._held = {i: one for i, one in held.items() if i not in own}
-        return self._held
-
-    def forget_held(self) -> None:
-        """Read anew what is not trusted."""
-        self._held = None
-
-    def by_trust(self, tree: Tree) -> tuple[Tree, Tree]:
-        """The tree without what is not trusted, and that."""
-        held = self.held()
-        if not held:
-            return tree, Tree()
-        self.contents.load(entry.version_id for entry in tree.tables.values())
-        tables = {
-            i: entry for i, entry in tree.tables.items() if definition_id(self.contents.table(entry.version_id)) in held
-        }
-        objects = tuple(found for found in tree.objects if definition_id(found) in held)
-        rest = {i: entry for i, entry in tree.tables.items() if i not in tables}
-        return Tree(rest, tuple(found for found in tree.objects if found not in objects)), Tree(tables, objects)
 
     def _ignored(self) -> Callable[[ObjectName], bool]:
         ignore = Ignore(self.cursor)
@@ -189,7 +152,7 @@ class Scanner:
         Without ``read_rows`` no row is read: the numbers of rows are -1, and all of them may differ.
         """
         found = self.schema()
-        trusted, withheld = self.by_trust(tree)
+        trusted, withheld = self.trust.divided(tree)
         seen, ignored = self._divided(trusted)
         self.contents.load(entry.version_id for entry in seen.tables.values())
         matches, removed = self._match(seen, found.tables, set(tree.tables))
@@ -214,9 +177,9 @@ class Scanner:
         unmade = [made for made, _ in Unmade(self.cursor).load() if not ignored(made.name)]
         if not unmade:
             return ()
-        taken = {_place("table", table.name) for table in found.tables}
-        taken |= {_place(made.kind, made.name) for made in found.objects}
-        return tuple(made for made in unmade if _place(made.kind, made.name) not in taken)
+        taken = {place_of("table", table.name) for table in found.tables}
+        taken |= {place_of(made.kind, made.name) for made in found.objects}
+        return tuple(made for made in unmade if place_of(made.kind, made.name) not in taken)
 
     def _sums(self, tables: Sequence[Table], new: Sequence[bool]) -> list[tuple[int, int | None]]:
         """Rows and checksum of each table: what the caller saw of it, if it looked, else read now; of a new table that
@@ -411,11 +374,6 @@ class Scanner:
             and (usable.row_count, usable.checksum) == count_and_sum
         )
         return WorkingTable(table_id, table, entry, committed, *count_and_sum, rows_differ=not same, known=usable)
-
-
-def _place(kind: str, name: ObjectName) -> tuple[str, str, str]:
-    """What two objects cannot share: a name in either case; tables and views have theirs in common."""
-    return "relation" if kind in ("table", "view") else kind, name.schema.lower(), name.name.lower()
 
 
 def _same_rows(committed: Table, working: Table) -> bool:

@@ -49,7 +49,7 @@ def merge_trees(
 
 def _require_trusted(repository: Repository, tables: Iterable[MergedEntry], sides: Sequence[Tree]) -> None:
     """EpochTrustError for a table that would be merged although its definition is only data."""
-    held = repository.scanner.held()
+    held = repository.scanner.trust.held()
     for entry in tables if held else ():
         entries = [side.tables[entry.table_id] for side in sides if entry.table_id in side.tables]
         before = [repository.contents.table(one.version_id) for one in entries]

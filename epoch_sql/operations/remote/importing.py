@@ -48,7 +48,7 @@ def take_in(repository: Repository, received: Received) -> list[Commit]:
     added = [importer.commit(portable) for portable in commits]
     importer.store()
     Untrusted(repository.cursor).add(received.withheld)
-    repository.scanner.forget_held()
+    repository.scanner.trust.forget()
     repository.commits.add_all(added)
     repository.memory.known.forget()
     return added

@@ -18,6 +18,7 @@ from epoch_sql.operations.remote.connecting import remote_named
 from epoch_sql.operations.repository import Repository, now
 from epoch_sql.operations.worktree_state import settle
 from epoch_sql.render import Sql
+from epoch_sql.worktree.trust import together
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,8 @@ def _make_trusted(repository: Repository, remote: str) -> None:
     head = repository.tree(repository.head().commit_id)
     working = settle(repository, repository.scanner.scan(head))
     Untrusted(repository.cursor).trust(remote)
-    repository.scanner.forget_held()
-    fresh = _without(working.withheld, repository.scanner.by_trust(head)[1])
+    repository.scanner.trust.forget()
+    fresh = _without(working.withheld, repository.scanner.trust.divided(head)[1])
     if fresh == Tree():
         return
     clean = tuple(w for w in working.tables if w.entry and not w.differs)
@@ -106,7 +107,7 @@ def _make_trusted(repository: Repository, remote: str) -> None:
     there = Tree({w.table_id: w.entry for w in clean if w.entry}, working.objects)
     names = {(w.table.name.schema.lower(), w.table.name.name.lower()) for w in pinned}
     free = {i: e for i, e in fresh.tables.items() if (e.name.schema.lower(), e.name.name.lower()) not in names}
-    target = replace(working, withheld=Tree(free, fresh.objects)).with_withheld(there)
+    target = together(there, Tree(free, fresh.objects))
     apply_tree(repository, replace(working, tables=clean, removed=()), target, pinned)
 
 
