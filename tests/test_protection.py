@@ -178,7 +178,15 @@ MOVES = {
     "epoch_cherry_pick",
     "epoch_reset",
 }
-REMOTE = {"epoch_push", "epoch_pull", "epoch_fetch", "epoch_clone", "epoch_remote_add", "epoch_remote_remove", "epoch_remote_trust"}
+REMOTE = {
+    "epoch_push",
+    "epoch_pull",
+    "epoch_fetch",
+    "epoch_clone",
+    "epoch_remote_add",
+    "epoch_remote_remove",
+    "epoch_remote_trust",
+}
 """Tested in tests/remote: they move branches there, or remote branches here; a pull is in the table as a route."""
 
 
