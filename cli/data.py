@@ -95,7 +95,7 @@ def query(session: Session, sql: str, ref: str | None, form: str) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @pass_session
 def export(session: Session, ref: str, table_name: str, file: Path) -> None:
-    """Write a table as of a reference to a file.
+    """Write a table or a view as of a reference to a file.
 
     FILE becomes Parquet or CSV, by its suffix.
     """

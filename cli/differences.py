@@ -134,6 +134,18 @@ def _tables(session: Session, *references: str) -> set[str]:
     return {row["table_name"] for ref in references for row in session.read(call("epoch_tables", ref=ref))}
 
 
+def _views(session: Session, compared: Comparison) -> list[str]:
+    """The views among what is compared, which are compared only when they are named."""
+    if not compared.tables:
+        return []
+    kinds = {
+        row["table_name"]: row["kind"]
+        for ref in (compared.old, compared.new)
+        for row in session.read(call("epoch_tables", ref=ref))
+    }
+    return [name for name in compared.tables if kinds.get(name) == "view"]
+
+
 def _require_tables(session: Session, compared: Comparison) -> None:
     known = _tables(session, compared.old, compared.new) if compared.tables else set()
     for table in compared.tables:
@@ -147,6 +159,9 @@ def _shown_view(session: Session, compared: Comparison, view: str, form: str, li
     """Writes one of the other views; gives the number of its rows."""
     asked = call(_VIEWS[view], compared.old, compared.new)
     condition, values = _condition(compared, limit)
+    if view == "stat" and len(compared.tables) == 1 and _views(session, compared):
+        asked = call(_VIEWS[view], compared.old, compared.new, table_name=compared.tables[0])
+        condition = condition.replace("WHERE", "WHERE rows_added + rows_removed > 0 AND", 1)
     if view == "patch" and form == "table":
         query = f"SELECT statement FROM {asked.text} {condition}"
         statements = [row[0] or "" for row in session.query(query, "text", [*asked.values, *values]).cells]
@@ -170,6 +185,8 @@ def _shown_rows(session: Session, compared: Comparison, form: str, limit: int | 
 def _shown_tables(session: Session, compared: Comparison, limit: int) -> int:
     """Writes a table of differing rows for each table; gives the number of tables and definitions that differ."""
     stat = _records(session, call("epoch_diff_stat", compared.old, compared.new), compared)
+    for view in _views(session, compared):
+        stat += session.read(call("epoch_diff_stat", compared.old, compared.new, table_name=view))
     changed = [row for row in stat if row["rows_added"] or row["rows_modified"] or row["rows_removed"]]
     definitions = _records(session, call("epoch_schema_diff", compared.old, compared.new), compared)
     lines = list(difference_lines(changed, definitions, lambda name: _rows_of(session, compared, name, limit)))

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from epoch_sql.extension.surface import Reading, optional, required
-from epoch_sql.operations.reading import at, diff, listing
+from epoch_sql.operations.reading import diff, listing, views
 
 _FROM = required("from_ref", "the older side: a reference, or WORKING")
 _TO = required("to_ref", "the newer side: a reference, or WORKING")
-_TABLE = optional("table_name", "only this table")
+_TABLE = optional("table_name", "only this table, or the rows of this view")
 
 READINGS = (
     Reading(
         "epoch_at",
         (required("ref", "a reference, or WORKING"), required("table_name", "`orders` or `schema.orders`")),
-        at.at,
-        "A table as of a reference.",
-        "the table's own columns",
+        views.at,
+        "A table or a view as of a reference.",
+        "its own columns",
     ),
     Reading(
         "epoch_log",

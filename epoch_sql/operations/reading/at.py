@@ -1,36 +1,23 @@
-"""``epoch_at``: a table as of a reference."""
+"""Tables as of a reference, as users see them."""
 
 from __future__ import annotations
 
 from epoch_sql import render
-from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import Table
-from epoch_sql.operations.reading.sides import TableSide, side_of
+from epoch_sql.operations.reading.sides import TableSide
 from epoch_sql.operations.repository import Repository
-from epoch_sql.operations.tracking import no_table
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import aliased
 
 
-def at(repository: Repository, ref: str, table_name: str) -> Sql:
-    """The rows of a table as of a reference, in the table's own columns."""
-    side = table_at(repository, ref, table_name)
+def table_rows(repository: Repository, side: TableSide) -> Sql:
+    """The rows of a table on one side, in its own columns."""
     if side.version_id is None:
         return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
     require_trusted(repository, side.table)
     return native_rows(side.table, repository.contents.state(side.version_id))
-
-
-def table_at(repository: Repository, ref: str, table_name: str) -> TableSide:
-    """The table of that name as of a reference; EpochTableError if it did not exist there."""
-    side = side_of(repository, ref)
-    found = side.named(table_name)
-    if found is None:
-        where = "the working database" if parse_revision(ref).is_working else f"{ref}"
-        raise no_table(table_name, [str(t.table.name) for t in side.tables.values()], where)
-    return found[1]
 
 
 def native_rows(table: Table, state: Sql) -> Sql:

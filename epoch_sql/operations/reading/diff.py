@@ -21,17 +21,24 @@ from epoch_sql.operations.reading.sides import (
     differences,
     side_of,
 )
+from epoch_sql.operations.reading.views import Result, ViewDifference, is_of_view, view_difference
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import Shape, aliased
+
+_NO_ROWS = Sql("CAST(NULL AS BIGINT)")
 
 
 def diff(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
     """The rows that differ between two references: of all tables as JSON, or of one with its own columns."""
     before, after = side_of(repository, from_ref), side_of(repository, to_ref)
+    if table_name is not None and is_of_view(before, after, table_name):
+        view = view_difference(repository, (before, from_ref), (after, to_ref), table_name)
+        old, new = (side.table if side else None for side in (view.before, view.after))
+        return _typed(old, new, view.changes, view.shape)
     found = differences(before, after, table_name)
     if table_name is not None:
-        return _typed(repository, found[0])
+        return _typed(*_tables(found[0]), *changes_between(repository, found[0]))
     selects = [_as_json(repository, difference) for difference in found]
     return union(selects, "no_differences")
 
@@ -39,6 +46,8 @@ def diff(repository: Repository, from_ref: str, to_ref: str, table_name: str | N
 def diff_stat(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
     """How many rows and cells differ, for each table that differs (or the given one)."""
     before, after = side_of(repository, from_ref), side_of(repository, to_ref)
+    if table_name is not None and is_of_view(before, after, table_name):
+        return _view_stat(view_difference(repository, (before, from_ref), (after, to_ref), table_name))
     selects = [_stat(repository, difference) for difference in differences(before, after, table_name)]
     rows = union(selects, "no_statistics")
     if table_name is not None:
@@ -97,9 +106,7 @@ def union(selects: list[Sql], empty: str) -> Sql:
     return render.joined(selects, "\nUNION ALL\n") if selects else render.load(empty)
 
 
-def _typed(repository: Repository, difference: Difference) -> Sql:
-    changes, shape = changes_between(repository, difference)
-    before, after = _tables(difference)
+def _typed(before: Table | None, after: Table | None, changes: Sql, shape: Shape) -> Sql:
     found = pairs(before, after)
     taken = {p.from_name.lower() for p in found if p.before} | {p.to_name.lower() for p in found if p.after}
     outputs = []
@@ -142,6 +149,21 @@ def _stat(repository: Repository, difference: Difference) -> Sql:
     )
 
 
+def _view_stat(view: ViewDifference) -> Sql:
+    def count(side: Result | None) -> Sql:
+        return render.fill(Sql("(SELECT count(*) FROM ({{rows}}) AS result)"), rows=side.rows) if side else _NO_ROWS
+
+    side = view.after or view.before
+    assert side
+    return render.render(
+        "bag_diff_stat",
+        table_name=render.literal(str(side.table.name)),
+        changes=view.changes,
+        old_row_count=count(view.before),
+        new_row_count=count(view.after),
+    )
+
+
 def _cells(shape: Shape) -> Sql:
     terms = [
         render.fill(
@@ -155,7 +177,7 @@ def _cells(shape: Shape) -> Sql:
 
 def _row_count(repository: Repository, side: TableSide | None) -> Sql:
     if side is None:
-        return Sql("CAST(NULL AS BIGINT)")
+        return _NO_ROWS
     if side.version_id:
         return render.fill(
             Sql("CAST({{n}} AS BIGINT)"), n=render.literal(repository.contents.version(side.version_id).row_count)

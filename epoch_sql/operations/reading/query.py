@@ -20,9 +20,9 @@ from epoch_sql.model.refnames import suggest
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.sql_text import tokens, top_level
-from epoch_sql.operations.reading.at import native_rows
+from epoch_sql.operations.reading.at import table_rows
 from epoch_sql.operations.reading.callers import Caller, caller, named, temporary
-from epoch_sql.operations.reading.sides import Side, TableSide, side_of
+from epoch_sql.operations.reading.sides import Side, side_of
 from epoch_sql.operations.reading.table_references import (
     Mention,
     Query,
@@ -86,6 +86,11 @@ def query_of(repository: Repository, side: Side, name: str, sql: str, working: b
     ``working`` says that it is the working tables. Names without a schema are those of schema main.
     """
     return _Reader(repository, side, name, working).rewritten(sql, ("main",), ())
+
+
+def view_of(repository: Repository, side: Side, ref: str, view: SchemaObject) -> Sql:
+    """The rows of a view as of ``ref``, of which ``side`` is the state."""
+    return _Reader(repository, side, ref, working=False)._view_rows(view, ())
 
 
 class _Reader:
@@ -167,7 +172,7 @@ class _Reader:
         for name in names:
             side, view = self.tables.get(_folded(name)), self.views.get(_folded(name))
             if side:
-                return self._rows(side)
+                return table_rows(self.repository, side)
             if view:
                 return self._view_rows(view, within)
         if _is_file(mention):
@@ -236,12 +241,6 @@ class _Reader:
         """The schemas that there are as of the reference."""
         made = {o.name.name.lower() for o in self.side.objects if o.kind == "schema"}
         return {"main", *made, *(schema for schema, _ in self.tables)}
-
-    def _rows(self, side: TableSide) -> Sql:
-        if side.version_id is None:
-            return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
-        require_trusted(self.repository, side.table)
-        return native_rows(side.table, self.repository.contents.state(side.version_id))
 
     def _view_rows(self, view: SchemaObject, within: tuple[ObjectName, ...]) -> Sql:
         if not self.working:

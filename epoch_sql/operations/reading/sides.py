@@ -43,6 +43,12 @@ class Side:
         meant = name_meant(name, (side.table.name for side in self.tables.values()))
         return next(((i, side) for i, side in self.tables.items() if side.table.name == meant), None)
 
+    def view(self, name: str) -> SchemaObject | None:
+        """The view of a name as in table arguments."""
+        views = {o.name: o for o in self.objects if o.kind == "view"}
+        meant = name_meant(name, views)
+        return views[meant] if meant else None
+
 
 @dataclass(frozen=True)
 class Difference:

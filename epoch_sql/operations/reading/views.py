@@ -1,0 +1,126 @@
+"""``epoch_at``: a table or a view as of a reference; and the difference of a view between two sides.
+
+The rows of a view are those that ``epoch_query`` gives. A view has no versions and no key, so its difference is that of
+two bags of rows: those that only one side has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.errors import EpochTableError
+from epoch_sql.model.revisions import parse_revision
+from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table, identity
+from epoch_sql.operations.reading.at import table_rows
+from epoch_sql.operations.reading.only_reads import require_reading
+from epoch_sql.operations.reading.query import view_of
+from epoch_sql.operations.reading.sides import Side, side_of
+from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.tracking import no_table
+from epoch_sql.render import Sql
+from epoch_sql.storage.contents import arrange, compare
+from epoch_sql.storage.encoding import check_supported, encode
+from epoch_sql.storage.shape import Shape, aliased, shape_of
+
+
+@dataclass(frozen=True)
+class Result:
+    """The rows of a view, or of a table of its name, on one side; the definition is that of a table like it."""
+
+    table: Table
+    rows: Sql
+
+
+@dataclass(frozen=True)
+class ViewDifference:
+    """The difference of a view between two sides; None where there is none of its name."""
+
+    before: Result | None
+    after: Result | None
+    changes: Sql
+    shape: Shape
+
+
+def at(repository: Repository, ref: str, table_name: str) -> Sql:
+    """The rows of a table or a view as of a reference, in its own columns.
+
+    Raises EpochTableError if it did not exist there.
+    """
+    side = side_of(repository, ref)
+    found, view = side.named(table_name), side.view(table_name)
+    if found:
+        return table_rows(repository, found[1])
+    if view:
+        return view_rows(repository, side, ref, view)
+    where = "the working database" if parse_revision(ref).is_working else ref
+    views = [str(o.name) for o in side.objects if o.kind == "view"]
+    raise no_table(table_name, [*(str(t.table.name) for t in side.tables.values()), *views], where)
+
+
+def view_rows(repository: Repository, side: Side, ref: str, view: SchemaObject) -> Sql:
+    """The rows of a view as of a reference; EpochTableError if it cannot be read there."""
+    if parse_revision(ref).is_working:
+        rows = render.fill(Sql("FROM {{view}}"), view=render.table(view.name))
+    else:
+        rows = view_of(repository, side, ref, view)
+    _described(repository, rows, view.name, ref)
+    require_reading(repository, rows, f"view {view.name}")
+    return rows
+
+
+def is_of_view(before: Side, after: Side, name: str) -> bool:
+    """Whether a difference of that name is one of a view, on one side at least, and not of a table and its past."""
+    found = after.named(name)
+    if found:
+        return before.view(name) is not None and found[0] not in before.tables
+    return after.view(name) is not None or (before.named(name) is None and before.view(name) is not None)
+
+
+def view_difference(
+    repository: Repository, before: tuple[Side, str], after: tuple[Side, str], name: str
+) -> ViewDifference:
+    """The rows of a view that only one of two sides (with their references) has."""
+    old, new = (_result(repository, *side, name) for side in (before, after))
+    shape = shape_of(old.table if old else None, new.table if new else None)
+    sides = [
+        arrange(_stored(side), shape, side.table, old=place == 0) if side else None
+        for place, side in enumerate((old, new))
+    ]
+    return ViewDifference(old, new, compare(shape, *sides), shape)
+
+
+def _result(repository: Repository, side: Side, ref: str, name: str) -> Result | None:
+    view = side.view(name)
+    found = side.named(name)
+    if found:
+        rows, of = table_rows(repository, found[1]), found[1].table.name
+    elif view:
+        rows, of = view_rows(repository, side, ref, view), view.name
+    else:
+        return None
+    columns: list[Column] = []
+    for column, type in _described(repository, rows, of, ref):
+        check_supported(type)
+        number = identity("view", column.lower(), taken={c.id for c in columns})
+        columns.append(Column(column, type, number))
+    return Result(Table(of, tuple(columns)), rows)
+
+
+def _described(repository: Repository, rows: Sql, name: ObjectName, ref: str) -> list[tuple[str, str]]:
+    """The names and types of columns; EpochTableError if DuckDB cannot bind the rows."""
+    try:
+        found = repository.cursor.execute(render.fill(Sql("DESCRIBE {{rows}}"), rows=rows)).fetchall()
+    except duckdb.Error as error:
+        raise EpochTableError(
+            f"view {name} cannot be read as of {ref}: {str(error).strip().splitlines()[0]}",
+            "read it as of a reference that has what it names",
+        ) from error
+    return [(row[0], row[1]) for row in found]
+
+
+def _stored(result: Result) -> Sql:
+    outputs = [aliased(encode(render.column(c.name), c.type), f"c{c.id}") for c in result.table.columns]
+    return render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS result"), outputs=outputs, rows=result.rows)
