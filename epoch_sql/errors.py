@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from epoch_sql.characters import escaped
+
 
 class EpochError(Exception):
     """A request that was refused or failed; nothing was changed.
@@ -13,9 +15,10 @@ class EpochError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str | None = None) -> None:
-        self.message = message
-        self.hint = hint
-        super().__init__(message)
+        # Both may name what others named.
+        self.message = escaped(message)
+        self.hint = hint and escaped(hint)
+        super().__init__(self.message)
 
     @property
     def kind(self) -> str:

@@ -155,7 +155,7 @@ class TestATerminal:
                 found = anyhow(arguments)
                 assert not [one for one in STEERING if one in found], (arguments, found)
                 marked += "PWNED" in found
-        assert marked > 50
+        assert marked >= 50
 
     def test_a_working_table_of_such_a_name(
         self, anyhow: Anyhow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

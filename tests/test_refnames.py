@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from epoch_sql.characters import escaped, has_hidden
 from epoch_sql.errors import EpochReferenceError
-from epoch_sql.model.refnames import check_ref_name, is_valid_ref_name, nearest_valid_name, suggest
+from epoch_sql.model.refnames import (
+    check_identity,
+    check_ref_name,
+    is_line,
+    is_valid_ref_name,
+    nearest_valid_name,
+    suggest,
+)
 
 VALID = [
     "main",
@@ -162,3 +170,39 @@ def test_at_most_three_suggestions() -> None:
 
 def test_suggestions_do_not_depend_on_the_order_of_the_candidates() -> None:
     assert suggest("mian", BRANCHES) == suggest("mian", reversed(BRANCHES))
+
+
+HIDDEN = {
+    "right-to-left override": "\u202e",
+    "isolate": "\u2066",
+    "right-to-left mark": "\u200f",
+    "zero-width space": "\u200b",
+    "zero-width joiner": "\u200d",
+    "soft hyphen": "\u00ad",
+    "byte order mark": "\ufeff",
+    "tag": "\U000e0041",
+    "escape": "\x1b",
+    "C1 control": "\x9b",
+    "newline": "\n",
+    "line separator": "\u2028",
+    "paragraph separator": "\u2029",
+    "half a character": "\ud800",
+}
+
+
+@pytest.mark.parametrize("character", HIDDEN.values(), ids=HIDDEN)
+def test_names_have_no_characters_that_nobody_sees(character: str) -> None:
+    for name in (character, f"a{character}b", f"main{character}"):
+        assert not is_valid_ref_name(name) and not is_line(name)
+        assert is_valid_ref_name(nearest_valid_name(name))
+        with pytest.raises(EpochReferenceError) as refused:
+            check_identity(f"Ada{character} <ada@x>")
+        assert not has_hidden(str(refused.value))
+        told = EpochReferenceError(f"there is no {name}", f"try {name}")
+        assert not has_hidden(str(told)) and not has_hidden(escaped(name))
+
+
+@pytest.mark.parametrize("name", ["Zoë", "日本語", "Ада", "naïve", "a_b", "🦆", "e\u0301"])
+def test_letters_of_every_script_are_seen(name: str) -> None:
+    assert is_valid_ref_name(name) and is_line(f"{name} B <b@x>")
+    assert escaped(name) == name

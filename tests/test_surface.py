@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 import epoch_sql
+from epoch_sql.characters import has_hidden
 from tests.conftest import MakeRepo, Repo
 
 pytestmark = pytest.mark.core
@@ -443,3 +444,35 @@ def test_a_locked_configuration_is_left_alone(tmp_path: Path) -> None:
         epoch_sql.install(con)
         assert con.execute("SELECT current_setting('external_threads')").fetchall() == [(1,)]
         con.execute("CALL epoch_init()")
+
+
+@pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "\x1b[31m", "\n", "\u2028"])
+def test_names_with_characters_that_nobody_sees_are_refused_and_never_repeated_raw(shop: Repo, hidden: str) -> None:
+    name = f"x{hidden}y"
+    before = [commits(shop), shop("FROM epoch_reflog()"), shop("FROM epoch_checks()"), shop("FROM epoch_remotes()")]
+    shop("UPDATE orders SET amount = 1")
+    for call in (
+        "epoch_branch(?)",
+        "epoch_branch_rename('main', ?)",
+        "epoch_checkout(?, new_branch := true)",
+        "epoch_tag(?)",
+        "epoch_remote_add(?, '/tmp/store')",
+        "epoch_check_add(?, 'FROM orders')",
+        "epoch_check_add('c', 'FROM orders', branch := ?)",
+        "epoch_commit('m', author := ?)",
+        "epoch_review('HEAD', 'main', reviewer := ?)",
+        "epoch_checkout(?)",
+        "epoch_merge(?)",
+        "epoch_key(?, ['id'])",
+        "epoch_push(?)",
+    ):
+        told = shop.refused(f"CALL {call}", name)
+        assert "Epoch" in told and not has_hidden(told.replace("\n", "")) and name not in told, call
+    assert "Epoch" in shop.refused("FROM epoch_at(?, 'orders')", name)
+    assert [
+        commits(shop),
+        shop("FROM epoch_reflog()"),
+        shop("FROM epoch_checks()"),
+        shop("FROM epoch_remotes()"),
+    ] == before
+    shop("CALL epoch_reset('HEAD', hard := true)")

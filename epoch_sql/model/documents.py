@@ -19,7 +19,7 @@ from msgspec import Meta
 from epoch_sql.model.commit import Commit, commit_identity
 from epoch_sql.model.origin import origin_of
 from epoch_sql.model.protection import VERDICTS, Protection, Review, new_review
-from epoch_sql.model.refnames import is_valid_ref_name
+from epoch_sql.model.refnames import is_line, is_valid_ref_name
 from epoch_sql.model.remote import (
     Header,
     Manifest,
@@ -38,7 +38,7 @@ from epoch_sql.model.remote import (
     unseal,
 )
 from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table, canonical_json, table_to_json
-from epoch_sql.model.table_rules import broken_table_rule
+from epoch_sql.model.table_rules import broken_table_rule, broken_tree_row
 from epoch_sql.model.version import DataFile, RowCounts, Version
 
 Id = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
@@ -47,20 +47,7 @@ Fingerprint = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 TableId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Moment = Annotated[datetime, Meta(tz=False)]
-Line = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=10_000,
-        # Neither control characters nor such as change the direction of what stands beside them.
-        pattern=r"\A[^\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]*\Z",
-    ),
-]
-"""A name of somebody or something, on one line."""
-
 _Row = tuple[str, str, str, str, str | None, str | None, str | None, str | None]
-_KINDS = ("table", "schema", "type", "sequence", "macro", "view")
-_PLACE = re.compile(r"[0-9]{8}")
 _AT = re.compile(r"(?s)(.*?)(?: - at `\$?\.?(.*)`)?")
 
 Stated = TypeVar("Stated")
@@ -131,7 +118,7 @@ class _Origin(_Document, frozen=True):
 class _Commit(_Document, frozen=True):
     tree_id: Id
     parents: Annotated[list[Id], Meta(max_length=2)]
-    author: Line
+    author: str
     committed_at: Moment
     message: str
     origin: _Origin
@@ -143,14 +130,14 @@ class _Header(_Document, frozen=True):
     repository_id: RandomId
     store_id: RandomId
     default_branch: str
-    database: Line
+    database: str
     format: Literal[1]
 
 
 class _Ref(_Document, frozen=True):
     name: str
     commit_id: Id | None
-    author: Line | None
+    author: str | None
     moved_at: Moment
     message: str | None
     previous: Id | None
@@ -166,7 +153,7 @@ class _Settings(_Document, frozen=True):
 
 class _Protection(_Document, frozen=True):
     protection: _Settings
-    author: Line
+    author: str
     changed_at: Moment
     change_id: RandomId
 
@@ -177,7 +164,7 @@ class _Review(_Document, frozen=True):
     source_commit: Id
     target: str
     verdict: str
-    reviewer: Line
+    reviewer: str
     message: str | None
     reviewed_at: Moment
 
@@ -197,6 +184,7 @@ def read_header(data: bytes, where: str) -> Header:
 
     def header(stated: _Header) -> Header:
         _require_name("default_branch", stated.default_branch)
+        _require_line("database", stated.database)
         return Header(stated.repository_id, stated.store_id, stated.default_branch, stated.database, stated.format)
 
     return _sealed(data, where, _Header, header, header_fields)
@@ -212,6 +200,7 @@ def read_ref(data: bytes, where: str) -> RemoteRef:
 
     def ref(stated: _Ref) -> RemoteRef:
         _require_name("name", stated.name)
+        _require_line("author", stated.author)
         _require(bool(stated.commit_id or stated.previous), "previous", "is none, of what was deleted")
         return RemoteRef(stated.name, stated.commit_id or "", *msgspec.structs.astuple(stated)[2:])
 
@@ -222,6 +211,7 @@ def read_protection(data: bytes, branch: str, where: str) -> Protection:
     """What a branch is protected from."""
 
     def protection(stated: _Protection) -> Protection:
+        _require_line("author", stated.author)
         _require(stated.protection.branch == branch, "protection.branch", "is not the branch that its path names")
         return Protection(*msgspec.structs.astuple(stated.protection))
 
@@ -235,6 +225,7 @@ def read_review(data: bytes, where: str) -> Review:
     def review(stated: _Review) -> Review:
         _require(stated.verdict in VERDICTS, "verdict", f"is none of {', '.join(VERDICTS)}")
         _require_name("target", stated.target)
+        _require_line("reviewer", stated.reviewer)
         found = Review(*msgspec.structs.astuple(stated))
         content = (found.source, found.source_commit, found.target, found.verdict, found.reviewer, found.message)
         _require(new_review(*content, found.reviewed_at) == found, "review_id", "is not the hash of the review")
@@ -247,6 +238,7 @@ def read_commit(data: bytes, commit_id: str, where: str) -> PortableCommit:
     """The commit of that id."""
 
     def commit(stated: _Commit) -> PortableCommit:
+        _require_line("author", stated.author)
         at, parents = stated.committed_at, tuple(stated.parents)
         for name in ("parents", "subtrees"):
             _require_distinct(name, getattr(stated, name))
@@ -294,7 +286,7 @@ def read_tree(content: bytes, where: str) -> list[TreeRow]:
         _require(bool(stated), "the list", "is empty")
         _require_distinct("identity", [row[1] for row in stated])
         for number, row in enumerate(stated):
-            problem = _broken_row(row)
+            problem = broken_tree_row(row)
             _require(problem is None, f"[{number}]", problem or "")
         return [*stated]
 
@@ -374,28 +366,8 @@ def _level(stated: _Level, place: str) -> PortableLevel:
     return level
 
 
-def _broken_row(row: _Row) -> str | None:
-    """What is wrong with a row of a tree."""
-    kind, identity, schema, name, version, definition, _, state = row
-    if kind not in _KINDS:
-        return f"the kind is none of {', '.join(_KINDS)}"
-    if not name or (not schema and kind != "schema"):
-        return "the name is empty"
-    if kind == "table":
-        if not re.fullmatch(r"[0-9a-f]{16}", identity):
-            return "the identity of a table is 16 hex digits"
-        if not (isinstance(version, str) and re.fullmatch(r"[0-9a-f]{64}", version)):
-            return "the content of a table is an id"
-        return (
-            "a table has neither definition nor comment here" if any(field is not None for field in row[5:]) else None
-        )
-    if not _PLACE.fullmatch(identity):
-        return "the identity of an object is its place, in 8 digits"
-    if version is not None or not definition:
-        return "an object has a definition, and no content"
-    if state is not None and not (kind == "sequence" and re.fullmatch(r"-?[0-9]{1,19}", state)):
-        return "the state is that of a sequence: a number"
-    return None
+def _require_line(field: str, text: str | None) -> None:
+    _require(text is None or is_line(text), field, "is no name of somebody or something, on one line")
 
 
 def _require_name(field: str, name: str) -> None:

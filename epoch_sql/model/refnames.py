@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from epoch_sql.characters import escaped, has_hidden, is_hidden
 from epoch_sql.errors import EpochReferenceError
 
 RESERVED = ("HEAD", "WORKING")
+LONGEST_LINE = 10_000
 
 _LONGEST_SHOWN = 80
 _FORBIDDEN = " ~^:?*[\\'\"`"
@@ -35,6 +37,20 @@ def check_ref_name(name: str) -> None:
     if clause is not None:
         raise EpochReferenceError(
             f"{quoted(name)} is not a valid name: it {clause}", f"try '{nearest_valid_name(name)}'"
+        )
+
+
+def is_line(name: str) -> bool:
+    """Whether it can be the name of somebody or something: one line, not empty, without characters that nobody sees."""
+    return bool(name.strip()) and len(name) <= LONGEST_LINE and not has_hidden(name)
+
+
+def check_identity(identity: str) -> None:
+    """EpochReferenceError for what is no name of an author or a reviewer."""
+    if not is_line(identity):
+        raise EpochReferenceError(
+            f"{quoted(identity)} cannot be an author: it is empty, too long, or has characters that nobody sees",
+            "Name <mail>, on one line",
         )
 
 
@@ -82,8 +98,8 @@ def quoted(text: str) -> str:
 
 def shown(text: str, longest: int = _LONGEST_SHOWN) -> str:
     """``text`` on one line and not too long, for a message."""
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:longest])
-    return f"{escaped}…" if len(text) > longest else escaped
+    start = escaped(text[:longest])
+    return f"{start}…" if len(text) > longest else start
 
 
 def _broken_rule(name: str) -> str | None:
@@ -101,13 +117,13 @@ def _character_clause(name: str) -> str | None:
         if character in _FORBIDDEN:
             return f"contains {character}"
         if _is_forbidden(character):
-            return "contains a control character"
+            unseen = unicodedata.category(character) == "Cf"
+            return "contains a character that nobody sees" if unseen else "contains a control character"
     return None
 
 
 def _is_forbidden(character: str) -> bool:
-    """Controls, line separators and lone surrogates would break one-line output or UTF-8."""
-    return character in _FORBIDDEN or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}
+    return character in _FORBIDDEN or is_hidden(character)
 
 
 def _has_component(condition: Callable[[str], bool]) -> Callable[[str], bool]:

@@ -1,12 +1,16 @@
-"""What holds of every definition of a table, wherever it comes from."""
+"""What holds of every definition of a table, and of every row of a tree, wherever they come from."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
+from epoch_sql.model.remote import TreeRow
 from epoch_sql.model.schema import Constraint, Table
 
 _KINDS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY")
+_OBJECTS = ("table", "schema", "type", "sequence", "macro", "view")
+_PLACE = re.compile(r"[0-9]{8}")
 _LARGEST_ID = (1 << 30) - 1
 
 
@@ -66,3 +70,27 @@ def _broken_constraint(constraint: Constraint, names: set[str], stored: set[str]
 def _named(columns: Iterable[str], names: set[str]) -> bool:
     given = [column.lower() for column in columns]
     return set(given) <= names and len(set(given)) == len(given)
+
+
+def broken_tree_row(row: TreeRow) -> str | None:
+    """What is wrong with a row of a tree."""
+    kind, identity, schema, name, version, definition, _, state = row
+    if kind not in _OBJECTS:
+        return f"the kind is none of {', '.join(_OBJECTS)}"
+    if not name or (not schema and kind != "schema"):
+        return "the name is empty"
+    if kind == "table":
+        if not re.fullmatch(r"[0-9a-f]{16}", identity):
+            return "the identity of a table is 16 hex digits"
+        if not (isinstance(version, str) and re.fullmatch(r"[0-9a-f]{64}", version)):
+            return "the content of a table is an id"
+        return (
+            "a table has neither definition nor comment here" if any(field is not None for field in row[5:]) else None
+        )
+    if not _PLACE.fullmatch(identity):
+        return "the identity of an object is its place, in 8 digits"
+    if version is not None or not definition:
+        return "an object has a definition, and no content"
+    if state is not None and not (kind == "sequence" and re.fullmatch(r"-?[0-9]{1,19}", state)):
+        return "the state is that of a sequence: a number"
+    return None

@@ -26,6 +26,7 @@ from epoch_sql.errors import (
 )
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
+from epoch_sql.model.refnames import check_identity
 from epoch_sql.model.revisions import resolve
 from epoch_sql.model.schema import SchemaObject
 from epoch_sql.plan.executor import Attempt, ObjectKey
@@ -162,8 +163,10 @@ class Repository:
             memory.graph, memory.last_sequence, memory.last_commit = CommitGraph(), 0, None
 
     def author(self, stated: str | None = None) -> str:
-        """Who acts: as stated, else as the environment and the configuration say."""
-        return stated or config.default_author(self.folder)
+        """Who acts: as stated, else as the environment and the configuration say; EpochReferenceError for no name."""
+        who = stated or config.default_author(self.folder)
+        check_identity(who)
+        return who
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

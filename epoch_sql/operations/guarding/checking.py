@@ -11,10 +11,11 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.catalog.guarding import Checks
 from epoch_sql.catalog.history import Audit
+from epoch_sql.characters import has_hidden
 from epoch_sql.errors import EpochCheckError, EpochError, EpochReferenceError
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.protection import Check
-from epoch_sql.model.refnames import quoted, suggest
+from epoch_sql.model.refnames import is_line, quoted, suggest
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.operations.guarding.check_queries import require_query
 from epoch_sql.operations.reading.only_reads import require_reading
@@ -141,7 +142,7 @@ def _outcome(repository: Repository, check: Check, side: Side, where: str, worki
 
 
 def _require_new_name(repository: Repository, check: Check) -> None:
-    if not check.name or not check.name.isprintable():
+    if not is_line(check.name) or has_hidden(check.branch):
         raise EpochCheckNameError("a check needs a name, on one line", "epoch check add NAME SQL")
     if check.name in {known.name for known in Checks(repository.cursor).load()}:
         raise EpochCheckNameError(f"check {check.name} exists already", f"epoch check remove {shlex.quote(check.name)}")
