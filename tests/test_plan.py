@@ -180,6 +180,47 @@ def test_a_table_that_is_not_versioned_is_not_dropped_for_its_parent(make_repo: 
     assert picture(repo) == before
 
 
+def test_what_something_unversioned_uses_is_told(make_repo: MakeRepo) -> None:
+    repo = make_repo()
+    repo("CALL epoch_ignore('*scratch')")
+    repo(RATE + "CREATE SCHEMA s")
+    repo.commit()
+    repo("CREATE TABLE scratch (i INTEGER DEFAULT rate())")
+    before = picture(repo)
+    told = repo.refused("CALL epoch_checkout('HEAD~1')")
+    assert (
+        "EpochTableError: macro rate cannot be dropped or altered, since something that is not versioned depends"
+        in told
+    )
+    repo("DROP TABLE scratch; CREATE TABLE s.scratch (i INTEGER)")
+    told = repo.refused("CALL epoch_checkout('HEAD~1')")
+    assert (
+        "EpochTableError: schema s cannot be dropped or altered, since something that is not versioned depends" in told
+    )
+    repo("DROP TABLE s.scratch; CREATE TABLE scratch (i INTEGER DEFAULT rate())")
+    assert picture(repo) == before
+
+
+def test_patches_leave_out_what_cannot_be_made(make_repo: MakeRepo) -> None:
+    """What a view misses is not there in the other database either; hostile names do no harm."""
+    hostile = '"x\nDROP TABLE t; --"'
+    start = "CREATE TABLE t (i INTEGER, v VARCHAR); CREATE TABLE a (j INTEGER)"
+    repo = make_repo(start)
+    repo(
+        f"CREATE VIEW {hostile} AS SELECT v FROM t; CREATE VIEW over AS FROM {hostile}; CREATE VIEW fine AS SELECT i FROM t; CREATE VIEW b AS FROM a"
+    )
+    repo("ALTER TABLE t RENAME COLUMN v TO w; DROP TABLE a")
+    repo.commit()
+    with duckdb.connect() as con:
+        con.execute(start)
+        before = state(con)
+        statements = apply(con, repo, "HEAD~1", "HEAD")
+        assert con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall() == [("fine",)]
+        assert len([s for s in statements if "is left out: DuckDB could not make it" in s]) == 3
+        apply(con, repo, "HEAD", "HEAD~1")
+        assert state(con) == before
+
+
 def test_a_macro_that_an_uncommitted_table_uses_holds_a_merge_up(make_repo: MakeRepo) -> None:
     repo = make_repo(RATE + "CREATE TABLE t (d INTEGER DEFAULT rate()); INSERT INTO t VALUES (1)")
     repo("CALL epoch_checkout('side', new_branch := true)")

@@ -24,7 +24,7 @@ from epoch_sql.operations.recording import fill_buckets, hash_shift, same_values
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.unmade import left_out, make_again, note_unmade
 from epoch_sql.operations.worktree_state import require_clean, settle
-from epoch_sql.plan.executor import Applied, Attempt, Executor, working_plan
+from epoch_sql.plan.executor import Applied, Attempt, Executor, StillUsed, working_plan
 from epoch_sql.plan.ghosts import HeldByGhost, still_held
 from epoch_sql.plan.making import CannotMake
 from epoch_sql.render import Sql
@@ -116,9 +116,9 @@ def in_transactions(
                 if repository.attempt in ("differing", "all"):
                     raise
                 repository.attempt = "differing"
-            except duckdb.DependencyException:
+            except StillUsed as used:
                 if repository.attempt == "all":
-                    raise
+                    raise used.error() from used
                 repository.attempt = _ATTEMPTS[_ATTEMPTS.index(repository.attempt) + 1]
     finally:
         repository.attempt = "first"

@@ -21,7 +21,8 @@ def left_out(repository: Repository, working: Working, target: Tree) -> dict[tup
     """The objects of the target that are not to be tried: they were refused in this operation, or stand as unmade and
     only trying would tell (see ``plan.making``); with the reasons.
     """
-    standing = {o: why for o, why in Unmade(repository.cursor).load() if o in working.unmade}
+    noted = Unmade(repository.cursor).load() if working.unmade else []
+    standing = {o: why for o, why in noted if o in working.unmade}
     tried = {o: why for o, why in standing.items() if o.kind != "view" or o.name.schema != "main"}
     found = {(o.kind, o.name): tried[o] for o in target.objects if o in tried}
     return {**found, **repository.refused}

@@ -17,6 +17,7 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys
+from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
 from epoch_sql.model.version import RowCounts
@@ -24,12 +25,11 @@ from epoch_sql.model.widening import widens
 from epoch_sql.plan.ghosts import Ghost, HeldByGhost, ghost_of, lay
 from epoch_sql.plan.making import REFUSALS, making, missing_of_view
 from epoch_sql.plan.planner import Dependents, Limits, Rebuild, make_plan
-from epoch_sql.plan.steps import Create, DefinitionStep, Drop, Fill, Plan, Refresh, TableChange, statements
+from epoch_sql.plan.steps import Alter, Create, DefinitionStep, Drop, Fill, Plan, Refresh, TableChange, statements
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.shape import Shape, keyed_alike, shape_of
-from epoch_sql.worktree import ddl
 from epoch_sql.worktree.filling import fill_table
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working, WorkingTable
@@ -112,6 +112,23 @@ def _limits(attempt: Attempt) -> Limits:
     return Limits(_rows_follow, rebuild=rebuild, dependents=dependents)
 
 
+class StillUsed(Exception):
+    """DuckDB does not drop or alter something, because something else depends on it."""
+
+    def __init__(self, what: Table | SchemaObject) -> None:
+        super().__init__(str(what.name))
+        self.what = what
+
+    def error(self) -> EpochTableError:
+        """What to say when all that is versioned was dropped before."""
+        kind = "table" if isinstance(self.what, Table) else self.what.kind
+        name = self.what.name.name if kind == "schema" else str(self.what.name)
+        return EpochTableError(
+            f"{kind} {name} cannot be dropped or altered, since something that is not versioned depends on it",
+            "drop what depends on it; FROM epoch_ignored() lists what is not versioned",
+        )
+
+
 class Executor:
     """Carries out plans on the working database, on a cursor that is in a transaction; ``ghosts`` are to be laid."""
 
@@ -123,8 +140,8 @@ class Executor:
     def run(self, plan: Plan, working: Working, target: Tree) -> Outcome:
         """Carry out a plan that leads to the target.
 
-        Raises duckdb.ConstraintException or DependencyException when differences are refused that building tables anew
-        would bring about, CannotMake for an object that has to be left out, HeldByGhost for one that has to be laid,
+        Raises duckdb.ConstraintException or StillUsed when differences are refused that building tables anew would
+        bring about, CannotMake for an object that has to be left out, HeldByGhost for a ghost that has to be laid,
         EpochTableError for a table that cannot be made.
         """
         unmade = [refused for step in plan.definitions for refused in self._define(step)]
@@ -135,6 +152,12 @@ class Executor:
         return Outcome(applied, unmade)
 
     def _define(self, step: DefinitionStep) -> list[Unmade]:
+        try:
+            return self._carry_out(step)
+        except duckdb.DependencyException as error:
+            raise StillUsed(step.before if isinstance(step, Alter) else step.what) from error
+
+    def _carry_out(self, step: DefinitionStep) -> list[Unmade]:
         """Change a definition; the object with the reason, if DuckDB would refuse to make it."""
         if isinstance(step, Refresh):
             self._refresh(step)
@@ -142,24 +165,27 @@ class Executor:
         made = step.what if isinstance(step, Create) else None
         if isinstance(made, SchemaObject) and made.kind == "view" and (reason := missing_of_view(self.cursor, made)):
             return [(made, reason)]
-        if isinstance(step, Drop) and isinstance(step.what, Table):
-            self._drop(step.what)
+        if isinstance(step, Drop):
+            self._drop(step)
             return []
         with making(made) if made else nullcontext():
             for statement in statements(step):
                 self.cursor.execute(statement)
         return []
 
-    def _drop(self, table: Table) -> None:
+    def _drop(self, step: Drop) -> None:
+        what = step.what
         for ghost in self.ghosts:
-            if ghost.parent.name == table.name:
+            if isinstance(what, Table) and ghost.parent.name == what.name:
                 lay(self.cursor, ghost)
         try:
-            self.cursor.execute(ddl.drop_table(table.name))
+            for statement in statements(step):
+                self.cursor.execute(statement)
         except duckdb.CatalogException as error:
-            if held := ghost_of(table, error):
-                raise HeldByGhost(held) from error
-            raise
+            held = ghost_of(what, error) if isinstance(what, Table) else None
+            if held is None:
+                raise
+            raise HeldByGhost(held) from error
 
     def _refresh(self, step: Refresh) -> None:
         """Make a view anew that cannot be read any more; one of what is in neither state stays, unreadable as it was.

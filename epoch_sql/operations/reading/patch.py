@@ -15,14 +15,14 @@ from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError
-from epoch_sql.model.schema import Column, SchemaObject, Table
+from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.sql_text import tokens
 from epoch_sql.operations.reading.columns import struct
-from epoch_sql.operations.reading.patch_plan import plan_patch, unqualified
+from epoch_sql.operations.reading.patch_plan import plan_patch
 from epoch_sql.operations.reading.sides import Difference, changes_between, rows_of
 from epoch_sql.operations.repository import Repository
 from epoch_sql.plan.dependencies import folded
-from epoch_sql.plan.steps import Alter, DefinitionStep, Fill, statements
+from epoch_sql.plan.steps import Fill
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import arrange, compare
 from epoch_sql.storage.encoding import decode, encode
@@ -40,7 +40,7 @@ def patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | 
     Raises EpochTableError for an unknown table, and for a table of which no patch of its own can be made.
     """
     planned = plan_patch(repository, from_ref, to_ref, table_name)
-    selects = _definitions(planned.plan.definitions)
+    selects = _definitions(planned.definitions())
     shared: dict[str, list[Sql]] = {}
     places = {step.change.table_id: place for place, step in enumerate(planned.plan.rows)}
     for step in planned.plan.rows:
@@ -63,19 +63,12 @@ def patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | 
     return render.render("patch", statements=statements)
 
 
-def _definitions(steps: Sequence[DefinitionStep]) -> list[Sql]:
-    """The statements that change definitions, each with the name of what it changes."""
-    with unqualified():
-        found = [(_name(step), statement) for step in steps for statement in statements(step)]
+def _definitions(found: Sequence[tuple[str, Sql]]) -> list[Sql]:
+    """The statements that change definitions, as part of the patch."""
     if not found:
         return []
     names, texts = zip(*found, strict=True)
     return [render.render("patch_schema", names=render.strings(names), statements=render.strings(texts))]
-
-
-def _name(step: DefinitionStep) -> str:
-    made = step.after if isinstance(step, Alter) else step.what
-    return made.name.name if isinstance(made, SchemaObject) and made.kind == "schema" else str(made.name)
 
 
 @dataclass

@@ -11,19 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import duckdb
-
 from epoch_sql import render
-from epoch_sql.errors import EpochError, EpochTableError
+from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import Constraint, ObjectName, SchemaObject, Table
 from epoch_sql.model.sql_text import mentioned
 from epoch_sql.model.widening import widens
-from epoch_sql.operations.reading.query import query
+from epoch_sql.operations.reading.query import EpochQueryError, query
 from epoch_sql.operations.reading.sides import Difference, Side, changes_between, differences, side_of
 from epoch_sql.operations.repository import Repository
 from epoch_sql.plan.dependencies import Folded, folded
+from epoch_sql.plan.making import REFUSALS
 from epoch_sql.plan.planner import Limits, make_plan
-from epoch_sql.plan.steps import Plan, TableChange
+from epoch_sql.plan.steps import Alter, Create, DefinitionStep, Drop, Plan, TableChange, statements
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import Shape, keyed_alike
 from epoch_sql.storage.types import parse_type
@@ -39,6 +38,27 @@ class PatchPlan:
     plan: Plan
     sources: Mapping[str, Difference]
     referenced: frozenset[Folded]
+    limits: _Limits
+
+    def definitions(self) -> list[tuple[str, Sql]]:
+        """The statements that change definitions, each with the name of what it changes.
+
+        A view that DuckDB could not make is told in a statement of its own, which does nothing, and one that may not
+        be there for that reason is dropped only if it is.
+        """
+        found = [(_called(step), self._statements(step)) for step in self.plan.definitions]
+        return [(name, statement) for name, listed in found for statement in listed]
+
+    def _statements(self, step: DefinitionStep) -> list[Sql]:
+        made = None if isinstance(step, Alter) else step.what
+        view = made if isinstance(made, SchemaObject) and made.kind == "view" else None
+        if view and isinstance(step, Create) and not self.limits.can_be_made(view, newer=True):
+            text = render.literal(f"view {view.name} is left out: DuckDB could not make it")
+            return [render.fill(Sql("SELECT {{text}}"), text=text)]
+        with unqualified():
+            if view and isinstance(step, Drop) and not self.limits.can_be_made(view, newer=False):
+                return [render.fill(Sql("DROP VIEW IF EXISTS {{view}}"), view=render.table(view.name))]
+            return statements(step)
 
 
 def plan_patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> PatchPlan:
@@ -50,7 +70,7 @@ def plan_patch(repository: Repository, from_ref: str, to_ref: str, table_name: s
     sources = {str(number): pair for number, pair in enumerate(_pairs(before, after))}
     found = {_name(pair) for pair in differences(before, after, table_name)}
     tables = [_change(number, pair, _name(pair) in found) for number, pair in sources.items()]
-    limits = _Limits(repository, before, after, to_ref, sources)
+    limits = _Limits(repository, before, after, (from_ref, to_ref), sources)
     old, new = before.objects, after.objects
     if table_name is not None:
         schemas = {change.after.name.schema for change in tables if change.after and change.differs}
@@ -59,17 +79,22 @@ def plan_patch(repository: Repository, from_ref: str, to_ref: str, table_name: s
     plan = make_plan(tables, old, new, Limits(_rows_follow, limits.holds, limits.is_readable))
     if table_name is not None:
         _require_alone(plan, tables)
-    return PatchPlan(plan, sources, frozenset(limits.references))
+    return PatchPlan(plan, sources, frozenset(limits.references), limits)
 
 
 class _Limits:
     """What a patch cannot do with some rows and views."""
 
     def __init__(
-        self, repository: Repository, before: Side, after: Side, to_ref: str, sources: Mapping[str, Difference]
+        self,
+        repository: Repository,
+        before: Side,
+        after: Side,
+        refs: tuple[str, str],
+        sources: Mapping[str, Difference],
     ) -> None:
         self.repository = repository
-        self.to_ref = to_ref
+        self.from_ref, self.to_ref = refs
         self.sources = sources
         self.references: dict[Folded, list[Constraint]] = {}
         for side in (before, after):
@@ -106,12 +131,26 @@ class _Limits:
 
     def is_readable(self, view: SchemaObject) -> bool:
         """Whether the query of a view can be bound in the newer state."""
+        try:
+            return self._binds(view, self.to_ref)
+        except EpochQueryError:
+            return False
+
+    def can_be_made(self, view: SchemaObject, newer: bool) -> bool:
+        """Whether DuckDB makes a view in the newer state, or in the older one, as far as can be told."""
+        try:
+            return self._binds(view, self.to_ref if newer else self.from_ref)
+        except EpochQueryError:
+            return True
+
+    def _binds(self, view: SchemaObject, ref: str) -> bool:
+        """Whether a view can be bound as of a reference; EpochQueryError when it cannot be read there in any case."""
         with unqualified():
             rows = render.fill(Sql("FROM {{view}}"), view=render.table(view.name))
         try:
-            bound = query(self.repository, self.to_ref, rows)
+            bound = query(self.repository, ref, rows)
             self.repository.cursor.execute(render.fill(Sql("DESCRIBE {{bound}}"), bound=bound))
-        except (duckdb.BinderException, duckdb.CatalogException, EpochError):
+        except (*REFUSALS, EpochTableError):
             return False
         return True
 
@@ -124,6 +163,11 @@ def unqualified() -> Iterator[None]:
         yield
     finally:
         render.DATABASE.reset(token)
+
+
+def _called(step: DefinitionStep) -> str:
+    made = step.after if isinstance(step, Alter) else step.what
+    return made.name.name if isinstance(made, SchemaObject) and made.kind == "schema" else str(made.name)
 
 
 def _change(number: str, pair: Difference, differs: bool) -> TableChange:
