@@ -161,9 +161,10 @@ def test_a_child_that_was_renamed_does_not_hold_its_parent(
         repo(f"ALTER TABLE {old} RENAME TO {new}")
     repo.commit()
     full = picture(repo)
-    if reopened:
-        repo.reopen()
     for ref, seen in (("HEAD~1", empty), ("main", full), ("HEAD~1", empty)):
+        # DuckDB 1.4 cannot make what depends on each other again in the run in which it dropped it.
+        if reopened or duckdb.__version__.startswith("1.4."):
+            repo.reopen()
         repo("CALL epoch_checkout(?)", ref)
         assert picture(repo) == seen
 
