@@ -61,6 +61,7 @@ def conflicts_show(session: Session, table_name: str | None, into: str | None, f
 @click.option("--ours", is_flag=True, help="Take what the branch has that is merged into.")
 @click.option("--theirs", is_flag=True, help="Take what is merged.")
 @click.option("--base", is_flag=True, help="Take what was there before both.")
+@click.option("--both", is_flag=True, help="Take what both added, where copies of a row are in conflict.")
 @click.option("--value", metavar="V", help="Take this value, for one cell: with TABLE, --record and --field.")
 @click.option("--record", metavar="KEY", help="Only this row: the value of a one-column key, or JSON.")
 @click.option("--field", metavar="F", help="Only this column.")
@@ -77,6 +78,7 @@ def conflicts_resolve(
     ours: bool,
     theirs: bool,
     base: bool,
+    both: bool,
     into: str | None,
     interactive: bool,
     form: str,
@@ -87,7 +89,8 @@ def conflicts_resolve(
     A row that violates a constraint is taken from a side as a whole. What was decided can be decided again, until
     epoch merge --continue.
     """
-    sides = [side for side, chosen in (("ours", ours), ("theirs", theirs), ("base", base)) if chosen]
+    flags = (("ours", ours), ("theirs", theirs), ("base", base), ("both", both))
+    sides = [side for side, chosen in flags if chosen]
     _require_one_choice(ctx, sides, cell["value"], interactive)
     _require_fitting(ctx, table_name, interactive, form, cell)
     where = place(session, into)
@@ -121,7 +124,7 @@ def _require_one_choice(ctx: click.Context, sides: list[str], value: str | None,
     others = (("value", value is not None), ("interactive", interactive))
     chosen = [f"--{name}" for name in (*sides, *(name for name, there in others if there))]
     if not chosen:
-        raise click.UsageError("choose one of --ours, --theirs, --base, --value and --interactive", ctx)
+        raise click.UsageError("choose one of --ours, --theirs, --base, --both, --value and --interactive", ctx)
     if len(chosen) > 1:
         raise click.UsageError(f"choose one of {' and '.join(chosen)}", ctx)
 

@@ -20,8 +20,11 @@ from .session import Session, call
 
 SIDES = ("base", "ours", "theirs")
 
-_KEYS = {"o": "ours", "t": "theirs", "b": "base", "v": "value", "s": "skip", "q": "quit"}
+_KEYS = {"o": "ours", "t": "theirs", "b": "base", "a": "all", "v": "value", "s": "skip", "q": "quit"}
+_BY_CELL = ("ours", "theirs", "base", "value", "skip", "quit")
 _BY_SIDE = ("ours", "theirs", "base", "skip", "quit")
+_BY_COPIES = ("ours", "theirs", "base", "all", "skip", "quit")
+"""``all`` stands for ``both``, whose letter is that of ``base``: all that both sides added."""
 
 
 class EpochNoTerminal(EpochError):
@@ -56,6 +59,16 @@ class Question:
     def cells(self) -> bool:
         """Whether it is about cells, for which a value can be given."""
         return not self.violation and self.key is not None and self.rows[0]["column_name"] is not None
+
+    @property
+    def copies(self) -> bool:
+        """Whether it is about how often a row is in a table without a key."""
+        return bool(self.rows[0]["kind"] == "copies")
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What can be answered."""
+        return _BY_CELL if self.cells else _BY_COPIES if self.copies else _BY_SIDE
 
     @property
     def open(self) -> bool:
@@ -114,12 +127,12 @@ def _answered(session: Session, where: Place, question: Question, at: int, of: i
     """Asks one question until there is an answer that fits; False to end."""
     output.lines(["", [(f"{_title(question)}  ({at} of {of})", "bold")], *_sides(question)])
     while True:
-        answer = _pressed(tuple(_KEYS.values()) if question.cells else _BY_SIDE)
+        answer = _pressed(question.answers)
         if answer in ("skip", "quit"):
             return answer == "skip"
         try:
             if answer != "value":
-                _decide(session, where, question, answer)
+                _decide(session, where, question, "both" if answer == "all" else answer)
                 return True
             if _typed(session, where, question):
                 return True
@@ -183,6 +196,10 @@ def _sides(question: Question) -> list[Line]:
 
 
 def _fields(question: Question) -> Iterator[list[Line]]:
+    if question.copies:
+        row = question.rows[0]
+        yield ["copies", *(_value(row[side]) for side in SIDES)]
+        return
     whole_row = question.key is not None and question.rows[0]["column_name"] is None
     if not whole_row:
         for row in question.rows:

@@ -2,13 +2,14 @@
 
 A template holds placeholders ``{{name}}``. A placeholder takes a sqlglot expression, a list of them (joined by commas),
 or ``Sql``: text that this module rendered before or that DuckDB printed from its own catalog. A plain string is
-refused, so that no name or value from a user can reach SQL without being quoted.
+refused, so that no name or value from a user can reach SQL without being quoted. A section ``{{#name}} … {{/name}}``
+stands once if the name is true, and for a list once for each of its items, with their fragments.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -19,6 +20,7 @@ from sqlglot import exp
 from epoch_sql.model.schema import ObjectName
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_SECTION = re.compile(r"\{\{#(\w+)\}\}(.*?)\{\{/\1\}\}", re.DOTALL)
 
 DATABASE: ContextVar[str | None] = ContextVar("database", default=None)
 """The database that SQL is rendered for: names are qualified by it, since a schema may have the database's own name,
@@ -33,23 +35,40 @@ class Sql(str):
 
 Piece = exp.Expression | Sql
 Fragment = Piece | Sequence[Piece]
+Item = Mapping[str, Fragment | bool]
+"""What a section is repeated for."""
 
 
-def render(template: str, /, **fragments: Fragment) -> Sql:
+def render(template: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:
     """The text of ``sql/<template>.sql`` with its placeholders filled."""
     return fill(load(template), **fragments)
 
 
-def fill(text: str, /, **fragments: Fragment) -> Sql:
+def fill(text: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:
     """``text`` with its placeholders filled; KeyError for a placeholder that is not given.
 
     ``{{epoch}}`` is given: the schema of the catalog.
     """
     if not fragments:
         return _without_fragments(text, DATABASE.get())
+    if "{{#" in text:
+        return _with_sections(text, fragments)
     return Sql(
         _PLACEHOLDER.sub(lambda match: _text(fragments[match[1]]) if match[1] in fragments else _given(match[1]), text)
     )
+
+
+def _with_sections(text: str, fragments: Mapping[str, Any]) -> Sql:
+    """A text with sections, each part filled by itself: what a fragment holds is never taken for a placeholder."""
+    parts, done = [], 0
+    for section in _SECTION.finditer(text):
+        parts.append(fill(text[done : section.start()], **fragments))
+        found = fragments[section[1]]
+        items = [{}] * found if isinstance(found, bool) else found
+        parts.extend(fill(section[2], **{**fragments, **item}) for item in items)
+        done = section.end()
+    parts.append(fill(text[done:], **fragments))
+    return Sql("".join(parts))
 
 
 @lru_cache(maxsize=1024)

@@ -1,50 +1,171 @@
--- In: the changes of the incoming and of the standing side since the base, and what was decided for conflicts. Incoming rows
--- with op "same" or "absent" did not change there: they are looked at because something was decided for them.
--- Out: one row for each incoming row: key_json, k<id>; the values base b<id>, standing s<id> and incoming i<id>, and of columns
--- that are converted, as JSON, those that have no value of the merged type (h<id>, g<id>, f<id>); whether they clash x<id>, what
--- was decided y<id> and whether that settles it z<id>; the merged values n<id>, the standing ones o<id>, and op, which leads from
--- these to those (NULL: no change); row_clash where one side removed what the other modified.
-WITH paired AS (
-    SELECT incoming.op AS incoming_op, standing.op AS standing_op, {{key_json}} AS key_json, {{keys}}, {{sides}}
-    FROM ({{incoming}}) AS incoming LEFT JOIN ({{standing}}) AS standing ON {{same_key}}
+-- In: the changes of ours and of theirs since the base (sql/merge_side.sql), rows of the base that neither changed, and what was
+-- decided (sql/merge_decisions.sql). The foundation is the side that the result is written on.
+-- Out: one row for each key that is not on the foundation as in the result: key_json and key_<id>; merged_<id>; was_<id>, the
+-- value on the foundation; op, which leads from these to those (NULL: no change); conflicts, a list of them.
+WITH ours AS ({{ours}}),
+theirs AS ({{theirs}}),
+decisions AS MATERIALIZED ({{decisions}}),
+paired AS (
+    SELECT
+        ours.op IS NOT NULL AND ours.op <> 'removed' OR ours.op IS NULL AND theirs.op <> 'added' AS ours_there,
+        theirs.op IS NOT NULL AND theirs.op <> 'removed' OR theirs.op IS NULL AND ours.op <> 'added' AS theirs_there,
+        coalesce(ours.op, theirs.op) <> 'added' AS base_there
+        {{#keys}}, CASE WHEN ours.op IS NULL THEN theirs.key_{{id}} ELSE ours.key_{{id}} END AS key_{{id}}{{/keys}}
+        {{#values}},
+        CASE WHEN ours.op IS NULL THEN theirs.base_{{id}} ELSE ours.base_{{id}} END AS base_{{id}},
+        CASE WHEN ours.op IS NULL THEN theirs.base_{{id}} ELSE ours.value_{{id}} END AS ours_{{id}},
+        CASE WHEN theirs.op IS NULL THEN ours.base_{{id}} ELSE theirs.value_{{id}} END AS theirs_{{id}}{{/values}}
+        {{#unlike}},
+        CASE WHEN ours.op IS NULL THEN theirs.base_misfit_{{id}} ELSE ours.base_misfit_{{id}} END AS base_misfit_{{id}},
+        CASE WHEN ours.op IS NULL THEN theirs.base_misfit_{{id}} ELSE ours.misfit_{{id}} END AS ours_misfit_{{id}},
+        CASE WHEN theirs.op IS NULL THEN ours.base_misfit_{{id}} ELSE theirs.misfit_{{id}} END AS theirs_misfit_{{id}},
+        coalesce(ours.changed_{{id}}, false) AS ours_changed_{{id}},
+        coalesce(theirs.changed_{{id}}, false) AS theirs_changed_{{id}}{{/unlike}}
+    FROM ours FULL JOIN theirs ON {{same_key}}
+    {{#untouched}}
+    UNION ALL BY NAME
+    SELECT
+        true AS ours_there,
+        true AS theirs_there,
+        true AS base_there
+        {{#keys}}, key_{{id}}{{/keys}}
+        {{#values}}, base_{{id}}, base_{{id}} AS ours_{{id}}, base_{{id}} AS theirs_{{id}}{{/values}}
+        {{#unlike}},
+        base_misfit_{{id}},
+        base_misfit_{{id}} AS ours_misfit_{{id}},
+        base_misfit_{{id}} AS theirs_misfit_{{id}},
+        false AS ours_changed_{{id}},
+        false AS theirs_changed_{{id}}{{/unlike}}
+    FROM ({{rows}}) AS base
+    ANTI JOIN ours ON {{base_is_ours}}
+    ANTI JOIN theirs ON {{base_is_theirs}}
+    {{/untouched}}
 ),
+keyed AS (SELECT *, {{key_json}} AS key_json FROM paired),
 decided AS (
     SELECT
-        *,
-        {{whole_row}} AS whole_row,
-        {{row_side}} AS row_side,
-        CASE
-            WHEN incoming_op = 'removed' AND standing_op = 'modified' AND ({{standing_changed}}) THEN {{removed_in}}
-            WHEN incoming_op = 'modified' AND standing_op = 'removed' AND ({{incoming_changed}}) THEN {{modified_in}}
-        END AS row_clash,
-        CASE WHEN standing_op IS NULL THEN incoming_op <> 'added' ELSE standing_op <> 'removed' END AS was_there
-        {{cells}}
-    FROM paired
+        keyed.*,
+        own.choice AS own_choice,
+        own.cells AS own_cells,
+        every.cells AS every_cells,
+        coalesce(own.choice, every.choice, {{strategy}}) AS choice
+    FROM keyed
+    LEFT JOIN (FROM decisions WHERE key IS NOT NULL) AS own ON own.key = keyed.key_json
+    LEFT JOIN (FROM decisions WHERE key IS NULL) AS every ON true
 ),
-merged AS (
+chosen AS (
+    SELECT
+        *
+        {{#named}}, coalesce(own_cells[{{name}}], own_choice, every_cells[{{name}}], choice) AS choice_{{id}}{{/named}}
+    FROM decided
+),
+compared AS (
     SELECT
         *,
         CASE
-            WHEN whole_row = {{standing_side}} THEN was_there
-            WHEN whole_row = {{incoming_side}} THEN incoming_op NOT IN ('removed', 'absent')
-            WHEN whole_row = 'base' THEN incoming_op NOT IN ('added', 'absent')
-            WHEN whole_row = {{nowhere}} THEN false
-            WHEN row_clash IS NOT NULL AND row_side = {{incoming_side}} THEN incoming_op <> 'removed'
-            WHEN row_clash IS NOT NULL AND row_side = 'base' THEN true
-            WHEN row_clash IS NOT NULL THEN standing_op <> 'removed'
-            WHEN incoming_op = 'added' THEN NOT ({{withdrawn}})
-            ELSE incoming_op <> 'removed' AND coalesce(standing_op, 'modified') <> 'removed'
+            WHEN base_there AND ours_there AND NOT theirs_there AND ({{ours_changed}}) THEN 'modify/delete'
+            WHEN base_there AND theirs_there AND NOT ours_there AND ({{theirs_changed}}) THEN 'delete/modify'
+        END AS row_conflict
+        {{#alike}},
+        coalesce(
+            ours_there AND theirs_there AND ours_{{id}} IS DISTINCT FROM theirs_{{id}} AND (
+                NOT base_there
+                OR (ours_{{id}} IS DISTINCT FROM base_{{id}} AND theirs_{{id}} IS DISTINCT FROM base_{{id}})
+            ), false
+        ) AS clash_{{id}}{{/alike}}
+        {{#unlike}},
+        (ours_there AND ours_changed_{{id}} AND ours_misfit_{{id}} IS NOT NULL)
+        OR (theirs_there AND theirs_changed_{{id}} AND theirs_misfit_{{id}} IS NOT NULL)
+        OR (
+            ours_there AND theirs_there AND ours_changed_{{id}} AND theirs_changed_{{id}}
+            AND ours_{{id}} IS DISTINCT FROM theirs_{{id}}
+        ) AS clash_{{id}}{{/unlike}}
+        {{#named}}, {{given}} AS given_{{id}}, {{given_misfits}} AS given_misfits_{{id}}{{/named}}
+    FROM chosen
+),
+settled AS (
+    SELECT
+        *,
+        {{foundation}}_there AS was_there,
+        CASE
+            WHEN choice.forced AND choice.side = {{gone}} THEN false
+            WHEN choice.forced THEN CASE choice.side WHEN 'ours' THEN ours_there WHEN 'theirs' THEN theirs_there ELSE base_there END
+            WHEN row_conflict IS NOT NULL
+                THEN CASE choice.side WHEN 'theirs' THEN theirs_there WHEN 'base' THEN true ELSE ours_there END
+            WHEN base_there THEN ours_there AND theirs_there
+            WHEN ours_there AND theirs_there
+                THEN NOT (coalesce(choice.side = 'base', false) AND ({{clashes}}) AND NOT ({{kept}}))
+            WHEN {{clashes}} THEN coalesce(own_choice.side = 'theirs' AND theirs_there OR own_choice.side = 'ours' AND ours_there, true)
+            ELSE true
         END AS is_there
-        {{values}}
-    FROM decided
+        {{#alike}},
+        CASE
+            {{#decided}}WHEN {{choice}}.side = 'value' AND NOT given_misfits_{{id}} THEN given_{{id}}{{/decided}}
+            WHEN clash_{{id}} OR {{choice}}.forced
+                THEN CASE {{choice}}.side WHEN 'theirs' THEN theirs_{{id}} WHEN 'base' THEN base_{{id}} ELSE ours_{{id}} END
+            WHEN row_conflict IS NOT NULL AND choice.side = 'base' THEN base_{{id}}
+            WHEN NOT ours_there OR (theirs_there AND base_there AND theirs_{{id}} IS DISTINCT FROM base_{{id}}) THEN theirs_{{id}}
+            ELSE ours_{{id}}
+        END AS merged_{{id}},
+        coalesce({{choice}}.side IS NOT NULL {{#decided}}AND ({{choice}}.side <> 'value' OR NOT given_misfits_{{id}}){{/decided}}, false) AS settled_{{id}}{{/alike}}
+        {{#unlike}},
+        CASE
+            {{#decided}}WHEN {{choice}}.side = 'value' AND NOT given_misfits_{{id}} THEN given_{{id}}{{/decided}}
+            WHEN clash_{{id}} OR {{choice}}.forced
+                THEN CASE {{choice}}.side WHEN 'theirs' THEN theirs_{{id}} WHEN 'base' THEN base_{{id}} ELSE ours_{{id}} END
+            WHEN row_conflict IS NOT NULL AND choice.side = 'base' THEN base_{{id}}
+            WHEN NOT ours_there OR (theirs_there AND theirs_changed_{{id}}) THEN theirs_{{id}}
+            WHEN theirs_there AND NOT ours_changed_{{id}} THEN {{own_type}}
+            ELSE ours_{{id}}
+        END AS merged_{{id}},
+        coalesce(
+            CASE {{choice}}.side
+                WHEN 'ours' THEN ours_there AND ours_misfit_{{id}} IS NULL
+                WHEN 'theirs' THEN theirs_there AND theirs_misfit_{{id}} IS NULL
+                WHEN 'base' THEN base_there AND base_misfit_{{id}} IS NULL
+                {{#decided}}WHEN 'value' THEN NOT given_misfits_{{id}}{{/decided}}
+            END, false
+        ) AS settled_{{id}}{{/unlike}}
+    FROM compared
 )
 SELECT
-    *,
-    row_clash IS NULL OR row_side IS NOT NULL OR whole_row IS NOT NULL AS row_settled,
-    CASE WHEN incoming_op = 'added' THEN 'add/add' ELSE 'modify/modify' END AS kind,
+    key_json
+    {{#keys}}, key_{{id}}{{/keys}}
+    {{#values}},
+    merged_{{id}},
+    CASE WHEN was_there THEN {{foundation}}_{{id}} END AS was_{{id}}{{/values}},
     CASE
         WHEN is_there AND NOT was_there THEN 'added'
         WHEN was_there AND NOT is_there THEN 'removed'
         WHEN is_there AND was_there AND ({{differs}}) THEN 'modified'
-    END AS op
-FROM merged
+    END AS op,
+    list_filter(
+        [
+            CASE
+                WHEN row_conflict IS NOT NULL
+                    THEN struct_pack(
+                        column_name := CAST(NULL AS VARCHAR),
+                        kind := row_conflict,
+                        base := {{base_row}},
+                        ours := CASE WHEN ours_there THEN {{ours_row}} END,
+                        theirs := CASE WHEN theirs_there THEN {{theirs_row}} END,
+                        resolved := choice.side IS NOT NULL
+                    )
+            END
+            {{#values}},
+            CASE
+                WHEN clash_{{id}}
+                    THEN struct_pack(
+                        column_name := CAST({{name}} AS VARCHAR),
+                        kind := CASE WHEN base_there THEN 'modify/modify' ELSE 'add/add' END,
+                        base := CASE WHEN base_there THEN {{base_json}} END,
+                        ours := CASE WHEN ours_there THEN {{ours_json}} END,
+                        theirs := CASE WHEN theirs_there THEN {{theirs_json}} END,
+                        resolved := settled_{{id}} OR (NOT is_there AND (row_conflict IS NULL OR choice.side IS NOT NULL))
+                    )
+            END{{/values}}
+        ],
+        lambda conflict: conflict IS NOT NULL
+    ) AS conflicts
+FROM settled
+WHERE op IS NOT NULL OR row_conflict IS NOT NULL OR ({{clashes}})

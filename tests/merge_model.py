@@ -53,17 +53,21 @@ class State:
 
 @dataclass(frozen=True)
 class Decision:
-    """A resolution; key and column None mean all."""
+    """A resolution; table, key and column None mean all."""
 
     side: str
     key: int | None = None
     column: str | None = None
     value: Value = None
+    table: str | None = None
 
 
 @dataclass(frozen=True)
 class Clash:
-    """A conflict in the data; ``column`` is the name in the merged table, None for a row removed on one side."""
+    """A conflict in the data; ``column`` is the name in the merged table, None for a row removed on one side.
+
+    Of kind ``copies`` it is about an event, its key, and how often it is there.
+    """
 
     key: int
     column: str | None
@@ -93,7 +97,8 @@ class Merged:
 
 def decided(decisions: list[Decision], key: int | None, column: str | None) -> Decision | None:
     """The most specific decision about a cell (column None: about the row; key None: a definition), the last of these."""
-    covering = [d for d in decisions if d.key in (None, key) and d.column in (None, column)]
+    own = [d for d in decisions if d.table in (None, "items") and d.side != "both"]
+    covering = [d for d in own if d.key in (None, key) and d.column in (None, column)]
     return max(reversed(covering), key=lambda d: 2 * (d.key is not None) + (d.column is not None), default=None)
 
 
@@ -117,17 +122,32 @@ def merge(
         clashes += found
         if row is not None:
             merged[key] = row
-    events = merge_events(base.events, ours.events, theirs.events)
+    events, found = merge_events(base.events, ours.events, theirs.events, [*fallback, *decisions])
+    clashes += found
     if ours.same_items(base):
         columns = theirs.columns
     return Merged(State(columns, merged, events), clashes, schema, open_schema)
 
 
-def merge_events(base: Counter[int], ours: Counter[int], theirs: Counter[int]) -> Counter[int]:
-    """What both sides added and removed, by multiplicity; two equal sides are the result."""
+def merge_events(
+    base: Counter[int], ours: Counter[int], theirs: Counter[int], decisions: list[Decision]
+) -> tuple[Counter[int], list[Clash]]:
+    """The number of copies that one side alone changed, or a conflict; two equal sides are the result."""
     if ours == theirs:
-        return ours
-    return +Counter({e: ours[e] + theirs[e] - base[e] for e in {*base, *ours, *theirs}})
+        return ours, []
+    merged: Counter[int] = Counter()
+    clashes = []
+    for event in sorted({*base, *ours, *theirs}):
+        was, mine, yours = base[event], ours[event], theirs[event]
+        both = max(mine + yours - was, 0)
+        merged[event] = mine if yours == was else yours
+        if mine != was and yours != was and (mine or yours):
+            own = [d for d in decisions if d.table in (None, "events") and d.key in (None, event) and d.column is None]
+            choice = max(reversed(own), key=lambda d: 2 * (d.key is not None) + (d.table is not None), default=None)
+            counts = {"ours": mine, "theirs": yours, "base": was, "both": both}
+            merged[event] = counts[choice.side if choice else "ours"]
+            clashes.append(Clash(event, None, "copies", (was, mine, yours), choice is not None))
+    return +merged, clashes
 
 
 def _merge_columns(
@@ -278,7 +298,8 @@ class History:
         for undo in [group.undoing for group in reversed(undone)]:
             parents = self.graph.parents(undo)
             if len(parents) == 1 and not any(self.graph.is_ancestor(undo, base) for base in ordinary):
-                events = merge_events(self.states[parents[0]].events, events, self.states[undo].events)
+                before, after = self.states[parents[0]].events, self.states[undo].events
+                events, _ = merge_events(before, events, after, [Decision("both")])
         return State(state.columns, state.items, events)
 
     def base(self, bases: tuple[str, ...]) -> State:

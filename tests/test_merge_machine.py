@@ -410,7 +410,8 @@ class Machine(RuleBasedStateMachine):
     def clash(key: str, column: str | None, kind: str, *rest: Any) -> Clash:
         *texts, resolved = rest
         values = tuple(None if text is None else json.loads(text) for text in texts)
-        return Clash(json.loads(key)["id"], column, kind, values if column else None, resolved)  # type: ignore[arg-type]
+        (number,) = json.loads(key).values()
+        return Clash(number, column, kind, values if column or kind == "copies" else None, resolved)  # type: ignore[arg-type]
 
     def check_preview(self, source: str, target: str, strategy: str, merged: Merged | None) -> None:
         rows = self.rows("FROM epoch_preview_merge(?, target := ?, strategy := ?)", source, target, strategy)
@@ -576,11 +577,26 @@ class Machine(RuleBasedStateMachine):
     @rule(choice=CHOICES, which=CHOICES, side=SIDES)
     def resolve_row(self, choice: int, which: int, side: str) -> None:
         target = self.some_merge(choice)
-        clashes = self.merged(target).clashes
+        clashes = [clash for clash in self.merged(target).clashes if clash.kind != "copies"]
         if clashes:
             key = clashes[which % len(clashes)].key
             sql = "SELECT remaining FROM epoch_resolve('items', side := ?, key := ?, target := ?)"
-            self.resolved(target, Decision(side, key), sql, side, str(key), target)
+            self.resolved(target, Decision(side, key, table="items"), sql, side, str(key), target)
+
+    @precondition(lambda self: self.merges)
+    @rule(choice=CHOICES, which=CHOICES, side=SIDES | st.just("both"), scope=st.sampled_from(["row", "table", "all"]))
+    def resolve_copies(self, choice: int, which: int, side: str, scope: str) -> None:
+        """Events that both sides added or removed: one, all of them, or with ``both`` whatever is in conflict."""
+        target = self.some_merge(choice)
+        copies = [clash.key for clash in self.merged(target).clashes if clash.kind == "copies"]
+        key = copies[which % len(copies)] if copies and scope == "row" else None
+        table = None if scope == "all" and side == "both" else "events"
+        call = ("SELECT remaining FROM epoch_resolve(?, side := ?, key := ?, target := ?)", table, side)
+        parameters = (*call, None if key is None else json.dumps({"n": key}), target)
+        if copies:
+            return self.resolved(target, Decision(side, key, table=table), *parameters)
+        self.refused("EpochTableError", *parameters)
+        return self.done()
 
     @precondition(lambda self: self.merges)
     @rule(choice=CHOICES, which=CHOICES, side=SIDES)
@@ -592,7 +608,7 @@ class Machine(RuleBasedStateMachine):
         if columns:
             column = columns[which % len(columns)]
             sql = "SELECT remaining FROM epoch_resolve('items', side := ?, column_name := ?, target := ?)"
-            self.resolved(target, Decision(side, None, column), sql, side, column, target)
+            self.resolved(target, Decision(side, None, column, table="items"), sql, side, column, target)
 
     @precondition(lambda self: self.merges)
     @rule(choice=CHOICES, which=CHOICES, value=st.none() | st.integers(0, 9))
@@ -603,7 +619,7 @@ class Machine(RuleBasedStateMachine):
             cell = cells[which % len(cells)]
             given = "side := 'null'" if value is None else f"value := '{value}'"
             sql = f"SELECT remaining FROM epoch_resolve('items', {given}, key := ?, column_name := ?, target := ?)"
-            decision = Decision("value", cell.key, cell.column, value)
+            decision = Decision("value", cell.key, cell.column, value, "items")
             self.resolved(target, decision, sql, str(cell.key), cell.column, target)
 
     @precondition(lambda self: self.merges)

@@ -40,7 +40,8 @@ class Commits(Relation):
         "strategy": "VARCHAR",
         "keep_undone": "BOOLEAN",
         "resolutions": (
-            'STRUCT(table_name VARCHAR, "key" VARCHAR, column_name VARCHAR, side VARCHAR, "value" VARCHAR)[]'
+            'STRUCT(table_name VARCHAR, "key" VARCHAR, column_name VARCHAR, side VARCHAR, "value" VARCHAR, '
+            "forced BOOLEAN)[]"
         ),
         "reapplied": "STRUCT(undone_by VARCHAR, commits VARCHAR[])[]",
         "kept": "STRUCT(undone_by VARCHAR, commits VARCHAR[])[]",

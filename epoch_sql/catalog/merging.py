@@ -118,6 +118,7 @@ class Resolutions(Relation):
         "column_name": "VARCHAR",
         "side": "VARCHAR",
         "value": "VARCHAR",
+        "forced": "BOOLEAN",
     }
 
     def of(self, target: str) -> tuple[Resolution, ...]:
@@ -125,7 +126,14 @@ class Resolutions(Relation):
         return tuple(Resolution(*row[2:]) for row in self.select("WHERE target = ? ORDER BY sequence", [target]))
 
     def add(
-        self, target: str, table: str | None, key: str | None, column: str | None, side: str, value: str | None
+        self,
+        target: str,
+        table: str | None,
+        key: str | None,
+        column: str | None,
+        side: str,
+        value: str | None,
+        forced: bool,
     ) -> None:
         """Store a resolution: of all conflicts, of a table, a row or a cell."""
-        self.append((target, table, key, column, side, value))
+        self.append((target, table, key, column, side, value, forced))

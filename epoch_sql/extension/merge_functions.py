@@ -33,8 +33,8 @@ READINGS = (
         (optional("table_name", "only this table"), _TARGET),
         obstacles.conflicts,
         "The conflicts of the merge in progress.",
-        "table_name, key JSON, column_name, kind (`modify/modify` `modify/delete` `delete/modify` `add/add` `schema`), "
-        "base, ours, theirs (JSON), resolved BOOL",
+        "table_name, key JSON, column_name, kind (`modify/modify` `modify/delete` `delete/modify` `add/add` `copies` "
+        "`schema`), base, ours, theirs (JSON), resolved BOOL",
     ),
     Reading(
         "epoch_violations",
@@ -92,7 +92,10 @@ PROCEDURES = (
         "epoch_resolve",
         (
             optional("table_name", "only conflicts of this table"),
-            optional("side", "`ours`, `theirs` or `base`; for one cell also `null`, the value NULL"),
+            optional(
+                "side",
+                "`ours`, `theirs` or `base`; `both` for copies of a row; for one cell also `null`, the value NULL",
+            ),
             optional("key", 'only this row: JSON (`{"id": 42}`) or the value of a one-column key'),
             optional("column_name", "only this column"),
             optional("value", "a value of the column's type for one cell, instead of a side; for NULL, side := 'null'"),

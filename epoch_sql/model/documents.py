@@ -90,8 +90,9 @@ class _Resolution(_Document, frozen=True):
     table_name: str | None
     key: str | None
     column_name: str | None
-    side: Literal["ours", "theirs", "base", "value", "row:ours", "row:theirs", "row:base"]
+    side: Literal["ours", "theirs", "base", "both", "value"]
     value: str | None
+    forced: bool
 
 
 class _Undone(_Document, frozen=True):

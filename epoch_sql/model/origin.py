@@ -11,9 +11,10 @@ from typing import Any
 class Resolution:
     """One decision; table_name, key (canonical JSON) and column_name are None for all of them.
 
-    ``side`` is ``ours``, ``theirs``, ``base`` or ``value``; ``value`` is then the text of a value of the column's type,
-    None for NULL. ``row:ours`` and the like take a row, or a cell of it, from a side also where nothing clashes: for
-    rows that violate a constraint; without a key they take a definition, for one that cannot be made.
+    ``side`` is ``ours``, ``theirs``, ``base``, ``both`` (copies of rows) or ``value``; ``value`` is then the text of a
+    value of the column's type, None for NULL. A ``forced`` one takes a row, or a cell of it, from a side also where
+    nothing clashes: for rows that violate a constraint; without a key it takes a definition, for one that cannot be
+    made.
     """
 
     table_name: str | None
@@ -21,6 +22,12 @@ class Resolution:
     column_name: str | None
     side: str
     value: str | None = None
+    forced: bool = False
+
+    @property
+    def of_definition(self) -> bool:
+        """Whether it takes a definition although nothing in it clashes."""
+        return self.forced and self.key is None and self.column_name is None
 
     @property
     def by_hand(self) -> bool:

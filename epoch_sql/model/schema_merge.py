@@ -78,12 +78,14 @@ def merge_definitions(
     theirs: Table,
     decide: Decide,
     changed_values: Callable[[str, int], bool],
+    loses_values: Callable[[str, int], bool],
     describe: Callable[[Column], str],
 ) -> MergedTable:
     """Merge two definitions of one table.
 
     ``changed_values(side, column_id)`` tells whether that side changed values of a column of the base; it is asked only
-    for columns that the other side dropped. Column order is ours, theirs' new columns after.
+    for columns that the other side dropped. ``loses_values`` tells whether it gave values to a column that the other
+    side computes, and computes differently. Column order is ours, theirs' new columns after.
     """
     merger = _Merger(str(ours.name), decide)
     aliases = _aliases(base, ours, theirs)
@@ -103,7 +105,7 @@ def merge_definitions(
     columns = []
     for identity in dict.fromkeys((*ours_by_id, *theirs_by_id, *base_by_id)):
         old, left, right = (by.get(identity) for by in by_id)
-        column = _merge_column(merger, old, left, right, touched, show)
+        column = _merge_column(merger, old, left, right, touched, loses_values, show)
         if column:
             columns.append(column)
     columns = _without_namesakes(merger, columns, ours_by_id, theirs_by_id, show)
@@ -177,9 +179,14 @@ def _merge_column(
     ours: Column | None,
     theirs: Column | None,
     touched: Callable[[str, Column], bool],
+    loses_values: Callable[[str, int], bool],
     show: Callable[[Column | None], str | None],
 ) -> Column | None:
     if ours and theirs:
+        if old and old.stored and ours.stored != theirs.stored:
+            side, stored = ("ours", ours) if ours.stored else ("theirs", theirs)
+            if loses_values(side, stored.id if side == "ours" else old.id):
+                return replace(merger.settle(ours.name, old, ours, theirs, show), id=ours.id)
         return _merge_attributes(merger, old, ours, theirs, show)
     if old is None:
         return ours or theirs

@@ -18,7 +18,7 @@ from epoch_sql.operations.committing import checked_out_branch, first_line
 from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
 from epoch_sql.operations.merge.bases import base_tree, planned_base
 from epoch_sql.operations.merge.constraints import violation_rows
-from epoch_sql.operations.merge.decisions import NULL, SIDES, WHOLE
+from epoch_sql.operations.merge.decisions import BOTH, NULL, SIDES
 from epoch_sql.operations.merge.engine import (
     Done,
     Stopped,
@@ -136,12 +136,16 @@ def resolve(
 ) -> Resolved:
     """Decide conflicts of the merge in progress: all of them, of a table, a row or a cell; by a side or by a value.
 
-    ``side`` is ``ours``, ``theirs`` or ``base``, or ``null`` for a cell that is to be NULL. A row that violates a
-    constraint, or that a violated foreign key refers to, is decided by its key, also where nothing clashes in it.
+    ``side`` is ``ours``, ``theirs`` or ``base``, or ``null`` for a cell that is to be NULL, or, for copies of a row in
+    a table without a key, ``both``: ours and theirs less the base. A row that violates a constraint, or that a violated
+    foreign key refers to, is decided by its key, also where nothing clashes in it.
     Raises EpochTableError for what is not in conflict, and for a value that is none of the column's type.
     """
-    if (side is None) == (value is None) or side not in (*SIDES, NULL, None):
-        raise EpochTableError("a conflict is resolved by a side or by a value", "side := 'ours', 'theirs' or 'base'")
+    if (side is None) == (value is None) or side not in (*SIDES, BOTH, NULL, None):
+        raise EpochTableError(
+            "a conflict is resolved by a side or by a value",
+            "side := 'ours', 'theirs' or 'base'; 'both' for copies of a row",
+        )
     given = value is not None or side == NULL
     if given and (table_name is None or key is None or column_name is None):
         raise EpochTableError("a value is for one cell", "name table_name, key and column_name")
@@ -153,10 +157,13 @@ def resolve(
         merged = merged_tree(repository, progress, rows=False)
         place = located(repository, progress.target, merged, table_name, key, column_name)
         if given:
-            place.require_fitting(repository, value)
-        chosen = "value" if given else f"{WHOLE}{side}" if place.forced else str(side)
+            place.require_fitting(repository, progress.target, value)
+        if side == BOTH:
+            place.require_copies(repository, progress.target)
+        chosen = "value" if given else str(side)
+        forced = place.forced and not given
         Resolutions(repository.cursor).add(
-            progress.target, place.table_name, place.key, place.column_name, chosen, value
+            progress.target, place.table_name, place.key, place.column_name, chosen, value, forced
         )
         list_obstacles(repository, progress, merged_tree(repository, progress))
         after = _open(repository, progress)

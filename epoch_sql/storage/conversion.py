@@ -57,8 +57,13 @@ _ZONED_CASTS = {
 
 def converted(value: exp.Column, source: Column, wanted: Column) -> Sql:
     """A storage value as a cast to another type of its column gives it; NULL where there is no such value."""
-    step = _step(parse_type(source.type), parse_type(wanted.type))
-    return step(render.to_sql(value)) if step else _null(wanted.type)
+    return convert(render.to_sql(value), parse_type(source.type), parse_type(wanted.type))
+
+
+def convert(value: Sql, source: DataType, wanted: DataType) -> Sql:
+    """The same for types as trees, whose fields may have the identities of fields that they were before a rename."""
+    step = _step(source, wanted)
+    return step(value) if step else _null(wanted.text)
 
 
 def exactly(made: exp.Column, wanted: Column, value: exp.Column, source: Column) -> Sql:
@@ -92,7 +97,7 @@ def _null(type: str) -> Sql:
 
 def _step(old: DataType, new: DataType) -> Step | None:
     """What turns storage values of one type into those of another; None where no value has one."""
-    if old.text == new.text:
+    if old == new:
         return lambda value: value
     if not old.fields or not new.fields:
         return _cast(old, new)
@@ -166,14 +171,14 @@ def _map(old: DataType, new: DataType) -> Step | None:
 
 
 def _struct(old: DataType, new: DataType) -> Step | None:
-    """Field by field, by name; a field that only the new type has is NULL."""
-    return _fields(old, new, {field.name.lower(): field for field in old.fields})
+    """Field by field, by name or by what it was before a rename; a field that only the new type has is NULL."""
+    return _fields(old, new, {field.identity: field for field in old.fields})
 
 
 def _tuple(old: DataType, new: DataType) -> Step | None:
     if len(old.fields) != len(new.fields):
         return None
-    return _fields(old, new, {field.name.lower(): field for field in old.fields})
+    return _fields(old, new, {field.identity: field for field in old.fields})
 
 
 def _fields(old: DataType, new: DataType, known: dict[str, Field]) -> Step | None:
@@ -185,7 +190,7 @@ def _packing(new: DataType, known: dict[str, Field]) -> Step | None:
     """A STRUCT of the fields of a type, each made of the field of that name; None where not one can be."""
     steps = []
     for field in new.fields:
-        source = known.get(field.name.lower())
+        source = known.get(field.identity)
         steps.append((field, source, _step(source.type, field.type) if source else None))
     if all(step is None for _, _, step in steps):
         return None
@@ -204,8 +209,8 @@ def _packing(new: DataType, known: dict[str, Field]) -> Step | None:
 
 def _union(old: DataType, new: DataType) -> Step | None:
     """By the member that the value is of; NULL where the new type has no member of that name."""
-    known = {field.name.lower(): field for field in old.fields}
-    shared = [(known[f.name.lower()], f) for f in new.fields if f.name.lower() in known]
+    known = {field.identity: field for field in old.fields}
+    shared = [(known[f.identity], f) for f in new.fields if f.identity in known]
     packing = _packing(new, known)
     if packing is None:
         return None

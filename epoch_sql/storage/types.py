@@ -30,15 +30,24 @@ class UnsupportedType(EpochTableError):
 
 @dataclass(frozen=True)
 class Field:
-    """A part of a nested type; ``spelling`` is its name as DuckDB printed it, quoted where that is needed."""
+    """A part of a nested type; ``spelling`` is its name as DuckDB printed it, quoted where that is needed.
+
+    ``renamed_from`` is the identity of the field that it was under another name.
+    """
 
     spelling: str
     type: DataType
+    renamed_from: str | None = None
 
     @property
     def name(self) -> str:
         """The name without its quotes."""
         return _unquoted(self.spelling)
+
+    @property
+    def identity(self) -> str:
+        """What it is matched by in another type: its name in lower case, or that of the field that it was before."""
+        return self.renamed_from or self.name.lower()
 
 
 @dataclass(frozen=True)

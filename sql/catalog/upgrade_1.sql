@@ -31,7 +31,8 @@ CREATE TABLE {{epoch}}.commits (
     restores VARCHAR,
     strategy VARCHAR,
     keep_undone BOOLEAN NOT NULL,
-    resolutions STRUCT(table_name VARCHAR, "key" VARCHAR, column_name VARCHAR, side VARCHAR, "value" VARCHAR)[] NOT NULL,
+    resolutions STRUCT(table_name VARCHAR, "key" VARCHAR, column_name VARCHAR, side VARCHAR, "value" VARCHAR, forced BOOLEAN)[]
+        NOT NULL,
     reapplied STRUCT(undone_by VARCHAR, commits VARCHAR[])[] NOT NULL,
     kept STRUCT(undone_by VARCHAR, commits VARCHAR[])[] NOT NULL
 );
@@ -193,7 +194,8 @@ CREATE TABLE {{epoch}}.resolutions (
     key VARCHAR,
     column_name VARCHAR,
     side VARCHAR NOT NULL,
-    value VARCHAR
+    value VARCHAR,
+    forced BOOLEAN NOT NULL
 );
 
 CREATE TABLE {{epoch}}.conflicts (

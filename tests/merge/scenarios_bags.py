@@ -1,14 +1,25 @@
-"""Tables without a key: what both sides add and remove applies by multiplicity; two equal sides are the result."""
+"""Tables without a key: a number of copies that one side changed is taken, one that both changed is a conflict."""
 
 from __future__ import annotations
 
-from tests.merge.playing import Scenario
+from tests.merge.playing import Conflict, Resolve, Scenario
 
 _T = "CREATE TABLE t (a INTEGER, b VARCHAR); "
+Row = tuple[object, ...]
 
 
-def _bag(name: str, base: str, ours: str, theirs: str, *rows: tuple[object, ...]) -> Scenario:
+def _bag(name: str, base: str, ours: str, theirs: str, *rows: Row) -> Scenario:
     return Scenario(f"bag: {name}", f"{_T} {base}", ours, theirs, {"t": list(rows)})
+
+
+def _copies(
+    name: str, base: str, ours: str, theirs: str, row: Row, numbers: tuple[int, int, int], side: str, *rows: Row
+) -> Scenario:
+    """A row whose number of copies both sides changed: of base, ours and theirs, and the rows after it is settled."""
+    key = dict(zip("ab", row, strict=True))
+    conflict = Conflict("t", key, None, "copies", *numbers)
+    resolve = [Resolve("t", side, key)]
+    return Scenario(f"bag: {name}", f"{_T} {base}", ours, theirs, {"t": list(rows)}, [conflict], resolve=resolve)
 
 
 _Y = "INSERT INTO t VALUES (2, 'y')"
@@ -19,8 +30,10 @@ _ONE_LESS = "DELETE FROM t WHERE rowid = (SELECT min(rowid) FROM t WHERE a = 1)"
 BAGS = (
     _bag("added on one side", _X, "INSERT INTO t VALUES (2, 'y')", "", (1, "x"), (2, "y")),
     _bag("a copy added on one side", _X, _X, "", (1, "x"), (1, "x")),
-    _bag("a copy added on both", _X, _X, f"{_X}; {_Y}", (1, "x"), (1, "x"), (1, "x"), (2, "y")),
-    _bag("the same new row added on both", "", _X, f"{_X}; {_Y}", (1, "x"), (1, "x"), (2, "y")),
+    _copies("a copy added on both", _X, _X, f"{_X}; {_Y}", (1, "x"), (1, 2, 2), "both", *[(1, "x")] * 3, (2, "y")),
+    _copies("the same new row on both, two", "", _X, f"{_X}; {_Y}", (1, "x"), (0, 1, 1), "both", *[(1, "x")] * 2, (2, "y")),
+    _copies("the same new row on both, one", "", _X, f"{_X}; {_Y}", (1, "x"), (0, 1, 1), "ours", (1, "x"), (2, "y")),
+    _copies("the same new row on both, none", "", _X, f"{_X}; {_Y}", (1, "x"), (0, 1, 1), "base", (2, "y")),
     _bag("both sides equal: a copy added", _X, _X, _X, (1, "x"), (1, "x")),
     _bag("both sides equal: a new row added", "", _X, _X, (1, "x")),
     _bag("both sides equal: one of two copies removed", _TWO, _ONE_LESS, _ONE_LESS, (1, "x")),
@@ -39,23 +52,43 @@ BAGS = (
         f"{_X}; ALTER TABLE t ADD COLUMN c INTEGER",
         _X,
         {"t": [(1, "x", None), (1, "x", None), (1, "x", None)]},
+        [Conflict("t", {"a": 1, "b": "x", "c": None}, None, "copies", 1, 2, 2)],
+        resolve=[Resolve("t", "both")],
     ),
-    _bag("two copies and one copy added", "", _TWO, _X, (1, "x"), (1, "x"), (1, "x")),
+    _copies("two copies and one copy added", "", _TWO, _X, (1, "x"), (0, 2, 1), "both", *[(1, "x")] * 3),
+    _copies("two copies and one copy added, ours", "", _TWO, _X, (1, "x"), (0, 2, 1), "ours", *[(1, "x")] * 2),
+    _copies("two copies and one copy added, theirs", "", _TWO, _X, (1, "x"), (0, 2, 1), "theirs", (1, "x")),
     _bag("removed on one side", _X, "DELETE FROM t", ""),
     _bag("removed on both", _X, "DELETE FROM t", "DELETE FROM t"),
     _bag("one of two copies removed on one side", _TWO, _ONE_LESS, "", (1, "x")),
-    _bag("one of two copies removed on both", _TWO, _ONE_LESS, f"{_ONE_LESS}; {_Y}", (2, "y")),
-    _bag("both copies removed and one copy removed", _TWO, "DELETE FROM t", _ONE_LESS),
-    _bag("a copy added and a copy removed", _TWO, _X, _ONE_LESS, (1, "x"), (1, "x")),
-    _bag("a copy added and all removed", _X, _X, "DELETE FROM t", (1, "x")),
+    _bag("both of two copies removed on both", _TWO, "DELETE FROM t", f"DELETE FROM t; {_Y}", (2, "y")),
+    _copies("one of two copies removed on both", _TWO, _ONE_LESS, f"{_ONE_LESS}; {_Y}", (1, "x"), (2, 1, 1), "both", (2, "y")),
+    _copies("the same copy removed on both", _TWO, _ONE_LESS, f"{_ONE_LESS}; {_Y}", (1, "x"), (2, 1, 1), "ours", (1, "x"), (2, "y")),
+    _copies("both copies removed and one copy removed", _TWO, "DELETE FROM t", _ONE_LESS, (1, "x"), (2, 0, 1), "both"),
+    _copies("a copy added and a copy removed", _TWO, _X, _ONE_LESS, (1, "x"), (2, 3, 1), "both", *[(1, "x")] * 2),
+    _copies("a copy added and all removed", _X, _X, "DELETE FROM t", (1, "x"), (1, 2, 0), "both", (1, "x")),
+    _copies("a copy added and all removed, base", _X, _X, "DELETE FROM t", (1, "x"), (1, 2, 0), "base", (1, "x")),
     _bag("changed on one side", _X, "UPDATE t SET b = 'z'", "", (1, "z")),
     _bag("changed to two things", _X, "UPDATE t SET b = 'z'", "UPDATE t SET b = 'w'", (1, "w"), (1, "z")),
-    _bag("changed to the same thing", _X, "UPDATE t SET b = 'z'", f"UPDATE t SET b = 'z'; {_Y}", (1, "z"), (1, "z"), (2, "y")),
-    _bag(
+    _copies(
+        "changed to the same thing",
+        _X,
+        "UPDATE t SET b = 'z'",
+        f"UPDATE t SET b = 'z'; {_Y}",
+        (1, "z"),
+        (0, 1, 1),
+        "theirs",
+        (1, "z"),
+        (2, "y"),
+    ),
+    _copies(
         "NULLs are equal",
         "INSERT INTO t VALUES (NULL, NULL), (NULL, NULL)",
         "INSERT INTO t VALUES (NULL, NULL)",
         _ONE_LESS.replace("WHERE a = 1", ""),
+        (None, None),
+        (2, 3, 1),
+        "both",
         (None, None),
         (None, None),
     ),

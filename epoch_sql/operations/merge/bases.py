@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.graph import CommitGraph
 from epoch_sql.model.undo import MergePlan, plan_merge
-from epoch_sql.operations.merge.decisions import Decisions
+from epoch_sql.operations.merge.decisions import BOTH, Decisions
 from epoch_sql.operations.merge.trees import merge_trees
 from epoch_sql.operations.merge.writing import store
 from epoch_sql.operations.repository import Repository
@@ -50,8 +50,8 @@ def base_below_undos(
 ) -> Tree:
     """The tree to merge against where the bases lie below what some commits (``undos``, newest first) undid.
 
-    Rows without a key are merged by multiplicity, so that what both sides have since such a base would be there twice.
-    Tables without a key are therefore merged against git's ordinary base, with the undos applied to it.
+    Rows without a key are counted, so that what both sides have since such a base would be in conflict. Tables without a
+    key are therefore merged against git's ordinary base, with what the undos took away taken away.
     """
     below = base_tree(repository, bases)
     graph = repository.graph()
@@ -61,7 +61,7 @@ def base_below_undos(
         parents = graph.parents(undo)
         if len(parents) == 1 and not any(graph.is_ancestor(undo, base) for base in ordinary):
             before, after = repository.tree(parents[0]), repository.tree(undo)
-            undone = merge_trees(repository, before, tree, after, Decisions(strategy="base"))
+            undone = merge_trees(repository, before, tree, after, Decisions(strategy="base", copies=BOTH))
             tree = store(repository, undone, count=False).tree
     repository.contents.load(entry.version_id for tables in (below.tables, tree.tables) for entry in tables.values())
     keyed = {i: entry for i, entry in below.tables.items() if repository.contents.table(entry.version_id).key}

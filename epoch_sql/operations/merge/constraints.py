@@ -118,7 +118,7 @@ class _Checker:
     def _unique_index(self, entry: MergedEntry, index: Index) -> Sql:
         """Rows whose expressions in a unique index are those of another row; NULL is like no other value."""
         assert entry.merge
-        sides = (entry.merge.standing.table, entry.merge.incoming.table)
+        sides = (entry.merge.ours.table, entry.merge.theirs.table)
         everywhere = not all(any(i.name == index.name and i.unique for i in side.indexes) for side in sides)
         native = native_rows(entry.table, _this_row(entry.table))
         values = [
@@ -208,14 +208,14 @@ class _Checker:
 
     def _on_both_sides(self, entry: MergedEntry, constraint: Constraint) -> bool:
         assert entry.merge
-        tables = (entry.merge.standing.table, entry.merge.incoming.table)
+        tables = (entry.merge.ours.table, entry.merge.theirs.table)
         return all(_shape_of(constraint, entry.table) in [_shape_of(c, t) for c in t.constraints] for t in tables)
 
     def _new_on_one_side(self, entry: MergedEntry, column: Column) -> bool:
         assert entry.merge
         sides = [
             (side, side.table.column_by_id(side.aliases.get(column.id, column.id)))
-            for side in (entry.merge.standing, entry.merge.incoming)
+            for side in (entry.merge.ours, entry.merge.theirs)
         ]
         return any(found is None or found.nullable for _, found in sides)
 

@@ -3,13 +3,66 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from epoch_sql import render
 from epoch_sql.model.origin import Resolution
 from epoch_sql.model.schema import Column
 from epoch_sql.render import Sql
+
+SIDES = ("ours", "theirs", "base")
+NULL = "null"
+BOTH = "both"
+"""The choice for copies of a row in a table without a key: those that both sides added or removed."""
+
+_CHOICE = Sql("STRUCT(side VARCHAR, forced BOOLEAN, value VARCHAR)")
+
+
+@dataclass(frozen=True)
+class RowDecisions:
+    """What was decided for rows of one table, earliest first, and the side that a strategy gives them."""
+
+    resolutions: tuple[Resolution, ...] = ()
+    strategy: str | None = None
+
+    def relation(self, idle: Collection[str]) -> Sql:
+        """The decisions by key, as in sql/merge_decisions.sql, without those for a side of ``idle``."""
+        return render.render(
+            "merge_decisions",
+            resolutions=[
+                {
+                    **{name: render.literal(value) for name, value in vars(resolution).items()},
+                    "number": render.literal(number),
+                    "of_table": render.literal(resolution.table_name is not None),
+                }
+                for number, resolution in enumerate(self.resolutions)
+                if resolution.side not in idle
+            ],
+        )
+
+    def default(self, side: str | None) -> Sql:
+        """The choice where nothing was decided."""
+        return render.fill(
+            Sql("CAST({{c}} AS {{t}})"),
+            c=render.fill(Sql("{'side': {{s}}, 'forced': false, 'value': NULL}"), s=render.literal(side))
+            if side
+            else Sql("NULL"),
+            t=_CHOICE,
+        )
+
+    def of_cells(self, column: Column) -> bool:
+        """Whether cells of a column were decided by its name."""
+        return any(r.column_name == column.name for r in self.resolutions)
+
+    def keys(self, columns: Sequence[Column]) -> list[list[str | None]]:
+        """The rows that were decided one by one, as the texts of their key's values in the order of the columns."""
+        found = []
+        for text in dict.fromkeys(r.key for r in self.resolutions if r.key is not None):
+            given = key_fields(text)
+            if given is not None and given.keys() == {column.name for column in columns}:
+                found.append([given[column.name] for column in columns])
+        return found
 
 
 @dataclass(frozen=True)
@@ -17,88 +70,37 @@ class Decisions:
     """Resolutions, and the side that a strategy gives conflicting cells.
 
     Of several resolutions that cover a conflict the most specific one counts, and of equally specific ones the last:
-    what is said of everything settles what is still open.
+    what is said of everything settles what is still open. ``copies`` is the choice for copies of rows where it is not
+    that of the strategy.
     """
 
     resolutions: tuple[Resolution, ...] = ()
     strategy: str | None = None
+    copies: str | None = None
 
     def for_definition(self, table_name: str, column_name: str | None) -> str | None:
         """The side chosen for a schema conflict: strategies settle cells only, a virtual base everything."""
         for resolution in _by_weight(self.resolutions):
-            if resolution.key is not None or resolution.side == "value":
+            if resolution.key is not None or resolution.side not in SIDES:
                 continue
             about_table = resolution.table_name in (None, table_name)
             if about_table and resolution.column_name in (None, column_name):
-                return resolution.side.removeprefix(WHOLE)
+                return resolution.side
         return self.strategy if self.strategy == "base" else None
 
     def forced(self, *names: str) -> str | None:
         """The side that a table or another object, which may have several names, is defined as although nothing in it
         clashes: it could not be made otherwise, or something else could not.
         """
-        sides = [r.side for r in self.resolutions if r.table_name in names and _forces_definition(r)]
-        return sides[-1].removeprefix(WHOLE) if sides else None
+        sides = [r.side for r in self.resolutions if r.table_name in names and r.of_definition]
+        return sides[-1] if sides else None
 
-    def for_table(self, *table_names: str) -> tuple[Resolution, ...]:
-        """The resolutions that concern rows of a table, which may have several names, earliest first."""
-        own = (r for r in self.resolutions if r.table_name is None or r.table_name in table_names)
-        return tuple(r for r in own if not _forces_definition(r))
-
-
-SIDES = ("ours", "theirs", "base")
-NULL = "null"
-WHOLE = "row:"
-NOWHERE = "none"
-"""The side of a row that is to be as on a side which has no such table."""
-
-
-def without_side(resolutions: Sequence[Resolution], gone: str) -> tuple[Resolution, ...]:
-    """The resolutions for rows of a table that one side does not have: a row that is to be as there is not to be."""
-    return tuple(
-        replace(r, side=WHOLE + NOWHERE) if r.side == WHOLE + gone and r.column_name is None else r for r in resolutions
-    )
-
-
-def whole_row(resolutions: Sequence[Resolution]) -> Sql:
-    """The side that a whole row (by its ``key_json``) is taken from, NULL if none."""
-    whole = [r for r in resolutions if r.side.startswith(WHOLE) and r.column_name is None]
-    return _last([replace(r, side=r.side.removeprefix(WHOLE)) for r in whole], None)
-
-
-def row_side(resolutions: Sequence[Resolution], strategy: str | None) -> Sql:
-    """The side decided for a whole row (by its ``key_json``), NULL if none: the last decision that covers it."""
-    return _last([r for r in _sides(resolutions) if r.column_name is None], strategy)
-
-
-def cell_side(resolutions: Sequence[Resolution], column: Column, strategy: str | None) -> Sql:
-    """What was decided for a cell of a column: a side, ``row:`` and a side, or ``value``; NULL if nothing.
-
-    A value that is none of the column's type, which it may have got from a later decision, decides nothing.
-    """
-    covering = [r for r in resolutions if _covers(r, column)]
-    decided = [
-        _case(r, _fitting(r, column) if r.side == "value" else render.literal(r.side)) for r in _by_weight(covering)
-    ]
-    return _cases(decided, render.to_sql(render.literal(strategy)))
-
-
-def cell_value(resolutions: Sequence[Resolution], column: Column) -> Sql:
-    """The value given for a cell of a column, as its native type, where ``cell_side`` is ``value``."""
-    given = [r for r in resolutions if r.column_name == column.name and r.side == "value"]
-    cases = [_case(r, render.literal(r.value)) for r in reversed(given)]
-    text = _cases(cases, Sql("NULL"))
-    return render.fill(Sql("TRY_CAST({{t}} AS {{type}})"), t=text, type=render.verbatim(column.type))
-
-
-def decided_keys(resolutions: Sequence[Resolution], columns: Sequence[Column]) -> list[list[str | None]]:
-    """The rows that were decided one by one, as the texts of their key's values in the order of the columns."""
-    found = []
-    for text in dict.fromkeys(r.key for r in resolutions if r.key is not None):
-        given = key_fields(text)
-        if given is not None and given.keys() == {column.name for column in columns}:
-            found.append([given[column.name] for column in columns])
-    return found
+    def for_table(self, keyless: bool, names: Iterable[str]) -> RowDecisions:
+        """What concerns rows of a table."""
+        known = set(names)
+        own = (r for r in self.resolutions if r.table_name is None or r.table_name in known)
+        strategy = self.copies if keyless and self.copies else self.strategy
+        return RowDecisions(tuple(r for r in own if not r.of_definition), strategy)
 
 
 def key_fields(text: str) -> dict[str, str | None] | None:
@@ -114,26 +116,6 @@ def key_fields(text: str) -> dict[str, str | None] | None:
     }
 
 
-def _forces_definition(resolution: Resolution) -> bool:
-    return resolution.key is None and resolution.column_name is None and resolution.side.startswith(WHOLE)
-
-
-def _covers(resolution: Resolution, column: Column) -> bool:
-    if resolution.side == "value":
-        return resolution.column_name == column.name
-    return resolution.side.removeprefix(WHOLE) in SIDES and resolution.column_name in (None, column.name)
-
-
-def _fitting(resolution: Resolution, column: Column) -> Sql:
-    if resolution.value is None:
-        return render.to_sql(render.literal("value"))
-    return render.fill(
-        Sql("CASE WHEN TRY_CAST({{v}} AS {{type}}) IS NOT NULL THEN 'value' END"),
-        v=render.literal(resolution.value),
-        type=render.verbatim(column.type),
-    )
-
-
 def _by_weight(resolutions: Sequence[Resolution]) -> list[Resolution]:
     """The most specific resolutions first, later ones before earlier ones."""
 
@@ -145,25 +127,3 @@ def _by_weight(resolutions: Sequence[Resolution]) -> list[Resolution]:
         )
 
     return sorted(resolutions, key=weight)[::-1]
-
-
-def _sides(resolutions: Sequence[Resolution]) -> list[Resolution]:
-    return [r for r in resolutions if r.side in SIDES]
-
-
-def _last(resolutions: Sequence[Resolution], strategy: str | None) -> Sql:
-    return _cases(
-        [_case(r, render.literal(r.side)) for r in _by_weight(resolutions)], render.to_sql(render.literal(strategy))
-    )
-
-
-def _case(resolution: Resolution, value: render.Fragment) -> Sql:
-    if resolution.key is None:
-        return render.fill(Sql("WHEN true THEN {{v}}"), v=value)
-    return render.fill(Sql("WHEN key_json = {{k}} THEN {{v}}"), k=render.literal(resolution.key), v=value)
-
-
-def _cases(cases: Sequence[Sql], otherwise: Sql) -> Sql:
-    if not cases:
-        return render.fill(Sql("CAST({{o}} AS VARCHAR)"), o=otherwise)
-    return render.fill(Sql("CASE {{cases}} ELSE {{o}} END"), cases=render.joined(cases, " "), o=otherwise)

@@ -67,7 +67,8 @@ def merge(repository: Repository, progress: MergeInProgress, decided: bool = Tru
     trees = repository.trees
     ours = repository.tree(progress.ours_commit)
     base, theirs = trees.load(progress.base_root), trees.load(progress.theirs_root)
-    return merge_trees(repository, base, ours, theirs, Decisions(resolutions, strategy), rows)
+    decisions = Decisions(resolutions, strategy)
+    return merge_trees(repository, base, ours, theirs, decisions, rows)
 
 
 def finish(repository: Repository, progress: MergeInProgress, only_changes: bool = False) -> Done | Stopped:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.schema import SchemaObject, Table
 from epoch_sql.model.schema_merge import SchemaConflict
-from epoch_sql.operations.merge.rows import RowMerge
+from epoch_sql.operations.merge.sides import RowMerge
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class MergedEntry:
     """A table of the merged tree.
 
     Either ``entry`` says that a side's table is taken as it is, or ``rows`` names a temporary table with the merged
-    rows (columns as in sql/merge_rows.sql) on top of the standing side of ``merge``.
+    rows (columns as in sql/merge_rows.sql) on top of the foundation of ``merge``.
     """
 
     table_id: str
@@ -28,7 +28,7 @@ class MergedEntry:
     @property
     def version_id(self) -> str | None:
         """The version whose rows are the result, but for those in ``rows``."""
-        return self.merge.foundation if self.merge else self.entry.version_id if self.entry else None
+        return self.merge.standing.version_id if self.merge else self.entry.version_id if self.entry else None
 
 
 @dataclass(frozen=True)

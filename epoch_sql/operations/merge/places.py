@@ -11,7 +11,8 @@ from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.operations.merge.constraints import missed_names
-from epoch_sql.operations.merge.decisions import WHOLE, key_fields
+from epoch_sql.operations.merge.decisions import key_fields
+from epoch_sql.operations.merge.given import given_misfits
 from epoch_sql.operations.merge.merged import MergedTree
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.tracking import no_table
@@ -34,14 +35,26 @@ class Place:
     column_name: str | None
     forced: bool
 
-    def require_fitting(self, repository: Repository, value: str | None) -> None:
+    def require_copies(self, repository: Repository, target: str) -> None:
+        """EpochTableError when there are no copies of rows in conflict."""
+        if self.column_name is None and _listed(repository, target, self, "kind = 'copies'"):
+            return
+        where = f"row {self.key} of {self.table_name}" if self.key else self.table_name or "the conflicts"
+        raise EpochTableError(
+            f"both is for copies of rows in a table without a key, and {where} has none in conflict",
+            "side := 'ours', 'theirs' or 'base'",
+        )
+
+    def require_fitting(self, repository: Repository, target: str, value: str | None) -> None:
         """EpochTableError when a cell cannot be given a value (None: NULL): the column has another type, or is part of
         the key.
         """
         column = _column(self.table, self.column_name) if self.table else None
         if self.table is None or column is None:
             raise EpochTableError(f"there is no column {self.column_name} in table {self.table_name}", _LOOK)
-        if not column.stored or any(column.id == c.id for c in self.table.key or self.table.columns):
+        identifies = any(column.id == c.id for c in self.table.key or self.table.columns)
+        unfit = not self.table.key and _listed(repository, target, self, "kind <> 'copies'")
+        if not column.stored or (identifies and not unfit):
             raise EpochTableError(
                 f"column {column.name} of table {self.table.name} identifies the row, so it cannot be given a value",
                 "resolve the row to a side, or change the value on a branch and merge again",
@@ -68,7 +81,7 @@ def located(
         raise EpochTableError(f"row {key} is of no table", "name table_name and key")
     name = _table_name(repository, target, merged, table_name)
     table = next((e.table for e in merged.tables if str(e.table.name) == name), None)
-    where = _key_text(repository, table, key) if key is not None and table else None
+    where = _key_text(repository, target, table, key) if key is not None and table else None
     if key is not None and where is None:
         raise EpochTableError(f"table {table_name} has no row {key}", _LOOK)
     named = _column(table, column_name) if table and column_name else None
@@ -168,8 +181,8 @@ def _was_forced(repository: Repository, target: str, table_name: str | None, key
     row = run(
         repository.cursor,
         "SELECT count(*) FROM {{epoch}}.resolutions WHERE target = ? AND table_name = ? AND key IS NOT DISTINCT FROM ? "
-        "AND (starts_with(side, ?) OR side = 'value')",
-        [target, table_name, key, WHOLE],
+        "AND (forced OR side = 'value')",
+        [target, table_name, key],
     ).fetchone()
     assert row
     return bool(row[0])
@@ -186,8 +199,29 @@ def _undefined(repository: Repository, target: str, merged: MergedTree, name: st
     return bool(row[0]) or name in missed_names(repository, merged)
 
 
-def _key_text(repository: Repository, table: Table, key: str) -> str | None:
-    """A key given as JSON, or as the value of a one-column key, in the canonical text of ``key_json``."""
+def _listed(repository: Repository, target: str, place: Place, condition: str) -> bool:
+    """Whether a conflict of some kind is listed at a place."""
+    row = run(
+        repository.cursor,
+        "SELECT count(*) FROM {{epoch}}.conflicts WHERE target = $target AND ($table IS NULL OR table_name = $table) "
+        f"AND ($key IS NULL OR key = $key) AND ($column IS NULL OR column_name = $column) AND {condition}",
+        {"target": target, "table": place.table_name, "key": place.key, "column": place.column_name},
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _key_text(repository: Repository, target: str, table: Table, key: str) -> str | None:
+    """A key as it is listed, or given as JSON or as the value of a one-column key, in the text that is listed."""
+    listed = run(
+        repository.cursor,
+        "SELECT key FROM (SELECT target, table_name, key FROM {{epoch}}.conflicts UNION ALL "
+        "SELECT target, table_name, key FROM {{epoch}}.violations) AS listed "
+        "WHERE target = $target AND table_name = $table AND key = "
+        "CASE WHEN json_valid($key) THEN CAST(json($key) AS VARCHAR) ELSE $key END",
+        {"target": target, "table": str(table.name), "key": key},
+    ).fetchone()
+    if listed:
+        return str(listed[0])
     columns = shape_of(None, table).key
     fields = key_fields(key)
     given = {name.lower(): value for name, value in fields.items()} if fields is not None else {}
@@ -216,9 +250,8 @@ def _column(table: Table, name: str | None) -> Column | None:
 
 
 def _fits(repository: Repository, column: Column, value: str) -> bool:
+    text = render.to_sql(render.literal(value))
     row = repository.cursor.execute(
-        render.fill(
-            Sql("SELECT TRY_CAST({{v}} AS {{t}}) IS NOT NULL"), v=render.literal(value), t=render.verbatim(column.type)
-        )
+        render.fill(Sql("SELECT NOT {{misfits}}"), misfits=given_misfits(text, column))
     ).fetchone()
     return bool(row and row[0])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.schema import Constraint, ObjectName, Table
 from epoch_sql.operations.merge.merged import MergedEntry
-from epoch_sql.operations.merge.rows import Side
+from epoch_sql.operations.merge.sides import Side
 from epoch_sql.storage.contents import Contents
 
 
@@ -51,7 +51,7 @@ def _same_parent(left: Constraint, right: Constraint) -> bool:
 
 def _merged_names(table: Table, merged: MergedEntry, side: str, names: Iterable[str]) -> tuple[str, ...]:
     """What columns of a side's table are called in the merged one; a column that is gone keeps its name."""
-    sides: tuple[Side, ...] = (merged.merge.standing, merged.merge.incoming) if merged.merge else ()
+    sides: tuple[Side, ...] = (merged.merge.ours, merged.merge.theirs) if merged.merge else ()
     aliases = {own: i for s in sides if s.name == side for i, own in s.aliases.items()}
     found = []
     for name in names:

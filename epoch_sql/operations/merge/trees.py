@@ -15,12 +15,19 @@ from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.schema import SchemaObject, Table, definition_id
 from epoch_sql.model.schema_diff import column_text
-from epoch_sql.model.schema_merge import SchemaConflict, as_on_one_side, merge_definitions, merge_objects
-from epoch_sql.operations.merge.decisions import Decisions, without_side
+from epoch_sql.model.schema_merge import (
+    MergedTable,
+    SchemaConflict,
+    as_on_one_side,
+    merge_definitions,
+    merge_objects,
+)
+from epoch_sql.operations.merge.decisions import Decisions, RowDecisions
 from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
+from epoch_sql.operations.merge.preparing import Preparation
 from epoch_sql.operations.merge.references import followed
-from epoch_sql.operations.merge.rows import RowMerge, Side, lacks_filling, outcome
-from epoch_sql.operations.recording import alike
+from epoch_sql.operations.merge.rows import outcome
+from epoch_sql.operations.merge.sides import RowMerge, Side
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
@@ -65,6 +72,7 @@ class _TreeMerger:
         self.contents = repository.contents
         self.sides = (base, ours, theirs)
         self.decisions = decisions
+        self.preparation = Preparation(repository)
         self.rows = rows
         self.conflicts: list[SchemaConflict] = []
         self.number = 0
@@ -137,9 +145,10 @@ class _TreeMerger:
         """A table that is taken as one side has it, under another definition."""
         assert entry.entry
         version_id = entry.entry.version_id
-        names = ("ours", "theirs") if entry.ours and entry.ours.version_id == version_id else ("theirs", "ours")
-        standing, incoming = (Side(name, version_id, entry.table, {}) for name in names)
-        return self._merged(entry.ours, RowMerge(version_id, entry.table, standing, incoming, table, (), None), entry)
+        foundation = "ours" if entry.ours and entry.ours.version_id == version_id else "theirs"
+        base, ours, theirs = (Side(name, version_id, entry.table) for name in ("base", "ours", "theirs"))
+        merge = RowMerge(base, ours, theirs, table, RowDecisions(), foundation)
+        return self._merged(entry.ours, merge, entry)
 
     def _taken(
         self, entry: TableEntry | None, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
@@ -155,16 +164,12 @@ class _TreeMerger:
         base_table = self.contents.table(old.version_id) if old else None
         if base_table and not _keyed_alike(base_table, table):
             old, base_table = None, None
-        base_version = old.version_id if old else None
-        resolutions = without_side(self.decisions.for_table(str(entry.name)), gone)
-        standing, incoming = (
-            Side(here, entry.version_id, table, {}),
-            Side(gone, base_version, base_table or table, {}),
-        )
-        strategy = self.decisions.strategy
-        return self._merged(
-            left, RowMerge(base_version, base_table, standing, incoming, table, resolutions, strategy), taken
-        )
+        base = Side("base", old.version_id, base_table) if old and base_table else None
+        present = Side(here, entry.version_id, table)
+        absent = Side(gone, base.version_id if base else None, base_table or table)
+        ours, theirs = (present, absent) if left else (absent, present)
+        decisions = self.decisions.for_table(not table.key, [str(entry.name)])
+        return self._merged(left, RowMerge(base, ours, theirs, table, decisions, here, gone=gone), taken)
 
     def _as_forced(
         self, side: str, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
@@ -205,35 +210,60 @@ class _TreeMerger:
                 f"the primary key of table {ours.name} was changed since the merge base, so its rows cannot be merged",
                 "make the key the same on both branches, commit, and merge again",
             )
-        entries = {"ours": left, "theirs": right}
+        sides = {"ours": Side("ours", left.version_id, ours), "theirs": Side("theirs", right.version_id, theirs)}
+        base = Side("base", old.version_id, base_table) if old and base_table else None
+        entries, others = {"ours": left, "theirs": right}, {"ours": theirs, "theirs": ours}
 
         def changed_values(side: str, column_id: int) -> bool:
             return self._changes_values(old, entries[side], column_id)
 
+        def loses_values(side: str, column_id: int) -> bool:
+            return base is not None and self.preparation.loses_values(base, sides[side], others[side], column_id)
+
         definition = merge_definitions(
-            base_table, ours, theirs, self.decisions.for_definition, changed_values, column_text
+            base_table, ours, theirs, self.decisions.for_definition, changed_values, loses_values, column_text
         )
         if forced:
             definition = as_on_one_side(definition, {"ours": ours, "theirs": theirs}.get(forced, base_table or ours))
+        own, their = sides["ours"], replace(sides["theirs"], aliases=definition.aliases)
+        definition = self._with_fitting_keys(definition, base, own, their)
         self.conflicts.extend(definition.conflicts)
-        sides = (Side("ours", left.version_id, ours, {}), Side("theirs", right.version_id, theirs, definition.aliases))
-        if old and base_table and not definition.table.key:
-            sides = self._without_dropped(old, base_table, sides, definition.table)
-        standing, incoming, converts, restored = self._foundation(base_table, sides, definition.table)
-        resolutions = self.decisions.for_table(*(str(table.name) for table in (definition.table, ours, theirs)))
-        base_version = old.version_id if old else None
-        merge = RowMerge(
-            base_version,
-            base_table,
-            standing,
-            incoming,
-            definition.table,
-            resolutions,
-            self.decisions.strategy,
-            converts,
-            restored,
-        )
+        if old and base and not definition.table.key:
+            own, their = (self._without_dropped(old, base, side, definition.table) for side in (own, their))
+        names = [str(table.name) for table in (definition.table, ours, theirs)]
+        decisions = self.decisions.for_table(not definition.table.key, names)
+        merge = self.preparation.prepared(RowMerge(base, own, their, definition.table, decisions))
         return self._merged(left, merge, MergedEntry(left.table_id, definition.table, left, None))
+
+    def _with_fitting_keys(self, definition: MergedTable, base: Side | None, ours: Side, theirs: Side) -> MergedTable:
+        """The merged definition, with key columns of types that have the keys of both sides: a conflict otherwise."""
+        table, conflicts = definition.table, list(definition.conflicts)
+        sides = [side for side in (ours, theirs, base) if side]
+        for column in table.key:
+            if all(self.preparation.keys_fit(side, column) for side in (ours, theirs)):
+                continue
+            own = {side.name: side.column(column) for side in sides}
+            fitting = {
+                name: replace(column, type=found.type)
+                for name, found in own.items()
+                if found and all(self.preparation.keys_fit(s, replace(column, type=found.type)) for s in (ours, theirs))
+            }
+            chosen = self.decisions.for_definition(str(ours.table.name), column.name)
+            if not fitting:
+                raise EpochTableError(
+                    f"column {column.name} of the key of table {table.name} has other types on both sides, and no one "
+                    "has the keys of both",
+                    "make its type the same on both branches, commit, and merge again",
+                )
+            base_text, own_text, their_text = (
+                column_text(found) if (found := own.get(name)) else None for name in ("base", "ours", "theirs")
+            )
+            conflict = SchemaConflict(str(ours.table.name), column.name, base_text, own_text, their_text)
+            conflicts = [c for c in conflicts if c.column_name != column.name]
+            conflicts.append(replace(conflict, resolved=chosen in fitting))
+            kept = fitting.get(chosen or "") or next(iter(fitting.values()))
+            table = replace(table, columns=tuple(kept if c.id == column.id else c for c in table.columns))
+        return replace(definition, table=table, conflicts=tuple(conflicts))
 
     def _merged(self, ours: TableEntry | None, merge: RowMerge, entry: MergedEntry) -> MergedEntry:
         """An entry whose rows are merged, into a temporary table if they are wanted."""
@@ -250,55 +280,20 @@ class _TreeMerger:
         )
         return MergedEntry(entry.table_id, merge.merged, ours, None, merge, rows)
 
-    def _foundation(
-        self, base: Table | None, sides: tuple[Side, Side], merged: Table
-    ) -> tuple[Side, Side, bool, frozenset[int]]:
-        """The side that the result is built on, ours if possible, the other one, whether the first has to be converted,
-        and the columns of the base that it lacks and the result has.
-
-        If it has them all and its values need no conversion, the result is a delta.
-        """
-        needed = _needed(base, merged)
-        complete = [pair for pair in (sides, sides[::-1]) if needed <= {c.id for c in pair[0].table.stored_columns}]
-        for standing, incoming in complete:
-            if self._is_read_as(standing, merged) and not self._restored(standing, merged):
-                return standing, incoming, False, frozenset()
-        standing, incoming = next(iter(complete), sides)
-        return standing, incoming, True, self._restored(standing, merged) | (needed - _stored(standing.table))
-
-    def _is_read_as(self, side: Side, merged: Table) -> bool:
-        """Whether a side's files give its rows when they are read under the merged definition.
-
-        They do not where they still hold values of a column that the side dropped and that came back.
-        """
-        assert side.version_id
-        back = _stored(merged) - _stored(side.table)
-        dropped = self.contents.stored_column_ids(side.version_id) if back else set()
-        return alike(side.table, merged) and _same_fills(side.table, merged) and not side.aliases and not back & dropped
-
-    def _restored(self, side: Side, merged: Table) -> frozenset[int]:
-        """The columns that a side lacks and that its rows get the default of."""
-        own = {side.aliases.get(c.id, c.id): c for c in merged.stored_columns}
-        return frozenset(c.id for i, c in own.items() if i not in _stored(side.table) and lacks_filling(c))
-
-    def _without_dropped(
-        self, old: TableEntry, base: Table, sides: tuple[Side, Side], merged: Table
-    ) -> tuple[Side, Side]:
-        """The sides of a table without a key; one that dropped a column which the result has stands in as the base.
+    def _without_dropped(self, old: TableEntry, base: Side, side: Side, merged: Table) -> Side:
+        """A side of a table without a key; one that dropped a column which the result has stands in as the base.
 
         Its rows cannot be told apart without that column: they must be those of the base but for what it dropped.
         """
-        found = []
-        for side in sides:
-            missing = _needed(base, merged) - {c.id for c in side.table.stored_columns}
-            if missing and self._rows_differ(old, base, side):
-                raise EpochTableError(
-                    f"a side of table {merged.name} dropped a column that is to be kept and changed rows besides; "
-                    "without a key they cannot be merged",
-                    "resolve the column to the side that dropped it",
-                )
-            found.append(replace(side, version_id=old.version_id, table=base, aliases={}) if missing else side)
-        return found[0], found[1]
+        has = {c.id for c in side.table.columns}
+        missing = {c.id for c in base.table.stored_columns} & {c.id for c in merged.stored_columns} - has
+        if missing and self._rows_differ(old, base.table, side):
+            raise EpochTableError(
+                f"a side of table {merged.name} dropped a column that is to be kept and changed rows besides; "
+                "without a key they cannot be merged",
+                "resolve the column to the side that dropped it",
+            )
+        return replace(side, version_id=base.version_id, table=base.table, aliases={}) if missing else side
 
     def _rows_differ(self, old: TableEntry, base: Table, side: Side) -> bool:
         """Whether a side changed rows in the columns that it has in common with the base."""
@@ -359,19 +354,3 @@ class _TreeMerger:
 def _keyed_alike(left: Table, right: Table) -> bool:
     """Whether rows are told apart in the same way; rows without a key always are."""
     return not (left.key or right.key) or keyed_alike(left, right)
-
-
-def _stored(table: Table) -> set[int]:
-    return {column.id for column in table.stored_columns}
-
-
-def _needed(base: Table | None, merged: Table) -> set[int]:
-    """The columns of the base that the merged table has."""
-    old = {c.id for c in base.stored_columns} if base else set()
-    return {c.id for c in merged.stored_columns if c.id in old}
-
-
-def _same_fills(standing: Table, merged: Table) -> bool:
-    """Whether rows from before a column existed have the same value in it under both definitions."""
-    fills = {column.id: column.fill for column in merged.stored_columns}
-    return all(column.fill == fills.get(column.id, column.fill) for column in standing.stored_columns)

@@ -1,4 +1,4 @@
-"""Storing a merged tree: a delta on the standing side's version for each table that both sides changed."""
+"""Storing a merged tree: a delta on one side's version for each table that both sides changed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def counts(repository: Repository, entry: MergedEntry) -> RowCounts:
 def _write(repository: Repository, entry: MergedEntry) -> TableEntry:
     assert entry.merge
     contents, writer, standing = repository.contents, repository.writer, entry.merge.standing
-    before = contents.version(entry.merge.foundation)
+    assert standing.version_id
+    before = contents.version(standing.version_id)
     if entry.merge.converts:
         return _write_anew(repository, entry)
     kept = {column.id for column in entry.table.stored_columns}

@@ -1,0 +1,59 @@
+"""Values that are typed into ``epoch_resolve``: texts, which count only if the column's type has exactly that value."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from epoch_sql import render
+from epoch_sql.model.schema import Column
+from epoch_sql.render import Sql
+from epoch_sql.storage.encoding import encode
+from epoch_sql.storage.types import DataType, parse_type
+
+_ROUNDED = {
+    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"), "DOUBLE"),
+    **dict.fromkeys(("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "DECIMAL"), "DOUBLE"),
+    **dict.fromkeys(("DATE", "TIMESTAMP_S", "TIMESTAMP_MS"), "TIMESTAMP"),
+}
+"""Types whose cast from text rounds or cuts off, and types that show it."""
+
+
+def given(text: Sql, column: Column) -> Sql:
+    """The storage value that a text stands for; NULL if it stands for none."""
+    return encode(_cast(text, column.type), column.type)
+
+
+def given_misfits(text: Sql, column: Column) -> Sql:
+    """The condition that a text (NULL stands for NULL) is no value of a column's type, or would be rounded."""
+    value = _cast(text, column.type)
+    wide = _wide(parse_type(column.type)).text
+    rounded = Sql("false")
+    if wide != column.type:
+        as_wide = _cast(text, wide)
+        back = render.fill(Sql("TRY_CAST({{v}} AS {{w}})"), v=value, w=render.verbatim(wide))
+        rounded = render.fill(Sql("({{w}} IS NOT NULL AND {{w}} IS DISTINCT FROM {{b}})"), w=as_wide, b=back)
+    return render.fill(Sql("({{t}} IS NOT NULL AND ({{v}} IS NULL OR {{r}}))"), t=text, v=value, r=rounded)
+
+
+def _cast(text: Sql, type: str) -> Sql:
+    """A strict cast, that of TRY_CAST makes NULL of what does not fit inside a list or a struct."""
+    return render.fill(Sql("TRY(CAST({{t}} AS {{type}}))"), t=text, type=render.verbatim(type))
+
+
+def _wide(type: DataType) -> DataType:
+    """A type with the same shape in which nothing is rounded."""
+    if not type.fields:
+        name = _ROUNDED.get(type.name)
+        return DataType(name, name) if name else type
+    fields = tuple(replace(field, type=_wide(field.type)) for field in type.fields)
+    if fields == type.fields:
+        return type
+    return DataType(_text(type, [field.type.text for field in fields]), type.name, type.arguments, fields)
+
+
+def _text(type: DataType, parts: list[str]) -> str:
+    if type.name in ("LIST", "ARRAY"):
+        return f"{parts[0]}[{''.join(type.arguments)}]"
+    if type.name in ("STRUCT", "UNION"):
+        parts = [f"{field.spelling} {part}" for field, part in zip(type.fields, parts, strict=True)]
+    return f"{type.name}({', '.join(parts)})"

@@ -1,0 +1,42 @@
+"""The keys of merged rows as JSON, and those that were decided one by one as a relation."""
+
+from __future__ import annotations
+
+from epoch_sql import render
+from epoch_sql.operations.merge.sides import RowMerge
+from epoch_sql.operations.reading.columns import struct
+from epoch_sql.render import Sql
+from epoch_sql.storage.encoding import decode, encode
+from epoch_sql.storage.shape import aliased
+
+
+def key_json(merge: RowMerge) -> Sql:
+    """The canonical text of a row's key: JSON with the columns' names in the order of the table.
+
+    A value of a row without a key that is none of the merged type is shown as it is.
+    """
+    fields = []
+    for column in merge.shape.key:
+        value = decode(render.column(f"key_{column.id}"), column.type)
+        if merge.shape.keyless and column.id in merge.unlike:
+            misfit = render.column(f"misfit_{column.id}")
+            value = render.fill(Sql("coalesce(CAST({{m}} AS JSON), to_json({{v}}))"), m=misfit, v=value)
+        fields.append((merge.merged.column(column.name).name, value))
+    return render.fill(Sql("CAST(to_json({{s}}) AS VARCHAR)"), s=struct(fields))
+
+
+def decided_keys(merge: RowMerge) -> Sql | None:
+    """Keys that were decided, as storage values ``key_<id>``; a text that is no value of its column gives NULL."""
+    columns = merge.shape.key
+    selects = []
+    for texts in merge.decisions.keys(columns):
+        typed = [
+            encode(
+                render.fill(Sql("TRY_CAST({{v}} AS {{t}})"), v=render.literal(text), t=render.verbatim(column.type)),
+                column.type,
+            )
+            for text, column in zip(texts, columns, strict=True)
+        ]
+        names = [aliased(value, f"key_{column.id}") for value, column in zip(typed, columns, strict=True)]
+        selects.append(render.fill(Sql("SELECT {{names}}"), names=render.joined(names, ", ")))
+    return render.joined(selects, " UNION ALL ") if selects else None

@@ -1,0 +1,228 @@
+"""What is merged of one table: the base and the two sides, each with its own definition, and the merged definition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from sqlglot import exp
+
+from epoch_sql import render
+from epoch_sql.model.schema import Column, Table
+from epoch_sql.model.widening import widens
+from epoch_sql.operations.merge.decisions import RowDecisions
+from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents, arrange, compare, no_changes
+from epoch_sql.storage.conversion import convert
+from epoch_sql.storage.encoding import decode
+from epoch_sql.storage.retyping import comes_back, same, type_of
+from epoch_sql.storage.shape import Shape, filling, shape_of
+from epoch_sql.storage.types import DataType
+from epoch_sql.worktree.scan import is_constant
+
+NO_TEXT = Sql("CAST(NULL AS VARCHAR)")
+
+
+@dataclass(frozen=True)
+class Side:
+    """The base or a side of a merge: its version of the table (None: it has none) and the definition of its rows.
+
+    ``aliases`` are the ids that its columns have where they differ from the merged ones. ``rows`` are its rows where
+    they are not those of the version's files: generated columns that the merged table stores have values there.
+    ``types`` are the types of columns, by id, in which fields were renamed.
+    """
+
+    name: str
+    version_id: str | None
+    table: Table
+    aliases: Mapping[int, int] = field(default_factory=dict)
+    rows: Sql | None = None
+    types: Mapping[int, DataType] = field(default_factory=dict)
+
+    def column(self, merged: Column) -> Column | None:
+        """The stored column that a merged column is on this side, if there is one."""
+        found = self.table.column_by_id(self.aliases.get(merged.id, merged.id))
+        return found if found and found.stored else None
+
+    def type_of(self, column: Column) -> DataType:
+        """The type of one of its columns."""
+        return self.types.get(column.id) or type_of(column)
+
+    def state(self, contents: Contents) -> Sql:
+        """Its rows, ``c<id>``."""
+        assert self.version_id
+        return self.rows or contents.state(self.version_id)
+
+
+@dataclass(frozen=True)
+class RowMerge:
+    """What is merged: the base (None: the table was added on both sides), ours, theirs, and the merged definition.
+
+    ``foundation`` names the side that the result is written on as a delta; ``converts`` says that it is no delta, but
+    is written anew. ``restored`` are the columns (by id) that the foundation lacks and every row gets a value of its
+    own in. ``gone`` names the side that has no such table.
+    """
+
+    base: Side | None
+    ours: Side
+    theirs: Side
+    merged: Table
+    decisions: RowDecisions
+    foundation: str = "ours"
+    converts: bool = False
+    restored: frozenset[int] = frozenset()
+    gone: str | None = None
+
+    @property
+    def standing(self) -> Side:
+        """The side that the result is written on."""
+        return self.ours if self.foundation == "ours" else self.theirs
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The shape of the rows of the merged table."""
+        return shape_of(None, self.merged)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every row is merged: those of a table without a key whose values may not fit the merged types."""
+        return self.shape.keyless and bool(self.unlike)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Ours, theirs and the base, if there is one."""
+        return (self.ours, self.theirs, *((self.base,) if self.base else ()))
+
+    def type_of(self, column: Column) -> DataType:
+        """The type of a merged column, which is as on one of the sides."""
+        for side in self.sides:
+            own = side.column(column)
+            if own and own.type == column.type:
+                return side.type_of(own)
+        return type_of(column)
+
+    def owner(self, column: Column) -> str:
+        """The side whose type a merged column has."""
+        own = self.theirs.column(column)
+        return "theirs" if own and own.type == column.type else "ours"
+
+    @cached_property
+    def unlike(self) -> frozenset[int]:
+        """The columns that on some side have values which may have none of the merged type."""
+        return frozenset(
+            column.id
+            for column in self.merged.stored_columns
+            for own in (side.column(column) for side in self.sides)
+            if own and not widens(own.type, column.type)
+        )
+
+    def converted(self, value: exp.Column, side: Side, own: Column, column: Column) -> Sql:
+        """A value of a side's column as one of the merged type."""
+        if own.type == column.type:
+            return render.to_sql(value)
+        return convert(render.to_sql(value), side.type_of(own), self.type_of(column))
+
+    def misfit(self, value: exp.Column, side: Side, own: Column, column: Column, before: Sql | None = None) -> Sql:
+        """A value of a side's column as JSON if it is none of the merged type, else NULL."""
+        if widens(own.type, column.type):
+            return NO_TEXT
+        fits = comes_back(render.to_sql(value), side.type_of(own), self.type_of(column), before)
+        json = decode(value, own.type)
+        return render.fill(
+            Sql("CASE WHEN NOT {{fits}} THEN CAST(to_json({{json}}) AS VARCHAR) END"), fits=fits, json=json
+        )
+
+
+def side_changes(contents: Contents, merge: RowMerge, side: Side) -> tuple[Sql, Shape]:
+    """The changes of a side since the base, under their own definitions."""
+    base = merge.base
+    shape = shape_of(base.table if base else None, side.table)
+    if side.version_id is None:
+        return no_changes(shape), shape
+    if side.rows is None and (base is None or base.rows is None):
+        return contents.changes(base.version_id if base else None, side.version_id), shape
+    before = arrange(base.state(contents), shape, base.table, old=True) if base else None
+    return compare(shape, before, arrange(side.state(contents), shape, side.table)), shape
+
+
+def changes_of(contents: Contents, merge: RowMerge, side: Side) -> Sql:
+    """The changes of a side since the base in the merged definition's columns, as in sql/merge_side.sql."""
+    changes, shape = side_changes(contents, merge, side)
+    key = {c.id: c for c in shape.key}
+    unlike = [c for c in merge.shape.values if c.id in merge.unlike]
+    return render.render(
+        "merge_side",
+        keys=[_item(c, key=merge.converted(render.column(f"k{c.id}"), side, key[c.id], c)) for c in merge.shape.key],
+        values=[_item(c, **_values(c, merge, side)) for c in merge.shape.values],
+        unlike=[_item(c, **_misfits(c, merge, side)) for c in unlike],
+        changes=changes,
+    )
+
+
+def lacks_filling(column: Column) -> bool:
+    """Whether rows from where a column is missing get its default, although rows from before it existed have none.
+
+    So it is with a column that comes back after it was dropped.
+    """
+    return column.fill is None and is_constant(column)
+
+
+def base_value(column: Column, merge: RowMerge, prefix: str) -> Sql:
+    """The base's value of a merged column."""
+    old = merge.base.column(column) if merge.base else None
+    if not old or not merge.base:
+        return filling(column)
+    return merge.converted(render.column(f"{prefix}{old.id}"), merge.base, old, column)
+
+
+def base_misfit(column: Column, merge: RowMerge, prefix: str) -> Sql:
+    """The base's value of a merged column as JSON, if it is none of the merged type."""
+    old = merge.base.column(column) if merge.base else None
+    return merge.misfit(render.column(f"{prefix}{old.id}"), merge.base, old, column) if old and merge.base else NO_TEXT
+
+
+def _values(column: Column, merge: RowMerge, side: Side) -> dict[str, Sql]:
+    own = side.column(column)
+    old = merge.base.column(column) if merge.base else None
+    was = base_value(column, merge, "o")
+    if own is None:
+        now = render.fill(
+            Sql("CASE WHEN op = 'added' THEN {{default}} ELSE {{was}} END"), default=_default(column, old), was=was
+        )
+        return {"base": was, "value": now}
+    now = merge.converted(render.column(f"n{own.id}"), side, own, column)
+    if not old and own.fill != column.fill:
+        given = render.fill(
+            Sql("op <> 'added' AND n{{i}} IS NOT DISTINCT FROM {{f}}"), i=render.literal(own.id), f=filling(own)
+        )
+        now = render.fill(Sql("CASE WHEN {{given}} THEN {{was}} ELSE {{now}} END"), given=given, was=was, now=now)
+    return {"base": was, "value": now}
+
+
+def _misfits(column: Column, merge: RowMerge, side: Side) -> dict[str, Sql]:
+    own = side.column(column)
+    old = merge.base.column(column) if merge.base else None
+    parts = {"base_misfit": base_misfit(column, merge, "o"), "misfit": NO_TEXT}
+    if own is None:
+        return {**parts, "changed": Sql("op = 'added'")}
+    new = render.column(f"n{own.id}")
+    if old is None or merge.base is None:
+        parts["misfit"] = merge.misfit(new, side, own, column)
+        return {**parts, "changed": Sql(f"op = 'added' OR n{own.id} IS DISTINCT FROM o{own.id}")}
+    was = render.to_sql(render.column(f"o{old.id}"))
+    types = side.type_of(own), merge.base.type_of(old)
+    parts["misfit"] = merge.misfit(new, side, own, column, convert(was, types[1], types[0]))
+    unchanged = same(render.to_sql(new), types[0], was, types[1], dropped=True)
+    return {**parts, "changed": render.fill(Sql("op = 'added' OR NOT {{same}}"), same=unchanged)}
+
+
+def _default(column: Column, old: Column | None) -> Sql:
+    """The value of a column in rows that were added where it is missing: its default, if that is a constant."""
+    known = is_constant(column) if old else lacks_filling(column)
+    return filling(replace(column, fill=column.default) if known else column)
+
+
+def _item(column: Column, **fragments: render.Fragment | bool) -> render.Item:
+    """What a template says of one column."""
+    return {"id": render.literal(column.id), **fragments}
