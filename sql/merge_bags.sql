@@ -1,6 +1,6 @@
 -- In: how often each row of a table without a key occurs in the base, in ours and in theirs (sql/merge_bag_changes.sql or
 -- sql/merge_bag_states.sql), and what was decided (sql/merge_decisions.sql). The foundation is the side that the result is written on.
--- Out: one row for each that does not occur as often on the foundation as in the result: key_json and key_<id>; merged_0 and was_0,
+-- Out: one row for each of them: key_json and key_<id>; merged_0 and was_0,
 -- how often in the result and on the foundation; op; conflicts, a list of them.
 WITH decisions AS MATERIALIZED ({{decisions}}),
 keyed AS (SELECT *, {{key_json}} AS key_json FROM ({{paired}}) AS paired),
@@ -78,4 +78,3 @@ SELECT
         lambda conflict: conflict IS NOT NULL
     ) AS conflicts
 FROM counted
-WHERE op IS NOT NULL OR clash OR ({{unfit}})

@@ -1,6 +1,6 @@
 -- In: the changes of ours and of theirs since the base (sql/merge_side.sql), rows of the base that neither changed, and what was
 -- decided (sql/merge_decisions.sql). The foundation is the side that the result is written on.
--- Out: one row for each key that is not on the foundation as in the result: key_json and key_<id>; merged_<id>; was_<id>, the
+-- Out: one row for each key that a side changed or that was decided: key_json and key_<id>; merged_<id>; was_<id>, the
 -- value on the foundation; op, which leads from these to those (NULL: no change); conflicts, a list of them.
 WITH ours AS ({{ours}}),
 theirs AS ({{theirs}}),
@@ -168,4 +168,3 @@ SELECT
         lambda conflict: conflict IS NOT NULL
     ) AS conflicts
 FROM settled
-WHERE op IS NOT NULL OR row_conflict IS NOT NULL OR ({{clashes}})

@@ -40,10 +40,14 @@ class Side:
     rows: Sql | None = None
     types: Mapping[int, DataType] = field(default_factory=dict)
 
+    @cached_property
+    def stored(self) -> Mapping[int, Column]:
+        """Its stored columns by id."""
+        return {column.id: column for column in self.table.stored_columns}
+
     def column(self, merged: Column) -> Column | None:
         """The stored column that a merged column is on this side, if there is one."""
-        found = self.table.column_by_id(self.aliases.get(merged.id, merged.id))
-        return found if found and found.stored else None
+        return self.stored.get(self.aliases.get(merged.id, merged.id))
 
     def type_of(self, column: Column) -> DataType:
         """The type of one of its columns."""
