@@ -50,8 +50,8 @@ def base_below_undos(
 ) -> Tree:
     """The tree to merge against where the bases lie below what some commits (``undos``, newest first) undid.
 
-    Rows without a key are counted, so that what both sides have since such a base would be in conflict. Tables without a
-    key are therefore merged against git's ordinary base, with what the undos took away taken away.
+    Rows without a key are counted, so that what both sides have since such a base would be in conflict. Their tables
+    are therefore merged against git's ordinary base, less what the undos took away.
     """
     below = base_tree(repository, bases)
     graph = repository.graph()

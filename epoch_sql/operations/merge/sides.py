@@ -19,7 +19,7 @@ from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.retyping import comes_back, same, type_of
 from epoch_sql.storage.shape import Shape, filling, shape_of
 from epoch_sql.storage.types import DataType
-from epoch_sql.worktree.scan import is_constant
+from epoch_sql.worktree.defaults import is_constant
 
 NO_TEXT = Sql("CAST(NULL AS VARCHAR)")
 
