@@ -53,10 +53,19 @@ class EpochDirtyError(EpochError):
 class EpochTransactionError(EpochError):
     """The connection has uncommitted changes, or another writer was faster: retry.
 
-    ``pending`` is what the caller's transaction sees otherwise than it is committed, if it is for that.
+    ``pending`` is what the caller's transaction sees otherwise than it is committed, if it is for that. ``overtaken``
+    says that another writer was faster, so that the same may work now.
     """
 
     pending: str | None = None
+    overtaken: bool = False
+
+    @classmethod
+    def by_another_writer(cls, told: str) -> EpochTransactionError:
+        """The error for a transaction that conflicts with another one, which was faster."""
+        error = cls(f"another writer was faster ({told}); nothing was changed", "retry")
+        error.overtaken = True
+        return error
 
     @classmethod
     def uncommitted(cls, what: str, aborted: bool = False) -> EpochTransactionError:

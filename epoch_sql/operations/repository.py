@@ -190,7 +190,7 @@ class Repository:
                     f"DuckDB 1.4 cannot make a table and its sequence or type again that it has dropped ({told})",
                     "close the database, open it again, then retry",
                 ) from error
-            raise EpochTransactionError(f"another writer was faster ({told}); nothing was changed", "retry") from error
+            raise EpochTransactionError.by_another_writer(told) from error
         except BaseException:
             self._roll_back(graph)
             raise

@@ -131,7 +131,7 @@ def _taken_in(repository: Repository, fetched: _Fetched) -> list[str]:
         try:
             return _take_in(repository, fetched)
         except EpochTransactionError as error:
-            if "another writer" not in error.message or attempt + 1 == ATTEMPTS:
+            if not error.overtaken or attempt + 1 == ATTEMPTS:
                 raise
     raise AssertionError("the last attempt returns or raises")
 
