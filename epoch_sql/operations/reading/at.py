@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from epoch_sql import render
 from epoch_sql.model.schema import Table
+from epoch_sql.operations.reading.generated import with_generated
 from epoch_sql.operations.reading.sides import TableSide
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.trusting import require_trusted
@@ -27,13 +28,8 @@ def native_rows(table: Table, state: Sql) -> Sql:
     generated = [c for c in table.columns if not c.stored]
     if not generated:
         return rows
-    for column in generated:
-        typed = render.fill(
-            Sql("CAST({{e}} AS {{t}})"), e=render.verbatim(column.generated or ""), t=render.verbatim(column.type)
-        )
-        rows = render.fill(Sql("SELECT *, {{c}} FROM ({{rows}}) AS stored"), c=aliased(typed, column.name), rows=rows)
     return render.fill(
         Sql("SELECT {{columns}} FROM ({{rows}}) AS complete"),
         columns=[render.column(c.name) for c in table.columns],
-        rows=rows,
+        rows=with_generated(table, rows),
     )

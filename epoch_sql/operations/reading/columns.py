@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table
+from epoch_sql.operations.reading.generated import free_name, with_generated
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
-from epoch_sql.storage.shape import Shape
+from epoch_sql.storage.shape import Shape, aliased
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Pair:
 
 def pairs(before: Table | None, after: Table | None) -> list[Pair]:
     """The columns of either side, the later one's order first; columns of one name are one pair, renamed ones too."""
-    old = {c.id: c for c in before.stored_columns} if before else {}
-    new = after.stored_columns if after else ()
+    old = {c.id: c for c in before.columns} if before else {}
+    new = after.columns if after else ()
     matched = {c.id: old[c.id] for c in new if c.id in old}
     left = {c.name.lower(): c for i, c in old.items() if i not in matched}
     found = [Pair(matched.get(c.id) or left.pop(c.name.lower(), None), c) for c in new]
@@ -52,6 +53,9 @@ def value(column: Column | None, shape: Shape, prefix: str, like: Column | None 
         assert like
         return render.fill(Sql("CAST(NULL AS {{t}})"), t=render.verbatim(like.type))
     present = Sql("op <> 'removed'" if prefix == "n" else "op <> 'added'")
+    if not column.stored:
+        computed = render.column(f"g{prefix}{column.id}")
+        return render.fill(Sql("CASE WHEN {{p}} THEN {{v}} END"), p=present, v=computed)
     key = shape.key_of(column.id, old=prefix == "o")
     if key is None:
         return decode(render.column(f"{prefix}{column.id}"), column.type)
@@ -60,6 +64,24 @@ def value(column: Column | None, shape: Shape, prefix: str, like: Column | None 
     if key.type == column.type:
         return native
     return render.fill(Sql("TRY_CAST({{v}} AS {{t}})"), v=native, t=render.verbatim(column.type))
+
+
+def computed(table: Table | None, shape: Shape, prefix: str, rows: Sql, carried: Sequence[str]) -> Sql:
+    """Changes with the generated columns of one side as ``g<prefix><id>``; ``carried`` are the other columns."""
+    generated = [c for c in table.columns if not c.stored] if table else []
+    if not table or not generated:
+        return rows
+    names = {name: free_name(name, table) for name in carried}
+    outputs = [
+        *(aliased(render.column(name), free) for name, free in names.items()),
+        *(aliased(value(c, shape, prefix), c.name) for c in table.stored_columns),
+    ]
+    native = render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS changes"), outputs=outputs, rows=rows)
+    kept = [
+        *(aliased(render.column(free), name) for name, free in names.items()),
+        *(aliased(render.column(c.name), f"g{prefix}{c.id}") for c in generated),
+    ]
+    return render.fill(Sql("SELECT {{kept}} FROM ({{rows}}) AS changes"), kept=kept, rows=with_generated(table, native))
 
 
 def row_struct(table: Table | None, shape: Shape, prefix: str) -> Sql:

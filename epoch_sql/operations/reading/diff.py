@@ -7,24 +7,29 @@ from epoch_sql.model.schema import Table
 from epoch_sql.model.schema_diff import SchemaChange, schema_changes
 from epoch_sql.operations.reading.columns import (
     changed_columns,
+    computed,
     expanded,
     key_struct,
     pairs,
     row_struct,
     value,
 )
+from epoch_sql.operations.reading.generated import as_stored, crossing
 from epoch_sql.operations.reading.sides import (
     Difference,
     Side,
     TableSide,
     changes_between,
     differences,
+    rows_of,
     side_of,
 )
 from epoch_sql.operations.reading.views import Result, ViewDifference, is_of_view, view_difference
 from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
-from epoch_sql.storage.shape import Shape, aliased
+from epoch_sql.storage.contents import arrange, compare
+from epoch_sql.storage.shape import Shape, aliased, shape_of
 
 _NO_ROWS = Sql("CAST(NULL AS BIGINT)")
 
@@ -38,7 +43,9 @@ def diff(repository: Repository, from_ref: str, to_ref: str, table_name: str | N
         return _typed(old, new, view.changes, view.shape)
     found = differences(before, after, table_name)
     if table_name is not None:
-        return _typed(*_tables(found[0]), *changes_between(repository, found[0]))
+        tables = _tables(found[0])
+        require_trusted(repository, *(table for table in tables if table and any(not c.stored for c in table.columns)))
+        return _typed(*tables, *_changes(repository, found[0]))
     selects = [_as_json(repository, difference) for difference in found]
     return union(selects, "no_differences")
 
@@ -67,7 +74,7 @@ def diff_summary(repository: Repository, from_ref: str, to_ref: str) -> Sql:
     selects = []
     for difference in differences(before, after):
         kind, schema_differs = _kind(difference)
-        changes, _ = changes_between(repository, difference)
+        changes, _ = _changes(repository, difference)
         selects.append(
             render.render(
                 "diff_summary",
@@ -107,6 +114,11 @@ def union(selects: list[Sql], empty: str) -> Sql:
 
 
 def _typed(before: Table | None, after: Table | None, changes: Sql, shape: Shape) -> Sql:
+    rows = expanded(changes, shape)
+    carried = ["op", *(f"k{c.id}" for c in shape.key), *(f"{p}{c.id}" for c in shape.values for p in "no")]
+    for table, prefix in ((before, "o"), (after, "n")):
+        rows = computed(table, shape, prefix, rows, carried)
+        carried += [f"g{prefix}{c.id}" for c in (table.columns if table else ()) if not c.stored]
     found = pairs(before, after)
     taken = {p.from_name.lower() for p in found if p.before} | {p.to_name.lower() for p in found if p.after}
     outputs = []
@@ -119,12 +131,12 @@ def _typed(before: Table | None, after: Table | None, changes: Sql, shape: Shape
         Sql("SELECT op AS diff_type, {{changed}} AS changed_columns, {{outputs}} FROM ({{changes}}) AS changes"),
         changed=changed_columns(shape),
         outputs=outputs,
-        changes=expanded(changes, shape),
+        changes=rows,
     )
 
 
 def _as_json(repository: Repository, difference: Difference) -> Sql:
-    changes, shape = changes_between(repository, difference)
+    changes, shape = _changes(repository, difference)
     before, after = _tables(difference)
     return render.render(
         "diff_as_json",
@@ -138,7 +150,7 @@ def _as_json(repository: Repository, difference: Difference) -> Sql:
 
 
 def _stat(repository: Repository, difference: Difference) -> Sql:
-    changes, shape = changes_between(repository, difference)
+    changes, shape = _changes(repository, difference)
     return render.render(
         "bag_diff_stat" if shape.keyless else "diff_stat",
         table_name=render.literal(str(difference.table.name)),
@@ -162,6 +174,19 @@ def _view_stat(view: ViewDifference) -> Sql:
         old_row_count=count(view.before),
         new_row_count=count(view.after),
     )
+
+
+def _changes(repository: Repository, difference: Difference) -> tuple[Sql, Shape]:
+    """The changed rows; a column that is generated on one side is compared by its values with one that is stored."""
+    before, after = difference.before, difference.after
+    ids = crossing(before.table, after.table) if before and after else frozenset[int]()
+    if not before or not after or not ids:
+        return changes_between(repository, difference)
+    require_trusted(repository, before.table, after.table)
+    sides = [as_stored(side.table, rows_of(repository, side), ids) for side in (before, after)]
+    shape = shape_of(sides[0][0], sides[1][0])
+    arranged = [arrange(rows, shape, table, old=place == 0) for place, (table, rows) in enumerate(sides)]
+    return compare(shape, *arranged), shape
 
 
 def _cells(shape: Shape) -> Sql:

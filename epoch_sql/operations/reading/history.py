@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from epoch_sql import render
 from epoch_sql.model.schema import Table
+from epoch_sql.operations.reading.generated import free_name, with_generated
 from epoch_sql.operations.reading.keys import key_condition
 from epoch_sql.operations.reading.lineage import Lineage, Step
 from epoch_sql.operations.reading.table_changes import MergedChanges, TableChanges, same_columns
@@ -34,7 +35,7 @@ def history(repository: Repository, table_name: str, key: str | None = None) -> 
             Sql("SELECT * EXCLUDE (copies), unnest(range(copies)) AS copy FROM ({{rows}}) AS copies"), rows=rows
         )
     table = lineage.table
-    place, op = _free_name("place", table), _free_name("op", table)
+    place, op = free_name("place", table), free_name("op", table)
     return render.render(
         "history",
         op=render.column(op, "changes"),
@@ -141,19 +142,4 @@ def _native(table: Table, rows: Sql, carried: dict[str, str]) -> Sql:
         *(aliased(decode(render.column(f"c{c.id}"), c.type), c.name) for c in table.stored_columns),
     ]
     native = render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS stored"), outputs=outputs, rows=rows)
-    for column in table.columns:
-        if column.generated is not None:
-            typed = render.fill(
-                Sql("CAST({{e}} AS {{t}})"), e=render.verbatim(column.generated), t=render.verbatim(column.type)
-            )
-            native = render.fill(
-                Sql("SELECT *, {{c}} FROM ({{rows}}) AS stored"), c=aliased(typed, column.name), rows=native
-            )
-    return native
-
-
-def _free_name(name: str, table: Table) -> str:
-    taken: Sequence[str] = [column.name.lower() for column in table.columns]
-    while name in taken:
-        name += "_"
-    return name
+    return with_generated(table, native)
