@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from epoch_sql.model.schema import ObjectName
+from epoch_sql.model.names import ObjectName
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _SECTION = re.compile(r"\{\{#(\w+)\}\}(.*?)\{\{/\1\}\}", re.DOTALL)
@@ -117,12 +117,18 @@ def table(name: ObjectName, database: str | None = None) -> exp.Table:
     """A table (or another object in a schema), qualified by its schema and its database, by default ``DATABASE``."""
     database = database or DATABASE.get()
     catalog = identifier(database) if database else None
-    return exp.Table(this=identifier(name.name), db=identifier(name.schema), catalog=catalog)
+    return exp.Table(this=identifier(name.name), db=_path(name.schema_path), catalog=catalog)
 
 
 def relative(name: ObjectName) -> exp.Table:
     """A table (or another object), qualified by its schema only: for text that is to hold in any database."""
-    return exp.Table(this=identifier(name.name), db=identifier(name.schema))
+    return exp.Table(this=identifier(name.name), db=_path(name.schema_path))
+
+
+def _path(names: Sequence[str]) -> exp.Identifier | exp.Dot | None:
+    """The schema that a name is in: none, its name, or its path."""
+    parts = [identifier(name) for name in names]
+    return exp.Dot.build(parts) if len(parts) > 1 else next(iter(parts), None)
 
 
 def literal(value: str | int | bool | None) -> exp.Expression:
@@ -173,14 +179,19 @@ def _spelled(expression: exp.Expression) -> str:
     if kind in _WORDS:
         return _WORDS[kind][bool(parts.get("this"))]
     if kind in _DOTTED and parts.keys() <= _DOTTED[kind]:
-        names = [parts[part] for part in ("catalog", "db", "table", "this") if part in parts]
-        if all(type(name) is exp.Identifier for name in names):
+        names = [parts[part] for part in ("catalog", "db", "table", "this", "expression") if part in parts]
+        if all(type(name) in _NAMES for name in names):
             return ".".join(_spelled(name) for name in names)
     return expression.sql(dialect="duckdb")
 
 
 _WORDS: dict[type, tuple[str, str]] = {exp.Boolean: ("FALSE", "TRUE"), exp.Null: ("NULL", "NULL")}
-_DOTTED: dict[type, set[str]] = {exp.Column: {"this", "table"}, exp.Table: {"this", "db", "catalog"}}
+_DOTTED: dict[type, set[str]] = {
+    exp.Column: {"this", "table"},
+    exp.Table: {"this", "db", "catalog"},
+    exp.Dot: {"this", "expression"},
+}
+_NAMES = (exp.Identifier, exp.Dot)
 
 
 def _quoted(text: str, quote: str) -> str:

@@ -1,7 +1,7 @@
 -- In: the id of a file (?).
 -- Out: the tables and commits that cannot be read without it, newest commit first: table_name, commit_id.
 SELECT DISTINCT
-    CASE WHEN t.schema_name = 'main' THEN t.object_name ELSE t.schema_name || '.' || t.object_name END AS table_name,
+    {{object_name}} AS table_name,
     c.commit_id,
     c.sequence
 FROM {{epoch}}.levels AS l

@@ -1,7 +1,7 @@
--- In: the statements that change definitions, in order, and the names of what they change.
+-- In: the statements that change definitions, in order, the names of what they change, and their phase.
 -- Out: those statements as part of a patch.
 SELECT
-    0 AS phase,
+    {{phase}} AS phase,
     generate_subscripts({{statements}}, 1) AS place,
     CAST(0 AS BIGINT) AS depth,
     CAST(NULL AS BLOB) AS sort_key,

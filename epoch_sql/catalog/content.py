@@ -12,7 +12,16 @@ import duckdb
 from epoch_sql.catalog.known import Known
 from epoch_sql.catalog.relation import Relation
 from epoch_sql.model.commit import SUBTREES, TableEntry, Tree
-from epoch_sql.model.schema import ObjectName, SchemaObject, Table, canonical_json, table_from_json, table_to_json
+from epoch_sql.model.schema import (
+    ObjectName,
+    SchemaObject,
+    Table,
+    canonical_json,
+    part_comments_from_json,
+    part_comments_to_json,
+    table_from_json,
+    table_to_json,
+)
 from epoch_sql.model.version import DataFile, Level, RowCounts, Version
 
 _parse_table = lru_cache(maxsize=4096)(table_from_json)
@@ -190,6 +199,7 @@ class Trees(Relation):
         "definition": "VARCHAR",
         "comment": "VARCHAR",
         "state": "VARCHAR",
+        "part_comments": "VARCHAR",
     }
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, known: Known | None = None) -> None:
@@ -212,11 +222,11 @@ class Trees(Relation):
             [root_id],
         )
         tables, objects = {}, []
-        for _, kind, identity, schema, name, version_id, definition, comment, state in rows:
+        for _, kind, identity, schema, name, version_id, *fields in rows:
             if kind == "table":
                 tables[identity] = TableEntry(identity, ObjectName(schema, name), version_id)
             else:
-                objects.append(SchemaObject(kind, ObjectName(schema, name), definition, comment, state))
+                objects.append(object_of_row(kind, ObjectName(schema, name), *fields))
         return Tree(tables, tuple(objects))
 
     def macros(self) -> list[SchemaObject]:
@@ -268,12 +278,24 @@ class Trees(Relation):
         row: tuple[Any, ...]
         for entry in tree.tables.values():
             group = groups.setdefault(int(entry.table_id, 16) % SUBTREES, [])
-            row = ("table", entry.table_id, entry.name.schema, entry.name.name, entry.version_id, None, None, None)
-            group.append(row)
+            name = entry.name
+            group.append(("table", entry.table_id, name.schema, name.name, entry.version_id, None, None, None, None))
         for position, o in enumerate(tree.objects):
-            row = (o.kind, f"{position:08d}", o.name.schema, o.name.name, None, o.definition, o.comment, o.state)
+            row = (o.kind, f"{position:08d}", o.name.schema, o.name.name, None, *described(o))
             groups.setdefault(SUBTREES, []).append(row)
         return {subtree_identity(rows): rows for rows in groups.values()}
+
+
+def described(found: SchemaObject) -> tuple[str, str | None, str | None, str | None]:
+    """What a row of ``epoch.trees`` holds of an object besides its name; ``object_of_row`` reads it back."""
+    return found.definition, found.comment, found.state, part_comments_to_json(found)
+
+
+def object_of_row(
+    kind: str, name: ObjectName, definition: str, comment: str | None, state: str | None, part_comments: str | None
+) -> SchemaObject:
+    """The object that a row of ``epoch.trees`` describes."""
+    return SchemaObject(kind, name, definition, comment, state, part_comments_from_json(part_comments))
 
 
 def subtree_identity(rows: Iterable[tuple[Any, ...]]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from epoch_sql.catalog.content import described, object_of_row
 from epoch_sql.catalog.relation import Relation
 from epoch_sql.model.schema import ObjectName, SchemaObject
 
@@ -71,23 +72,22 @@ class Unmade(Relation):
         "definition": "VARCHAR",
         "comment": "VARCHAR",
         "state": "VARCHAR",
+        "part_comments": "VARCHAR",
         "reason": "VARCHAR",
     }
 
     def load(self) -> list[tuple[SchemaObject, str]]:
         """The objects, each with the reason."""
         return [
-            (SchemaObject(kind, ObjectName(schema, name), *rest), why)
-            for kind, schema, name, *rest, why in self.select()
+            (object_of_row(kind, ObjectName(schema, name), *described), why)
+            for kind, schema, name, *described, why in self.select()
         ]
 
     def replace(self, objects: Sequence[tuple[SchemaObject, str]]) -> None:
         """Make these the objects that could not be made."""
         if set(objects) != set(self.load()):
             self.run("DELETE FROM {{epoch}}.unmade")
-            self.insert(
-                (o.kind, o.name.schema, o.name.name, o.definition, o.comment, o.state, why) for o, why in objects
-            )
+            self.insert((o.kind, o.name.schema, o.name.name, *described(o), why) for o, why in objects)
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,7 @@ class Tree:
         exact = next((entry for entry in self.tables.values() if entry.name == name), None)
         if exact:
             return exact
-        wanted = (name.schema.lower(), name.name.lower())
-        return next((e for e in self.tables.values() if (e.name.schema.lower(), e.name.name.lower()) == wanted), None)
+        return next((e for e in self.tables.values() if e.name.folded == name.folded), None)
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def tree_identity(tables: Iterable[tuple[ObjectName, str, str]], objects: Iterab
     content = [
         "tree",
         sorted([name.schema, name.name, digest, fingerprint] for name, digest, fingerprint in tables),
-        sorted([o.kind, o.name.schema, o.name.name, o.definition, o.comment or ""] for o in objects),
+        sorted([o.kind, o.name.schema, o.name.name, o.definition, o.comment or "", o.part_comments] for o in objects),
     ]
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 

@@ -37,7 +37,7 @@ from epoch_sql.model.remote import (
     tree_text,
     unseal,
 )
-from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table, canonical_json, table_to_json
+from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table, Trigger, canonical_json, table_to_json
 from epoch_sql.model.table_rules import broken_table_rule, broken_tree_row
 from epoch_sql.model.version import DataFile, RowCounts, Version
 
@@ -47,7 +47,7 @@ Fingerprint = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 TableId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Moment = Annotated[datetime, Meta(tz=False)]
-_Row = tuple[str, str, str, str, str | None, str | None, str | None, str | None]
+_Row = tuple[str, str, str, str, str | None, str | None, str | None, str | None, str | None]
 _AT = re.compile(r"(?s)(.*?)(?: - at `\$?\.?(.*)`)?")
 
 Stated = TypeVar("Stated")
@@ -178,6 +178,7 @@ class _Definition(_Document, frozen=True):
     indexes: list[Index]
     comment: str | None
     declared_key: list[str]
+    triggers: list[Trigger]
 
 
 def read_header(data: bytes, where: str) -> Header:
@@ -307,6 +308,7 @@ def read_definition(content: bytes, where: str) -> Table:
             tuple(replace(index) for index in stated.indexes),
             stated.comment,
             tuple(stated.declared_key),
+            tuple(stated.triggers),
         )
         problem = broken_table_rule(found)
         _require(problem is None, *(problem or ("", "")))

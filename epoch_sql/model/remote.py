@@ -26,7 +26,7 @@ _BEFORE, _AFTER = b'{"content":', b',"sha256":'
 
 Fields = Mapping[str, Any]
 TreeRow = tuple[Any, ...]
-"""Kind, identity, schema, name, content, definition, comment, state."""
+"""Kind, identity, schema, name, content, definition, comment, state, comments of parts."""
 
 
 @dataclass(frozen=True)

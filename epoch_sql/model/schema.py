@@ -8,28 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-
-@dataclass(frozen=True, order=True)
-class ObjectName:
-    """A schema-qualified name, exactly as the user spelled it."""
-
-    schema: str
-    name: str
-
-    def __str__(self) -> str:
-        """``orders`` in schema main, ``schema.orders`` elsewhere: the form that every table_name column has."""
-        return self.name if self.schema == "main" else f"{self.schema}.{self.name}"
-
-
-def name_meant(text: str, names: Iterable[ObjectName]) -> ObjectName | None:
-    """The one of the names that a table argument means: ``schema.orders``, else ``orders`` in schema main, in any case.
-
-    A table ``a.b`` of schema main gives way to the table ``b`` of schema a; ``main.a.b`` always means it.
-    """
-    wanted = text.lower()
-    known = list(names)
-    qualified = next((name for name in known if f"{name.schema}.{name.name}".lower() == wanted), None)
-    return qualified or next((name for name in known if str(name).lower() == wanted), None)
+from epoch_sql.model.names import ObjectName as ObjectName
+from epoch_sql.model.names import parse_name
 
 
 @dataclass(frozen=True)
@@ -79,13 +59,34 @@ class Index:
     name: str
     unique: bool
     expressions: tuple[str, ...]
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A trigger of a table.
+
+    ``timing`` is BEFORE or AFTER, ``event`` INSERT, UPDATE or DELETE, ``for_each`` STATEMENT or ROW. ``columns`` are
+    those of UPDATE OF. ``old_table`` and ``new_table`` are what the body calls the rows before and after (REFERENCING),
+    None where it does not.
+    """
+
+    name: str
+    timing: str
+    event: str
+    for_each: str
+    body: str
+    columns: tuple[str, ...] = ()
+    old_table: str | None = None
+    new_table: str | None = None
 
 
 @dataclass(frozen=True)
 class Table:
     """The definition of a table.
 
-    ``declared_key`` holds the columns given to ``epoch_key``. Constraints and indexes are in a canonical order.
+    ``declared_key`` holds the columns given to ``epoch_key``. Constraints, indexes and triggers are in a canonical
+    order.
     """
 
     name: ObjectName
@@ -94,6 +95,7 @@ class Table:
     indexes: tuple[Index, ...] = ()
     comment: str | None = None
     declared_key: tuple[str, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
 
     @property
     def stored_columns(self) -> tuple[Column, ...]:
@@ -154,10 +156,12 @@ class Table:
 
 @dataclass(frozen=True)
 class SchemaObject:
-    """A database object other than a table: kind is ``schema``, ``type``, ``sequence``, ``macro`` or ``view``.
+    """A database object other than a table: kind is ``schema``, ``type``, ``sequence``, ``macro`` or ``view``; or
+    ``trigger``, where one is an object of its own.
 
     ``definition`` is the CREATE statement; ``state`` is what the object carries without being versioned by it (the
-    last value of a sequence) and does not count as a change.
+    last value of a sequence) and does not count as a change. ``part_comments`` are the comments of a view's columns, by
+    their names, and of the table macro beside a scalar macro of the same name, as ``TABLE``.
     """
 
     kind: str
@@ -165,6 +169,14 @@ class SchemaObject:
     definition: str
     comment: str | None = None
     state: str | None = field(default=None, compare=False)
+    part_comments: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name as messages and listings write it."""
+        if self.kind == "trigger":
+            return f"{self.name.name} on {parse_name(self.name.schema)}"
+        return self.name.as_schema if self.kind == "schema" else str(self.name)
 
 
 @dataclass(frozen=True)
@@ -193,6 +205,7 @@ def table_to_json(table: Table) -> str:
             "indexes": [_compact(vars(index)) for index in table.indexes],
             "comment": table.comment,
             "declared_key": table.declared_key,
+            "triggers": [_compact(vars(trigger)) for trigger in table.triggers],
         }
     )
 
@@ -207,7 +220,18 @@ def table_from_json(text: str) -> Table:
         tuple(Index(**_tuples(index)) for index in data["indexes"]),
         data["comment"],
         tuple(data["declared_key"]),
+        tuple(Trigger(**_tuples(trigger)) for trigger in data["triggers"]),
     )
+
+
+def part_comments_to_json(found: SchemaObject) -> str | None:
+    """The comments of an object's parts as JSON, None if there are none."""
+    return canonical_json(dict(found.part_comments)) if found.part_comments else None
+
+
+def part_comments_from_json(text: str | None) -> tuple[tuple[str, str], ...]:
+    """The comments that ``part_comments_to_json`` wrote."""
+    return tuple(sorted(json.loads(text).items())) if text else ()
 
 
 def identity(*parts: str, taken: Iterable[int] = ()) -> int:

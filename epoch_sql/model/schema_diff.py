@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, SchemaObject, Table
+from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, SchemaObject, Table, Trigger
 from epoch_sql.model.sql_text import readable, same_expression, with_names
 
 _KINDS_BEFORE_TABLES = ("schema", "type", "sequence")
@@ -16,8 +16,8 @@ _KINDS_AFTER_TABLES = ("macro", "view")
 class SchemaChange:
     """One difference between two states of the definitions.
 
-    ``object`` is column, constraint, index, table, view, macro, sequence, type or schema; ``diff_type`` is added,
-    modified, removed or renamed, where ``name`` is the new name. A definition is None on the side without it.
+    ``object`` is column, constraint, index, trigger, table, view, macro, sequence, type or schema; ``diff_type`` is
+    added, modified, removed or renamed, where ``name`` is the new name. A definition is None on the side without it.
     """
 
     table_name: str
@@ -75,6 +75,7 @@ def _table(before: Table | None, after: Table | None, names: Mapping[ObjectName,
     yield from _columns(before, after)
     yield from _constraints(before, after, names)
     yield from _indexes(before, after)
+    yield from _triggers(before, after)
 
 
 def _change(table_name: str, kind: str, name: str, old: str | None, new: str | None) -> Iterator[SchemaChange]:
@@ -161,15 +162,33 @@ def _indexes(before: Table, after: Table) -> Iterator[SchemaChange]:
         old, new = old_indexes.get(index_name), new_indexes.get(index_name)
         if old and new and _same_index(old, new, renamed):
             continue
-        old_text = _index_text(after.name, old) if old else None
-        new_text = _index_text(after.name, new) if new else None
+        old_text = index_text(after.name, old) if old else None
+        new_text = index_text(after.name, new) if new else None
         yield from _change(name, "index", index_name, old_text, new_text)
 
 
 def _same_index(old: Index, new: Index, renamed: Mapping[str, str]) -> bool:
     expected = [with_names(expression, renamed) for expression in old.expressions]
     same = len(expected) == len(new.expressions) and all(map(same_expression, expected, new.expressions))
-    return same and old.unique == new.unique
+    return same and (old.unique, old.comment) == (new.unique, new.comment)
+
+
+def _triggers(before: Table, after: Table) -> Iterator[SchemaChange]:
+    name, renamed = str(after.name), _new_names(before, after)
+    old_triggers = {trigger.name: trigger for trigger in before.triggers}
+    new_triggers = {trigger.name: trigger for trigger in after.triggers}
+    for trigger_name in sorted(old_triggers.keys() | new_triggers.keys()):
+        old, new = old_triggers.get(trigger_name), new_triggers.get(trigger_name)
+        if old and new and _same_trigger(old, new, renamed):
+            continue
+        old_text = trigger_text(after.name, old) if old else None
+        new_text = trigger_text(after.name, new) if new else None
+        yield from _change(name, "trigger", trigger_name, old_text, new_text)
+
+
+def _same_trigger(old: Trigger, new: Trigger, renamed: Mapping[str, str]) -> bool:
+    columns = tuple(renamed.get(column.lower(), column) for column in old.columns)
+    return replace(old, columns=columns, body=new.body) == new and same_expression(old.body, new.body)
 
 
 def _objects(
@@ -178,9 +197,9 @@ def _objects(
     old = {(kinds.index(found.kind), found.name): found for found in before if found.kind in kinds}
     new = {(kinds.index(found.kind), found.name): found for found in after if found.kind in kinds}
     for key in sorted(old.keys() | new.keys()):
-        kind, name = kinds[key[0]], str(key[1])
-        old_text = _object_text(old[key]) if key in old else None
-        new_text = _object_text(new[key]) if key in new else None
+        kind, name = kinds[key[0]], (new.get(key) or old[key]).label
+        old_text = object_text(old[key]) if key in old else None
+        new_text = object_text(new[key]) if key in new else None
         yield from _change(name, kind, name, old_text, new_text)
 
 
@@ -214,13 +233,29 @@ def _constraint_text(constraint: Constraint) -> str:
     return f"{text} REFERENCES {readable(constraint.referenced)} {_names(constraint.referenced_columns)}"
 
 
-def _index_text(table: ObjectName, index: Index) -> str:
+def index_text(table: ObjectName, index: Index) -> str:
+    """An index of a table as a difference or a conflict shows it."""
     unique = "UNIQUE " if index.unique else ""
-    return f"CREATE {unique}INDEX {readable(index.name)} ON {_qualified(table)} ({', '.join(index.expressions)})"
+    text = f"CREATE {unique}INDEX {readable(index.name)} ON {_qualified(table)} ({', '.join(index.expressions)})"
+    return text + _comment_clause(index.comment)
 
 
-def _object_text(found: SchemaObject) -> str:
-    return found.definition + _comment_clause(found.comment)
+def trigger_text(table: ObjectName, trigger: Trigger) -> str:
+    """A trigger of a table as a difference or a conflict shows it."""
+    columns = f" OF {', '.join(readable(name) for name in trigger.columns)}" if trigger.columns else ""
+    rows = ((kind, name) for kind, name in (("OLD", trigger.old_table), ("NEW", trigger.new_table)) if name is not None)
+    named = [f"{kind} TABLE AS {readable(name)}" for kind, name in rows]
+    referencing = f" REFERENCING {' '.join(named)}" if named else ""
+    return (
+        f"CREATE TRIGGER {readable(trigger.name)} {trigger.timing} {trigger.event}{columns} ON {_qualified(table)}"
+        f"{referencing} FOR EACH {trigger.for_each} {trigger.body}"
+    )
+
+
+def object_text(found: SchemaObject) -> str:
+    """An object with its comments as a difference or a conflict shows it."""
+    parts = [f" COMMENT ON {readable(part)} {_quoted(comment)}" for part, comment in found.part_comments]
+    return found.definition + _comment_clause(found.comment) + "".join(parts)
 
 
 def _comment_text(table: Table) -> str | None:
@@ -244,7 +279,8 @@ def _names(names: Sequence[str]) -> str:
 
 
 def _qualified(name: ObjectName) -> str:
-    return readable(name.name) if name.schema == "main" else f"{readable(name.schema)}.{readable(name.name)}"
+    schemas = () if name.schema == "main" else name.schema_path
+    return ".".join(readable(part) for part in (*schemas, name.name))
 
 
 def _quoted(text: str) -> str:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, SchemaObject, Table
-from epoch_sql.model.sql_text import mentioned, with_names
+from epoch_sql.model.schema import Column, Constraint, Index, SchemaObject, Table, Trigger
+from epoch_sql.model.schema_diff import index_text, object_text, trigger_text
+from epoch_sql.model.sql_text import mentioned, readable, with_names
 
 T = TypeVar("T")
 _ATTRIBUTES = ("name", "type", "nullable", "default", "generated", "collation", "comment")
@@ -109,7 +110,7 @@ def merge_definitions(
         if column:
             columns.append(column)
     columns = _without_namesakes(merger, columns, ours_by_id, theirs_by_id, show)
-    was = base or replace(ours, constraints=(), indexes=(), comment=None, declared_key=())
+    was = base or replace(ours, constraints=(), indexes=(), comment=None, declared_key=(), triggers=())
     renames = _renames(columns, ours, theirs, base)
     dropped = _dropped(columns, ours, theirs, base)
     table = Table(
@@ -119,6 +120,7 @@ def merge_definitions(
         tuple(i for i in _merge_indexes(merger, was, ours, theirs, renames) if not _expressed(i.expressions, dropped)),
         merger.three_way(None, was.comment, ours.comment, theirs.comment, lambda text: text),
         _merge_declared(was, ours, theirs, renames),
+        _merge_triggers(merger, was, ours, theirs, renames),
     )
     return MergedTable(table, tuple(merger.conflicts), {v: k for k, v in aliases.items()})
 
@@ -144,12 +146,12 @@ def merge_objects(
     merged, conflicts = [], []
     for key in dict.fromkeys(k for side in (sides[1], sides[2], sides[0]) for k in side):
         old, left, right = (side.get(key) for side in sides)
-        merger = _Merger(_object_name(*key), decide)
+        merger = _Merger(next(o.label for o in (left, right, old) if o), decide)
         side = forced(merger.table_name)
         if side:
             chosen = {"ours": left, "theirs": right, "base": old}[side]
         else:
-            chosen = merger.three_way(None, old, left, right, lambda o: o.definition if o else None)
+            chosen = merger.three_way(None, old, left, right, lambda o: object_text(o) if o else None)
         conflicts.extend(merger.conflicts)
         if chosen:
             merged.append(chosen)
@@ -268,12 +270,13 @@ def _dropped(columns: Sequence[Column], *sides: Table | None) -> set[str]:
 
 
 def _needed_anew(base: Table, side: Table, column: Column) -> bool:
-    """Whether a side has constraints, indexes or generated columns with a column that the base has not."""
+    """Whether a side has constraints, indexes, triggers or generated columns with a column that the base has not."""
     name = {column.name.lower()}
     return (
         any(_uses(c, name) for c in set(side.constraints) - set(base.constraints))
         or any(_expressed(i.expressions, name) for i in set(side.indexes) - set(base.indexes))
         or any(_expressed([c.generated or ""], name) for c in set(side.columns) - set(base.columns))
+        or any(_expressed([t.body, *map(readable, t.columns)], name) for t in set(side.triggers) - set(base.triggers))
     )
 
 
@@ -322,10 +325,30 @@ def _merge_indexes(
     merged = []
     for name in dict.fromkeys((*sides[1], *sides[2], *sides[0])):
         old, left, right = (side.get(name) for side in sides)
-        chosen = merger.three_way(None, old, left, right, lambda i: ", ".join(i.expressions) if i else None)
+        chosen = merger.three_way(None, old, left, right, lambda i: index_text(ours.name, i) if i else None)
         if chosen:
             merged.append(chosen)
     return tuple(sorted(merged, key=lambda index: index.name))
+
+
+def _merge_triggers(
+    merger: _Merger, base: Table, ours: Table, theirs: Table, renames: Sequence[Mapping[str, str]]
+) -> tuple[Trigger, ...]:
+    """Each by its name, as DuckDB compares names."""
+    sides = [
+        {
+            trigger.name.lower(): replace(trigger, columns=tuple(names.get(c.lower(), c) for c in trigger.columns))
+            for trigger in side.triggers
+        }
+        for side, names in zip((base, ours, theirs), (renames[2], renames[0], renames[1]), strict=True)
+    ]
+    merged = []
+    for name in dict.fromkeys((*sides[1], *sides[2], *sides[0])):
+        old, left, right = (side.get(name) for side in sides)
+        chosen = merger.three_way(None, old, left, right, lambda t: trigger_text(ours.name, t) if t else None)
+        if chosen:
+            merged.append(chosen)
+    return tuple(sorted(merged, key=lambda trigger: trigger.name))
 
 
 def _merge_declared(base: Table, ours: Table, theirs: Table, renames: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
@@ -347,7 +370,3 @@ def _three_way_set(base: set[Constraint], ours: set[Constraint], theirs: set[Con
 
 def _visible(column: Column) -> Column:
     return replace(column, fill=None)
-
-
-def _object_name(kind: str, name: ObjectName) -> str:
-    return name.name if kind == "schema" else str(name)

@@ -120,6 +120,12 @@ def mentioned(text: str) -> set[str]:
     return {name.lower() for token in tokens(text) if (name := token.name) is not None}
 
 
+def mentioned_anywhere(text: str) -> set[str]:
+    """What ``mentioned`` gives, and what strings may name, as in ``nextval('a.q')``: the string, and its last part."""
+    strings = (token.text[1:-1].lower() for token in tokens(text) if token.text.startswith("'"))
+    return mentioned(text) | {word for string in strings for word in (string, string.rpartition(".")[2])}
+
+
 def with_names(text: str, renamed: Mapping[str, str]) -> str:
     """The expression after its columns were renamed: ``renamed`` maps old names in lower case to new names.
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 
 from epoch_sql.model.remote import TreeRow
-from epoch_sql.model.schema import Constraint, Table
+from epoch_sql.model.schema import Constraint, Table, canonical_json, part_comments_from_json
 
 _KINDS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY")
 _OBJECTS = ("table", "schema", "type", "sequence", "macro", "view")
 _PLACE = re.compile(r"[0-9]{8}")
+_TIMINGS, _EVENTS, _UNITS = ("BEFORE", "AFTER"), ("INSERT", "UPDATE", "DELETE"), ("STATEMENT", "ROW")
 _LARGEST_ID = (1 << 30) - 1
 
 
@@ -36,6 +37,7 @@ def _broken(table: Table) -> Iterator[tuple[str, str]]:
             yield "indexes", "have one without a name or expressions"
     if len({index.name.lower() for index in table.indexes}) != len(table.indexes):
         yield "indexes", "have one name twice"
+    yield from _broken_triggers(table, names)
 
 
 def _broken_columns(table: Table) -> Iterator[tuple[str, str]]:
@@ -67,6 +69,18 @@ def _broken_constraint(constraint: Constraint, names: set[str], stored: set[str]
         yield "constraints", "refer to another table with other columns than they have"
 
 
+def _broken_triggers(table: Table, names: set[str]) -> Iterator[tuple[str, str]]:
+    if len({trigger.name.lower() for trigger in table.triggers}) != len(table.triggers):
+        yield "triggers", "have one name twice"
+    for trigger in table.triggers:
+        if not trigger.name or not trigger.body:
+            yield "triggers", "have one without a name or a body"
+        if trigger.timing not in _TIMINGS or trigger.event not in _EVENTS or trigger.for_each not in _UNITS:
+            yield "triggers", "have one that fires when none can"
+        if trigger.columns and (trigger.event != "UPDATE" or not _named(trigger.columns, names)):
+            yield "triggers", "name a column that is not there, or one twice"
+
+
 def _named(columns: Iterable[str], names: set[str]) -> bool:
     given = [column.lower() for column in columns]
     return set(given) <= names and len(set(given)) == len(given)
@@ -74,7 +88,7 @@ def _named(columns: Iterable[str], names: set[str]) -> bool:
 
 def broken_tree_row(row: TreeRow) -> str | None:
     """What is wrong with a row of a tree."""
-    kind, identity, schema, name, version, definition, _, state = row
+    kind, identity, schema, name, version, definition, _, state, part_comments = row
     if kind not in _OBJECTS:
         return f"the kind is none of {', '.join(_OBJECTS)}"
     if not name or (not schema and kind != "schema"):
@@ -93,4 +107,15 @@ def broken_tree_row(row: TreeRow) -> str | None:
         return "an object has a definition, and no content"
     if state is not None and not (kind == "sequence" and re.fullmatch(r"-?[0-9]{1,19}", state)):
         return "the state is that of a sequence: a number"
+    if part_comments is not None and not (kind in ("view", "macro") and _are_part_comments(part_comments)):
+        return "the comments of parts are those of a view's columns or a macro, by name"
     return None
+
+
+def _are_part_comments(text: str) -> bool:
+    try:
+        stated = part_comments_from_json(text)
+    except (ValueError, AttributeError, RecursionError):
+        return False
+    pairs = all(type(comment) is str for _, comment in stated)
+    return bool(stated) and pairs and canonical_json(dict(stated)) == text

@@ -27,6 +27,7 @@ from epoch_sql.operations.guarding.moves import Move, move_branch, require_allow
 from epoch_sql.operations.recording import Recorded, record
 from epoch_sql.operations.repository import Memory, Repository, now
 from epoch_sql.operations.unmade import note_replaced, warn_of_stale
+from epoch_sql.worktree.introspect import OWN_SCHEMA, read_schema_paths
 
 _initialising = Lock()
 """One after the other: of two at once, the one that loses would remove the other one's folder."""
@@ -157,9 +158,7 @@ def _folder(repository: Repository) -> Iterator[None]:
     Raises EpochRepositoryError when there is one already.
     """
     folder, existed = repository.folder, repository.folder.exists()
-    if repository.cursor.execute(
-        "SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'epoch' AND database_name = current_database()"
-    ).fetchone():
+    if OWN_SCHEMA in read_schema_paths(repository.cursor):
         raise EpochRepositoryError(f"{repository.database} has an Epoch repository already", "FROM epoch_status()")
     try:
         try:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from epoch_sql.catalog.local import DeclaredKeys, Ignore
 from epoch_sql.errors import EpochTableError
+from epoch_sql.model.names import name_meant
 from epoch_sql.model.refnames import quoted, suggest
-from epoch_sql.model.schema import Table, name_meant
+from epoch_sql.model.schema import Table
 from epoch_sql.operations.repository import Repository
 
 

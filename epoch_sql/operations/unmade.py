@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from epoch_sql.catalog.local import Unmade
 from epoch_sql.errors import EpochTableError
@@ -24,22 +24,32 @@ def left_out(repository: Repository, working: Working, target: Tree) -> dict[tup
     noted = Unmade(repository.cursor).load() if working.unmade else []
     standing = {o: why for o, why in noted if o in working.unmade}
     tried = {o: why for o, why in standing.items() if o.kind != "view" or o.name.schema != "main"}
-    found = {(o.kind, o.name): tried[o] for o in target.objects if o in tried}
+    found = {(o.kind, o.name): tried[o] for o in _objects(repository, target, tried) if o in tried}
     return {**found, **repository.refused}
 
 
 def note_unmade(repository: Repository, working: Working, target: Tree, outcome: Outcome) -> None:
     """Note what could not be made of the target."""
     omitted = left_out(repository, working, target)
-    found = [(o, omitted[o.kind, o.name]) for o in target.objects if (o.kind, o.name) in omitted]
+    objects = _objects(repository, target, [SchemaObject(kind, name, "") for kind, name in omitted])
+    found = [(o, omitted[o.kind, o.name]) for o in objects if (o.kind, o.name) in omitted]
     Unmade(repository.cursor).replace([*outcome.unmade, *found])
     repository.unmade_before = working.unmade
+
+
+def _objects(repository: Repository, target: Tree, wanted: Collection[SchemaObject]) -> list[SchemaObject]:
+    """The objects of a tree; with the triggers of its tables, if any is wanted."""
+    if not any(o.kind == "trigger" for o in wanted):
+        return [*target.objects]
+    tables = [repository.contents.table(entry.version_id) for entry in target.tables.values()]
+    return [*target.objects, *ddl.trigger_objects(tables)]
 
 
 def note_replaced(repository: Repository, working: Working) -> None:
     """Forget, at a commit, the unmade objects in whose place the user made something."""
     unmade = Unmade(repository.cursor)
-    unmade.replace([(found, why) for found, why in unmade.load() if found in working.unmade])
+    reasons = {(found.kind, found.name.name): why for found, why in unmade.load()}
+    unmade.replace([(found, reasons[found.kind, found.name.name]) for found in working.unmade])
 
 
 def make_again(repository: Repository) -> None:
@@ -58,7 +68,7 @@ def make_again(repository: Repository) -> None:
         unmade.replace(list(reasons.items()))
     new = [(o, why) for o, why in reasons.items() if o not in repository.unmade_before]
     repository.warnings += [
-        f"{o.kind} {o.name} cannot be made, so it is left out here and kept in the commit: {why}" for o, why in new
+        f"{o.kind} {o.label} cannot be made, so it is left out here and kept in the commit: {why}" for o, why in new
     ]
 
 
@@ -72,10 +82,10 @@ def warn_of_stale(repository: Repository, before: Tree, working: Working, strict
     if not reasons:
         return
     if strict:
-        listed = "; ".join(f"{o.kind} {o.name}: {why}" for o, why in reasons.items())
+        listed = "; ".join(f"{o.kind} {o.label}: {why}" for o, why in reasons.items())
         raise EpochTableError(f"these could not be made again: {listed}", "drop or correct them, or leave out strict")
     repository.warnings += [
-        f"{o.kind} {o.name} cannot be made again, so a checkout or clone will be without it: {why}"
+        f"{o.kind} {o.label} cannot be made again, so a checkout or clone will be without it: {why}"
         for o, why in reasons.items()
     ]
 
@@ -92,9 +102,10 @@ def _stale(repository: Repository, found: SchemaObject) -> str | None:
 def _suspects(repository: Repository, before: Tree, working: Working) -> list[SchemaObject]:
     """The views and macros that are committed and may not be as they were, in the order of their names."""
     old = set(repository.scanner.visible(before).objects)
-    made = working.made
+    made = [*working.made, *_made_triggers(working)]
+    old |= set(ddl.trigger_objects(w.committed.renamed(w.table.name) for w in working.tables if w.committed))
     changed: list[Definition] = [o for o in made if o not in old]
-    changed += [o for o in old if o not in working.objects]
+    changed += [o for o in old if o not in working.objects and o.kind != "trigger"]
     tables = [(w.committed, w.table) for w in working.tables if w.schema_differs]
     dropped = [repository.contents.table(entry.version_id) for entry in working.removed]
     changed += [*dropped, *(table for pair in tables for table in pair if table)]
@@ -105,3 +116,7 @@ def _suspects(repository: Repository, before: Tree, working: Working) -> list[Sc
         changed = found
         rest = [o for o in rest if o not in found]
     return [o for o in suspects if o.kind in MAY_BE_UNMADE]
+
+
+def _made_triggers(working: Working) -> list[SchemaObject]:
+    return [o for o in ddl.trigger_objects(w.table for w in working.tables) if o not in working.unmade]

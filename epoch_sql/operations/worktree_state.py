@@ -85,6 +85,6 @@ def _changed_objects(before: tuple[SchemaObject, ...], after: tuple[SchemaObject
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
             change = "added" if key not in old else "removed" if key not in new else "schema"
-            name = key[1].name if key[0] == "schema" else str(key[1])
+            name = (new.get(key) or old[key]).label
             changes.append(Uncommitted(name, change, RowCounts()))
     return changes

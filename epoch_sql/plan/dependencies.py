@@ -51,7 +51,7 @@ def _depends(
             return True
     elif found.kind == "type":
         return any(text in meaning(found) for text in meanings)
-    elif found.kind not in ("macro", "view"):
+    elif found.kind not in ("macro", "view", "trigger"):
         return False
     text = expressions(found)
     if words.isdisjoint(_words(text)):
@@ -63,7 +63,7 @@ def _depends(
     if isinstance(found, Table):
         macros = (n for n, d in enumerate(named) if isinstance(d, SchemaObject) and d.kind == "macro")
         return any(number in certain for number in macros)
-    return bool(certain) if found.kind == "view" else any(certain.values())
+    return bool(certain) if found.kind in ("view", "trigger") else any(certain.values())
 
 
 @lru_cache(maxsize=4096)

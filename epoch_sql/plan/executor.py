@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -23,13 +23,14 @@ from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
 from epoch_sql.model.version import RowCounts
 from epoch_sql.model.widening import widens
 from epoch_sql.plan.ghosts import Ghost, HeldByGhost, ghost_of, lay
-from epoch_sql.plan.making import REFUSALS, making, missing_of_view
+from epoch_sql.plan.making import MAY_BE_UNMADE, REFUSALS, cannot_be_made, making, missing_of_view
 from epoch_sql.plan.planner import Dependents, Limits, Rebuild, make_plan
 from epoch_sql.plan.steps import Alter, Create, DefinitionStep, Drop, Fill, Plan, Refresh, TableChange, statements
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.shape import Shape, keyed_alike, shape_of
+from epoch_sql.worktree import ddl
 from epoch_sql.worktree.filling import fill_table
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working, WorkingTable
@@ -88,20 +89,36 @@ def working_plan(
     contents.load(entry.version_id for entry in target.tables.values())
     current = {w.table_id: w for w in working.tables}
     ids = [*target.tables, *(i for i in current if i not in target.tables)]
-    changes = [_change(contents, i, current.get(i), target.tables.get(i)) for i in ids]
+    changes = [_change(contents, i, current.get(i), target.tables.get(i), working.unmade) for i in ids]
     changes += [TableChange(w.table_id, w.table, w.table, differs=False, pinned=True) for w in pinned]
     wanted = [o for o in target.objects if (o.kind, o.name) not in left_out]
-    return make_plan(changes, working.made, wanted, _limits(attempt))
+    plan = make_plan(changes, working.made, wanted, _limits(attempt))
+    tried = (step for step in plan.triggers if ("trigger", step.what.name) not in left_out)
+    return replace(plan, triggers=tuple(tried))
 
 
-def _change(contents: Contents, table_id: str, now: WorkingTable | None, entry: TableEntry | None) -> TableChange:
-    before = now.table if now else None
+def _change(
+    contents: Contents,
+    table_id: str,
+    now: WorkingTable | None,
+    entry: TableEntry | None,
+    unmade: Sequence[SchemaObject],
+) -> TableChange:
+    before = _as_made(now.table, unmade) if now else None
     if entry is None:
         return TableChange(table_id, before, None)
     same = now and now.entry and not now.differs and now.entry.version_id == entry.version_id
     if now and now.entry and same and now.entry.name == entry.name:
         return TableChange(table_id, before, before, differs=False)
     return TableChange(table_id, before, contents.table(entry.version_id))
+
+
+def _as_made(table: Table, unmade: Sequence[SchemaObject]) -> Table:
+    """A working table without the triggers that could not be made."""
+    if not unmade or not table.triggers:
+        return table
+    made = tuple(t for t in table.triggers if ddl.trigger_object(table.name, t) not in unmade)
+    return replace(table, triggers=made)
 
 
 def _limits(attempt: Attempt) -> Limits:
@@ -146,6 +163,7 @@ class Executor:
         """
         unmade = [refused for step in plan.definitions for refused in self._define(step)]
         applied = _Rows(self.cursor, self.contents, working, target).run(plan)
+        unmade += [refused for step in plan.triggers for refused in self._define(step)]
         DeclaredKeys(self.cursor).replace(
             {e.name: self.contents.table(e.version_id).declared_key for e in target.tables.values()}
         )
@@ -163,6 +181,10 @@ class Executor:
             self._refresh(step)
             return []
         made = step.what if isinstance(step, Create) else None
+        if made and (reason := ddl.lacking(made)):
+            if isinstance(made, Table) or made.kind not in MAY_BE_UNMADE:
+                raise cannot_be_made(made, reason)
+            return [(made, reason)]
         if isinstance(made, SchemaObject) and made.kind == "view" and (reason := missing_of_view(self.cursor, made)):
             return [(made, reason)]
         if isinstance(step, Drop):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import duckdb
 
@@ -18,9 +19,11 @@ from epoch_sql import render
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table
 from epoch_sql.model.sql_text import split_statements, top_level
+from epoch_sql.render import Sql
 from epoch_sql.worktree import ddl
+from epoch_sql.worktree.triggers import read_trigger, table_of
 
-MAY_BE_UNMADE = ("macro", "view")
+MAY_BE_UNMADE = ("macro", "view", "trigger")
 """The kinds of objects without which the rest of a state can be made."""
 
 REFUSALS = (
@@ -43,7 +46,7 @@ class CannotMake(Exception):
     """DuckDB refused to make an object without which the rest can be made."""
 
     def __init__(self, made: SchemaObject, reason: str) -> None:
-        super().__init__(f"{made.kind} {made.name}: {reason}")
+        super().__init__(f"{made.kind} {made.label}: {reason}")
         self.made = made
         self.reason = reason
 
@@ -56,10 +59,13 @@ def making(made: Table | SchemaObject) -> Iterator[None]:
     except REFUSALS as error:
         if isinstance(made, SchemaObject) and made.kind in MAY_BE_UNMADE:
             raise CannotMake(made, first_line(error)) from error
-        kind = "table" if isinstance(made, Table) else made.kind
-        raise EpochTableError(
-            f"{kind} {made.name} cannot be made: {first_line(error)}", "check out another commit, and correct it there"
-        ) from error
+        raise cannot_be_made(made, first_line(error)) from error
+
+
+def cannot_be_made(made: Table | SchemaObject, reason: str) -> EpochTableError:
+    """The error for a table or object without which the rest cannot be made."""
+    called = f"table {made.name}" if isinstance(made, Table) else f"{made.kind} {made.label}"
+    return EpochTableError(f"{called} cannot be made: {reason}", "check out another commit, and correct it there")
 
 
 def missing_of_view(cursor: duckdb.DuckDBPyConnection, view: SchemaObject) -> str | None:
@@ -80,13 +86,10 @@ def try_to_make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | 
 
     It is made under another name, in a transaction of its own that is rolled back.
     """
-    trial = ObjectName(made.name.schema, _TRIAL)
-    named, other = render.to_sql(render.relative(made.name)), render.to_sql(render.table(trial))
-
     cursor.execute("BEGIN TRANSACTION")
     try:
-        for statement in split_statements(made.definition):
-            cursor.execute(render.verbatim(statement.replace(named, other, 1)))
+        for statement in _trial(made):
+            cursor.execute(statement)
     except REFUSALS as error:
         return first_line(error)
     finally:
@@ -94,8 +97,20 @@ def try_to_make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | 
     return None
 
 
+def _trial(made: SchemaObject) -> list[Sql]:
+    """What makes an object under another name."""
+    trial = ObjectName(made.name.schema, _TRIAL)
+    if made.kind == "trigger":
+        trigger = replace(read_trigger(made.definition), name=_TRIAL)
+        return ddl.create_object(ddl.trigger_object(table_of(made), trigger))
+    named, other = render.to_sql(render.relative(made.name)), render.to_sql(render.table(trial))
+    return [render.verbatim(statement.replace(named, other, 1)) for statement in split_statements(made.definition)]
+
+
 def make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | None:
     """Make an object in a transaction of its own; why DuckDB refuses, or None."""
+    if reason := ddl.lacking(made):
+        return reason
     cursor.execute("BEGIN TRANSACTION")
     try:
         for statement in ddl.create_object(made):

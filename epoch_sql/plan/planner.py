@@ -7,7 +7,7 @@ what they depend on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -93,8 +93,24 @@ class _Planner:
         self._add_dependents()
         built = {c.table_id: c for c in self.tables if not c.before and c.after} | self.rebuilt
         changed = {c.table_id: c for c in self.tables if c.before and c.after and c.differs and c.table_id not in built}
-        steps = (*self._drops(), *self._creations(built.values()), *_row_steps(built, changed))
-        return Plan(steps, frozenset(built), frozenset(changed))
+        gone, come = self._triggers({*built, *changed})
+        drops = (*(Drop(trigger) for trigger in gone), *self._drops())
+        steps = (*drops, *self._creations(built.values()), *_row_steps(built, changed))
+        return Plan(steps, frozenset(built), frozenset(changed), tuple(Create(trigger) for trigger in come))
+
+    def _triggers(self, written: Collection[str]) -> tuple[list[SchemaObject], list[SchemaObject]]:
+        """The triggers that go first, for they would fire for rows of tables that are written, or stand in the way of
+        definitions; and those that come in the end."""
+        touched = [c for c in self.tables if c.table_id in written or not c.after]
+        names = {table.name.name.lower() for c in touched for table in (c.before, c.after) if table}
+        names |= {o.name.name.lower() for o in (*self.outdated, *self.missing)}
+        tables = [c.before for c in self.tables if c.before]
+        gone = list(ddl.dependent_triggers(tables, [*self.kept, *self.outdated], names))
+        come = []
+        for change in self.tables:
+            found = ddl.trigger_objects([change.after] if change.after else [])
+            come += [t for t in found if change.table_id in written or t in gone]
+        return gone, come
 
     def _place(self, change: TableChange) -> None:
         """Whether a table that stays and differs is altered or built anew."""

@@ -79,15 +79,17 @@ class Plan:
     """Steps in the order in which they are to be carried out: definitions first, then rows.
 
     ``built`` are the ids of the tables that are created, ``changed`` those of the other tables that may change.
+    ``triggers`` come after the rows, for which they must not fire.
     """
 
     steps: tuple[Step, ...] = ()
     built: frozenset[str] = frozenset()
     changed: frozenset[str] = frozenset()
+    triggers: tuple[Create, ...] = ()
 
     @property
     def definitions(self) -> list[DefinitionStep]:
-        """The steps that change definitions."""
+        """The steps that change definitions before rows change."""
         return [step for step in self.steps if isinstance(step, DefinitionStep)]
 
     @property

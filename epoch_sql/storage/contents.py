@@ -295,7 +295,8 @@ class Contents:
 
     def broken(self, file_id: str, problem: str) -> EpochStorageError:
         """The error for a file that is not what it should be: it names the tables and commits that need it."""
-        rows = self.cursor.execute(render.render("needing_file"), [file_id]).fetchall()
+        needing = render.render("needing_file", object_name=render.load("object_name"))
+        rows = self.cursor.execute(needing, [file_id]).fetchall()
         tables = ", ".join(sorted({row[0] for row in rows})) or "nothing"
         commits = [row[1][:7] for row in rows]
         needed = ", ".join(dict.fromkeys(commits)) or "no commit"

@@ -22,25 +22,23 @@ DROP TABLE and CREATE TABLE with the same indexes, constraints and names, in one
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-import duckdb
-
 from epoch_sql import render
-from epoch_sql.model.schema import Column, Constraint, Table
+from epoch_sql.model.schema import Column, Constraint, Index, Table
 from epoch_sql.model.sql_text import list_after, mentioned, same_expression, tokens
 from epoch_sql.model.widening import widens
 from epoch_sql.render import Sql
+from epoch_sql.worktree.capabilities import REPLAYS_EXPRESSIONS
 from epoch_sql.worktree.clauses import (
     column_clause,
     comment_on,
     comment_on_column,
+    comment_on_index,
     create_index,
     drop_index,
 )
-
-_REPLAYS_EXPRESSIONS = int(duckdb.__version__.split(".")[0]) >= 2
 
 _COMPARISONS = frozenset({"=", "<", ">", "<=", ">=", "!=", "<>", "(", ")", ",", "."})
 # fmt: off
@@ -68,7 +66,7 @@ def alter_table(before: Table, after: Table, referenced: bool = False) -> list[S
         return None
     if change.alters_structure and before.foreign_keys:
         return None
-    if change.touches_columns and not _REPLAYS_EXPRESSIONS and (_computes(before) or _computes(after)):
+    if change.touches_columns and not REPLAYS_EXPRESSIONS and (_computes(before) or _computes(after)):
         return None
     return list(_statements(change))
 
@@ -131,8 +129,13 @@ class _Change:
 
     @cached_property
     def kept_indexes(self) -> set[str]:
-        """The names of the indexes that stay as they are."""
-        return {index.name for index in self.before.indexes if index in self.after.indexes}
+        """The names of the indexes that stay as they are, but for their comments."""
+        after = {_uncommented(index) for index in self.after.indexes}
+        return {index.name for index in self.before.indexes if _uncommented(index) in after}
+
+
+def _uncommented(index: Index) -> Index:
+    return replace(index, comment=None)
 
 
 def _keeps_shape(change: _Change) -> bool:
@@ -275,6 +278,8 @@ def _statements(change: _Change) -> Iterator[Sql]:
             yield _alter(after, "ALTER COLUMN {{column}} DROP NOT NULL", new)
     yield from _comments(change)
     yield from (create_index(after, index) for index in after.indexes if index.name not in stay)
+    had = {index.name: index.comment for index in before.indexes if index.name in stay}
+    yield from (comment_on_index(after, index) for index in after.indexes if had.get(index.name) != index.comment)
 
 
 def _renames(change: _Change) -> Iterator[Sql]:
@@ -321,8 +326,10 @@ def _comments(change: _Change) -> Iterator[Sql]:
         yield comment_on("TABLE", render.table(change.after.name), change.after.comment)
     for old, new in change.kept:
         if old.comment != new.comment:
-            yield comment_on_column(change.after.name, new)
-    yield from (comment_on_column(change.after.name, new) for new in change.added if new.comment is not None)
+            yield comment_on_column(change.after.name, new.name, new.comment)
+    for new in change.added:
+        if new.comment is not None:
+            yield comment_on_column(change.after.name, new.name, new.comment)
 
 
 def _alter(table: Table, action: str, column: Column, **fragments: Sql) -> Sql:

@@ -54,7 +54,7 @@ def drop_index(table: Table, index: Index) -> Sql:
     return render.fill("DROP INDEX {{name}}", name=render.table(ObjectName(table.name.schema, index.name)))
 
 
-def comment_on(kind: str, name: exp.Expression, comment: str | None) -> Sql:
+def comment_on(kind: str, name: exp.Expression | Sql, comment: str | None) -> Sql:
     """The COMMENT ON an object of a kind such as TABLE or MACRO; None takes the comment away."""
     return render.fill(
         "COMMENT ON {{kind}} {{name}} IS {{comment}}",
@@ -64,11 +64,12 @@ def comment_on(kind: str, name: exp.Expression, comment: str | None) -> Sql:
     )
 
 
-def comment_on_column(table: ObjectName, column: Column) -> Sql:
-    """The COMMENT ON COLUMN that gives the column its comment."""
-    name = exp.Column(
-        this=render.identifier(column.name),
-        table=render.identifier(table.name),
-        db=render.identifier(table.schema),
-    )
-    return comment_on("COLUMN", name, column.comment)
+def comment_on_column(relation: ObjectName, column: str, comment: str | None) -> Sql:
+    """The COMMENT ON COLUMN of a column of a table or view."""
+    name = render.fill("{{relation}}.{{column}}", relation=render.table(relation), column=render.identifier(column))
+    return comment_on("COLUMN", name, comment)
+
+
+def comment_on_index(table: Table, index: Index) -> Sql:
+    """The COMMENT ON INDEX that gives an index of the table its comment."""
+    return comment_on("INDEX", render.table(ObjectName(table.name.schema, index.name)), index.comment)

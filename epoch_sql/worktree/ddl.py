@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+
+import duckdb
 
 from epoch_sql import render
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table
 from epoch_sql.model.sql_text import split_statements, tokens, top_level
 from epoch_sql.render import Sql
 from epoch_sql.worktree.alter import alter_table
+from epoch_sql.worktree.capabilities import NESTED_SCHEMAS, TRIGGERS
 from epoch_sql.worktree.clauses import (
     column_clause,
     comment_on,
     comment_on_column,
+    comment_on_index,
     constraint_clause,
     create_index,
     drop_index,
 )
 from epoch_sql.worktree.ordering import creation_order, definition_order, object_order
+from epoch_sql.worktree.triggers import (
+    create_trigger,
+    dependent_triggers,
+    drop_trigger,
+    trigger_object,
+    trigger_objects,
+)
 
 __all__ = [
     "alter_table",
@@ -26,17 +38,33 @@ __all__ = [
     "create_table",
     "creation_order",
     "definition_order",
+    "dependent_triggers",
     "drop_index",
     "drop_object",
     "drop_table",
+    "lacking",
     "object_order",
+    "trigger_object",
+    "trigger_objects",
 ]
 
 _BOUNDS = re.compile(r"MINVALUE (-?\d+) MAXVALUE (-?\d+) (?:NO )?CYCLE$")
 
 
+def lacking(definition: Table | SchemaObject) -> str | None:
+    """Why the DuckDB that runs cannot have something, which a newer one can; None if it can."""
+    path = definition.name.schema_path
+    if isinstance(definition, SchemaObject) and definition.kind == "trigger":
+        return None if TRIGGERS else f"DuckDB {duckdb.__version__} has no triggers, DuckDB 2.0 has"
+    if isinstance(definition, SchemaObject) and definition.kind == "schema":
+        path = (*path, definition.name.name)
+    if len(path) > 1 and not NESTED_SCHEMAS:
+        return f"DuckDB {duckdb.__version__} has no schemas within schemas, DuckDB 2.0 has"
+    return None
+
+
 def create_table(table: Table) -> list[Sql]:
-    """CREATE TABLE with its constraints, then its indexes and comments."""
+    """CREATE TABLE with its constraints, then its indexes and comments; triggers come when its rows are there."""
     unset = set(table.key_names if any(c.kind == "PRIMARY KEY" for c in table.constraints) else ())
     parts = [column_clause(c, not c.nullable and c.name not in unset) for c in table.columns]
     parts += [constraint_clause(constraint, table.name.schema) for constraint in table.constraints]
@@ -46,7 +74,8 @@ def create_table(table: Table) -> list[Sql]:
     ]
     if table.comment is not None:
         statements.append(comment_on("TABLE", render.table(table.name), table.comment))
-    return statements + [comment_on_column(table.name, c) for c in table.columns if c.comment is not None]
+    statements += [comment_on_column(table.name, c.name, c.comment) for c in table.columns if c.comment is not None]
+    return statements + [comment_on_index(table, index) for index in table.indexes if index.comment is not None]
 
 
 def drop_table(name: ObjectName) -> Sql:
@@ -55,15 +84,15 @@ def drop_table(name: ObjectName) -> Sql:
 
 
 def create_object(found: SchemaObject) -> list[Sql]:
-    """The statements that create an object as it was, a sequence with the value that comes next, and its comment."""
+    """The statements that create an object as it was, a sequence with the value that comes next, and its comments."""
+    if found.kind == "trigger":
+        return [create_trigger(found)]
     here, anywhere = (render.to_sql(name(found.name)) for name in (render.table, render.relative))
-    definition = found.definition if found.kind == "schema" else found.definition.replace(anywhere, here, 1)
-    statements = [render.verbatim(statement) for statement in split_statements(definition)]
-    comments = [
-        comment_on(_catalog_kind(found.kind, statement), render.table(found.name), found.comment)
-        for statement in statements
-        if found.comment is not None
+    statements = [
+        render.verbatim(statement.replace(anywhere, here, 1)) for statement in split_statements(found.definition)
     ]
+    definition = ";\n".join(statements)
+    comments = list(_comments(found, statements))
     if found.kind == "sequence" and found.state is not None:
         statements = _sequence_from(found, definition, int(found.state))
     return statements + comments
@@ -71,12 +100,28 @@ def create_object(found: SchemaObject) -> list[Sql]:
 
 def drop_object(found: SchemaObject) -> Sql:
     """What drops an object (a macro may be two statements); DuckDB refuses while tables depend on it."""
-    name = render.identifier(found.name.name) if found.kind == "schema" else render.table(found.name)
+    if found.kind == "trigger":
+        return drop_trigger(found)
+    # DuckDB 2.0 takes "shop"."a" for a schema within another one, if the database shop has a schema shop.
+    outermost = found.kind == "schema" and not found.name.schema
+    name = render.identifier(found.name.name) if outermost else render.table(found.name)
     drops = [
         render.fill("DROP {{kind}} {{name}}", kind=render.verbatim(_catalog_kind(found.kind, statement)), name=name)
         for statement in split_statements(found.definition)
     ]
     return render.joined(drops, "; ")
+
+
+def _comments(found: SchemaObject, statements: Sequence[str]) -> Iterator[Sql]:
+    """The COMMENT ON for the object and its parts: its columns, or the table macro beside a scalar macro."""
+    comments = [found.comment, *[None] * (len(statements) - 1)]
+    if found.kind == "macro" and len(statements) > 1:
+        comments[1] = dict(found.part_comments).get("TABLE")
+    for statement, comment in zip(statements, comments, strict=True):
+        if comment is not None:
+            yield comment_on(_catalog_kind(found.kind, statement), render.table(found.name), comment)
+    if found.kind == "view":
+        yield from (comment_on_column(found.name, column, comment) for column, comment in found.part_comments)
 
 
 def _catalog_kind(kind: str, statement: str) -> str:

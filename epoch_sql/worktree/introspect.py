@@ -15,15 +15,25 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.model.canonical import canonical
+from epoch_sql.model.names import path_parts, path_text, schema_name
 from epoch_sql.model.schema import Column, Constraint, DatabaseSchema, Index, ObjectName, SchemaObject, Table
 from epoch_sql.model.sql_text import list_after, tokens, top_level
+from epoch_sql.render import Sql
+from epoch_sql.worktree.capabilities import NESTED_SCHEMAS, TRIGGERS
 from epoch_sql.worktree.macros import read_macros
+from epoch_sql.worktree.triggers import read_trigger
 
 Rows = list[tuple[Any, ...]]
 KINDS = ("schema", "type", "sequence", "macro", "view")
+OWN_SCHEMA = "epoch"
 _OF_ROWS = ("tables", "columns")
-_OF_TABLES = (*_OF_ROWS, "constraints", "indexes")
-_OF_OBJECTS = ("schemas", "types", "sequences", "macros", "views")
+_OF_TABLES = (*_OF_ROWS, "constraints", "indexes", *(["triggers"] if TRIGGERS else []))
+_OF_OBJECTS = ("types", "sequences", "macros", "views")
+_WITH_SCHEMA = ("names", "tables", "triggers", "types", "sequences", "views")
+_PARENT = Sql("parent_schema_oid" if NESTED_SCHEMAS else "NULL")
+# duckdb_functions() does not tell schemas of one name apart, but a macro depends on a schema that is within another
+# one, and on no other schema.
+_NESTED = render.load("introspect/nested_schema_of_macro") if NESTED_SCHEMAS else Sql("NULL")
 
 
 def read_schema(
@@ -54,13 +64,21 @@ def read_columns(cursor: duckdb.DuckDBPyConnection, ignored: Callable[[ObjectNam
 
 def read_table_names(cursor: duckdb.DuckDBPyConnection) -> list[ObjectName]:
     """The names of the user's tables, in order."""
-    return [ObjectName(*row) for row in cursor.execute(render.render("table_names")).fetchall()]
+    return sorted(ObjectName(*row) for row in _read_all(cursor, ("names",))["names"])
+
+
+def read_schema_paths(cursor: duckdb.DuckDBPyConnection) -> list[str]:
+    """The paths of all schemas, Epoch's own among them."""
+    return [path for (path,) in _read_all(cursor, ())["schemas"]]
 
 
 def _tables(found: Mapping[str, Rows], declared_keys: Mapping[ObjectName, tuple[str, ...]]) -> Iterator[Table]:
     columns = _by_table(found["columns"])
     constraints = _by_table(found["constraints"])
     indexes = _by_table(found["indexes"])
+    triggers = defaultdict(list)
+    for schema, table, sql in found.get("triggers", ()):
+        triggers[schema, table].append(read_trigger(sql))
     for schema, name, oid, comment, sql in sorted(found["tables"]):
         own_columns = _columns(sorted(columns[oid]), sql)
         places = {column.name: place for place, column in enumerate(own_columns)}
@@ -71,6 +89,7 @@ def _tables(found: Mapping[str, Rows], declared_keys: Mapping[ObjectName, tuple[
             tuple(sorted((_index(*row) for row in indexes[oid]), key=lambda index: index.name)),
             comment,
             declared_keys.get(ObjectName(schema, name), ()),
+            tuple(sorted(triggers[schema, name], key=lambda trigger: trigger.name)),
         )
 
 
@@ -157,22 +176,27 @@ def _constraint_order(constraint: Constraint) -> tuple[int, tuple[str, ...], str
     )
 
 
-def _index(name: str, unique: bool, sql: str) -> Index:
-    return Index(name, unique, tuple(canonical(expression) for expression in list_after(sql)))
+def _index(name: str, unique: bool, comment: str | None, sql: str) -> Index:
+    return Index(name, unique, tuple(canonical(expression) for expression in list_after(sql)), comment)
 
 
 def _objects(
     cursor: duckdb.DuckDBPyConnection, found: Mapping[str, Rows], own_macros: frozenset[str]
 ) -> Iterator[SchemaObject]:
-    for (schema,) in found["schemas"]:
-        definition = render.fill("CREATE SCHEMA {{schema}}", schema=render.identifier(schema))
-        yield SchemaObject("schema", ObjectName("main", schema), definition)
+    for path in (path_parts(path) for (path,) in found["schemas"]):
+        if path not in (("main",), (OWN_SCHEMA,)):
+            name = schema_name(path)
+            create = render.fill("CREATE SCHEMA {{schema}}", schema=render.relative(name))
+            yield SchemaObject("schema", name, create)
+    columns = _by_table(found["columns"])
     yield from _types(cursor, found["types"])
     for schema, name, comment, *options, sql in found["sequences"]:
         yield _sequence(ObjectName(schema, name), comment, options, sql)
     yield from read_macros(cursor, found["macros"], own_macros)
-    for schema, name, comment, sql in found["views"]:
-        yield SchemaObject("view", ObjectName(schema, name), _view(ObjectName(schema, name), sql), comment)
+    for schema, name, oid, comment, sql in found["views"]:
+        comments = tuple(sorted((column, text) for _, column, *_, text in columns[oid] if text is not None))
+        definition = _view(ObjectName(schema, name), sql)
+        yield SchemaObject("view", ObjectName(schema, name), definition, comment, part_comments=comments)
 
 
 def _types(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[SchemaObject]:
@@ -206,10 +230,9 @@ def _sequence(name: ObjectName, comment: str | None, options: Sequence[Any], sql
 def _view(name: ObjectName, sql: str) -> str:
     """The CREATE VIEW that DuckDB prints, with the view's name qualified."""
     found = tokens(sql)
-    end = next(token.end for token in found if token.is_word("VIEW"))
+    next(token for token in found if token.is_word("VIEW"))
     end = next(found).end
-    following = next(found)
-    if following.text == ".":
+    while next(found).text == ".":
         end = next(found).end
     body = canonical(sql[end:]).removesuffix(";")
     return render.fill("CREATE VIEW {{name}} {{body}}", name=render.relative(name), body=render.verbatim(body))
@@ -223,18 +246,57 @@ def _by_table(rows: Iterable[tuple[Any, ...]]) -> defaultdict[int, Rows]:
 
 
 def _read_all(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[str, Rows]:
-    """The rows of ``sql/introspect/<kind>.sql`` for each kind, in any order: by one statement, whose parts DuckDB runs
-    side by side (to list its macros takes it longer than everything else together)."""
+    """The rows of ``sql/introspect/<kind>.sql`` for each kind, with the paths of their schemas, and those of all
+    schemas.
+
+    Only the schema ``epoch`` that is in no other one is Epoch's own.
+    """
+    named = Sql("schema_name <> 'epoch'")
+    found = _rows_of(cursor, kinds, named)
+    paths = _schema_paths(found["schemas"])
+    if any(path[-1] == OWN_SCHEMA for path in paths.values() if len(path) > 1):
+        found = _rows_of(cursor, kinds, Sql("true"))
+    spelled = {oid: path_text(path) for oid, path in paths.items()}
+    own = {oid for oid, path in paths.items() if path == (OWN_SCHEMA,)}
+    for kind in kinds:
+        if kind == "macros":
+            rows = ((spelled.get(nested) or path_text([schema]), *row) for schema, nested, *row in found[kind])
+            found[kind] = [row for row in rows if row[0] != OWN_SCHEMA]
+        elif kind in _WITH_SCHEMA:
+            found[kind] = [(spelled[oid], *row) for oid, *row in found[kind] if oid not in own]
+    return {**found, "schemas": [(path,) for path in spelled.values()]}
+
+
+def _rows_of(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str], users: Sql) -> dict[str, Rows]:
+    """The rows for each kind, in any order: by one statement, whose parts DuckDB runs side by side (to list its macros
+    takes it longer than everything else together)."""
     part = "SELECT list(found) AS {{kind}} FROM ({{rows}}) AS found"
+    wanted = ("schemas", *kinds)
     parts = [
-        render.fill(part, kind=render.identifier(kind), rows=render.render(f"introspect/{kind}")) for kind in kinds
+        render.fill(
+            part,
+            kind=render.identifier(kind),
+            rows=render.render(f"introspect/{kind}", users=users, parent=_PARENT, nested=_NESTED),
+        )
+        for kind in wanted
     ]
     answers = cursor.execute(render.joined(parts, "\nUNION ALL BY NAME\n")).fetchall()
     lists = zip(*answers, strict=True)
     return {
         kind: [tuple(row.values()) for rows in found if rows for row in rows]
-        for kind, found in zip(kinds, lists, strict=True)
+        for kind, found in zip(wanted, lists, strict=True)
     }
+
+
+def _schema_paths(rows: Rows) -> dict[int, tuple[str, ...]]:
+    """The path of each schema, by its oid."""
+    known = {oid: (name, parent) for oid, name, parent in rows}
+
+    def path(oid: int) -> tuple[str, ...]:
+        name, parent = known[oid]
+        return (name,) if parent is None else (*path(parent), name)
+
+    return {oid: path(oid) for oid in known}
 
 
 def _row(cursor: duckdb.DuckDBPyConnection, statement: str) -> tuple[Any, ...]:

@@ -58,7 +58,8 @@ def read_macros(
     for name, forms in groupby(macros, key=lambda macro: macro.name):
         found = list(forms)
         definition = ";\n".join(_definition(form, defaults.get((name, form.is_table), [])) for form in found)
-        yield SchemaObject("macro", name, definition, next((form.comment for form in found if form.comment), None))
+        beside = tuple(("TABLE", form.comment) for form in found[1:] if form.comment is not None)
+        yield SchemaObject("macro", name, definition, found[0].comment, part_comments=beside)
 
 
 def _grouped(rows: Sequence[tuple[Any, ...]]) -> list[_Macro]:

@@ -143,10 +143,20 @@ def _certainty(text: Sequence[Token], number: int, relation: bool, target: Defin
     called = number + 1 < len(text) and text[number + 1].text == "("
     if called != (isinstance(target, SchemaObject) and target.kind == "macro"):
         return None
-    if number >= 2 and text[number - 1].text == ".":
-        qualifier = text[number - 2].name
-        return True if (qualifier or "").lower() == target.name.schema.lower() else None
+    qualifiers = _qualifiers(text, number)
+    if qualifiers:
+        schema = [part.lower() for part in target.name.schema_path]
+        return True if schema in (qualifiers, qualifiers[1:]) else None
     return called or relation
+
+
+def _qualifiers(text: Sequence[Token], number: int) -> list[str]:
+    """The names before a name, in lower case: its schemas, and its database, it may be."""
+    found: list[str] = []
+    while number >= 2 and text[number - 1].text == "." and (name := text[number - 2].name) is not None:
+        found.insert(0, name.lower())
+        number -= 2
+    return found
 
 
 def expressions(definition: Definition) -> str:

@@ -34,7 +34,11 @@ from epoch_sql.worktree.rows import (
     working_bucket,
     working_rows,
 )
+from epoch_sql.worktree.triggers import read_trigger, table_of, trigger_object, trigger_objects
 from epoch_sql.worktree.trust import Trust, place_of
+
+Matches = list[tuple[Table, TableEntry | None, str]]
+"""Working tables, each with the table of the tree that it is, and an id."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +156,13 @@ class Scanner:
         Without ``read_rows`` no row is read: the numbers of rows are -1, and all of them may differ.
         """
         found = self.schema()
+        unmade = self._unmade(found)
         trusted, withheld = self.trust.divided(tree)
         seen, ignored = self._divided(trusted)
         self.contents.load(entry.version_id for entry in seen.tables.values())
         matches, removed = self._match(seen, found.tables, set(tree.tables))
         keys = DeclaredKeys(self.cursor).load()
+        unmade, matches = _with_unmade_triggers(unmade, matches)
         identified = [self._identify(table, entry, taken, keys) for table, entry, taken in matches]
         sums: list[tuple[int, int | None]] = [(-1, 0)] * len(identified)
         if read_rows:
@@ -167,8 +173,8 @@ class Scanner:
             self._compare(table_id, table, entry, count_and_sum, known.get(table_id), current_engine)
             for (table_id, table), (_, entry, _), count_and_sum in zip(identified, matches, sums, strict=True)
         )
-        unmade = self._unmade(found)
-        objects = tuple(sorted((*found.objects, *unmade), key=lambda made: (KINDS.index(made.kind), made.name)))
+        whole = (*found.objects, *(o for o in unmade if o.kind != "trigger"))
+        objects = tuple(sorted(whole, key=lambda made: (KINDS.index(made.kind), made.name)))
         return Working(working, removed, objects, ignored, unmade, withheld)
 
     def _unmade(self, found: DatabaseSchema) -> tuple[SchemaObject, ...]:
@@ -178,7 +184,7 @@ class Scanner:
         if not unmade:
             return ()
         taken = {place_of("table", table.name) for table in found.tables}
-        taken |= {place_of(made.kind, made.name) for made in found.objects}
+        taken |= {place_of(made.kind, made.name) for made in (*found.objects, *trigger_objects(found.tables))}
         return tuple(made for made in unmade if place_of(made.kind, made.name) not in taken)
 
     def _sums(self, tables: Sequence[Table], new: Sequence[bool]) -> list[tuple[int, int | None]]:
@@ -274,7 +280,7 @@ class Scanner:
 
     def _match(
         self, tree: Tree, tables: tuple[Table, ...], taken: set[str]
-    ) -> tuple[list[tuple[Table, TableEntry | None, str]], tuple[TableEntry, ...]]:
+    ) -> tuple[Matches, tuple[TableEntry, ...]]:
         """Each working table with the table of the tree that it is, and an id, none of ``taken`` for a new one; and
         what is left of the tree.
         """
@@ -374,6 +380,24 @@ class Scanner:
             and (usable.row_count, usable.checksum) == count_and_sum
         )
         return WorkingTable(table_id, table, entry, committed, *count_and_sum, rows_differ=not same, known=usable)
+
+
+def _with_unmade_triggers(unmade: Sequence[SchemaObject], matches: Matches) -> tuple[tuple[SchemaObject, ...], Matches]:
+    """The unmade objects, and the working tables with those of their triggers that are among them.
+
+    A trigger follows its table where that was renamed; it goes with a table that was dropped.
+    """
+    triggers = [made for made in unmade if made.kind == "trigger"]
+    if not triggers:
+        return tuple(unmade), matches
+    found, others = [], [made for made in unmade if made.kind != "trigger"]
+    for table, entry, table_id in matches:
+        names = {table.name, entry.name if entry else table.name}
+        own = [read_trigger(made.definition) for made in triggers if table_of(made) in names]
+        others += [trigger_object(table.name, trigger) for trigger in own]
+        whole = tuple(sorted((*table.triggers, *own), key=lambda trigger: trigger.name))
+        found.append((replace(table, triggers=whole), entry, table_id))
+    return tuple(others), found
 
 
 def _same_rows(committed: Table, working: Table) -> bool:

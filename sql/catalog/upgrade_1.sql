@@ -57,7 +57,8 @@ CREATE TABLE {{epoch}}.trees (
     version_id VARCHAR,
     definition VARCHAR,
     comment VARCHAR,
-    state VARCHAR
+    state VARCHAR,
+    part_comments VARCHAR
 );
 
 CREATE TABLE {{epoch}}.schemas (
@@ -143,6 +144,7 @@ CREATE TABLE {{epoch}}.unmade (
     definition VARCHAR NOT NULL,
     comment VARCHAR,
     state VARCHAR,
+    part_comments VARCHAR,
     reason VARCHAR NOT NULL
 );
 

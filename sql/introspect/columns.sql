@@ -3,5 +3,5 @@
 SELECT table_oid, column_index, column_name, data_type, is_nullable, column_default, comment
 FROM duckdb_columns()
 WHERE database_name = current_database()
-  AND schema_name <> 'epoch'
+  AND {{users}}
   AND NOT internal

@@ -9,5 +9,5 @@ SELECT
     referenced_column_names AS referenced_columns
 FROM duckdb_constraints()
 WHERE database_name = current_database()
-  AND schema_name <> 'epoch'
+  AND {{users}}
   AND constraint_type <> 'NOT NULL'

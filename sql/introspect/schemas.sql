@@ -1,7 +1,5 @@
 -- In: the catalog of the current database.
--- Out: a row per schema that a user made (schema_name).
-SELECT schema_name
+-- Out: a row per schema (schema_oid, schema_name, parent_oid: the schema that it is in, if any).
+SELECT oid AS schema_oid, schema_name, {{parent}} AS parent_oid
 FROM duckdb_schemas()
 WHERE database_name = current_database()
-  AND schema_name NOT IN ('epoch', 'main')
-  AND NOT internal

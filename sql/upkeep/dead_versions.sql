@@ -4,7 +4,7 @@ SELECT
     'version' AS kind,
     v.version_id AS object_id,
     NULL::BIGINT AS bytes,
-    min(CASE WHEN t.schema_name = 'main' THEN t.object_name ELSE t.schema_name || '.' || t.object_name END) AS description
+    min({{object_name}}) AS description
 FROM {{epoch}}.versions AS v
 ANTI JOIN epoch_kept_versions AS k ON k.id = v.version_id
 LEFT JOIN {{epoch}}.trees AS t ON t.version_id = v.version_id

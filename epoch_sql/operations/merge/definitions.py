@@ -13,8 +13,9 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.model.commit import Tree
+from epoch_sql.model.names import path_parts, schema_name
 from epoch_sql.model.schema import Column, Constraint, ObjectName, SchemaObject, Table
-from epoch_sql.model.sql_text import mentioned, tokens
+from epoch_sql.model.sql_text import mentioned, mentioned_anywhere
 from epoch_sql.operations.merge.merged import MergedTree
 from epoch_sql.operations.repository import Repository
 from epoch_sql.proof.engine import shut_in
@@ -65,8 +66,8 @@ def impossible(repository: Repository, merged: MergedTree) -> list[Impossible]:
         if any(_refused(repository, side, [name]) for side in origins):
             continue
         detail, misses = _explained(definition, origins[0], result, refused)
-        kind = "table" if isinstance(definition, Table) else definition.kind
-        found.append(Impossible(str(definition.name), kind, detail or refused[name], misses))
+        kind, called = _kind_and_name(definition)
+        found.append(Impossible(called, kind, detail or refused[name], misses))
     return found
 
 
@@ -82,7 +83,7 @@ def _state(tables: Mapping[str, Table], objects: Sequence[SchemaObject]) -> _Sta
 
 def _name(definition: Definition) -> Name:
     kind = "relation" if isinstance(definition, Table) or definition.kind == "view" else definition.kind
-    return kind, definition.name.schema.lower(), definition.name.name.lower()
+    return kind, *definition.name.folded
 
 
 def _suspects(result: _State, sides: Sequence[_State]) -> list[Name]:
@@ -123,22 +124,21 @@ def _changed(side: _State, result: _State) -> set[str]:
 
 
 def _interface(definition: Definition | None) -> object:
-    """What others can depend on: of a table its columns and keys."""
+    """What others can depend on: of a table its columns, its keys, and its triggers, which may lead in a circle."""
     if not isinstance(definition, Table):
         return definition
     keys = frozenset(c for c in definition.constraints if c.kind in ("PRIMARY KEY", "UNIQUE"))
-    return tuple((c.name.lower(), c.type) for c in definition.columns), keys
+    return tuple((c.name.lower(), c.type) for c in definition.columns), keys, definition.triggers
 
 
 def _mentions(definition: Definition) -> set[str]:
     """The names in a definition's expressions, also within strings as in ``nextval('q')``, and of parents and types."""
-    text = expressions(definition)
-    strings = (token.text[1:-1].lower() for token in tokens(text) if token.text.startswith("'"))
-    words = mentioned(text) | {word for string in strings for word in (string, string.rpartition(".")[2])}
+    found = mentioned_anywhere(expressions(definition))
     if isinstance(definition, Table):
-        words |= {(key.referenced or "").lower() for key in definition.foreign_keys}
-        words |= {word for column in definition.columns for word in mentioned(column.type)}
-    return words
+        found |= {(key.referenced or "").lower() for key in definition.foreign_keys}
+        found |= {word for column in definition.columns for word in mentioned(column.type)}
+        found |= {word for trigger in definition.triggers for word in mentioned_anywhere(trigger.body)}
+    return found
 
 
 def _origins(definition: Definition, sides: Sequence[_State]) -> list[_State]:
@@ -163,19 +163,25 @@ def _refused(repository: Repository, state: _State, wanted: Sequence[Name]) -> d
                     scratch.execute(statement)
             except duckdb.Error as error:
                 refused[_name(definition)] = str(error).splitlines()[0]
+        for table in tables:
+            try:
+                for trigger in ddl.trigger_objects([table]):
+                    for statement in ddl.create_object(trigger):
+                        scratch.execute(statement)
+            except duckdb.Error as error:
+                refused.setdefault(_name(table), str(error).splitlines()[0])
     return {name: refused[name] for name in wanted if name in refused}
 
 
 def _creation(state: _State, definition: Definition) -> Iterator[str]:
+    is_schema = isinstance(definition, SchemaObject) and definition.kind == "schema"
+    path = path_parts(definition.name.as_schema) if is_schema else definition.name.schema_path
+    for depth in range(len(path)):
+        schema = render.table(schema_name(path[: depth + 1]))
+        yield render.fill("CREATE SCHEMA IF NOT EXISTS {{schema}}", schema=schema)
     if isinstance(definition, Table):
-        schema = render.identifier(definition.name.schema)
-        yield render.fill("CREATE SCHEMA IF NOT EXISTS {{schema}}", schema=schema)
         yield from ddl.create_table(_with_parents(state, definition))
-    elif definition.kind == "schema":
-        yield render.fill("CREATE SCHEMA IF NOT EXISTS {{name}}", name=render.identifier(definition.name.name))
-    else:
-        schema = render.identifier(definition.name.schema)
-        yield render.fill("CREATE SCHEMA IF NOT EXISTS {{schema}}", schema=schema)
+    elif not is_schema:
         yield from ddl.create_object(definition)
 
 
@@ -228,7 +234,7 @@ def _explained(
             reason = f"{_called(was)}, which it refers to, cannot be made"
         if reason:
             reasons.append(reason)
-            misses.append(str(was.name))
+            misses.append(_kind_and_name(was)[1])
     return "; ".join(reasons), tuple(misses)
 
 
@@ -258,4 +264,10 @@ def _gone(now: Column | None) -> str:
 
 
 def _called(definition: Definition) -> str:
-    return f"{'table' if isinstance(definition, Table) else definition.kind} {definition.name}"
+    return " ".join(_kind_and_name(definition))
+
+
+def _kind_and_name(definition: Definition) -> tuple[str, str]:
+    if isinstance(definition, Table):
+        return "table", str(definition.name)
+    return definition.kind, definition.label

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from epoch_sql import render
 from epoch_sql.catalog.guarding import Protections
 from epoch_sql.catalog.remotes import Upstreams
-from epoch_sql.model.schema import ObjectName, name_meant
+from epoch_sql.model.names import ObjectName, name_meant
 from epoch_sql.operations.reading.diff import union
 from epoch_sql.operations.reading.sides import side_of
 from epoch_sql.operations.repository import Repository

@@ -30,17 +30,18 @@ from epoch_sql.storage.literals import has_interval, literal_of
 from epoch_sql.storage.shape import Shape, aliased, keyed_alike, shape_of
 from epoch_sql.storage.types import UnsupportedType, parse_type
 
-DELETES, UPDATES, INSERTS = 1, 2, 3
+DEFINITIONS, DELETES, UPDATES, INSERTS, TRIGGERS = range(5)
 
 
 def patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
     """The statements that turn the state of one reference into that of another, for all tables or for one.
 
-    Definitions first; then deletions, children before what they refer to; updates; and insertions, parents first.
+    Definitions first; then deletions, children before what they refer to; updates; insertions, parents first; and
+    triggers, which none of this may fire.
     Raises EpochTableError for an unknown table, and for a table of which no patch of its own can be made.
     """
     planned = plan_patch(repository, from_ref, to_ref, table_name)
-    selects = _definitions(planned.definitions())
+    selects = _definitions(planned.definitions(planned.plan.definitions), DEFINITIONS)
     shared: dict[str, list[Sql]] = {}
     places = {step.change.table_id: place for place, step in enumerate(planned.plan.rows)}
     for step in planned.plan.rows:
@@ -54,6 +55,7 @@ def patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | 
         else:
             shared[change.table_id] = rows.shared
             selects += rows.statements(step.action)
+    selects += _definitions(planned.definitions(planned.plan.triggers), TRIGGERS)
     if not selects:
         return render.load("no_patch")
     statements = render.joined(selects, "\nUNION ALL BY NAME\n")
@@ -63,12 +65,19 @@ def patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | 
     return render.render("patch", statements=statements)
 
 
-def _definitions(found: Sequence[tuple[str, Sql]]) -> list[Sql]:
+def _definitions(found: Sequence[tuple[str, Sql]], phase: int) -> list[Sql]:
     """The statements that change definitions, as part of the patch."""
     if not found:
         return []
     names, texts = zip(*found, strict=True)
-    return [render.render("patch_schema", names=render.strings(names), statements=render.strings(texts))]
+    return [
+        render.render(
+            "patch_schema",
+            phase=render.literal(phase),
+            names=render.strings(names),
+            statements=render.strings(texts),
+        )
+    ]
 
 
 @dataclass

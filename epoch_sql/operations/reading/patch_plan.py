@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError
+from epoch_sql.model.names import path_text
 from epoch_sql.model.schema import Constraint, ObjectName, SchemaObject, Table
 from epoch_sql.model.sql_text import mentioned
 from epoch_sql.model.widening import widens
@@ -26,6 +27,7 @@ from epoch_sql.plan.steps import Alter, Create, DefinitionStep, Drop, Plan, Tabl
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import Shape, keyed_alike
 from epoch_sql.storage.types import parse_type
+from epoch_sql.worktree.triggers import table_of
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,13 @@ class PatchPlan:
     referenced: frozenset[Folded]
     limits: _Limits
 
-    def definitions(self) -> list[tuple[str, Sql]]:
-        """The statements that change definitions, each with the name of what it changes.
+    def definitions(self, steps: Sequence[DefinitionStep]) -> list[tuple[str, Sql]]:
+        """The statements of steps that change definitions, each with the name of what it changes.
 
         A view that DuckDB could not make is told in a statement of its own, which does nothing, and one that may not
         be there for that reason is dropped only if it is.
         """
-        found = [(_called(step), self._statements(step)) for step in self.plan.definitions]
+        found = [(_called(step), self._statements(step)) for step in steps]
         return [(name, statement) for name, listed in found for statement in listed]
 
     def _statements(self, step: DefinitionStep) -> list[Sql]:
@@ -73,8 +75,9 @@ def plan_patch(repository: Repository, from_ref: str, to_ref: str, table_name: s
     limits = _Limits(repository, before, after, (from_ref, to_ref), sources)
     old, new = before.objects, after.objects
     if table_name is not None:
-        schemas = {change.after.name.schema for change in tables if change.after and change.differs}
-        old, new = (), tuple(o for o in new if o.kind == "schema" and o.name.name in schemas and o not in old)
+        paths = {change.after.name.schema_path for change in tables if change.after and change.differs}
+        schemas = {path_text(path[:depth]) for path in paths for depth in range(1, len(path) + 1)}
+        old, new = (), tuple(o for o in new if o.kind == "schema" and o.name.as_schema in schemas and o not in old)
         tables = [change for change in tables if change.differs or (change.before and change.after)]
     plan = make_plan(tables, old, new, Limits(_rows_follow, limits.holds, limits.is_readable))
     if table_name is not None:
@@ -167,7 +170,9 @@ def unqualified() -> Iterator[None]:
 
 def _called(step: DefinitionStep) -> str:
     made = step.after if isinstance(step, Alter) else step.what
-    return made.name.name if isinstance(made, SchemaObject) and made.kind == "schema" else str(made.name)
+    if isinstance(made, SchemaObject):
+        return str(table_of(made)) if made.kind == "trigger" else made.label
+    return str(made.name)
 
 
 def _change(number: str, pair: Difference, differs: bool) -> TableChange:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from epoch_sql import render
 from epoch_sql.model.commit import Tree
+from epoch_sql.model.names import name_meant
 from epoch_sql.model.revisions import parse_revision
-from epoch_sql.model.schema import SchemaObject, Table, identity, name_meant
+from epoch_sql.model.schema import SchemaObject, Table, identity
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.render import Sql

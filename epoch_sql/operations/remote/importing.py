@@ -10,13 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from epoch_sql.catalog.content import Levels, Roots, Schemas, Trees, Versions, root_identity, subtree_identity
+from epoch_sql.catalog.content import (
+    Levels,
+    Roots,
+    Schemas,
+    Trees,
+    Versions,
+    object_of_row,
+    root_identity,
+    subtree_identity,
+)
 from epoch_sql.catalog.trust import Untrusted
 from epoch_sql.errors import EpochStorageError, EpochTransactionError
 from epoch_sql.model.commit import Commit, tree_identity
 from epoch_sql.model.refnames import shown
 from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel
-from epoch_sql.model.schema import ObjectName, SchemaObject
+from epoch_sql.model.schema import ObjectName
 from epoch_sql.model.version import Level, Version, level_identity, version_identity
 from epoch_sql.operations.remote.agreeing import broken_tree_rule
 from epoch_sql.operations.remote.portable import (
@@ -228,7 +237,7 @@ class _Importer:
                     raise _other_content(commit, f"has table {name} as another one")
                 tables.append((name, digest, version.fingerprint))
             else:
-                objects.append(SchemaObject(row[KIND], name, *row[5:8]))
+                objects.append(object_of_row(row[KIND], name, *row[5:9]))
         broken = broken_tree_rule(rows)
         if broken:
             raise _other_content(commit, broken)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from epoch_sql.catalog.content import Versions
 from epoch_sql.errors import EpochStorageError
+from epoch_sql.model.names import name_meant
 from epoch_sql.model.version import Level, Version, version_identity
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.tracking import no_table
@@ -64,17 +65,15 @@ def _current(repository: Repository, table_name: str | None) -> list[_Current]:
     found: dict[str, _Current] = {}
     names = set()
     for branch, ref in repository.refs.all("branch").items():
-        for entry in repository.tree(ref.commit_id).tables.values():
-            name = str(entry.name)
-            names.add(name)
-            if table_name is None or table_name.lower() in (
-                name.lower(),
-                f"{entry.name.schema}.{entry.name.name}".lower(),
-            ):
+        entries = repository.tree(ref.commit_id).tables.values()
+        names |= {entry.name for entry in entries}
+        meant = name_meant(table_name, (entry.name for entry in entries)) if table_name is not None else None
+        for entry in entries:
+            if table_name is None or entry.name == meant:
                 version = repository.contents.version(entry.version_id)
-                found.setdefault(entry.version_id, _Current(name, version)).branches.append(branch)
+                found.setdefault(entry.version_id, _Current(str(entry.name), version)).branches.append(branch)
     if table_name is not None and not found:
-        raise no_table(table_name, sorted(names), "any branch")
+        raise no_table(table_name, [str(name) for name in sorted(names)], "any branch")
     return sorted(found.values(), key=lambda current: (current.table_name, current.branches))
 
 

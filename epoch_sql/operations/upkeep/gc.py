@@ -76,8 +76,8 @@ def _mark(repository: Repository, grace: timedelta) -> list[Removed]:
     moment = render.fill(render.Sql("CAST({{t}} AS TIMESTAMP)"), t=render.literal(until.isoformat(sep=" ")))
     dead: list[Removed] = []
     for what in _DEAD:
-        fragments = {"until": moment} if what == "reflog" else {}
-        rows = repository.cursor.execute(render.render(f"upkeep/dead_{what}", **fragments)).fetchall()
+        found = render.render(f"upkeep/dead_{what}", until=moment, object_name=render.load("object_name"))
+        rows = repository.cursor.execute(found).fetchall()
         dead.extend(Removed(*row) for row in rows)
     return dead
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from epoch_sql.catalog.content import Files, Levels, Roots, Schemas, Trees, Versions
+from epoch_sql.catalog.content import Files, Levels, Roots, Schemas, Trees, Versions, object_of_row
 from epoch_sql.catalog.history import Commits
 from epoch_sql.catalog.relation import Relation
 from epoch_sql.model.commit import Commit, TableEntry, Tree
-from epoch_sql.model.schema import ObjectName, SchemaObject
+from epoch_sql.model.schema import ObjectName
 from epoch_sql.model.version import DataFile, Version
 from epoch_sql.operations.repository import Repository
 
@@ -76,7 +76,7 @@ class Inventory:
         """The tree of a root, all of whose subtrees are there."""
         rows = sorted((row for i in self.roots[root_id] for row in self.subtrees[i]), key=lambda row: str(row[1]))
         tables = {row[1]: TableEntry(row[1], ObjectName(row[2], row[3]), row[4]) for row in rows if row[0] == "table"}
-        objects = [SchemaObject(row[0], ObjectName(row[2], row[3]), *row[5:8]) for row in rows if row[0] != "table"]
+        objects = [object_of_row(row[0], ObjectName(row[2], row[3]), *row[5:9]) for row in rows if row[0] != "table"]
         return Tree(tables, tuple(objects))
 
     def _reaching(self, kind: str, object_id: str) -> set[tuple[str, str]]:
