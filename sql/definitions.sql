@@ -4,11 +4,11 @@ SELECT '' AS name, count(*) AS row_count, coalesce(sum(hash(hash(seen))), 0) AS 
 FROM (
     SELECT {'a': schema_name, 'b': table_name, 'c': sql, 'd': comment} AS seen
     FROM duckdb_tables()
-    WHERE database_name = {{catalog}} AND schema_name <> 'epoch'
+    WHERE database_name = {{catalog}} AND {{users}}
     UNION ALL
     SELECT {'a': schema_name, 'b': table_name, 'c': column_name, 'd': comment}
     FROM duckdb_columns()
-    WHERE database_name = {{catalog}} AND schema_name <> 'epoch' AND NOT internal
+    WHERE database_name = {{catalog}} AND {{users}} AND NOT internal
     UNION ALL
     SELECT {'a': schema_name, 'b': view_name, 'c': sql, 'd': comment}
     FROM duckdb_views()
@@ -27,4 +27,6 @@ FROM (
     SELECT {'a': schema_name, 'b': function_name, 'c': macro_definition, 'd': comment}
     FROM duckdb_functions()
     WHERE database_name = {{catalog}} AND function_type IN ('macro', 'table_macro') AND NOT internal
+    UNION ALL
+    {{triggers}}
 ) AS definitions

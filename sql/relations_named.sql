@@ -1,4 +1,4 @@
--- In: names (?) and the schemas (?) that they are looked for in, in lower case.
+-- In: names (?) and the schemas (?) that they are looked for in, in lower case: of a path, its last part.
 -- Out: one row: whether the current database, or DuckDB itself, has such a table or view.
 SELECT count(*) > 0
 FROM (

@@ -27,7 +27,7 @@ from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import UnsupportedType, check_supported
-from epoch_sql.worktree.introspect import read_columns, read_table_names
+from epoch_sql.worktree.introspect import definitions_seen, read_columns, read_table_names
 from epoch_sql.worktree.rows import row_hash, working_rows
 
 SPARE_BYTES = 1 << 20
@@ -164,8 +164,7 @@ def _tables(repository: Repository) -> tuple[Table, ...]:
 
 def _everything(repository: Repository) -> Sql:
     """What there is to see in full: definitions with their comments, and the rows of all tables."""
-    definitions = render.render("definitions", catalog=render.literal(repository.catalog))
-    return _union([definitions, *_all_hashes(repository)])
+    return _union([definitions_seen(repository.catalog), *_all_hashes(repository)])
 
 
 def _union(queries: Sequence[Sql]) -> Sql:

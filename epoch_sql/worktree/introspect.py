@@ -72,6 +72,14 @@ def read_schema_paths(cursor: duckdb.DuckDBPyConnection) -> list[str]:
     return [path for (path,) in _read_all(cursor, ())["schemas"]]
 
 
+def definitions_seen(database: str) -> Sql:
+    """The query that tells the number of definitions in a database, and a hash of them all."""
+    catalog = render.literal(database)
+    triggers = render.render("trigger_definitions", catalog=catalog) if TRIGGERS else Sql("SELECT NULL WHERE false")
+    users = render.load("outside_of_epoch") if NESTED_SCHEMAS else Sql("schema_name <> 'epoch'")
+    return render.render("definitions", catalog=catalog, users=users, triggers=triggers)
+
+
 def _tables(found: Mapping[str, Rows], declared_keys: Mapping[ObjectName, tuple[str, ...]]) -> Iterator[Table]:
     columns = _by_table(found["columns"])
     constraints = _by_table(found["constraints"])

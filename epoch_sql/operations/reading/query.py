@@ -16,6 +16,7 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.errors import EpochError, EpochTableError
+from epoch_sql.model.names import path_text
 from epoch_sql.model.refnames import suggest
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import ObjectName, SchemaObject
@@ -131,7 +132,7 @@ class _Reader:
             if rows is not None:
                 name = _free_name(mention, parsed)
                 commons[name.lower()] = _common_table(name, rows)
-                if mention.schema or mention.catalog:
+                if mention.qualifiers:
                     names[mention] = name
         try:
             text = renamed(sql, parsed, names)
@@ -196,7 +197,7 @@ class _Reader:
         assert self.caller
         live = any(_folded(name) in self._live_names() for name in names)
         if live or not self.caller.knows(mention.parts):
-            raise self._unknown(names[0] if names else ObjectName(mention.schema or "main", mention.table))
+            raise self._unknown(names[0] if names else ObjectName(path_text(mention.qualifiers) or "main", mention.table))
         self._require_no_versioned(mention, named(mention.parts))
 
     def _require_no_versioned(self, mention: Mention, probe: Sql) -> None:
@@ -221,25 +222,23 @@ class _Reader:
         ``database`` is where names without one are looked for.
         """
         current = self.repository.catalog.lower()
-        catalog, schema = mention.catalog.lower(), mention.schema.lower()
-        if catalog:
-            known = catalog == current and schema not in _ELSEWHERE
-            return [ObjectName(mention.schema, mention.table)] if known else []
-        if database.lower() != current and schema != current:
+        first = mention.qualifiers[0].lower() if mention.qualifiers else ""
+        if database.lower() != current and first != current:
             return []
-        if not schema:
+        if not mention.qualifiers:
             return [ObjectName(name, mention.table) for name in schemas]
-        if schema in self._schemas():
-            return [ObjectName(mention.schema, mention.table)]
-        if schema == current:
-            return [ObjectName("main", mention.table)]
-        if schema in _ELSEWHERE or self._is_database(schema):
+        schema, rest = (path_text(path) for path in (mention.qualifiers, mention.qualifiers[1:]))
+        if schema.lower() in self._schemas():
+            return [ObjectName(schema, mention.table)]
+        if first == current:
+            return [] if rest.lower() in _ELSEWHERE else [ObjectName(rest or "main", mention.table)]
+        if first in _ELSEWHERE or self._is_database(first):
             return []
-        return [ObjectName(mention.schema, mention.table)]
+        return [ObjectName(schema, mention.table)]
 
     def _schemas(self) -> set[str]:
         """The schemas that there are as of the reference."""
-        made = {o.name.name.lower() for o in self.side.objects if o.kind == "schema"}
+        made = {o.name.as_schema.lower() for o in self.side.objects if o.kind == "schema"}
         return {"main", *made, *(schema for schema, _ in self.tables)}
 
     def _view_rows(self, view: SchemaObject, within: tuple[ObjectName, ...]) -> Sql:
@@ -272,7 +271,8 @@ class _Reader:
         own.
         """
         row = self.repository.cursor.execute(
-            render.render("relations_named"), [[n.name.lower() for n in names], [n.schema.lower() for n in names]]
+            render.render("relations_named"),
+            [[n.name.lower() for n in names], [n.schema_path[-1].lower() for n in names]],
         ).fetchone()
         return bool(row and row[0])
 
@@ -339,7 +339,7 @@ def _common_table(name: str, rows: Sql) -> Sql:
 
 def _free_name(mention: Mention, parsed: Query) -> str:
     """The name of a mention's WITH query: its own, or for one with a schema, one that the query does not use."""
-    if not mention.schema and not mention.catalog:
+    if not mention.qualifiers:
         return mention.table
     name = ".".join(mention.parts)
     while name.lower() in parsed.common or any(name.lower() == m.table.lower() for m in parsed.mentions):

@@ -23,7 +23,7 @@ _LEXEME = re.compile(
 # fmt: on
 _GAP = r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
 _NAME = r"""(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|[^\W\d][\w$]*|[^\x00-\x7f\s][\w$]*)"""
-_PATH = re.compile(rf"{_NAME}(?:{_GAP}\.{_GAP}{_NAME}){{0,2}}", re.DOTALL)
+_PATH = re.compile(rf"{_NAME}(?:{_GAP}\.{_GAP}{_NAME})*", re.DOTALL)
 _PART = re.compile(_NAME)
 _DOT = re.compile(rf"{_GAP}\.{_GAP}", re.DOTALL)
 _ALIAS = re.compile(rf"{_NAME}{_GAP}:{_GAP}", re.DOTALL)
@@ -44,16 +44,19 @@ class Unlocated(Exception):
 class Mention:
     """A table or view that a query names: the parts of its name as they are written, its alias, and the byte offset."""
 
-    catalog: str
-    schema: str
-    table: str
+    parts: tuple[str, ...]
     alias: str
     location: int
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """What is given of the name."""
-        return tuple(part for part in (self.catalog, self.schema, self.table) if part)
+    def table(self) -> str:
+        """The name without its schema."""
+        return self.parts[-1]
+
+    @property
+    def qualifiers(self) -> tuple[str, ...]:
+        """What stands before it: the path of a schema, or a database, or both."""
+        return self.parts[:-1]
 
 
 @dataclass
@@ -116,7 +119,7 @@ def renamed(sql: str, query: Query, names: Mapping[Mention, str]) -> str:
         if not mention.alias and not _VERB.search(text[:start]):
             new = render.fill(Sql("{{new}} AS {{table}}"), new=new, table=render.identifier(mention.table))
         edits.add((start, end, new))
-    qualified = {(m.schema.lower() or "main", m.table.lower()) for m in query.mentions if not m.alias}
+    qualified = {name for mention in query.mentions if not mention.alias for name in _qualified(mention)}
     for location, path in query.columns:
         edit = _unqualified(text, location, path, qualified)
         if edit:
@@ -166,17 +169,23 @@ def _note(node: Mapping[str, Any], scope: frozenset[str], query: Query, found: d
     kind = node.get("type")
     if kind == "BASE_TABLE":
         location = int(node.get("query_location", _NOWHERE))
-        parts = tuple(str(node.get(part) or "") for part in ("catalog_name", "schema_name", "table_name"))
-        catalog, schema, table = parts
-        if table.lower() in scope and not catalog and schema.lower() in ("", "recurring"):
+        parts = _path_of(node)
+        if parts[-1].lower() in scope and [part.lower() for part in parts[:-1]] in ([], ["recurring"]):
             return
-        found.setdefault((location, parts), Mention(catalog, schema, table, str(node.get("alias") or ""), location))
+        found.setdefault((location, parts), Mention(parts, str(node.get("alias") or ""), location))
     elif kind == "COLUMN_REF" and len(node.get("column_names", ())) > 2:
         query.columns.append((int(node.get("query_location", _NOWHERE)), tuple(node["column_names"])))
     elif kind == "SHOW_REF" and not node.get("query"):
         query.shows = True
     if node.get("function_name"):
         query.functions.add(str(node["function_name"]).lower())
+
+
+def _path_of(node: Mapping[str, Any]) -> tuple[str, ...]:
+    """The parts of a table's name: since DuckDB 2.0 there may be more of them than three."""
+    path = (node.get("qualified_name") or {}).get("path")
+    parts = path or [node.get(part) for part in ("catalog_name", "schema_name", "table_name")]
+    return tuple(str(part) for part in parts if part)
 
 
 def _place(text: str, mention: Mention, taken: set[int]) -> tuple[int, int]:
@@ -221,15 +230,23 @@ def _unquoted(part: str) -> str:
     return part[1:-1].replace(quote * 2, quote) if quote in "\"'" else part
 
 
+def _qualified(mention: Mention) -> Iterator[tuple[str, ...]]:
+    """How a table's name can be written before that of a column, with a schema: with all that is written of it, or less
+    from the left."""
+    parts = tuple(part.lower() for part in (mention.parts if mention.qualifiers else ("main", mention.table)))
+    yield from (parts[start:] for start in range(len(parts) - 1))
+
+
 def _unqualified(
-    text: str, location: int, names: tuple[str, ...], qualified: set[tuple[str, str]]
+    text: str, location: int, names: tuple[str, ...], qualified: set[tuple[str, ...]]
 ) -> tuple[int, int, str] | None:
     """The edit that takes schema (and database) off a column's name, if they are those of a replaced table."""
     start = _character(text, location)
     if start is None:
         return None
-    for drop in (1, 2):
-        if len(names) > drop + 1 and (names[drop - 1].lower(), names[drop].lower()) in qualified:
+    folded = tuple(name.lower() for name in names)
+    for drop in range(1, len(names) - 1):
+        if folded[: drop + 1] in qualified or (drop > 1 and folded[1 : drop + 1] in qualified):
             match = re.compile(rf"(?:{_NAME}{_GAP}\.{_GAP}){{{drop}}}", re.DOTALL).match(text, start)
             return (start, match.end(), "") if match else None
     return None
