@@ -228,7 +228,8 @@ def test_objects_are_matched_by_kind_and_name_and_their_state_is_no_change() -> 
     def found(
         kind: str, name: str, definition: str, comment: str | None = None, state: str | None = None
     ) -> SchemaObject:
-        return SchemaObject(kind, ObjectName("main", name), definition, comment, state)
+        schema = "" if kind == "schema" else "main"
+        return SchemaObject(kind, ObjectName(schema, name), definition, comment, state)
 
     before = [
         found("view", "v", "CREATE VIEW v AS SELECT 1"),

@@ -29,7 +29,7 @@ def _status(repository: Repository) -> Rows:
     tree = repository.tree(repository.head().commit_id)
     working = repository.scanner.scan(tree)
     changes = uncommitted(repository, tree, working)
-    changes += [Uncommitted(str(found.name), "unmade", RowCounts()) for found in working.unmade]
+    changes += [Uncommitted(found.label, "unmade", RowCounts()) for found in working.unmade]
     ordered = sorted(changes, key=lambda change: change.table_name)
     return [(c.table_name, c.change, c.rows.added, c.rows.modified, c.rows.removed) for c in ordered]
 

@@ -57,13 +57,15 @@ def _depends(
     if words.isdisjoint(_words(text)):
         return False
     named = [definition for definition in changed if definition.name.name.lower() in _words(text)]
+    if isinstance(found, SchemaObject) and found.kind == "trigger":
+        return bool(named)
     if any(isinstance(d, SchemaObject) and d.kind in ("sequence", "type") for d in named):
         return True
     certain = references(found, named)
     if isinstance(found, Table):
         macros = (n for n, d in enumerate(named) if isinstance(d, SchemaObject) and d.kind == "macro")
         return any(number in certain for number in macros)
-    return bool(certain) if found.kind in ("view", "trigger") else any(certain.values())
+    return bool(certain) if found.kind == "view" else any(certain.values())
 
 
 @lru_cache(maxsize=4096)

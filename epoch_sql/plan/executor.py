@@ -23,7 +23,7 @@ from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
 from epoch_sql.model.version import RowCounts
 from epoch_sql.model.widening import widens
 from epoch_sql.plan.ghosts import Ghost, HeldByGhost, ghost_of, lay
-from epoch_sql.plan.making import MAY_BE_UNMADE, REFUSALS, cannot_be_made, making, missing_of_view
+from epoch_sql.plan.making import MAY_BE_UNMADE, REFUSALS, cannot_be_made, creation, making, missing_of_view
 from epoch_sql.plan.planner import Dependents, Limits, Rebuild, make_plan
 from epoch_sql.plan.steps import Alter, Create, DefinitionStep, Drop, Fill, Plan, Refresh, TableChange, statements
 from epoch_sql.render import Sql
@@ -191,7 +191,7 @@ class Executor:
             self._drop(step)
             return []
         with making(made) if made else nullcontext():
-            for statement in statements(step):
+            for statement in creation(self.cursor, made) if made else statements(step):
                 self.cursor.execute(statement)
         return []
 

@@ -18,9 +18,10 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table
-from epoch_sql.model.sql_text import split_statements, top_level
+from epoch_sql.model.sql_text import list_after, split_statements, tokens, top_level
 from epoch_sql.render import Sql
 from epoch_sql.worktree import ddl
+from epoch_sql.worktree.capabilities import COMMENTS_BY_ALIAS
 from epoch_sql.worktree.triggers import read_trigger, table_of
 
 MAY_BE_UNMADE = ("macro", "view", "trigger")
@@ -65,7 +66,10 @@ def making(made: Table | SchemaObject) -> Iterator[None]:
 def cannot_be_made(made: Table | SchemaObject, reason: str) -> EpochTableError:
     """The error for a table or object without which the rest cannot be made."""
     called = f"table {made.name}" if isinstance(made, Table) else f"{made.kind} {made.label}"
-    return EpochTableError(f"{called} cannot be made: {reason}", "check out another commit, and correct it there")
+    hint = "check out another commit, and correct it there"
+    if ddl.lacking(made):
+        hint = "open the database with DuckDB 2.0 or newer, or check out another commit"
+    return EpochTableError(f"{called} cannot be made: {reason}", hint)
 
 
 def missing_of_view(cursor: duckdb.DuckDBPyConnection, view: SchemaObject) -> str | None:
@@ -79,6 +83,27 @@ def missing_of_view(cursor: duckdb.DuckDBPyConnection, view: SchemaObject) -> st
     if not answer["error"] or answer["error_type"] in ("not implemented", "serialization"):
         return None
     return str(answer["error_message"]).splitlines()[0]
+
+
+def creation(cursor: duckdb.DuckDBPyConnection, made: Table | SchemaObject) -> list[Sql]:
+    """The statements that make something on the DuckDB that runs."""
+    if isinstance(made, Table):
+        return ddl.create_table(made)
+    if made.kind == "view" and made.part_comments and not COMMENTS_BY_ALIAS:
+        made = replace(made, part_comments=_as_the_query_calls_them(cursor, made))
+    return ddl.create_object(made)
+
+
+def _as_the_query_calls_them(cursor: duckdb.DuckDBPyConnection, view: SchemaObject) -> tuple[tuple[str, str], ...]:
+    """The comments of a view's columns, which have other names where the view has a list of them."""
+    as_ = next(token for token in top_level(view.definition) if token.is_word("AS"))
+    if not any(token.text == "(" for token in tokens(view.definition[: as_.start])):
+        return view.part_comments
+    listed = [next(tokens(element)).name for element in list_after(view.definition)]
+    query = render.verbatim(view.definition[as_.end :])
+    described = cursor.execute(render.fill("DESCRIBE {{query}}", query=query)).fetchall()
+    names = {alias: row[0] for alias, row in zip(listed, described, strict=False)}
+    return tuple((names.get(column, column), comment) for column, comment in view.part_comments)
 
 
 def try_to_make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | None:
@@ -113,7 +138,7 @@ def make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | None:
         return reason
     cursor.execute("BEGIN TRANSACTION")
     try:
-        for statement in ddl.create_object(made):
+        for statement in creation(cursor, made):
             cursor.execute(statement)
         cursor.execute("COMMIT")
     except (*REFUSALS, duckdb.TransactionException) as error:

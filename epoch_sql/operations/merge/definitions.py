@@ -113,7 +113,7 @@ def _depends(definition: Definition) -> bool:
 def _since(definition: Definition, sides: Sequence[_State], changed: Sequence[set[str]]) -> list[set[str]]:
     """What changed, by the sides that have a definition as it is in the merged tree; if none has, it is new itself."""
     own = [new for side, new in zip(sides, changed, strict=True) if side.like(definition) == definition]
-    return own or [set().union(*changed, mentioned(expressions(definition)))]
+    return own or [set().union(*changed, mentioned(expressions(definition)), _trigger_words(definition))]
 
 
 def _changed(side: _State, result: _State) -> set[str]:
@@ -137,8 +137,12 @@ def _mentions(definition: Definition) -> set[str]:
     if isinstance(definition, Table):
         found |= {(key.referenced or "").lower() for key in definition.foreign_keys}
         found |= {word for column in definition.columns for word in mentioned(column.type)}
-        found |= {word for trigger in definition.triggers for word in mentioned_anywhere(trigger.body)}
-    return found
+    return found | _trigger_words(definition)
+
+
+def _trigger_words(definition: Definition) -> set[str]:
+    triggers = definition.triggers if isinstance(definition, Table) else ()
+    return {word for trigger in triggers for word in mentioned_anywhere(trigger.body)}
 
 
 def _origins(definition: Definition, sides: Sequence[_State]) -> list[_State]:
