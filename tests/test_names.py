@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import epoch_sql
+from epoch_sql.model.names import ObjectName
 from tests.conftest import MakeRepo, Repo
 
 # fmt: off
@@ -54,7 +55,7 @@ def test_tables_and_columns(named: Repo) -> None:
         named(f"DELETE FROM {bag} WHERE {table} = 2; INSERT INTO {bag} VALUES (1)")
     status = {row[0]: row[1:] for row in named.status()}
     assert status == {
-        **dict.fromkeys(NAMES, ("schema", 1, 1, 1)),
+        **dict.fromkeys(map(written, NAMES), ("schema", 1, 1, 1)),
         **dict.fromkeys([written(f"{name} bag") for name in NAMES], ("modified", 1, 0, 1)),
     }
     named.commit()
@@ -80,7 +81,7 @@ def test_tables_and_columns(named: Repo) -> None:
         assert named.at("HEAD", f"{name} bag") == [(1,), (1,), (1,)]
     assert named.one("SELECT count(*) FROM epoch_diff('HEAD~1', 'HEAD')") == 5 * len(NAMES)
     assert sorted(named("SELECT DISTINCT table_name FROM epoch_schema_diff('HEAD~1', 'HEAD')")) == sorted(
-        (n,) for n in NAMES
+        (written(n),) for n in NAMES
     )
     named("CALL epoch_checkout('HEAD~1')")
     for name in NAMES:

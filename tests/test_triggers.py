@@ -191,8 +191,8 @@ def test_a_column_that_a_new_trigger_names_is_not_dropped_by_the_other_side(make
     [
         # A circle, which neither side has.
         (ONE, "CREATE TRIGGER back AFTER INSERT ON log FOR EACH STATEMENT DELETE FROM a"),
-        # For statements and for rows, on one table.
-        (f"{DROP}; {ONE}", f"{DROP}; CREATE TRIGGER u AFTER INSERT ON a FOR EACH ROW INSERT INTO log VALUES (NEW.i)"),
+        # For statements and for rows, for one event.
+        (f"{DROP}; {ONE}", f"{DROP}; CREATE TRIGGER u AFTER DELETE ON a FOR EACH ROW INSERT INTO log VALUES (OLD.i)"),
     ],
 )
 def test_triggers_that_cannot_be_made_together_stop_the_merge(make_repo: MakeRepo, ours: str, theirs: str) -> None:
