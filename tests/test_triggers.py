@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import duckdb
 import pytest
 
+from epoch_sql.model.schema import Column, ObjectName, Table, Trigger
+from epoch_sql.proof.definitions import Refused, take_apart
+from epoch_sql.proof.engine import shut_in
 from epoch_sql.worktree import ddl
 from epoch_sql.worktree.triggers import read_trigger
 from tests.conftest import MakeRepo, Repo
@@ -256,6 +260,19 @@ def test_a_duckdb_without_triggers_keeps_them_in_the_commit(
     repo("CALL epoch_pull()")
     assert triggers(repo) == ["old AFTER INSERT"]
     assert repo("SELECT table_name FROM duckdb_triggers()") == [("b",)] and repo("FROM log") == []
+
+
+@pytest.mark.parametrize(
+    "body", ["INSERT INTO log VALUES (1); COPY log TO 'x'", "COPY log TO 'x'", "SELECT 1", "INSERT INTO log VALUES ("]
+)
+def test_a_store_has_triggers_of_one_statement_that_changes_rows(body: str) -> None:
+    fine = Trigger("t", "AFTER", "INSERT", "STATEMENT", "INSERT INTO log VALUES (1)")
+    table = Table(ObjectName("main", "a"), (Column("i", "INTEGER", 1),), triggers=(fine,))
+    with shut_in() as engine:
+        (proved,) = take_apart(engine, [table])
+        assert proved.texts[-1] == fine.body
+        with pytest.raises(Refused, match="trigger t is not one statement"):
+            take_apart(engine, [replace(table, triggers=(replace(fine, body=body),))])
 
 
 def branches(make_repo: MakeRepo, base: str, ours: str, theirs: str) -> Repo:

@@ -74,7 +74,7 @@ def take_apart_own(engine: duckdb.DuckDBPyConnection, definitions: Sequence[Defi
 
 def called(definition: Definition) -> str:
     """What messages call a definition: ``view v``, ``table t``."""
-    return f"{'table' if isinstance(definition, Table) else definition.kind} {definition.name}"
+    return f"table {definition.name}" if isinstance(definition, Table) else f"{definition.kind} {definition.label}"
 
 
 def _parts(definition: Definition) -> list[Fragment]:
@@ -99,6 +99,8 @@ def _of_table(table: Table) -> Iterator[Fragment]:
     for index in table.indexes:
         for expression in index.expressions:
             yield Fragment("expression", expression, f"index {index.name}")
+    for trigger in table.triggers:
+        yield Fragment("statement", trigger.body, f"trigger {trigger.name}")
 
 
 def _of_column(column: Column) -> Iterator[Fragment]:
@@ -112,7 +114,7 @@ def _of_column(column: Column) -> Iterator[Fragment]:
 
 
 def _of_schema(schema: SchemaObject) -> Iterator[Fragment]:
-    _require(schema.definition == render.fill("CREATE SCHEMA {{name}}", name=render.identifier(schema.name.name)))
+    _require(schema.definition == render.fill("CREATE SCHEMA {{name}}", name=render.relative(schema.name)))
     return iter(())
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from epoch_sql.model.names import path_text
 from epoch_sql.model.schema import SchemaObject, Table
 from epoch_sql.model.sql_text import tokens
 from epoch_sql.proof.definitions import Definition, Parsed
@@ -175,7 +176,9 @@ class _Judge:
         """Whether a name may mean another database, a file, or a view of DuckDB's own."""
         catalog, schema, name = relation
         if catalog:
-            return True
+            # Since DuckDB 2.0 the first of three parts may be a schema that the second one is in.
+            within = f"{path_text([catalog])}.{schema}", name
+            return not (within in self.own or self.has_relation(*within))
         if schema in _SYSTEM or not (_PATH.search(name) or FILE.search(f"{schema}.{name}") or _is_of_system(name)):
             return False
         place = schema or "main", name
@@ -231,13 +234,20 @@ def _note(node: Mapping[str, Any], uses: Uses) -> None:
         _note_expression(node, str(group), uses)
     elif isinstance(kind, str):
         if kind == "BASE_TABLE":
-            parts = (str(node.get(part) or "").lower() for part in ("catalog_name", "schema_name", "table_name"))
-            catalog, schema, table = parts
-            uses.relations.add((catalog, schema, table))
+            uses.relations.add(_relation(node))
         elif kind == "TABLE_FUNCTION":
             uses.table_functions.add(_function_name(node["function"]))
         elif kind not in _NODES and not _ORDERS.fullmatch(kind):
             uses.others.add(kind)
+
+
+def _relation(node: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The name of a relation in three parts; the second one is a path."""
+    path = (node.get("qualified_name") or {}).get("path")
+    given = path or [node.get(part) for part in ("catalog_name", "schema_name", "table_name")]
+    *qualifiers, table = (str(part).lower() for part in given if part)
+    catalog = qualifiers[0] if len(qualifiers) > 1 else ""
+    return catalog, path_text(qualifiers[1:] if catalog else qualifiers), table
 
 
 def _note_expression(node: Mapping[str, Any], group: str, uses: Uses) -> None:

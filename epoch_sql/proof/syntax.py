@@ -31,13 +31,21 @@ _BARE: dict[str, Any] = {
     "sample": None,
     "qualify": None,
 }
+_CHANGES_ROWS = (
+    duckdb.StatementType.INSERT,
+    duckdb.StatementType.UPDATE,
+    duckdb.StatementType.DELETE,
+    duckdb.StatementType.MERGE_INTO,
+)
 _CLOSING = {")": "(", "]": "["}
 _PLACES = frozenset({"query_location", "query_location_length"})
 
 
 @dataclass(frozen=True)
 class Fragment:
-    """A part of a definition: its kind (``expression``, ``query`` or ``type``), its text, and what it is of."""
+    """A part of a definition: its kind (``expression``, ``query``, ``type``, or ``statement``, of a trigger), its text, and
+    what it is of.
+    """
 
     kind: str
     text: str
@@ -54,7 +62,10 @@ def parse(engine: duckdb.DuckDBPyConnection, fragments: Sequence[Fragment]) -> l
         _require_text(fragment)
     forms = [_forms(fragment) for fragment in fragments]
     trees = iter(serialized(engine, [text for texts in forms for text in texts]))
-    return [_proved(fragment, [next(trees) for _ in texts]) for fragment, texts in zip(fragments, forms, strict=True)]
+    return [
+        _proved(fragment, [next(trees) for _ in texts]) if texts else _statement(engine, fragment)
+        for fragment, texts in zip(fragments, forms, strict=True)
+    ]
 
 
 def serialized(engine: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> list[Node]:
@@ -72,7 +83,12 @@ def _read(answer: str) -> Node:
 
 
 def _forms(fragment: Fragment) -> tuple[str, ...]:
-    """Nothing stands between the text and the parenthesis: a comment that is open at its end would take that away."""
+    """Nothing stands between the text and the parenthesis: a comment that is open at its end would take that away.
+
+    A statement has no form: DuckDB serializes those that read only.
+    """
+    if fragment.kind == "statement":
+        return ()
     if fragment.kind == "type":
         return (f"SELECT CAST(NULL AS {fragment.text})",)
     if fragment.kind == "query":
@@ -100,6 +116,17 @@ def _proved(fragment: Fragment, trees: Sequence[Node]) -> Node:
     if found is None:
         raise NotOne(no_such)
     return found
+
+
+def _statement(engine: duckdb.DuckDBPyConnection, fragment: Fragment) -> Node:
+    """A node for one statement that changes rows; what follows it in a definition is nothing."""
+    try:
+        found = engine.extract_statements(fragment.text)
+    except duckdb.Error as error:
+        raise NotOne(f"{fragment.what} is not one statement: {str(error).splitlines()[0]}") from error
+    if len(found) != 1 or found[0].type not in _CHANGES_ROWS:
+        raise NotOne(f"{fragment.what} is not one statement that changes rows")
+    return {"type": "a trigger"}
 
 
 def _query(_text: str, nodes: Sequence[Node]) -> Node | None:

@@ -3,8 +3,8 @@
 What DuckDB 2.0.1 does, found by experiment:
 
 - A name is unique among the triggers of one table. DROP TRIGGER needs the table; there is no ALTER TRIGGER, and no
-  COMMENT ON TRIGGER. Views and temporary tables have none, and one event of a table has triggers for statements or for rows, not
-  both.
+  COMMENT ON TRIGGER. Views and temporary tables have none, and one event of a table has triggers for statements or for
+  rows, not both.
 - BEFORE and AFTER; INSERT, UPDATE [OF columns] and DELETE, one of them; no WHEN. REFERENCING names the old or the new
   rows of a statement; FOR EACH ROW has OLD and NEW. The body is one INSERT, UPDATE, DELETE or MERGE.
 - It depends on its table and on all that the body names, also through views: none of these can be dropped, renamed or
