@@ -54,12 +54,17 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Index:
-    """An index made by CREATE INDEX; ``expressions`` are as the catalog prints them, each one SQL text."""
+    """An index made by CREATE INDEX; ``expressions`` are as the catalog prints them, each one SQL text.
+
+    ``method`` is its type, such as HNSW of an extension; None for DuckDB's own. ``options`` is its WITH clause.
+    """
 
     name: str
     unique: bool
     expressions: tuple[str, ...]
     comment: str | None = None
+    method: str | None = None
+    options: str | None = None
 
 
 @dataclass(frozen=True)

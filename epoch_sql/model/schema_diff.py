@@ -170,7 +170,7 @@ def _indexes(before: Table, after: Table) -> Iterator[SchemaChange]:
 def _same_index(old: Index, new: Index, renamed: Mapping[str, str]) -> bool:
     expected = [with_names(expression, renamed) for expression in old.expressions]
     same = len(expected) == len(new.expressions) and all(map(same_expression, expected, new.expressions))
-    return same and (old.unique, old.comment) == (new.unique, new.comment)
+    return same and replace(old, expressions=new.expressions) == new
 
 
 def _triggers(before: Table, after: Table) -> Iterator[SchemaChange]:
@@ -236,7 +236,10 @@ def _constraint_text(constraint: Constraint) -> str:
 def index_text(table: ObjectName, index: Index) -> str:
     """An index of a table as a difference or a conflict shows it."""
     unique = "UNIQUE " if index.unique else ""
-    text = f"CREATE {unique}INDEX {readable(index.name)} ON {_qualified(table)} ({', '.join(index.expressions)})"
+    method = f"USING {index.method} " if index.method else ""
+    options = f" {index.options}" if index.options else ""
+    listed = f"({', '.join(index.expressions)})"
+    text = f"CREATE {unique}INDEX {readable(index.name)} ON {_qualified(table)} {method}{listed}{options}"
     return text + _comment_clause(index.comment)
 
 

@@ -11,6 +11,8 @@ from epoch_sql.model.schema import Constraint, Table, canonical_json, part_comme
 _KINDS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY")
 _OBJECTS = ("table", "schema", "type", "sequence", "macro", "view")
 _PLACE = re.compile(r"[0-9]{8}")
+_OPTION = r"[\w.]+(?: = (?:'[^']*'|[\w.-]+))?"
+_OPTIONS = re.compile(rf"WITH \( ?(?:{_OPTION}(?:, {_OPTION})*)? ?\)", re.ASCII)
 _TIMINGS, _EVENTS, _UNITS = ("BEFORE", "AFTER"), ("INSERT", "UPDATE", "DELETE"), ("STATEMENT", "ROW")
 _LARGEST_ID = (1 << 30) - 1
 
@@ -35,6 +37,8 @@ def _broken(table: Table) -> Iterator[tuple[str, str]]:
     for index in table.indexes:
         if not index.name or not index.expressions or not all(index.expressions):
             yield "indexes", "have one without a name or expressions"
+        if not re.fullmatch(r"\w*", index.method or "", re.ASCII) or not _OPTIONS.fullmatch(index.options or "WITH ()"):
+            yield "indexes", "have one of a type or with options that are none"
     if len({index.name.lower() for index in table.indexes}) != len(table.indexes):
         yield "indexes", "have one name twice"
     yield from _broken_triggers(table, names)

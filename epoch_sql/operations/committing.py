@@ -27,6 +27,7 @@ from epoch_sql.operations.guarding.moves import Move, move_branch, require_allow
 from epoch_sql.operations.recording import Recorded, record
 from epoch_sql.operations.repository import Memory, Repository, now
 from epoch_sql.operations.unmade import note_replaced, warn_of_stale
+from epoch_sql.operations.unversioned import warn_of_unversioned
 from epoch_sql.worktree.introspect import OWN_SCHEMA, read_schema_paths
 
 _initialising = Lock()
@@ -67,6 +68,7 @@ def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main"
         empty = Tree()
         working = repository.scanner.scan(empty)
         warn_of_stale(repository, empty, working, strict=False)
+        warn_of_unversioned(repository, empty, working)
         recorded = record(repository, working)
         author = repository.author()
         commit = new_commit(recorded.tree_id, recorded.root_id, (), author, "Initial commit")
@@ -96,6 +98,7 @@ def commit(
         working = repository.scanner.scan(tree)
         repository.keep_known()
         warn_of_stale(repository, tree, working, strict)
+        warn_of_unversioned(repository, tree, working)
         note_replaced(repository, working)
         recorded = record(repository, working)
         if recorded.tree_id == parent.tree_id and not allow_empty:

@@ -43,8 +43,8 @@ _PLACES = frozenset({"query_location", "query_location_length"})
 
 @dataclass(frozen=True)
 class Fragment:
-    """A part of a definition: its kind (``expression``, ``query``, ``type``, or ``statement``, of a trigger), its text, and
-    what it is of.
+    """A part of a definition: its text, what it is of, and its kind: ``expression``, ``query``, ``type``, or, of a
+    trigger, ``statement``.
     """
 
     kind: str

@@ -41,8 +41,10 @@ def constraint_clause(constraint: Constraint, schema: str) -> Sql:
 def create_index(table: Table, index: Index) -> Sql:
     """The CREATE INDEX of an index of the table."""
     return render.fill(
-        "CREATE {{unique}}INDEX {{name}} ON {{table}} ({{expressions}})",
+        "CREATE {{unique}}INDEX {{name}} ON {{table}} {{method}}({{expressions}}){{options}}",
         unique=Sql("UNIQUE " if index.unique else ""),
+        method=render.fill("USING {{type}} ", type=render.verbatim(index.method)) if index.method else Sql(""),
+        options=render.verbatim(f" {index.options}" if index.options else ""),
         name=render.identifier(index.name),
         table=render.table(table.name),
         expressions=[render.verbatim(expression) for expression in index.expressions],

@@ -29,7 +29,7 @@ OWN_SCHEMA = "epoch"
 _OF_ROWS = ("tables", "columns")
 _OF_TABLES = (*_OF_ROWS, "constraints", "indexes", *(["triggers"] if TRIGGERS else []))
 _OF_OBJECTS = ("types", "sequences", "macros", "views")
-_WITH_SCHEMA = ("names", "tables", "triggers", "types", "sequences", "views")
+_WITH_SCHEMA = ("names", "tables", "triggers", "types", "sequences", "views", "unversioned")
 _PARENT = Sql("parent_schema_oid" if NESTED_SCHEMAS else "NULL")
 # duckdb_functions() does not tell schemas of one name apart, but a macro depends on a schema that is within another
 # one, and on no other schema.
@@ -78,6 +78,12 @@ def definitions_seen(database: str) -> Sql:
     triggers = render.render("trigger_definitions", catalog=catalog) if TRIGGERS else Sql("SELECT NULL WHERE false")
     users = render.load("outside_of_epoch") if NESTED_SCHEMAS else Sql("schema_name <> 'epoch'")
     return render.render("definitions", catalog=catalog, users=users, triggers=triggers)
+
+
+def read_unversioned(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, ObjectName, str]]:
+    """The traits of tables and sequences that are not versioned: kind, name, trait."""
+    rows = _read_all(cursor, ("unversioned",))["unversioned"]
+    return sorted((kind, ObjectName(schema, name), trait) for schema, kind, name, trait in rows)
 
 
 def _tables(found: Mapping[str, Rows], declared_keys: Mapping[ObjectName, tuple[str, ...]]) -> Iterator[Table]:
@@ -185,7 +191,11 @@ def _constraint_order(constraint: Constraint) -> tuple[int, tuple[str, ...], str
 
 
 def _index(name: str, unique: bool, comment: str | None, sql: str) -> Index:
-    return Index(name, unique, tuple(canonical(expression) for expression in list_after(sql)), comment)
+    expressions = tuple(canonical(expression) for expression in list_after(sql))
+    words = list(top_level(sql))
+    using = next((place for place, word in enumerate(words) if word.is_word("USING")), None)
+    options = next((sql[word.start :].rstrip("; ") for word in words if word.is_word("WITH")), None)
+    return Index(name, unique, expressions, comment, words[using + 1].name if using else None, options)
 
 
 def _objects(

@@ -278,9 +278,7 @@ class Scanner:
             and _same_rows(working.committed, working.table)
         )
 
-    def _match(
-        self, tree: Tree, tables: tuple[Table, ...], taken: set[str]
-    ) -> tuple[Matches, tuple[TableEntry, ...]]:
+    def _match(self, tree: Tree, tables: tuple[Table, ...], taken: set[str]) -> tuple[Matches, tuple[TableEntry, ...]]:
         """Each working table with the table of the tree that it is, and an id, none of ``taken`` for a new one; and
         what is left of the tree.
         """

@@ -197,7 +197,9 @@ class _Reader:
         assert self.caller
         live = any(_folded(name) in self._live_names() for name in names)
         if live or not self.caller.knows(mention.parts):
-            raise self._unknown(names[0] if names else ObjectName(path_text(mention.qualifiers) or "main", mention.table))
+            raise self._unknown(
+                names[0] if names else ObjectName(path_text(mention.qualifiers) or "main", mention.table)
+            )
         self._require_no_versioned(mention, named(mention.parts))
 
     def _require_no_versioned(self, mention: Mention, probe: Sql) -> None:

@@ -1,0 +1,29 @@
+"""What DuckDB keeps and a commit does not: it is named, so that nobody counts on it."""
+
+from __future__ import annotations
+
+from epoch_sql.model.commit import Tree
+from epoch_sql.operations.repository import Repository
+from epoch_sql.worktree.introspect import read_unversioned
+from epoch_sql.worktree.scan import Working
+
+_LOST = {
+    "OWNED BY": "is not dropped with the table that owns it after a checkout or clone: OWNED BY is not versioned",
+    "USING COMPRESSION": "is compressed as DuckDB chooses after a checkout or clone: its COMPRESSION is not versioned",
+}
+
+
+def warn_of_unversioned(repository: Repository, before: Tree, working: Working) -> None:
+    """Warn of traits that are not versioned, of what a commit adds or changes the definition of.
+
+    DuckDB 1.x does not tell which compression a table was made with.
+    """
+    old = set(before.objects)
+    names = {w.table.name for w in working.tables if w.schema_differs}
+    names |= {o.name for o in working.made if o.kind == "sequence" and o not in old}
+    if names:
+        repository.warnings += [
+            f"{kind} {name} {_LOST[trait]}"
+            for kind, name, trait in read_unversioned(repository.cursor)
+            if name in names
+        ]
