@@ -31,9 +31,6 @@ _OF_TABLES = (*_OF_ROWS, "constraints", "indexes", *(["triggers"] if TRIGGERS el
 _OF_OBJECTS = ("types", "sequences", "macros", "views")
 _WITH_SCHEMA = ("names", "tables", "triggers", "types", "sequences", "views", "unversioned")
 _PARENT = Sql("parent_schema_oid" if NESTED_SCHEMAS else "NULL")
-# duckdb_functions() does not tell schemas of one name apart, but a macro depends on a schema that is within another
-# one, and on no other schema.
-_NESTED = render.load("introspect/nested_schema_of_macro") if NESTED_SCHEMAS else Sql("NULL")
 
 
 def read_schema(
@@ -269,11 +266,11 @@ def _read_all(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[s
 
     Only the schema ``epoch`` that is in no other one is Epoch's own.
     """
-    named = Sql("schema_name <> 'epoch'")
-    found = _rows_of(cursor, kinds, named)
+    found = _rows_of(cursor, kinds, Sql("schema_name <> 'epoch'"), Sql("NULL"))
     paths = _schema_paths(found["schemas"])
-    if any(path[-1] == OWN_SCHEMA for path in paths.values() if len(path) > 1):
-        found = _rows_of(cursor, kinds, Sql("true"))
+    nested = [path for path in paths.values() if len(path) > 1]
+    if any(path[-1] == OWN_SCHEMA for path in nested) or (nested and "macros" in kinds):
+        found = _rows_of(cursor, kinds, Sql("true"), render.load("introspect/nested_schema_of_macro"))
     spelled = {oid: path_text(path) for oid, path in paths.items()}
     own = {oid for oid, path in paths.items() if path == (OWN_SCHEMA,)}
     for kind in kinds:
@@ -285,16 +282,21 @@ def _read_all(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[s
     return {**found, "schemas": [(path,) for path in spelled.values()]}
 
 
-def _rows_of(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str], users: Sql) -> dict[str, Rows]:
+def _rows_of(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str], users: Sql, nested: Sql) -> dict[str, Rows]:
     """The rows for each kind, in any order: by one statement, whose parts DuckDB runs side by side (to list its macros
-    takes it longer than everything else together)."""
+    takes it longer than everything else together).
+
+    ``users`` is the condition that something is not Epoch's, ``nested`` tells the schema of a macro that is within
+    another one: duckdb_functions() does not tell schemas of one name apart, but a macro depends on such a schema, and
+    on no other.
+    """
     part = "SELECT list(found) AS {{kind}} FROM ({{rows}}) AS found"
     wanted = ("schemas", *kinds)
     parts = [
         render.fill(
             part,
             kind=render.identifier(kind),
-            rows=render.render(f"introspect/{kind}", users=users, parent=_PARENT, nested=_NESTED),
+            rows=render.render(f"introspect/{kind}", users=users, parent=_PARENT, nested=nested),
         )
         for kind in wanted
     ]
