@@ -152,7 +152,7 @@ def table(**changes: object) -> Table:
 
 
 def made(kind: str, definition: str, name: str = "x") -> SchemaObject:
-    return SchemaObject(kind, ObjectName("main", name), definition)
+    return SchemaObject(kind, ObjectName("" if kind == "schema" else "main", name), definition)
 
 
 EXPRESSIONS = (
