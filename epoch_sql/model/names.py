@@ -84,13 +84,14 @@ def name_meant(text: str, names: Iterable[ObjectName]) -> ObjectName | None:
     found = exact or next((name for name in known if name.folded == wanted), None)
     if found:
         return found
-    loose = [name for name in known if text.lower() in (_unquoted(name), f"main.{_unquoted(name)}")]
+    loose = [name for name in known if text.lower() in _unquoted(name)]
     return loose[0] if len(loose) == 1 else None
 
 
-def _unquoted(name: ObjectName) -> str:
-    path = () if name.schema == "main" else name.schema_path
-    return ".".join((*path, name.name)).lower()
+def _unquoted(name: ObjectName) -> set[str]:
+    """A name in lower case and without quotes; that of a table of schema main also without its schema."""
+    parts = (*name.schema_path, name.name)
+    return {".".join(parts).lower(), name.name.lower() if name.schema == "main" else ".".join(parts).lower()}
 
 
 def _is_quoted(part: str) -> bool:
