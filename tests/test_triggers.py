@@ -11,6 +11,7 @@ import pytest
 from epoch_sql.model.schema import Column, ObjectName, Table, Trigger
 from epoch_sql.proof.definitions import Refused, take_apart
 from epoch_sql.proof.engine import shut_in
+from epoch_sql.proof.harmless import Context, offences
 from epoch_sql.worktree import ddl
 from epoch_sql.worktree.triggers import read_trigger
 from tests.conftest import MakeRepo, Repo
@@ -273,6 +274,40 @@ def test_a_store_has_triggers_of_one_statement_that_changes_rows(body: str) -> N
         assert proved.texts[-1] == fine.body
         with pytest.raises(Refused, match="trigger t is not one statement"):
             take_apart(engine, [replace(table, triggers=(replace(fine, body=body),))])
+
+
+HARMLESS = (
+    "INSERT INTO log SELECT i FROM n",
+    "INSERT INTO log (VALUES (1))",
+    "INSERT INTO a.b.log SELECT count(*) FROM n WHERE (i IN (1, 2)) AND (CAST(i AS DECIMAL(10, 2)) > 1.5)",
+    "UPDATE log SET i = nextval('q') WHERE name = 'a.csv'",
+    "DELETE FROM log WHERE EXISTS (SELECT 1 FROM n)",
+    "MERGE INTO log USING n ON (n.i = log.i) WHEN NOT MATCHED THEN INSERT VALUES (n.i)",
+    "WITH q AS (SELECT 1 AS i) INSERT INTO log SELECT i, upper('x') FROM q",
+)
+HARMFUL = (
+    "INSERT INTO log SELECT getenv('HOME')",
+    "INSERT INTO log SELECT getenv /* */ ('HOME')",
+    "INSERT INTO log FROM read_csv('x')",
+    r"INSERT INTO log SELECT E'x\'' || getenv('HOME') || ''",
+    "INSERT INTO log FROM 'x.csv'",
+    "INSERT INTO log SELECT 1 FROM n, 'x.csv'",
+    'INSERT INTO log SELECT 1 FROM n, "x.csv"',
+    "INSERT INTO log FROM other.main.secret",
+    "INSERT INTO log SELECT epoch_commit('x')",
+    "INSERT INTO log FROM query('x')",
+    "INSERT INTO log SELECT 1 FROM n JOIN '/etc/passwd' ON true",
+)
+
+
+@pytest.mark.parametrize(("body", "harmless"), [*((b, True) for b in HARMLESS), *((b, False) for b in HARMFUL)])
+def test_triggers_that_look_out_of_the_database_are_not_trusted(body: str, harmless: bool) -> None:
+    trigger = Trigger("t", "AFTER", "INSERT", "STATEMENT", body, new_table="n")
+    table = Table(ObjectName("main", "a"), (Column("i", "INTEGER", 1),), triggers=(trigger,))
+    with shut_in() as engine:
+        parsed = take_apart(engine, [table])
+    found = offences(parsed, Context((), lambda *name: name in {("main", "log"), ("a.b", "log")}, frozenset()))
+    assert (found == {}) == harmless
 
 
 def branches(make_repo: MakeRepo, base: str, ours: str, theirs: str) -> Repo:

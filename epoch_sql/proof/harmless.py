@@ -16,9 +16,10 @@ from typing import Any
 from epoch_sql.model.names import path_text
 from epoch_sql.model.schema import SchemaObject, Table
 from epoch_sql.model.sql_text import tokens
+from epoch_sql.proof.acting import named_in
 from epoch_sql.proof.definitions import Definition, Parsed
 from epoch_sql.proof.engine import shut_in
-from epoch_sql.proof.syntax import Node, serialized
+from epoch_sql.proof.syntax import STATEMENT, Node, serialized
 
 # fmt: off
 _LOOK_OUT = frozenset({"current_setting", "getenv", "getvariable", "json_serialize_plan", "parse_duckdb_log_message"})
@@ -233,12 +234,23 @@ def _note(node: Mapping[str, Any], uses: Uses) -> None:
     if group is not None:
         _note_expression(node, str(group), uses)
     elif isinstance(kind, str):
-        if kind == "BASE_TABLE":
+        if kind == STATEMENT:
+            _note_statement(str(node["text"]), uses)
+        elif kind == "BASE_TABLE":
             uses.relations.add(_relation(node))
         elif kind == "TABLE_FUNCTION":
             uses.table_functions.add(_function_name(node["function"]))
         elif kind not in _NODES and not _ORDERS.fullmatch(kind):
             uses.others.add(kind)
+
+
+def _note_statement(text: str, uses: Uses) -> None:
+    named = named_in(text)
+    uses.functions |= named.functions
+    uses.relations |= named.relations
+    uses.sequences |= named.sequences
+    if named.files:
+        uses.others.add("what may be the name of a file, or a comment")
 
 
 def _relation(node: Mapping[str, Any]) -> tuple[str, str, str]:

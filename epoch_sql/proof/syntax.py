@@ -31,6 +31,8 @@ _BARE: dict[str, Any] = {
     "sample": None,
     "qualify": None,
 }
+STATEMENT = "STATEMENT_OF_A_TRIGGER"
+"""The type of the node of a statement, which has its text."""
 _CHANGES_ROWS = (
     duckdb.StatementType.INSERT,
     duckdb.StatementType.UPDATE,
@@ -126,7 +128,7 @@ def _statement(engine: duckdb.DuckDBPyConnection, fragment: Fragment) -> Node:
         raise NotOne(f"{fragment.what} is not one statement: {str(error).splitlines()[0]}") from error
     if len(found) != 1 or found[0].type not in _CHANGES_ROWS:
         raise NotOne(f"{fragment.what} is not one statement that changes rows")
-    return {"type": "a trigger"}
+    return {"type": STATEMENT, "text": fragment.text}
 
 
 def _query(_text: str, nodes: Sequence[Node]) -> Node | None:
