@@ -15,9 +15,9 @@ from epoch_sql.model.sql_text import Token, tokens
 # fmt: off
 _WORDS = frozenset({
     "all", "and", "any", "as", "between", "by", "case", "cast", "conflict", "decimal", "default", "distinct", "do",
-    "else", "end", "except", "exists", "filter", "from", "having", "ilike", "in", "insert", "intersect", "into", "is", "join",
-    "like", "matched", "not", "numeric", "on", "or", "over", "returning", "select", "set", "similar", "some", "then",
-    "to", "try_cast", "union", "using", "values", "when", "where", "with", "within",
+    "else", "end", "except", "exists", "filter", "from", "having", "ilike", "in", "insert", "intersect", "into", "is",
+    "join", "like", "matched", "not", "numeric", "on", "or", "over", "returning", "select", "set", "similar", "some",
+    "then", "to", "try_cast", "union", "using", "values", "when", "where", "with", "within",
 })
 # fmt: on
 _UNPRINTED = ("--", "/*", "$", "\\")
