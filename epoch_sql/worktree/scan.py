@@ -34,11 +34,8 @@ from epoch_sql.worktree.rows import (
     working_bucket,
     working_rows,
 )
-from epoch_sql.worktree.triggers import read_trigger, table_of, trigger_object, trigger_objects
+from epoch_sql.worktree.triggers import Matches, trigger_objects, with_unmade_triggers
 from epoch_sql.worktree.trust import Trust, place_of
-
-Matches = list[tuple[Table, TableEntry | None, str]]
-"""Working tables, each with the table of the tree that it is, and an id."""
 
 
 @dataclass(frozen=True)
@@ -162,7 +159,7 @@ class Scanner:
         self.contents.load(entry.version_id for entry in seen.tables.values())
         matches, removed = self._match(seen, found.tables, set(tree.tables))
         keys = DeclaredKeys(self.cursor).load()
-        unmade, matches = _with_unmade_triggers(unmade, matches)
+        unmade, matches = with_unmade_triggers(unmade, matches)
         identified = [self._identify(table, entry, taken, keys) for table, entry, taken in matches]
         sums: list[tuple[int, int | None]] = [(-1, 0)] * len(identified)
         if read_rows:
@@ -378,24 +375,6 @@ class Scanner:
             and (usable.row_count, usable.checksum) == count_and_sum
         )
         return WorkingTable(table_id, table, entry, committed, *count_and_sum, rows_differ=not same, known=usable)
-
-
-def _with_unmade_triggers(unmade: Sequence[SchemaObject], matches: Matches) -> tuple[tuple[SchemaObject, ...], Matches]:
-    """The unmade objects, and the working tables with those of their triggers that are among them.
-
-    A trigger follows its table where that was renamed; it goes with a table that was dropped.
-    """
-    triggers = [made for made in unmade if made.kind == "trigger"]
-    if not triggers:
-        return tuple(unmade), matches
-    found, others = [], [made for made in unmade if made.kind != "trigger"]
-    for table, entry, table_id in matches:
-        names = {table.name, entry.name if entry else table.name}
-        own = [read_trigger(made.definition) for made in triggers if table_of(made) in names]
-        others += [trigger_object(table.name, trigger) for trigger in own]
-        whole = tuple(sorted((*table.triggers, *own), key=lambda trigger: trigger.name))
-        found.append((replace(table, triggers=whole), entry, table_id))
-    return tuple(others), found
 
 
 def _same_rows(committed: Table, working: Table) -> bool:

@@ -16,13 +16,18 @@ What DuckDB 2.0.1 does, found by experiment:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from epoch_sql import render
 from epoch_sql.model.canonical import canonical
+from epoch_sql.model.commit import TableEntry
 from epoch_sql.model.names import ObjectName, parse_name
 from epoch_sql.model.schema import SchemaObject, Table, Trigger
 from epoch_sql.model.sql_text import Token, mentioned_anywhere, tokens
 from epoch_sql.render import Sql
+
+Matches = list[tuple[Table, TableEntry | None, str]]
+"""Working tables, each with the table of the tree that it is, and an id."""
 
 
 def read_trigger(sql: str) -> Trigger:
@@ -96,6 +101,24 @@ def dependent_triggers(
         for trigger in table.triggers:
             if own or mentioned_anywhere(trigger.body) & names:
                 yield trigger_object(table.name, trigger)
+
+
+def with_unmade_triggers(unmade: Sequence[SchemaObject], matches: Matches) -> tuple[tuple[SchemaObject, ...], Matches]:
+    """The unmade objects, and the working tables with those of their triggers that are among them.
+
+    A trigger follows its table where that was renamed; it goes with a table that was dropped.
+    """
+    triggers = [made for made in unmade if made.kind == "trigger"]
+    if not triggers:
+        return tuple(unmade), matches
+    found, others = [], [made for made in unmade if made.kind != "trigger"]
+    for table, entry, table_id in matches:
+        names = {table.name, entry.name if entry else table.name}
+        own = [read_trigger(made.definition) for made in triggers if table_of(made) in names]
+        others += [trigger_object(table.name, trigger) for trigger in own]
+        whole = tuple(sorted((*table.triggers, *own), key=lambda trigger: trigger.name))
+        found.append((replace(table, triggers=whole), entry, table_id))
+    return tuple(others), found
 
 
 def _created(trigger: Trigger, table: Sql) -> Sql:
