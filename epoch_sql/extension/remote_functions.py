@@ -1,4 +1,4 @@
-"""The functions of the SQL surface for remotes."""
+"""The functions of the SQL surface for remotes; what talks to one is imported when it is used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from epoch_sql.extension.surface import WARNINGS, Procedure, Reading, optional, required, row_of
-from epoch_sql.operations.remote import cloning, deleting, fetching, pushing, remotes
+from epoch_sql.operations.remote import remotes
 from epoch_sql.operations.repository import Memory, Repository
 
 Rows = Iterable[Sequence[Any]]
@@ -32,6 +32,8 @@ _REMOTE = optional("remote", "the remote", "'origin'")
 
 
 def _clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str, trust: bool) -> Rows:
+    from epoch_sql.operations.remote import cloning
+
     cloned, warnings = cloning.clone(cursor, memory, url, remote, trust)
     return [(*row_of(cloned)[0], warnings)]
 
@@ -39,9 +41,23 @@ def _clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: 
 def _push(
     repository: Repository, remote: str, branch: str | None, force: bool, tags: bool, protection: bool, delete: bool
 ) -> Rows:
+    from epoch_sql.operations.remote import deleting, pushing
+
     if delete:
         return row_of(deleting.delete(repository, remote, branch))
     return row_of(pushing.push(repository, remote, branch, force, tags, protection))
+
+
+def _fetch(repository: Repository, remote: str) -> Rows:
+    from epoch_sql.operations.remote import fetching
+
+    return row_of(fetching.fetch(repository, remote))
+
+
+def _pull(repository: Repository, remote: str) -> Rows:
+    from epoch_sql.operations.remote import fetching
+
+    return row_of(fetching.pull(repository, remote))
 
 
 READINGS = (
@@ -99,7 +115,7 @@ PROCEDURES = (
         "epoch_fetch",
         (_REMOTE,),
         {**_TRANSFERRED, **WARNINGS},
-        lambda *arguments: row_of(fetching.fetch(*arguments)),
+        _fetch,
         "Brings the branches of a remote here as `REMOTE/BRANCH`, with its tags and reviews. Status: `fetched` or "
         "`up-to-date`; the commits are those of what the checked-out branch follows.",
     ),
@@ -107,7 +123,7 @@ PROCEDURES = (
         "epoch_pull",
         (_REMOTE,),
         {**_TRANSFERRED, **WARNINGS},
-        lambda *arguments: row_of(fetching.pull(*arguments)),
+        _pull,
         "Fetches, and brings what the checked-out branch follows into it. Status: `fast-forward`, `merged` or "
         "`up-to-date`; conflicts are an error, as in a merge.",
         looks="rows",

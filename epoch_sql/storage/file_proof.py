@@ -121,18 +121,30 @@ class Prover:
             )
         )
         _, kinds = count_terms(shape)
-        well_formed = (
-            Sql("old_count >= 0")
-            if shape.keyless
-            else Sql("(op = 'added') = (old_count = 0) AND (op = 'removed') = (new_count = 0)")
-        )
-        told = run(render.render("row_proof/shifts", well_formed=well_formed, **kinds)).fetchall()
+        told = run(render.render("row_proof/shifts", well_formed=_well_formed(shape), **kinds)).fetchall()
         found = {}
         for node, count, keys, wrong, added, modified, removed, *sums in told:
             counts = RowCounts(int(added), int(modified), int(removed))
             minus, plus = int(sums[0]) + (int(sums[1]) << 64), int(sums[2]) + (int(sums[3]) << 64)
             found[node] = Shift(count, keys, wrong, counts, minus, plus)
         return found
+
+    def changes_alone(self, file_id: str, shape: Shape) -> tuple[bool, RowCounts]:
+        """Whether a delta's rows are changes, one for each key, whatever is below; and how many of each kind."""
+        counts, kinds = count_terms(shape)
+        statement = render.render(
+            "row_proof/delta",
+            paths=self._paths([file_id]),
+            distinct=render.fill(Sql("count(DISTINCT {{key}})"), key=row_digest(shape.keys())),
+            keys=shape.keys(),
+            well_formed=_well_formed(shape),
+            **counts,
+            **kinds,
+        )
+        row = self.cursor.execute(statement).fetchone()
+        assert row
+        rows, keys, wrong, *told = (int(n) for n in row)
+        return rows == keys and not wrong, RowCounts(*told)
 
     def false_old_values(self, changes: Sql, before: Sql, shape: Shape, old: Table) -> int:
         """How many changes (see ``Shape``) say another old row than there is before them."""
@@ -215,6 +227,13 @@ class Prover:
 
     def _paths(self, file_ids: Sequence[str]) -> Sql:
         return render.strings([str(self.store.path(file_id)) for file_id in file_ids])
+
+
+def _well_formed(shape: Shape) -> Sql:
+    """The condition that a row of a delta is a change."""
+    if shape.keyless:
+        return Sql("old_count >= 0 AND new_count >= 0")
+    return Sql("(op = 'added') = (old_count = 0) AND (op = 'removed') = (new_count = 0)")
 
 
 def _distinct(key: Sequence[render.Piece]) -> Sql:

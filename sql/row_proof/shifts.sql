@@ -26,7 +26,7 @@ SELECT
     count(DISTINCT key),
     count(*) FILTER (NOT coalesce(
         op IN ('added', 'modified', 'removed') AND {{well_formed}}
-        AND old_count = copies AND new_count >= 0 AND (old_count = 0 OR old_digest = digest),
+        AND old_count = copies AND (old_count = 0 OR old_digest = digest),
         false
     )),
     coalesce(sum({{added}}), 0),

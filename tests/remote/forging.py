@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,9 +39,12 @@ class Store:
                 told = json.loads(path.read_bytes())
                 self.documents.setdefault(kind, {})["/".join(rest)] = told if kind in BARE else told["content"]
 
-    def write(self, folder: Path) -> None:
-        """The store as it is now, elsewhere."""
-        shutil.copytree(self.folder / "objects", folder / "objects", copy_function=lambda a, b: Path(b).hardlink_to(a))
+    def write(self, folder: Path, objects: bool = True) -> None:
+        """The store as it is now, elsewhere, with links to its files unless they are there."""
+        if objects:
+            shutil.copytree(
+                self.folder / "objects", folder / "objects", copy_function=lambda a, b: Path(b).hardlink_to(a)
+            )
         for kind, found in self.documents.items():
             for name, content in found.items():
                 path = folder / kind / name if name else folder / kind
@@ -196,7 +199,3 @@ def read_table(store: Store, content: str) -> Table:
                 times = (change["op"] != "removed") if key else change["n0"]
                 bag += [{**fills, **stated}] * times
     return Table([c["name"] for c in wanted], sorted([tuple(row[c["id"]] for c in wanted) for row in bag], key=repr))
-
-
-Change = Callable[[Any, "Values"], Any]
-Values = dict[str, list[Any]]

@@ -13,9 +13,10 @@ from epoch_sql.catalog.guarding import Protections, Reviews
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.remotes import Remotes, Upstreams
 from epoch_sql.catalog.upgrades import upgrade
-from epoch_sql.errors import EpochRemoteError, EpochRepositoryError
+from epoch_sql.errors import EpochRemoteError, EpochRepositoryError, EpochStorageError
 from epoch_sql.model.commit import Route, Tree
 from epoch_sql.model.protection import Protection, Review
+from epoch_sql.model.refnames import shown
 from epoch_sql.model.remote import Header, Remote, Upstream
 from epoch_sql.model.remote_url import parse_url
 from epoch_sql.operations.committing import set_head
@@ -85,8 +86,15 @@ def _clone(repository: Repository, remote: Remote) -> Transferred:
     cloned = _read(repository, remote)
     config.name_database(repository.database)
     branch = cloned.default_branch
-    in_transactions(repository, repository.transaction, lambda: _store(repository, cloned))
     tip = cloned.listing.heads[branch].ref.commit_id
+    try:
+        in_transactions(repository, repository.transaction, lambda: _store(repository, cloned))
+    except (duckdb.IntegrityError, duckdb.DataError, duckdb.DependencyException) as error:
+        raise EpochStorageError(
+            f"commit {tip[:7]}, at branch {branch} of the remote, cannot be checked out: "
+            f"{shown(str(error).partition(chr(10))[0], 400)}",
+            "its rows may break its own constraints; push a commit there that mends them",
+        ) from error
     names = [f"{remote.name}/{name}" for name in cloned.listing.heads] + list(cloned.listing.tags)
     received = cloned.received
     warn_of_withheld(repository, received.withheld)

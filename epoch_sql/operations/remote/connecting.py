@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from epoch_sql.catalog.relation import run
-from epoch_sql.catalog.remotes import Remotes
 from epoch_sql.errors import EpochRemoteError
 from epoch_sql.model.documents import read_header as header_of
 from epoch_sql.model.documents import stated_format
-from epoch_sql.model.refnames import suggest
 from epoch_sql.model.remote import FORMAT, HEADER, Header, Remote, header_fields, seal
 from epoch_sql.model.remote_url import parse_url
+from epoch_sql.operations.remote.remotes import remote_named
 from epoch_sql.operations.repository import Repository
 from epoch_sql.storage.remote.base import RemoteStore
 from epoch_sql.storage.remote.opening import open_store
@@ -31,17 +30,6 @@ class Connected:
     def is_same_store(self) -> bool:
         """Whether it is the store that was there when the remote was last used: it has what it had then."""
         return self.remote.store_id == self.header.store_id
-
-
-def remote_named(repository: Repository, name: str) -> Remote:
-    """The remote of that name; EpochRemoteError, naming ``remote add``, if there is none."""
-    remotes = Remotes(repository.cursor).load()
-    if name in remotes:
-        return remotes[name]
-    near = suggest(name, remotes) or list(remotes)
-    if near:
-        raise EpochRemoteError(f"there is no remote {name}", f"one of {', '.join(near)}, or epoch remote add NAME URL")
-    raise EpochRemoteError(f"there is no remote {name}", f"epoch remote add {name} URL (a folder, or s3://BUCKET/PATH)")
 
 
 def connect(repository: Repository, name: str) -> Connected:

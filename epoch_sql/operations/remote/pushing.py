@@ -27,7 +27,7 @@ from epoch_sql.model.remote import RemoteRef, Upstream
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.guarding.rules import Evidence, check_push
 from epoch_sql.operations.merge.remaking import is_as_recorded
-from epoch_sql.operations.remote.connecting import Connected, connect_to_push, remote_named
+from epoch_sql.operations.remote.connecting import Connected, connect_to_push
 from epoch_sql.operations.remote.fetching import ATTEMPTS
 from epoch_sql.operations.remote.places import HEADS, TAGS, commit_path, head_path, tag_path
 from epoch_sql.operations.remote.references import (
@@ -41,6 +41,7 @@ from epoch_sql.operations.remote.references import (
     write_reference,
     write_reviews,
 )
+from epoch_sql.operations.remote.remotes import remote_named
 from epoch_sql.operations.remote.sending import Sent, send
 from epoch_sql.operations.remote.transfer import Transferred
 from epoch_sql.operations.repository import Repository, new_ref, now

@@ -10,11 +10,10 @@ from epoch_sql.catalog.remotes import Remotes
 from epoch_sql.catalog.trust import Untrusted
 from epoch_sql.errors import EpochReferenceError, EpochRemoteError
 from epoch_sql.model.commit import TrackingRoute, Tree
-from epoch_sql.model.refnames import check_ref_name
+from epoch_sql.model.refnames import check_ref_name, suggest
 from epoch_sql.model.remote import Remote
 from epoch_sql.model.remote_url import parse_url
 from epoch_sql.operations.moving import apply_tree, attempting
-from epoch_sql.operations.remote.connecting import remote_named
 from epoch_sql.operations.repository import Repository, now
 from epoch_sql.operations.worktree_state import settle
 from epoch_sql.render import Sql
@@ -36,6 +35,17 @@ class Trusted:
     name: str
     url: str
     trusted: bool
+
+
+def remote_named(repository: Repository, name: str) -> Remote:
+    """The remote of that name; EpochRemoteError, naming ``remote add``, if there is none."""
+    remotes = Remotes(repository.cursor).load()
+    if name in remotes:
+        return remotes[name]
+    near = suggest(name, remotes) or list(remotes)
+    if near:
+        raise EpochRemoteError(f"there is no remote {name}", f"one of {', '.join(near)}, or epoch remote add NAME URL")
+    raise EpochRemoteError(f"there is no remote {name}", f"epoch remote add {name} URL (a folder, or s3://BUCKET/PATH)")
 
 
 def add(repository: Repository, name: str, url: str, trust: bool = False) -> Named:

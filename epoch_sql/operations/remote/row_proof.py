@@ -196,8 +196,19 @@ class _Proof:
         allowed = [(f"{prefix}{c.id}", c) for prefix in "kno" for c in both]
         return self.prover.expected(needed), self.prover.expected(allowed)
 
+    def _prove_changes(self, level: Level, where: str, table: Table) -> None:
+        """What a delta says without looking at what is below it."""
+        for file in level.files:
+            shape = shape_of(self.tables[file.old_schema_id or file.schema_id], self.tables[file.schema_id])
+            sound, counts = self.prover.changes_alone(file.file_id, shape)
+            if not sound or counts != level.rows:
+                raise other_rows(where, table)
+
     def _prove_state(self, state: State) -> None:
         assert state.where
+        with telling(state.where, "has a delta that cannot be read"):
+            for level in state.levels[1:]:
+                self._prove_changes(level, state.where, state.table)
         with telling(state.where, "has rows that cannot be read"):
             rows = self.contents.state_of(state.table, state.levels)
             found = self.writer.fingerprint(rows, state.table)
@@ -210,6 +221,7 @@ class _Proof:
         before, after = edge.before, edge.after
         levels = (*before.levels, edge.level) if edge.level.files else before.levels
         with telling(edge.where, "has a delta that cannot be read"):
+            self._prove_changes(edge.level, edge.where, after.table)
             if levels != after.levels:
                 rows = self.contents.state_of(after.table, levels)
                 found = self.writer.fingerprint(rows, after.table)
