@@ -27,7 +27,7 @@ CHANGES = (
     "DELETE FROM bag WHERE n = 3; INSERT INTO bag VALUES (500, 1), (500, 1), (9, 1)",
 )
 ANOTHER = (
-    "ALTER TABLE keyed ADD COLUMN w VARCHAR DEFAULT 'd'; UPDATE keyed SET w = 'e', v = -id WHERE id IN (3, 11)",
+    "ALTER TABLE keyed ADD COLUMN w VARCHAR DEFAULT 'd'; UPDATE keyed SET w = 'e', v = -id WHERE id IN (3, 11); DELETE FROM keyed WHERE id = 12; INSERT INTO keyed VALUES (901, 1, 'x')",
     "UPDATE keyed SET v = 4 WHERE id = 5; UPDATE pairs SET v = 4 WHERE b = 5; INSERT INTO bag VALUES (9, 1)",
 )
 ANY = {
