@@ -205,3 +205,78 @@ def test_the_grid(make_repo: MakeRepo) -> None:
     repo("CALL epoch_compact()")
     counted = {row[0]: row[1:4] for row in repo("FROM epoch_diff_stat('HEAD~1', 'HEAD')")}
     assert counted == {name: count for name, count in COUNTS.items() if any(count)}
+
+
+KEYS = "CREATE TABLE t (k VARCHAR, v INTEGER); INSERT INTO t VALUES ('1', 10), ('2', 20), ('007', 70), ('8', 80)"
+
+
+def test_a_key_whose_type_changes(make_repo: MakeRepo) -> None:
+    """A key that turns into the new one and back is the same row; any other goes, and another comes."""
+    repo = make_repo(KEYS, init=False)
+    repo("CALL epoch_init(); CALL epoch_key('t', ['k'])")
+    repo.commit("key")
+    repo("ALTER TABLE t ALTER k TYPE INTEGER; UPDATE t SET v = 21 WHERE k = 2; DELETE FROM t WHERE k = 8")
+    assert repo.status() == [("t", "schema", 1, 1, 2)]
+    assert repo.commit("retyped") == (1, 1, 1, 2)
+    for one, other, swap in (("HEAD~1", "HEAD", False), ("HEAD", "HEAD~1", True)):
+        found = repo(f"FROM epoch_diff('{one}', '{other}', table_name := 't') ORDER BY ALL")
+        rows = [
+            ("modified", ["v"], "2", 2, 20, 21),
+            ("removed", [], "007", None, 70, None),
+            ("removed", [], "8", None, 80, None),
+            ("added", [], None, 7, None, 70),
+        ]
+        if swap:
+            named = {"added": "removed", "removed": "added", "modified": "modified"}
+            rows = [(named[op], c, new, old, w, v) for op, c, old, new, v, w in rows]
+        assert sorted(found, key=str) == sorted(rows, key=str)
+    keys = repo("SELECT diff_type, key FROM epoch_diff('HEAD~1', 'HEAD') ORDER BY ALL")
+    assert keys == [("added", '{"k":7}'), ("modified", '{"k":2}'), ("removed", '{"k":"007"}'), ("removed", '{"k":"8"}')]
+    assert repo("SELECT k, message FROM epoch_blame('t') ORDER BY k") == [
+        (1, "Initial commit"),
+        (2, "retyped"),
+        (7, "retyped"),
+    ]
+    assert repo("SELECT diff_type, v FROM epoch_history('t', key := '2') ORDER BY v") == [
+        ("added", 20),
+        ("modified", 21),
+    ]
+
+
+def test_over_several_commits_and_in_patches(make_repo: MakeRepo) -> None:
+    """Deltas before and after the change, a value that is lost and comes back, and patches there and back."""
+    repo = make_repo(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v VARCHAR); INSERT INTO t SELECT i, i FROM range(100) r(i);"
+        "CREATE TABLE bag AS SELECT id, v FROM t"
+    )
+    for name in ("t", "bag"):
+        repo(f"UPDATE {name} SET v = '007' WHERE id = 7; UPDATE {name} SET v = '08' WHERE id = 8")
+    repo.commit("texts")
+    for name in ("t", "bag"):
+        repo(f"ALTER TABLE {name} ALTER v TYPE INTEGER; UPDATE {name} SET v = 900 WHERE id = 9")
+    repo.commit("numbers")
+    for name in ("t", "bag"):
+        repo(f"UPDATE {name} SET v = 70 WHERE id = 7; UPDATE {name} SET v = 1000 WHERE id = 10")
+    repo.commit("later")
+    repo("ALTER TABLE t ALTER v TYPE BIGINT; ALTER TABLE bag ALTER v TYPE BIGINT")
+    repo.commit("wider")
+    expected = {"HEAD~4": {7, 9, 10}, "HEAD~3": {7, 8, 9, 10}, "HEAD~2": {7, 10}, "HEAD~1": set[int]()}
+    for ref, ids in expected.items():
+        for one, other in ((ref, "HEAD"), ("HEAD", ref)):
+            for name in ("t", "bag"):
+                diff = f"epoch_diff('{one}', '{other}', table_name := '{name}')"
+                assert {row[0] for row in repo(f"SELECT coalesce(from_id, to_id) FROM {diff}")} == ids, (
+                    one,
+                    other,
+                    name,
+                )
+    assert repo(
+        "SELECT diff_type, v FROM epoch_history('t', key := '8') JOIN epoch_log() USING (commit_id) ORDER BY message"
+    ) == [("added", 8), ("modified", 8), ("modified", 8)]
+    for one, other in (("main~3", "main"), ("main", "main~3")):
+        repo("CALL epoch_checkout(?)", one)
+        for (statement,) in repo("SELECT statement FROM epoch_patch(?, ?) ORDER BY statement_order", one, other):
+            repo(statement)
+        for name in ("t", "bag"):
+            assert repo(f"FROM {name} ORDER BY ALL") == repo.at(other, name)
+        repo("CALL epoch_checkout('main', force := true)")

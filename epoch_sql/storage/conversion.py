@@ -86,11 +86,6 @@ def differs(new: exp.Column, new_column: Column, old: exp.Column, old_column: Co
     return fill(Sql("({{terms}})"), terms=joined(terms, " OR "))
 
 
-def convertible(old: str, new: str) -> bool:
-    """Whether there are values of a type that have one of the other."""
-    return _step(parse_type(old), parse_type(new)) is not None
-
-
 def _null(type: str) -> Sql:
     return fill(Sql("CAST(NULL AS {{t}})"), t=storage_type(type))
 
