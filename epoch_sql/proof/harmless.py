@@ -180,7 +180,9 @@ class _Judge:
             # Since DuckDB 2.0 the first of three parts may be a schema that the second one is in.
             within = f"{path_text([catalog])}.{schema}", name
             return not (within in self.own or self.has_relation(*within))
-        if schema in _SYSTEM or not (_PATH.search(name) or FILE.search(f"{schema}.{name}") or _is_of_system(name)):
+        if schema in _SYSTEM or not (
+            _PATH.search(name) or FILE.search(f"{schema}.{name}" if schema else name) or _is_of_system(name)
+        ):
             return False
         place = schema or "main", name
         return bool(FILE.search(name)) or not (place in self.own or self.has_relation(*place))

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, SchemaObject, Table
+from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, SchemaObject, Table, Trigger
 from epoch_sql.proof.definitions import Definition, Parsed, Refused, called, take_apart
 from epoch_sql.proof.engine import shut_in
 from epoch_sql.proof.harmless import Context, illegal, offences
@@ -260,6 +260,33 @@ def test_other_parts_of_tables() -> None:
     assert not refused(table(comment="'); DROP TABLE t; --"))
 
 
+def test_triggers() -> None:
+    def with_trigger(**changes: str) -> Table:
+        trigger = Trigger("tr", "AFTER", "INSERT", "STATEMENT", "INSERT INTO log VALUES (1)")
+        return replace(table(), triggers=(replace(trigger, **changes),))
+
+    assert not refused(with_trigger())
+    for body in (
+        f"INSERT INTO t SELECT 1; {COPY}",
+        "SELECT 1",
+        COPY,
+        "CALL epoch_commit('x')",
+        "DROP TABLE t",
+        "ATTACH 'x'",
+        "",
+    ):
+        assert refused(with_trigger(body=body)), body
+    assert not judged(with_trigger())
+    for body in (
+        "UPDATE t SET v = getvariable('x')",
+        "INSERT INTO log FROM read_csv('x')",
+        "INSERT INTO log FROM '/x/f.csv'",
+        "INSERT INTO other.main.log SELECT 1",
+        "MERGE INTO log USING (FROM glob('*')) AS u ON true WHEN MATCHED THEN DELETE",
+    ):
+        assert judged(with_trigger(body=body)), body
+
+
 def test_views() -> None:
     start = 'CREATE VIEW "main"."x" '
     assert not refused(made("view", f"{start}AS SELECT 1"))
@@ -387,6 +414,23 @@ def test_names_that_take_the_place_of_others() -> None:
     use = made("view", 'CREATE VIEW "main"."v" AS SELECT lower(\'x\')', "v")
     assert judged(use) == set()
     assert judged(use, made("macro", 'CREATE MACRO "main"."lower"(a) AS a', "lower")) == {"view v", "macro lower"}
+
+
+def test_relations_that_are_not_there() -> None:
+    start = 'CREATE VIEW "main"."x" AS '
+    for name in ("gone", '"go ne"', "information_schema.tables"):
+        assert not judged(made("view", f"{start}FROM {name}")), name
+    for name in (
+        "'f.csv'",
+        '"f.csv"',
+        "f.csv",
+        "'https://x/f'",
+        "'a/*'",
+        "other.main.t",
+        "duckdb_secrets",
+        "sqlite_master",
+    ):
+        assert judged(made("view", f"{start}FROM {name}")), name
 
 
 def test_epochs_own_readers_are_harmless_where_they_run_no_text() -> None:
