@@ -65,6 +65,7 @@ def conflicts_show(session: Session, table_name: str | None, into: str | None, f
 @click.option("--value", metavar="V", help="Take this value, for one cell: with TABLE, --record and --field.")
 @click.option("--record", metavar="KEY", help="Only this row: the value of a one-column key, or JSON.")
 @click.option("--field", metavar="F", help="Only this column.")
+@click.option("--constraint", metavar="NAME", help="Only what violates this constraint.")
 @click.option("--interactive", is_flag=True, help="Ask about each row, on a terminal.")
 @into_option
 @json_option
@@ -84,10 +85,10 @@ def conflicts_resolve(
     form: str,
     **cell: str | None,
 ) -> None:
-    """Decide conflicts: all of them, or those of a TABLE, a row or a cell.
+    """Decide conflicts and violations: all of them, or those of a TABLE, a row or a cell.
 
-    A row that violates a constraint is taken from a side as a whole. What was decided can be decided again, until
-    epoch merge --continue.
+    What violates a constraint is taken from a side as a whole, with what it needs there: the rows that it refers to
+    and, where a table is decided, its definition. What was decided can be decided again, until epoch merge --continue.
     """
     flags = (("ours", ours), ("theirs", theirs), ("base", base), ("both", both))
     sides = [side for side, chosen in flags if chosen]
@@ -108,10 +109,12 @@ def conflicts_resolve(
         column_name=cell["field"],
         value=cell["value"],
         target=into,
+        constraint_name=cell["constraint"],
     )
+    before = merge_into(session, where.branch) or {}
     with hints_as_commands(session, where):
         resolved = session.do(asked, "resolving")
-    diagnostics.message(f"Resolved {counted(resolved['resolved'], 'conflict')}, {resolved['remaining']} left")
+    diagnostics.message(f"Resolved {_settled(before, merge_into(session, where.branch))}")
     _tell_next(session, where)
     if form == "json":
         output.document([resolved])
@@ -133,13 +136,24 @@ def _require_fitting(
     ctx: click.Context, table_name: str | None, interactive: bool, form: str, cell: dict[str, str | None]
 ) -> None:
     """Refuses options that do not go together: nobody should believe that they counted."""
+    constraint = cell["constraint"] is not None
     given = [f"--{option}" for option, value in cell.items() if value is not None]
+    if constraint and (interactive or cell["value"] is not None or cell["field"] is not None):
+        raise click.UsageError("--constraint goes with --ours, --theirs or --base, a TABLE and --record", ctx)
+    given = [option for option in given if option != "--constraint"]
     if interactive and (given or form == "json"):
         raise click.UsageError(f"--interactive asks about each row: leave {(given or ['--json'])[0]} out", ctx)
     if given and table_name is None:
         raise click.UsageError(f"{given[0]} needs a TABLE", ctx)
     if cell["value"] is not None and (cell["record"] is None or cell["field"] is None):
         raise click.UsageError("--value is for one cell: give --record and --field", ctx)
+
+
+def _settled(before: dict[str, Any], after: dict[str, Any] | None) -> str:
+    """``3 conflicts and 2 violations, 1 violation left``."""
+    assert after is not None
+    fewer = {what: max(before.get(what, 0) - after[what], 0) for what in ("conflicts", "violations")}
+    return f"{left(fewer) or counted(0, 'conflict')}, {left(after) or 'nothing'} left"
 
 
 def _write(found: Rows) -> None:

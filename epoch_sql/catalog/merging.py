@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+import duckdb
+
 from epoch_sql import render
 from epoch_sql.catalog.relation import Relation
 from epoch_sql.model.origin import Resolution
@@ -31,6 +33,16 @@ class MergeInProgress:
     strategy: str
     keep_undone: bool
     started_at: datetime
+
+
+@dataclass(frozen=True)
+class Violating:
+    """Violations of a merge: of a table, a row of it (its key), a constraint; None for all."""
+
+    target: str
+    table_name: str | None = None
+    key: str | None = None
+    constraint_name: str | None = None
 
 
 class Merges(Relation):
@@ -137,3 +149,114 @@ class Resolutions(Relation):
     ) -> None:
         """Store a resolution: of all conflicts, of a table, a row or a cell."""
         self.append((target, table, key, column, side, value, forced))
+
+    def last(self) -> int:
+        """The sequence number of the last decision of any merge."""
+        row = self.run("SELECT coalesce(max(sequence), 0) FROM {{epoch}}.resolutions").fetchone()
+        assert row
+        return int(row[0])
+
+    def count_violating(self, violating: Violating) -> int:
+        """How many violations there are."""
+        row = self._violating("SELECT count(*) FROM ({{violating}}) AS violating", violating).fetchone()
+        assert row
+        return int(row[0])
+
+    def tables_violating(self, violating: Violating) -> list[str]:
+        """The names of the tables whose rows violate."""
+        statement = "SELECT DISTINCT table_name FROM ({{violating}}) AS violating WHERE key IS NOT NULL ORDER BY ALL"
+        return [str(row[0]) for row in self._violating(statement, violating).fetchall()]
+
+    def violated_foreign_keys(self, violating: Violating) -> list[tuple[str, str]]:
+        """(table, constraint) of foreign keys that rows violate."""
+        statement = (
+            "SELECT DISTINCT table_name, constraint_name FROM ({{violating}}) AS violating "
+            "WHERE kind = 'foreign key' AND key IS NOT NULL ORDER BY ALL"
+        )
+        return self._violating(statement, violating).fetchall()
+
+    def take_violating(self, violating: Violating, side: str, since: int) -> int:
+        """Decide that violating rows, and what cannot be made, are as on a side, again also what did before it was
+        decided; gives how many were not decided so after ``since``."""
+        return self._take(settled(violating), violating.target, side, since)
+
+    def count_settled(self, violating: Violating) -> int:
+        """How many rows and objects violate, or did before they were decided."""
+        row = self.cursor.execute(
+            render.fill(Sql("SELECT count(*) FROM ({{settled}}) AS settled"), settled=settled(violating))
+        ).fetchone()
+        assert row
+        return int(row[0])
+
+    def take_rows(self, target: str, table_name: str, keys: Sql, side: str, since: int) -> int:
+        """Decide that rows of a table are as on a side; ``keys`` is a query for their keys."""
+        rows = render.fill(
+            Sql("SELECT {{table}} AS table_name, key FROM ({{keys}}) AS keys"),
+            table=render.literal(table_name),
+            keys=keys,
+        )
+        return self._take(rows, target, side, since)
+
+    def take_definition(self, target: str, table_name: str, side: str, since: int) -> int:
+        """Decide that a table or another object is defined as on a side."""
+        rows = render.fill(
+            Sql("SELECT {{table}} AS table_name, CAST(NULL AS VARCHAR) AS key"), table=render.literal(table_name)
+        )
+        return self._take(rows, target, side, since)
+
+    def _violating(self, statement: str, violating: Violating) -> duckdb.DuckDBPyConnection:
+        return self.cursor.execute(render.fill(Sql(statement), violating=violations(violating)))
+
+    def _take(self, rows: Sql, target: str, side: str, since: int) -> int:
+        statement = render.fill(Sql(_TAKE), rows=rows)
+        values = {"target": target, "side": side, "since": since, "last": self.last()}
+        row = self.cursor.execute(statement, values).fetchone()
+        assert row
+        return int(row[0])
+
+
+def violations(violating: Violating) -> Sql:
+    """The rows of ``epoch.violations`` that are meant, as a query."""
+    return _meant(
+        "SELECT * FROM {{epoch}}.violations WHERE target = {{target}} "
+        "AND ({{table}} IS NULL OR table_name = {{table}}) AND ({{key}} IS NULL OR key = {{key}}) "
+        "AND ({{constraint}} IS NULL OR constraint_name = {{constraint}})",
+        violating,
+    )
+
+
+def settled(violating: Violating) -> Sql:
+    """(table_name, key) of what violates, and of what did before it was decided; of one constraint the former only."""
+    before = _meant(
+        "SELECT table_name, key FROM {{epoch}}.resolutions WHERE target = {{target}} AND forced "
+        "AND column_name IS NULL AND ({{table}} IS NULL OR table_name = {{table}}) "
+        "AND ({{key}} IS NULL OR key = {{key}}) AND {{constraint}} IS NULL",
+        violating,
+    )
+    return render.fill(
+        Sql("SELECT table_name, key FROM ({{violating}}) AS violating UNION ({{before}})"),
+        violating=violations(violating),
+        before=before,
+    )
+
+
+def _meant(query: str, violating: Violating) -> Sql:
+    return render.fill(
+        Sql(query),
+        target=render.literal(violating.target),
+        table=render.literal(violating.table_name),
+        key=render.literal(violating.key),
+        constraint=render.literal(violating.constraint_name),
+    )
+
+
+_TAKE = """
+INSERT INTO {{epoch}}.resolutions (target, sequence, table_name, key, side, forced)
+SELECT $target, $last + row_number() OVER (ORDER BY table_name, key), table_name, key, $side, true
+FROM ({{rows}}) AS taken
+WHERE NOT EXISTS (
+    FROM {{epoch}}.resolutions AS r
+    WHERE r.target = $target AND r.table_name = taken.table_name AND r.key IS NOT DISTINCT FROM taken.key
+      AND r.column_name IS NULL AND r.side = $side AND r.forced AND r.sequence > $since
+)
+"""

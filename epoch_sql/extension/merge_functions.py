@@ -100,10 +100,12 @@ PROCEDURES = (
             optional("column_name", "only this column"),
             optional("value", "a value of the column's type for one cell, instead of a side; for NULL, side := 'null'"),
             _TARGET,
+            optional("constraint_name", "only what violates this constraint"),
         ),
         {"resolved": "BIGINT", "remaining": "BIGINT"},
         lambda *arguments: row_of(merging.resolve(*arguments)),
-        "Decides conflicts and violations of the merge in progress.",
+        "Decides conflicts and violations of the merge in progress. What violates a constraint is taken from a side as "
+        "a whole, with what it needs there: the rows that it refers to and, where a table is decided, its definition.",
     ),
     Procedure(
         "epoch_merge_continue",

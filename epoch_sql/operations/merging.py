@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from epoch_sql import render
-from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
+from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions, Violating
 from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError
 from epoch_sql.model.commit import Route
 from epoch_sql.model.origin import UndoneCommits
@@ -29,6 +29,7 @@ from epoch_sql.operations.merge.engine import (
 from epoch_sql.operations.merge.engine import merge as merged_tree
 from epoch_sql.operations.merge.listing import conflict_rows
 from epoch_sql.operations.merge.places import located
+from epoch_sql.operations.merge.settling import settle
 from epoch_sql.operations.merge.writing import counts
 from epoch_sql.operations.moving import attempting, put_working_tables
 from epoch_sql.operations.repository import Repository, now
@@ -133,12 +134,15 @@ def resolve(
     column_name: str | None = None,
     value: str | None = None,
     target: str | None = None,
+    constraint_name: str | None = None,
 ) -> Resolved:
-    """Decide conflicts of the merge in progress: all of them, of a table, a row or a cell; by a side or by a value.
+    """Decide conflicts and violations of the merge in progress: all of them, of a table, a row or a cell; by a side or
+    by a value. ``constraint_name`` decides only what violates one constraint.
 
     ``side`` is ``ours``, ``theirs`` or ``base``, or ``null`` for a cell that is to be NULL, or, for copies of a row in
-    a table without a key, ``both``: ours and theirs less the base. A row that violates a constraint, or that a violated
-    foreign key refers to, is decided by its key, also where nothing clashes in it.
+    a table without a key, ``both``: ours and theirs less the base. A row that violates a constraint is taken from a
+    side as a whole, with what it needs there: the rows that it refers to, and, where all of a table is decided, the
+    constraint. So is a row that a violated foreign key refers to, decided by its key.
     Raises EpochTableError for what is not in conflict, and for a value that is none of the column's type.
     """
     if (side is None) == (value is None) or side not in (*SIDES, BOTH, NULL, None):
@@ -149,25 +153,33 @@ def resolve(
     given = value is not None or side == NULL
     if given and (table_name is None or key is None or column_name is None):
         raise EpochTableError("a value is for one cell", "name table_name, key and column_name")
+    if constraint_name is not None and (side not in SIDES or column_name is not None):
+        raise EpochTableError("what violates a constraint is resolved by a side", "leave column_name and value out")
     with repository.moving():
         progress = in_progress(repository, target)
         if given:
             require_allowed(repository, replace(move_of(repository, progress), by_hand=True))
         before = _open(repository, progress)
         merged = merged_tree(repository, progress, rows=False)
-        place = located(repository, progress.target, merged, table_name, key, column_name)
+        violating = Violating(progress.target, constraint_name=constraint_name)
+        place = located(repository, violating, merged, table_name, key, column_name)
         if given:
             place.require_fitting(repository, progress.target, value)
         if side == BOTH:
             place.require_copies(repository, progress.target)
         chosen = "value" if given else str(side)
         forced = place.forced and not given
-        Resolutions(repository.cursor).add(
-            progress.target, place.table_name, place.key, place.column_name, chosen, value, forced
-        )
-        list_obstacles(repository, progress, merged_tree(repository, progress))
+        if constraint_name is None:
+            Resolutions(repository.cursor).add(
+                progress.target, place.table_name, place.key, place.column_name, chosen, value, forced
+            )
+        if side in SIDES and column_name is None:
+            settle(repository, progress, str(side), replace(violating, table_name=place.table_name, key=place.key))
+        else:
+            list_obstacles(repository, progress, merged_tree(repository, progress))
         after = _open(repository, progress)
-    return Resolved(max(before[0] - after[0], 0), after[0] + after[1])
+    resolved = [max(was - left, 0) for was, left in zip(before, after, strict=True)]
+    return Resolved(sum(resolved), sum(after))
 
 
 def preview(

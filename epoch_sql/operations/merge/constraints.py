@@ -7,7 +7,7 @@ that only one side had is looked at in every row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table
@@ -42,6 +42,17 @@ def missed_names(repository: Repository, merged: MergedTree) -> list[str]:
         ObjectName(e.table.name.schema, key.referenced or "") for e in merged.tables for key in e.table.foreign_keys
     ]
     return names + [str(parent) for parent in parents if _folded(parent) not in tables]
+
+
+def foreign_key_name(table: Table, constraint: Constraint) -> str:
+    """The name that a foreign key has in violations."""
+    return f"{table.name.name}_{'_'.join(constraint.columns)}_fkey"
+
+
+def parent_of(tables: Iterable[MergedEntry], table: Table, constraint: Constraint) -> MergedEntry | None:
+    """The table that a foreign key refers to."""
+    name = _folded(ObjectName(table.name.schema, constraint.referenced or ""))
+    return next((entry for entry in tables if _folded(entry.table.name) == name), None)
 
 
 class _Checker:
@@ -149,7 +160,7 @@ class _Checker:
 
     def _foreign_key(self, entry: MergedEntry, constraint: Constraint) -> Iterator[Sql]:
         parent = self.entries.get(_folded(ObjectName(entry.table.name.schema, constraint.referenced or "")))
-        name = f"{entry.table.name.name}_{'_'.join(constraint.columns)}_fkey"
+        name = foreign_key_name(entry.table, constraint)
         missing = missing_of_parent(entry.table, constraint, parent.table if parent else None)
         if parent is None or missing:
             yield _about(entry.table.name, name, "foreign key", f"{missing}, which it refers to, does not exist")

@@ -53,7 +53,8 @@ class Stopped:
         where = f", target := '{self.target}'"
         return EpochConflict(
             f"{' and '.join(found)}; the merge into {self.target} is in progress",
-            f"resolve with CALL epoch_resolve(...{where}), then CALL epoch_merge_continue(target := '{self.target}')",
+            f"look with FROM epoch_conflicts() and FROM epoch_violations(), resolve with "
+            f"CALL epoch_resolve(side := 'theirs'{where}), then CALL epoch_merge_continue(target := '{self.target}')",
         )
 
 

@@ -4,9 +4,10 @@ constraint.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from epoch_sql import render
+from epoch_sql.catalog.merging import Resolutions, Violating
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import Column, Table
@@ -70,13 +71,17 @@ class Place:
 
 def located(
     repository: Repository,
-    target: str,
+    violating: Violating,
     merged: MergedTree,
     table_name: str | None,
     key: str | None,
     column_name: str | None,
 ) -> Place:
-    """What the arguments of ``epoch_resolve`` mean; EpochTableError when it is neither in conflict nor in violation."""
+    """What the arguments of ``epoch_resolve`` mean; EpochTableError when it is neither in conflict nor in violation.
+
+    ``violating`` names the merge, and the constraint that it is about, if it is.
+    """
+    target = violating.target
     if key is not None and table_name is None:
         raise EpochTableError(f"row {key} is of no table", "name table_name and key")
     name = _table_name(repository, target, merged, table_name)
@@ -86,7 +91,11 @@ def located(
         raise EpochTableError(f"table {table_name} has no row {key}", _LOOK)
     named = _column(table, column_name) if table and column_name else None
     column = named.name if named else column_name
-    forced = _forced(repository, target, merged, name, where, column)
+    meant = replace(violating, table_name=name, key=where)
+    violated = column is None and Resolutions(repository.cursor).count_settled(meant) > 0
+    if meant.constraint_name and not violated:
+        raise EpochTableError(f"nothing violates constraint {meant.constraint_name}", "FROM epoch_violations()")
+    forced = _forced(repository, target, merged, name, where, column, violated)
     return Place(table, name, where, column, forced)
 
 
@@ -136,8 +145,11 @@ def _forced(
     table_name: str | None,
     key: str | None,
     column_name: str | None,
+    some_violate: bool,
 ) -> bool:
-    """Whether the place is, or was, one of a violation and of no open conflict; EpochTableError when it is neither."""
+    """Whether the place is, or was, one of a violation and of no open conflict; EpochTableError when it is neither, and
+    nothing in it violates a constraint.
+    """
     row = run(
         repository.cursor,
         "SELECT count(*), count(*) FILTER (NOT resolved) FROM {{epoch}}.conflicts WHERE target = $target "
@@ -155,14 +167,16 @@ def _forced(
         return False
     if violated or _was_forced(repository, target, table_name, key):
         return True
+    if some_violate:
+        return False
     what = (
         f"row {key} of {table_name}" if key else f"column {column_name} of {table_name}" if column_name else table_name
     )
     raise EpochTableError(
-        f"{what or 'nothing'} is {'' if what is None else 'not '}in conflict",
-        "a violation is resolved row by row, with table_name and key: FROM epoch_violations()"
-        if key is None
-        else _LOOK,
+        f"{what} is not in conflict, and violates no constraint"
+        if what
+        else "nothing is in conflict, and nothing violates a constraint",
+        _LOOK,
     )
 
 

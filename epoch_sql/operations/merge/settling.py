@@ -1,0 +1,134 @@
+"""Deciding what violates constraints after a merge: rows, and what cannot be made, in bulk and by side.
+
+What violates is taken as it is on that side, from the nearest to the farthest, until nothing of it is left: the rows
+and objects themselves, the rows that they refer to, what they cannot be made without, the definitions of their tables.
+Each side was valid, so what is taken as a whole from one side is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from epoch_sql import render
+from epoch_sql.catalog.merging import MergeInProgress, Resolutions, Violating, violations
+from epoch_sql.model.schema import Constraint
+from epoch_sql.operations.merge.constraints import foreign_key_name, missed_names, parent_of
+from epoch_sql.operations.merge.engine import list_obstacles
+from epoch_sql.operations.merge.engine import merge as merged_tree
+from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
+from epoch_sql.operations.merge.relations import merged_state
+from epoch_sql.operations.reading.columns import struct
+from epoch_sql.operations.repository import Repository
+from epoch_sql.render import Sql
+from epoch_sql.storage.encoding import decode
+from epoch_sql.storage.shape import shape_of
+
+
+def settle(repository: Repository, progress: MergeInProgress, side: str, violating: Violating) -> None:
+    """Decide what violates constraints for a side, and list what is in the way of the merge then."""
+    settler = _Settler(repository, progress, side, violating)
+    settler.list()
+    while settler.left() and settler.decided():
+        settler.list()
+
+
+@dataclass
+class _Settler:
+    repository: Repository
+    progress: MergeInProgress
+    side: str
+    violating: Violating
+    merged: MergedTree | None = None
+
+    def __post_init__(self) -> None:
+        self.resolutions = Resolutions(self.repository.cursor)
+        self.since = self.resolutions.last()
+
+    def list(self) -> None:
+        self.merged = merged_tree(self.repository, self.progress)
+        list_obstacles(self.repository, self.progress, self.merged)
+
+    def left(self) -> int:
+        return self.resolutions.count_violating(self.violating)
+
+    def decided(self) -> bool:
+        """Whether there was something more to decide: what is the nearest to the violations."""
+        steps = [self._rows, self._parents]
+        if self.violating.key is None:
+            steps += [self._missed, self._definitions]
+        return any(step() for step in steps)
+
+    def _rows(self) -> int:
+        return self.resolutions.take_violating(self.violating, self.side, self.since)
+
+    def _parents(self) -> int:
+        """The rows that violating rows refer to on the side, which the other side removed or gave another key."""
+        assert self.merged
+        taken = 0
+        for table_name, constraint_name in self.resolutions.violated_foreign_keys(self.violating):
+            for entry in self.merged.tables:
+                for constraint in entry.table.foreign_keys:
+                    if (str(entry.table.name), foreign_key_name(entry.table, constraint)) == (
+                        table_name,
+                        constraint_name,
+                    ):
+                        taken += self._parents_of(entry, constraint, constraint_name)
+        return taken
+
+    def _parents_of(self, entry: MergedEntry, constraint: Constraint, constraint_name: str) -> int:
+        assert self.merged
+        parent = parent_of(self.merged.tables, entry.table, constraint)
+        tree = {"ours": self.merged.ours, "theirs": self.merged.theirs, "base": self.merged.base}[self.side]
+        own = tree.tables.get(parent.table_id) if parent else None
+        if parent is None or own is None:
+            return 0
+        contents = self.repository.contents
+        table = contents.table(own.version_id)
+        pairs = [
+            render.fill(
+                Sql("{{p}} = {{c}}"),
+                p=decode(render.column(f"c{to.id}", "parent"), to.type),
+                c=decode(render.column(f"c{of.id}", "child"), of.type),
+            )
+            for of, to in (
+                (entry.table.column(name), table.column_by_id(parent.table.column(referenced).id))
+                for name, referenced in zip(constraint.columns, constraint.referenced_columns, strict=True)
+            )
+            if to is not None
+        ]
+        keys = render.fill(
+            Sql(
+                "SELECT DISTINCT {{key}} AS key FROM ({{parents}}) AS parent SEMI JOIN ("
+                "SELECT child.* FROM ({{children}}) AS child SEMI JOIN ({{violating}}) AS violating "
+                "ON violating.key = {{child_key}}) AS child ON {{pairs}}"
+            ),
+            key=_key(parent, "parent"),
+            parents=contents.state(own.version_id),
+            children=merged_state(contents, entry),
+            violating=violations(
+                replace(self.violating, table_name=str(entry.table.name), constraint_name=constraint_name)
+            ),
+            child_key=_key(entry, "child"),
+            pairs=render.joined(pairs, " AND "),
+        )
+        return self.resolutions.take_rows(self.progress.target, str(parent.table.name), keys, self.side, self.since)
+
+    def _missed(self) -> int:
+        """The tables and objects that something violating cannot be made without."""
+        assert self.merged
+        names = missed_names(self.repository, self.merged)
+        return sum(self._define(name) for name in dict.fromkeys(names))
+
+    def _definitions(self) -> int:
+        """The tables whose rows still violate: a constraint of the other side does not go with them."""
+        return sum(self._define(name) for name in self.resolutions.tables_violating(self.violating))
+
+    def _define(self, name: str) -> int:
+        return self.resolutions.take_definition(self.progress.target, name, self.side, self.since)
+
+
+def _key(entry: MergedEntry, relation: str) -> Sql:
+    """The canonical text of a row's key, as violations have it."""
+    columns = shape_of(None, entry.table).key
+    fields = [(c.name, decode(render.column(f"c{c.id}", relation), c.type)) for c in columns]
+    return render.fill(Sql("CAST(to_json({{s}}) AS VARCHAR)"), s=struct(fields))
