@@ -200,7 +200,7 @@ def test_refused(repo: Repo, name: str) -> None:
     message = repo.refused(statement)
     assert "Epoch" in message
     assert named in message
-    assert "\n" not in message.split("Epoch", 1)[1].strip()
+    assert "\n" not in message.split("Epoch", 1)[1].partition("\nIf a transaction")[0].strip()
     assert catalog(repo) == before
 
 
