@@ -268,7 +268,7 @@ class TestConflicts:
     def test_resolve_a_row_a_cell_and_the_rest(self, stopped: Epoch) -> None:
         table = stopped("conflicts", "--json").json["conflicts"][0]["table_name"]
         told = stopped("conflicts", "resolve", table, "--record", "1", "--field", "amount", "--value", "77").err
-        assert told.startswith("Resolved 1 conflict, 1 left\nhint: epoch conflicts show; ")
+        assert told.startswith("Resolved 1 conflict, 1 conflict left\nhint: epoch conflicts show; ")
         (row,) = stopped("conflicts", "resolve", "--theirs", "--json").json
         assert row == {"resolved": 1, "remaining": 0}
         assert "all conflicts are resolved" in stopped("status").out
