@@ -173,7 +173,7 @@ def resolve(
             Resolutions(repository.cursor).add(
                 progress.target, place.table_name, place.key, place.column_name, chosen, value, forced
             )
-        if side in SIDES and column_name is None:
+        if side in SIDES and place.violated:
             settle(repository, progress, str(side), replace(violating, table_name=place.table_name, key=place.key))
         else:
             list_obstacles(repository, progress, merged_tree(repository, progress))

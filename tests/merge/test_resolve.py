@@ -232,7 +232,7 @@ def test_rows_of_a_table_that_one_side_dropped_and_a_decision_keeps(make_repo: M
     repo("CALL epoch_resolve('c', side := 'base', key := '21')")
     repo("CALL epoch_resolve('c', side := 'ours', key := '22')")
     repo("CALL epoch_resolve('c', key := '23', column_name := 'p', value := '3')")
-    assert repo("CALL epoch_resolve('c', side := 'base', key := '24')") == [(0, 0)]
+    assert repo("CALL epoch_resolve('c', side := 'base', key := '24')") == [(1, 0)]
     repo("CALL epoch_merge_continue()")
     assert repo("FROM c ORDER BY id") == [(21, 1, "y"), (23, 3, "v")]
     assert repo.status() == []
@@ -263,11 +263,11 @@ def test_a_definition_that_cannot_be_made(make_repo: MakeRepo) -> None:
         "'t', side := 'null'",
     ):
         assert "EpochTableError" in repo.refused(f"CALL epoch_resolve({statement}, target := 'main')")
-    assert repo("CALL epoch_resolve('t', side := 'ours', target := 'main')") == [(0, 0)]
+    assert repo("CALL epoch_resolve('t', side := 'ours', target := 'main')") == [(1, 0)]
     assert repo("CALL epoch_resolve('t', side := 'theirs', target := 'main')") == [(0, 1)]
     assert repo("FROM epoch_violations(target := 'main')") == listed
     repo.reopen()
-    assert repo("CALL epoch_resolve('V', side := 'theirs', target := 'main')") == [(0, 0)]
+    assert repo("CALL epoch_resolve('V', side := 'theirs', target := 'main')") == [(1, 0)]
     repo("CALL epoch_merge_continue(target := 'main')")
     repo("CALL epoch_checkout('main')")
     assert repo("FROM t") == [(1,)]

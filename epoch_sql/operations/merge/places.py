@@ -27,7 +27,8 @@ _LOOK = "FROM epoch_conflicts() or FROM epoch_violations()"
 class Place:
     """A table, row (its key as canonical JSON) and column, named as in the merged tree; None for all of them.
 
-    ``forced`` says that the row is decided because of a violation, so that a side is taken also where nothing clashes.
+    ``forced`` says that the row is decided because of a violation, so that a side is taken also where nothing clashes;
+    ``violated`` that something in it violates a constraint, or did before it was decided.
     """
 
     table: Table | None
@@ -35,6 +36,7 @@ class Place:
     key: str | None
     column_name: str | None
     forced: bool
+    violated: bool
 
     def require_copies(self, repository: Repository, target: str) -> None:
         """EpochTableError when there are no copies of rows in conflict."""
@@ -96,7 +98,7 @@ def located(
     if meant.constraint_name and not violated:
         raise EpochTableError(f"nothing violates constraint {meant.constraint_name}", "FROM epoch_violations()")
     forced = _forced(repository, target, merged, name, where, column, violated)
-    return Place(table, name, where, column, forced)
+    return Place(table, name, where, column, forced, violated)
 
 
 def _table_name(repository: Repository, target: str, merged: MergedTree, given: str | None) -> str | None:
