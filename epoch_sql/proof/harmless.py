@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from epoch_sql.model.names import path_text
+from epoch_sql.model.names import path_parts, path_text
 from epoch_sql.model.schema import SchemaObject, Table
-from epoch_sql.model.sql_text import tokens
 from epoch_sql.proof.acting import named_in
 from epoch_sql.proof.definitions import Definition, Parsed
 from epoch_sql.proof.engine import shut_in
@@ -134,6 +133,11 @@ class _Judge:
             if isinstance(one.definition, SchemaObject) and one.definition.kind == "macro":
                 self.macros.setdefault(one.definition.name.name.lower(), []).append(one)
         self.own = {_name(one.definition) for one in parsed if _is_relation(one.definition)}
+        self.sequences = {
+            _name(one.definition)
+            for one in parsed
+            if isinstance(one.definition, SchemaObject) and one.definition.kind == "sequence"
+        }
         self.has_relation = context.has_relation
         self.scalars, self.tables = _scalars(), _TABLE_FUNCTIONS | context.readers
         self._judged: dict[str, str | None] = {}
@@ -154,7 +158,7 @@ class _Judge:
             return f"it has {min(uses.others)}"
         for names, harmless in ((uses.functions, self.scalars), (uses.table_functions, self.tables)):
             for name in sorted(names):
-                if is_table and name == "nextval" and all(map(_is_own_sequence, uses.sequences)):
+                if is_table and name == "nextval" and all(map(self._is_own_sequence, uses.sequences)):
                     continue
                 reason = self._function(name, harmless)
                 if reason:
@@ -172,6 +176,14 @@ class _Judge:
             reasons = (self.offence(form) for form in self.macros[name])
             self._judged[name] = next((f"it calls {name}(): {reason}" for reason in reasons if reason), None)
         return self._judged[name]
+
+    def _is_own_sequence(self, name: str | None) -> bool:
+        """Whether a name is that of a sequence of this database: of three parts the first is another one, or, since
+        DuckDB 2.0, a schema of what is read."""
+        if name is None:
+            return False
+        parts = path_parts(name.lower())
+        return len(parts) <= 2 or (path_text(parts[:-1]), parts[-1]) in self.sequences
 
     def _is_outside(self, relation: tuple[str, str, str]) -> bool:
         """Whether a name may mean another database, a file, or a view of DuckDB's own."""
@@ -288,11 +300,6 @@ def _constant(call: Mapping[str, Any]) -> str | None:
     constant = arguments[0]
     value = constant["value"].get("value") if "value" in constant else constant.get("literal", {}).get("text")
     return value if isinstance(value, str) else None
-
-
-def _is_own_sequence(name: str | None) -> bool:
-    """Whether a name is that of a sequence of this database: a third part would be another one."""
-    return name is not None and sum(token.text == "." for token in tokens(name)) <= 1
 
 
 def _is_relation(definition: Definition) -> bool:
