@@ -86,3 +86,15 @@ def test_a_plain_string_is_refused() -> None:
     with pytest.raises(KeyError):
         render.fill("SELECT {{v}}")
     assert render.fill("SELECT {{v}}", v=Sql("1")) == "SELECT 1"
+
+
+def test_sections_are_repeated_and_what_they_hold_is_no_placeholder() -> None:
+    text = "SELECT 1{{#columns}}, {{value}}{{#named}} AS {{name}}{{/named}}{{/columns}}{{#where}} WHERE true{{/where}}"
+    columns = [
+        {"value": render.literal("{{value}}"), "named": True, "name": render.identifier("{{#where}}")},
+        {"value": render.literal(2), "named": False, "name": render.identifier("unused")},
+    ]
+    assert render.fill(text, columns=columns, where=False) == "SELECT 1, '{{value}}' AS \"{{#where}}\", 2"
+    assert render.fill(text, columns=[], where=True) == "SELECT 1 WHERE true"
+    with pytest.raises(TypeError):
+        render.fill(text, columns=[{"value": "plain", "named": False}], where=False)
