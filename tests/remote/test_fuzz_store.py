@@ -283,6 +283,7 @@ def rounds(test: str) -> Iterator[random.Random]:
         number += 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(int(SECONDS * 3 + 120))
 def test_clones_of_changed_stores(
     sound_store: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -310,6 +311,7 @@ def test_clones_of_changed_stores(
             shutil.rmtree(here)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(int(SECONDS * 3 + 120))
 def test_fetches_of_changed_stores(
     sound_store: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
