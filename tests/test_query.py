@@ -243,6 +243,8 @@ BESIDES: list[tuple[str, str, list[tuple[object, ...]] | str]] = [
     ("main", "FROM later", "there is no table later"),
     ("main", "FROM nowhere", "there is no table nowhere"),
     ("main", "FROM sales", "did you mean mart.sales?"),
+    ("main", "PIVOT mart.sales ON id IN (1, 2) USING sum(amount)", [(10, 20)]),
+    ("main", "PIVOT mart.sales ON id USING sum(amount)", "PIVOT without IN"),
     ("mart", "FROM sales ORDER BY ALL", [(1, 10), (2, 20)]),
     ("mart", "FROM sales JOIN keep USING (id)", FIRST),
     ("mart", "FROM gone", [(3,)]),

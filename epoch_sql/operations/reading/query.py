@@ -151,6 +151,11 @@ class _Reader:
         if tree.get("error"):
             message = str(tree.get("error_message", "")).splitlines()
             if tree.get("error_type") == "not implemented":
+                if any(token.is_word("PIVOT") for token in tokens(sql)):
+                    raise EpochQueryError(
+                        "PIVOT without IN has to run a query to know its columns, which epoch_query cannot",
+                        "name the values: PIVOT … ON column IN (…) USING …",
+                    )
                 raise EpochQueryError(
                     "epoch_query reads; this is no query", "one SELECT, FROM, WITH or VALUES statement"
                 )
