@@ -31,12 +31,19 @@ def decided_keys(merge: RowMerge) -> Sql | None:
     selects = []
     for texts in merge.decisions.keys(columns):
         typed = [
-            encode(
+            aliased(
                 render.fill(Sql("TRY_CAST({{v}} AS {{t}})"), v=render.literal(text), t=render.verbatim(column.type)),
-                column.type,
+                f"given_{column.id}",
             )
             for text, column in zip(texts, columns, strict=True)
         ]
-        names = [aliased(value, f"key_{column.id}") for value, column in zip(typed, columns, strict=True)]
-        selects.append(render.fill(Sql("SELECT {{names}}"), names=render.joined(names, ", ")))
-    return render.joined(selects, " UNION ALL ") if selects else None
+        selects.append(render.fill(Sql("SELECT {{typed}}"), typed=render.joined(typed, ", ")))
+    if not selects:
+        return None
+    # Of a constant, DuckDB forgets the types of the parts of a UNION.
+    stored = [aliased(encode(render.column(f"given_{c.id}"), c.type), f"key_{c.id}") for c in columns]
+    return render.fill(
+        Sql("SELECT {{stored}} FROM ({{given}}) AS given"),
+        stored=render.joined(stored, ", "),
+        given=render.joined(selects, " UNION ALL "),
+    )
