@@ -24,7 +24,7 @@ from epoch_sql.extension.failing import Failure, aborts_transactions, failing, f
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Parameter, Procedure, Reading, Surface
 from epoch_sql.operations.reading.callers import plans_by_name
-from epoch_sql.operations.reading.only_reads import require_reading
+from epoch_sql.operations.reading.only_reads import Provable, require_reading_plan
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 
@@ -52,11 +52,17 @@ class Function:
 def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
     """The Python functions behind the surface, for one database."""
     readers = [
-        Function(_inner(r.name), _reader(session, r), (*_types(r), *(_ANSWERS if r.asks else ())), "VARCHAR", False)
+        Function(
+            _inner(r.name),
+            _reader(session, r),
+            (*_types(r), *(_ANSWERS if r.asks else ())),
+            "VARCHAR[]" if r.asks else "VARCHAR",
+            False,
+        )
         for r in surface.readings.values()
     ]
     askers = [
-        Function(_asker_name(r), _asker(session, r), (*_types(r), *_ASKING), "VARCHAR[]", False)
+        Function(_asker_name(r), _asker(session, r), _types(r), "VARCHAR[]", False)
         for r in surface.readings.values()
         if r.asks
     ]
@@ -74,7 +80,7 @@ def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
         Function(f"{_NAMESPACE}look_at_{looks}", _looker(session, looks), (), "VARCHAR", False)
         for looks in ("rows", "counts")
     ]
-    prover = Function(_PROVED, _prover(session), ("VARCHAR", "VARCHAR", "VARCHAR[]", "VARCHAR[]"), "VARCHAR", False)
+    prover = Function(_PROVED, _prover(session), ("VARCHAR[]", "VARCHAR", "VARCHAR[]", "VARCHAR[]"), "VARCHAR", False)
     registered = Function(REGISTERED, lambda: True, (), "BOOLEAN", False)
     return (*readers, *askers, *runners, *lookers, prover, registered)
 
@@ -107,9 +113,8 @@ def macros_digest(surface: Surface) -> str:
     return hashlib.sha256("\n".join(macro_statements(surface)).encode()).hexdigest()
 
 
-_ASKING = ("VARCHAR", "VARCHAR[]")
-"""The types of a caller's current database and schemas."""
-_ANSWERS = (*_ASKING, "VARCHAR[]", "VARCHAR[]")
+_ANSWERS = ("VARCHAR", "VARCHAR[]", "VARCHAR[]", "VARCHAR[]")
+"""The types of a caller's current database and schemas, of the queries, and of their plans."""
 _SEEN = 'STRUCT("name" VARCHAR, row_count BIGINT, checksum HUGEINT)[]'
 
 
@@ -125,33 +130,42 @@ def _of_arity(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
     return function
 
 
-def _reader(session: Session, reading: Reading) -> Callable[..., str]:
-    def read(*arguments: Any) -> str:
+def _reader(session: Session, reading: Reading) -> Callable[..., str | list[str]]:
+    def told(text: str) -> str | list[str]:
+        return [text, text] if reading.asks else text
+
+    def read(*arguments: Any) -> str | list[str]:
         if session.creating_macros:
-            return "SELECT NULL"
+            return told("SELECT NULL")
         try:
             with session.cursor() as cursor:
                 repository = Repository(cursor, session.memory)
                 query = reading.query(repository, *_given(reading.name, reading.parameters, arguments))
+                if isinstance(query, Provable):
+                    return [render.render("reading", query=query.sql), query.bare]
                 return render.render("reading", query=query)
         except (EpochError, duckdb.Error, OSError) as error:
-            return failing(_failure(session, error))
+            return told(failing(_failure(session, error)))
 
     return read
 
 
-def _prover(session: Session) -> Callable[[str, str, list[str], list[str]], str]:
-    """What gives a text of a reader back if the plan that DuckDB has bound of it only reads."""
+def _prover(session: Session) -> Callable[[list[str], str, list[str], list[str]], str]:
+    """What gives a text of a reader back if the plan that DuckDB has bound of it only reads.
+
+    The text comes with the same without rows, of which the plan is.
+    """
     head = render.load("reading").partition("{{query}}")[0]
 
-    def prove(text: str, plan: str, asked: list[str], plans: list[str]) -> str:
+    def prove(texts: list[str], plan: str, asked: list[str], plans: list[str]) -> str:
+        text, bare = texts
         # Any other text is one that fails.
         if session.creating_macros or not text.startswith(head):
             return text
         try:
             with session.cursor() as cursor:
-                repository, own = Repository(cursor, session.memory), plans_by_name(asked, plans)
-                require_reading(repository, Sql(text), "epoch_query", plan, own)
+                own = plans_by_name(asked, plans)
+                require_reading_plan(cursor, session.memory, Sql(bare), "epoch_query", plan, own)
             return text
         except (EpochError, duckdb.Error, OSError) as error:
             return failing(_failure(session, error))
@@ -166,8 +180,7 @@ def _asker(session: Session, reading: Reading) -> Callable[..., list[str]]:
             return []
         try:
             with session.cursor() as cursor:
-                repository = Repository(cursor, session.memory)
-                return [*reading.asks(repository, *_given(reading.name, reading.parameters, arguments))]
+                return [*reading.asks(cursor, *_given(reading.name, reading.parameters, arguments))]
         except (EpochError, duckdb.Error, OSError):
             # The function itself fails alike, and says why.
             return []
@@ -300,12 +313,12 @@ def _asking(reading: Reading) -> Sql:
     given = [*_arguments(reading.parameters), Sql("current_database()"), Sql("current_schemas(false)")]
     asked = [Sql("asked"), Sql("plans")]
     proved = _step(
-        "sql",
+        "texts",
         _text(_inner(reading.name), [*given, *asked]),
-        _text(_PROVED, [Sql("sql"), Sql("CAST(json_serialize_plan(sql) AS VARCHAR)"), *asked]),
+        _text(_PROVED, [Sql("texts"), Sql("CAST(json_serialize_plan(texts[2]) AS VARCHAR)"), *asked]),
     )
     plans = Sql("list_transform(asked, lambda named: CAST(json_serialize_plan(named) AS VARCHAR))")
-    return _step("asked", _text(_asker_name(reading), given), _step("plans", plans, proved))
+    return _step("asked", _text(_asker_name(reading), _arguments(reading.parameters)), _step("plans", plans, proved))
 
 
 def _step(name: str, value: Sql, then: Sql) -> Sql:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from epoch_sql.operations.reading.only_reads import Provable
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 
@@ -28,13 +29,14 @@ class Reading:
     """A function that reads: ``query`` returns the SQL whose rows it gives, bound by DuckDB in the caller's query.
 
     ``asks`` is there where a user's own text is in it, which has to be proved to read only where it is bound: it
-    returns queries about what the text's names mean to the caller, given its current database and schemas; ``query``
-    then gets these four as well: database, schemas, the queries, and what ``json_serialize_plan`` says of each there.
+    returns queries about what the text's names mean to the caller, given a cursor and the arguments; ``query`` gets
+    four more: the caller's current database and schemas, the queries, and what ``json_serialize_plan`` says of each
+    there; and it returns a Provable.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
-    query: Callable[..., Sql]
+    query: Callable[..., Sql | Provable]
     description: str
     columns: str
     asks: Callable[..., Sequence[Sql]] | None = None

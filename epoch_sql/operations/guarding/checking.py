@@ -126,8 +126,9 @@ def _outcome(repository: Repository, check: Check, side: Side, where: str, worki
     """A query that fails is a failed check: nobody knows what it would have found."""
     cursor = repository.cursor
     try:
-        rows = query_of(repository, side, where, check.query, working)
-        require_reading(repository, rows, "a check")
+        provable = query_of(repository, side, where, check.query, working)
+        require_reading(repository, provable.bare, "a check")
+        rows = provable.sql
         count = render.fill(Sql("SELECT count(*) FROM ({{rows}}) AS failing"), rows=rows)
         (failing,) = cursor.execute(count).fetchone() or (0,)
         if not failing:

@@ -13,12 +13,13 @@ from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import aliased
 
 
-def table_rows(repository: Repository, side: TableSide) -> Sql:
-    """The rows of a table on one side, in its own columns."""
+def table_rows(repository: Repository, side: TableSide, bare: bool = False) -> Sql:
+    """The rows of a table on one side, in its own columns; ``bare`` is for those of a commit without its rows."""
     if side.version_id is None:
         return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
     require_trusted(repository, side.table)
-    return native_rows(side.table, repository.contents.state(side.version_id))
+    contents = repository.contents
+    return native_rows(side.table, contents.state_of(side.table, []) if bare else contents.state(side.version_id))
 
 
 def native_rows(table: Table, state: Sql) -> Sql:

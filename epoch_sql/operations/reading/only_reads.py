@@ -3,44 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+import duckdb
 
 from epoch_sql import render
 from epoch_sql.errors import EpochError
 from epoch_sql.model.sql_text import top_level
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Memory, Repository
 from epoch_sql.proof.reads import Catalog, acts, reads_by_plan
 from epoch_sql.render import Sql
 
 _PLAN = "SELECT CAST(json_serialize_plan(CAST(? AS VARCHAR)) AS VARCHAR)"
 
 
+@dataclass(frozen=True)
+class Provable:
+    """A query, and the same with an empty relation in the place of each committed state.
+
+    DuckDB 2.0 serializes no plan that scans Parquet files, and older versions open each file to bind one. What Epoch
+    reads of a state only reads, so that the plan of ``bare`` has all that is to be proved.
+    """
+
+    sql: Sql
+    bare: Sql
+
+
 class EpochActsError(EpochError):
     """A query that does more than read, or that is not proved to read only."""
 
 
-def require_reading(
-    repository: Repository,
-    sql: Sql,
-    what: str,
-    plan: str | None = None,
-    own: Mapping[str, str] | None = None,
-) -> None:
-    """EpochActsError unless a query is proved to read only; ``what`` is how messages call it.
+def require_reading(repository: Repository, bare: Sql, what: str) -> None:
+    """EpochActsError unless a query, given as its ``Provable.bare``, is proved to read only; ``what`` is how messages
+    call it.
+    """
+    (plan,) = repository.cursor.execute(_PLAN, [bare]).fetchone() or ("",)
+    require_reading_plan(repository.cursor, repository.memory, bare, what, plan, {})
 
-    ``plan`` is what ``json_serialize_plan`` says of it where it is to run, by default on the repository's cursor;
+
+def require_reading_plan(
+    cursor: duckdb.DuckDBPyConnection, memory: Memory, bare: Sql, what: str, plan: str, own: Mapping[str, str]
+) -> None:
+    """The same, where ``plan`` is what ``json_serialize_plan`` says of the query where it is to run.
+
     ``own`` are the plans of what only its caller has, temporary tables and data frames, by name.
     """
-    if plan is None:
-        (plan,) = repository.cursor.execute(_PLAN, [sql]).fetchone() or ("",)
-    problem = acts(repository.cursor, sql, plan, lambda: _catalog(repository, own or {}))
+    problem = acts(cursor, bare, plan, lambda: _catalog(cursor, memory, own))
     if problem:
         raise EpochActsError(
             f"{what} only reads, but {problem}", "a query that reads tables and files, and does no more"
         )
 
 
-def _catalog(repository: Repository, own: Mapping[str, str]) -> Catalog:
-    cursor, memory = repository.cursor, repository.memory
+def _catalog(cursor: duckdb.DuckDBPyConnection, memory: Memory, own: Mapping[str, str]) -> Catalog:
     views: dict[str, list[str]] = {}
     for name, sql in cursor.execute(
         "SELECT lower(view_name), sql FROM duckdb_views() WHERE NOT internal AND sql IS NOT NULL"

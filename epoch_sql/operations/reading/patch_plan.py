@@ -151,7 +151,7 @@ class _Limits:
         with unqualified():
             rows = render.fill(Sql("FROM {{view}}"), view=render.table(view.name))
         try:
-            bound = query(self.repository, ref, rows)
+            bound = query(self.repository, ref, rows).bare
             self.repository.cursor.execute(render.fill(Sql("DESCRIBE {{bound}}"), bound=bound))
         except (*REFUSALS, EpochTableError):
             return False

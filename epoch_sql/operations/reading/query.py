@@ -9,7 +9,7 @@ are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import duckdb
@@ -23,6 +23,7 @@ from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.sql_text import tokens, top_level
 from epoch_sql.operations.reading.at import table_rows
 from epoch_sql.operations.reading.callers import Caller, caller, named, temporary
+from epoch_sql.operations.reading.only_reads import Provable
 from epoch_sql.operations.reading.sides import Side, side_of
 from epoch_sql.operations.reading.table_references import (
     Mention,
@@ -45,14 +46,18 @@ class EpochQueryError(EpochError):
     """A query that cannot be read as of a reference."""
 
 
-def names_to_ask(repository: Repository, ref: str, sql: str, database: str, schemas: Sequence[str]) -> list[Sql]:
+def names_to_ask(cursor: duckdb.DuckDBPyConnection, _ref: str, sql: str) -> list[Sql]:
     """What ``query_for_caller`` has to know of its caller, as queries that DuckDB plans there (see ``callers``)."""
-    side = side_of(repository, ref)
-    reader = _Reader(repository, side, ref, parse_revision(ref).is_working, Caller(database, tuple(schemas)))
-    return reader.names_to_ask(sql)
+    asked: dict[Sql, None] = {}
+    for mention in parsed_query(cursor, sql).mentions:
+        if len(mention.parts) == 1:
+            asked[temporary(mention.table)] = None
+        if not _is_file(mention):
+            asked[named(mention.parts)] = None
+    return list(asked)
 
 
-def query(repository: Repository, ref: str, sql: str) -> Sql:
+def query(repository: Repository, ref: str, sql: str) -> Provable:
     """The rows of ``sql``, one query, with versioned tables and views as of ``ref``.
 
     Names without a schema are those of schema main. What is not versioned (ignored, temporary and system tables, files)
@@ -70,7 +75,7 @@ def query_for_caller(
     schemas: Sequence[str],
     probes: Sequence[str],
     plans: Sequence[str],
-) -> Sql:
+) -> Provable:
     """The rows of ``sql`` as in ``query``, where a user asks.
 
     Names mean what they mean to the caller, whose current database and schemas are given, and what DuckDB says there of
@@ -78,20 +83,44 @@ def query_for_caller(
     """
     known = caller(database, schemas, probes, plans)
     reader = _Reader(repository, side_of(repository, ref), ref, parse_revision(ref).is_working, known)
-    return reader.rewritten(sql, tuple(dict.fromkeys((*schemas, "main"))), ())
+    searched = tuple(dict.fromkeys((*schemas, "main")))
+    return reader.provable(lambda: reader.rewritten(sql, searched, ()))
 
 
-def query_of(repository: Repository, side: Side, name: str, sql: str, working: bool) -> Sql:
+def query_of(repository: Repository, side: Side, name: str, sql: str, working: bool) -> Provable:
     """The rows of ``sql`` as in ``query``, of any state; ``name`` is how messages call it.
 
     ``working`` says that it is the working tables. Names without a schema are those of schema main.
     """
-    return _Reader(repository, side, name, working).rewritten(sql, ("main",), ())
+    reader = _Reader(repository, side, name, working)
+    return reader.provable(lambda: reader.rewritten(sql, ("main",), ()))
 
 
-def view_of(repository: Repository, side: Side, ref: str, view: SchemaObject) -> Sql:
+def view_of(repository: Repository, side: Side, ref: str, view: SchemaObject) -> Provable:
     """The rows of a view as of ``ref``, of which ``side`` is the state."""
-    return _Reader(repository, side, ref, working=False)._view_rows(view, ())
+    reader = _Reader(repository, side, ref, working=False)
+    return reader.provable(lambda: reader.view_rows(view, ()))
+
+
+def parsed_query(cursor: duckdb.DuckDBPyConnection, sql: str) -> Query:
+    """What a query names; EpochQueryError for what is not one query."""
+    tree = syntax_tree(cursor, sql)
+    if tree.get("error"):
+        message = str(tree.get("error_message", "")).splitlines()
+        if tree.get("error_type") == "not implemented":
+            if any(token.is_word("PIVOT") for token in tokens(sql)):
+                raise EpochQueryError(
+                    "PIVOT without IN has to run a query to know its columns, which epoch_query cannot",
+                    "name the values: PIVOT … ON column IN (…) USING …",
+                )
+            raise EpochQueryError("epoch_query reads; this is no query", "one SELECT, FROM, WITH or VALUES statement")
+        raise EpochQueryError(f"the query is no SQL: {message[0] if message else 'syntax error'}", "correct the query")
+    if len(tree["statements"]) != 1:
+        raise EpochQueryError(
+            f"epoch_query takes one statement, not {len(tree['statements'])}",
+            "one SELECT, FROM, WITH or VALUES statement",
+        )
+    return read_query(tree["statements"][0])
 
 
 class _Reader:
@@ -107,19 +136,14 @@ class _Reader:
         self.views = {_folded(o.name): o for o in self.side.objects if o.kind == "view"}
         self._live: set[tuple[str, str]] | None = None
         self._macros: dict[str, str] | None = None
+        self._queries: dict[str, Query] = {}
+        self._bare = False
 
-    def names_to_ask(self, sql: str) -> list[Sql]:
-        """What there is to know of the caller before the query can be rewritten."""
-        assert self.caller
-        schemas = tuple(dict.fromkeys((*self.caller.schemas, "main")))
-        asked: dict[Sql, None] = {}
-        for mention in self._parsed(sql).mentions:
-            names = self._candidates(mention, schemas, self.caller.database)
-            if len(mention.parts) == 1:
-                asked[temporary(mention.table)] = None
-            if not _is_file(mention) and not any(self._is_versioned(name) for name in names):
-                asked[named(mention.parts)] = None
-        return list(asked)
+    def provable(self, rows: Callable[[], Sql]) -> Provable:
+        """A query that is written twice: with the rows of the tables, and without."""
+        sql = rows()
+        self._bare = True
+        return Provable(sql, rows())
 
     def rewritten(self, sql: str, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql:
         """The query with its tables as of the reference; ``within`` are the views that it is the text of."""
@@ -147,27 +171,9 @@ class _Reader:
         return render.fill(Sql("WITH {{commons}}\n{{query}}"), commons=listed, query=query)
 
     def _parsed(self, sql: str) -> Query:
-        tree = syntax_tree(self.repository.cursor, sql)
-        if tree.get("error"):
-            message = str(tree.get("error_message", "")).splitlines()
-            if tree.get("error_type") == "not implemented":
-                if any(token.is_word("PIVOT") for token in tokens(sql)):
-                    raise EpochQueryError(
-                        "PIVOT without IN has to run a query to know its columns, which epoch_query cannot",
-                        "name the values: PIVOT … ON column IN (…) USING …",
-                    )
-                raise EpochQueryError(
-                    "epoch_query reads; this is no query", "one SELECT, FROM, WITH or VALUES statement"
-                )
-            raise EpochQueryError(
-                f"the query is no SQL: {message[0] if message else 'syntax error'}", "correct the query"
-            )
-        if len(tree["statements"]) != 1:
-            raise EpochQueryError(
-                f"epoch_query takes one statement, not {len(tree['statements'])}",
-                "one SELECT, FROM, WITH or VALUES statement",
-            )
-        return read_query(tree["statements"][0])
+        if sql not in self._queries:
+            self._queries[sql] = parsed_query(self.repository.cursor, sql)
+        return self._queries[sql]
 
     def _meaning(self, mention: Mention, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql | None:
         """The rows that a name stands for; None for what is not versioned, and stays as it is."""
@@ -178,9 +184,9 @@ class _Reader:
         for name in names:
             side, view = self.tables.get(_folded(name)), self.views.get(_folded(name))
             if side:
-                return table_rows(self.repository, side)
+                return table_rows(self.repository, side, self._bare)
             if view:
-                return self._view_rows(view, within)
+                return self.view_rows(view, within)
         if _is_file(mention):
             return None
         if self.caller and not within:
@@ -220,9 +226,6 @@ class _Reader:
                     "write its query in the place of its name",
                 )
 
-    def _is_versioned(self, name: ObjectName) -> bool:
-        return _folded(name) in self.tables or _folded(name) in self.views
-
     def _candidates(self, mention: Mention, schemas: Sequence[str], database: str) -> list[ObjectName]:
         """The tables that a mention can mean, first choice first; none for another database's or the system's.
 
@@ -248,7 +251,8 @@ class _Reader:
         made = {o.name.as_schema.lower() for o in self.side.objects if o.kind == "schema"}
         return {"main", *made, *(schema for schema, _ in self.tables)}
 
-    def _view_rows(self, view: SchemaObject, within: tuple[ObjectName, ...]) -> Sql:
+    def view_rows(self, view: SchemaObject, within: tuple[ObjectName, ...]) -> Sql:
+        """The rows of a view as of the reference."""
         if not self.working:
             require_trusted(self.repository, view)
         if view.name in within:

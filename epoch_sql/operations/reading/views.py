@@ -15,7 +15,7 @@ from epoch_sql.errors import EpochTableError
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table, identity
 from epoch_sql.operations.reading.at import table_rows
-from epoch_sql.operations.reading.only_reads import require_reading
+from epoch_sql.operations.reading.only_reads import Provable, require_reading
 from epoch_sql.operations.reading.query import view_of
 from epoch_sql.operations.reading.sides import Side, side_of
 from epoch_sql.operations.repository import Repository
@@ -64,11 +64,12 @@ def view_rows(repository: Repository, side: Side, ref: str, view: SchemaObject) 
     """The rows of a view as of a reference; EpochTableError if it cannot be read there."""
     if parse_revision(ref).is_working:
         rows = render.fill(Sql("FROM {{view}}"), view=render.table(view.name))
+        provable = Provable(rows, rows)
     else:
-        rows = view_of(repository, side, ref, view)
-    _described(repository, rows, view.name, ref)
-    require_reading(repository, rows, f"view {view.name}")
-    return rows
+        provable = view_of(repository, side, ref, view)
+    _described(repository, provable.bare, view.name, ref)
+    require_reading(repository, provable.bare, f"view {view.name}")
+    return provable.sql
 
 
 def is_of_view(before: Side, after: Side, name: str) -> bool:
