@@ -23,7 +23,8 @@ from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.sql_text import tokens, top_level
 from epoch_sql.operations.reading.at import table_rows
 from epoch_sql.operations.reading.callers import Caller, caller, named, temporary
-from epoch_sql.operations.reading.only_reads import Provable
+from epoch_sql.operations.reading.only_reads import Provable, require_reading
+from epoch_sql.operations.reading.pivots import NAME_VALUES, with_some_values, with_values
 from epoch_sql.operations.reading.sides import Side, side_of
 from epoch_sql.operations.reading.table_references import (
     Mention,
@@ -39,7 +40,6 @@ from epoch_sql.render import Sql
 
 _ELSEWHERE = frozenset({"information_schema", "pg_catalog", "temp", "system", "epoch"})
 _READS_BY_NAME = frozenset({"query", "query_table"})
-_FILES = (".csv", ".tsv", ".txt", ".gz", ".zst", ".parquet", ".json", ".jsonl", ".ndjson", ".arrow", ".xlsx", ".db")
 
 
 class EpochQueryError(EpochError):
@@ -52,7 +52,7 @@ def names_to_ask(cursor: duckdb.DuckDBPyConnection, _ref: str, sql: str) -> list
     for mention in parsed_query(cursor, sql).mentions:
         if len(mention.parts) == 1:
             asked[temporary(mention.table)] = None
-        if not _is_file(mention):
+        if not mention.is_file:
             asked[named(mention.parts)] = None
     return list(asked)
 
@@ -104,14 +104,13 @@ def view_of(repository: Repository, side: Side, ref: str, view: SchemaObject) ->
 
 def parsed_query(cursor: duckdb.DuckDBPyConnection, sql: str) -> Query:
     """What a query names; EpochQueryError for what is not one query."""
-    tree = syntax_tree(cursor, sql)
+    tree = syntax_tree(cursor, with_some_values(sql))
     if tree.get("error"):
         message = str(tree.get("error_message", "")).splitlines()
         if tree.get("error_type") == "not implemented":
             if any(token.is_word("PIVOT") for token in tokens(sql)):
                 raise EpochQueryError(
-                    "PIVOT without IN has to run a query to know its columns, which epoch_query cannot",
-                    "name the values: PIVOT … ON column IN (…) USING …",
+                    "PIVOT without IN has to read its values before, which cannot be done in this form", NAME_VALUES
                 )
             raise EpochQueryError("epoch_query reads; this is no query", "one SELECT, FROM, WITH or VALUES statement")
         raise EpochQueryError(f"the query is no SQL: {message[0] if message else 'syntax error'}", "correct the query")
@@ -137,16 +136,20 @@ class _Reader:
         self._live: set[tuple[str, str]] | None = None
         self._macros: dict[str, str] | None = None
         self._queries: dict[str, Query] = {}
+        self._listed: dict[str, str] = {}
         self._bare = False
 
     def provable(self, rows: Callable[[], Sql]) -> Provable:
         """A query that is written twice: with the rows of the tables, and without."""
         sql = rows()
         self._bare = True
-        return Provable(sql, rows())
+        bare = rows()
+        self._bare = False
+        return Provable(sql, bare)
 
     def rewritten(self, sql: str, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql:
         """The query with its tables as of the reference; ``within`` are the views that it is the text of."""
+        sql = self._with_values(sql, schemas)
         parsed = self._parsed(sql)
         self._require_visible(parsed)
         commons: dict[str, Sql] = {}
@@ -170,6 +173,29 @@ class _Reader:
         listed = render.joined(list(commons.values()), ",\n")
         return render.fill(Sql("WITH {{commons}}\n{{query}}"), commons=listed, query=query)
 
+    def _with_values(self, sql: str, schemas: Sequence[str]) -> str:
+        """The query with the values of each PIVOT without IN: those that there are as of the reference."""
+        if sql not in self._listed:
+            self._require_visible(self._parsed(sql))
+            self._listed[sql] = with_values(sql, lambda values: self._values(values, schemas))
+        return self._listed[sql]
+
+    def _values(self, query: Sql, schemas: Sequence[str]) -> list[str]:
+        """The values of an expression of PIVOT. They are read here, where nothing is seen that is only the caller's."""
+        if self.working:
+            raise EpochQueryError(
+                f"PIVOT without IN reads what is committed, and {self.ref} may be in an open transaction",
+                f"run the query without epoch_query, or {NAME_VALUES}",
+            )
+        for mention in self._parsed(query).mentions:
+            if self._meaning(mention, schemas, ()) is None and not mention.is_file:
+                raise EpochQueryError(
+                    f"{'.'.join(mention.parts)} is not versioned, so that PIVOT takes no values from it", NAME_VALUES
+                )
+        rows = self.provable(lambda: self.rewritten(query, schemas, ()))
+        require_reading(self.repository, rows.bare, "epoch_query")
+        return [value for (value,) in self.repository.cursor.execute(rows.sql).fetchall()]
+
     def _parsed(self, sql: str) -> Query:
         if sql not in self._queries:
             self._queries[sql] = parsed_query(self.repository.cursor, sql)
@@ -187,7 +213,7 @@ class _Reader:
                 return table_rows(self.repository, side, self._bare)
             if view:
                 return self.view_rows(view, within)
-        if _is_file(mention):
+        if mention.is_file:
             return None
         if self.caller and not within:
             self._require_there(mention, names)
@@ -338,10 +364,6 @@ class _Reader:
             rows = self.repository.cursor.execute(render.render("macro_texts")).fetchall()
             self._macros = {name.lower(): text for name, text in rows if name not in own}
         return self._macros
-
-
-def _is_file(mention: Mention) -> bool:
-    return mention.table.lower().endswith(_FILES) or "/" in mention.table
 
 
 def _common_table(name: str, rows: Sql) -> Sql:

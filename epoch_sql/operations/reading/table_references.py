@@ -29,6 +29,7 @@ _DOT = re.compile(rf"{_GAP}\.{_GAP}", re.DOTALL)
 _ALIAS = re.compile(rf"{_NAME}{_GAP}:{_GAP}", re.DOTALL)
 _VERBS = frozenset({"TABLE", "SUMMARIZE", "DESCRIBE", "DESC", "SHOW"})
 _VERB = re.compile(rf"\b({'|'.join(sorted(_VERBS))}){_GAP}$", re.IGNORECASE | re.DOTALL)
+_FILES = (".csv", ".tsv", ".txt", ".gz", ".zst", ".parquet", ".json", ".jsonl", ".ndjson", ".arrow", ".xlsx", ".db")
 _NOWHERE = (1 << 64) - 1
 
 
@@ -57,6 +58,11 @@ class Mention:
     def qualifiers(self) -> tuple[str, ...]:
         """What stands before it: the path of a schema, or a database, or both."""
         return self.parts[:-1]
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is the name of a file."""
+        return self.table.lower().endswith(_FILES) or "/" in self.table
 
 
 @dataclass
@@ -90,11 +96,11 @@ def inner_text(sql: str) -> str:
 
 def span(sql: str) -> tuple[int, int]:
     """Where the text of a statement starts and ends, without the blanks, comments and semicolons around it."""
-    places = [(start, end) for start, end, lexeme in _lexemes(sql) if lexeme != ";"]
+    places = [(start, end) for start, end, lexeme in lexemes(sql) if lexeme != ";"]
     return (places[0][0], places[-1][1]) if places else (0, 0)
 
 
-def _lexemes(sql: str) -> Iterator[tuple[int, int, str]]:
+def lexemes(sql: str) -> Iterator[tuple[int, int, str]]:
     """Start, end and text of everything but blanks and comments, as DuckDB reads it."""
     position = 0
     while position < len(sql):
@@ -209,7 +215,7 @@ def _character(text: str, location: int) -> int | None:
 def _after_verbs(text: str) -> Iterator[int]:
     """Where something follows a word such as TABLE, outside of strings and comments."""
     verb = False
-    for start, _, lexeme in _lexemes(text):
+    for start, _, lexeme in lexemes(text):
         if verb:
             yield start
         verb = lexeme.upper() in _VERBS

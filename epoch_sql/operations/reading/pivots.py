@@ -1,0 +1,226 @@
+"""PIVOT without IN: where a query has one, and the query that tells its values.
+
+DuckDB makes two statements of such a PIVOT: one for the distinct values, as texts in order, and one that names them. A
+function that gives rows has to be one statement, so that the first is run before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from epoch_sql import render
+from epoch_sql.operations.reading.table_references import inner_text, lexemes
+from epoch_sql.render import Sql
+
+NAME_VALUES = "name the values: PIVOT … ON column IN (…) USING …"
+
+_PIVOT = frozenset({"PIVOT", "PIVOT_WIDER"})
+_AFTER_ON = frozenset({"USING", "GROUP"})
+_AFTER = frozenset({"ORDER", "LIMIT", "OFFSET", "UNION", "INTERSECT", "EXCEPT", ";"})
+_QUERY = frozenset({"SELECT", "FROM", "WITH", "VALUES", "TABLE", "PIVOT"})
+_MISSED = f"PIVOT meets a value here that was not there, or is written otherwise in another TimeZone: {NAME_VALUES}"
+_NOTHING = "epoch: PIVOT without values"
+
+
+@dataclass(frozen=True)
+class Unlisted:
+    """An expression after ON without values, or the query in its IN: where it stands, and the query of the values.
+
+    ``statement`` is where its PIVOT starts and ends.
+    """
+
+    start: int
+    end: int
+    values: Sql
+    is_query: bool
+    statement: tuple[int, int]
+
+
+class _Word(NamedTuple):
+    start: int
+    end: int
+    text: str
+    level: int
+    """Where the bracket that it stands in starts; -1 outside of all."""
+
+
+def with_values(sql: str, values: Callable[[Sql], Sequence[str]]) -> str:
+    """The query with the values of every PIVOT in it, which ``values`` reads."""
+    while found := _unlisted(text := inner_text(sql)):
+        sql = _listed(text, [(one, values(one.values)) for one in found])
+    return sql
+
+
+def with_some_values(sql: str) -> str:
+    """The query as DuckDB can parse it, to tell what it names."""
+    while found := _unlisted(text := inner_text(sql)):
+        for one in reversed(found):
+            named = "''" if one.is_query else f"({text[one.start : one.end]}) IN ('')"
+            text = text[: one.start] + named + text[one.end :]
+        sql = text
+    return sql
+
+
+def _unlisted(text: str) -> list[Unlisted]:
+    """What has no values in the outermost PIVOT statements of a query, in the order of the text.
+
+    What is in the source of another one is found once that has its values.
+    """
+    if "PIVOT" not in text.upper():
+        return []
+    words, enclosing = _words(text)
+    found: list[Unlisted] = []
+    for number, word in enumerate(words):
+        if word.text not in _PIVOT or (found and word.start < found[-1].end) or _is_clause(words, number):
+            continue
+        own = _statement(words, number)
+        ons = [n for n, w in enumerate(own) if w.text == "ON"]
+        if ons:
+            source, whole = text[word.end : own[ons[-1]].start], (word.start, own[-1].end)
+            scopes = _scopes(text, words, enclosing, word)
+            for item in _items(own[ons[-1] + 1 :]):
+                found += _without_values(text, words, item, source, scopes, whole)
+    return found
+
+
+def _without_values(
+    text: str,
+    words: Sequence[_Word],
+    item: Sequence[_Word],
+    source: str,
+    scopes: Sequence[str],
+    statement: tuple[int, int],
+) -> Iterator[Unlisted]:
+    """An item of a list after ON, if it has no values."""
+    into = next((n for n, w in enumerate(item) if w.text == "IN"), None)
+    if into is None:
+        start, end = item[0].start, item[-1].end
+        yield Unlisted(start, end, _values(scopes, text[start:end], source), False, statement)
+    elif item[-1].text == ")":
+        start, end = item[into + 1].end, item[-1].start
+        if any(w.text in _QUERY for w in words if w.level == item[into + 1].start):
+            query = render.fill(
+                Sql("SELECT CAST(value AS VARCHAR) FROM (\n{{text}}\n) AS listed(value)"),
+                text=render.verbatim(text[start:end]),
+            )
+            yield Unlisted(start, end, _within(scopes, query), True, statement)
+
+
+def _listed(text: str, found: Sequence[tuple[Unlisted, Sequence[str]]]) -> str:
+    """The query with values; that others are met is an error. Where there are none, no column is made of any."""
+    edits: set[tuple[int, int, str]] = set()
+    for one, values in found:
+        texts = [render.literal(value) for value in values or [_NOTHING]]
+        template = (
+            "{{texts}}"
+            if one.is_query
+            else (
+                "CASE WHEN ({{one}}) IS NULL OR CAST(({{one}}) AS VARCHAR) IN ({{texts}}) THEN ({{one}}) "
+                "ELSE error({{missed}}) END IN ({{texts}})"
+            )
+        )
+        named = render.fill(
+            Sql(template), one=render.verbatim(text[one.start : one.end]), texts=texts, missed=render.literal(_MISSED)
+        )
+        edits.add((one.start, one.end, named))
+        if not values:
+            start, end = one.statement
+            nothing = render.fill(Sql("SELECT * NOT LIKE {{nothing}} FROM ("), nothing=render.literal(f"%{_NOTHING}%"))
+            edits |= {(start, start, nothing), (end, end, ")")}
+    for start, end, replacement in sorted(edits, reverse=True):
+        text = text[:start] + replacement + text[end:]
+    return text
+
+
+def _words(text: str) -> tuple[list[_Word], dict[int, int]]:
+    """The lexemes, words in upper case, and for each bracket the one around it."""
+    words, open_brackets = [], [-1]
+    enclosing: dict[int, int] = {}
+    for start, end, lexeme in lexemes(text):
+        if lexeme in ")]}" and len(open_brackets) > 1:
+            open_brackets.pop()
+        words.append(_Word(start, end, lexeme.upper(), open_brackets[-1]))
+        if lexeme in "([{":
+            enclosing[start] = open_brackets[-1]
+            open_brackets.append(start)
+    return words, enclosing
+
+
+def _statement(words: Sequence[_Word], number: int) -> list[_Word]:
+    """What follows a PIVOT up to the end of its statement, without what is in brackets."""
+    level = words[number].level
+    own: list[_Word] = []
+    for word in words[number + 1 :]:
+        if word.level < level or (word.level == level and word.text in _AFTER):
+            break
+        if word.level == level:
+            own.append(word)
+    return own
+
+
+def _is_clause(words: Sequence[_Word], number: int) -> bool:
+    """Whether it is the clause of the standard after a table, which names its values: PIVOT (… FOR … IN …)."""
+    rest = words[number + 1 :]
+    bracket = next((w for w in rest if w.text not in {"INCLUDE", "EXCLUDE", "NULLS"}), None)
+    if bracket is None or bracket.text != "(":
+        return False
+    return any(w.text == "FOR" and w.level == bracket.start for w in rest)
+
+
+def _items(own: Sequence[_Word]) -> list[list[_Word]]:
+    """The items of a list after ON."""
+    items: list[list[_Word]] = [[]]
+    for word in own:
+        if word.text in _AFTER_ON:
+            break
+        if word.text == ",":
+            items.append([])
+        else:
+            items[-1].append(word)
+    return [item for item in items if item]
+
+
+def _scopes(text: str, words: Sequence[_Word], enclosing: Mapping[int, int], pivot: _Word) -> list[str]:
+    """The WITH lists that a PIVOT sees, the outermost first, each up to what is complete before the PIVOT."""
+    found: list[str] = []
+    level, until = pivot.level, pivot.start
+    while True:
+        own = [w for w in words if w.level == level and w.start < until]
+        begins = [n for n, w in enumerate(own) if w.text == "WITH"]
+        if begins:
+            found.insert(0, text[own[begins[-1]].start : _end_of_entries(own[begins[-1] :])])
+        if level < 0:
+            return [scope for scope in found if scope]
+        level, until = enclosing[level], level
+
+
+def _end_of_entries(own: Sequence[_Word]) -> int:
+    """Where the last complete entry of a WITH list ends: name AS [MATERIALIZED] (…). Where it starts, if none is."""
+    end = own[0].start
+    for number, word in enumerate(own):
+        if word.text == ")" and own[number - 2].text in {"AS", "MATERIALIZED"}:
+            end = word.end
+            if number + 1 == len(own) or own[number + 1].text != ",":
+                break
+    return end
+
+
+def _values(scopes: Sequence[str], expression: str, source: str) -> Sql:
+    query = render.fill(
+        Sql(
+            "SELECT DISTINCT CAST(({{expression}}) AS VARCHAR) AS value FROM {{source}} "
+            "WHERE ({{expression}}) IS NOT NULL ORDER BY value"
+        ),
+        expression=render.verbatim(expression),
+        source=render.verbatim(source),
+    )
+    return _within(scopes, query)
+
+
+def _within(scopes: Sequence[str], query: Sql) -> Sql:
+    """A query that sees these WITH lists."""
+    for scope in reversed(scopes):
+        query = render.fill(Sql("{{scope}}\nFROM (\n{{query}}\n)"), scope=render.verbatim(scope), query=query)
+    return query
