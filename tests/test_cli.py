@@ -450,6 +450,8 @@ class TestDataCommands:
         assert developed("query", sql).out == "total\n25.00\n"
         assert developed("query", "--ref", "main", sql).out == "total\n32.50\n"
         assert developed("query", "--ref", "main", "--format", "csv", sql).out == "total\n32.50\n"
+        pivot = "SELECT count(*) AS n FROM (PIVOT orders ON id USING sum(amount) GROUP BY id)"
+        assert int(developed("query", "--ref", "main", pivot).out.split()[-1]) > 1
 
     def test_query_fails_in_one_line(self, shop: Epoch) -> None:
         assert len(shop("query", "SELECT nope FROM orders", code=1).err.splitlines()) == 1
