@@ -6,14 +6,14 @@ The result of each table is a ``MergedEntry``; ``writing.py`` turns it into a ve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import TableEntry, Tree
-from epoch_sql.model.schema import SchemaObject, Table, definition_id
+from epoch_sql.model.schema import SchemaObject, Table
 from epoch_sql.model.schema_diff import column_text
 from epoch_sql.model.schema_merge import (
     MergedTable,
@@ -50,18 +50,7 @@ def merge_trees(
     merger.conflicts.extend(conflicts)
     tables, objects = merger.distinct_views(merger.distinct_names(entries), objects)
     tables = merger.with_followed_references(tables)
-    _require_trusted(repository, tables, (base, ours, theirs))
     return MergedTree(base, ours, theirs, tuple(tables), objects, tuple(merger.conflicts))
-
-
-def _require_trusted(repository: Repository, tables: Iterable[MergedEntry], sides: Sequence[Tree]) -> None:
-    """EpochTrustError for a table that would be merged although its definition is only data."""
-    held = repository.scanner.trust.held()
-    for entry in tables if held else ():
-        entries = [side.tables[entry.table_id] for side in sides if entry.table_id in side.tables]
-        before = [repository.contents.table(one.version_id) for one in entries]
-        if entry.merge is not None or definition_id(entry.table) not in map(definition_id, before):
-            require_trusted(repository, *before)
 
 
 class _TreeMerger:
@@ -203,6 +192,7 @@ class _TreeMerger:
     ) -> MergedEntry | None:
         base_table = self.contents.table(old.version_id) if old else None
         ours, theirs = self.contents.table(left.version_id), self.contents.table(right.version_id)
+        require_trusted(self.repository, ours, theirs, *([base_table] if base_table else []))
         if old is None and not _keyed_alike(ours, theirs):
             return self._whole_in_conflict(old, left, right)
         if not all(_keyed_alike(a, b) for a, b in pairwise(t for t in (ours, base_table, theirs) if t)):
@@ -266,7 +256,11 @@ class _TreeMerger:
         return replace(definition, table=table, conflicts=tuple(conflicts))
 
     def _merged(self, ours: TableEntry | None, merge: RowMerge, entry: MergedEntry) -> MergedEntry:
-        """An entry whose rows are merged, into a temporary table if they are wanted."""
+        """An entry whose rows are merged, into a temporary table if they are wanted.
+
+        EpochTrustError if a definition that they are merged by is only data.
+        """
+        require_trusted(self.repository, *(side.table for side in merge.sides))
         if not self.rows:
             return MergedEntry(entry.table_id, merge.merged, ours, None, merge)
         self.number += 1

@@ -11,6 +11,7 @@ from epoch_sql.operations.reading.keys import key_condition
 from epoch_sql.operations.reading.lineage import Lineage, Step
 from epoch_sql.operations.reading.table_changes import MergedChanges, TableChanges, same_columns
 from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import aliased, columns
@@ -35,6 +36,8 @@ def history(repository: Repository, table_name: str, key: str | None = None) -> 
             Sql("SELECT * EXCLUDE (copies), unnest(range(copies)) AS copy FROM ({{rows}}) AS copies"), rows=rows
         )
     table = lineage.table
+    if any(not column.stored for column in table.columns):
+        require_trusted(repository, table)
     place, op = free_name("place", table), free_name("op", table)
     return render.render(
         "history",

@@ -20,6 +20,7 @@ from epoch_sql.model.widening import widens
 from epoch_sql.operations.reading.query import EpochQueryError, query
 from epoch_sql.operations.reading.sides import Difference, Side, changes_between, differences, side_of
 from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.trusting import EpochTrustError, require_trusted
 from epoch_sql.plan.dependencies import Folded, folded
 from epoch_sql.plan.making import REFUSALS
 from epoch_sql.plan.planner import Limits, make_plan
@@ -66,7 +67,8 @@ class PatchPlan:
 def plan_patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> PatchPlan:
     """How to get from one reference to another, for all tables and objects or for one table.
 
-    Raises EpochTableError for an unknown table, and for one that others refer to and that has to be built anew.
+    Raises EpochTableError for an unknown table, and for one that others refer to and that has to be built anew;
+    EpochTrustError for what it would make of a remote that is not trusted.
     """
     before, after = side_of(repository, from_ref), side_of(repository, to_ref)
     sources = {str(number): pair for number, pair in enumerate(_pairs(before, after))}
@@ -79,6 +81,9 @@ def plan_patch(repository: Repository, from_ref: str, to_ref: str, table_name: s
         schemas = {path_text(path[:depth]) for path in paths for depth in range(1, len(path) + 1)}
         old, new = (), tuple(o for o in new if o.kind == "schema" and o.name.as_schema in schemas and o not in old)
         tables = [change for change in tables if change.differs or (change.before and change.after)]
+    # A patch is there to be run, so it has nothing that is only data here.
+    require_trusted(repository, *(change.after for change in tables if change.after and change.after != change.before))
+    require_trusted(repository, *(found for found in new if found not in old))
     plan = make_plan(tables, old, new, Limits(_rows_follow, limits.holds, limits.is_readable))
     if table_name is not None:
         _require_alone(plan, tables)
@@ -153,7 +158,7 @@ class _Limits:
         try:
             bound = query(self.repository, ref, rows).bare
             self.repository.cursor.execute(render.fill(Sql("DESCRIBE {{bound}}"), bound=bound))
-        except (*REFUSALS, EpochTableError):
+        except (*REFUSALS, EpochTableError, EpochTrustError):
             return False
         return True
 

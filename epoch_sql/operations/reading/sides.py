@@ -71,9 +71,11 @@ def side_of(repository: Repository, reference: str) -> Side:
     if not parse_revision(reference).is_working:
         return tree_side(repository, repository.tree(repository.resolve(reference)))
     working = repository.scanner.scan(repository.tree(repository.head().commit_id), read_rows=False)
-    ignored = tree_side(repository, working.ignored)
+    # What is ignored or not trusted stays as it is committed, whatever there is here.
+    ignored, withheld = (tree_side(repository, tree) for tree in (working.ignored, working.withheld))
     tables = {w.table_id: TableSide(w.table, None, w) for w in working.tables}
-    return Side({**tables, **ignored.tables}, (*working.objects, *ignored.objects))
+    objects = (*working.objects, *ignored.objects, *withheld.objects)
+    return Side({**tables, **ignored.tables, **withheld.tables}, objects)
 
 
 def tree_side(repository: Repository, tree: Tree) -> Side:
