@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import epoch_sql.proof.reads
 from tests.conftest import MakeRepo, Repo
 
 pytestmark = pytest.mark.core
@@ -133,6 +134,24 @@ def test_what_reads_is_not(shop: tuple[Repo, Path]) -> None:
     repo, folder = shop
     for number, query in enumerate(READING):
         repo("FROM epoch_query(?, ?)", ("WORKING", "HEAD")[number % 2], query.replace("{folder}", str(folder)))
+
+
+def test_queries_at_a_commit_are_proved_by_the_plan_that_is_bound(
+    shop: tuple[Repo, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No text is followed instead, and no file of a state is opened to prove what it is read by."""
+    repo, _ = shop
+    texts: list[str] = []
+    monkeypatch.setattr(epoch_sql.proof.reads, "_acts_as_written", lambda cursor, sql, *others: texts.append(sql))
+    assert repo("FROM epoch_query('HEAD', 'FROM t JOIN harmless USING (i)')")
+    assert repo("FROM epoch_query('HEAD', 'SELECT (SELECT max(j) FROM harmless), i IN (SELECT i FROM t) FROM main.t')")
+    assert repo("FROM epoch_at('HEAD', 'harmless')")
+    repo("CALL epoch_check_add('none', 'FROM harmless WHERE i < 0')")
+    assert repo("SELECT passed FROM epoch_check_run('HEAD')") == [(True,)]
+    repo("CALL epoch_check_remove('none')")
+    with pytest.raises(duckdb.Error, match=r"nextval\(\) acts"):
+        repo("FROM epoch_query('HEAD', 'FROM over_acting')")
+    assert texts == []
 
 
 def test_the_error_names_what_acts(shop: tuple[Repo, Path]) -> None:

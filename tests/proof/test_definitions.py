@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,14 +10,18 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from epoch_sql import render
 from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, SchemaObject, Table, Trigger
 from epoch_sql.proof.definitions import Definition, Parsed, Refused, called, take_apart
 from epoch_sql.proof.engine import shut_in
 from epoch_sql.proof.harmless import Context, illegal, offences
+from epoch_sql.proof.reads import reads_by_plan
+from epoch_sql.worktree.ddl import create_object, create_table, definition_order
 from epoch_sql.worktree.introspect import read_schema
 
 pytestmark = pytest.mark.core
 
+READS_OUTSIDE = re.compile(r'"(read_\w+|glob|parquet_\w+|getenv|getvariable|current_setting|nextval)"')
 COPY = "COPY (SELECT 1) TO '/tmp/canary'"
 
 HONEST = (
@@ -143,6 +148,37 @@ def test_what_duckdb_prints_passes_and_what_looks_out_is_told(schema: list[Defin
     names = {called(d): d.name.name.startswith("far") for d in schema}
     assert judged(*schema) == {name for name, is_far in names.items() if is_far}
     assert sum(names.values()) == len(FAR) + 3
+
+
+def test_what_is_harmless_does_no_more_where_it_is_bound(schema: list[Definition]) -> None:
+    """The engine that reaches nothing makes exactly what was declared, and the plans that it binds only read tables."""
+    held = judged(*schema)
+    harmless = [definition for definition in schema if called(definition) not in held]
+    tables = [definition for definition in harmless if isinstance(definition, Table)]
+    objects = [definition for definition in harmless if isinstance(definition, SchemaObject)]
+    with shut_in() as engine:
+        token = render.DATABASE.set("memory")
+        try:
+            for made in definition_order(tables, objects):
+                for statement in create_table(made) if isinstance(made, Table) else create_object(made):
+                    assert len(duckdb.extract_statements(statement)) == 1, statement
+                    engine.execute(statement)
+        finally:
+            render.DATABASE.reset(token)
+        found = read_schema(engine, {}, lambda name: False, frozenset())
+        assert {called(d) for d in (*found.tables, *found.objects)} == {called(d) for d in harmless}
+        relations = [f'"{d.name.schema}"."{d.name.name}"' for d in (*tables, *objects) if _is_read(d)]
+        for relation in relations:
+            plan = engine.execute("SELECT json_serialize_plan(?)", [f"FROM {relation}"]).fetchall()[0][0]
+            assert reads_by_plan(engine, plan), relation
+            assert READS_OUTSIDE.findall(plan) == [], relation
+        assert len(relations) > 20
+        (looking,) = engine.execute("SELECT json_serialize_plan('SELECT current_setting(''threads'')')").fetchall()
+        assert READS_OUTSIDE.findall(looking[0])
+
+
+def _is_read(definition: Definition) -> bool:
+    return isinstance(definition, Table) or definition.kind == "view"
 
 
 def table(**changes: object) -> Table:
