@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epoch_sql.config import find_database
-from epoch_sql.errors import EpochStorageError
+from epoch_sql.errors import EpochReadOnlyError, EpochStorageError
 
 from . import diagnostics, rows
 from .rows import Rows
@@ -123,7 +123,7 @@ class Session:
         try:
             yield
         except Exception as error:
-            if self._unwritable and "is open read-only" in str(error):
+            if self._unwritable and isinstance(diagnostics.translate(error), EpochReadOnlyError):
                 raise self._unwritable from error
             raise
 

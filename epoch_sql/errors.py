@@ -34,6 +34,10 @@ class EpochRepositoryError(EpochError):
     """No repository, one that cannot be opened, or one of a newer version."""
 
 
+class EpochReadOnlyError(EpochRepositoryError):
+    """A change of a database that is open to read only."""
+
+
 class EpochReferenceError(EpochError):
     """A name that is no valid reference, is unknown, ambiguous, or taken."""
 

@@ -348,7 +348,7 @@ def test_a_read_only_connection_reads_everything_and_changes_nothing(shop: Repo)
             "epoch_stash()",
             "epoch_key('log', ['n'])",
         ):
-            with pytest.raises(duckdb.Error, match=r"EpochRepositoryError: .* is open read-only"):
+            with pytest.raises(duckdb.Error, match=r"EpochReadOnlyError: .* is open read-only"):
                 reader.execute(f"CALL {call}")
     shop.reopen()
     assert len(shop("FROM epoch_log()")) == 2

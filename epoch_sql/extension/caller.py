@@ -21,7 +21,7 @@ import duckdb
 from sqlglot import exp
 
 from epoch_sql import render
-from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError
+from epoch_sql.errors import EpochReadOnlyError, EpochStorageError, EpochTransactionError
 from epoch_sql.extension.session import Session
 from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.operations.repository import Repository
@@ -49,7 +49,7 @@ def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) 
     """The query that tells what its reader sees: for each table its rows and their checksum, and after a CHECKPOINT
     that failed a hash of all definitions.
 
-    Raises EpochRepositoryError for a read-only database, EpochTransactionError when some transaction, here or on
+    Raises EpochReadOnlyError for a read-only database, EpochTransactionError when some transaction, here or on
     another connection, is altering a table.
     """
     repository = Repository(cursor, session.memory, create=True)
@@ -97,7 +97,7 @@ def _committed(repository: Repository, seen: Sequence[str], closely: bool) -> li
 
 def _require_writable(repository: Repository) -> None:
     if repository.read_only:
-        raise EpochRepositoryError(
+        raise EpochReadOnlyError(
             f"{repository.database} is open read-only, so nothing can be changed", "open it without read_only"
         )
 

@@ -195,7 +195,7 @@ class TestReadOnly:
         assert repo.status() == [("t", "modified", 1, 0, 0)]
         assert repo.at("HEAD", "t") == [(1,)]
         assert repo("CALL epoch_fsck()") == []
-        assert "is open read-only" in one_line(repo.refused("CALL epoch_commit('x')"), "EpochRepositoryError")
+        assert "is open read-only" in one_line(repo.refused("CALL epoch_commit('x')"), "EpochReadOnlyError")
 
     def test_the_command_line_on_a_read_only_disk(
         self, make_repo: MakeRepo, read_only: Callable[[Path], None], epoch: Epoch

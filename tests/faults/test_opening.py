@@ -115,7 +115,7 @@ class TestRefused:
     def test_procedures_on_a_read_only_connection(self, make_repo: MakeRepo, call: str) -> None:
         repo = opened_read_only(make_repo)
         line = first_line(repo.refused(f"FROM {call}"))
-        assert f"EpochRepositoryError: {repo.path} is open read-only, so nothing can be changed" in line
+        assert f"EpochReadOnlyError: {repo.path} is open read-only, so nothing can be changed" in line
 
     def test_reading_on_a_read_only_connection(self, make_repo: MakeRepo) -> None:
         repo = opened_read_only(make_repo)
