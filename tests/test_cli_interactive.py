@@ -299,3 +299,32 @@ def test_an_interrupt_ends_the_program_at_once(tmp_path: Path) -> None:
     assert code == 130
     assert _STYLE.sub("", told).splitlines()[-1].strip() == "interrupted"
     assert run(["--db", str(database), "fsck"]) == 0
+
+
+def test_copies_of_a_row_without_a_key_can_be_all_taken(start: Start, folder: Path) -> None:
+    database = str(folder / "shop.duckdb")
+
+    def change(sql: str) -> None:
+        with duckdb.connect(database) as connection:
+            connection.execute(sql)
+        assert run(["commit", "-m", "x"]) == 0
+
+    assert run(["merge", "--abort"]) == 0
+    change("CREATE TABLE bag (v VARCHAR); INSERT INTO bag VALUES ('a'), ('b')")
+    assert run(["checkout", "-b", "more"]) == 0
+    change("INSERT INTO bag VALUES ('a'), ('a'), ('b'), ('b')")
+    assert run(["checkout", "main"]) == 0
+    change("INSERT INTO bag VALUES ('a'), ('b')")
+    assert run(["merge", "more"]) == 3
+    terminal = start()
+    first = terminal.until(_QUESTION)
+    assert "copies  (1 of 2)" in first
+    assert "[a]ll" in first
+    assert "[v]alue" not in first
+    terminal.press("a")
+    assert "[a]ll" in terminal.until(_QUESTION)
+    terminal.press("t")
+    assert terminal.ended()[0] == 0
+    assert run(["merge", "--continue"]) == 0
+    with duckdb.connect(database) as connection:
+        assert sorted(connection.execute("SELECT count(*) FROM bag GROUP BY v").fetchall()) == [(3,), (4,)]

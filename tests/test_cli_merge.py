@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -452,3 +453,32 @@ class TestCherryPick:
         assert "epoch merge --abort" in told
         clashing("conflicts", "resolve", "--theirs")
         assert clashing("merge", "--continue", "--json").json[0]["status"] == "merged"
+
+
+class TestCopies:
+    """A table without a key in which both sides changed how often a row is there."""
+
+    @pytest.fixture
+    def copies(self, apart: Epoch, change: Change) -> Epoch:
+        change("CREATE TABLE bag (v VARCHAR, n INTEGER); INSERT INTO bag VALUES ('it''s', 1), ('b', 2)")
+        apart("commit", "-m", "A bag")
+        apart("branch", "create", "more", "--checkout")
+        change("INSERT INTO bag SELECT 'it''s', 1 FROM range(2); INSERT INTO bag SELECT 'b', 2 FROM range(2)")
+        apart("commit", "-m", "More")
+        apart("checkout", "main")
+        change("INSERT INTO bag VALUES ('it''s', 1), ('b', 2)")
+        apart("commit", "-m", "One more")
+        apart("merge", "more", code=3)
+        return apart
+
+    @pytest.mark.parametrize(("side", "first"), [("--both", 4), ("--theirs", 3), ("--ours", 2), ("--base", 1)])
+    def test_of_one_row_by_its_record_and_of_all(self, copies: Epoch, side: str, first: int) -> None:
+        listed = copies("conflicts", "bag", "--json").json["conflicts"]
+        assert {row["kind"] for row in listed} == {"copies"}
+        record = json.dumps(listed[0]["key"])
+        told = copies("conflicts", "resolve", "bag", "--record", record, side).err
+        assert told.startswith("Resolved 1 conflict, 1 conflict left")
+        assert copies("conflicts", "resolve", "--both").err.startswith("Resolved 1 conflict")
+        copies("merge", "--continue")
+        rows = copies("query", "--json", "SELECT v, count(*) AS n FROM bag GROUP BY ALL ORDER BY n, v").json
+        assert sorted(row["n"] for row in rows) == sorted([4, first])
