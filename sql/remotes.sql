@@ -3,8 +3,8 @@
 SELECT
     r.name,
     r.url,
-    r.trusted,
-    coalesce(list(u.branch ORDER BY u.branch) FILTER (u.branch IS NOT NULL), []) AS branches
+    coalesce(list(u.branch ORDER BY u.branch) FILTER (u.branch IS NOT NULL), []) AS branches,
+    r.trusted
 FROM {{epoch}}.remotes AS r
 LEFT JOIN {{epoch}}.upstreams AS u ON u.remote = r.name
 GROUP BY r.name, r.url, r.trusted

@@ -45,7 +45,7 @@ READING = [
     ("epoch_conflicts()", "table_name key column_name kind base ours theirs resolved"),
     ("epoch_violations()", "table_name constraint_name kind key detail"),
     ("epoch_reflog()", None),
-    ("epoch_remotes()", "name url trusted branches"),
+    ("epoch_remotes()", "name url branches trusted"),
     ("epoch_protections()", "branch require_review no_force_push allow_self_review"),
     (
         "epoch_reviews()",

@@ -66,7 +66,7 @@ READINGS = (
         (),
         remotes.listing,
         "The remotes, and the branches that follow theirs.",
-        "name, url, trusted BOOLEAN, branches VARCHAR[]",
+        "name, url, branches VARCHAR[], trusted BOOLEAN",
     ),
 )
 

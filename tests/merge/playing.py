@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from epoch_sql.model.names import ObjectName, parse_name
 from epoch_sql.operations.merge.remaking import is_as_recorded
 from tests.conftest import Repo, opened
 
@@ -191,7 +192,7 @@ def _merge(
 def _list(repo: Repo, by_schema: Mapping[str, Played], target: str) -> None:
     for row in repo("FROM epoch_conflicts(target := ?)", target):
         one, name = _of(by_schema, row[0])
-        prefix = row[0].removesuffix(name)
+        prefix = "" if name == row[0] or parse_name(row[0]).schema == "main" else f"{parse_name(row[0]).schema}."
         one.conflicts.append((name, *(v.replace(f'"{prefix}', '"') if prefix and v else v for v in row[1:-1])))
     for table, _, kind, key, detail in repo("FROM epoch_violations(target := ?)", target):
         one, name = _of(by_schema, table)
@@ -207,7 +208,7 @@ def _resolve(
             one = given.mirrored if mirrored else given
             key = None if one.key is None else one.key if isinstance(one.key, str) else json.dumps(one.key)
             schema = schemas[scenario.name]
-            table = one.table if schema == "main" else f"{schema}.{one.table}"
+            table = str(ObjectName(schema, one.table)) if one.table else one.table
             try:
                 repo(
                     "CALL epoch_resolve(?, side := ?, key := ?, column_name := ?, value := ?, target := ?)",
@@ -243,9 +244,9 @@ def _within(repo: Repo, schema: str, sql: str, name: str) -> None:
 
 
 def _of(by_schema: Mapping[str, Played], table: str) -> tuple[Played, str]:
-    schema, dot, name = table.partition(".")
-    if dot and schema in by_schema:
-        return by_schema[schema], name
+    found = parse_name(table)
+    if found.schema != "main" and found.schema in by_schema:
+        return by_schema[found.schema], found.name
     return by_schema.get("main") or by_schema[table], table
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.merge.playing import Conflict, Resolve, Scenario, Violation
 
 _T = "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER{more}); INSERT INTO t VALUES (1, 1, 1), (2, 2, 2); "
@@ -354,14 +356,17 @@ _ADDS = "CREATE TABLE c (id INTEGER PRIMARY KEY, p INTEGER REFERENCES p (id), no
 _ADDS_BAG = "CREATE TABLE c (p INTEGER REFERENCES p (id), note VARCHAR); INSERT INTO c VALUES (2, 'x'), (2, 'x'), (1, 'y')"
 
 
-def _alone(name: str, rows: list[tuple[object, ...]], *resolve: Resolve, ours: str = _GONE, theirs: str = _ADDS, base: str = _PARENTS, key: object = 20) -> Scenario:
+_LEFT = ((1, "one"), (3, "three"))
+
+
+def _alone(name: str, rows: list[tuple[object, ...]], *resolve: Resolve, ours: str = _GONE, theirs: str = _ADDS, base: str = _PARENTS, key: object = 20, parents: Sequence[tuple[int, str]] = _LEFT) -> Scenario:
     """A child row without a parent in a table that one side alone has; the parent stays deleted."""
     return Scenario(
         f"a table of one side: {name}",
         base,
         ours,
         theirs,
-        {"c": rows, "p": [(1, "one"), (3, "three")]},
+        {"c": rows, "p": list(parents)},
         violations=[Violation("c", key, "foreign key", "has its (p)")],
         resolve=resolve,
     )
@@ -372,7 +377,7 @@ ONE_SIDED = (
     _alone("as in the base, without the row", [(21, 1, "y")], Resolve("c", "base", 20)),
     _alone("the row stays, with another parent", [(20, 3, "x"), (21, 1, "y")], Resolve("c", None, 20, "p", "3")),
     _alone("the row stays, without a parent", [(20, None, "x"), (21, 1, "y")], Resolve("c", "null", 20, "p")),
-    _alone("a decision is changed", [(20, 3, "x"), (21, 1, "y")], Resolve("c", "ours", 20), Resolve("c", "theirs", 20), Resolve("c", None, 20, "p", "3")),
+    _alone("a decision is changed; the parent that came with it stays", [(20, 3, "x"), (21, 1, "y")], Resolve("c", "ours", 20), Resolve("c", "theirs", 20), Resolve("c", None, 20, "p", "3"), parents=[(1, "one"), (2, "two"), (3, "three")]),
     _alone("without the copies of a row without a key", [(1, "y")], Resolve("c", "ours", {"p": 2, "note": "x"}), theirs=_ADDS_BAG, key={"p": 2, "note": "x"}),
     _alone("changed on one side alone: as before", [(20, 1, "x"), (21, 1, "y")], Resolve("c", "ours", 20), base=f"{_PARENTS} {_ADDS.replace('(20, 2', '(20, 1')}", theirs="UPDATE c SET p = 2, note = 'z' WHERE id = 20"),
     _alone("changed on one side alone: one cell as before", [(20, 1, "z"), (21, 1, "y")], Resolve("c", "ours", 20, "p"), base=f"{_PARENTS} {_ADDS.replace('(20, 2', '(20, 1')}", theirs="UPDATE c SET p = 2, note = 'z' WHERE id = 20"),

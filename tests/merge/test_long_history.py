@@ -32,8 +32,10 @@ def long(make_repo: MakeRepo) -> Repo:
     root, tree, rows = repo("SELECT commit_id, tree_id, root_id FROM epoch.commits ORDER BY sequence LIMIT 1")[0]
     repo(_FILL.replace("$root", f"'{root}'").replace("$commits", str(COMMITS)))
     repo(
-        "INSERT INTO epoch.commits SELECT commit_id, 10 + n, ?, ?, 'Ada <ada@example.com>', "
-        "TIMESTAMP '2020-01-01' + INTERVAL 1 MINUTE * n, 'commit ' || n, [], [], NULL, NULL FROM chain ORDER BY n",
+        "INSERT INTO epoch.commits BY NAME SELECT * REPLACE (? AS tree_id, ? AS root_id) FROM "
+        "(SELECT c.* EXCLUDE (commit_id, sequence, committed_at, message), n.commit_id, 10 + n.n AS sequence, "
+        "TIMESTAMP '2020-01-01' + INTERVAL 1 MINUTE * n.n AS committed_at, 'commit ' || n.n AS message "
+        "FROM chain AS n, (FROM epoch.commits ORDER BY sequence LIMIT 1) AS c ORDER BY n.n)",
         tree, rows,
     )  # fmt: skip
     repo("INSERT INTO epoch.parents SELECT commit_id, 0, parent_id FROM chain ORDER BY n")

@@ -78,7 +78,7 @@ def test_of_a_deletion_and_a_push_one_wins(shop: Repo, clone: Clone, url: str, m
     look = deleting.read_protection
 
     def meanwhile(store: object, branch: str) -> object:
-        monkeypatch.undo()
+        monkeypatch.setattr(deleting, "read_protection", look)
         found = look(store, branch)  # type: ignore[arg-type]
         shop(
             "CALL epoch_tag_delete('feature'); CALL epoch_checkout('feature'); DELETE FROM log; CALL epoch_commit('x')"
