@@ -80,6 +80,18 @@ def acts(cursor: duckdb.DuckDBPyConnection, sql: str, plan: str, catalog: Callab
     return _acts_by_plan(cursor, told["plans"])
 
 
+def acting_among(functions: set[str]) -> set[str]:
+    """Those of some functions, by name in lower case, that are DuckDB's own and act."""
+    _, volatile = _builtin()
+    return (functions & volatile) - _IDLE
+
+
+def not_builtin(functions: set[str]) -> set[str]:
+    """Those of some functions, by name in lower case, that are none of DuckDB's own."""
+    known, _ = _builtin()
+    return functions - known
+
+
 def reads_by_plan(cursor: duckdb.DuckDBPyConnection, plan: str) -> bool:
     """Whether a plan is there and reads only, or is that of an object in memory of the process, which cannot act."""
     told: dict[str, Any] = json.loads(plan)
@@ -125,8 +137,8 @@ def _acting(cursor: duckdb.DuckDBPyConnection, functions: set[str], table_functi
     for name in sorted(table_functions):
         if not (name in _TABLE_FUNCTIONS or name.startswith(_TABLE_FUNCTION_KINDS) or name.endswith(_SCANS)):
             return f"{name}() is not known to read only"
-    known, volatile = _builtin()
-    found = functions & volatile - _IDLE
+    known, _ = _builtin()
+    found = acting_among(functions)
     others = sorted(functions - known)
     if others:
         statement = (

@@ -10,9 +10,9 @@ from epoch_sql import render
 from epoch_sql.errors import EpochError
 from epoch_sql.model.protection import Check
 from epoch_sql.operations.reading.only_reads import EpochActsError, require_reading
-from epoch_sql.operations.reading.query import query_of, syntax_tree
+from epoch_sql.operations.reading.query import query_of
 from epoch_sql.operations.reading.sides import Side
-from epoch_sql.operations.reading.table_references import read_query
+from epoch_sql.operations.reading.table_references import read_query, syntax_tree
 from epoch_sql.operations.repository import WORKING, Repository
 from epoch_sql.render import Sql
 

@@ -11,7 +11,7 @@ from epoch_sql import render
 from epoch_sql.errors import EpochError
 from epoch_sql.model.sql_text import top_level
 from epoch_sql.operations.repository import Memory, Repository
-from epoch_sql.proof.reads import Catalog, acts, reads_by_plan
+from epoch_sql.proof.reads import Catalog, acting_among, acts, reads_by_plan
 from epoch_sql.render import Sql
 
 _PLAN = "SELECT CAST(json_serialize_plan(CAST(? AS VARCHAR)) AS VARCHAR)"
@@ -50,9 +50,18 @@ def require_reading_plan(
     """
     problem = acts(cursor, bare, plan, lambda: _catalog(cursor, memory, own))
     if problem:
-        raise EpochActsError(
-            f"{what} only reads, but {problem}", "a query that reads tables and files, and does no more"
-        )
+        raise _refusal(what, problem)
+
+
+def require_idle(functions: set[str], what: str) -> None:
+    """EpochActsError if one of DuckDB's functions that a query names acts."""
+    found = acting_among(functions)
+    if found:
+        raise _refusal(what, f"{min(found)}() acts")
+
+
+def _refusal(what: str, problem: str) -> EpochActsError:
+    return EpochActsError(f"{what} only reads, but {problem}", "a query that reads tables and files, and does no more")
 
 
 def _catalog(cursor: duckdb.DuckDBPyConnection, memory: Memory, own: Mapping[str, str]) -> Catalog:

@@ -8,9 +8,7 @@ are.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import duckdb
 
@@ -23,19 +21,20 @@ from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.sql_text import tokens, top_level
 from epoch_sql.operations.reading.at import table_rows
 from epoch_sql.operations.reading.callers import Caller, caller, named, temporary
-from epoch_sql.operations.reading.only_reads import Provable, require_reading
+from epoch_sql.operations.reading.only_reads import Provable, require_idle, require_reading
 from epoch_sql.operations.reading.pivots import NAME_VALUES, with_some_values, with_values
 from epoch_sql.operations.reading.sides import Side, side_of
 from epoch_sql.operations.reading.table_references import (
     Mention,
     Query,
     Unlocated,
-    inner_text,
     read_query,
     renamed,
+    syntax_tree,
 )
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.trusting import require_trusted
+from epoch_sql.proof.reads import not_builtin
 from epoch_sql.render import Sql
 
 _ELSEWHERE = frozenset({"information_schema", "pg_catalog", "temp", "system", "epoch"})
@@ -84,6 +83,8 @@ def query_for_caller(
     known = caller(database, schemas, probes, plans)
     reader = _Reader(repository, side_of(repository, ref), ref, parse_revision(ref).is_working, known)
     searched = tuple(dict.fromkeys((*schemas, "main")))
+    # DuckDB runs what table functions are called with when it binds them, which the proof by the plan does.
+    require_idle(reader.functions(sql), "epoch_query")
     return reader.provable(lambda: reader.rewritten(sql, searched, ()))
 
 
@@ -172,6 +173,19 @@ class _Reader:
             return query
         listed = render.joined(list(commons.values()), ",\n")
         return render.fill(Sql("WITH {{commons}}\n{{query}}"), commons=listed, query=query)
+
+    def functions(self, sql: str) -> set[str]:
+        """The functions that a query names, itself or in the macros that it uses."""
+        found: set[str] = set()
+        pending = [self._parsed(sql).functions]
+        while pending:
+            fresh = pending.pop() - found
+            found |= fresh
+            unknown = not_builtin(fresh)
+            for text in (self._user_macros()[name] for name in unknown if name in self._user_macros()):
+                tree = syntax_tree(self.repository.cursor, text)
+                pending += [read_query(one).functions for one in tree.get("statements", ())]
+        return found
 
     def _with_values(self, sql: str, schemas: Sequence[str]) -> str:
         """The query with the values of each PIVOT without IN: those that there are as of the reference."""
@@ -381,11 +395,3 @@ def _free_name(mention: Mention, parsed: Query) -> str:
 
 def _folded(name: ObjectName) -> tuple[str, str]:
     return name.schema.lower(), name.name.lower()
-
-
-def syntax_tree(cursor: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
-    """What DuckDB's parser makes of SQL that reads; a dictionary with ``error`` of any other."""
-    row = cursor.execute("SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", [inner_text(sql)]).fetchone()
-    assert row
-    tree: dict[str, Any] = json.loads(row[0])
-    return tree

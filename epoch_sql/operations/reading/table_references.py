@@ -6,10 +6,13 @@ a query (TABLE, DESCRIBE, SUMMARIZE on 2.0), and that of the alias for ``alias: 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import duckdb
 
 from epoch_sql import render
 from epoch_sql.render import Sql
@@ -266,3 +269,11 @@ def _comment_end(sql: str, position: int) -> int:
         if not depth:
             return position + match.end()
     return len(sql)
+
+
+def syntax_tree(cursor: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
+    """What DuckDB's parser makes of SQL that reads; a dictionary with ``error`` of any other."""
+    row = cursor.execute("SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", [inner_text(sql)]).fetchone()
+    assert row
+    tree: dict[str, Any] = json.loads(row[0])
+    return tree
