@@ -70,7 +70,8 @@ def merge(
         )
     else:
         settings["strategy"] = settings["strategy"] or _STRATEGIES[0]
-        _merged(session, where, call("epoch_merge", source, target=into, message=message, **settings), "merging", form)
+        started = call("epoch_merge", source, target=into, message=message, **settings)
+        _merged(session, where, started, "merging", form, source)
 
 
 @click.command()
@@ -122,14 +123,14 @@ def _require_fitting(
         raise click.UsageError("choose one of --ff and --squash", ctx)
 
 
-def _merged(session: Session, where: Place, procedure: Call, doing: str, form: str) -> None:
+def _merged(session: Session, where: Place, procedure: Call, doing: str, form: str, source: str | None = None) -> None:
     done = _run(session, where, procedure, doing)
-    _tell(session, where, done)
+    _tell(session, where, done, source)
     if form == "json":
         output.document([done])
 
 
-def _tell(session: Session, where: Place, done: dict[str, Any]) -> None:
+def _tell(session: Session, where: Place, done: dict[str, Any], source: str | None) -> None:
     """What a merge did, and what it brought back or kept although it was undone."""
     if done["status"] == "up-to-date":
         diagnostics.message("Already up to date")
@@ -138,17 +139,19 @@ def _tell(session: Session, where: Place, done: dict[str, Any]) -> None:
     if done["status"] == "fast-forward":
         diagnostics.message(f"Fast-forwarded {where.branch} to {short(done['commit_id'])}{changed}")
         return
-    _tell_commit(session, where, done)
+    _tell_commit(session, where, done, source)
 
 
-def _tell_commit(session: Session, where: Place, done: dict[str, Any]) -> None:
+def _tell_commit(session: Session, where: Place, done: dict[str, Any], source: str | None = None) -> None:
     message = session.read(call("epoch_log", ref=done["commit_id"], max_count=1))[0]["message"]
     title, *_ = message.splitlines() or [""]
     diagnostics.message(f"[{where.branch} {short(done['commit_id'])}] {title}{in_brackets(summary(done))}")
     for verb, column in _UNDONE.items():
         for undone in done.get(column) or ():
             commits = counted(len(undone["commits"]), "commit")
-            diagnostics.message(f"{verb} {commits} that {short(undone['undone_by'])} undid")
+            # What stays undone was undone on the source, what comes back on the target.
+            there = f" on {source}" if column == "kept" and source else ""
+            diagnostics.message(f"{verb} {commits} that {short(undone['undone_by'])} undid{there}")
 
 
 def _run(session: Session, where: Place, procedure: Call, doing: str) -> dict[str, Any]:
