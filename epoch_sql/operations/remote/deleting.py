@@ -42,12 +42,17 @@ def delete(repository: Repository, remote: str, named: str | None) -> Transferre
             f"epoch fetch {remote}, then look at it again",
         )
     with repository.moving():
-        tracking = repository.refs.get("remote", f"{remote}/{name}") if folder == HEADS else None
-        if tracking:
-            repository.refs.remove(tracking, TrackingRoute.DELETE, f"push {remote}: deleted", author, now())
+        if folder == HEADS:
+            _forget(repository, remote, name, author)
         detail = f"deleted {'branch' if folder == HEADS else 'tag'} at {remote}"
         Audit(repository.cursor).record(now(), author, "push", name, found.ref.commit_id, detail)
     return Transferred(remote, name, "deleted", found.ref.commit_id, None, [name], 0, 0)
+
+
+def _forget(repository: Repository, remote: str, name: str, author: str) -> None:
+    tracking = repository.refs.get("remote", f"{remote}/{name}")
+    if tracking:
+        repository.refs.remove(tracking, TrackingRoute.DELETE, f"push {remote}: deleted", author, now())
 
 
 def _found(connected: Connected, named: str) -> tuple[str, str, Found]:
