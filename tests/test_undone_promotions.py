@@ -705,7 +705,7 @@ def test_a_rollback_loses_uncommitted_changes_as_any_hard_reset_does(env: Enviro
 def test_a_rollback_to_what_the_branch_is_already(env: Environments) -> None:
     env.add("p", "a")
     tip = env.tip("p")
-    assert rolled_back(env.repo, "HEAD") == (tip, 0, 0, 0)
+    assert rolled_back(env.repo, "HEAD") == (tip, 0, 0, 0, [])
     assert env.tip("p") == tip
 
 
