@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class Store:
         for kind, found in self.documents.items():
             for name, content in found.items():
                 path = folder / kind / name if name else folder / kind
+                if any(len(os.fsencode(part)) > 255 for part in path.parts):
+                    continue  # No file system holds a document of such a name.
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(canonical_json(content).encode() if kind in BARE else seal(content))
 
