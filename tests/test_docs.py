@@ -221,7 +221,7 @@ def test_every_error_is_described() -> None:
 
 def test_each_promise_of_security_names_a_test_that_is_there() -> None:
     page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-    promised, _ = page.split("## What is not promised")
+    promised, _ = page.split("## What Epoch does not promise")
     rows = [row for row in promised.splitlines() if row.startswith("| ") and "`tests/" in row]
     assert len(rows) > 15
     for row in rows:
