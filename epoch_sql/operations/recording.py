@@ -16,6 +16,7 @@ from epoch_sql.model.commit import TableEntry, Tree, tree_identity
 from epoch_sql.model.schema import Table
 from epoch_sql.model.version import Level, RowCounts, Version, shift_fingerprint, version_identity
 from epoch_sql.model.widening import compatible
+from epoch_sql.operations.reading.generated import by_value, crossing
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import no_changes
@@ -142,8 +143,7 @@ class _Recorder:
 
     def _replaced(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
         """A table whose rows cannot be told apart from before by a delta: another key, or converted values."""
-        changes, shape = self.repository.scanner.changes(working)
-        counts = count_changes(self.repository, changes, shape.keyless)
+        counts = self._counted(working)
         return self._based(working), counts
 
     def _based(self, working: WorkingTable) -> TableEntry:
@@ -196,7 +196,19 @@ class _Recorder:
             self.levels.append(replace(pending, to_version=version.version_id))
         self._fingerprint(working, version, written)
         entry = TableEntry(working.table_id, working.table.name, version.version_id)
+        if crossing(working.committed, working.table):
+            return entry, self._counted(working)
         return entry, written.rows if written else RowCounts()
+
+    def _counted(self, working: WorkingTable) -> RowCounts:
+        """The rows that differ by their values, however they are stored."""
+        assert working.entry and working.committed
+        if crossing(working.committed, working.table):
+            before = self.contents.state(working.entry.version_id)
+            changes, shape = by_value(working.committed, before, working.table, working_rows(working.table))
+        else:
+            changes, shape = self.repository.scanner.changes(working)
+        return count_changes(self.repository, changes, shape.keyless)
 
     def _rows_of(self, written: WrittenDelta) -> Sql:
         path = self.repository.store.path(written.file.file_id)

@@ -16,13 +16,22 @@ class EpochTrustError(EpochError):
 
 def require_trusted(repository: Repository, *definitions: Table | SchemaObject) -> None:
     """EpochTrustError for a definition that is kept as data."""
-    held = repository.scanner.trust.held()
-    found = next((held[i] for i in map(definition_id, definitions) if i in held), None) if held else None
+    found = _withheld(repository, definitions)
     if found:
         raise EpochTrustError(
             f"{found} came from {found.remote}, which is not trusted, so it is not run",
             f"epoch remote trust {found.remote}",
         )
+
+
+def is_trusted(repository: Repository, *definitions: Table | SchemaObject) -> bool:
+    """Whether none of the definitions is kept as data, so that what they say may be computed."""
+    return _withheld(repository, definitions) is None
+
+
+def _withheld(repository: Repository, definitions: Iterable[Table | SchemaObject]) -> Withheld | None:
+    held = repository.scanner.trust.held()
+    return next((held[i] for i in map(definition_id, definitions) if i in held), None) if held else None
 
 
 def warn_of_withheld(repository: Repository, withheld: Iterable[Withheld]) -> None:

@@ -8,8 +8,10 @@ from epoch_sql.errors import EpochDirtyError
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.schema import SchemaObject
 from epoch_sql.model.version import RowCounts
+from epoch_sql.operations.reading.generated import by_value, crossing
 from epoch_sql.operations.recording import confirm, count_changes
 from epoch_sql.operations.repository import Repository
+from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working, WorkingTable
 
 
@@ -39,9 +41,17 @@ def uncommitted(repository: Repository, tree: Tree, working: Working) -> list[Un
 
 
 def settle(repository: Repository, working: Working) -> Working:
-    """The same, with rows compared wherever the hashes left it open whether they changed."""
+    """The same, with rows compared wherever the hashes left it open whether they changed.
+
+    Rows of a table that stores what it computed, or the other way round, are stored differently even so.
+    """
     tables = tuple(
-        replace(t, rows_differ=False) if t.rows_differ and t.entry and not changed_rows(repository, t).total else t
+        replace(t, rows_differ=False)
+        if t.rows_differ
+        and t.committed
+        and not crossing(t.committed, t.table)
+        and not changed_rows(repository, t).total
+        else t
         for t in working.tables
     )
     return replace(working, tables=tables)
@@ -67,6 +77,9 @@ def changed_rows(repository: Repository, table: WorkingTable) -> RowCounts:
         return RowCounts(added=table.row_count)
     changes, shape = repository.scanner.changes(table)
     confirm(repository, table, changes)
+    if table.committed and crossing(table.committed, table.table):
+        before = repository.contents.state(table.entry.version_id)
+        changes, shape = by_value(table.committed, before, table.table, working_rows(table.table))
     return count_changes(repository, changes, shape.keyless)
 
 

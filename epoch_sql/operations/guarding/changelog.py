@@ -8,8 +8,10 @@ from itertools import takewhile
 
 from epoch_sql.model.commit import Commit, Tree
 from epoch_sql.model.version import RowCounts
+from epoch_sql.operations.reading.generated import by_value, crossing
 from epoch_sql.operations.recording import count_changes
 from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.trusting import is_trusted
 from epoch_sql.storage.shape import shape_of
 
 Edges = dict[tuple[str, str], RowCounts]
@@ -35,7 +37,8 @@ class Entry:
 def changelog(repository: Repository, branch: str, since: str | None = None) -> Iterator[Entry]:
     """What came into a branch (or led to a tag or commit), newest first; only what came after ``since``, if given.
 
-    Rows are counted by what deltas say of themselves, and by reading deltas where one commit took several.
+    Rows are counted by what deltas say of themselves, and by reading deltas where one commit took several. A column
+    that is stored now and was computed before, or the other way round, counts where its value differs.
     """
     tip, past = repository.resolve(branch), repository.resolve(since) if since is not None else None
     graph = repository.graph()
@@ -86,13 +89,17 @@ class _Counter:
         return self._found[old, new]
 
     def _counted(self, old: str, new: str) -> RowCounts:
+        before, after = self.contents.table(old), self.contents.table(new)
+        if crossing(before, after) and is_trusted(self.repository, before, after):
+            changes, shape = by_value(before, self.contents.state(old), after, self.contents.state(new))
+            return count_changes(self.repository, changes, shape.keyless)
         edges = self._edges_of(self.contents.version(new).table_id)
         if (old, new) in edges:
             return edges[old, new]
         if (new, old) in edges:
             back = edges[new, old]
             return RowCounts(added=back.removed, modified=back.modified, removed=back.added)
-        shape = shape_of(self.contents.table(old), self.contents.table(new))
+        shape = shape_of(before, after)
         return count_changes(self.repository, self.contents.changes(old, new), shape.keyless)
 
     def _edges_of(self, table_id: str) -> Edges:

@@ -8,8 +8,10 @@ from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.version import Level, RowCounts, Version, shift_fingerprint, version_identity
 from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
 from epoch_sql.operations.merge.relations import changes_from_ours, merged_changes, merged_state
+from epoch_sql.operations.reading.generated import by_value, crossing
 from epoch_sql.operations.recording import REWRITE_SHARE, count_changes, fold, same_values, tree_id
 from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.trusting import is_trusted
 from epoch_sql.storage.shape import shape_of
 from epoch_sql.storage.writing import WrittenDelta, delta_level
 
@@ -49,7 +51,13 @@ def counts(repository: Repository, entry: MergedEntry) -> RowCounts:
         return RowCounts()
     if entry.entry and entry.ours is None:
         return RowCounts(added=repository.contents.version(entry.entry.version_id).row_count)
-    changes, shape = changes_from_ours(repository.contents, entry)
+    contents = repository.contents
+    ours = contents.table(entry.ours.version_id) if entry.ours else None
+    if entry.ours and ours and crossing(ours, entry.table) and is_trusted(repository, ours, entry.table):
+        rows = merged_state(contents, entry)
+        changes, shape = by_value(ours, contents.state(entry.ours.version_id), entry.table, rows)
+    else:
+        changes, shape = changes_from_ours(contents, entry)
     return count_changes(repository, changes, shape.keyless)
 
 

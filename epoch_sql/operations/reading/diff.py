@@ -14,7 +14,7 @@ from epoch_sql.operations.reading.columns import (
     row_struct,
     value,
 )
-from epoch_sql.operations.reading.generated import as_stored, crossing
+from epoch_sql.operations.reading.generated import by_value, crossing
 from epoch_sql.operations.reading.sides import (
     Difference,
     Side,
@@ -28,8 +28,7 @@ from epoch_sql.operations.reading.views import Result, ViewDifference, is_of_vie
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import arrange, compare
-from epoch_sql.storage.shape import Shape, aliased, shape_of
+from epoch_sql.storage.shape import Shape, aliased
 
 _NO_ROWS = Sql("CAST(NULL AS BIGINT)")
 
@@ -179,14 +178,10 @@ def _view_stat(view: ViewDifference) -> Sql:
 def _changes(repository: Repository, difference: Difference) -> tuple[Sql, Shape]:
     """The changed rows; a column that is generated on one side is compared by its values with one that is stored."""
     before, after = difference.before, difference.after
-    ids = crossing(before.table, after.table) if before and after else frozenset[int]()
-    if not before or not after or not ids:
+    if not before or not after or not crossing(before.table, after.table):
         return changes_between(repository, difference)
     require_trusted(repository, before.table, after.table)
-    sides = [as_stored(side.table, rows_of(repository, side), ids) for side in (before, after)]
-    shape = shape_of(sides[0][0], sides[1][0])
-    arranged = [arrange(rows, shape, table, old=place == 0) for place, (table, rows) in enumerate(sides)]
-    return compare(shape, *arranged), shape
+    return by_value(before.table, rows_of(repository, before), after.table, rows_of(repository, after))
 
 
 def _cells(shape: Shape) -> Sql:

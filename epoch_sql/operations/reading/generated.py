@@ -8,8 +8,9 @@ from dataclasses import replace
 from epoch_sql import render
 from epoch_sql.model.schema import Table
 from epoch_sql.render import Sql
+from epoch_sql.storage.contents import arrange, compare
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.storage.shape import aliased
+from epoch_sql.storage.shape import Shape, aliased, shape_of
 
 
 def with_generated(table: Table, rows: Sql) -> Sql:
@@ -40,6 +41,23 @@ def crossing(before: Table, after: Table) -> frozenset[int]:
     return frozenset((old_generated & new_stored) | (old_stored & new_generated))
 
 
+def by_value(before: Table, before_rows: Sql, after: Table, after_rows: Sql) -> tuple[Sql, Shape]:
+    """What differs between rows (``c<id>``) of two definitions, a column that is generated on one side and stored on
+    the other by its values.
+    """
+    ids = crossing(before, after)
+    (old, old_rows), (new, new_rows) = as_stored(before, before_rows, ids), as_stored(after, after_rows, ids)
+    shape = shape_of(old, new)
+    return compare(shape, arrange(old_rows, shape, old, old=True), arrange(new_rows, shape, new)), shape
+
+
+def storing(table: Table, ids: Iterable[int]) -> Table:
+    """A table as if it held the values of generated columns."""
+    wanted = set(ids)
+    columns = tuple(replace(c, generated=None) if c.id in wanted and not c.stored else c for c in table.columns)
+    return table if columns == table.columns else replace(table, columns=columns)
+
+
 def as_stored(table: Table, rows: Sql, ids: Iterable[int]) -> tuple[Table, Sql]:
     """A table and its rows (``c<id>``, storage values) as if it held the values of generated columns."""
     wanted = [c for c in table.columns if c.id in set(ids) and not c.stored]
@@ -55,7 +73,6 @@ def as_stored(table: Table, rows: Sql, ids: Iterable[int]) -> tuple[Table, Sql]:
         *(aliased(render.column(free), f"c{i}") for i, free in kept.items()),
         *(aliased(encode(render.column(c.name), c.type), f"c{c.id}") for c in wanted),
     ]
-    columns = tuple(replace(c, generated=None) if c in wanted else c for c in table.columns)
-    return replace(table, columns=columns), render.fill(
+    return storing(table, ids), render.fill(
         Sql("SELECT {{stored}} FROM ({{rows}}) AS computed"), stored=stored, rows=with_generated(table, native)
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from epoch_sql import render
 from epoch_sql.model.schema import Table
-from epoch_sql.operations.reading.generated import free_name, with_generated
+from epoch_sql.operations.reading.generated import as_stored, free_name, with_generated
 from epoch_sql.operations.reading.keys import key_condition
 from epoch_sql.operations.reading.lineage import Lineage, Step
 from epoch_sql.operations.reading.table_changes import MergedChanges, TableChanges, same_columns
@@ -62,7 +62,7 @@ def blame(repository: Repository, table_name: str) -> Sql:
     merged = MergedChanges(lineage, TableChanges(lineage))
     line, made = _since_made(lineage)
     latest = _last_set(merged, line) if lineage.table.key else _last_added(merged, made)
-    state = repository.contents.state(version_id)
+    _, state = as_stored(lineage.table_of(version_id), repository.contents.state(version_id), lineage.crossing)
     if not lineage.table.key:
         state = render.fill(Sql("SELECT DISTINCT * FROM ({{state}}) AS state"), state=state)
     return render.render(

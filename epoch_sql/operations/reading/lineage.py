@@ -9,9 +9,11 @@ from functools import cached_property
 from epoch_sql import render
 from epoch_sql.model.graph import CommitGraph
 from epoch_sql.model.schema import Table
+from epoch_sql.operations.reading.generated import crossing, storing
 from epoch_sql.operations.reading.sides import side_of
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.tracking import no_table
+from epoch_sql.operations.trusting import require_trusted
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Lineage:
     when it differs from the first parent and no other side made it so since the sides parted: git's combined diff, but
     a row that a merge brings back (a side's row, unchanged since the sides parted) is the merge's. Raises
     EpochTableError when HEAD has no such table.
+
+    ``crossing`` are the columns, by id, that were computed at some time and stored at another. ``table`` is the
+    definition in HEAD, as if it stored them.
     """
 
     def __init__(self, repository: Repository, table_name: str) -> None:
@@ -40,7 +45,7 @@ class Lineage:
         if found is None:
             raise no_table(table_name, [str(s.table.name) for s in side.tables.values()], "HEAD")
         self.repository = repository
-        self.table_id, self.table = found[0], found[1].table
+        self.table_id = found[0]
         self.head = repository.head().commit_id
         self.graph: CommitGraph = repository.graph()
         self.commits = self.graph.topological(self.graph.ancestors(self.head))
@@ -50,6 +55,11 @@ class Lineage:
             commit_id: version_id for commit_id, version_id in rows if commit_id in self.places
         }
         repository.contents.load(self.versions.values())
+        own = found[1].table
+        made = {self.table_of(version) for version in set(self.versions.values())}
+        self.crossing = frozenset(i for table in made for i in crossing(own, table))
+        self.table = storing(own, self.crossing)
+        require_trusted(repository, *(t for t in (own, *made) if storing(t, self.crossing) != t))
 
     def version(self, commit_id: str | None) -> str | None:
         """The table's version in a commit."""

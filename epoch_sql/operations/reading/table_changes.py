@@ -13,9 +13,12 @@ from dataclasses import replace
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.version import DataFile, Level
+from epoch_sql.operations.reading.columns import computed
+from epoch_sql.operations.reading.generated import as_stored, by_value, crossing, storing
 from epoch_sql.operations.reading.lineage import Lineage, Step
 from epoch_sql.render import Sql
 from epoch_sql.storage.conversion import converted
+from epoch_sql.storage.encoding import encode
 from epoch_sql.storage.shape import Shape, aliased, columns, filling, shape_of, stored_as
 
 _BACKWARDS = Sql("CASE delta.op WHEN 'added' THEN 'removed' WHEN 'removed' THEN 'added' ELSE delta.op END")
@@ -61,6 +64,8 @@ class TableChanges:
         """
         if step.before is None or step.after is None:
             return None
+        if crossing(self.lineage.table_of(step.before), self.lineage.table_of(step.after)):
+            return None
         if (step.before, step.after) in self._edges:
             return self._edges[step.before, step.after], True
         ids = [{c.id for c in self.lineage.table_of(v).stored_columns} for v in (step.before, step.after)]
@@ -76,21 +81,48 @@ class TableChanges:
         prefixes = ("n", "o") if forward else ("o", "n")
         ends = (written, replaced) if forward else (replaced, written)
         op = Sql("delta.op") if forward else _BACKWARDS
-        outputs = list(self._outputs(shape, ends, prefixes, op, "delta"))
         store, paths = self.contents.store, {}
         for file, _ in files:
             problem = store.check(file)
             if problem:
                 raise self.contents.broken(file.file_id, problem)
             paths[str(store.path(file.file_id))] = file.file_id
-        scan = render.render(
-            "delta_steps",
-            outputs=outputs,
-            paths=render.strings(list(paths)),
-            files=render.strings([file.file_id for file, _ in files]),
-            places=_numbers([place for _, place in files]),
-        )
-        return self._only(scan)
+
+        def scan(outputs: Sequence[Sql]) -> Sql:
+            return render.render(
+                "delta_steps",
+                outputs=outputs,
+                paths=render.strings(list(paths)),
+                files=render.strings([file.file_id for file, _ in files]),
+                places=_numbers([place for _, place in files]),
+            )
+
+        stored = storing(ends[0], self.lineage.crossing), storing(ends[1], self.lineage.crossing)
+        if stored == ends:
+            return self._only(scan(list(self._outputs(shape, ends, prefixes, op, "delta"))))
+        keys, sides = {c.id for c in shape.key}, (("n", written), ("o", replaced))
+        values = [f"{p}{c.id}" for p, table in sides for c in table.stored_columns if c.id not in keys]
+        names = ["op", *(f"k{i}" for i in keys), *(["n0", "o0"] if shape.keyless else values)]
+        changes = scan([render.to_sql(render.column(name, "delta")) for name in names])
+        rows = self._with_computed(changes, shape, sides, ["place", *names])
+        outputs = [render.to_sql(render.column("place")), *self._outputs(shape, stored, prefixes, op, "delta")]
+        return self._only(_select(outputs, rows, "delta"))
+
+    def _with_computed(
+        self, changes: Sql, shape: Shape, ends: Iterable[tuple[str, Table]], names: Sequence[str]
+    ) -> Sql:
+        """Changes with the values that a side computed of columns that are stored at another time; ``names`` are the
+        other columns.
+        """
+        carried = list(names)
+        for prefix, table in ends:
+            changes = computed(table, shape, prefix, changes, carried)
+            wanted = [c for c in table.columns if c.id in self.lineage.crossing and not c.stored]
+            values = [aliased(encode(render.column(f"g{prefix}{c.id}"), c.type), f"{prefix}{c.id}") for c in wanted]
+            outputs = [*(render.to_sql(render.column(name)) for name in carried), *values]
+            changes = _select(outputs, changes, "computed")
+            carried += [f"{prefix}{c.id}" for c in wanted]
+        return changes
 
     def _compared(self, step: Step) -> Sql:
         """The step of versions between which no delta leads; all rows, where the table came or went."""
@@ -98,21 +130,30 @@ class TableChanges:
             version_id = step.after or step.before
             assert version_id
             op = Sql("'added'" if step.after else "'removed'")
-            table = self.lineage.table_of(version_id)
+            made = self.lineage.table_of(version_id)
+            table, rows = as_stored(made, self.contents.state(version_id), self.lineage.crossing)
             outputs = [
                 aliased(render.literal(step.place), "place"),
                 aliased(op, "op"),
                 aliased(Sql("CAST(1 AS BIGINT)"), "copies"),
                 *(aliased(self._value(c, table, "c", "state"), f"c{c.id}") for c in self.head.stored_columns),
             ]
-            return self._only(_select(outputs, self.contents.state(version_id), "state"))
+            return self._only(_select(outputs, rows, "state"))
         before, after = self.lineage.table_of(step.before), self.lineage.table_of(step.after)
-        shape = shape_of(before, after)
+        ids = self.lineage.crossing
+        if storing(before, ids) == before and storing(after, ids) == after:
+            shape, changes = shape_of(before, after), self.contents.changes(step.before, step.after)
+        else:
+            sides = [
+                as_stored(self.lineage.table_of(v), self.contents.state(v), ids) for v in (step.before, step.after)
+            ]
+            (before, _), (after, _) = sides
+            changes, shape = by_value(*sides[0], *sides[1])
         outputs = [
             aliased(render.literal(step.place), "place"),
             *self._outputs(shape, (after, before), ("n", "o"), Sql("delta.op"), "delta"),
         ]
-        return self._only(_select(outputs, self.contents.changes(step.before, step.after), "delta"))
+        return self._only(_select(outputs, changes, "delta"))
 
     def _outputs(
         self, shape: Shape, ends: tuple[Table, Table], prefixes: tuple[str, str], op: Sql, relation: str
