@@ -30,6 +30,7 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check --quiet $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m docs.prose
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench $(ARGS)

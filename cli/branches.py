@@ -30,7 +30,7 @@ def branch() -> None:
 @json_option
 @pass_session
 def branch_list(session: Session, form: str) -> None:
-    """List the branches; a star marks the one checked out."""
+    """List the branches. A star marks the one that is checked out."""
     if form == "json":
         output.rows(session.rows(call("epoch_branches"), form), form)
         return
@@ -58,11 +58,11 @@ def branch_create(session: Session, name: str, start: str | None, switch: bool, 
 
 @branch.command(name="delete")
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Even if commits are on no other branch.")
+@click.option("--force", is_flag=True, help="Delete it even if no other branch has its commits.")
 @json_option
 @pass_session
 def branch_delete(session: Session, name: str, force: bool, form: str) -> None:
-    """Delete branch NAME; its commits stay reachable by reflog until gc."""
+    """Delete branch NAME. The reflog keeps its commits until gc."""
     gone = session.do(call("epoch_branch_delete", name, force=force), "deleting the branch")
     diagnostics.message(f"Deleted branch '{gone['name']}' (was {short(gone['commit_id'])})")
     if form == "json":
@@ -84,7 +84,7 @@ def branch_rename(session: Session, old: str, new: str, form: str) -> None:
 
 @branch.command(name="protect")
 @click.argument("name")
-@click.option("--require-review", is_flag=True, help="Take only merges that were approved, and undos.")
+@click.option("--require-review", is_flag=True, help="Take only approved merges, and undos.")
 @click.option("--no-force-push", is_flag=True, help="Let history only grow: a hard reset adds a commit.")
 @click.option("--allow-self-review", is_flag=True, help="Let authors approve their own changes.")
 @json_option
@@ -92,9 +92,9 @@ def branch_rename(session: Session, old: str, new: str, form: str) -> None:
 def branch_protect(
     session: Session, name: str, require_review: bool, no_force_push: bool, allow_self_review: bool, form: str
 ) -> None:
-    """Protect branch NAME, from what is named and from nothing else.
+    """Protect branch NAME. The options state the whole protection.
 
-    A protected branch cannot be deleted or renamed. Identity is what people state: protection guards against mistakes.
+    A protected branch cannot be deleted or renamed. People state who they are, so protection guards against mistakes.
     """
     before = protection_of(session, name) or {}
     flags = {"require_review": require_review, "no_force_push": no_force_push, "allow_self_review": allow_self_review}
@@ -112,7 +112,7 @@ def branch_protect(
 @json_option
 @pass_session
 def branch_unprotect(session: Session, name: str, form: str) -> None:
-    """Take the protection off branch NAME."""
+    """Remove the protection of branch NAME."""
     made = session.do(call("epoch_unprotect", name), "taking the protection off")
     diagnostics.message(f"Branch '{name}' is no longer protected")
     if form == "json":
@@ -122,12 +122,12 @@ def branch_unprotect(session: Session, name: str, form: str) -> None:
 @click.command()
 @click.argument("ref")
 @click.option("-b", "new_branch", is_flag=True, help="Create branch REF here, and check it out.")
-@click.option("--force", is_flag=True, help="Lose uncommitted changes.")
-@click.option("--dry-run", is_flag=True, help="Only show the steps that it would take.")
+@click.option("--force", is_flag=True, help="Discard uncommitted changes.")
+@click.option("--dry-run", is_flag=True, help="Only show the steps.")
 @json_option
 @pass_session
 def checkout(session: Session, ref: str, new_branch: bool, force: bool, dry_run: bool, form: str) -> None:
-    """Put the working tables at a reference.
+    """Bring the working tables to a reference.
 
     Refuses to lose uncommitted changes.
     """
@@ -150,20 +150,20 @@ def checkout(session: Session, ref: str, new_branch: bool, force: bool, dry_run:
 
 @click.group(cls=DefaultGroup, bare="list", default="create")
 def tag() -> None:
-    """Name commits; list and delete such names.
+    """Create, list and delete tags: names for commits.
 
-    `epoch tag NAME [REF]` makes a tag, `epoch tag` lists them.
+    `epoch tag NAME [REF]` creates a tag, and `epoch tag` lists the tags.
     """
 
 
 @tag.command(name="create")
 @click.argument("name")
 @click.argument("ref", required=False)
-@click.option("-m", "--message", metavar="MSG", help="What the tag stands for.")
+@click.option("-m", "--message", metavar="MSG", help="A message that describes the tag.")
 @json_option
 @pass_session
 def tag_create(session: Session, name: str, ref: str | None, message: str | None, form: str) -> None:
-    """Tag REF (default: HEAD) as NAME; `create` may be left out."""
+    """Tag REF (default: HEAD) as NAME. You can leave out `create`."""
     made = session.do(call("epoch_tag", name, ref=ref, message=message), "tagging")
     diagnostics.message(f"Tagged {short(made['commit_id'])} as '{made['name']}'")
     if form == "json":
@@ -195,14 +195,14 @@ def tag_delete(session: Session, name: str, form: str) -> None:
 
 @click.command()
 @click.argument("ref", required=False)
-@click.option("--hard", is_flag=True, help="The working tables too: uncommitted changes are lost.")
-@click.option("--dry-run", is_flag=True, help="Only show the steps that --hard would take.")
+@click.option("--hard", is_flag=True, help="Reset the working tables too, and discard uncommitted changes.")
+@click.option("--dry-run", is_flag=True, help="Only show the steps of --hard.")
 @json_option
 @pass_session
 def reset(session: Session, ref: str | None, hard: bool, dry_run: bool, form: str) -> None:
     """Move the branch to another commit.
 
-    REF is HEAD by default. The working tables stay as they are, unless --hard. On a branch that is protected with
+    REF is HEAD by default. Without --hard, the working tables stay as they are. On a branch that is protected with
     --no-force-push, --hard moves nothing back: it adds a commit with the content of REF.
     """
     if dry_run:

@@ -21,16 +21,21 @@ _COUNTS = ("rows_added", "rows_modified", "rows_removed")
 
 @click.command()
 @click.argument("branch", required=False)
-@click.option("--since", metavar="REF", help="Only what came after a tag, branch or commit.")
+@click.option("--since", metavar="REF", help="Show only what came after a tag, branch or commit.")
 @click.option(
-    "--format", "form", type=click.Choice(("markdown", "json")), default="markdown", show_default=True, help="How."
+    "--format",
+    "form",
+    type=click.Choice(("markdown", "json")),
+    default="markdown",
+    show_default=True,
+    help="The output format.",
 )
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @pass_session
 def changelog(session: Session, branch: str | None, since: str | None, form: str) -> None:
-    """Tell what was promoted to a branch: when, by whom, from where, and the rows of each table.
+    """Show what was promoted to a branch: when, by whom, from where, and how many rows of each table.
 
-    BRANCH is the current one by default; a tag or a commit will do as well. Newest first.
+    BRANCH is the current branch by default, and may be a tag or a commit. Newest first.
     """
     of = branch or session.read(call("epoch_head"))[0]["branch"] or "HEAD"
     entries = session.done(call("epoch_changelog", of, since=since), "reading")

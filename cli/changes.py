@@ -45,13 +45,13 @@ def status(session: Session, form: str) -> None:
 @click.option("-m", "--message", required=True, metavar="MSG", help="What was changed and why.")
 @click.option("--author", metavar="AUTHOR", help='"Name <mail>" (default: EPOCH_AUTHOR, or epoch config user.name).')
 @click.option("--allow-empty", is_flag=True, help="Commit even when nothing changed.")
-@click.option("--strict", is_flag=True, help="Refuse views and macros that could not be made again.")
+@click.option("--strict", is_flag=True, help="Refuse views and macros that cannot be created again.")
 @json_option
 @pass_session
 def commit(session: Session, message: str, author: str | None, allow_empty: bool, strict: bool, form: str) -> None:
     """Record the changes of the working tables.
 
-    Every tracked change: there is no staging step.
+    Records every change of versioned tables: there is no staging area.
     """
     with _nothing_but_a_merge(session):
         asked = {"author": author, "allow_empty": allow_empty, "strict": strict}
@@ -65,7 +65,7 @@ def commit(session: Session, message: str, author: str | None, allow_empty: bool
 
 @click.group(cls=DefaultGroup, bare="push")
 def stash() -> None:
-    """Set working changes aside and take them back.
+    """Set uncommitted changes aside, and restore them.
 
     Without a command: push.
     """
@@ -76,7 +76,7 @@ def stash() -> None:
 @json_option
 @pass_session
 def stash_push(session: Session, message: str | None, form: str) -> None:
-    """Set the uncommitted changes aside: the working tables go back to the last commit."""
+    """Set the uncommitted changes aside. The working tables go back to the last commit."""
     made = session.do(call("epoch_stash", message=message), "stashing")
     diagnostics.message(f"Saved the working changes as stash {short(made['stash_id'])}{in_brackets(summary(made))}")
     if form == "json":
@@ -87,7 +87,7 @@ def stash_push(session: Session, message: str | None, form: str) -> None:
 @json_option
 @pass_session
 def stash_pop(session: Session, form: str) -> None:
-    """Bring the latest stash back to the working tables and drop it."""
+    """Restore the latest stash to the working tables, and drop it."""
     made = session.do(call("epoch_stash_pop"), "restoring the stash")
     diagnostics.message(f"Restored stash {short(made['stash_id'])}{in_brackets(summary(made))}")
     if form == "json":
@@ -98,7 +98,7 @@ def stash_pop(session: Session, form: str) -> None:
 @json_option
 @pass_session
 def stash_list(session: Session, form: str) -> None:
-    """List what was set aside, newest first."""
+    """List the stashes, newest first."""
     if form == "json":
         output.rows(session.rows(call("epoch_stashes"), form), form)
         return
@@ -111,7 +111,7 @@ def stash_list(session: Session, form: str) -> None:
 @json_option
 @pass_session
 def stash_drop(session: Session, stash_id: str | None, form: str) -> None:
-    """Throw a stash away (default: the latest)."""
+    """Delete a stash (default: the latest)."""
     dropped = session.do(call("epoch_stash_drop", stash_id=stash_id), "dropping the stash")
     diagnostics.message(f"Dropped stash {short(dropped['stash_id'])}")
     if form == "json":

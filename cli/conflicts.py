@@ -18,9 +18,9 @@ SECTION = "Merge and undo"
 
 @click.group(cls=DefaultGroup, bare="show", default="show")
 def conflicts() -> None:
-    """Show and resolve what is in the way of a merge.
+    """Show and resolve the conflicts of a merge.
 
-    `epoch conflicts [TABLE]` shows it.
+    `epoch conflicts [TABLE]` shows them.
     """
 
 
@@ -33,12 +33,12 @@ def conflicts() -> None:
     type=click.Choice(("table", "json")),
     default="table",
     show_default=True,
-    help="How it is written.",
+    help="The output format.",
 )
 @click.option("--json", "form", flag_value="json", help="The same as --format json.")
 @pass_session
 def conflicts_show(session: Session, table_name: str | None, into: str | None, form: str) -> None:
-    """Show the conflicts of the merge in progress, of TABLE or of all, and what violates a constraint."""
+    """Show the conflicts and violations of the merge in progress, of TABLE or of all tables."""
     asked = call("epoch_conflicts", table_name=table_name, target=into)
     found = session.rows(asked, form)
     # Rows of a table that both names find, in whatever case they are written.
@@ -58,14 +58,14 @@ def conflicts_show(session: Session, table_name: str | None, into: str | None, f
 
 @conflicts.command(name="resolve")
 @click.argument("table_name", required=False, metavar="TABLE")
-@click.option("--ours", is_flag=True, help="Take what the branch has that is merged into.")
-@click.option("--theirs", is_flag=True, help="Take what is merged.")
-@click.option("--base", is_flag=True, help="Take what was there before both.")
-@click.option("--both", is_flag=True, help="Take what both added, where copies of a row are in conflict.")
-@click.option("--value", metavar="V", help="Take this value, for one cell: with TABLE, --record and --field.")
-@click.option("--record", metavar="KEY", help="Only this row: the value of a one-column key, or JSON.")
-@click.option("--field", metavar="F", help="Only this column.")
-@click.option("--constraint", metavar="NAME", help="Only what violates this constraint.")
+@click.option("--ours", is_flag=True, help="Take the branch that is merged into.")
+@click.option("--theirs", is_flag=True, help="Take the side that is merged.")
+@click.option("--base", is_flag=True, help="Take the merge base.")
+@click.option("--both", is_flag=True, help="Take all copies of a row that both sides added.")
+@click.option("--value", metavar="V", help="Give one cell this value: with TABLE, --record and --field.")
+@click.option("--record", metavar="KEY", help="Decide only this row: the value of a one-column key, or JSON.")
+@click.option("--field", metavar="F", help="Decide only this column.")
+@click.option("--constraint", metavar="NAME", help="Decide only rows that violate this constraint.")
 @click.option("--interactive", is_flag=True, help="Ask about each row, on a terminal.")
 @into_option
 @json_option
@@ -87,8 +87,8 @@ def conflicts_resolve(
 ) -> None:
     """Decide conflicts and violations: all of them, or those of a TABLE, a row or a cell.
 
-    What violates a constraint is taken from a side as a whole, with what it needs there: the rows that it refers to
-    and, where a table is decided, its definition. What was decided can be decided again, until epoch merge --continue.
+    A side gives a violating row as a whole, with the rows that it refers to there. If you decide a whole table, the
+    side gives its definition too. You can change a decision until epoch merge --continue.
     """
     flags = (("ours", ours), ("theirs", theirs), ("base", base), ("both", both))
     sides = [side for side, chosen in flags if chosen]

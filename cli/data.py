@@ -26,7 +26,7 @@ _LOSSY = ("HUGEINT", "UHUGEINT", "INTERVAL", "TIME WITH TIME ZONE")
 
 @click.group(cls=DefaultGroup, bare="list")
 def table() -> None:
-    """List versioned tables, declare keys, ignore.
+    """List versioned tables, declare keys, ignore tables.
 
     Without a command: list.
     """
@@ -56,13 +56,13 @@ def table_key(session: Session, table_name: str, columns: tuple[str, ...], form:
 
 @table.command(name="ignore")
 @click.argument("pattern")
-@click.option("--remove", is_flag=True, help="No longer ignore what matches PATTERN.")
+@click.option("--remove", is_flag=True, help="No longer ignore PATTERN.")
 @json_option
 @pass_session
 def table_ignore(session: Session, pattern: str, remove: bool, form: str) -> None:
-    """Leave tables whose name matches PATTERN out of versioning.
+    """Do not version tables whose name matches PATTERN.
 
-    What is committed under such a name stays as it is committed.
+    Tables that are committed under such a name stay as they are committed.
     """
     ignored = session.do(call("epoch_ignore", pattern, remove=remove), "ignoring")
     diagnostics.message(f"Tables that match '{ignored['pattern']}' are {'versioned' if remove else 'not versioned'}")
@@ -78,7 +78,7 @@ def table_ignore(session: Session, pattern: str, remove: bool, form: str) -> Non
 def query(session: Session, sql: str, ref: str | None, form: str) -> None:
     """Run SQL on the working tables or on a commit.
 
-    With --ref, every versioned table is read as of REF, the SQL unmodified.
+    With --ref, the unchanged SQL reads every versioned table as of REF.
     """
     if ref is not None:
         output.rows(session.rows(call("epoch_query", ref, sql), form), form)
@@ -95,9 +95,9 @@ def query(session: Session, sql: str, ref: str | None, form: str) -> None:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @pass_session
 def export(session: Session, ref: str, table_name: str, file: Path) -> None:
-    """Write a table or a view as of a reference to a file.
+    """Write a table or a view, as of a reference, to a file.
 
-    FILE becomes Parquet or CSV, by its suffix.
+    The suffix of FILE chooses Parquet or CSV.
     """
     form = _SUFFIXES.get(file.suffix.lower())
     if form is None:

@@ -39,11 +39,11 @@ class Comparison:
 @click.argument("words", nargs=-1, metavar="[A..B | A...B | A [B]] [--] [TABLE]...")
 @click.option("--stat", is_flag=True, help="Count rows added, modified and removed.")
 @click.option("--schema", is_flag=True, help="Show what changed in definitions.")
-@click.option("--summary", is_flag=True, help="Tell which tables changed, in data or in schema.")
+@click.option("--summary", is_flag=True, help="Show which tables changed, in data or in schema.")
 @click.option("--patch", is_flag=True, help="Write the SQL that turns A into B.")
 @row_options
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N rows of a table; 0: all.")
-@click.option("--exit-code", is_flag=True, help="Exit 1 when there are differences.")
+@click.option("--exit-code", is_flag=True, help="Exit 1 if there are differences.")
 @pass_session
 @click.pass_context
 def diff(
@@ -58,9 +58,9 @@ def diff(
 ) -> None:
     """Show what differs between two states.
 
-    Without a range: the last commit against the working tables; A: A against the working tables; A..B or A B: A
-    against B; A...B: what B did since it left A. What follows are tables; put -- before them where a table has the
-    name of a reference.
+    Without a range, compares the last commit with the working tables. A compares A with the working tables. A..B or A B
+    compares A with B. A...B compares their merge base with B. TABLEs limit the diff to these tables. Put -- before them
+    if a table has the name of a reference.
     """
     chosen = [view for view, asked in views.items() if asked]
     if len(chosen) > 1:

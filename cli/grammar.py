@@ -14,9 +14,9 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 _COUNT = re.compile(r"-\d+")
 
-json_option = click.option("--json", "form", flag_value="json", default="table", help="One JSON document.")
+json_option = click.option("--json", "form", flag_value="json", default="table", help="Write one JSON document.")
 format_option = click.option(
-    "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="How rows are written."
+    "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="The output format."
 )
 
 

@@ -22,15 +22,13 @@ SECTION = "Guard promotions"
 _DONE = {"approve": "Approved", "reject": "Rejected", "request": "Requested a review of"}
 _STYLES = {"approved": "green", "rejected": "red", "stale": "dim", "open": "yellow"}
 
-_into = click.option(
-    "--into", "target", required=True, metavar="TARGET", help="The branch that it is to be merged into."
-)
+_into = click.option("--into", "target", required=True, metavar="TARGET", help="The branch to merge it into.")
 _message = click.option("-m", "--message", metavar="MSG", help="Why.")
 
 
 @click.group(cls=DefaultGroup, bare="list")
 def review() -> None:
-    """Approve or reject what is to be merged into a branch.
+    """Approve or reject a commit that is to be merged into a branch.
 
     A review is about one commit: a new commit on SOURCE makes it stale. Without a command: list.
     """
@@ -56,7 +54,7 @@ def review_request(session: Session, source: str, target: str, message: str | No
 def review_approve(session: Session, source: str, target: str, message: str | None, form: str) -> None:
     """Approve merging the commit that SOURCE names into TARGET.
 
-    An author of what it brings in cannot approve it, unless TARGET allows self-review.
+    Authors of the commits that it brings in cannot approve it, unless TARGET allows self-review.
     """
     _review(session, "approve", source, target, message, form)
 
@@ -70,7 +68,7 @@ def review_approve(session: Session, source: str, target: str, message: str | No
 def review_reject(session: Session, source: str, target: str, message: str | None, form: str) -> None:
     """Reject merging the commit that SOURCE names into TARGET.
 
-    It stays rejected, whoever else approves it, until you approve it yourself.
+    It stays rejected until you approve it yourself, even if others approve it.
     """
     _review(session, "reject", source, target, message, form)
 
@@ -81,7 +79,7 @@ def review_reject(session: Session, source: str, target: str, message: str | Non
 def review_list(session: Session, form: str) -> None:
     """List the reviews, newest first.
 
-    Open, approved or rejected, or stale when the source has moved on since.
+    Each is open, approved, rejected, or stale: the source has moved since.
     """
     if form == "json":
         output.rows(session.rows(call("epoch_reviews"), form), form)
@@ -91,9 +89,9 @@ def review_list(session: Session, form: str) -> None:
 
 @click.group(cls=DefaultGroup, bare="list")
 def check() -> None:
-    """Test data before it is merged: queries that must return no row.
+    """Test data before a merge: queries that must return no row.
 
-    They run on the result of each merge into a matching branch, before anybody sees it. Without a command: list.
+    Checks run on the result of each merge into a matching branch, before anybody sees it. Without a command: list.
     """
 
 
@@ -139,9 +137,9 @@ def check_list(session: Session, form: str) -> None:
 @json_option
 @pass_session
 def check_run(session: Session, ref: str | None, file: Path | None, form: str) -> None:
-    """Run every check on REF; exits 4 when one fails.
+    """Run every check on REF. Exits 4 if one fails.
 
-    REF is the working tables by default. Every check is run, whichever branches it is for.
+    REF is the working tables by default. Every check runs, whichever branches it is for.
     """
     found = session.done(call("epoch_check_report", ref=ref), "checking")
     for row in found:

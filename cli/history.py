@@ -20,9 +20,13 @@ SECTION = "Examine the history"
 
 @click.command(cls=CountedCommand)
 @click.argument("ref", required=False)
-@click.option("--oneline", is_flag=True, help="One line a commit.")
-@click.option("-n", "--max-count", type=click.IntRange(min=0), metavar="N", help="At most N commits; -N for short.")
-@click.option("--first-parent", is_flag=True, help="Only the branch's own line: on an environment, its promotions.")
+@click.option("--oneline", is_flag=True, help="Write one line for each commit.")
+@click.option(
+    "-n", "--max-count", type=click.IntRange(min=0), metavar="N", help="Show at most N commits; -N for short."
+)
+@click.option(
+    "--first-parent", is_flag=True, help="Show only the branch's first-parent line: on an environment, its promotions."
+)
 @click.option("--graph", is_flag=True, help="Draw the lines of history.")
 @click.option("--table", "table_name", metavar="TABLE", help="Only commits that changed TABLE.")
 @json_option
@@ -76,7 +80,7 @@ def show(session: Session, ref: str, form: str) -> None:
 def reflog(session: Session, branch: str | None, form: str) -> None:
     """Show where the branches were before.
 
-    Newest first, of BRANCH or of all: also what no branch reaches any more.
+    Shows the moves of BRANCH or of all branches, newest first, and so commits that no branch reaches any more.
     """
     asked = call("epoch_reflog", branch=branch)
     if form == "json":

@@ -36,7 +36,7 @@ from .session import Session
     epilog="Help on one command: epoch COMMAND --help",
 )
 @click.option("--db", "database", metavar="PATH", help="The database (default: EPOCH_DB, or the nearest .epoch/).")
-@click.option("--author", metavar="AUTHOR", help='Who does it: "Name <mail>".')
+@click.option("--author", metavar="AUTHOR", help='The author of what the command does: "Name <mail>".')
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),

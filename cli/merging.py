@@ -26,12 +26,12 @@ _OBSTACLES = {"data_conflicts": "conflict", "schema_conflicts": "schema conflict
 @click.command()
 @click.argument("source", required=False)
 @into_option
-@click.option("-m", "--message", metavar="MSG", help="Instead of `Merge SOURCE into BRANCH`.")
-@click.option("--ff", is_flag=True, help="Move the branch without a commit, where that is possible.")
-@click.option("--squash", is_flag=True, help="One commit with one parent.")
-@click.option("--strategy", type=click.Choice(_STRATEGIES), help="ours or theirs settle conflicting cells.")
+@click.option("-m", "--message", metavar="MSG", help="The commit message (default: Merge SOURCE into BRANCH).")
+@click.option("--ff", is_flag=True, help="Move the branch without a commit, if possible.")
+@click.option("--squash", is_flag=True, help="Add a commit with one parent.")
+@click.option("--strategy", type=click.Choice(_STRATEGIES), help="Take conflicting cells from ours or theirs.")
 @click.option("--keep-undone", is_flag=True, help="Leave out what was undone, as git does.")
-@click.option("--dry-run", is_flag=True, help="Only show what it would do; exits 3 where it would stop.")
+@click.option("--dry-run", is_flag=True, help="Only show what it would do. Exits 3 if it would stop.")
 @click.option(
     "--continue", "go_on", is_flag=True, help="Commit the merge in progress, once its conflicts are resolved."
 )
@@ -54,8 +54,8 @@ def merge(
 ) -> None:
     """Merge SOURCE into the current branch, or into another one.
 
-    A merge is one commit on the branch it goes into. Where both sides changed the same cells it stops, exits 3 and
-    changes nothing: see epoch conflicts, then --continue or --abort.
+    A merge adds one commit to the branch. If both sides changed the same cells, it stops, exits 3 and changes nothing:
+    see epoch conflicts, then --continue or --abort.
     """
     _require_one_verb(ctx, source, go_on, abort)
     _require_fitting(ctx, dry_run, message, settings, source)
@@ -81,8 +81,8 @@ def merge(
 def revert(session: Session, refs: tuple[str, ...], form: str) -> None:
     """Add a commit that undoes another one.
 
-    A merge is undone against its first parent, so `epoch revert HEAD` undoes the whole last promotion. Several are
-    undone one after the other, in the order given.
+    The revert of a merge goes back to its first parent, so `epoch revert HEAD` undoes the whole last promotion. Several
+    commits are reverted one after the other, in the given order.
     """
     _each(session, "epoch_revert", "revert", refs, form)
 
@@ -94,7 +94,7 @@ def revert(session: Session, refs: tuple[str, ...], form: str) -> None:
 def cherry_pick(session: Session, refs: tuple[str, ...], form: str) -> None:
     """Add a commit with the changes of another one.
 
-    Several are taken one after the other, in the order given.
+    Several commits are picked one after the other, in the given order.
     """
     _each(session, "epoch_cherry_pick", "cherry-pick", refs, form)
 

@@ -21,14 +21,14 @@ from .wording import counted, in_brackets, short
 SECTION = "Share with others"
 
 trust_option = click.option(
-    "--trust", is_flag=True, help="Make and run all that comes from it, also what reads files or other databases."
+    "--trust", is_flag=True, help="Trust its definitions, even those that read files or other databases."
 )
 remote_argument = click.argument("remote_name", required=False, metavar="[REMOTE]")
 
 
 @click.group(cls=DefaultGroup, bare="list")
 def remote() -> None:
-    """Name the places where a repository is shared.
+    """Manage the remotes of a repository.
 
     A remote is a folder, or s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH. Credentials come from the
     environment. Without a command: list.
@@ -42,7 +42,7 @@ def remote() -> None:
 @json_option
 @pass_session
 def remote_add(session: Session, name: str, url: str, trust: bool, form: str) -> None:
-    """Call the place at URL NAME; `origin` is the usual one."""
+    """Add the remote at URL under NAME. The usual name is `origin`."""
     made = session.do(call("epoch_remote_add", name, url, trust=trust), "adding the remote")
     diagnostics.message(f"Added remote '{made['name']}' at {made['url']}")
     if form == "json":
@@ -53,7 +53,7 @@ def remote_add(session: Session, name: str, url: str, trust: bool, form: str) ->
 @json_option
 @pass_session
 def remote_list(session: Session, form: str) -> None:
-    """List the remotes, and the branches that follow theirs."""
+    """List the remotes, and the branches that follow them."""
     if form == "json":
         output.rows(session.rows(call("epoch_remotes"), form), form)
         return
@@ -73,14 +73,14 @@ def remote_list(session: Session, form: str) -> None:
 
 @remote.command(name="trust")
 @click.argument("name")
-@click.option("--revoke", is_flag=True, help="Trust nothing that comes from now on.")
+@click.option("--revoke", is_flag=True, help="No longer trust new definitions.")
 @json_option
 @pass_session
 def remote_trust(session: Session, name: str, revoke: bool, form: str) -> None:
-    """Trust what comes from remote NAME.
+    """Trust the definitions of remote NAME.
 
-    Views, macros, defaults, checks and generated columns that read files or look out of the database in another way are
-    kept as data, and not made, until the remote that they came from is trusted.
+    Views, macros, defaults, checks and generated columns that read files, or reach outside the database in another way,
+    stay data until you trust their remote. Epoch does not create them before.
     """
     made = session.do(call("epoch_remote_trust", name, trust=not revoke), "trusting the remote")
     diagnostics.message(f"Remote '{made['name']}' is {'trusted' if made['trusted'] else 'not trusted any more'}")
@@ -93,7 +93,7 @@ def remote_trust(session: Session, name: str, revoke: bool, form: str) -> None:
 @json_option
 @pass_session
 def remote_remove(session: Session, name: str, form: str) -> None:
-    """Forget remote NAME; what is stored there stays."""
+    """Remove remote NAME from the repository. Its store stays."""
     gone = session.do(call("epoch_remote_remove", name), "removing the remote")
     diagnostics.message(f"Removed remote '{gone['name']}' ({gone['url']})")
     if form == "json":
@@ -103,10 +103,14 @@ def remote_remove(session: Session, name: str, form: str) -> None:
 @click.command()
 @remote_argument
 @click.argument("branch", required=False)
-@click.option("--force", is_flag=True, help="Even if the remote loses commits; not where it protects the branch.")
-@click.option("--tags", is_flag=True, help="Every tag too.")
-@click.option("--protection", is_flag=True, help="Protect the branch there as it is protected here.")
-@click.option("--delete", metavar="NAME", help="Delete a branch or a tag there instead; not a protected branch.")
+@click.option(
+    "--force", is_flag=True, help="Push even if the remote's branch loses commits, unless the remote protects it."
+)
+@click.option("--tags", is_flag=True, help="Push every tag too.")
+@click.option("--protection", is_flag=True, help="Set the remote's protection of the branch to the local one.")
+@click.option(
+    "--delete", metavar="NAME", help="Delete a branch or a tag of the remote instead, unless the remote protects it."
+)
 @json_option
 @pass_session
 def push(
@@ -121,7 +125,7 @@ def push(
 ) -> None:
     """Send a branch to a remote.
 
-    REMOTE is origin by default, BRANCH the one checked out. Only what the remote lacks is sent.
+    REMOTE is origin by default, and BRANCH the current branch. Sends only what the remote lacks.
     """
     if delete is not None:
         if branch or force or tags or protection:
@@ -145,9 +149,9 @@ def push(
 @json_option
 @pass_session
 def fetch(session: Session, remote_name: str | None, form: str) -> None:
-    """Bring what a remote has here, as REMOTE/BRANCH.
+    """Bring the commits of a remote, as REMOTE/BRANCH.
 
-    REMOTE is origin by default. Tags and reviews come too; no branch of here moves.
+    REMOTE is origin by default. Brings tags and reviews too, and moves no local branch.
     """
     made = session.do(call("epoch_fetch", remote=remote_name), "fetching", _measure)
     diagnostics.message(f"Fetched {', '.join(made['moved'])}" if made["moved"] else "Already up to date")
@@ -159,9 +163,9 @@ def fetch(session: Session, remote_name: str | None, form: str) -> None:
 @json_option
 @pass_session
 def pull(session: Session, remote_name: str | None, form: str) -> None:
-    """Fetch, and bring what the branch follows into it.
+    """Fetch, and merge the upstream branch into the current one.
 
-    By a fast-forward where that is possible, else by a merge, which stops on conflicts as `epoch merge` does.
+    A fast-forward if possible, or else a merge, which stops on conflicts like `epoch merge`.
     """
     with in_progress.hints_as_commands(session, in_progress.place(session, None)):
         made = session.do(call("epoch_pull", remote=remote_name), "pulling", _measure)
@@ -181,10 +185,10 @@ def pull(session: Session, remote_name: str | None, form: str) -> None:
 @json_option
 @pass_session
 def clone(session: Session, url: str, folder: str | None, trust: bool, form: str) -> None:
-    """Make a database of what a remote has.
+    """Create a database from a remote.
 
-    In DIR, which is made (default: the last part of URL). Its default branch is checked out, and every branch of the
-    remote is a branch here that follows it.
+    Creates DIR (default: the last part of URL), and checks out the default branch of the remote. For every branch of
+    the remote, creates a local branch that follows it.
     """
     from epoch_sql.model.remote_url import parse_url
 

@@ -28,8 +28,8 @@ SECTION = "Start a repository"
 def init(session: Session, database: str | None, branch: str, form: str) -> None:
     """Start versioning a database.
 
-    Makes .epoch/ beside DATABASE (default: the one *.duckdb file here, else epoch.duckdb), and a first commit of what
-    is in it.
+    Creates .epoch/ beside DATABASE (default: the one *.duckdb file here, or else epoch.duckdb), and commits what the
+    database holds.
     """
     path = Path(database or session.database or os.environ.get("EPOCH_DB") or _only_database(Path.cwd()))
     with _opened(session, path):
@@ -46,18 +46,20 @@ def init(session: Session, database: str | None, branch: str, form: str) -> None
 def config_() -> None:
     """Read and write settings, such as user.name and user.email.
 
-    Settings stand in .epoch/config.toml, and for all repositories in the user's configuration folder (--global).
+    Settings are in .epoch/config.toml. Those of all repositories are in the user's configuration folder (--global).
     """
 
 
-_everywhere = click.option("--global", "everywhere", is_flag=True, help="The user's settings, for all repositories.")
+_everywhere = click.option(
+    "--global", "everywhere", is_flag=True, help="Use the user's settings, for all repositories."
+)
 
 
 @config_.command(name="list")
 @json_option
 @pass_session
 def config_list(session: Session, form: str) -> None:
-    """List every setting and the file that it stands in."""
+    """List every setting and its file."""
     found = config.settings(_folder(session))
     if form == "json":
         output.document([{"key": s.key, "value": s.value, "origin": str(s.origin)} for s in found])
@@ -69,7 +71,7 @@ def config_list(session: Session, form: str) -> None:
 @click.argument("key")
 @pass_session
 def config_get(session: Session, key: str) -> None:
-    """Write the value of KEY; exits 1 when it is not set."""
+    """Write the value of KEY. Exits 1 if KEY is not set."""
     value = config.get(key, _folder(session))
     if value is None:
         raise config.EpochConfigError(f"{key} is not set", f"epoch config set {key} VALUE")

