@@ -1,1 +1,1 @@
-"""The command line program: a thin skin over the SQL functions, installed as ``epoch_sql.cli``."""
+"""The command line program: a thin layer over the SQL functions, installed as ``epoch_sql.cli``."""

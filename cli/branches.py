@@ -1,4 +1,4 @@
-"""``epoch branch``, ``checkout``, ``tag`` and ``reset``: names for commits and moving between them."""
+"""``epoch branch``, ``checkout``, ``tag`` and ``reset``: names for commits, and moves between them."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def _rolled_back(session: Session, branch: str | None) -> bool:
 
 
 def _switch_or_undo(session: Session, name: str) -> None:
-    """Checks a new branch out; when that is refused, the branch is not left behind."""
+    """Checks a new branch out. If that is refused, deletes the branch."""
     try:
         session.do(call("epoch_checkout", name), "checking out")
     except Exception:

@@ -71,7 +71,7 @@ def _entry(entry: dict[str, Any]) -> Iterator[str]:
 
 
 def _source(entry: dict[str, Any]) -> str:
-    """What was merged, by its name, or what was picked or undone, by its id."""
+    """The name of what was merged, or the id of what was picked or undone."""
     source: str = entry["source"]
     return short(source) if re.fullmatch(r"[0-9a-f]{64}", source) else source
 

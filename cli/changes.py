@@ -1,4 +1,4 @@
-"""``epoch status``, ``commit`` and ``stash``: the working tables and what becomes of their changes."""
+"""``epoch status``, ``commit`` and ``stash``: the changes of the working tables."""
 
 from __future__ import annotations
 
@@ -128,13 +128,13 @@ def _position(head: dict[str, Any]) -> Line:
 
 
 def _followed(session: Session, branch: str | None) -> dict[str, Any]:
-    """What a branch follows at a remote, and how far it is ahead of it and behind it."""
+    """The upstream of a branch, and how many commits the branch is ahead of it and behind it."""
     row = next((row for row in session.read(call("epoch_branches")) if row["name"] == branch), {})
     return {name: row.get(name) for name in ("upstream", "ahead", "behind")}
 
 
 def _apart(followed: dict[str, Any]) -> list[Line]:
-    """Where the branch is against what it follows, and the command to type next."""
+    """How the branch compares with its upstream, and the command to type next."""
     ahead, behind, upstream = followed["ahead"], followed["behind"], visible(followed["upstream"] or "")
     if ahead is None or not (ahead or behind):
         return [f"Up to date with {upstream}"] if ahead is not None else []
@@ -162,7 +162,7 @@ def _merge(row: dict[str, Any], current: str | None) -> list[Line]:
 
 @contextmanager
 def _nothing_but_a_merge(session: Session) -> Iterator[None]:
-    """In git a commit concludes a merge, so who tries that is told what does it here."""
+    """In git a commit concludes a merge. For those who try that, names the command that does it in Epoch."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Text from data made harmless for a terminal, and for streams that cannot carry every character."""
+"""Makes text from data harmless for a terminal, and for streams that cannot carry every character."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def visible(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """Text of any number of lines, with what could steer a terminal spelled out as in ``visible``."""
+    """Text of any number of lines. Spells out characters that steer a terminal, as ``visible`` does."""
     return escaped(text, _KEPT)
 
 
 def harmless_json(text: str) -> str:
-    """JSON with what could steer a terminal escaped: the same values."""
+    """JSON with the same values. Escapes characters that steer a terminal."""
     if text.isprintable():
         return text
     return _SUSPECT.sub(lambda m: json_escape(m[0]) if is_hidden(m[0]) and m[0] not in _KEPT else m[0], text)

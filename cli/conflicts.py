@@ -1,4 +1,4 @@
-"""``epoch conflicts``: what is in the way of a merge, and deciding it."""
+"""``epoch conflicts``: shows and resolves the conflicts and violations of a merge."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def conflicts_show(session: Session, table_name: str | None, into: str | None, f
     """Show the conflicts and violations of the merge in progress, of TABLE or of all tables."""
     asked = call("epoch_conflicts", table_name=table_name, target=into)
     found = session.rows(asked, form)
-    # Rows of a table that both names find, in whatever case they are written.
+    # The case of the name does not matter, so rows are matched as DuckDB matches the table.
     violated = session.rows(
         call("epoch_violations", target=into),
         form,
@@ -135,7 +135,7 @@ def _require_one_choice(ctx: click.Context, sides: list[str], value: str | None,
 def _require_fitting(
     ctx: click.Context, table_name: str | None, interactive: bool, form: str, cell: dict[str, str | None]
 ) -> None:
-    """Refuses options that do not go together: nobody should believe that they counted."""
+    """Refuses options that do not go together, because ignoring one would mislead the user."""
     constraint = cell["constraint"] is not None
     given = [f"--{option}" for option, value in cell.items() if value is not None]
     if constraint and (interactive or cell["value"] is not None or cell["field"] is not None):
@@ -157,7 +157,7 @@ def _settled(before: dict[str, Any], after: dict[str, Any] | None) -> str:
 
 
 def _write(found: Rows) -> None:
-    """Rows as a table; nothing where there are none."""
+    """Writes rows as a table, and nothing if there are no rows."""
     cells = list(found.cells)
     if cells:
         output.rows(Rows(found.columns, cells, found.numeric), "table")

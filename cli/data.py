@@ -1,4 +1,4 @@
-"""``epoch table``, ``query`` and ``export``: what is tracked, and reading it at any commit."""
+"""``epoch table``, ``query`` and ``export``: which tables are versioned, and reading them at any commit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SECTION = "Tables and data"
 
 _SUFFIXES = {".parquet": "parquet", ".csv": "csv"}
-# Parquet has no such type, or DuckDB writes it with fewer digits; as text every digit is kept.
+# Parquet has no such type, or DuckDB writes it with fewer digits. Text keeps every digit.
 _LOSSY = ("HUGEINT", "UHUGEINT", "INTERVAL", "TIME WITH TIME ZONE")
 
 
@@ -120,7 +120,7 @@ COMMANDS = (table, query, export)
 
 
 def _result(session: Session, sql: str, form: str) -> rows.Rows:
-    """The rows of a user's statements, which have to end the transaction that they begin."""
+    """The rows of a user's statements. These have to end the transaction that they begin."""
     import duckdb
 
     connection = session.connection
@@ -139,7 +139,7 @@ def _result(session: Session, sql: str, form: str) -> rows.Rows:
 
 
 def _rolled_back(connection: DuckDBPyConnection) -> bool:
-    """Whether a transaction was open, which the end of the program would roll back without a word."""
+    """Rolls back an open transaction, and says whether there was one. The end of the program would do it silently."""
     import duckdb
 
     try:
@@ -150,7 +150,7 @@ def _rolled_back(connection: DuckDBPyConnection) -> bool:
 
 
 def _saving_nothing(error: EpochError) -> EpochError:
-    """The error, of statements inside a transaction."""
+    """The error of statements inside a transaction, which saves nothing of them."""
     hint = error.hint
     if isinstance(error, EpochTransactionError):
         hint = "COMMIT before the call, and run the statements again"
@@ -158,7 +158,7 @@ def _saving_nothing(error: EpochError) -> EpochError:
 
 
 def _copy(columns: list[tuple[str, str]], asked: Call, file: Path, form: str) -> tuple[str, list[str]]:
-    """The COPY statement, and which columns it writes as text to keep their digits."""
+    """The COPY statement, and the columns that it writes as text to keep their digits."""
     from epoch_sql.render import column, fill, identifier, joined, literal, verbatim
 
     parts, as_text = [], []

@@ -1,4 +1,4 @@
-"""``epoch demo``: the tutorial on real data, by running the commands that it shows."""
+"""``epoch demo``: runs the tutorial on real data, with the commands that it shows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ENVIRONMENT = {"EPOCH_AUTHOR": "Ada <ada@example.com>", "PAGER": "cat"}
 
 
 class EpochDemoError(EpochError):
-    """The demo cannot run here, or a command of it did not end as it should."""
+    """The demo cannot run, or one of its commands ended with an unexpected exit code."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Scene:
-    """A part of the tutorial: what it is about, and its commands."""
+    """A part of the tutorial: its text and its commands."""
 
     title: str
     text: str
@@ -55,7 +55,7 @@ SCENES = (
     ),
     Scene(
         "Say what identifies a row",
-        "A table without a key is a bag of rows. With a key its changes are told row by row; a commit checks the key.\n"
+        "A table without a key is a bag of rows. With a key, a diff shows modified rows. A commit checks the key.\n"
         "By local time an hour of weather is not unique: on 3 November the clock goes back.",
         (
             Step("epoch table key flights carrier flight time_hour"),
@@ -251,7 +251,8 @@ SCENES = (
 def run(keep: Path | None = None) -> None:
     """Runs the tutorial in a temporary folder, or in the new folder ``keep``, which stays.
 
-    EpochDemoError when the data is not installed, the folder is in use, or a command does not end as it should.
+    Raises EpochDemoError if the data is not installed, the folder is not empty, or a command ends with an unexpected
+    exit code.
     """
     data = _data_folder()
     with ExitStack() as until_the_end:
@@ -320,7 +321,7 @@ def _new_folder(folder: Path) -> Path:
 
 @contextmanager
 def _settings() -> Iterator[None]:
-    """The environment in which the demo tells the same to everyone."""
+    """The environment in which the demo prints the same for everyone."""
     before = dict(os.environ)
     os.environ.update(_ENVIRONMENT)
     os.environ.pop("EPOCH_DB", None)

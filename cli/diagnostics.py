@@ -1,4 +1,4 @@
-"""Standard error and exit codes: every message, every error and its hint leaves the program here."""
+"""Standard error and exit codes. Every message, error and hint of the program is written here."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LockedError(EpochError):
 
 
 def run(command: Callable[[], object]) -> int:
-    """Runs the program and gives its exit code; whatever went wrong has been told on standard error."""
+    """Runs the program, reports failures on standard error, and gives the exit code."""
     code = _outcome(command)
     try:
         streams.flush()
@@ -89,7 +89,7 @@ def _outcome(command: Callable[[], object]) -> int:
 
 
 def report(error: EpochError) -> int:
-    """Tells an error and its hint; gives the exit code."""
+    """Writes an error and its hint, and gives the exit code."""
     _write(f"error: {visible(error.message)}")
     if error.hint:
         hint(_as_command(error.hint))
@@ -97,17 +97,17 @@ def report(error: EpochError) -> int:
 
 
 def message(text: str) -> None:
-    """What was done, in a line."""
+    """Writes one line that says what was done."""
     _write(visible(text))
 
 
 def hint(text: str) -> None:
-    """What to type next."""
+    """Writes what to type next."""
     _write(f"hint: {visible(text)}")
 
 
 def warning(text: str) -> None:
-    """Something that was done otherwise than asked, or that needs a look."""
+    """Writes a warning: something was done differently than asked, or needs a look."""
     _write(f"warning: {visible(text)}")
 
 
@@ -139,16 +139,16 @@ Measure = Callable[[], tuple[int, int]]
 
 @contextmanager
 def working(what: str, measure: Measure | None = None) -> Iterator[None]:
-    """On a terminal, shows that work goes on once it has taken a second, and how far it is where that is measured."""
+    """On a terminal, shows after a second that work is going on, and its progress if ``measure`` gives it."""
     with _ended_by_interrupts(), _shown(what, measure):
         yield
 
 
 @contextmanager
 def _ended_by_interrupts() -> Iterator[None]:
-    """Ctrl-C ends the program at once, and what was begun is done or not, as after a crash.
+    """Lets Ctrl-C end the program at once. The operation is then done or not done, as after a crash.
 
-    DuckDB would go on in other threads, and tell of the interrupt as of all sorts of errors.
+    Otherwise DuckDB continues in other threads, and reports the interrupt as various errors.
     """
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if not usual or threading.current_thread() is not threading.main_thread():
@@ -222,7 +222,7 @@ def _first_line(text: str) -> str:
 
 
 def _write(text: str) -> None:
-    # A message that standard error does not take has no other place to be told, and what was done is done.
+    # There is nowhere else to write a message that standard error does not take, and the work is done already.
     with suppress(OSError):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Differing rows for people: a table of rows added, removed, and modified with old and new values side by side."""
+"""Differing rows for people: a table of rows added, removed and modified, with old and new values side by side."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _rows(result: Rows) -> Iterator[Line]:
 
 
 def _side(row: Sequence[str | None], at: dict[str, int], column: str) -> str | None:
-    """The value of one side; None also where that side has no such column."""
+    """The value of one side, or None if that side has no such column."""
     return row[at[column]] if column in at else None
 
 

@@ -1,4 +1,4 @@
-"""``epoch diff``: which two states are compared, and in which form the difference is shown."""
+"""``epoch diff``: chooses the two states to compare, and the form of the output."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def _tables(session: Session, *references: str) -> set[str]:
 
 
 def _views(session: Session, compared: Comparison) -> list[str]:
-    """The views among what is compared, which are compared only when they are named."""
+    """The views among the named tables. A diff compares views only if they are named."""
     if not compared.tables:
         return []
     kinds = {
@@ -172,7 +172,7 @@ def _shown_view(session: Session, compared: Comparison, view: str, form: str, li
 
 
 def _shown_rows(session: Session, compared: Comparison, form: str, limit: int | None) -> int:
-    """Writes the rows that differ: of one table with its own columns, of several as JSON rows."""
+    """Writes the rows that differ: one table in its own columns, several as JSON rows."""
     if len(compared.tables) == 1:
         asked = call("epoch_diff", compared.old, compared.new, table_name=compared.tables[0])
         condition, values = _limit(limit)

@@ -1,4 +1,4 @@
-"""What the commands share as a command line: groups in --help, default subcommands, ``-10``, --json and --format."""
+"""What commands share: groups in --help, default subcommands, ``-10``, --json and --format."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class SectionedGroup(click.Group):
             self.sections.setdefault(title, []).append(str(command.name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the commands, one section a theme, in the order that they were added."""
+        """Writes the commands by theme, in the order in which they were added."""
         width = max(len(name) for name in self.commands)
         for title, names in self.sections.items():
             with formatter.section(title):
@@ -51,10 +51,9 @@ class SectionedGroup(click.Group):
 
 
 class DefaultGroup(click.Group):
-    """A group that runs its ``default`` subcommand when the first word names none: ``tag v1`` is ``tag create v1``.
+    """A group that runs its ``default`` subcommand if the first word names no command: ``tag v1`` is ``tag create v1``.
 
-    ``bare`` is what runs without any word. Where there is no ``default``, an unknown word is an error that names
-    ``create``.
+    ``bare`` runs without any word. Without a ``default``, an unknown word is an error that names ``create``.
     """
 
     def __init__(self, *, bare: str, default: str | None = None, **settings: Any) -> None:
@@ -63,7 +62,7 @@ class DefaultGroup(click.Group):
         self.default = default
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Puts the name of the subcommand that was left out."""
+        """Inserts the name of the subcommand that was left out."""
         if not args or (args[0].startswith("-") and args[0] not in ("--help", "--")):
             args = [self.bare, *args]
         elif self.default is not None and args[0] not in self.commands and args[0] != "--help":
@@ -73,7 +72,7 @@ class DefaultGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the subcommand; what looks like a new name gets told how it is made."""
+        """Finds the subcommand. For a word that looks like a new name, the error says how to create it."""
         if args[0] not in self.commands and "create" in self.commands:
             raise click.UsageError(
                 f"'{ctx.command_path}' has no command '{args[0]}' (to make one: {ctx.command_path} create {args[0]})",
@@ -93,7 +92,7 @@ class CountedCommand(click.Command):
 
 
 class SeparatedCommand(click.Command):
-    """A command whose words after ``--`` are tables: they are in ``ctx.meta["after"]``, None without a ``--``."""
+    """A command whose words after ``--`` are tables, in ``ctx.meta["after"]`` (None without a ``--``)."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Takes the words after ``--`` away."""

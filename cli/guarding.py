@@ -146,7 +146,7 @@ def check_run(session: Session, ref: str | None, file: Path | None, form: str) -
         row["first_rows"] = [json.loads(first) for first in row["first_rows"]]
     where = ref or "the working tables"
     if file is not None:
-        # Reading XML's modules would make every command start later.
+        # Importing XML's modules would slow down the start of every command.
         from . import junit
 
         junit.write(file, f"epoch check run {where}", found)

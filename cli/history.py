@@ -93,7 +93,7 @@ COMMANDS = (log, show, reflog)
 
 
 def _statistics(session: Session, commit: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows changed against the first parent; all rows of the first commit, which has none."""
+    """The rows that changed against the first parent. The first commit has no parent, and changed all of its rows."""
     if commit["parents"]:
         return session.read(call("epoch_diff_stat", commit["parents"][0], commit["commit_id"]))
     tables = session.read(call("epoch_tables", ref=commit["commit_id"]))

@@ -1,4 +1,4 @@
-"""Merges in progress: what is said about them, and the commands that lead on."""
+"""Merges in progress: their descriptions, and the commands that continue them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ into_option = click.option(
 
 @dataclass(frozen=True)
 class Place:
-    """The branch that is merged into, and whether commands must name it because another one is checked out."""
+    """The branch that is merged into, and whether commands must name it because another branch is checked out."""
 
     branch: str | None
     named: bool
@@ -34,18 +34,18 @@ class Place:
 
     @property
     def next_steps(self) -> str:
-        """What leads out of conflicts."""
+        """The commands that resolve conflicts."""
         show, resolve = self.command("conflicts show"), self.command("conflicts resolve --theirs")
         return f"{show}; {resolve} (or --ours, --interactive); then {self.command('merge --continue')}"
 
     @property
     def last_step(self) -> str:
-        """What ends a merge, with or without its result."""
+        """The commands that end a merge, with or without its result."""
         return f"{self.command('merge --continue')}, or {self.command('merge --abort')}"
 
 
 def place(session: Session, into: str | None) -> Place:
-    """Where a command of a merge works: ``--into``, or the branch that is checked out."""
+    """The branch that a command of a merge works on: ``--into``, or the branch that is checked out."""
     current = session.read(call("epoch_head"))[0]["branch"]
     return Place(into or current, into is not None and into != current)
 
@@ -73,7 +73,7 @@ def left(row: dict[str, Any]) -> str:
 
 
 def remind(session: Session, branch: str | None) -> None:
-    """Says that a merge into a branch goes on, to someone who may have forgotten it; nothing otherwise."""
+    """Reminds the user of a merge in progress into the branch, if there is one."""
     row = merge_into(session, branch)
     if row is not None:
         diagnostics.warning(f"the {name(row)} is still in progress")
@@ -97,7 +97,7 @@ def hints_as_commands(session: Session, where: Place) -> Iterator[None]:
 
 
 def stopped(session: Session, where: Place) -> EpochError:
-    """The error that a merge ends in which stopped, or stays, on conflicts or violations."""
+    """The error of a merge that stopped on conflicts or violations."""
     row = merge_into(session, where.branch)
     assert row is not None and where.branch is not None
     return EpochConflict(f"the {name(row)} stopped: {left(row)}", where.next_steps)

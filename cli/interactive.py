@@ -24,18 +24,18 @@ _KEYS = {"o": "ours", "t": "theirs", "b": "base", "a": "all", "v": "value", "s":
 _BY_CELL = ("ours", "theirs", "base", "value", "skip", "quit")
 _BY_SIDE = ("ours", "theirs", "base", "skip", "quit")
 _BY_COPIES = ("ours", "theirs", "base", "all", "skip", "quit")
-"""``all`` stands for ``both``, whose letter is that of ``base``: all that both sides added."""
+"""``all`` means ``both``, whose letter is that of ``base``: all that both sides added."""
 
 
 class EpochNoTerminal(EpochError):
-    """A question that nobody is there to answer."""
+    """A question without a terminal to answer it on."""
 
     exit_code = diagnostics.USAGE
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked at once: the clashing cells of a row, a row that one side removed, a definition, or a violation.
+    """One question: the clashing cells of a row, a row that one side removed, a definition, or a violation.
 
     ``rows`` are rows of ``epoch_conflicts`` that belong together, or one row of ``epoch_violations``.
     """
@@ -47,7 +47,7 @@ class Question:
 
     @property
     def identity(self) -> tuple[str, str | None, str | None]:
-        """What tells it from the other questions of a merge."""
+        """What distinguishes it from the other questions of a merge."""
         return self.table_name, self.key, self.column_name
 
     @property
@@ -57,29 +57,29 @@ class Question:
 
     @property
     def cells(self) -> bool:
-        """Whether it is about cells, for which a value can be given."""
+        """Whether it is about cells, which can be given a value."""
         return not self.violation and self.key is not None and self.rows[0]["column_name"] is not None
 
     @property
     def copies(self) -> bool:
-        """Whether it is about how often a row is in a table without a key."""
+        """Whether it is about the number of copies of a row."""
         return bool(self.rows[0]["kind"] == "copies")
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """What can be answered."""
+        """The possible answers."""
         return _BY_CELL if self.cells else _BY_COPIES if self.copies else _BY_SIDE
 
     @property
     def open(self) -> bool:
-        """Whether something of it is not decided."""
+        """Whether a part of it is not resolved."""
         return self.violation or not all(row["resolved"] for row in self.rows)
 
 
 def resolve_interactively(session: Session, where: Place, table_name: str | None) -> None:
     """Asks about each open conflict and violation of the merge in progress, of one table or of all.
 
-    Every answer counts at once. EpochNoTerminal where there is no terminal, EpochMergeError without a merge.
+    Every answer counts at once. Raises EpochNoTerminal without a terminal, and EpochMergeError without a merge.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise EpochNoTerminal(
@@ -101,13 +101,13 @@ def _next(
     wanted: set[tuple[str, str | None, str | None]],
     asked: set[tuple[str, str | None, str | None]],
 ) -> Question | None:
-    """The first question not asked yet: one that an answer about a whole table settled on the way is still asked."""
+    """The first question not asked yet, even if an answer about a whole table has resolved it since."""
     left = (question for question in questions if question.identity not in asked)
     return next((question for question in left if question.open or question.identity in wanted), None)
 
 
 def _questions(session: Session, where: Place, table_name: str | None) -> list[Question]:
-    """What there is to decide: definitions before rows, which may look different after."""
+    """The questions of a merge. Definitions come before rows, because they may change the rows."""
     found: dict[tuple[str, str | None, str | None], list[dict[str, Any]]] = {}
     for row in session.read(call("epoch_conflicts", table_name=table_name, target=where.branch)):
         column = row["column_name"] if row["key"] is None else None
@@ -136,12 +136,12 @@ def _answered(session: Session, where: Place, question: Question, at: int, of: i
                 return True
             if _typed(session, where, question):
                 return True
-        except Exception as error:  # noqa: BLE001 - told, and asked again: what was decided before stays
+        except Exception as error:  # noqa: BLE001 - the error is shown, and the question asked again: earlier answers stay
             diagnostics.report(diagnostics.translate(error))
 
 
 def _pressed(answers: tuple[str, ...]) -> str:
-    """The answer whose first letter is typed; the end of the input means quit."""
+    """The answer with the typed first letter. The end of the input means quit."""
     question = ", ".join(f"[{answer[0]}]{answer[1:]}" for answer in answers)
     while True:
         output.prompt(f"{question}? ")
@@ -187,7 +187,7 @@ def _title(question: Question) -> str:
 
 
 def _sides(question: Question) -> list[Line]:
-    """The three sides next to each other, a line for each column."""
+    """The three sides next to each other, with a line for each column."""
     if question.violation:
         return [f"  {output.shown(question.rows[0]['detail'])}"]
     fields = _fields(question)

@@ -50,7 +50,7 @@ from .session import Session
 def program(ctx: click.Context, database: str | None, author: str | None, wait: float) -> None:
     """Git-like versioning for the tables of a DuckDB database."""
     if author is not None:
-        # Every procedure reads it, so that one identity signs whatever a command does.
+        # Every procedure reads it, so one identity signs everything that a command does.
         ctx.call_on_close(partial(_set_author, os.environ.get("EPOCH_AUTHOR")))
         _set_author(author)
     ctx.obj = Session(database, wait)
@@ -81,7 +81,7 @@ def _set_author(author: str | None) -> None:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command line (default: the process's own); gives the exit code."""
+    """Runs one command line (default: that of the process) and gives the exit code."""
     return diagnostics.run(lambda: program.main(arguments, prog_name="epoch", standalone_mode=False))
 
 

@@ -1,4 +1,4 @@
-"""``epoch merge``, ``revert`` and ``cherry-pick``: bringing changes of other commits into a branch."""
+"""``epoch merge``, ``revert`` and ``cherry-pick``: bring changes of other commits into a branch."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _require_one_verb(ctx: click.Context, source: str | None, go_on: bool, abort
 def _require_fitting(
     ctx: click.Context, dry_run: bool, message: str | None, settings: dict[str, Any], source: str | None
 ) -> None:
-    """Refuses options that would have no effect: nobody should believe that they had."""
+    """Refuses options that would have no effect, because ignoring them would mislead the user."""
     starting = [f"--{key.replace('_', '-')}" for key, value in settings.items() if value]
     if source is None and (starting or dry_run):
         raise click.UsageError(f"{(starting or ['--dry-run'])[0]} is for a new merge: name its SOURCE", ctx)
@@ -131,7 +131,7 @@ def _merged(session: Session, where: Place, procedure: Call, doing: str, form: s
 
 
 def _tell(session: Session, where: Place, done: dict[str, Any], source: str | None) -> None:
-    """What a merge did, and what it brought back or kept although it was undone."""
+    """Reports what a merge did, and which undone commits it brought back or kept."""
     if done["status"] == "up-to-date":
         diagnostics.message("Already up to date")
         return
@@ -149,13 +149,13 @@ def _tell_commit(session: Session, where: Place, done: dict[str, Any], source: s
     for verb, column in _UNDONE.items():
         for undone in done.get(column) or ():
             commits = counted(len(undone["commits"]), "commit")
-            # What stays undone was undone on the source, what comes back on the target.
+            # The merge keeps what the source undid, and re-applies what the target undid.
             there = f" on {source}" if column == "kept" and source else ""
             diagnostics.message(f"{verb} {commits} that {short(undone['undone_by'])} undid{there}")
 
 
 def _run(session: Session, where: Place, procedure: Call, doing: str) -> dict[str, Any]:
-    """Runs what may stop on conflicts; these are then told before the error."""
+    """Runs a procedure that may stop on conflicts, and lists them before the error."""
     try:
         with hints_as_commands(session, where):
             return session.do(procedure, doing)
@@ -176,7 +176,7 @@ def _abort(session: Session, into: str | None, where: Place, form: str) -> None:
 def _preview(
     ctx: click.Context, session: Session, source: str | None, into: str | None, settings: dict[str, Any], form: str
 ) -> None:
-    """Writes what a merge would do; exits as the merge would."""
+    """Writes what a merge would do, and exits as the merge would."""
     asked = {key: settings[key] or None for key in ("strategy", "keep_undone")}
     found = session.read(call("epoch_preview_merge", source, target=into, **asked))
     if form == "json":
@@ -196,8 +196,8 @@ def _preview_lines(found: list[dict[str, Any]]) -> list[output.Line]:
 
 
 def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], form: str) -> None:
-    """Applies one commit after the other; where that stops, says what is left."""
-    # Each makes a commit, which moves HEAD and the branch: so what they name is settled before the first.
+    """Applies one commit after the other. If one stops, says what is left."""
+    # Each adds a commit, which moves HEAD and the branch. So all references are resolved before the first.
     commits = [session.read(call("epoch_log", ref=ref, max_count=1))[0]["commit_id"] for ref in refs]
     where = place(session, None)
     made = []

@@ -1,4 +1,4 @@
-"""What is in the way of a merge, in words: conflicts and violations as lines."""
+"""Conflicts and violations of a merge, as lines of text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LISTED = 10
 
 
 def list_open(session: Session, where: Place) -> None:
-    """Tells the first conflicts and violations that are still open, a line each."""
+    """Writes the first open conflicts and violations, one line each."""
     conflicts = call("epoch_conflicts", target=where.branch)
     found = session.query(
         f"SELECT table_name, coalesce(column_name, '') AS field, key, kind FROM {conflicts.text} WHERE NOT resolved "

@@ -30,13 +30,13 @@ _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b')
 
 
 def rows(result: Rows, form: str) -> int:
-    """Writes rows in one of FORMATS; gives their number."""
+    """Writes rows in one of FORMATS, and gives their number."""
     writer = {"table": _table, "json": _json, "csv": _csv, "markdown": _markdown}[form]
     return writer(result)
 
 
 def document(value: Any) -> None:
-    """Writes one JSON document; dates are in ISO form, rows within it are lists of objects."""
+    """Writes one JSON document. Dates are in ISO format, and rows are lists of objects."""
     _write_json(f"{_dumps(value)}\n")
 
 
@@ -50,7 +50,7 @@ def documents(results: Mapping[str, Rows]) -> None:
 
 
 def lines(content: Iterable[Line]) -> None:
-    """Writes lines of text, with their styles on a terminal, through a pager when they are many."""
+    """Writes lines of text: on a terminal with styles, and through a pager if there are many."""
     if not is_terminal():
         for line in content:
             _write(f"{harmless(plain(line))}\n")
@@ -61,18 +61,18 @@ def lines(content: Iterable[Line]) -> None:
 
 
 def text(content: str) -> None:
-    """Writes text as it stands, such as statements to be run."""
+    """Writes text unchanged, such as statements to run."""
     _write(content if content.endswith("\n") else f"{content}\n")
 
 
 def prompt(question: str) -> None:
-    """Writes the beginning of a line whose end somebody types."""
+    """Writes the beginning of a line that the user completes."""
     _write(question)
     streams.flush()
 
 
 def is_terminal() -> bool:
-    """Whether a person looks at standard output."""
+    """Whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
@@ -87,7 +87,7 @@ def shown(value: str | None) -> str:
 
 
 def aligned(cells: Iterable[Sequence[Line]], gap: str = "  ") -> list[Line]:
-    """Rows of cells as lines with aligned columns; wide characters count by their width."""
+    """Rows of cells as lines with aligned columns. Wide characters count by their width."""
     from rich.cells import cell_len
 
     grid = [[_spans(cell) for cell in row] for row in cells]
@@ -132,7 +132,7 @@ def _table(result: Rows) -> int:
 
 
 def _json(result: Rows, end: str = "\n") -> int:
-    """One list of objects, a row a line, written as the rows come; cells are JSON texts already."""
+    """Writes one list of objects as the rows come, one row on each line. Cells are JSON already."""
     names = [json.dumps(column, ensure_ascii=False) for column in result.columns]
     count = 0
     _write_json("[")
@@ -190,7 +190,7 @@ def _iso(value: Any) -> Any:
 
 
 def _strict(cell: str | None) -> str:
-    """A JSON text without the bare NaN and Infinity that DuckDB writes and JSON does not have: they become strings."""
+    """A JSON text whose NaN and Infinity, which DuckDB writes and JSON lacks, are strings."""
     if cell is None:
         return "null"
     if "NaN" not in cell and "Infinity" not in cell:
@@ -201,7 +201,7 @@ def _strict(cell: str | None) -> str:
 def _page(renderables: Sequence[Any]) -> None:
     from rich.console import Console
 
-    # soft_wrap: long lines are for the pager or the terminal to break, no character is dropped.
+    # soft_wrap leaves long lines to the pager or the terminal, and drops no character.
     console = Console(highlight=False, file=sys.stdout)
     with console.capture() as capture:
         for renderable in renderables:
@@ -216,7 +216,7 @@ def _page(renderables: Sequence[Any]) -> None:
 
 
 def _write(content: str) -> None:
-    """Writes text: to a terminal without what could steer it, elsewhere exactly, where its encoding can."""
+    """Writes text: to a terminal without characters that steer it, elsewhere exactly, as far as its encoding can."""
     text = harmless(content) if is_terminal() else content
     written = streams.carried(text)
     if written != text:
@@ -230,5 +230,5 @@ def _write_json(content: str) -> None:
 
 
 def escaped() -> str | None:
-    """The encoding of standard output, if characters that it lacks were written otherwise; asked once."""
+    """The encoding of standard output, if it lacked characters that were written. Gives it once."""
     return _escaped.pop() if _escaped else None

@@ -1,4 +1,4 @@
-"""What a branch is protected from, in words."""
+"""The protection of a branch, in words."""
 
 from __future__ import annotations
 

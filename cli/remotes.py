@@ -1,4 +1,4 @@
-"""``epoch remote``, ``push``, ``fetch``, ``pull`` and ``clone``: sharing a repository through a folder or a bucket."""
+"""``epoch remote``, ``push``, ``fetch``, ``pull`` and ``clone``: share a repository through a folder or a bucket."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ def clone(session: Session, url: str, folder: str | None, trust: bool, form: str
 
     target = Path(folder) if folder else Path(parse_url(url, Path.cwd()).last_name)
     _require_free(target)
-    # The folder appears when the clone is complete: a clone that dies leaves nothing that looks like one.
+    # The folder appears when the clone is complete, so an interrupted clone leaves nothing that looks like a clone.
     aside = target.absolute().parent / f".{target.name}.clone-{os.getpid()}"
     try:
         made, database = _clone_into(session, url, aside, trust)
@@ -259,5 +259,5 @@ def _tell_sent(made: dict[str, Any], verb: str) -> None:
 
 
 def _size(count: int) -> str:
-    """A number of bytes, rounded up to thousands, or to tenths of millions."""
+    """A number of bytes, rounded up to kB, or to tenths of MB."""
     return f"{-(-count // 1000)} kB" if count < 1_000_000 else f"{-(-count // 100_000) / 10:,.1f} MB"

@@ -1,4 +1,4 @@
-"""``epoch init`` and ``epoch config``: making a repository and its settings."""
+"""``epoch init`` and ``epoch config``: create a repository, and read and write settings."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ COMMANDS = (init, config_)
 
 
 def _folder(session: Session) -> Path | None:
-    """The repository's folder; outside of one, only the user's settings are there."""
+    """The repository's folder, or None outside of a repository, which has only the user's settings."""
     try:
         return config.repository_folder(session.path)
     except EpochRepositoryError:
@@ -116,7 +116,7 @@ def _file(session: Session, everywhere: bool) -> Path:
 
 @contextmanager
 def _opened(session: Session, path: Path) -> Iterator[None]:
-    """The database open, made when there is none; one that was made goes again if ``init`` is refused."""
+    """Opens the database, or creates it. If ``init`` is refused, deletes a database that it created."""
     if not path.absolute().parent.is_dir():
         raise EpochRepositoryError(f"there is no folder {path.parent}", f"mkdir -p {path.parent}")
     existed = path.exists()
@@ -124,7 +124,7 @@ def _opened(session: Session, path: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        # Not what somebody else put there just before it was opened.
+        # Never deletes a file that somebody else created just before.
         empty = not existed and not session.connection.execute("FROM duckdb_tables() WHERE NOT internal").fetchall()
         click.get_current_context().close()
         if empty:

@@ -1,4 +1,4 @@
-"""Rows of a query as texts that DuckDB itself wrote, so that no type passes through a lossy Python value."""
+"""Rows of a query as texts that DuckDB wrote, so that no value passes through a lossy Python type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "DECIMAL", "F
 
 @dataclass(frozen=True)
 class Rows:
-    """A result: ``cells`` are texts in column order, or JSON texts where JSON was asked for; None is NULL."""
+    """A result. ``cells`` are texts in column order, or JSON texts for the format JSON. None is NULL."""
 
     columns: tuple[str, ...]
     cells: Iterable[tuple[str | None, ...]]
@@ -34,7 +34,7 @@ def select(connection: DuckDBPyConnection, query: str, values: Sequence[Any], fo
 
 
 def run(connection: DuckDBPyConnection, sql: str, form: str) -> Rows:
-    """The rows of a user's statements; a single SELECT is read exactly, others are executed once, as they are."""
+    """The rows of a user's statements. A single SELECT is read exactly. Other statements run once, unchanged."""
     import duckdb
 
     cursor, query = connection.cursor(), sql.strip().rstrip(";")
@@ -56,21 +56,21 @@ def _selected(
     types = [str(row[1]) for row in described]
     aliases = [f"c{i}" for i in range(len(columns))]
     cells = ", ".join(_cell(alias, type_, form) for alias, type_ in zip(aliases, types, strict=True))
-    # The aliases are ours, so a column of any name, or two of one name, are read alike.
+    # These aliases allow columns of any name, and two columns of one name.
     cursor.execute(f"SELECT {cells} FROM (\n{query}\n) AS result({', '.join(aliases)})", values)
     numeric = frozenset(name for name, type_ in zip(columns, types, strict=True) if is_numeric(type_))
     return Rows(columns, _fetched(cursor), numeric)
 
 
 def execute(connection: DuckDBPyConnection, statement: str, values: Sequence[Any], form: str) -> Rows:
-    """The rows of any other statement (CALL, PRAGMA, INSERT … RETURNING), which cannot be read through a SELECT."""
+    """The rows of a statement that no SELECT can read: CALL, PRAGMA, INSERT … RETURNING."""
     connection.execute(statement, values or None)
     columns = unique(column[0] for column in connection.description or ())
     write = _json_text if form == "json" else _plain_text
     types = [str(column[1]) for column in connection.description or ()]
     found = connection.fetchall() if columns else []
     if columns in (("Count",), ("Success",)) and not found:
-        # What DuckDB gives for a statement that has no result, such as CREATE TABLE or ALTER TABLE.
+        # DuckDB gives this for a statement without a result, such as CREATE TABLE or ALTER TABLE.
         return Rows((), ())
     cells = [tuple(write(value, type_) for value, type_ in zip(row, types, strict=True)) for row in found]
     return Rows(
@@ -79,12 +79,12 @@ def execute(connection: DuckDBPyConnection, statement: str, values: Sequence[Any
 
 
 def is_numeric(type_: str) -> bool:
-    """Whether values of a DuckDB type are numbers, which tables align to the right."""
+    """Whether values of a DuckDB type are numbers. Tables align numbers to the right."""
     return not type_.endswith("]") and type_.removeprefix("U").startswith(_NUMERIC)
 
 
 def unique(names: Iterable[str]) -> tuple[str, ...]:
-    """Names with a number after those that came before, as DuckDB does: ``a``, ``a_1``."""
+    """Adds a number to repeated names, as DuckDB does: ``a``, ``a_1``."""
     taken: dict[str, None] = {}
     for name in names:
         candidate, attempt = name, 0
@@ -97,7 +97,7 @@ def unique(names: Iterable[str]) -> tuple[str, ...]:
 
 def _cell(alias: str, type_: str, form: str) -> str:
     if form != "json" or type_ == "JSON":
-        # A JSON value is taken as it stands: to_json would read its numbers as doubles.
+        # A JSON value stays as it is: to_json would read its numbers as doubles.
         return f"CAST({alias} AS VARCHAR)"
     if type_.startswith("TIMESTAMP"):
         return f"to_json(replace(CAST({alias} AS VARCHAR), ' ', 'T'))"

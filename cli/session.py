@@ -1,4 +1,4 @@
-"""The database that a command works on: found, opened (waiting for its lock), and asked through the SQL functions."""
+"""The database of a command: finds it, opens it (and waits for its lock), and queries it through the SQL functions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _UNWRITABLE = re.compile(r": (Read-only file system|Permission denied)$", re.MUL
 
 @dataclass(frozen=True)
 class Call:
-    """A call of an Epoch function; named arguments that are None are left to their defaults."""
+    """A call of an Epoch function. Named arguments that are None keep their defaults."""
 
     function: str
     arguments: tuple[Any, ...] = ()
@@ -58,7 +58,7 @@ def call(function: str, *arguments: Any, **named: Any) -> Call:
 
 @dataclass
 class Session:
-    """What the global options say, and the connection, opened when first used."""
+    """The global options, and a connection that opens when it is first used."""
 
     database: str | None = None
     wait: float = 10.0
@@ -67,7 +67,7 @@ class Session:
 
     @cached_property
     def path(self) -> Path:
-        """The database file; EpochRepositoryError when there is none."""
+        """The database file. Raises EpochRepositoryError if there is no repository."""
         return find_database(Path.cwd(), self.database)
 
     @property
@@ -76,9 +76,9 @@ class Session:
         return self._connection if self._connection is not None else self.open(self.path)
 
     def open(self, path: Path) -> DuckDBPyConnection:
-        """Opens a database, made when there is none, until the command ends; waits while another process locks it.
+        """Opens or creates a database until the command ends. Waits while another process locks it.
 
-        A file that cannot be written is opened to read, and what changes it is refused.
+        Opens a file that cannot be written to read. Commands that would change it are then refused.
         """
         with diagnostics.working("waiting for the database"):
             try:
@@ -92,7 +92,7 @@ class Session:
         return self._connection
 
     def do(self, procedure: Call, what: str, measure: diagnostics.Measure | None = None) -> dict[str, Any]:
-        """Runs a procedure; gives its row by column names. ``measure`` tells how far it is."""
+        """Runs a procedure, and gives its row by column names. ``measure`` gives its progress."""
         return self.done(procedure, what, measure)[0]
 
     def done(self, procedure: Call, what: str, measure: diagnostics.Measure | None = None) -> list[dict[str, Any]]:
@@ -119,7 +119,7 @@ class Session:
 
     @contextmanager
     def telling_why_not(self) -> Iterator[None]:
-        """What is refused since the database is open to read is told by why it is."""
+        """Errors of a database that is open to read say why it is."""
         try:
             yield
         except Exception as error:

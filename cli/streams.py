@@ -1,4 +1,4 @@
-"""The standard streams as a program finds them: closed, full, without a reader, or of an encoding that is not UTF-8."""
+"""Standard streams in every condition: closed, full, without a reader, or in an encoding other than UTF-8."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ STANDARD_OUTPUT = 1
 
 
 class ReaderLeft(Exception):
-    """Nobody reads standard output any more."""
+    """The reader of standard output has closed it."""
 
 
 class OutputError(EpochError):
-    """Standard output that does not take what is written."""
+    """Standard output does not take what is written."""
 
 
 def prepare() -> None:
     """Give the program three open streams that take every character.
 
-    What was closed becomes /dev/null, as git does it: else the next file that is opened, the database, would get its
-    number, and messages.
+    A closed stream becomes /dev/null, as in git. Otherwise the next opened file, the database, would get its number,
+    and with it the messages.
     """
     for number in range(3):
         try:
@@ -43,17 +43,17 @@ def prepare() -> None:
 
 
 def write(content: str) -> None:
-    """Writes to standard output; ReaderLeft when nobody reads it any more, OutputError when it takes no more."""
+    """Writes to standard output. Raises ReaderLeft if its reader closed it, and OutputError if it takes no more."""
     _attempt(lambda: sys.stdout.write(content))
 
 
 def flush() -> None:
-    """Writes what is not written yet, as ``write`` does."""
+    """Writes what is still buffered, as ``write`` does."""
     _attempt(sys.stdout.flush)
 
 
 def give_up() -> None:
-    """Lets what is not written yet go to /dev/null, so that Python does not fail to write it at its end."""
+    """Sends what is still buffered to /dev/null, so that Python does not fail to write it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), STANDARD_OUTPUT)
 
 
@@ -77,7 +77,7 @@ def _attempt(action: Callable[[], object]) -> None:
     try:
         action()
     except BrokenPipeError as error:
-        # click would turn it into exit code 1, which says that the command failed.
+        # click would turn it into exit code 1, as if the command had failed.
         raise ReaderLeft from error
     except OSError as error:
         raise OutputError(f"cannot write to standard output: {error.strerror}") from error

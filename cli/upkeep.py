@@ -1,4 +1,4 @@
-"""``epoch gc``, ``compact``, ``fsck``, ``completion`` and ``demo``: keeping a repository well."""
+"""``epoch gc``, ``compact``, ``fsck``, ``completion`` and ``demo``: maintain a repository."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ COMMANDS = (gc, compact, fsck, completion, demo)
 
 
 def _run(session: Session, procedure: Call, what: str, form: str) -> int:
-    """Runs a procedure and writes its rows; gives their number."""
+    """Runs a procedure, writes its rows, and gives their number."""
     with diagnostics.working(what), session.telling_why_not():
         found = rows.execute(session.connection, f"CALL {procedure.text}", procedure.values, form)
     return output.rows(found, form) if found.columns else 0

@@ -1,4 +1,4 @@
-"""How counts, commit ids and times are put in words."""
+"""Counts, commit ids and times in words."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def in_brackets(text: str) -> str:
 
 
 def short(commit_id: str, among: Iterable[str] = ()) -> str:
-    """The first 7 digits of a commit id, or as many more as tell it from the others shown."""
+    """The first 7 digits of a commit id, or as many as distinguish it from ``among``."""
     others = [other for other in among if other != commit_id]
     length = _SHORT
     while any(other.startswith(commit_id[:length]) for other in others):
@@ -49,5 +49,5 @@ def short(commit_id: str, among: Iterable[str] = ()) -> str:
 
 
 def moment(time: datetime) -> str:
-    """A time of the catalog, which is UTC."""
+    """A time of the catalog, in UTC."""
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"

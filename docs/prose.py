@@ -32,7 +32,7 @@ OFF = ("typography", "uncomparables", "lexical_illusions", "misc.phrasal_adjecti
 
 # A pattern in Python's syntax, whatever the letter case, and what to write instead.
 RULES = {
-    "is-none": (r"\b(is|are|was|were) (?-i:none)\b", "say 'there is no …'"),
+    "is-none": (r"(?<!there )\b(is|are|was|were) (?-i:none)\b", "say 'there is no …'"),
     "is-no": (r"(?<!\bthere )(?<!\bthat )\b(is|are) no (?!longer|more)", "say 'is not …' or 'does not count as …'"),
     "told": (r"\b(is|are|be|been|being|was|were|if) told\b|\btells? (so|of)\b", "name the speaker"),
     "for-want-of": (r"\bfor want of\b", "say 'without' or 'because … lacks …'"),
@@ -40,7 +40,7 @@ RULES = {
     "of-here": (r"\bof here\b", "say 'local'"),
     "stands-for": (r"\bstands? for\b", "say 'means' or 'represents'"),
     "in-the-way": (r"\bin (the|its|their) way\b", "say what blocks what"),
-    "who": (r"(?<=[.:;] )Who [^?]*[.]|\b(for|to|by|from|as|where|and) who\b", "name the person: 'a user who …'"),
+    "who": (r"(?<=[.:;] )Who [^?.]*[.]|\b(for|to|by|from|as|where|and) who\b", "name the person: 'a user who …'"),
     "by-which": (r"\bby which\b", "make it a sentence of its own"),
     "mend": (r"\bmend(s|ed|ing)?\b", "say 'fix'"),
     "old": (r"\b(lest|thereby|whereupon|hitherto|thereof|wherein|therein)\b", "use a plain word"),
