@@ -119,7 +119,11 @@ class Merges(Relation):
 
 
 class Resolutions(Relation):
-    """``epoch.resolutions``: what was decided, in the order in which it was."""
+    """``epoch.resolutions``: what was decided, in the order in which it was.
+
+    What follows from the decision for a row or definition, such as the row that it refers to, names it as its cause:
+    it goes when that is decided anew.
+    """
 
     name = "resolutions"
     columns = {
@@ -131,11 +135,14 @@ class Resolutions(Relation):
         "side": "VARCHAR",
         "value": "VARCHAR",
         "forced": "BOOLEAN",
+        "cause_table": "VARCHAR",
+        "cause_key": "VARCHAR",
     }
 
     def of(self, target: str) -> tuple[Resolution, ...]:
-        """What was decided for a merge, earliest first."""
-        return tuple(Resolution(*row[2:]) for row in self.select("WHERE target = ? ORDER BY sequence", [target]))
+        """What was decided for a merge, earliest first; what was decided more than once, when it last was."""
+        rows = self.select("WHERE target = ? ORDER BY sequence DESC", [target])
+        return tuple(dict.fromkeys(Resolution(*row[2:8]) for row in rows))[::-1]
 
     def add(
         self,
@@ -148,7 +155,17 @@ class Resolutions(Relation):
         forced: bool,
     ) -> None:
         """Store a resolution: of all conflicts, of a table, a row or a cell."""
-        self.append((target, table, key, column, side, value, forced))
+        self.append((target, table, key, column, side, value, forced, None, None))
+
+    def drop_consequences(self, violating: Violating) -> list[str]:
+        """Forget what follows from what is ``settled``, and what follows from that; the sides of what is forgotten."""
+        target = render.literal(violating.target)
+        dropping = render.fill(Sql(_DROP_CONSEQUENCES), target=target, causes=settled(violating))
+        sides = [str(row[0]) for row in self.cursor.execute(dropping).fetchall()]
+        uncaused = render.fill(Sql(_DROP_UNCAUSED), target=target)
+        while sides and self.cursor.execute(uncaused).fetchall():
+            pass
+        return sides
 
     def last(self) -> int:
         """The sequence number of the last decision of any merge."""
@@ -178,7 +195,11 @@ class Resolutions(Relation):
     def take_violating(self, violating: Violating, side: str, since: int) -> int:
         """Decide that violating rows, and what cannot be made, are as on a side, again also what did before it was
         decided; gives how many were not decided so after ``since``."""
-        return self._take(settled(violating), violating.target, side, since)
+        return self._take(_uncaused(settled(violating)), violating.target, side, since)
+
+    def take_again(self, violating: Violating, side: str, since: int) -> int:
+        """Decide that what did violate before it was decided is as on a side."""
+        return self._take(_uncaused(_settled_before(violating)), violating.target, side, since)
 
     def count_settled(self, violating: Violating) -> int:
         """How many rows and objects violate, or did before they were decided."""
@@ -188,19 +209,28 @@ class Resolutions(Relation):
         assert row
         return int(row[0])
 
-    def take_rows(self, target: str, table_name: str, keys: Sql, side: str, since: int) -> int:
-        """Decide that rows of a table are as on a side; ``keys`` is a query for their keys."""
+    def take_rows(self, target: str, table_name: str, keys: Sql, cause: str, side: str, since: int) -> int:
+        """Decide that rows of a table are as on a side, for rows of another one (``cause``) that refer to them.
+
+        ``keys`` is a query for the keys of both: ``key``, ``cause_key``.
+        """
         rows = render.fill(
-            Sql("SELECT {{table}} AS table_name, key FROM ({{keys}}) AS keys"),
+            Sql("SELECT {{table}} AS table_name, key, {{cause}} AS cause_table, cause_key FROM ({{keys}}) AS keys"),
             table=render.literal(table_name),
+            cause=render.literal(cause),
             keys=keys,
         )
         return self._take(rows, target, side, since)
 
-    def take_definition(self, target: str, table_name: str, side: str, since: int) -> int:
-        """Decide that a table or another object is defined as on a side."""
+    def take_definition(self, target: str, table_name: str, cause: str, side: str, since: int) -> int:
+        """Decide that a table or another object is defined as on a side, for what cannot be made otherwise."""
         rows = render.fill(
-            Sql("SELECT {{table}} AS table_name, CAST(NULL AS VARCHAR) AS key"), table=render.literal(table_name)
+            Sql(
+                "SELECT {{table}} AS table_name, CAST(NULL AS VARCHAR) AS key, {{cause}} AS cause_table, "
+                "CAST(NULL AS VARCHAR) AS cause_key"
+            ),
+            table=render.literal(table_name),
+            cause=render.literal(cause),
         )
         return self._take(rows, target, side, since)
 
@@ -227,16 +257,28 @@ def violations(violating: Violating) -> Sql:
 
 def settled(violating: Violating) -> Sql:
     """(table_name, key) of what violates, and of what did before it was decided; of one constraint the former only."""
-    before = _meant(
-        "SELECT table_name, key FROM {{epoch}}.resolutions WHERE target = {{target}} AND forced "
+    return render.fill(
+        Sql("SELECT table_name, key FROM ({{violating}}) AS violating UNION ({{before}})"),
+        violating=violations(violating),
+        before=_settled_before(violating),
+    )
+
+
+def _settled_before(violating: Violating) -> Sql:
+    return _meant(
+        "SELECT DISTINCT table_name, key FROM {{epoch}}.resolutions WHERE target = {{target}} AND forced "
         "AND column_name IS NULL AND ({{table}} IS NULL OR table_name = {{table}}) "
         "AND ({{key}} IS NULL OR key = {{key}}) AND {{constraint}} IS NULL",
         violating,
     )
+
+
+def _uncaused(places: Sql) -> Sql:
     return render.fill(
-        Sql("SELECT table_name, key FROM ({{violating}}) AS violating UNION ({{before}})"),
-        violating=violations(violating),
-        before=before,
+        Sql(
+            "SELECT *, CAST(NULL AS VARCHAR) AS cause_table, CAST(NULL AS VARCHAR) AS cause_key FROM ({{p}}) AS places"
+        ),
+        p=places,
     )
 
 
@@ -251,12 +293,31 @@ def _meant(query: str, violating: Violating) -> Sql:
 
 
 _TAKE = """
-INSERT INTO {{epoch}}.resolutions (target, sequence, table_name, key, side, forced)
-SELECT $target, $last + row_number() OVER (ORDER BY table_name, key), table_name, key, $side, true
+INSERT INTO {{epoch}}.resolutions (target, sequence, table_name, key, side, forced, cause_table, cause_key)
+SELECT
+    $target, $last + row_number() OVER (ORDER BY table_name, key, cause_table, cause_key),
+    table_name, key, $side, true, cause_table, cause_key
 FROM ({{rows}}) AS taken
 WHERE NOT EXISTS (
     FROM {{epoch}}.resolutions AS r
     WHERE r.target = $target AND r.table_name = taken.table_name AND r.key IS NOT DISTINCT FROM taken.key
       AND r.column_name IS NULL AND r.side = $side AND r.forced AND r.sequence > $since
+      AND (taken.cause_table IS NULL OR (
+          r.cause_table = taken.cause_table AND r.cause_key IS NOT DISTINCT FROM taken.cause_key))
 )
+"""
+_DROP_CONSEQUENCES = """
+DELETE FROM {{epoch}}.resolutions AS r
+WHERE target = {{target}} AND cause_table IS NOT NULL AND EXISTS (
+    FROM ({{causes}}) AS cause WHERE cause.table_name = r.cause_table AND cause.key IS NOT DISTINCT FROM r.cause_key
+)
+RETURNING side
+"""
+_DROP_UNCAUSED = """
+DELETE FROM {{epoch}}.resolutions AS r
+WHERE target = {{target}} AND cause_table IS NOT NULL AND NOT EXISTS (
+    FROM {{epoch}}.resolutions AS cause
+    WHERE cause.target = {{target}} AND cause.table_name = r.cause_table AND cause.key IS NOT DISTINCT FROM r.cause_key
+)
+RETURNING side
 """

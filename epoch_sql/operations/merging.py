@@ -29,7 +29,7 @@ from epoch_sql.operations.merge.engine import (
 from epoch_sql.operations.merge.engine import merge as merged_tree
 from epoch_sql.operations.merge.listing import conflict_rows
 from epoch_sql.operations.merge.places import located
-from epoch_sql.operations.merge.settling import settle
+from epoch_sql.operations.merge.settling import follow, settle
 from epoch_sql.operations.merge.writing import counts
 from epoch_sql.operations.moving import attempting, put_working_tables
 from epoch_sql.operations.repository import Repository, now
@@ -173,8 +173,12 @@ def resolve(
             Resolutions(repository.cursor).add(
                 progress.target, place.table_name, place.key, place.column_name, chosen, value, forced
             )
+        meant = replace(violating, table_name=place.table_name, key=place.key)
+        followed = Resolutions(repository.cursor).drop_consequences(meant)
         if side in SIDES and place.violated:
-            settle(repository, progress, str(side), replace(violating, table_name=place.table_name, key=place.key))
+            settle(repository, progress, str(side), meant)
+        elif place.column_name is not None and followed:
+            follow(repository, progress, followed[-1], meant)
         else:
             list_obstacles(repository, progress, merged_tree(repository, progress))
         after = _open(repository, progress)

@@ -197,7 +197,9 @@ CREATE TABLE {{epoch}}.resolutions (
     column_name VARCHAR,
     side VARCHAR NOT NULL,
     value VARCHAR,
-    forced BOOLEAN NOT NULL
+    forced BOOLEAN NOT NULL,
+    cause_table VARCHAR,
+    cause_key VARCHAR
 );
 
 CREATE TABLE {{epoch}}.conflicts (

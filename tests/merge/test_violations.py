@@ -161,14 +161,15 @@ def test_all_are_settled_by_side(make_repo: MakeRepo, name: str, side: str) -> N
     assert repo.status() == []
 
 
-@pytest.mark.parametrize("name", ["unique", "check of two columns", "child of theirs, parent removed by ours"])
-def test_what_was_settled_is_settled_again(make_repo: MakeRepo, name: str) -> None:
+@pytest.mark.parametrize("sides", [("theirs", "ours"), ("ours", "theirs"), ("theirs", "ours", "theirs")])
+@pytest.mark.parametrize("name", CASES)
+def test_what_was_settled_is_settled_again(make_repo: MakeRepo, name: str, sides: tuple[str, ...]) -> None:
     case = CASES[name]
     repo = stopped(make_repo, case)
-    for side in ("theirs", "ours", "theirs"):
+    for side in sides:
         assert repo("CALL epoch_resolve(side := ?)", side)[0][1] == 0
     repo("CALL epoch_merge_continue()")
-    assert repo(case.query) == case.by_theirs
+    assert repo(case.query) == (case.by_ours if sides[-1] == "ours" else case.by_theirs)
 
 
 TWO = Case(
@@ -225,6 +226,107 @@ class TestScope:
         )
         repo("CALL epoch_merge_abort()")
         assert len(repo("FROM t")) == 101
+
+
+class TestConsequences:
+    """What a row needs comes with the decision for it, and goes when that is changed."""
+
+    @pytest.mark.parametrize("first", [{"table_name": "c", "key": "10"}, {"table_name": "c"}, {}])
+    @pytest.mark.parametrize(
+        ("name", "needing"),
+        [("child of theirs, parent removed by ours", "theirs"), ("child of ours, parent removed by theirs", "ours")],
+    )
+    def test_of_a_row(self, make_repo: MakeRepo, name: str, needing: str, first: dict[str, str]) -> None:
+        case = CASES[name]
+        repo = stopped(make_repo, case)
+        other = {"theirs": "ours", "ours": "theirs"}[needing]
+        assert decide(repo, needing, **first)[1] == 0
+        # Two rows need the parent: as long as one of them does, it stays.
+        decide(repo, other, table_name="c", key="10")
+        decide(repo, needing, table_name="c", key="20")
+        decide(repo, other, table_name="c", key="10")
+        assert repo("FROM epoch_violations()") == []
+        decide(repo, other, table_name="c", key="20")
+        assert repo("FROM epoch_violations()") == []
+        repo("CALL epoch_merge_continue()")
+        assert repo(FAMILY) == [([2, 3], [30])]
+
+    @pytest.mark.parametrize("scope", [{"table_name": "c"}, {"table_name": "c", "key": "10"}, {}])
+    def test_of_a_row_at_any_depth(self, make_repo: MakeRepo, scope: dict[str, str]) -> None:
+        base = (
+            "CREATE TABLE g (id INTEGER PRIMARY KEY); INSERT INTO g VALUES (7);"
+            "CREATE TABLE p (id INTEGER PRIMARY KEY, g_id INTEGER REFERENCES g (id)); INSERT INTO p VALUES (1, 7);"
+        )
+        repo = make_repo(base + CHILDREN)
+        repo("CALL epoch_checkout('theirs', new_branch := true)")
+        repo("INSERT INTO c VALUES (10, 1)")
+        repo.commit()
+        repo("CALL epoch_checkout('main')")
+        repo("DELETE FROM p")
+        repo.commit()
+        repo("DELETE FROM g")
+        repo.commit()
+        repo.refused("CALL epoch_merge('theirs')")
+        for side in ("theirs", "ours", "theirs", "ours"):
+            assert decide(repo, side, **(scope if side == "ours" else {}))[1] == 0
+        repo("CALL epoch_merge_continue()")
+        assert repo("SELECT (SELECT count(*) FROM g), (SELECT count(*) FROM p), (SELECT count(*) FROM c)") == [
+            (0, 0, 0)
+        ]
+
+    @pytest.mark.parametrize("column", ["n", "p_id"])
+    def test_of_a_row_of_which_a_cell_is_decided(self, make_repo: MakeRepo, column: str) -> None:
+        base = PARENTS + "CREATE TABLE c (id INTEGER PRIMARY KEY, p_id INTEGER REFERENCES p (id), n INTEGER)"
+        repo = stopped(
+            make_repo,
+            Case(base, "DELETE FROM p WHERE id = 1", "INSERT INTO c VALUES (10, 1, 0)", 1, FAMILY, [], []),
+        )
+        decide(repo, "theirs", table_name="c", key="10")
+        repo("CALL epoch_resolve(table_name := 'c', key := '10', column_name := ?, value := '2')", column)
+        assert repo("FROM epoch_violations()") == []
+        repo("CALL epoch_merge_continue()")
+        assert repo("FROM c") == [(10, 1, 2) if column == "n" else (10, 2, 0)]
+        assert repo("SELECT id FROM p ORDER BY id") == ([(1,), (2,)] if column == "n" else [(2,)])
+
+    def test_of_a_constraint(self, make_repo: MakeRepo) -> None:
+        base = PARENTS + (
+            "CREATE TABLE q (id INTEGER PRIMARY KEY); INSERT INTO q VALUES (1);"
+            "CREATE TABLE c (id INTEGER PRIMARY KEY, p_id INTEGER REFERENCES p (id), q_id INTEGER REFERENCES q (id))"
+        )
+        theirs = "INSERT INTO c VALUES (10, 1, NULL), (20, NULL, 1)"
+        repo = stopped(make_repo, Case(base, "DELETE FROM p WHERE id = 1; DELETE FROM q", theirs, 2, FAMILY, [], []))
+        decide(repo, "theirs")
+        # What is said of one row takes nothing from another one.
+        decide(repo, "ours", table_name="c", key="10")
+        assert repo("FROM epoch_violations()") == []
+        repo("CALL epoch_merge_continue()")
+        assert repo("SELECT (SELECT list(id) FROM p), (SELECT list(id) FROM q), (SELECT list(id) FROM c)") == [
+            ([2], [1], [20])
+        ]
+
+    def test_of_a_definition(self, make_repo: MakeRepo) -> None:
+        repo = stopped(make_repo, CASES["a child of a dropped table"])
+        assert decide(repo, "ours")[1] == 0
+        assert decide(repo, "theirs", table_name="c")[1] == 0
+        repo("CALL epoch_merge_continue()")
+        assert repo(CASES["a child of a dropped table"].query) == [(1, None)]
+
+    def test_a_decision_for_what_follows_counts_until_what_it_follows_from_is_decided_again(
+        self, make_repo: MakeRepo
+    ) -> None:
+        repo = stopped(make_repo, CASES["child of theirs, parent removed by ours"])
+        decide(repo, "theirs")
+        assert decide(repo, "ours", table_name="p", key="1")[1] == 2
+        assert decide(repo, "theirs", table_name="c")[1] == 0
+        assert decide(repo, "ours", table_name="c")[1] == 0
+        repo("CALL epoch_merge_continue()")
+        assert repo(FAMILY) == [([2, 3], [30])]
+
+
+def decide(repo: Repo, side: str, **place: str) -> tuple[object, ...]:
+    """Resolve a place to a side: what was resolved, and what is left."""
+    arguments = "".join(f", {name} := '{value}'" for name, value in place.items())
+    return repo(f"CALL epoch_resolve(side := '{side}'{arguments})")[0]
 
 
 def test_the_hints_of_the_command_line_lead_out(make_repo: MakeRepo, epoch: Epoch) -> None:

@@ -34,14 +34,21 @@ def violation_rows(repository: Repository, merged: MergedTree) -> Sql:
     return render.joined([NO_VIOLATIONS, *definitions, *checker.all()], "\nUNION\n")
 
 
-def missed_names(repository: Repository, merged: MergedTree) -> list[str]:
-    """The names of tables and objects that something in the merged tree cannot be made without."""
-    names = [name for found in impossible(repository, merged) for name in found.misses]
+def missed(repository: Repository, merged: MergedTree) -> list[tuple[str, str]]:
+    """The tables and objects of the merged tree that cannot be made without another one, and that one's name."""
+    names = [(found.name, name) for found in impossible(repository, merged) for name in found.misses]
     tables = {_folded(entry.table.name) for entry in merged.tables}
     parents = [
-        ObjectName(e.table.name.schema, key.referenced or "") for e in merged.tables for key in e.table.foreign_keys
+        (str(e.table.name), ObjectName(e.table.name.schema, key.referenced or ""))
+        for e in merged.tables
+        for key in e.table.foreign_keys
     ]
-    return names + [str(parent) for parent in parents if _folded(parent) not in tables]
+    return names + [(child, str(parent)) for child, parent in parents if _folded(parent) not in tables]
+
+
+def missed_names(repository: Repository, merged: MergedTree) -> list[str]:
+    """The names of tables and objects that something in the merged tree cannot be made without."""
+    return [name for _, name in missed(repository, merged)]
 
 
 def foreign_key_name(table: Table, constraint: Constraint) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from epoch_sql import render
 from epoch_sql.catalog.merging import MergeInProgress, Resolutions, Violating, violations
 from epoch_sql.model.schema import Constraint
-from epoch_sql.operations.merge.constraints import foreign_key_name, missed_names, parent_of
+from epoch_sql.operations.merge.constraints import foreign_key_name, missed, parent_of
 from epoch_sql.operations.merge.engine import list_obstacles
 from epoch_sql.operations.merge.engine import merge as merged_tree
 from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
@@ -27,8 +27,17 @@ from epoch_sql.storage.shape import shape_of
 def settle(repository: Repository, progress: MergeInProgress, side: str, violating: Violating) -> None:
     """Decide what violates constraints for a side, and list what is in the way of the merge then."""
     settler = _Settler(repository, progress, side, violating)
+    settler.resolutions.take_again(violating, side, settler.since)
     settler.list()
     while settler.left() and settler.decided():
+        settler.list()
+
+
+def follow(repository: Repository, progress: MergeInProgress, side: str, violating: Violating) -> None:
+    """Take from a side what rows refer to that were changed in part, and list what is in the way of the merge then."""
+    settler = _Settler(repository, progress, side, violating)
+    settler.list()
+    while settler.left() and settler.parents():
         settler.list()
 
 
@@ -53,7 +62,7 @@ class _Settler:
 
     def decided(self) -> bool:
         """Whether there was something more to decide: what is the nearest to the violations."""
-        steps = [self._rows, self._parents]
+        steps = [self._rows, self.parents]
         if self.violating.key is None:
             steps += [self._missed, self._definitions]
         return any(step() for step in steps)
@@ -61,7 +70,7 @@ class _Settler:
     def _rows(self) -> int:
         return self.resolutions.take_violating(self.violating, self.side, self.since)
 
-    def _parents(self) -> int:
+    def parents(self) -> int:
         """The rows that violating rows refer to on the side, which the other side removed or gave another key."""
         assert self.merged
         taken = 0
@@ -98,9 +107,9 @@ class _Settler:
         ]
         keys = render.fill(
             Sql(
-                "SELECT DISTINCT {{key}} AS key FROM ({{parents}}) AS parent SEMI JOIN ("
-                "SELECT child.* FROM ({{children}}) AS child SEMI JOIN ({{violating}}) AS violating "
-                "ON violating.key = {{child_key}}) AS child ON {{pairs}}"
+                "SELECT DISTINCT {{key}} AS key, child.cause_key FROM ({{parents}}) AS parent JOIN ("
+                "SELECT child.*, {{child_key}} AS cause_key FROM ({{children}}) AS child "
+                "SEMI JOIN ({{violating}}) AS violating ON violating.key = {{child_key}}) AS child ON {{pairs}}"
             ),
             key=_key(parent, "parent"),
             parents=contents.state(own.version_id),
@@ -111,20 +120,21 @@ class _Settler:
             child_key=_key(entry, "child"),
             pairs=render.joined(pairs, " AND "),
         )
-        return self.resolutions.take_rows(self.progress.target, str(parent.table.name), keys, self.side, self.since)
+        return self.resolutions.take_rows(
+            self.progress.target, str(parent.table.name), keys, str(entry.table.name), self.side, self.since
+        )
 
     def _missed(self) -> int:
         """The tables and objects that something violating cannot be made without."""
         assert self.merged
-        names = missed_names(self.repository, self.merged)
-        return sum(self._define(name) for name in dict.fromkeys(names))
+        return sum(self._define(*pair) for pair in dict.fromkeys(missed(self.repository, self.merged)))
 
     def _definitions(self) -> int:
         """The tables whose rows still violate: a constraint of the other side does not go with them."""
-        return sum(self._define(name) for name in self.resolutions.tables_violating(self.violating))
+        return sum(self._define(name, name) for name in self.resolutions.tables_violating(self.violating))
 
-    def _define(self, name: str) -> int:
-        return self.resolutions.take_definition(self.progress.target, name, self.side, self.since)
+    def _define(self, cause: str, name: str) -> int:
+        return self.resolutions.take_definition(self.progress.target, name, cause, self.side, self.since)
 
 
 def _key(entry: MergedEntry, relation: str) -> Sql:
