@@ -8,13 +8,14 @@ of a syntax tree that are written down here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from epoch_sql.model.names import path_parts, path_text
 from epoch_sql.model.schema import SchemaObject, Table
+from epoch_sql.model.sql_text import tokens
 from epoch_sql.proof.acting import named_in
 from epoch_sql.proof.definitions import Definition, Parsed
 from epoch_sql.proof.engine import shut_in
@@ -108,6 +109,41 @@ def illegal(parsed: Parsed) -> str | None:
         if text in fills and (uses.columns or not _only_computes(uses, _scalars())):
             return "it has a value of earlier rows that is not a constant"
     return None
+
+
+def evident(table: Table, expressions: Iterable[str], others: Collection[str]) -> bool:
+    """Whether expressions of a table have the same value whoever computes them from values without collations.
+
+    They use only functions of DuckDB's that give the same for the same arguments, and none of ``others``, which may
+    mean something else here; and no column whose values depend on the session, or are compared in another way.
+    """
+    dependent = {c.name.lower() for c in table.columns if c.collation is not None or "WITH TIME ZONE" in c.type}
+    for expression in expressions:
+        names = {token.name.lower() for token in tokens(expression) if token.name is not None}
+        functions = _functions_of(expression)
+        if functions is None or names & dependent or functions & set(others) or not functions <= _consistent():
+            return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _functions_of(expression: str) -> frozenset[str] | None:
+    """The functions of an expression; None where it has more than these and columns."""
+    with shut_in() as engine:
+        (tree,) = serialized(engine, [f"SELECT {expression}"])
+    uses = Uses() if tree.get("error") else uses_of(tree)
+    return None if tree.get("error") or not _only_computes(uses, _scalars()) else frozenset(uses.functions)
+
+
+@cache
+def _consistent() -> frozenset[str]:
+    """Those of ``_scalars`` that give the same for the same arguments, at any time."""
+    with shut_in() as engine:
+        rows = engine.execute(
+            "SELECT lower(function_name) FROM duckdb_functions() WHERE function_type = 'scalar' GROUP BY 1 "
+            "HAVING bool_and(stability = 'CONSISTENT')"
+        ).fetchall()
+    return _scalars() & {name for (name,) in rows}
 
 
 def uses_of(tree: Node) -> Uses:

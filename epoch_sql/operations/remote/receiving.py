@@ -30,12 +30,14 @@ from epoch_sql.operations.remote.portable import (
     IDENTITY,
     KIND,
     VERSION,
+    LocalTrees,
     Row,
     local_trees,
     versions_of,
 )
 from epoch_sql.operations.remote.proving import prove
-from epoch_sql.operations.remote.row_proof import Stated, prove_rows
+from epoch_sql.operations.remote.reference_proof import Trees, prove_constraints
+from epoch_sql.operations.remote.row_proof import RowProof, Stated
 from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
 from epoch_sql.operations.repository import Repository
 from epoch_sql.storage.remote.base import RemoteStore
@@ -65,7 +67,8 @@ def receive(repository: Repository, store: RemoteStore, remote: Remote, tips: It
     commits = reader.commits(tips)
     if not commits:
         return Received()
-    subtrees = reader.subtrees(commits)
+    edge = reader.edge(commits)
+    subtrees = reader.subtrees(commits, edge)
     manifests = reader.manifests(subtrees)
     definitions = reader.definitions(manifests.values(), _files(manifests.values(), commits))
     objects = [row for rows in subtrees.values() for row in rows if row[KIND] != "table"]
@@ -74,7 +77,9 @@ def receive(repository: Repository, store: RemoteStore, remote: Remote, tips: It
     files = {file.file_id: file for file in _files(manifests.values(), commits)}
     fetched = reader.files(files.values())
     stated = Stated(store.where, commits, manifests, definitions)
-    prove_rows(repository, stated, reader.versions_here(commits, manifests))
+    proof = RowProof(repository, stated, reader.versions_here(commits, manifests))
+    proof.run()
+    prove_constraints(repository, proof, Trees(commits, subtrees, edge), withheld)
     size = sum(file.bytes for file in fetched)
     return Received(commits, subtrees, manifests, definitions, files, withheld, len(fetched), size)
 
@@ -96,11 +101,15 @@ class _Reader:
             pending = self._lacking({p for i in pending for p in found[i].commit.parents} - found.keys())
         return self._sound(_parents_first(found))
 
-    def subtrees(self, commits: Iterable[PortableCommit]) -> dict[str, list[Row]]:
-        """The subtrees of these commits, but for those that the commits here have that they are made on."""
+    def edge(self, commits: Iterable[PortableCommit]) -> LocalTrees:
+        """The trees of the commits here that these are made on."""
         own = {c.commit.commit_id for c in commits}
-        edge = self._local_commits({p for c in commits for p in c.commit.parents} - own)
-        there = set(local_trees(self.repository, edge.values()).portable.values())
+        parents = self._local_commits({p for c in commits for p in c.commit.parents} - own)
+        return local_trees(self.repository, parents.values())
+
+    def subtrees(self, commits: Iterable[PortableCommit], edge: LocalTrees) -> dict[str, list[Row]]:
+        """The subtrees of these commits, but for those that the trees have that they are made on."""
+        there = set(edge.portable.values())
         wanted = sorted({i for c in commits for i in c.subtrees} - there)
         return dict(zip(wanted, in_parallel(self._subtree, wanted), strict=True))
 

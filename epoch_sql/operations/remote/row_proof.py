@@ -37,19 +37,17 @@ class Stated:
     definitions: Mapping[str, Table]
 
 
-def prove_rows(repository: Repository, stated: Stated, here: Mapping[str, Version]) -> None:
-    """Prove every version and delta; ``here`` are versions of this repository by their contents, which are believed.
-
-    Raises EpochStorageError, which names the document that does not say what is in the files.
-    """
-    _Proof(repository, stated, here).run()
-
-
 @dataclass
-class _Proof:
+class RowProof:
+    """``here`` are versions of this repository by their contents, which are believed.
+
+    ``edges`` are the deltas that were proved.
+    """
+
     repository: Repository
     received: Stated
     here: Mapping[str, Version]
+    edges: list[Edge] = field(default_factory=list)
     _states: dict[str, State] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -62,21 +60,29 @@ class _Proof:
         self.writer = LevelWriter(cursor, store)
 
     def run(self) -> None:
-        self._load_tables(self._schema_ids())
+        """Prove every version and delta.
+
+        Raises EpochStorageError, which names the document that does not say what is in the files.
+        """
+        self.load_tables(self._schema_ids())
         for schema_id in self.received.definitions:
             self._require_supported(schema_id)
         self._prove_files()
-        states = [self._state(content_id) for content_id in self.received.manifests]
-        edges = [*self._edges()]
+        states = self.states()
+        self.edges += self._edges()
         plain = [state for state in states if state.plain]
-        steps = [edge for edge in edges if edge.plain]
+        steps = [edge for edge in self.edges if edge.plain]
         prove_steps(self.prover, self.tables, plain, steps)
         for state in states:
             if not state.plain:
                 self._prove_state(state)
-        for edge in edges:
+        for edge in self.edges:
             if not edge.plain:
                 self._prove_edge(edge)
+
+    def states(self) -> list[State]:
+        """The versions that were received."""
+        return [self.state(content_id) for content_id in self.received.manifests]
 
     def _schema_ids(self) -> set[str]:
         files = [file for level in self._levels() for file in level.files]
@@ -89,7 +95,8 @@ class _Proof:
         for commit in self.received.commits:
             yield from commit.deltas
 
-    def _load_tables(self, schema_ids: Iterable[str]) -> None:
+    def load_tables(self, schema_ids: Iterable[str]) -> None:
+        """Make definitions that are here known, if they are not."""
         missing = set(schema_ids) - self.tables.keys()
         if missing:
             self.tables.update(Schemas(self.repository.cursor).load(missing))
@@ -103,7 +110,7 @@ class _Proof:
                     f"{self.where}/schemas/{schema_id}.json", f"says what cannot be: {error.message}"
                 ) from error
 
-    def _state(self, content_id: str) -> State:
+    def state(self, content_id: str) -> State:
         """A version that was received, or one that is here."""
         if content_id not in self._states:
             self._states[content_id] = self._made(content_id)
@@ -115,7 +122,7 @@ class _Proof:
             version = self.here[content_id]
             levels = tuple(self.repository.contents.levels(version.version_id))
             files = [file for level in levels for file in level.files]
-            self._load_tables([version.schema_id, *(i for f in files for i in (f.schema_id, f.old_schema_id) if i)])
+            self.load_tables([version.schema_id, *(i for f in files for i in (f.schema_id, f.old_schema_id) if i)])
             return self._stated(version, levels, None)
         levels = tuple(Level("", level.kind, level.files, level.rows) for level in manifest.levels)
         return self._stated(manifest.version, levels, f"{self.where}/versions/{content_id}.json")
@@ -136,7 +143,7 @@ class _Proof:
             ends = (level.before, level.after)
             if not all(end in self.received.manifests or end in self.here for end in ends):
                 continue
-            before, after = (self._state(end or "") for end in ends)
+            before, after = (self.state(end or "") for end in ends)
             if before.version.table_id != after.version.table_id:
                 raise damaged(where, "has a delta that leads from one table to another")
             key = (*ends, tuple(file.file_id for file in level.files))
