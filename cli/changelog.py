@@ -10,6 +10,7 @@ import click
 
 from . import output
 from .characters import visible
+from .grammar import documented, short_option
 from .session import Session, call, pass_session
 from .wording import moment, short
 
@@ -30,7 +31,8 @@ _COUNTS = ("rows_added", "rows_modified", "rows_removed")
     show_default=True,
     help="The output format.",
 )
-@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@short_option
+@documented
 @pass_session
 def changelog(session: Session, branch: str | None, since: str | None, form: str) -> None:
     """Show what was promoted to a branch: when, by whom, from where, and how many rows of each table.

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
-
-from epoch_sql.errors import EpochNothingToCommit
 
 from . import diagnostics, in_progress, output
 from .characters import visible
@@ -53,9 +49,8 @@ def commit(session: Session, message: str, author: str | None, allow_empty: bool
 
     Records every change of versioned tables: there is no staging area.
     """
-    with _nothing_but_a_merge(session):
-        asked = {"author": author, "allow_empty": allow_empty, "strict": strict}
-        made = session.do(call("epoch_commit", message, **asked), "committing")
+    asked = {"author": author, "allow_empty": allow_empty, "strict": strict}
+    made = session.do(call("epoch_commit", message, **asked), "committing")
     where = f"{made['branch']} {short(made['commit_id'])}"
     diagnostics.message(f"[{where}] {message.splitlines()[0] if message else ''}{in_brackets(summary(made))}")
     in_progress.remind(session, made["branch"])
@@ -158,19 +153,6 @@ def _merge(row: dict[str, Any], current: str | None) -> list[Line]:
         f'{lead} "{where.command("merge --continue")}" to commit it, "{where.command("merge --abort")}" to give it up)',
         "",
     ]
-
-
-@contextmanager
-def _nothing_but_a_merge(session: Session) -> Iterator[None]:
-    """In git a commit concludes a merge. For those who try that, names the command that does it in Epoch."""
-    try:
-        yield
-    except Exception as error:
-        found = diagnostics.translate(error)
-        where = in_progress.place(session, None)
-        if isinstance(found, EpochNothingToCommit) and in_progress.merge_into(session, where.branch):
-            raise EpochNothingToCommit(found.message, where.command("merge --continue, to commit the merge")) from error
-        raise
 
 
 def _changes(found: list[dict[str, Any]]) -> list[Line]:

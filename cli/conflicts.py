@@ -6,9 +6,11 @@ from typing import Any
 
 import click
 
+from epoch_sql.errors import to_finish, to_resolve
+
 from . import diagnostics, output
-from .grammar import DefaultGroup, json_option
-from .in_progress import Place, hints_as_commands, into_option, left, merge_into, name, place
+from .grammar import DefaultGroup, documented, json_option, short_option
+from .in_progress import Place, into_option, left, merge_into, name, place
 from .rows import Rows
 from .session import Session, call, pass_session
 from .wording import counted
@@ -35,7 +37,8 @@ def conflicts() -> None:
     show_default=True,
     help="The output format.",
 )
-@click.option("--json", "form", flag_value="json", help="The same as --format json.")
+@short_option
+@documented
 @pass_session
 def conflicts_show(session: Session, table_name: str | None, into: str | None, form: str) -> None:
     """Show the conflicts and violations of the merge in progress, of TABLE or of all tables."""
@@ -112,8 +115,7 @@ def conflicts_resolve(
         constraint_name=cell["constraint"],
     )
     before = merge_into(session, where.branch) or {}
-    with hints_as_commands(session, where):
-        resolved = session.do(asked, "resolving")
+    resolved = session.do(asked, "resolving")
     diagnostics.message(f"Resolved {_settled(before, merge_into(session, where.branch))}")
     _tell_next(session, where)
     if form == "json":
@@ -178,6 +180,6 @@ def _tell_progress(session: Session, where: Place) -> None:
 def _tell_next(session: Session, where: Place) -> None:
     row: dict[str, Any] | None = merge_into(session, where.branch)
     if row is not None and left(row):
-        diagnostics.hint(where.next_steps)
+        diagnostics.advise(to_resolve(where.into, row["conflicts"]))
     elif row is not None:
-        diagnostics.hint(where.last_step)
+        diagnostics.advise(to_finish(where.into))

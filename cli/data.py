@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,11 +105,11 @@ def export(session: Session, ref: str, table_name: str, file: Path) -> None:
     if form is None:
         raise EpochError(
             f"the suffix of {file} is none of {', '.join(_SUFFIXES)}",
-            f"epoch export {ref} {table_name} {table_name}.parquet",
+            f"epoch export {shlex.quote(ref)} {shlex.quote(table_name)} {shlex.quote(table_name)}.parquet",
         )
     asked = call("epoch_at", ref, table_name)
     cursor = session.connection.cursor()
-    with diagnostics.working("exporting"):
+    with diagnostics.working("exporting"), session.raising():
         described = cursor.execute(f"DESCRIBE FROM {asked.text}", asked.values).fetchall()
         copy, written_as_text = _copy([(row[0], str(row[1])) for row in described], asked, file, form)
         count = cursor.execute(copy, asked.values).fetchall()[0][0]
@@ -125,8 +127,9 @@ def _result(session: Session, sql: str, form: str) -> rows.Rows:
 
     connection = session.connection
     try:
-        found = rows.run(connection, sql, form)
-    except duckdb.Error as error:
+        with session.raising():
+            found = rows.run(connection, sql, form)
+    except (duckdb.Error, EpochError) as error:
         if _rolled_back(connection):
             raise _saving_nothing(diagnostics.translate(error)) from error
         raise
@@ -150,11 +153,12 @@ def _rolled_back(connection: DuckDBPyConnection) -> bool:
 
 
 def _saving_nothing(error: EpochError) -> EpochError:
-    """The error of statements inside a transaction, which saves nothing of them."""
-    hint = error.hint
+    """The error, of statements inside a transaction."""
+    advice = error.advice
     if isinstance(error, EpochTransactionError):
-        hint = "COMMIT before the call, and run the statements again"
-    return type(error)(f"{error.message}; the transaction is rolled back, and nothing of it is saved", hint)
+        advice = "COMMIT before the call, and run the statements again"
+    message = f"{error.message}; the transaction is rolled back, and nothing of it is saved"
+    return replace(error, message=message, advice=advice)
 
 
 def _copy(columns: list[tuple[str, str]], asked: Call, file: Path, form: str) -> tuple[str, list[str]]:
@@ -169,7 +173,9 @@ def _copy(columns: list[tuple[str, str]], asked: Call, file: Path, form: str) ->
             as_text.append(name)
         elif form == "parquet" and any(lossy in type_ for lossy in _LOSSY):
             raise EpochTableError(
-                f"column {name} is {type_}, whose values Parquet cannot hold exactly", "export to a .csv file"
+                f"column {name} is {type_}, whose values Parquet cannot hold exactly",
+                "export to a .csv file",
+                column=name,
             )
         parts.append(fill(template, column=column(f"c{i}"), name=identifier(name)))
     # The file is a literal: DuckDB 1.5 numbers a parameter after TO before those of the query.

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from zipfile import ZipFile
 
-from epoch_sql.errors import EpochError
+from epoch_sql.errors import EpochDemoError
 
 from . import diagnostics, output
 from .output import Line
@@ -24,10 +24,6 @@ _TABLES = {"airlines": "carrier", "airports": "faa", "planes": "tailnum", "weath
 """The tables, and the column that is the primary key of those that have one."""
 _REVIEWER = 'epoch --author "Grace <grace@example.com>"'
 _ENVIRONMENT = {"EPOCH_AUTHOR": "Ada <ada@example.com>", "PAGER": "cat"}
-
-
-class EpochDemoError(EpochError):
-    """The demo cannot run, or one of its commands ended with an unexpected exit code."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import signal
 import sys
 import threading
@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 
 import click
 
-from epoch_sql import errors
-from epoch_sql.errors import EpochError
+from epoch_sql.errors import Advice, EpochDatabaseError, EpochError, EpochOutputError, spelled
 
 from . import output, streams
-from .characters import harmless, visible
+from .characters import harmless, harmless_json, visible
+from .suggested import told
 
 DONE = 0
 FAILED = 1
@@ -26,33 +26,24 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 _SHOW_CURSOR = b"\r\x1b[K\x1b[?25h"
-_EPOCH_ERROR = re.compile(r"\b(Epoch[A-Z]\w*): (?:\1: )*([^\n]*)")
-_HINT = re.compile(r" \(hint: ((?:(?! \(hint: ).)*)\)\s*$")
-_LOCK = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<process>\d+)\)")
-_COMMANDS = {
-    r"FROM epoch_status\(\)": "epoch status",
-    r"FROM epoch_tables\([^)]*\)": "epoch table list",
-    r"FROM epoch_reflog\(\)": "epoch reflog",
-    r"CALL epoch_init\(\) or epoch init": "epoch init",
-    r"CALL epoch_commit\((.*)\)": r"epoch commit -m \1",
-    r"CALL epoch_ignore\((.*)\)": r"epoch table ignore \1",
-    r"CALL epoch_gc\(grace := INTERVAL 7 DAY\)": "epoch gc --grace '7 days'",
-    r"CALL epoch_gc\(\)": "epoch gc",
-    r"CALL epoch_fsck\(\)": "epoch fsck",
-}
-"""Calls that hints of SQL functions name, and the commands that do the same."""
+_MESSAGES = "epoch.messages"
 
 
-class LockedError(EpochError):
-    """The database file is open in another process."""
+class Documented(Exception):
+    """What ends a command with --json, and the messages before it: they are written as one document."""
+
+    def __init__(self, failed: Exception, messages: list[str]) -> None:
+        self.failed = failed
+        self.messages = messages
+        super().__init__(str(failed))
 
 
-def run(command: Callable[[], object]) -> int:
-    """Runs the program, reports failures on standard error, and gives the exit code."""
-    code = _outcome(command)
+def run(program: Callable[[], object]) -> int:
+    """Runs the program and gives its exit code. What went wrong is written to standard error."""
+    code = _outcome(program)
     try:
         streams.flush()
-    except (streams.ReaderLeft, streams.OutputError) as error:
+    except (streams.ReaderLeft, EpochOutputError) as error:
         streams.give_up()
         if isinstance(error, streams.ReaderLeft):
             return BROKEN_PIPE
@@ -63,9 +54,9 @@ def run(command: Callable[[], object]) -> int:
     return code
 
 
-def _outcome(command: Callable[[], object]) -> int:
+def _outcome(program: Callable[[], object]) -> int:
     try:
-        result = command()
+        result = program()
         return result if isinstance(result, int) else DONE
     except click.exceptions.Exit as finished:
         return finished.exit_code
@@ -85,14 +76,50 @@ def _outcome(command: Callable[[], object]) -> int:
     except Exception as error:  # noqa: BLE001 - the one place where errors become exit codes
         if os.environ.get("EPOCH_DEBUG") == "1":
             _write(harmless(traceback.format_exc()))
+        if isinstance(error, Documented):
+            return _report_document(translate(error.failed), error.messages)
         return report(translate(error))
 
 
 def report(error: EpochError) -> int:
     """Writes an error and its hint, and gives the exit code."""
     _write(f"error: {visible(error.message)}")
-    if error.hint:
-        hint(_as_command(error.hint))
+    if error.advice:
+        advise(error.advice)
+    return error.exit_code
+
+
+@contextmanager
+def documented() -> Iterator[None]:
+    """A command with --json: a failure is one JSON document, with the messages that came before it."""
+    meta = click.get_current_context().meta
+    messages: list[str] = []
+    meta[_MESSAGES] = messages
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit, click.exceptions.Abort, BrokenPipeError, streams.ReaderLeft):
+        raise
+    except Exception as error:
+        failed = Documented(error, messages[:])
+        messages.clear()
+        raise failed from error
+    finally:
+        del meta[_MESSAGES]
+        for line in messages:
+            _write(line)
+
+
+def _report_document(error: EpochError, messages: list[str]) -> int:
+    suggested = error.suggestion
+    document = {
+        "kind": error.kind,
+        "message": error.message,
+        "facts": error.facts,
+        "hint": error.hinted(told),
+        "suggestion": suggested and vars(suggested),
+        "messages": messages,
+    }
+    _write(harmless_json(json.dumps(document, indent=2, default=str)))
     return error.exit_code
 
 
@@ -106,31 +133,30 @@ def hint(text: str) -> None:
     _write(f"hint: {visible(text)}")
 
 
+def advise(advice: Advice) -> None:
+    """What to do next, with its suggestions as commands."""
+    hint(spelled(advice, told))
+
+
 def warning(text: str) -> None:
     """Writes a warning: something was done differently than asked, or needs a look."""
     _write(f"warning: {visible(text)}")
 
 
 def translate(error: Exception) -> EpochError:
-    """The Epoch error that an exception is or carries in its text; any other failure by its first line.
-
-    DuckDB hands an error of a Python function on as text that contains ``EpochConflict: message (hint: …)``.
-    """
+    """The Epoch error that an exception is; any other failure by its first line."""
     if isinstance(error, EpochError):
         return error
-    text = str(error)
-    found = _EPOCH_ERROR.search(text)
-    if found:
-        return _parsed(found[1], found[2])
-    locked = _LOCK.search(text)
-    if locked:
-        return LockedError(
-            f"the database is locked by {locked['program']} (PID {locked['process']})",
-            "close it there, or wait longer: epoch --wait SECONDS …",
-        )
-    if isinstance(error, OSError) or type(error).__module__.endswith("duckdb"):
-        return EpochError(_first_line(text) or type(error).__name__)
-    return EpochError(f"{type(error).__name__}: {_first_line(text)}", "set EPOCH_DEBUG=1 to see where")
+    if isinstance(error, OSError):
+        return EpochError(_first_line(error))
+    if type(error).__module__.endswith("duckdb"):
+        from epoch_sql.extension.failing import locked
+
+        known = locked(error)
+        if known:
+            known.advice = "close it there, or wait longer: epoch --wait SECONDS …"
+        return known or EpochDatabaseError(_first_line(error))
+    return EpochError(f"{type(error).__name__}: {_first_line(error)}", "set EPOCH_DEBUG=1 to see where")
 
 
 Measure = Callable[[], tuple[int, int]]
@@ -197,32 +223,23 @@ def _show_work(what: str, ended: threading.Event, measure: Measure | None) -> No
             progress.update(task, completed=done, total=total or None)
 
 
-def _parsed(kind: str, text: str) -> EpochError:
-    found = _HINT.search(text)
-    told = text[: found.start()] if found else text
-    known = getattr(errors, kind, EpochError)
-    error_class = known if isinstance(known, type) and issubclass(known, EpochError) else EpochError
-    return error_class(told.strip(), found[1] if found else None)
-
-
-def _as_command(told: str) -> str:
-    for statement, command in _COMMANDS.items():
-        told = re.sub(statement, command, told)
-    return told
-
-
 def _report_usage(error: click.UsageError) -> None:
     _write(f"error: {visible(error.format_message())}")
     if error.ctx is not None:
         hint(f"{error.ctx.command_path} --help")
 
 
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def _write(text: str) -> None:
-    # There is nowhere else to write a message that standard error does not take, and the work is done already.
+    context = click.get_current_context(silent=True)
+    held: list[str] | None = context.meta.get(_MESSAGES) if context else None
+    if held is not None:
+        held.append(text)
+        return
+    # A message that standard error does not take has no other place to be told, and what was done is done.
     with suppress(OSError):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from epoch_sql.errors import EpochReferenceError, EpochTableError
+from epoch_sql.errors import EpochReferenceError, ReferenceAmbiguous, Suggestion, TableNotFound
 
 from . import diagnostics, output
 from .difference_table import difference_lines
@@ -107,8 +108,12 @@ def _references(session: Session, words: tuple[str, ...]) -> list[str]:
         if not _is_reference(session, word):
             break
         if _is_table(session, word):
-            raise EpochReferenceError(
-                f"'{word}' is a reference and a table", f"epoch diff -- {word}, or epoch diff {word}..WORKING"
+            quoted = shlex.quote(word)
+            raise ReferenceAmbiguous(
+                f"'{word}' is a reference and a table",
+                f"epoch diff -- {quoted}, or epoch diff {quoted}..WORKING",
+                name=word,
+                meanings=(f"-- {word}", f"{word}..WORKING"),
             )
         found.append(word)
     return found
@@ -119,10 +124,8 @@ def _is_reference(session: Session, word: str) -> bool:
         return True
     try:
         session.read(call("epoch_log", ref=word, max_count=1))
-    except Exception as error:
-        if isinstance(diagnostics.translate(error), EpochReferenceError):
-            return False
-        raise
+    except EpochReferenceError:
+        return False
     return True
 
 
@@ -150,9 +153,8 @@ def _require_tables(session: Session, compared: Comparison) -> None:
     known = _tables(session, compared.old, compared.new) if compared.tables else set()
     for table in compared.tables:
         if table not in known:
-            raise EpochTableError(
-                f"'{table}' is neither a reference nor a table of {compared.old} or {compared.new}", "epoch table list"
-            )
+            told = f"'{table}' is neither a reference nor a table of {compared.old} or {compared.new}"
+            raise TableNotFound(told, Suggestion("tables"), table=table)
 
 
 def _shown_view(session: Session, compared: Comparison, view: str, form: str, limit: int | None) -> int:

@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import nullcontext
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import click
 
+from . import diagnostics
 from .output import FORMATS
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 _COUNT = re.compile(r"-\d+")
 
-json_option = click.option("--json", "form", flag_value="json", default="table", help="Write one JSON document.")
 format_option = click.option(
     "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="The output format."
 )
+short_option = click.option("--json", "form", flag_value="json", help="The same as --format json.")
+
+
+def json_option(function: AnyFunction) -> AnyFunction:
+    """Adds --json: a result or a failure is one JSON document."""
+    option = click.option("--json", "form", flag_value="json", default="table", help="One JSON document.")
+    return option(documented(function))
 
 
 def row_options(function: AnyFunction) -> AnyFunction:
     """Adds --format, and --json as its short form."""
-    short = click.option("--json", "form", flag_value="json", help="The same as --format json.")
-    return short(format_option(function))
+    return short_option(format_option(documented(function)))
+
+
+def documented(function: AnyFunction) -> AnyFunction:
+    """Writes a failure of a command as a document, if that is how it writes its result."""
+
+    @wraps(function)
+    def run(*arguments: Any, **options: Any) -> Any:
+        with diagnostics.documented() if options["form"] == "json" else nullcontext():
+            return function(*arguments, **options)
+
+    return cast(AnyFunction, run)
 
 
 class SectionedGroup(click.Group):

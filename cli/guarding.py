@@ -156,7 +156,8 @@ def check_run(session: Session, ref: str | None, file: Path | None, form: str) -
         output.lines(line for row in found for line in _outcome(row))
     failed = [row["name"] for row in found if not row["passed"]]
     if failed:
-        raise EpochCheckError(f"{len(failed)} of {counted(len(found), 'check')} failed on {where}: {', '.join(failed)}")
+        told = f"{len(failed)} of {counted(len(found), 'check')} failed on {where}: {', '.join(failed)}"
+        raise EpochCheckError(told, checks=tuple(failed))
     diagnostics.message(f"{counted(len(found), 'check')} passed on {where}" if found else "there are no checks")
 
 

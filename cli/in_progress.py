@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import click
 
-from epoch_sql.errors import EpochConflict, EpochError, EpochMergeError
+from epoch_sql.errors import MergeConflict, to_finish
 
 from . import diagnostics
 from .session import Session, call
@@ -33,15 +33,9 @@ class Place:
         return f"epoch {words}{f' --into {shlex.quote(self.branch)}' if self.named and self.branch else ''}"
 
     @property
-    def next_steps(self) -> str:
-        """The commands that resolve conflicts."""
-        show, resolve = self.command("conflicts show"), self.command("conflicts resolve --theirs")
-        return f"{show}; {resolve} (or --ours, --interactive); then {self.command('merge --continue')}"
-
-    @property
-    def last_step(self) -> str:
-        """The commands that end a merge, with or without its result."""
-        return f"{self.command('merge --continue')}, or {self.command('merge --abort')}"
+    def into(self) -> str | None:
+        """The branch where commands must name it."""
+        return self.branch if self.named else None
 
 
 def place(session: Session, into: str | None) -> Place:
@@ -77,27 +71,15 @@ def remind(session: Session, branch: str | None) -> None:
     row = merge_into(session, branch)
     if row is not None:
         diagnostics.warning(f"the {name(row)} is still in progress")
-        diagnostics.hint(place(session, row["target"]).last_step)
+        diagnostics.advise(to_finish(place(session, row["target"]).into))
 
 
 @contextmanager
-def hints_as_commands(session: Session, where: Place) -> Iterator[None]:
-    """Errors about merges with the commands to type next, where the SQL functions name SQL."""
+def stopping() -> Iterator[None]:
+    """A merge that stops is named by what it is: its conflicts are listed before."""
     try:
         yield
-    except Exception as error:
-        found = diagnostics.translate(error)
-        if isinstance(found, EpochConflict):
-            raise stopped(session, where) from error
-        if isinstance(found, EpochMergeError) and merge_into(session, where.branch) is not None:
-            raise EpochMergeError(found.message, where.last_step) from error
-        if (found.hint or "").startswith("FROM epoch_conflicts()"):
-            raise type(found)(found.message, where.command("conflicts show")) from error
-        raise
-
-
-def stopped(session: Session, where: Place) -> EpochError:
-    """The error of a merge that stopped on conflicts or violations."""
-    row = merge_into(session, where.branch)
-    assert row is not None and where.branch is not None
-    return EpochConflict(f"the {name(row)} stopped: {left(row)}", where.next_steps)
+    except MergeConflict as stop:
+        row = {"kind": stop.verb, "source": stop.source, "target": stop.target}
+        found = {"conflicts": stop.conflicts, "violations": stop.violations}
+        raise replace(stop, message=f"the {name(row)} stopped: {left(found)}") from stop

@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from epoch_sql.errors import EpochError, EpochMergeError
+from epoch_sql.errors import EpochMergeError, EpochNoTerminal, Suggestion
 
 from . import diagnostics, output
-from .in_progress import Place, hints_as_commands, merge_into
+from .in_progress import Place, merge_into
 from .output import Line
 from .session import Session, call
 
@@ -25,12 +25,6 @@ _BY_CELL = ("ours", "theirs", "base", "value", "skip", "quit")
 _BY_SIDE = ("ours", "theirs", "base", "skip", "quit")
 _BY_COPIES = ("ours", "theirs", "base", "all", "skip", "quit")
 """``all`` means ``both``, whose letter is that of ``base``: all that both sides added."""
-
-
-class EpochNoTerminal(EpochError):
-    """A question without a terminal to answer it on."""
-
-    exit_code = diagnostics.USAGE
 
 
 @dataclass(frozen=True)
@@ -87,7 +81,9 @@ def resolve_interactively(session: Session, where: Place, table_name: str | None
             f"{where.command('conflicts resolve --ours')}, --theirs, or --value for one cell",
         )
     if merge_into(session, where.branch) is None:
-        raise EpochMergeError(f"no merge into {where.branch} is in progress", "epoch merge SOURCE")
+        raise EpochMergeError(
+            f"no merge into {where.branch} is in progress", Suggestion("merge", "SOURCE"), target=where.branch
+        )
     asked: set[tuple[str, str | None, str | None]] = set()
     wanted = {question.identity for question in _questions(session, where, table_name) if question.open}
     while question := _next(_questions(session, where, table_name), wanted, asked):
@@ -175,8 +171,7 @@ def _decide(session: Session, where: Place, question: Question, side: str) -> No
 
 def _resolve(session: Session, where: Place, question: Question, **chosen: str | None) -> None:
     asked = call("epoch_resolve", table_name=question.table_name, key=question.key, target=where.branch, **chosen)
-    with hints_as_commands(session, where):
-        left = session.do(asked, "resolving")["remaining"]
+    left = session.do(asked, "resolving")["remaining"]
     output.lines([f"{left} left"])
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from epoch_sql.errors import EpochConflict
+from epoch_sql.errors import EpochConflict, MergeConflict
 
 from . import diagnostics, output
 from .grammar import json_option
-from .in_progress import Place, hints_as_commands, into_option, merge_into, name, place
+from .in_progress import Place, into_option, merge_into, name, place, stopping
 from .obstacles import list_open
 from .session import Call, Session, call, pass_session
 from .wording import counted, in_brackets, short, summary
@@ -157,17 +157,16 @@ def _tell_commit(session: Session, where: Place, done: dict[str, Any], source: s
 def _run(session: Session, where: Place, procedure: Call, doing: str) -> dict[str, Any]:
     """Runs a procedure that may stop on conflicts, and lists them before the error."""
     try:
-        with hints_as_commands(session, where):
+        with stopping():
             return session.do(procedure, doing)
-    except EpochConflict:
+    except MergeConflict:
         list_open(session, where)
         raise
 
 
 def _abort(session: Session, into: str | None, where: Place, form: str) -> None:
     row = merge_into(session, where.branch)
-    with hints_as_commands(session, where):
-        done = session.do(call("epoch_merge_abort", target=into), "aborting the merge")
+    done = session.do(call("epoch_merge_abort", target=into), "aborting the merge")
     diagnostics.message(f"Aborted the {name(row)}" if row else "Aborted the merge")
     if form == "json":
         output.document([done])
@@ -205,7 +204,7 @@ def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], for
         try:
             made.append(_run(session, where, call(function, ref if len(refs) == 1 else commit), verb))
         except Exception as error:
-            _tell_left(verb, diagnostics.translate(error), commits[at + 1 :])
+            _tell_left(verb, error, commits[at + 1 :])
             raise
         _tell_commit(session, where, made[-1])
     if form == "json":

@@ -167,7 +167,7 @@ def pull(session: Session, remote_name: str | None, form: str) -> None:
 
     A fast-forward if possible, or else a merge, which stops on conflicts like `epoch merge`.
     """
-    with in_progress.hints_as_commands(session, in_progress.place(session, None)):
+    with in_progress.stopping():
         made = session.do(call("epoch_pull", remote=remote_name), "pulling", _measure)
     told = {
         "up-to-date": "Already up to date",

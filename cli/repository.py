@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import click
 
 from epoch_sql import config
-from epoch_sql.errors import EpochRepositoryError
+from epoch_sql.errors import EpochConfigError, EpochRepositoryError
 
 from . import diagnostics, output
 from .grammar import json_option
@@ -74,7 +75,7 @@ def config_get(session: Session, key: str) -> None:
     """Write the value of KEY. Exits 1 if KEY is not set."""
     value = config.get(key, _folder(session))
     if value is None:
-        raise config.EpochConfigError(f"{key} is not set", f"epoch config set {key} VALUE")
+        raise EpochConfigError(f"{key} is not set", f"epoch config set {shlex.quote(key)} VALUE", key=key)
     output.text(value)
 
 
@@ -118,7 +119,7 @@ def _file(session: Session, everywhere: bool) -> Path:
 def _opened(session: Session, path: Path) -> Iterator[None]:
     """Opens the database, or creates it. If ``init`` is refused, deletes a database that it created."""
     if not path.absolute().parent.is_dir():
-        raise EpochRepositoryError(f"there is no folder {path.parent}", f"mkdir -p {path.parent}")
+        raise EpochRepositoryError(f"there is no folder {path.parent}", f"mkdir -p {shlex.quote(str(path.parent))}")
     existed = path.exists()
     session.open(path)
     try:
@@ -137,5 +138,5 @@ def _only_database(folder: Path) -> Path:
     found = sorted(path for path in folder.glob("*.duckdb") if path.is_file())
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
-        raise EpochRepositoryError(f"more than one database here: {names}", f"epoch init {found[0].name}")
+        raise EpochRepositoryError(f"more than one database here: {names}", f"epoch init {shlex.quote(found[0].name)}")
     return found[0] if found else folder / "epoch.duckdb"

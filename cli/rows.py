@@ -15,12 +15,15 @@ _BATCH = 2048
 _NUMERIC = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "DECIMAL", "FLOAT", "DOUBLE", "BIGNUM")
 
 
+Cells = tuple[str | None, ...]
+
+
 @dataclass(frozen=True)
 class Rows:
     """A result. ``cells`` are texts in column order, or JSON texts for the format JSON. None is NULL."""
 
     columns: tuple[str, ...]
-    cells: Iterable[tuple[str | None, ...]]
+    cells: Iterable[Cells]
     numeric: frozenset[str] = frozenset()
 
 
@@ -104,7 +107,7 @@ def _cell(alias: str, type_: str, form: str) -> str:
     return f"to_json({alias})"
 
 
-def _fetched(cursor: DuckDBPyConnection) -> Iterator[tuple[str | None, ...]]:
+def _fetched(cursor: DuckDBPyConnection) -> Iterator[Cells]:
     while batch := cursor.fetchmany(_BATCH):
         yield from batch
 

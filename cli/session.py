@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from epoch_sql.config import find_database
-from epoch_sql.errors import EpochReadOnlyError, EpochStorageError
+from epoch_sql.errors import EpochReadOnlyError, EpochStorageError, RepositoryNotFound
 
 from . import diagnostics, rows
-from .rows import Rows
+from .rows import Cells, Rows
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
+
+    from epoch_sql.extension.failing import Watch
 
 _RETRY_SECONDS = 0.1
 _UNWRITABLE = re.compile(r": (Read-only file system|Permission denied)$", re.MULTILINE)
@@ -64,11 +68,16 @@ class Session:
     wait: float = 10.0
     _connection: DuckDBPyConnection | None = None
     _unwritable: EpochStorageError | None = None
+    _watch: Watch | None = None
 
     @cached_property
     def path(self) -> Path:
-        """The database file. Raises EpochRepositoryError if there is no repository."""
-        return find_database(Path.cwd(), self.database)
+        """The database file; EpochRepositoryError when there is none."""
+        try:
+            return find_database(Path.cwd(), self.database)
+        except RepositoryNotFound as missing:
+            named = self.database or os.environ.get("EPOCH_DB")
+            raise replace(missing, advice=f"epoch init {shlex.quote(named)}" if named else missing.advice) from None
 
     @property
     def connection(self) -> DuckDBPyConnection:
@@ -88,8 +97,27 @@ class Session:
                     raise
                 self._unwritable = unwritable
                 self._connection = _connected(path, self.wait, read_only=True)
-        click.get_current_context().call_on_close(self._connection.close)
+        from epoch_sql.extension.install import watched
+
+        context = click.get_current_context()
+        context.call_on_close(self._connection.close)
+        self._watch = context.with_resource(watched(self._connection))
         return self._connection
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Raises Epoch's own errors as what they are; a refusal of what is open to read says why it is."""
+        try:
+            with self._watching().raising():
+                yield
+        except EpochReadOnlyError as error:
+            raise self._unwritable or error from error
+
+    def _watching(self) -> Watch:
+        if self._watch is None:
+            self.open(self.path)
+        assert self._watch
+        return self._watch
 
     def do(self, procedure: Call, what: str, measure: diagnostics.Measure | None = None) -> dict[str, Any]:
         """Runs a procedure, and gives its row by column names. ``measure`` gives its progress."""
@@ -97,7 +125,7 @@ class Session:
 
     def done(self, procedure: Call, what: str, measure: diagnostics.Measure | None = None) -> list[dict[str, Any]]:
         """Runs a procedure that returns any number of rows."""
-        with diagnostics.working(what, measure), self.telling_why_not():
+        with diagnostics.working(what, measure):
             found = self._records(f"CALL {procedure.text}", procedure.values)
         for warning in (text for row in found for text in row.get("warnings") or ()):
             diagnostics.warning(warning)
@@ -114,22 +142,18 @@ class Session:
 
     def query(self, query: str, form: str, values: Sequence[Any] = ()) -> Rows:
         """The rows of a SELECT as texts."""
-        with diagnostics.working("reading"), self.telling_why_not():
-            return rows.select(self.connection, query, values, form)
+        with diagnostics.working("reading"), self.raising():
+            found = rows.select(self.connection, query, values, form)
+        return replace(found, cells=self._fetched(found.cells))
 
-    @contextmanager
-    def telling_why_not(self) -> Iterator[None]:
-        """Errors of a database that is open to read say why it is."""
-        try:
-            yield
-        except Exception as error:
-            if self._unwritable and isinstance(diagnostics.translate(error), EpochReadOnlyError):
-                raise self._unwritable from error
-            raise
+    def _fetched(self, cells: Iterable[Cells]) -> Iterator[Cells]:
+        with self.raising():
+            yield from cells
 
     def _records(self, statement: str, values: Sequence[Any]) -> list[dict[str, Any]]:
         cursor = self.connection.cursor()
-        found = cursor.execute(statement, values).fetchall()
+        with self.raising():
+            found = cursor.execute(statement, values).fetchall()
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found]
 
@@ -150,9 +174,8 @@ def _connected(path: Path, wait: float, read_only: bool = False) -> DuckDBPyConn
         except duckdb.IOException as error:
             unwritable = _UNWRITABLE.search(str(error))
             if unwritable and not read_only:
-                raise EpochStorageError(
-                    f"cannot write to {path}: {unwritable[1]}", "make the file and its folder writable"
-                ) from error
+                told, advice = f"cannot write to {path}: {unwritable[1]}", "make the file and its folder writable"
+                raise EpochStorageError(told, advice, path=str(path)) from error
             locked = "Could not set lock" in str(error)
             if not locked or time.monotonic() >= deadline:
                 raise

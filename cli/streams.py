@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from epoch_sql.errors import EpochError
+from epoch_sql.errors import EpochOutputError
 
 from .characters import json_escape
 
@@ -17,10 +17,6 @@ STANDARD_OUTPUT = 1
 
 class ReaderLeft(Exception):
     """The reader of standard output has closed it."""
-
-
-class OutputError(EpochError):
-    """Standard output does not take what is written."""
 
 
 def prepare() -> None:
@@ -43,7 +39,7 @@ def prepare() -> None:
 
 
 def write(content: str) -> None:
-    """Writes to standard output. Raises ReaderLeft if its reader closed it, and OutputError if it takes no more."""
+    """Writes to standard output; ReaderLeft when nobody reads it any more, EpochOutputError when it takes no more."""
     _attempt(lambda: sys.stdout.write(content))
 
 
@@ -80,4 +76,4 @@ def _attempt(action: Callable[[], object]) -> None:
         # click would turn it into exit code 1, as if the command had failed.
         raise ReaderLeft from error
     except OSError as error:
-        raise OutputError(f"cannot write to standard output: {error.strerror}") from error
+        raise EpochOutputError(f"cannot write to standard output: {error.strerror}") from error

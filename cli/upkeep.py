@@ -84,7 +84,7 @@ COMMANDS = (gc, compact, fsck, completion, demo)
 
 
 def _run(session: Session, procedure: Call, what: str, form: str) -> int:
-    """Runs a procedure, writes its rows, and gives their number."""
-    with diagnostics.working(what), session.telling_why_not():
+    """Runs a procedure and writes its rows. Gives their number."""
+    with diagnostics.working(what), session.raising():
         found = rows.execute(session.connection, f"CALL {procedure.text}", procedure.values, form)
     return output.rows(found, form) if found.columns else 0

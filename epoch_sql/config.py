@@ -12,14 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from epoch_sql.errors import EpochError, EpochRepositoryError
+from epoch_sql.errors import EpochConfigError, EpochRepositoryError, RepositoryNotFound, Suggestion
 
 FOLDER = ".epoch"
 FILE = "config.toml"
-
-
-class EpochConfigError(EpochError):
-    """A setting or a configuration file that cannot be read or written."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +51,13 @@ def find_database(start: Path, explicit: str | None = None) -> Path:
     """
     named = explicit or os.environ.get("EPOCH_DB")
     if named:
-        return _existing(start / Path(named).expanduser(), f"epoch init {named}")
+        return _existing(start / Path(named).expanduser(), "name one that exists")
     start = start.resolve()
     for folder in (start, *start.parents):
         config = folder / FOLDER / FILE
         if config.is_file():
             return _database_of(config)
-    raise EpochRepositoryError(f"no Epoch repository in {start} or above it", "epoch init")
+    raise RepositoryNotFound(f"no Epoch repository in {start} or above it", Suggestion("init"))
 
 
 def name_database(database: Path) -> None:
@@ -75,7 +71,8 @@ def name_database(database: Path) -> None:
     if named is not None and named != name:
         raise EpochRepositoryError(
             f"{config.parent} belongs to {named}; there is one repository in a folder",
-            f"move {name} to a folder of its own, then epoch init {name}",
+            (f"move {name} to a folder of its own, then ", Suggestion("init")),
+            database=name,
         )
     if named is None:
         set_value(config, "database", name)
@@ -118,14 +115,13 @@ def set_value(file: Path, key: str, value: str) -> None:
     try:
         document = tomlkit.parse(_text(file))
     except TOMLKitError as error:
-        raise EpochConfigError(f"{file}: {error}", "correct the file by hand") from error
+        raise EpochConfigError(f"{file}: {error}", "correct the file by hand", file=str(file)) from error
     table: Any = document
     for section in sections:
         table = table.setdefault(section, tomlkit.table())
         if not isinstance(table, Mapping):
-            raise EpochConfigError(
-                f"{section} is a value in {file}, so {key} cannot be set", f"epoch config unset {section}"
-            )
+            message = f"{section} is a value in {file}, so {key} cannot be set"
+            raise EpochConfigError(message, f"remove {section} from it first", key=key, file=str(file))
     table[name] = value
     _replace(file, tomlkit.dumps(document))
 
@@ -141,7 +137,7 @@ def unset(file: Path, key: str) -> None:
     for section in sections:
         table = table.get(section, {}) if isinstance(table, Mapping) else {}
     if not isinstance(table, Mapping) or name not in table:
-        raise EpochConfigError(f"{key} is not set in {file}", "epoch config list")
+        raise EpochConfigError(f"{key} is not set in {file}", key=key, file=str(file))
     del table[name]  # type: ignore[attr-defined]  # every table of a tomlkit document is mutable
     _replace(file, tomlkit.dumps(document))
 
@@ -151,26 +147,27 @@ def read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(_text(file))
     except tomllib.TOMLDecodeError as error:
-        raise EpochConfigError(f"{file}: {error}", "correct the file by hand") from error
+        raise EpochConfigError(f"{file}: {error}", "correct the file by hand", file=str(file)) from error
 
 
 def _database_of(config: Path) -> Path:
     named = read(config).get("database")
     if not isinstance(named, str) or not named:
-        raise EpochRepositoryError(f"{config} names no database", "epoch --db FILE status")
-    return _existing(config.parent.parent / named, "epoch --db FILE status, if it was renamed or moved")
+        raise RepositoryNotFound(f"{config} names no database", 'write database = "FILE" in it')
+    return _existing(config.parent.parent / named, f"correct {config}, if it was renamed or moved")
 
 
-def _existing(database: Path, hint: str) -> Path:
+def _existing(database: Path, advice: str) -> Path:
     if not database.is_file():
-        raise EpochRepositoryError(f"no database {database}", hint)
+        raise RepositoryNotFound(f"no database {database}", advice, database=str(database))
     return database
 
 
 def _parts(key: str) -> list[str]:
     parts = key.split(".")
     if not all(parts):
-        raise EpochConfigError(f"'{key}' is no setting: names are joined by dots", "epoch config set user.name NAME")
+        message = f"'{key}' is no setting: names are joined by dots"
+        raise EpochConfigError(message, "for example user.name", key=key)
     return parts
 
 
@@ -189,7 +186,7 @@ def _text(file: Path) -> str:
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        raise EpochConfigError(f"{file} cannot be read: {error}") from error
+        raise EpochConfigError(f"{file} cannot be read: {error}", file=str(file)) from error
 
 
 def _replace(file: Path, text: str) -> None:
@@ -205,9 +202,9 @@ def _replace(file: Path, text: str) -> None:
     except OSError as error:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
-        raise EpochConfigError(
-            f"{file} cannot be written: {error.strerror or error}", "free space or make its folder writable, then retry"
-        ) from error
+        message = f"{file} cannot be written: {error.strerror or error}"
+        advice = "free space or make its folder writable, then retry"
+        raise EpochConfigError(message, advice, file=str(file)) from error
 
 
 def _login() -> str:

@@ -1,59 +1,249 @@
-"""The errors that Epoch raises: one line that says what is wrong, and a hint with what to type next."""
+"""The errors that Epoch raises: what is wrong in one line, the facts as attributes, and what to do next.
+
+What to do is advice that fits everywhere ("free space, then retry"), or a ``Suggestion``, which names a verb. Each
+surface spells a suggestion in its own words: Python here, SQL in ``extension.failing``, commands in ``cli.suggested``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import Any, ClassVar
+
 from epoch_sql.characters import escaped
 
+Value = str | bool | int | tuple[str, ...]
 
+
+@dataclass(frozen=True, init=False)
+class Suggestion:
+    """A verb to call next, by its name in the library, and its arguments.
+
+    ``Suggestion("merge", "staging", into="production")`` reads ``repo.merge("staging", into="production")`` in Python,
+    ``CALL epoch_merge('staging', target := 'production')`` in SQL, and ``epoch merge staging --into production`` on the
+    command line. Words in capitals stand for what the reader fills in.
+    """
+
+    verb: str
+    arguments: tuple[Value, ...]
+    options: Mapping[str, Value]
+
+    def __init__(self, verb: str, /, *arguments: Value, **options: Value | None) -> None:
+        object.__setattr__(self, "verb", verb)
+        object.__setattr__(self, "arguments", arguments)
+        given = {name: value for name, value in options.items() if value is not None and value is not False}
+        object.__setattr__(self, "options", given)
+
+    def __str__(self) -> str:
+        """The call in Python."""
+        options = [f"{name}={_literal(value)}" for name, value in self.options.items()]
+        return f"repo.{self.verb}({', '.join([*map(_literal, self.arguments), *options])})"
+
+
+Advice = str | Suggestion | tuple[str | Suggestion, ...]
+"""What to do next: texts and suggestions, read one after the other."""
+
+
+@dataclass(eq=False)
 class EpochError(Exception):
     """A request that was refused or failed; nothing was changed.
 
-    ``message`` is one line for people, ``hint`` the command to type next (or None), ``exit_code`` what the CLI exits
-    with. ``str(error)`` is ``Kind: message (hint: …)``, the text that SQL users see.
+    ``message`` is one line for people, ``advice`` what to do next (or None). Whatever else an error has are its facts.
     """
 
-    exit_code = 1
+    message: str
+    advice: Advice | None = None
+    exit_code: ClassVar[int] = 1
+    """What the command line exits with."""
 
-    def __init__(self, message: str, hint: str | None = None) -> None:
-        # Both may name what others named.
-        self.message = escaped(message)
-        self.hint = hint and escaped(hint)
-        super().__init__(self.message)
+    def __post_init__(self) -> None:
+        # It may name what others named.
+        self.message = escaped(self.message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _remade, (type(self), vars(self))
+
+    def __str__(self) -> str:
+        return self.message + (f" (hint: {self.hint})" if self.hint else "")
 
     @property
     def kind(self) -> str:
-        """The name that the error has in SQL: the class name."""
-        return type(self).__name__
+        """The name that the error has in SQL: of its nearest class that begins with Epoch."""
+        return next(c.__name__ for c in type(self).__mro__ if c.__name__.startswith("Epoch"))
 
-    def __str__(self) -> str:
-        tail = f" (hint: {self.hint})" if self.hint else ""
-        return f"{self.kind}: {self.message}{tail}"
+    @property
+    def hint(self) -> str | None:
+        """What to do next, in Python."""
+        return self.hinted(str)
+
+    def hinted(self, spell: Callable[[Suggestion], str]) -> str | None:
+        """What to do next, with suggestions spelled for one surface."""
+        return spelled(self.advice, spell) if self.advice else None
+
+    @property
+    def suggestion(self) -> Suggestion | None:
+        """The first verb that the advice names."""
+        parts = self.advice if isinstance(self.advice, tuple) else (self.advice,)
+        return next((part for part in parts if isinstance(part, Suggestion)), None)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the error is about, by the names of its attributes."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("message", "advice")}
 
 
+def spelled(advice: Advice, spell: Callable[[Suggestion], str]) -> str:
+    """Advice as one text, with its suggestions spelled for one surface."""
+    parts = advice if isinstance(advice, tuple) else (advice,)
+    return escaped("".join(spell(part) if isinstance(part, Suggestion) else part for part in parts))
+
+
+def did_you_mean(names: Sequence[str], quote: Callable[[str], str] = str) -> str | None:
+    """``did you mean orders or order_items?`` of names that are near; None where none is."""
+    return f"did you mean {' or '.join(map(quote, names))}?" if names else None
+
+
+@dataclass(eq=False)
+class EpochArgumentError(EpochError):
+    """An argument that is missing, or of the wrong kind."""
+
+    _: KW_ONLY
+    function: str
+    parameter: str
+
+
+@dataclass(eq=False)
+class EpochDatabaseError(EpochError):
+    """DuckDB refused a statement; the message is DuckDB's."""
+
+
+@dataclass(eq=False)
+class EpochLockedError(EpochDatabaseError):
+    """The database file is open in another program."""
+
+    _: KW_ONLY
+    program: str
+    process: int
+
+
+@dataclass(eq=False)
 class EpochRepositoryError(EpochError):
     """No repository, one that cannot be opened, or one of a newer version."""
 
+    _: KW_ONLY
+    database: str | None = None
 
+
+@dataclass(eq=False)
+class RepositoryNotFound(EpochRepositoryError):
+    """No repository, or no database."""
+
+
+@dataclass(eq=False)
 class EpochReadOnlyError(EpochRepositoryError):
     """A change of a database that is open to read only."""
 
 
+@dataclass(eq=False)
+class EpochConfigError(EpochError):
+    """A setting or a configuration file that cannot be read or written."""
+
+    _: KW_ONLY
+    key: str | None = None
+    file: str | None = None
+
+
+@dataclass(eq=False)
 class EpochReferenceError(EpochError):
     """A name that is no valid reference, is unknown, ambiguous, or taken."""
 
+    _: KW_ONLY
+    name: str | None = None
 
+
+@dataclass(eq=False)
+class ReferenceNotFound(EpochReferenceError):
+    """No branch, tag, commit or other reference of that name; ``suggestions`` are names that are near."""
+
+    _: KW_ONLY
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class ReferenceAmbiguous(EpochReferenceError):
+    """A name of several things; ``meanings`` are names that each say which."""
+
+    _: KW_ONLY
+    meanings: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class ReferenceExists(EpochReferenceError):
+    """A name that is taken."""
+
+
+@dataclass(eq=False)
+class InvalidName(EpochReferenceError):
+    """A name that breaks the rules; ``nearest`` is one that does not."""
+
+    _: KW_ONLY
+    nearest: str | None = None
+
+
+@dataclass(eq=False)
 class EpochTableError(EpochError):
     """A table, key or column that does not exist or cannot be versioned."""
 
+    _: KW_ONLY
+    table: str | None = None
+    column: str | None = None
 
+
+@dataclass(eq=False)
+class TableNotFound(EpochTableError):
+    """No table of that name; ``suggestions`` are names that are near."""
+
+    _: KW_ONLY
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class ColumnNotFound(EpochTableError):
+    """No column of that name; ``suggestions`` are names that are near."""
+
+    _: KW_ONLY
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class UnsupportedType(EpochTableError):
+    """A type whose values cannot be stored exactly; ``part`` is the part of it that is refused."""
+
+    _: KW_ONLY
+    type: str
+    part: str
+
+    @classmethod
+    def of(cls, type: str, part: str) -> UnsupportedType:
+        """The error for a type, wherever it is found."""
+        within = "" if part == type else f" (inside {' '.join(type.split())})"
+        return cls(f"Epoch cannot store values of type {' '.join(part.split())}{within} exactly", type=type, part=part)
+
+
+@dataclass(eq=False)
 class EpochNothingToCommit(EpochError):
     """A commit without a change."""
 
 
+@dataclass(eq=False)
 class EpochDirtyError(EpochError):
     """Uncommitted changes that the operation would lose."""
 
+    _: KW_ONLY
+    tables: tuple[str, ...]
 
+
+@dataclass(eq=False)
 class EpochTransactionError(EpochError):
     """The connection has uncommitted changes, or another writer was faster: retry.
 
@@ -61,15 +251,14 @@ class EpochTransactionError(EpochError):
     says that another writer was faster, so that the same may work now.
     """
 
+    _: KW_ONLY
     pending: str | None = None
     overtaken: bool = False
 
     @classmethod
     def by_another_writer(cls, told: str) -> EpochTransactionError:
         """The error for a transaction that conflicts with another one, which was faster."""
-        error = cls(f"another writer was faster ({told}); nothing was changed", "retry")
-        error.overtaken = True
-        return error
+        return cls(f"another writer was faster ({told}); nothing was changed", "retry", overtaken=True)
 
     @classmethod
     def uncommitted(cls, what: str, aborted: bool = False) -> EpochTransactionError:
@@ -81,51 +270,191 @@ class EpochTransactionError(EpochError):
         again = "then retry; or just retry, if another connection was writing"
         if aborted:
             seen += "; DuckDB has aborted it, so that COMMIT saves nothing"
-            error = cls(seen, f"ROLLBACK, run its statements again, COMMIT, {again}")
-        else:
-            error = cls(seen, f"COMMIT or ROLLBACK it, {again}")
-        error.pending = what
-        return error
+            return cls(seen, f"ROLLBACK, run its statements again, COMMIT, {again}", pending=what)
+        return cls(seen, f"COMMIT or ROLLBACK it, {again}", pending=what)
 
 
+@dataclass(eq=False)
 class EpochStorageError(EpochError):
     """A file that is missing, corrupted or cannot be written."""
 
+    _: KW_ONLY
+    path: str | None = None
 
+
+@dataclass(eq=False)
 class EpochMergeError(EpochError):
     """A merge that cannot be started, continued or aborted: one is in progress already, or none is."""
 
+    _: KW_ONLY
+    target: str | None = None
 
+
+@dataclass(eq=False)
 class EpochConflict(EpochError):
-    """A merge that stopped on conflicts or violations."""
+    """A merge or a stash that stopped on conflicts or violations."""
 
     exit_code = 3
 
 
-class EpochRefused(EpochError):
-    """Refused by protection, review or a failed check; ``ref`` and ``commit_id`` say what, for the audit."""
+@dataclass(eq=False)
+class MergeConflict(EpochConflict):
+    """A merge of ``source`` into ``target`` that is in progress: how many conflicts and violations are open.
 
+    ``verb`` is merge, revert or cherry-pick. ``tables`` has the number of conflicts of each table that has any.
+    """
+
+    _: KW_ONLY
+    verb: str
+    source: str
+    target: str
+    conflicts: int
+    violations: int
+    tables: Mapping[str, int]
+
+
+def to_resolve(into: str | None, conflicts: int) -> Advice:
+    """What leads out of conflicts or violations; ``into`` is the target where it is not the checked-out branch."""
+    look = Suggestion("conflicts" if conflicts else "violations", into=into)
+    resolve = Suggestion("resolve", side="theirs", into=into)
+    return look, "; ", resolve, "; then ", Suggestion("merge_continue", into=into)
+
+
+def to_finish(into: str | None) -> Advice:
+    """What ends a merge, with or without its result."""
+    return Suggestion("merge_continue", into=into), ", or ", Suggestion("merge_abort", into=into)
+
+
+@dataclass(eq=False)
+class StashConflict(EpochConflict):
+    """A stash that clashes with what was committed since."""
+
+    _: KW_ONLY
+    stash_id: str
+    tables: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class EpochRefused(EpochError):
+    """Refused by protection, review or a failed check; ``branch`` and ``commit_id`` say what, for the audit."""
+
+    _: KW_ONLY
+    branch: str | None = None
+    commit_id: str | None = None
     exit_code = 4
 
-    def __init__(
-        self, message: str, hint: str | None = None, ref: str | None = None, commit_id: str | None = None
-    ) -> None:
-        self.ref = ref
-        self.commit_id = commit_id
-        super().__init__(message, hint)
 
-
+@dataclass(eq=False)
 class EpochProtectionError(EpochRefused):
     """Refused because a branch is protected, or because a review is missing."""
 
 
+@dataclass(eq=False)
+class Protected(EpochProtectionError):
+    """What a protected branch does not take.
+
+    ``needs`` says what would do: ``review`` (an approval), ``merge`` (changes that come by a merge), ``sides`` (no
+    values that neither side has), ``growth`` (a move that drops no commit) or ``unprotect``.
+    """
+
+    _: KW_ONLY
+    needs: str
+
+
+@dataclass(eq=False)
 class EpochCheckError(EpochRefused):
-    """Refused because a check failed."""
+    """Refused because checks failed; ``checks`` are their names."""
+
+    _: KW_ONLY
+    checks: tuple[str, ...]
 
 
+@dataclass(eq=False)
+class EpochRemoteRefused(EpochRefused):
+    """A push that the remote's own protection refuses."""
+
+    _: KW_ONLY
+    remote: str
+    needs: str
+
+
+@dataclass(eq=False)
+class EpochCheckQueryError(EpochError):
+    """A check whose SQL is not one query that only reads."""
+
+    _: KW_ONLY
+    check: str | None = None
+
+
+@dataclass(eq=False)
+class EpochCheckNameError(EpochError):
+    """A check of that name exists, or none does."""
+
+    _: KW_ONLY
+    name: str
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
 class EpochRemoteError(EpochError):
     """A remote that is unknown, does not answer, refuses the credentials, or is the store of another repository."""
 
+    _: KW_ONLY
+    remote: str | None = None
 
-class EpochRemoteRefused(EpochRefused):
-    """A push that the remote's own protection refuses."""
+
+@dataclass(eq=False)
+class RemoteNotFound(EpochRemoteError):
+    """No remote of that name; ``suggestions`` are names that are near."""
+
+    _: KW_ONLY
+    suggestions: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class EpochTrustError(EpochError):
+    """Something that came from a remote which is not trusted, and would be run."""
+
+    _: KW_ONLY
+    remote: str
+
+
+@dataclass(eq=False)
+class EpochActsError(EpochError):
+    """A query that should only read does more, or is not proved to read only."""
+
+
+@dataclass(eq=False)
+class EpochQueryError(EpochError):
+    """A query that cannot be read at another state."""
+
+
+@dataclass(eq=False)
+class EpochOutputError(EpochError):
+    """Standard output does not take what is written."""
+
+
+@dataclass(eq=False)
+class EpochNoTerminal(EpochError):
+    """Questions without a terminal to ask them on."""
+
+    exit_code = 2
+
+
+@dataclass(eq=False)
+class EpochDemoError(EpochError):
+    """The demo's data or folder is missing."""
+
+
+def _remade(error_class: type[EpochError], attributes: dict[str, Any]) -> EpochError:
+    error = error_class.__new__(error_class)
+    vars(error).update(attributes)
+    return error
+
+
+def _literal(value: Value) -> str:
+    """A value in Python, a text in double quotes where that needs no backslash."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_literal, value))}]"
+    text = repr(value)
+    return f'"{text[1:-1]}"' if isinstance(value, str) and '"' not in value and "'" not in value else text

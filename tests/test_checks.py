@@ -68,7 +68,7 @@ def test_a_failing_check_stops_the_merge_and_leaves_nothing_behind(repo: Repo, o
     told = repo.refused(f"CALL epoch_merge('bad', target := 'production'{options})")
     assert "EpochCheckError: check negative fails on the merge of bad into production, 4 rows: " in told
     assert '{"id":1,"amount":-1}, {"id":2,"amount":-1}, {"id":3,"amount":-1}, …' in told
-    assert "(hint: correct it in bad, or see all checks of it: epoch check run bad)" in told
+    assert "(hint: correct it in bad, or see all checks of it: FROM epoch_check_run('bad'))" in told
     assert everything(repo) == before
     assert repo("SELECT action, ref FROM epoch_audit() LIMIT 1") == [("refuse", "production")]
     assert repo(f"CALL epoch_merge('good', target := 'production'{options})")[0][0] in ("merged", "fast-forward")
@@ -195,7 +195,7 @@ def test_what_is_no_check_is_refused(repo: Repo, sql: str, told: str) -> None:
 
 def test_names_and_patterns_that_are_wrong(repo: Repo) -> None:
     add(repo)
-    assert "check negative exists already (hint: epoch check remove negative)" in repo.refused(
+    assert "check negative exists already (hint: CALL epoch_check_remove('negative'))" in repo.refused(
         "CALL epoch_check_add('negative', 'SELECT 1')"
     )
     assert "did you mean production?" in repo.refused("CALL epoch_check_add('a', 'SELECT 1', branch := 'prodction')")

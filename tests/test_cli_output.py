@@ -115,37 +115,14 @@ class TestRowsOnStandardOutput:
 
 
 class TestErrors:
-    @pytest.mark.parametrize(
-        ("kind", "code"),
-        [("EpochReferenceError", 1), ("EpochDirtyError", 1), ("EpochConflict", 3), ("EpochRefused", 4)],
-    )
-    def test_what_a_function_raised_comes_back_from_duckdb(
-        self, connection: duckdb.DuckDBPyConnection, kind: str, code: int
-    ) -> None:
-        raised = getattr(errors, kind)('no table "a (b)"', "CALL epoch_resolve(...), then x()")
-
-        def fail(_: str) -> str:
-            raise raised
-
-        connection.create_function("fail", fail, ["VARCHAR"], "VARCHAR", side_effects=True)
-        with pytest.raises(duckdb.Error) as caught:
-            connection.execute("SELECT fail('x')").fetchall()
-        connection.remove_function("fail")
-        found = diagnostics.translate(caught.value)
-        assert (type(found), found.message, found.hint, found.exit_code) == (
-            type(raised),
-            raised.message,
-            raised.hint,
-            code,
-        )
-
     def test_an_error_is_one_line_and_a_hint(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert diagnostics.report(errors.EpochDirtyError("orders has changes\x1b[2J", "epoch stash")) == 1
+        assert (
+            diagnostics.report(
+                errors.EpochDirtyError("orders has changes\x1b[2J", errors.Suggestion("stash"), tables=("orders",))
+            )
+            == 1
+        )
         assert capsys.readouterr().err == "error: orders has changes\\x1b[2J\nhint: epoch stash\n"
-
-    def test_an_unknown_kind_is_still_told(self) -> None:
-        found = diagnostics.translate(duckdb.Error("Invalid Input Error: EpochFuture: no (hint: wait)"))
-        assert (found.message, found.hint, found.exit_code) == ("no", "wait", 1)
 
     def test_an_error_of_duckdb_is_told_by_its_first_line(self, connection: duckdb.DuckDBPyConnection) -> None:
         with pytest.raises(duckdb.Error) as caught:

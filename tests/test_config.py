@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from epoch_sql import config
-from epoch_sql.errors import EpochRepositoryError
+from epoch_sql.errors import EpochRepositoryError, Suggestion
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def test_explicit_database_beats_the_environment_and_the_folder(
 def test_no_repository_names_epoch_init(tmp_path: Path) -> None:
     with pytest.raises(EpochRepositoryError) as refused:
         config.find_database(tmp_path)
-    assert refused.value.hint == "epoch init"
+    assert refused.value.suggestion == Suggestion("init")
 
 
 def test_a_database_that_is_gone_is_named(shop: Path) -> None:

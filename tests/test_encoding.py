@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import EpochTableError, UnsupportedType
 from epoch_sql.render import Sql, column, identifier, literal, to_sql
-from epoch_sql.storage.encoding import UnsupportedType, check_supported, decode, encode, storage_type
+from epoch_sql.storage.encoding import check_supported, decode, encode, storage_type
 from epoch_sql.storage.types import parse_type
 
 pytestmark = pytest.mark.core

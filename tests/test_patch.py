@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from epoch_sql.errors import UnsupportedType
 from epoch_sql.extension.install import OWN_MACROS
 from epoch_sql.model.schema import Table
 from epoch_sql.render import identifier, to_sql
 from epoch_sql.storage.encoding import check_supported, encode
-from epoch_sql.storage.types import UnsupportedType
 from epoch_sql.worktree.introspect import read_schema
 from tests.conftest import MakeRepo, Repo
 

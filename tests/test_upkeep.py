@@ -338,7 +338,7 @@ class TestGc:
         repo.close()
         renamed = repo.path.rename(repo.path.with_name("renamed.duckdb"))
         with epoch_sql.connect(renamed) as con:
-            with pytest.raises(duckdb.Error, match="epoch config set database renamed"):
+            with pytest.raises(duckdb.Error, match=r'write database = "renamed\.duckdb"'):
                 con.execute(f"CALL epoch_gc({NOW})")
             set_value(renamed.parent / ".epoch" / "config.toml", "database", renamed.name)
             con.execute(f"CALL epoch_gc({NOW})")

@@ -21,12 +21,12 @@ import duckdb
 from sqlglot import exp
 
 from epoch_sql import render
-from epoch_sql.errors import EpochReadOnlyError, EpochStorageError, EpochTransactionError
+from epoch_sql.errors import EpochReadOnlyError, EpochStorageError, EpochTransactionError, UnsupportedType
 from epoch_sql.extension.session import Session
 from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
-from epoch_sql.storage.encoding import UnsupportedType, check_supported
+from epoch_sql.storage.encoding import check_supported
 from epoch_sql.worktree.introspect import definitions_seen, read_columns, read_table_names
 from epoch_sql.worktree.rows import row_hash, working_rows
 
@@ -98,7 +98,9 @@ def _committed(repository: Repository, seen: Sequence[str], closely: bool) -> li
 def _require_writable(repository: Repository) -> None:
     if repository.read_only:
         raise EpochReadOnlyError(
-            f"{repository.database} is open read-only, so nothing can be changed", "open it without read_only"
+            f"{repository.database} is open read-only, so nothing can be changed",
+            "open it without read_only",
+            database=str(repository.database),
         )
 
 
@@ -152,6 +154,7 @@ def _require_space(database: Path) -> None:
         raise EpochStorageError(
             f"the disk of {database} is full: {free >> 10} KiB are free where {needed >> 10} may be needed",
             "free space, then retry",
+            path=str(database),
         )
 
 

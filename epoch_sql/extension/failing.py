@@ -5,28 +5,103 @@ statement runs, and abort it after any other; its COMMIT then goes through, and 
 ``json_deserialize_sql`` raises the error that a document tells of, as one of the parser. DuckDB 2.0 aborts at any
 error, unless ``default_transaction_invalidation_policy`` is SYNTACTIC_ERRORS_DO_NOT_INVALIDATE. A function cannot know
 whether its caller's transaction is an open one, so there each error says what has become of it, should there be one.
+
+DuckDB carries a text only. For those who wait for the error itself (``Failures``) the object is kept beside it.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.errors import EpochError, EpochTransactionError
+from epoch_sql.errors import (
+    EpochDatabaseError,
+    EpochError,
+    EpochLockedError,
+    EpochStorageError,
+    EpochTransactionError,
+    Suggestion,
+    Value,
+)
 from epoch_sql.render import Sql
 
 _ABORTED = "If a transaction was open, DuckDB has aborted it: ROLLBACK, then run its statements again."
+_LOCK = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<process>\d+)\)")
+_SQL_NAMES = {"table": "table_name", "column": "column_name", "constraint": "constraint_name", "into": "target"}
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What to raise: ``text`` as it is, or as the document of an error of the parser (``is_document``)."""
+    """What to raise, told as it is, or by the document of an error of the parser (``is_document``)."""
 
-    text: str
+    error: EpochError
+    told: str
     is_document: bool
+
+    @property
+    def shown(self) -> str:
+        """What people see, within a text of DuckDB's."""
+        return f"{self.error.kind}: {self.told}"
+
+    @property
+    def text(self) -> str:
+        """The argument of the function that fails."""
+        if not self.is_document:
+            return self.shown
+        return json.dumps({"error": True, "error_type": self.error.kind, "error_message": self.told})
+
+
+class Failures:
+    """The errors that the functions of one database raise through DuckDB, for those who wait for them."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._watching: list[Watch] = []
+
+    def add(self, failure: Failure) -> None:
+        """Hand an error to all who wait for one."""
+        with self._lock:
+            for watch in self._watching:
+                watch.found.append(failure)
+
+    @contextmanager
+    def watched(self) -> Iterator[Watch]:
+        """What is raised meanwhile."""
+        watch = Watch([])
+        with self._lock:
+            self._watching.append(watch)
+        try:
+            yield watch
+        finally:
+            with self._lock:
+                self._watching = [other for other in self._watching if other is not watch]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The errors that were raised through DuckDB since somebody began to wait for them."""
+
+    found: list[Failure]
+
+    @contextmanager
+    def raising(self) -> Iterator[None]:
+        """Within it, an error of Epoch's that DuckDB raises as a text is raised as what it is."""
+        try:
+            yield
+        except duckdb.Error as error:
+            # DuckDB may fail for a reason of its own after it has dropped a failure: a view that is not bound, say.
+            raised = str(error)
+            own = next((failure.error for failure in reversed(self.found) if failure.shown in raised), None)
+            if own is None:
+                raise
+            raise own from error
 
 
 def aborts_transactions(cursor: duckdb.DuckDBPyConnection) -> bool:
@@ -37,20 +112,64 @@ def aborts_transactions(cursor: duckdb.DuckDBPyConnection) -> bool:
     return policy is not None and policy[0] == "ALL_ERRORS_INVALIDATE_TRANSACTION"
 
 
-def failure(error: EpochError, aborts: bool) -> Failure:
+def failure(error: EpochError, aborts: bool, acting: Container[str]) -> Failure:
     """How to raise an error where every error aborts an open transaction, or where those of the parser do not."""
-    if not aborts:
-        told = str(error).removeprefix(f"{error.kind}: ")
-        return Failure(json.dumps({"error": True, "error_type": error.kind, "error_message": _valid(told)}), True)
-    if isinstance(error, EpochTransactionError) and error.pending:
-        return Failure(_valid(str(EpochTransactionError.uncommitted(error.pending, aborted=True))), False)
-    return Failure(_valid(f"{error}\n{_ABORTED}"), False)
+    if aborts and isinstance(error, EpochTransactionError) and error.pending:
+        error = EpochTransactionError.uncommitted(error.pending, aborted=True)
+    hint = error.hinted(lambda suggestion: in_sql(suggestion, acting))
+    told = f"{error.message}{f' (hint: {hint})' if hint else ''}"
+    if aborts and not (isinstance(error, EpochTransactionError) and error.pending):
+        told += f"\n{_ABORTED}"
+    return Failure(error, _valid(told), is_document=not aborts)
 
 
 def failing(failed: Failure) -> Sql:
     """A query that fails when it is bound."""
     template = "FROM query(json_deserialize_sql({{text}}))" if failed.is_document else "FROM query(error({{text}}))"
     return render.fill(Sql(template), text=render.literal(failed.text))
+
+
+def in_sql(suggestion: Suggestion, acting: Container[str]) -> str:
+    """A suggestion as a statement; ``acting`` are the functions that do more than read."""
+    name = f"epoch_{suggestion.verb}"
+    options = [f"{_SQL_NAMES.get(option, option)} := {_literal(v)}" for option, v in suggestion.options.items()]
+    arguments = ", ".join([*map(_literal, suggestion.arguments), *options])
+    return f"{'CALL' if name in acting else 'FROM'} {name}({arguments})"
+
+
+def as_epoch_error(error: Exception) -> EpochError:
+    """The error that users see: Epoch's own, or what DuckDB or the operating system said, on one line."""
+    if isinstance(error, EpochError):
+        return error
+    text = first_line(str(error)) or type(error).__name__
+    if isinstance(error, OSError | duckdb.IOException):
+        return EpochStorageError(
+            text, "check the disk and the permissions of the database's folder; nothing was changed"
+        )
+    if isinstance(error, duckdb.FatalException):
+        return EpochStorageError(text, "DuckDB has closed the database: free space, open it again, and retry")
+    return EpochDatabaseError(text)
+
+
+def locked(error: Exception) -> EpochLockedError | None:
+    """The error for a database that another program has open, if DuckDB refused it for that."""
+    found = _LOCK.search(str(error))
+    if found is None:
+        return None
+    program, process = found["program"], int(found["process"])
+    told = f"the database is locked by {program} (PID {process})"
+    return EpochLockedError(told, "close it there, then retry", program=program, process=process)
+
+
+def first_line(text: str) -> str:
+    """The first line that is not empty."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _literal(value: Value) -> Sql:
+    if isinstance(value, tuple):
+        return render.strings(value)
+    return Sql(str(value).lower()) if isinstance(value, bool) else render.to_sql(render.literal(value))
 
 
 def _valid(text: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import duckdb
 
@@ -21,6 +23,7 @@ from epoch_sql.extension import (
     remote_functions,
     upkeep_functions,
 )
+from epoch_sql.extension.failing import Watch
 from epoch_sql.extension.registration import (
     MACROS,
     REGISTERED,
@@ -45,6 +48,7 @@ ACTING = frozenset(name for name, procedure in SURFACE.procedures.items() if pro
 
 _sessions: dict[str, Session] = {}
 _functions: dict[Session, tuple[Function, ...]] = {}
+_installed: WeakKeyDictionary[duckdb.DuckDBPyConnection, Session] = WeakKeyDictionary()
 _lock = Lock()
 
 
@@ -71,6 +75,20 @@ def install(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     return _install(connection, None)
 
 
+@contextmanager
+def raising(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Within it, what Epoch refuses on a connection that it is installed on, or on its cursors, is raised as the
+    ``EpochError`` that it is, with its facts as attributes, and not as the ``duckdb.Error`` with its text.
+    """
+    with watched(connection) as watch, watch.raising():
+        yield
+
+
+def watched(connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Watch]:
+    """The errors that Epoch's functions raise meanwhile in the database of a connection that it is installed on."""
+    return _installed[connection].failures.watched()
+
+
 def _install(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] | None) -> duckdb.DuckDBPyConnection:
     """``options`` are those of ``duckdb.connect``, None when they are not known."""
     with connection.cursor() as cursor:
@@ -81,6 +99,7 @@ def _install(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] |
             if not registered:
                 _add_worker(cursor)
         session.add(connection, {"read_only": opened.read_only} if options is None else options)
+        _installed[connection] = session
         if not opened.read_only:
             if _answer(cursor, MACROS) != _digest():
                 _create_macros(cursor, session)

@@ -18,9 +18,9 @@ import duckdb
 from duckdb.func import FunctionNullHandling
 
 from epoch_sql import render
-from epoch_sql.errors import EpochError, EpochRepositoryError, EpochStorageError
+from epoch_sql.errors import EpochArgumentError, EpochError, EpochRepositoryError
 from epoch_sql.extension.caller import NOTHING_SEEN, Caller, look_query, require_same_view
-from epoch_sql.extension.failing import Failure, aborts_transactions, failing, failure
+from epoch_sql.extension.failing import Failure, aborts_transactions, as_epoch_error, failing, failure
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Parameter, Procedure, Reading, Surface
 from epoch_sql.operations.reading.callers import plans_by_name
@@ -239,38 +239,20 @@ def _given(name: str, parameters: tuple[Parameter, ...], arguments: Any) -> list
         if parameter.default != "NULL" and value is None:
             raise EpochArgumentError(
                 f"{name} needs {parameter.name}: a constant or a prepared parameter, not NULL or a variable",
-                f"FROM {name}('…')",
+                "write the value itself, or prepare the statement with a parameter",
+                function=name,
+                parameter=parameter.name,
             )
     return list(arguments)
-
-
-class EpochArgumentError(EpochError):
-    """A call whose arguments cannot be used."""
-
-
-def as_epoch_error(error: Exception) -> EpochError:
-    """The error that users see: Epoch's own, or what DuckDB or the operating system said, on one line."""
-    if isinstance(error, EpochError):
-        return error
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if isinstance(error, OSError | duckdb.IOException):
-        return EpochStorageError(
-            text, "check the disk and the permissions of the database's folder; nothing was changed"
-        )
-    if isinstance(error, duckdb.FatalException):
-        return EpochStorageError(text, "DuckDB has closed the database: free space, open it again, and retry")
-    return EpochDatabaseError(text)
-
-
-class EpochDatabaseError(EpochError):
-    """DuckDB refused a statement that an operation needed; nothing was changed."""
 
 
 def _failure(session: Session, error: Exception) -> Failure:
     aborts = True
     with suppress(EpochRepositoryError, duckdb.Error), session.cursor() as cursor:
         aborts = aborts_transactions(cursor)
-    return failure(as_epoch_error(error), aborts)
+    failed = failure(as_epoch_error(error), aborts, session.memory.acting)
+    session.failures.add(failed)
+    return failed
 
 
 def _outcome(procedure: Procedure) -> str:

@@ -12,6 +12,7 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.errors import EpochRepositoryError
+from epoch_sql.extension.failing import Failures
 from epoch_sql.operations.repository import Memory, open_database
 
 
@@ -27,6 +28,7 @@ class Session:
 
     def __init__(self, memory: Memory, path: str | None = None) -> None:
         self.memory = memory
+        self.failures = Failures()
         self.lock = Lock()
         self.creating_macros = False
         self._path = path
@@ -69,5 +71,6 @@ class Session:
                 except duckdb.ConnectionException:
                     self._connections.remove(reference)
         raise EpochRepositoryError(
-            "the connection that Epoch was installed on is closed", "epoch_sql.install(con) on an open one"
+            "the connection that Epoch was installed on is closed",
+            "open the database again, and install Epoch on that connection",
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from epoch_sql.characters import escaped, has_hidden, is_hidden
-from epoch_sql.errors import EpochReferenceError
+from epoch_sql.errors import EpochReferenceError, InvalidName
 
 RESERVED = ("HEAD", "WORKING")
 LONGEST_LINE = 10_000
@@ -35,9 +35,9 @@ def check_ref_name(name: str) -> None:
     """
     clause = _broken_rule(name)
     if clause is not None:
-        raise EpochReferenceError(
-            f"{quoted(name)} is not a valid name: it {clause}", f"try '{nearest_valid_name(name)}'"
-        )
+        nearest = nearest_valid_name(name)
+        message = f"{quoted(name)} is not a valid name: it {clause}"
+        raise InvalidName(message, f"try {quoted(nearest)}", name=name, nearest=nearest)
 
 
 def is_line(name: str) -> bool:
@@ -51,6 +51,7 @@ def check_identity(identity: str) -> None:
         raise EpochReferenceError(
             f"{quoted(identity)} cannot be an author: it is empty, too long, or has characters that nobody sees",
             "Name <mail>, on one line",
+            name=identity,
         )
 
 

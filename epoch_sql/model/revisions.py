@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Protocol
 
-from epoch_sql.errors import EpochReferenceError
+from epoch_sql.errors import (
+    Advice,
+    EpochReferenceError,
+    ReferenceAmbiguous,
+    ReferenceNotFound,
+    Suggestion,
+    did_you_mean,
+)
 from epoch_sql.model.refnames import quoted, suggest
 
 HEAD = "HEAD"
@@ -125,7 +132,7 @@ def parse_revision(text: str) -> Revision:
     steps = _steps(text, len(name))
     if base == WORKING and steps:
         raise EpochReferenceError(
-            f"{quoted(text)}: WORKING is not a commit, so nothing comes before it", "HEAD is its parent"
+            f"{quoted(text)}: WORKING is not a commit, so nothing comes before it", "HEAD is its parent", name=text
         )
     return Revision(base, steps)
 
@@ -140,7 +147,8 @@ def resolve(text: str, lookup: RevisionLookup) -> str:
     """
     revision = parse_revision(text)
     if revision.is_working:
-        raise EpochReferenceError("WORKING is the uncommitted state, not a commit", "commit it first, or name HEAD")
+        message = "WORKING is the uncommitted state, not a commit"
+        raise EpochReferenceError(message, "commit it first, or name HEAD", name=text)
     ref, commit = _base(revision.base, lookup)
     for step in revision.steps:
         match step:
@@ -177,10 +185,13 @@ def _steps(text: str, start: int) -> tuple[Step, ...]:
             raise EpochReferenceError(
                 f"{quoted(text)} is not a reference: cannot read {quoted(text[position:])}",
                 "after a name: ~N, ^N, @{N} or @{2026-01-31 12:00}",
+                name=text,
             )
         if match[3] is not None and position != start:
             raise EpochReferenceError(
-                f"{quoted(text)}: {match[0]} must follow the name of a branch directly", "for example main@{1}~2"
+                f"{quoted(text)}: {match[0]} must follow the name of a branch directly",
+                "for example main@{1}~2",
+                name=text,
             )
         steps.append(_step(text, match))
         position = match.end()
@@ -200,7 +211,9 @@ def _step(text: str, match: re.Match[str]) -> Step:
 
 def _time(text: str, written: str) -> datetime:
     error = EpochReferenceError(
-        f"{quoted(text)}: {quoted(written)} is not a date or time", "write @{2026-01-31} or @{2026-01-31 12:00}, in UTC"
+        f"{quoted(text)}: {quoted(written)} is not a date or time",
+        "write @{2026-01-31} or @{2026-01-31 12:00}, in UTC",
+        name=text,
     )
     if not _TIME.fullmatch(written):
         raise error
@@ -223,8 +236,9 @@ def _base(name: str, lookup: RevisionLookup) -> tuple[str, str]:
     if len(meanings) > 1:
         first, second = sorted(meanings)[:2]
         kinds = " and ".join(_kind(ref) for ref in sorted(meanings))
-        raise EpochReferenceError(
-            f"reference {quoted(name)} is ambiguous: it is {kinds}", f"say which: {first} or {second}"
+        message = f"reference {quoted(name)} is ambiguous: it is {kinds}"
+        raise ReferenceAmbiguous(
+            message, f"say which: {first} or {second}", name=name, meanings=tuple(sorted(meanings))
         )
     if meanings:
         return next(iter(meanings.items()))
@@ -234,7 +248,7 @@ def _base(name: str, lookup: RevisionLookup) -> tuple[str, str]:
 def _head(lookup: RevisionLookup) -> str:
     commit = lookup.head()
     if commit is None:
-        raise EpochReferenceError("HEAD has no commit yet", "epoch commit -m 'First commit'")
+        raise EpochReferenceError("HEAD has no commit yet", Suggestion("commit", "First commit"), name=HEAD)
     return commit
 
 
@@ -262,22 +276,26 @@ def _commit_with_prefix(name: str, lookup: RevisionLookup) -> str:
     if len(commits) > 1:
         listed = ", ".join(short_ids(commits)[:_LISTED])
         more = f" and {len(commits) - _LISTED} more" if len(commits) > _LISTED else ""
-        raise EpochReferenceError(
-            f"commit prefix {quoted(name)} is ambiguous: {listed}{more}", "type more digits of the id"
-        )
+        message = f"commit prefix {quoted(name)} is ambiguous: {listed}{more}"
+        raise ReferenceAmbiguous(message, "type more digits of the id", name=name, meanings=tuple(commits))
     return commits[0]
 
 
-def _unknown(name: str, lookup: RevisionLookup) -> EpochReferenceError:
+def _unknown(name: str, lookup: RevisionLookup) -> ReferenceNotFound:
     names = [*lookup.branches(), *lookup.tags(), *lookup.remote_branches(), HEAD, WORKING]
     near = suggest(name, names)
-    if near:
-        hint = f"did you mean {' or '.join(quoted(candidate) for candidate in near)}?"
-    elif re.fullmatch(rf"[0-9a-fA-F]{{1,{_FEWEST_DIGITS - 1}}}", name):
-        hint = f"a commit id needs {_FEWEST_DIGITS} digits or more: epoch log --oneline"
-    else:
-        hint = "epoch branch list, epoch tag list and epoch log show what there is"
-    return EpochReferenceError(f"unknown reference {quoted(name)}", hint)
+    advice: Advice = (
+        Suggestion("branches"),
+        ", ",
+        Suggestion("tags"),
+        " and ",
+        Suggestion("log"),
+        " list what there is",
+    )
+    if re.fullmatch(rf"[0-9a-fA-F]{{1,{_FEWEST_DIGITS - 1}}}", name):
+        advice = (f"a commit id needs {_FEWEST_DIGITS} digits or more: ", Suggestion("log"))
+    advice = did_you_mean(near, quoted) or advice
+    return ReferenceNotFound(f"unknown reference {quoted(name)}", advice, name=name, suggestions=tuple(near))
 
 
 def _ancestor(text: str, commit: str, n: int, lookup: RevisionLookup) -> str:
@@ -286,7 +304,8 @@ def _ancestor(text: str, commit: str, n: int, lookup: RevisionLookup) -> str:
         if not parents:
             raise EpochReferenceError(
                 f"{quoted(text)} goes beyond {commit[:_SHORT]}, the first commit, which is {taken} of {n} steps back",
-                "epoch log --first-parent",
+                Suggestion("log", first_parent=True),
+                name=text,
             )
         commit = parents[0]
     return commit
@@ -302,7 +321,9 @@ def _parent(text: str, commit: str, n: int, lookup: RevisionLookup) -> str:
     if len(parents) > 1:
         what = f"has {len(parents)} parents"
     raise EpochReferenceError(
-        f"{quoted(text)}: ^{n} does not exist, {commit[:_SHORT]} {what}", f"epoch show {commit[:_SHORT]}"
+        f"{quoted(text)}: ^{n} does not exist, {commit[:_SHORT]} {what}",
+        Suggestion("log", commit[:_SHORT], max_count=1),
+        name=text,
     )
 
 
@@ -310,7 +331,8 @@ def _values(name: str, ref: str, lookup: RevisionLookup) -> Sequence[tuple[datet
     values = lookup.reflog(ref) if ref and not ref.startswith(TAGS) else ()
     if not values:
         what = "a tag, which does not move" if ref.startswith(TAGS) else "no branch with recorded values"
-        raise EpochReferenceError(f"{quoted(name)} has no earlier values: it is {what}", "epoch reflog")
+        message = f"{quoted(name)} has no earlier values: it is {what}"
+        raise EpochReferenceError(message, Suggestion("reflog"), name=name)
     return values
 
 
@@ -319,9 +341,8 @@ def _value_at(name: str, ref: str, when: datetime, lookup: RevisionLookup) -> st
     commit = next((commit for moved_at, commit in values if moved_at <= when), None)
     if commit is None:
         asked, first = _told_apart(when, values[-1][0])
-        raise EpochReferenceError(
-            f"{quoted(name)} did not exist at {asked} UTC: its first value is from {first} UTC", "epoch reflog"
-        )
+        message = f"{quoted(name)} did not exist at {asked} UTC: its first value is from {first} UTC"
+        raise EpochReferenceError(message, Suggestion("reflog"), name=name)
     return commit
 
 
@@ -330,7 +351,8 @@ def _earlier_value(name: str, ref: str, n: int, lookup: RevisionLookup) -> str:
     for _, commit in islice(values, n, n + 1):
         return commit
     count = f"{len(values)} recorded value{'s' if len(values) > 1 else ''}"
-    raise EpochReferenceError(f"{quoted(name)} has only {count}, so there is no @{{{n}}}", "epoch reflog")
+    message = f"{quoted(name)} has only {count}, so there is no @{{{n}}}"
+    raise EpochReferenceError(message, Suggestion("reflog"), name=name)
 
 
 def _told_apart(*times: datetime) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from epoch_sql.catalog.merging import Merges
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.remotes import Upstreams
-from epoch_sql.errors import EpochReferenceError
+from epoch_sql.errors import EpochReferenceError, ReferenceExists, ReferenceNotFound, Suggestion, did_you_mean
 from epoch_sql.model.commit import Ref, Route, TrackingRoute
 from epoch_sql.model.refnames import check_ref_name, suggest
 from epoch_sql.operations.guarding.moves import Move, move_branch, move_to_name, remove_branch
@@ -28,7 +28,7 @@ def create_branch(repository: Repository, name: str, start: str = "HEAD") -> Nam
     with repository.moving():
         commit_id = repository.resolve(start)
         if repository.refs.get("branch", name):
-            raise EpochReferenceError(f"branch {name} exists already", f"epoch checkout {name}")
+            raise ReferenceExists(f"branch {name} exists already", Suggestion("checkout", name), name=name)
         made = Move(name, Route.CREATE, None, commit_id)
         move_branch(repository, made, f"branch: created from {start}", repository.author())
     return Named(name, commit_id)
@@ -44,11 +44,12 @@ def delete_branch(repository: Repository, name: str, force: bool = False) -> Nam
         branch = existing(repository, "branch", name)
         head = repository.head()
         if head.branch == name:
-            raise EpochReferenceError(f"branch {name} is checked out", "epoch checkout another branch first")
+            raise EpochReferenceError(f"branch {name} is checked out", "check out another branch first", name=name)
         if not force and not _kept_elsewhere(repository, branch):
             raise EpochReferenceError(
                 f"branch {name} has commits that no other branch or tag has",
-                f"merge it first, or epoch branch delete {name} --force",
+                ("merge it first, or ", Suggestion("branch_delete", name, force=True)),
+                name=name,
             )
         remove_branch(repository, branch, repository.author())
         Merges(repository.cursor).remove(name)
@@ -62,7 +63,7 @@ def rename_branch(repository: Repository, old: str, new: str) -> Named:
     with repository.moving():
         branch = existing(repository, "branch", old)
         if repository.refs.get("branch", new):
-            raise EpochReferenceError(f"branch {new} exists already", "choose another name")
+            raise ReferenceExists(f"branch {new} exists already", "choose another name", name=new)
         head = repository.head()
         move_to_name(repository, branch, new, repository.author())
         Merges(repository.cursor).rename(old, new)
@@ -78,7 +79,7 @@ def create_tag(repository: Repository, name: str, ref: str = "HEAD", message: st
     with repository.moving():
         commit_id = repository.resolve(ref)
         if repository.refs.get("tag", name):
-            raise EpochReferenceError(f"tag {name} exists already", f"epoch tag delete {name}")
+            raise ReferenceExists(f"tag {name} exists already", Suggestion("tag_delete", name), name=name)
         author = repository.author()
         made = new_ref("tag", name, commit_id, message, author)
         repository.refs.add(made, TrackingRoute.TAG, f"tag: {name}", author)
@@ -98,8 +99,9 @@ def existing(repository: Repository, kind: str, name: str) -> Ref:
     ref = repository.refs.get(kind, name)
     if ref is None:
         near = suggest(name, repository.refs.all(kind))
-        hint = f"did you mean {', '.join(near)}?" if near else f"epoch {kind} list"
-        raise EpochReferenceError(f"there is no {kind} {name}", hint)
+        listing = Suggestion("tags" if kind == "tag" else "branches")
+        advice = did_you_mean(near) or listing
+        raise ReferenceNotFound(f"there is no {kind} {name}", advice, name=name, suggestions=tuple(near))
     return ref
 
 

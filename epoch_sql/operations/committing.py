@@ -12,19 +12,22 @@ from threading import Lock
 import duckdb
 
 from epoch_sql import config
+from epoch_sql.catalog.merging import Merges
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.upgrades import catalog_version, upgrade
 from epoch_sql.errors import (
+    Advice,
     EpochNothingToCommit,
     EpochReferenceError,
     EpochRepositoryError,
     EpochStorageError,
+    Suggestion,
 )
 from epoch_sql.model.commit import Commit, Head, Route, Tree, commit_identity
 from epoch_sql.model.origin import NO_ORIGIN, Origin
 from epoch_sql.model.refnames import check_ref_name
 from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
-from epoch_sql.operations.recording import Recorded, record
+from epoch_sql.operations.recording import record
 from epoch_sql.operations.repository import Memory, Repository, now
 from epoch_sql.operations.unmade import note_replaced, warn_of_stale
 from epoch_sql.operations.unversioned import warn_of_unversioned
@@ -88,7 +91,7 @@ def commit(
     cannot be versioned.
     """
     if not message.strip():
-        raise EpochNothingToCommit("a commit needs a message", "CALL epoch_commit('what changed and why')")
+        raise EpochNothingToCommit("a commit needs a message", Suggestion("commit", "what changed and why"))
     with repository.moving():
         branch, tip = checked_out_branch(repository)
         move = Move(branch, Route.COMMIT, tip)
@@ -102,7 +105,7 @@ def commit(
         note_replaced(repository, working)
         recorded = record(repository, working)
         if recorded.tree_id == parent.tree_id and not allow_empty:
-            raise NothingChanged(recorded)
+            raise _nothing_changed(repository, branch)
         who = repository.author(author)
         made = new_commit(recorded.tree_id, recorded.root_id, (parent.commit_id,), who, message)
         repository.commits.add(made)
@@ -111,17 +114,11 @@ def commit(
     return Committed(made.commit_id, branch, recorded.tables_changed, rows.added, rows.modified, rows.removed)
 
 
-class NothingChanged(EpochNothingToCommit):
-    """Nothing to commit."""
-
-    def __init__(self, recorded: Recorded) -> None:
-        self.recorded = recorded
-        super().__init__("nothing to commit, the working tables are as committed", "FROM epoch_status()")
-
-    @property
-    def kind(self) -> str:
-        """The name of the general error: callers need not tell the two apart."""
-        return EpochNothingToCommit.__name__
+def _nothing_changed(repository: Repository, branch: str) -> EpochNothingToCommit:
+    """In git a commit concludes a merge, so who tries that is told what does it here."""
+    merging = Merges(repository.cursor).get(branch) is not None
+    advice: Advice = (Suggestion("merge_continue"), ", to commit the merge") if merging else Suggestion("status")
+    return EpochNothingToCommit("nothing to commit, the working tables are as committed", advice)
 
 
 def checked_out_branch(repository: Repository) -> tuple[str, str]:
@@ -130,7 +127,8 @@ def checked_out_branch(repository: Repository) -> tuple[str, str]:
     if head.branch is None:
         raise EpochReferenceError(
             f"{head.commit_id[:7]} is checked out, not a branch, so there is nothing to commit to",
-            f"epoch branch create NAME --from {head.commit_id[:7]} --checkout",
+            (Suggestion("branch", "NAME", start=head.commit_id[:7]), ", ", Suggestion("checkout", "NAME")),
+            name=head.commit_id,
         )
     return head.branch, head.commit_id
 
@@ -162,14 +160,15 @@ def _folder(repository: Repository) -> Iterator[None]:
     """
     folder, existed = repository.folder, repository.folder.exists()
     if OWN_SCHEMA in read_schema_paths(repository.cursor):
-        raise EpochRepositoryError(f"{repository.database} has an Epoch repository already", "FROM epoch_status()")
+        message = f"{repository.database} has an Epoch repository already"
+        raise EpochRepositoryError(message, Suggestion("status"), database=str(repository.database))
     try:
         try:
             config.name_database(repository.database)
             repository.store.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EpochStorageError(
-                f"cannot write to {folder}: {error.strerror}", "make the folder writable"
+                f"cannot write to {folder}: {error.strerror}", "make the folder writable", path=str(folder)
             ) from error
         yield
     except BaseException:

@@ -8,7 +8,7 @@ from typing import Any
 
 from epoch_sql import render
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions, Violating
-from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError
+from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError, Suggestion, to_finish
 from epoch_sql.model.commit import Route
 from epoch_sql.model.origin import UndoneCommits
 from epoch_sql.model.undo import MergePlan, plan_merge
@@ -108,7 +108,8 @@ def continue_merge(repository: Repository, message: str | None = None, target: s
         if ref.commit_id != progress.ours_commit:
             raise EpochMergeError(
                 f"branch {progress.target} has moved since the {progress.kind} stopped",
-                f"CALL epoch_merge_abort(target := '{progress.target}'), then start it again",
+                (Suggestion("merge_abort", into=repository.elsewhere(progress.target)), ", then start it again"),
+                target=progress.target,
             )
         require_allowed(repository, move_of(repository, progress))
         if message:
@@ -148,13 +149,13 @@ def resolve(
     if (side is None) == (value is None) or side not in (*SIDES, BOTH, NULL, None):
         raise EpochTableError(
             "a conflict is resolved by a side or by a value",
-            "side := 'ours', 'theirs' or 'base'; 'both' for copies of a row",
+            "take ours, theirs or base, or both for copies of a row",
         )
     given = value is not None or side == NULL
     if given and (table_name is None or key is None or column_name is None):
-        raise EpochTableError("a value is for one cell", "name table_name, key and column_name")
+        raise EpochTableError("a value is for one cell", "name its table, key and column")
     if constraint_name is not None and (side not in SIDES or column_name is not None):
-        raise EpochTableError("what violates a constraint is resolved by a side", "leave column_name and value out")
+        raise EpochTableError("what violates a constraint is resolved by a side", "name no column and no value")
     with repository.moving():
         progress = in_progress(repository, target)
         if given:
@@ -227,7 +228,8 @@ def revert(repository: Repository, ref: str) -> Done:
     def move() -> Done | Stopped:
         undone = repository.commit(ref)
         if not undone.parents:
-            raise EpochReferenceError(f"{ref} is the first commit, there is nothing before it", "epoch log --oneline")
+            message = f"{ref} is the first commit, there is nothing before it"
+            raise EpochReferenceError(message, Suggestion("log"), name=ref)
         message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
         progress = _picked(repository, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
         require_allowed(repository, move_of(repository, progress))
@@ -245,7 +247,8 @@ def cherry_pick(repository: Repository, ref: str) -> Done:
             into, merged = (parent[:7] for parent in picked.parents[:2])
             raise EpochReferenceError(
                 f"{ref} is a merge of {merged} into {into}, so it has no changes of its own to pick",
-                f"epoch cherry-pick {merged}, or epoch merge {merged}",
+                (Suggestion("cherry_pick", merged), ", or ", Suggestion("merge", merged)),
+                name=ref,
             )
         base = picked.parents[0] if picked.parents else None
         progress = _picked(repository, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
@@ -260,7 +263,8 @@ def in_progress(repository: Repository, target: str | None) -> MergeInProgress:
     branch = target or checked_out_branch(repository)[0]
     progress = Merges(repository.cursor).get(branch)
     if progress is None:
-        raise EpochMergeError(f"no merge into {branch} is in progress", "epoch merge SOURCE")
+        message = f"no merge into {branch} is in progress"
+        raise EpochMergeError(message, Suggestion("merge", "SOURCE"), target=branch)
     return progress
 
 
@@ -275,7 +279,8 @@ def _planned(
     branch = target or checked_out_branch(repository)[0]
     ours = existing(repository, "branch", branch).commit_id
     if source in (branch, f"heads/{branch}", f"refs/heads/{branch}") or (source.upper() == "HEAD" and target is None):
-        raise EpochReferenceError(f"branch {branch} cannot be merged into itself", "epoch branch list")
+        message = f"branch {branch} cannot be merged into itself"
+        raise EpochReferenceError(message, Suggestion("branches"), name=branch)
     theirs = repository.commit(source)
     plan = plan_merge(repository.graph(), ours, theirs.commit_id, keep_undone=keep_undone)
     progress = MergeInProgress(
@@ -313,10 +318,12 @@ def _supersede(repository: Repository, progress: MergeInProgress) -> None:
     if other.kind == "merge" and other.source == progress.source and untouched and older:
         merges.remove(progress.target)
         return
-    raise EpochMergeError(
-        f"a {other.kind} of {other.source} into {other.target} is in progress",
-        f"CALL epoch_merge_continue(target := '{other.target}') or CALL epoch_merge_abort(target := '{other.target}')",
-    )
+    raise _in_progress(repository, other)
+
+
+def _in_progress(repository: Repository, progress: MergeInProgress) -> EpochMergeError:
+    message = f"a {progress.kind} of {progress.source} into {progress.target} is in progress"
+    return EpochMergeError(message, to_finish(repository.elsewhere(progress.target)), target=progress.target)
 
 
 def _fast_forward(repository: Repository, branch: str, progress: MergeInProgress) -> Merged:
@@ -336,10 +343,7 @@ def _picked(
     branch, tip = checked_out_branch(repository)
     other = Merges(repository.cursor).get(branch)
     if other:
-        raise EpochMergeError(
-            f"a {other.kind} of {other.source} into {branch} is in progress",
-            "CALL epoch_merge_continue() or CALL epoch_merge_abort()",
-        )
+        raise _in_progress(repository, other)
     base_root = repository.commits.get(base).root_id if base else repository.trees.add(base_tree(repository, ()))
     return MergeInProgress(
         target=branch,

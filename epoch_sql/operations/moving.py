@@ -13,7 +13,7 @@ from epoch_sql import render
 from epoch_sql.catalog.local import Fingerprint, Fingerprints
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.remotes import Upstreams
-from epoch_sql.errors import EpochReferenceError
+from epoch_sql.errors import ReferenceExists, Suggestion
 from epoch_sql.model.commit import Ref, Route, Tree
 from epoch_sql.model.refnames import check_ref_name
 from epoch_sql.model.remote import Upstream
@@ -217,7 +217,7 @@ def _checkout_new(repository: Repository, name: str) -> CheckedOut:
     check_ref_name(name)
     with repository.moving():
         if repository.refs.get("branch", name):
-            raise EpochReferenceError(f"branch {name} exists already", f"epoch checkout {name}")
+            raise ReferenceExists(f"branch {name} exists already", Suggestion("checkout", name), name=name)
         commit_id = repository.head().commit_id
         made = Move(name, Route.CREATE, None, commit_id)
         move_branch(repository, made, "branch: created from HEAD", repository.author())

@@ -11,7 +11,7 @@ from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.trust import Untrusted
-from epoch_sql.errors import EpochTableError, EpochTransactionError
+from epoch_sql.errors import EpochTableError, EpochTransactionError, Suggestion
 from epoch_sql.model.commit import TableEntry, Tree, tree_identity
 from epoch_sql.model.schema import Table
 from epoch_sql.model.version import Level, RowCounts, Version, shift_fingerprint, version_identity
@@ -89,7 +89,8 @@ def _with_ignored(tree: Tree, ignored: Tree) -> Tree:
     if gone:
         raise EpochTableError(
             f"schema {gone[0].schema} cannot be removed: {gone[0]} is committed in it, and is ignored here",
-            f"CREATE SCHEMA {gone[0].schema}, or stop ignoring the table: FROM epoch_ignored()",
+            ("make the schema again, or stop ignoring the table: ", Suggestion("ignored")),
+            table=str(gone[0]),
         )
     objects = (*tree.objects, *ignored.objects)
     return Tree({**tree.tables, **ignored.tables}, tuple(object_order(objects)) if ignored.objects else objects)
@@ -155,7 +156,8 @@ class _Recorder:
         if working.checksum is None:
             working = replace(working, checksum=self._checksum(working))
         if (count, seen) != (working.row_count, working.checksum) or count != level.row_count:
-            raise EpochTableError(f"table {working.table.name} changed while it was read", "retry")
+            name = str(working.table.name)
+            raise EpochTableError(f"table {name} changed while it was read", "retry", table=name)
         confirm(self.repository, working, None)
         self.levels.append(level)
         version = self._version(working, fingerprint, (level,))

@@ -23,6 +23,8 @@ from epoch_sql.errors import (
     EpochRepositoryError,
     EpochStorageError,
     EpochTransactionError,
+    RepositoryNotFound,
+    Suggestion,
 )
 from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
@@ -84,15 +86,14 @@ class Repository:
         self.memory = memory
         opened = memory.opened or open_database(cursor)
         if not opened.path:
-            raise EpochRepositoryError(
-                "an in-memory database cannot be versioned", "connect to a file: epoch_sql.connect('shop.duckdb')"
-            )
+            raise EpochRepositoryError("an in-memory database cannot be versioned", "connect to a database file")
         self.catalog, self.database, self.read_only = opened.name, Path(opened.path).resolve(), opened.read_only
         self.folder = config.repository_folder(self.database)
         self.store = ObjectStore(self.folder / "objects")
         self.exists = self._check_version()
         if not create and not self.exists:
-            raise EpochRepositoryError(f"{self.database} has no Epoch repository", "CALL epoch_init() or epoch init")
+            message = f"{self.database} has no Epoch repository"
+            raise RepositoryNotFound(message, Suggestion("init"), database=str(self.database))
         memory.known.trim()
         self.contents = Contents(cursor, self.store, memory.known)
         self.scanner = Scanner(cursor, self.contents, memory.own_macros)
@@ -128,7 +129,9 @@ class Repository:
                 raise KeyError(commit_id)
         except KeyError as gone:
             raise EpochReferenceError(
-                f"{reference} leads to commit {gone.args[0][:7]}, which gc has removed", "FROM epoch_reflog()"
+                f"{reference} leads to commit {gone.args[0][:7]}, which gc has removed",
+                Suggestion("reflog"),
+                name=reference,
             ) from gone
         return commit_id
 
@@ -151,6 +154,10 @@ class Repository:
                 memory.graph.add(commit_id, parents or (), at, undo)
                 memory.last_sequence, memory.last_commit = sequence, commit_id
             return memory.graph
+
+    def elsewhere(self, branch: str) -> str | None:
+        """The branch, if it is not the checked-out one: calls about its merge have to name it then."""
+        return branch if branch != self.head().branch else None
 
     def forget(self) -> None:
         """Read what is in memory anew when it is next needed: some of it may be gone."""
@@ -221,7 +228,7 @@ class Repository:
     def _audit(self, refused: EpochRefused) -> None:
         """Note a refusal, which is to be known although nothing else came of it."""
         audit = Audit(self.cursor)
-        audit.record(now(), self.author(), "refuse", refused.ref, refused.commit_id, refused.message)
+        audit.record(now(), self.author(), "refuse", refused.branch, refused.commit_id, refused.message)
 
     def keep_known(self) -> None:
         """Say that a transaction has stored nothing yet, so that what is known by now stays known if it rolls back."""
@@ -250,6 +257,7 @@ class Repository:
             raise EpochRepositoryError(
                 f"default_collation is {collation}, under which strings that differ are equal",
                 "RESET default_collation",
+                database=str(self.database),
             )
         if version is None:
             return False
@@ -258,6 +266,7 @@ class Repository:
                 f"the repository of {self.database} was written by a newer Epoch "
                 f"(catalog version {version}, this one knows {CATALOG_VERSION})",
                 "pip install --upgrade epoch-sql",
+                database=str(self.database),
             )
         if self.memory.written != found.written:
             self.forget()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from epoch_sql import render
 from epoch_sql.catalog.local import Stash, Stashes
-from epoch_sql.errors import EpochConflict, EpochNothingToCommit, EpochReferenceError, EpochTableError
+from epoch_sql.errors import EpochNothingToCommit, EpochTableError, ReferenceNotFound, StashConflict, Suggestion
 from epoch_sql.model.commit import Tree
 from epoch_sql.operations.merge.constraints import violation_rows
 from epoch_sql.operations.merge.decisions import Decisions
@@ -38,7 +38,9 @@ def push(repository: Repository, message: str | None = None) -> Stashed:
         working = repository.scanner.scan(tree)
         changes = uncommitted(repository, tree, working)
         if not changes:
-            raise EpochNothingToCommit("there is nothing to stash, the working tables are as committed", "epoch status")
+            raise EpochNothingToCommit(
+                "there is nothing to stash, the working tables are as committed", Suggestion("status")
+            )
         recorded = record(repository, working, fingerprints=False)
         stash_id = uuid.uuid4().hex
         stashes = Stashes(repository.cursor)
@@ -63,7 +65,7 @@ def pop(repository: Repository) -> Stashed:
         head = repository.head()
         tree = repository.tree(head.commit_id)
         working = repository.scanner.scan(tree)
-        require_clean(repository, tree, working, "epoch stash pop")
+        require_clean(repository, tree, working, "the stash")
         target = _onto(repository, stash, tree)
         _require_seen(repository, tree, target)
         changed, _ = apply_tree(repository, settle(repository, working), target)
@@ -86,7 +88,8 @@ def newest(repository: Repository, stash_id: str | None = None) -> Stash:
     for stash in Stashes(repository.cursor).load():
         if stash.stash_id.startswith(stash_id or ""):
             return stash
-    raise EpochReferenceError(f"there is no stash {stash_id}" if stash_id else "there is no stash", "epoch stash list")
+    message = f"there is no stash {stash_id}" if stash_id else "there is no stash"
+    raise ReferenceNotFound(message, Suggestion("stashes"), name=stash_id)
 
 
 def as_recorded(working: Working, tree: Tree) -> Working:
@@ -107,7 +110,14 @@ def _require_seen(repository: Repository, head: Tree, target: Tree) -> None:
     if changed:
         raise EpochTableError(
             f"the stash changes {', '.join(sorted(set(changed)))}, which is ignored since",
-            "FROM epoch_ignored(); CALL epoch_ignore('PATTERN', remove := true), then epoch stash pop",
+            (
+                Suggestion("ignored"),
+                "; ",
+                Suggestion("ignore", "PATTERN", remove=True),
+                ", then ",
+                Suggestion("stash_pop"),
+            ),
+            table=min(changed),
         )
 
 
@@ -118,9 +128,19 @@ def _onto(repository: Repository, stash: Stash, head: Tree) -> Tree:
     obstacles = render.render("preview", conflicts=conflict_rows(merged), violations=violation_rows(repository, merged))
     tables = sorted(row[0] for row in repository.cursor.execute(obstacles).fetchall())
     if tables:
-        raise EpochConflict(
+        raise StashConflict(
             f"the stash and what was committed since clash in {', '.join(tables)}",
-            f"epoch checkout {stash.commit_id[:7]}, epoch checkout -b NAME, epoch stash pop, epoch commit; "
-            "then merge NAME",
+            (
+                Suggestion("branch", "NAME", start=stash.commit_id[:7]),
+                ", ",
+                Suggestion("checkout", "NAME"),
+                ", ",
+                Suggestion("stash_pop"),
+                ", ",
+                Suggestion("commit", "MESSAGE"),
+                "; then merge NAME",
+            ),
+            stash_id=stash.stash_id,
+            tables=tuple(tables),
         )
     return store(repository, merged, count=False).tree

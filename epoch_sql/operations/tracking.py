@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from epoch_sql.catalog.local import DeclaredKeys, Ignore
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import ColumnNotFound, EpochTableError, Suggestion, TableNotFound, did_you_mean
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.refnames import quoted, suggest
 from epoch_sql.model.schema import Table
@@ -32,10 +32,12 @@ def declare_key(repository: Repository, table_name: str, columns: Sequence[str])
             raise EpochTableError(
                 f"table {table.name} has a primary key ({', '.join(table.key_names)}), which identifies its rows",
                 "no key needs to be declared",
+                table=str(table.name),
             )
         names = tuple(_column(table, name) for name in columns)
         if len(set(names)) != len(names):
-            raise EpochTableError(f"a column is named twice in the key of {table.name}", "name each column once")
+            message = f"a column is named twice in the key of {table.name}"
+            raise EpochTableError(message, "name each column once", table=str(table.name))
         DeclaredKeys(repository.cursor).put(table.name, names)
     return Keyed(str(table.name), list(names))
 
@@ -47,14 +49,13 @@ def ignore(repository: Repository, pattern: str, remove: bool = False) -> str:
     EpochTableError if there is none.
     """
     if not pattern.strip():
-        raise EpochTableError("a pattern is empty", "CALL epoch_ignore('scratch_*')")
+        raise EpochTableError("a pattern is empty", Suggestion("ignore", "scratch_*"))
     with repository.moving():
         table = Ignore(repository.cursor)
         known = table.patterns()
         if remove and pattern not in known:
             near = suggest(pattern, known)
-            hint = f"did you mean {', '.join(near)}?" if near else "FROM epoch_ignored()"
-            raise EpochTableError(f"{quoted(pattern)} is not ignored", hint)
+            raise EpochTableError(f"{quoted(pattern)} is not ignored", did_you_mean(near) or Suggestion("ignored"))
         if remove:
             table.remove(pattern)
         elif pattern not in known:
@@ -72,11 +73,11 @@ def working_table(repository: Repository, name: str) -> Table:
     raise no_table(name, [str(table.name) for table in tables], "the working database")
 
 
-def no_table(name: str, others: Sequence[str], where: str) -> EpochTableError:
+def no_table(name: str, others: Sequence[str], where: str) -> TableNotFound:
     """The error for a table that does not exist."""
     near = suggest(name, others)
-    hint = f"did you mean {', '.join(near)}?" if near else "FROM epoch_tables()"
-    return EpochTableError(f"there is no table {name} in {where}", hint)
+    advice = did_you_mean(near) or Suggestion("tables")
+    return TableNotFound(f"there is no table {name} in {where}", advice, table=name, suggestions=tuple(near))
 
 
 def _column(table: Table, name: str) -> str:
@@ -84,8 +85,14 @@ def _column(table: Table, name: str) -> str:
         column = table.column(name)
     except KeyError as error:
         near = suggest(name, [c.name for c in table.stored_columns])
-        hint = f"did you mean {', '.join(near)}?" if near else f"columns: {', '.join(c.name for c in table.columns)}"
-        raise EpochTableError(f"there is no column {name} in table {table.name}", hint) from error
+        raise ColumnNotFound(
+            f"there is no column {name} in table {table.name}",
+            did_you_mean(near) or f"columns: {', '.join(c.name for c in table.columns)}",
+            table=str(table.name),
+            column=name,
+            suggestions=tuple(near),
+        ) from error
     if not column.stored:
-        raise EpochTableError(f"column {column.name} of table {table.name} is generated", "name a column with values")
+        message = f"column {column.name} of table {table.name} is generated"
+        raise EpochTableError(message, "name a column with values", table=str(table.name), column=column.name)
     return column.name

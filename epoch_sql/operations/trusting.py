@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from epoch_sql.catalog.trust import Withheld
-from epoch_sql.errors import EpochError
+from epoch_sql.errors import EpochTrustError, Suggestion
 from epoch_sql.model.schema import SchemaObject, Table, definition_id
 from epoch_sql.operations.repository import Repository
-
-
-class EpochTrustError(EpochError):
-    """A definition that came from a remote that is not trusted, where it would be run."""
 
 
 def require_trusted(repository: Repository, *definitions: Table | SchemaObject) -> None:
@@ -20,7 +16,8 @@ def require_trusted(repository: Repository, *definitions: Table | SchemaObject) 
     if found:
         raise EpochTrustError(
             f"{found} came from {found.remote}, which is not trusted, so it is not run",
-            f"epoch remote trust {found.remote}",
+            Suggestion("remote_trust", found.remote),
+            remote=found.remote,
         )
 
 
@@ -39,4 +36,4 @@ def warn_of_withheld(repository: Repository, withheld: Iterable[Withheld]) -> No
     found = sorted(withheld, key=str)
     repository.warnings += [f"{one} is kept as data and not made, since {one.remote} is not trusted" for one in found]
     remotes = dict.fromkeys(one.remote for one in found)
-    repository.warnings += [f"to make what came from {name}: epoch remote trust {name}" for name in remotes]
+    repository.warnings += [f"trust remote {name} to make what came from it" for name in remotes]

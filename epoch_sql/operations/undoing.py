@@ -65,5 +65,5 @@ def _roll_back(repository: Repository, branch: str, tip_id: str, restored_id: st
 
 def _discard(repository: Repository, commit_id: str) -> Moved:
     """Put the working tables at a commit; what is uncommitted is lost."""
-    _, rows = put_working_tables(repository, commit_id, "reset --hard", force=True)
+    _, rows = put_working_tables(repository, commit_id, "the reset", force=True)
     return Moved(commit_id, rows.added, rows.modified, rows.removed)

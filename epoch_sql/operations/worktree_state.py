@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from epoch_sql.errors import EpochDirtyError
+from epoch_sql.errors import EpochDirtyError, Suggestion
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.schema import SchemaObject
 from epoch_sql.model.version import RowCounts
@@ -65,7 +65,8 @@ def require_clean(repository: Repository, tree: Tree, working: Working, doing: s
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         raise EpochDirtyError(
             f"uncommitted changes in {names}{more} would be lost by {doing}",
-            "epoch commit, epoch stash, or --force to lose them",
+            (Suggestion("commit", "MESSAGE"), ", ", Suggestion("stash"), ", or force, to lose them"),
+            tables=tuple(change.table_name for change in changes),
         )
 
 

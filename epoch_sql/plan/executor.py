@@ -17,7 +17,7 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import EpochTableError, Suggestion
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
 from epoch_sql.model.version import RowCounts
@@ -142,7 +142,8 @@ class StillUsed(Exception):
         name = self.what.name.name if kind == "schema" else str(self.what.name)
         return EpochTableError(
             f"{kind} {name} cannot be dropped or altered, since something that is not versioned depends on it",
-            "drop what depends on it; FROM epoch_ignored() lists what is not versioned",
+            ("drop what depends on it; ", Suggestion("ignored"), " lists what is not versioned"),
+            table=name,
         )
 
 

@@ -61,4 +61,5 @@ def still_held(ghost: Ghost) -> EpochTableError:
     return EpochTableError(
         f"table {ghost.parent.name} cannot be dropped, since {ghost.child} refers to it and stays",
         f"drop {ghost.child}, or version it",
+        table=str(ghost.parent.name),
     )

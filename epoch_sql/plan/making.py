@@ -66,10 +66,10 @@ def making(made: Table | SchemaObject) -> Iterator[None]:
 def cannot_be_made(made: Table | SchemaObject, reason: str) -> EpochTableError:
     """The error for a table or object without which the rest cannot be made."""
     called = f"table {made.name}" if isinstance(made, Table) else f"{made.kind} {made.label}"
-    hint = "check out another commit, and correct it there"
+    advice = "check out another commit, and correct it there"
     if ddl.lacking(made):
-        hint = "open the database with DuckDB 2.0 or newer, or check out another commit"
-    return EpochTableError(f"{called} cannot be made: {reason}", hint)
+        advice = "open the database with DuckDB 2.0 or newer, or check out another commit"
+    return EpochTableError(f"{called} cannot be made: {reason}", advice, table=str(made.name))
 
 
 def missing_of_view(cursor: duckdb.DuckDBPyConnection, view: SchemaObject) -> str | None:

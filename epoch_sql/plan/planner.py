@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from epoch_sql.errors import EpochDirtyError
+from epoch_sql.errors import EpochDirtyError, Suggestion
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table
 from epoch_sql.plan.dependencies import Folded, dependents, folded
 from epoch_sql.plan.making import MAY_BE_UNMADE
@@ -128,7 +128,8 @@ class _Planner:
             assert change.before
             raise EpochDirtyError(
                 f"table {change.before.name} has uncommitted changes and would have to be built anew",
-                "epoch commit or epoch stash, then again",
+                (Suggestion("commit", "MESSAGE"), " or ", Suggestion("stash"), ", then again"),
+                tables=(str(change.before.name),),
             )
         self.rebuilt[change.table_id] = change
         self.altered.pop(change.table_id, None)

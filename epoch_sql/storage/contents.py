@@ -12,7 +12,7 @@ from sqlglot import exp
 from epoch_sql import render
 from epoch_sql.catalog.content import Levels, Schemas, Versions
 from epoch_sql.catalog.known import Known
-from epoch_sql.errors import EpochStorageError
+from epoch_sql.errors import EpochStorageError, Suggestion
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.version import DataFile, Level, Version
 from epoch_sql.render import Sql
@@ -302,7 +302,8 @@ class Contents:
         needed = ", ".join(dict.fromkeys(commits)) or "no commit"
         return EpochStorageError(
             f"file {self.store.path(file_id)} {problem}; table {tables} needs it in {needed}",
-            "restore the file from a backup or a clone, then run epoch fsck",
+            ("restore the file from a backup or a clone, then run ", Suggestion("fsck")),
+            path=str(self.store.path(file_id)),
         )
 
     def _load_tables(self, schema_ids: Iterable[str]) -> None:

@@ -11,12 +11,13 @@ from functools import cache
 
 from sqlglot import exp
 
+from epoch_sql.errors import UnsupportedType
 from epoch_sql.render import Sql, fill, to_sql, verbatim
 from epoch_sql.storage.nested import encoding_of
 from epoch_sql.storage.scalars import Encoding
-from epoch_sql.storage.types import DataType, UnsupportedType, parse_type
+from epoch_sql.storage.types import DataType, parse_type
 
-__all__ = ["UnsupportedType", "check_supported", "decode", "encode", "storage_type"]
+__all__ = ["check_supported", "decode", "encode", "storage_type"]
 
 _BINARY = Sql('({{value}}) COLLATE "binary"')
 # A collation inside a struct or list goes only when a cast changes the type, hence the field added and left behind.
@@ -51,7 +52,7 @@ def _encoding(text: str) -> Encoding:
     try:
         found = encoding_of(type)
     except UnsupportedType as refusal:
-        raise UnsupportedType(text, refusal.part) from None
+        raise UnsupportedType.of(text, refusal.part) from None
     return _without_collation(type, _with_arrays(type, found))
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
+from epoch_sql.errors import UnsupportedType
 from epoch_sql.render import Sql, fill, identifier, joined, literal, to_sql, verbatim
-from epoch_sql.storage.types import DataType, Field, UnsupportedType, parse_type
+from epoch_sql.storage.types import DataType, Field, parse_type
 
 _DIGITS_WITHOUT_CAST = 18
 
@@ -87,7 +88,7 @@ def _present(value: Sql, type: DataType) -> Sql:
         return fill(_TIMESTAMP_WITH_TIME_ZONE, v=value, type=verbatim(type.text), utc=fill(_UTC[type.name], v=value))
     if type.name in _PARTS:
         return _PARTS[type.name](value, type)
-    raise UnsupportedType(type.text, type.text)
+    raise UnsupportedType.of(type.text, type.text)
 
 
 def _cast(text: Sql, type: DataType) -> Sql:

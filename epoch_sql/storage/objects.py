@@ -40,7 +40,9 @@ class ObjectStore:
             yield path
         except OSError as error:
             raise EpochStorageError(
-                f"cannot write to {self.folder}: {error.strerror or error}", "free space or make the folder writable"
+                f"cannot write to {self.folder}: {error.strerror or error}",
+                "free space or make the folder writable",
+                path=str(self.folder),
             ) from error
         finally:
             if path.exists():

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import duckdb
 
+from epoch_sql.errors import UnsupportedType
 from epoch_sql.render import Sql, fill, literal, to_sql, verbatim
-from epoch_sql.storage.types import DataType, UnsupportedType
+from epoch_sql.storage.types import DataType
 
 Step = Callable[[Sql], Sql]
 
@@ -46,7 +47,7 @@ def scalar(type: DataType) -> Encoding:
     if type.name in _TAKEN_APART:
         storage, encode, decode = _TAKEN_APART[type.name]
         return Encoding(storage, native, _template(encode), _template(decode))
-    raise UnsupportedType(type.text, type.text)
+    raise UnsupportedType.of(type.text, type.text)
 
 
 def cast_encoding(native: Sql, storage: Sql, decoded: Sql) -> Encoding:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import UnsupportedType
 
 _TOKEN = re.compile(
     r"""(?P<quoted>"(?:[^"]|"")+")|(?P<string>'(?:[^']|'')*')|(?P<word>[A-Za-z_][A-Za-z0-9_$]*)"""
@@ -16,16 +16,6 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _Part = TypeVar("_Part")
-
-
-class UnsupportedType(EpochTableError):
-    """A type whose values cannot be stored exactly; ``type`` is its text, ``part`` the part of it that is refused."""
-
-    def __init__(self, type: str, part: str) -> None:
-        self.type = type
-        self.part = part
-        within = "" if part == type else f" (inside {_one_line(type)})"
-        super().__init__(f"Epoch cannot store values of type {_one_line(part)}{within} exactly")
 
 
 @dataclass(frozen=True)
@@ -204,13 +194,9 @@ class _Parser:
         return self._text[start : self._tokens[self._position - 1].end]
 
     def _refusal(self) -> UnsupportedType:
-        return UnsupportedType(self._text, self._text)
+        return UnsupportedType.of(self._text, self._text)
 
 
 def _unquoted(token: str) -> str:
     quote = token[0]
     return token[1:-1].replace(quote * 2, quote) if quote in "\"'" else token
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

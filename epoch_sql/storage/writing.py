@@ -130,6 +130,7 @@ class LevelWriter:
             raise EpochStorageError(
                 f"cannot write to {self.store.folder}: {_reason(error)}",
                 "free space or make the folder writable, then try again",
+                path=str(self.store.folder),
             ) from error
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import EpochTableError, Suggestion
 from epoch_sql.model.schema import Column, Table, identity
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import encode, storage_type
@@ -56,7 +56,12 @@ def followed_key(key: tuple[str, ...], committed: Table | None, working: Table) 
     if gone:
         raise EpochTableError(
             f"table {working.name} has lost {', '.join(gone)} of its key ({', '.join(key)})",
-            f"CALL epoch_key('{working.name}', [...]) with other columns, or with [] to version it without a key",
+            (
+                "choose other columns, or none, to version it without a key: ",
+                Suggestion("key", str(working.name), ("COLUMN",)),
+            ),
+            table=str(working.name),
+            column=gone[0],
         )
     return tuple(names[name.lower()] for name in key)
 

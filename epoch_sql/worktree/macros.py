@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import EpochTableError, Suggestion
 from epoch_sql.model.canonical import canonical
 from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.sql_text import element_end, tokens, top_level
@@ -164,5 +164,6 @@ def _parameter(name: str, kind: str | None, default: str | None) -> Sql:
 def _unreadable(macro: _Macro, message: str | None) -> EpochTableError:
     return EpochTableError(
         f"DuckDB does not tell the parameters of macro {macro.name}: {(message or 'no answer').splitlines()[0]}",
-        f"CALL epoch_ignore('{macro.name}')",
+        Suggestion("ignore", str(macro.name)),
+        table=str(macro.name),
     )

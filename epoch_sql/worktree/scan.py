@@ -13,7 +13,7 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Ignore, Unmade
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import EpochTableError, Suggestion, UnsupportedType
 from epoch_sql.model.commit import TableEntry, Tree, table_identity
 from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
 from epoch_sql.render import Sql
@@ -242,7 +242,11 @@ class Scanner:
             values = ", ".join(row[0] for row in broken)
             raise EpochTableError(
                 f"table {working.table.name} cannot be versioned by its key ({names}): NULL or duplicate in {values}",
-                f"correct the rows, or CALL epoch_key('{working.table.name}', [...]) with other columns",
+                (
+                    "correct the rows, or choose other columns: ",
+                    Suggestion("key", str(working.table.name), ("COLUMN",)),
+                ),
+                table=str(working.table.name),
             )
 
     def _compared(self, shape: Shape, working: WorkingTable, before: Sql, after: Sql) -> Sql:
@@ -329,10 +333,14 @@ class Scanner:
         for column in table.stored_columns:
             try:
                 check_supported(column.type)
-            except EpochTableError as error:
-                raise EpochTableError(
+            except UnsupportedType as error:
+                raise UnsupportedType(
                     f"column {column.name} of table {table.name} cannot be versioned: {error.message}",
-                    f"change the column's type, or CALL epoch_ignore('{table.name}')",
+                    ("change the column's type, or ", Suggestion("ignore", str(table.name))),
+                    table=str(table.name),
+                    column=column.name,
+                    type=error.type,
+                    part=error.part,
                 ) from error
         committed = self.contents.table(entry.version_id) if entry else None
 

@@ -183,7 +183,7 @@ REFUSED = {
     "an unknown strategy": ("CALL epoch_merge('staging', strategy := 'mine')", "three-way"),
     "a tag as target": ("CALL epoch_merge('staging', target := 'v1')", "v1"),
     "revert of the first commit": ("CALL epoch_revert('main')", "first commit"),
-    "cherry-pick of a merge": ("CALL epoch_cherry_pick('merged')", "epoch cherry-pick"),
+    "cherry-pick of a merge": ("CALL epoch_cherry_pick('merged')", "CALL epoch_cherry_pick('"),
     "revert of nothing": ("CALL epoch_revert('nothing')", "nothing"),
     "preview of an unknown source": ("FROM epoch_preview_merge('stagin')", "staging"),
     "WORKING as source": ("CALL epoch_merge('WORKING')", "WORKING"),

@@ -65,7 +65,7 @@ def test_fifty_rounds_of_two_pushes_at_once(make_repo: MakeRepo, clone: Clone, u
             winner = answers.index("pushed")
             wins[winner] += 1
             assert "EpochRemoteError" in answers[1 - winner]
-            assert "fetch first: epoch pull origin" in answers[1 - winner]
+            assert "fetch first: CALL epoch_pull('origin')" in answers[1 - winner]
             racers[1 - winner].say("settle")
             assert racers[1 - winner].answer() == "pushed"
             racers[winner].say("settle")

@@ -197,7 +197,7 @@ def test_a_clone_needs_an_empty_database(shop: Repo, tmp_path: Path) -> None:
 
 def test_a_detached_checkout_names_no_branch_to_push(shop: Repo) -> None:
     shop("CALL epoch_tag('v1'); CALL epoch_checkout('v1')")
-    assert "name the branch to push (hint: epoch push origin BRANCH)" in shop.refused("CALL epoch_push()")
+    assert "name the branch to push (hint: CALL epoch_push('origin', 'BRANCH'))" in shop.refused("CALL epoch_push()")
 
 
 def test_a_store_that_ignores_conditions_is_refused(

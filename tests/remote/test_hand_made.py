@@ -250,7 +250,7 @@ def test_values_are_typed_in_on_a_branch_of_their_own(pair: tuple[Repo, Repo]) -
     assert "EpochConflict" in shop.refused("CALL epoch_merge('source')")
     told = shop.refused("CALL epoch_resolve(table_name := 'pay', key := '1', column_name := 'amount', value := '9')")
     assert "it takes no merge with values that nobody has reviewed" in told
-    assert "epoch review request NAME --into main" in told
+    assert "CALL epoch_review('NAME', 'main', verdict := 'request')" in told
     shop("CALL epoch_merge_abort()")
     shop("CALL epoch_checkout('source')")
     shop("CALL epoch_checkout('settled', new_branch := true)")

@@ -87,7 +87,7 @@ def test_work_goes_back_and_forth(shop: Repo, clone: Clone, url: str) -> None:
     pushed(other)
     refused = shop.refused("CALL epoch_push()")
     assert "EpochRemoteError: branch main at origin has commits that are not here" in refused
-    assert "fetch first: epoch pull origin" in refused
+    assert "fetch first: CALL epoch_pull('origin')" in refused
     ((status, merge),) = shop("SELECT status, new_commit_id FROM epoch_pull()")
     assert status == "merged"
     assert shop("SELECT parents, message FROM epoch_log(max_count := 1)") == [

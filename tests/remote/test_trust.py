@@ -101,7 +101,7 @@ def test_a_clone_lists_what_looks_out_and_goes_on_without_it(
     assert names(repo) == honest
     for name in FAR_OBJECTS | FAR_TABLES:
         assert any(f" {name} (" in warning for warning in warnings), name
-    assert "epoch remote trust origin" in warnings[-1]
+    assert warnings[-1] == "trust remote origin to make what came from it"
     assert repo("SELECT trusted FROM epoch_remotes()") == [(False,)]
     # Nothing of it is a change, and a commit keeps it.
     assert repo("FROM epoch_status()") == []
@@ -292,7 +292,7 @@ def test_the_command_line(store: tuple[Repo, Path], folder: Path, epoch: Epoch) 
     look_out(author, folder)
     made = epoch("clone", str(place), str(folder / "cloned"))
     assert "warning: view reads (it calls read_text()) is kept as data and not made" in made.err
-    assert "epoch remote trust origin" in made.err
+    assert "trust remote origin to make what came from it" in made.err
     database = ("--db", str(folder / "cloned" / "shop.duckdb"))
     assert "trusted" not in epoch(*database, "remote", "list").out
     assert "Remote 'origin' is trusted" in epoch(*database, "remote", "trust", "origin").err

@@ -163,7 +163,7 @@ def test_a_table_that_both_changed_is_not_merged_by_what_is_only_data(shops: Cal
         "CALL epoch_cherry_pick('origin/main~1')",
     ):
         told = repo.refused(route)
-        assert "EpochTrustError: table shared" in told and "epoch remote trust origin" in told, route
+        assert "EpochTrustError: table shared" in told and "CALL epoch_remote_trust('origin')" in told, route
     assert (repo.head(), made(repo), repo("FROM shared ORDER BY i")) == before
     assert repo("FROM epoch_status()") == []
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.errors import EpochError
+from epoch_sql.errors import EpochActsError, EpochCheckQueryError, EpochError
 from epoch_sql.model.protection import Check
-from epoch_sql.operations.reading.only_reads import EpochActsError, require_reading
+from epoch_sql.operations.reading.only_reads import require_reading
 from epoch_sql.operations.reading.query import query_of
 from epoch_sql.operations.reading.sides import Side
 from epoch_sql.operations.reading.table_references import read_query, syntax_tree
@@ -40,26 +40,23 @@ _WRITES = frozenset(
 )
 
 
-class EpochCheckQueryError(EpochError):
-    """A check whose SQL is no query, does more than read, or cannot be bound."""
-
-
 def require_query(repository: Repository, check: Check, states: Iterable[tuple[str, Side]]) -> None:
     """EpochCheckQueryError unless the check is one query that only reads, and binds on one of the states."""
     functions = _functions(repository, check.query)
     writing = sorted(name for name in functions if name in _WRITES or name in _procedures(repository))
     if writing:
-        raise EpochCheckQueryError(f"a check only reads, but {writing[0]}() acts", _HINT)
+        raise EpochCheckQueryError(f"a check only reads, but {writing[0]}() acts", _HINT, check=check.name)
     unseen = sorted(functions & _READS_UNSEEN)
     if unseen:
-        raise EpochCheckQueryError(f"{unseen[0]}() reads tables that a check does not name", "name the table in FROM")
+        message = f"{unseen[0]}() reads tables that a check does not name"
+        raise EpochCheckQueryError(message, "name the table in FROM", check=check.name)
     problems = []
     for where, side in states:
         problem = _binding_problem(repository, check, where, side)
         if problem is None:
             return
         problems.append(problem)
-    raise EpochCheckQueryError(f"the SQL of check {check.name} is wrong: {problems[0]}", _HINT)
+    raise EpochCheckQueryError(f"the SQL of check {check.name} is wrong: {problems[0]}", _HINT, check=check.name)
 
 
 def _functions(repository: Repository, sql: str) -> set[str]:
@@ -106,7 +103,7 @@ def _binding_problem(repository: Repository, check: Check, where: str, side: Sid
         require_reading(repository, rows, "a check")
         repository.cursor.execute(render.fill(Sql("DESCRIBE SELECT * FROM ({{rows}}) AS failing"), rows=rows))
     except EpochActsError as error:
-        raise EpochCheckQueryError(error.message, _HINT) from error
+        raise EpochCheckQueryError(error.message, _HINT, check=check.name) from error
     except EpochError as error:
         return error.message
     except duckdb.Error as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,7 +11,14 @@ from epoch_sql import render
 from epoch_sql.catalog.guarding import Checks
 from epoch_sql.catalog.history import Audit
 from epoch_sql.characters import has_hidden
-from epoch_sql.errors import EpochCheckError, EpochError, EpochReferenceError
+from epoch_sql.errors import (
+    EpochCheckError,
+    EpochCheckNameError,
+    EpochError,
+    ReferenceNotFound,
+    Suggestion,
+    did_you_mean,
+)
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.protection import Check
 from epoch_sql.model.refnames import is_line, quoted, suggest
@@ -78,9 +84,8 @@ def remove_check(repository: Repository, name: str) -> Check:
         checks = {check.name: check for check in Checks(repository.cursor).load()}
         if name not in checks:
             near = suggest(name, checks)
-            raise EpochCheckNameError(
-                f"there is no check {name}", f"did you mean {', '.join(near)}?" if near else "epoch check list"
-            )
+            advice = did_you_mean(near) or Suggestion("checks")
+            raise EpochCheckNameError(f"there is no check {name}", advice, name=name, suggestions=tuple(near))
         Checks(repository.cursor).remove(name)
         _note(repository, "remove check", checks[name])
     return checks[name]
@@ -113,13 +118,10 @@ def require_passing(repository: Repository, branch: str, tree: Tree, source: str
     more = f"; failed too: {', '.join(outcome.check.name for outcome in others)}" if others else ""
     raise EpochCheckError(
         f"check {first.check.name} fails on {where}, {first.told}{more}",
-        f"correct it in {source}, or see all checks of it: epoch check run {shlex.quote(source)}",
-        branch,
+        (f"correct it in {source}, or see all checks of it: ", Suggestion("check_run", source)),
+        branch=branch,
+        checks=tuple(outcome.check.name for outcome in failed),
     )
-
-
-class EpochCheckNameError(EpochError):
-    """A check that does not exist, or whose name is taken or empty."""
 
 
 def _outcome(repository: Repository, check: Check, side: Side, where: str, working: bool) -> Outcome:
@@ -144,9 +146,11 @@ def _outcome(repository: Repository, check: Check, side: Side, where: str, worki
 
 def _require_new_name(repository: Repository, check: Check) -> None:
     if not is_line(check.name) or has_hidden(check.branch):
-        raise EpochCheckNameError("a check needs a name, on one line", "epoch check add NAME SQL")
+        message = "a check needs a name, on one line"
+        raise EpochCheckNameError(message, Suggestion("check_add", "NAME", "SQL"), name=check.name)
     if check.name in {known.name for known in Checks(repository.cursor).load()}:
-        raise EpochCheckNameError(f"check {check.name} exists already", f"epoch check remove {shlex.quote(check.name)}")
+        message = f"check {check.name} exists already"
+        raise EpochCheckNameError(message, Suggestion("check_remove", check.name), name=check.name)
 
 
 def _require_branch(repository: Repository, check: Check) -> None:
@@ -154,8 +158,9 @@ def _require_branch(repository: Repository, check: Check) -> None:
     branches = repository.refs.all("branch")
     if check.branch not in branches and not check.is_pattern:
         near = suggest(check.branch, branches)
-        hint = f"did you mean {', '.join(near)}?" if near else "a branch, or a pattern such as 'release/*'"
-        raise EpochReferenceError(f"there is no branch {quoted(check.branch)}", hint)
+        advice = did_you_mean(near) or "a branch, or a pattern such as 'release/*'"
+        message = f"there is no branch {quoted(check.branch)}"
+        raise ReferenceNotFound(message, advice, name=check.branch, suggestions=tuple(near))
 
 
 def _states_to_bind(repository: Repository, check: Check) -> Iterable[tuple[str, Side]]:

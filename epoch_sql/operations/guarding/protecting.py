@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-
 from epoch_sql.catalog.guarding import Protections
 from epoch_sql.catalog.history import Audit
-from epoch_sql.errors import EpochReferenceError
+from epoch_sql.errors import EpochReferenceError, Suggestion
 from epoch_sql.model.protection import Protection
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.repository import Repository, now
@@ -30,7 +28,8 @@ def protect(
             what = "self-review is allowed where no review is required" if allow_self_review else "nothing to protect"
             raise EpochReferenceError(
                 f"{what}: say what branch {branch} is to be protected from",
-                f"epoch branch protect {shlex.quote(branch)} --require-review --no-force-push",
+                Suggestion("protect", branch, require_review=True, no_force_push=True),
+                name=branch,
             )
         Protections(repository.cursor).put(protection)
         _note(repository, "protect", protection)
@@ -44,7 +43,7 @@ def unprotect(repository: Repository, branch: str) -> Protection:
         protections = Protections(repository.cursor)
         before = protections.get(branch)
         if not before.protects:
-            raise EpochReferenceError(f"branch {branch} is not protected", "epoch branch list")
+            raise EpochReferenceError(f"branch {branch} is not protected", Suggestion("branches"), name=branch)
         protections.put(Protection(branch))
         _note(repository, "unprotect", before)
     return Protection(branch)

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from epoch_sql.catalog.guarding import Protections, Reviews
 from epoch_sql.catalog.history import Audit
-from epoch_sql.errors import EpochReferenceError
+from epoch_sql.errors import EpochReferenceError, Suggestion
 from epoch_sql.model.protection import REJECT, VERDICTS, Protection, Review, new_review, verdicts
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.guarding.moves import evidence
@@ -44,12 +44,14 @@ def review(
     that does not exist, and for another verdict.
     """
     if verdict not in VERDICTS:
-        raise EpochReferenceError(f"there is no verdict {verdict}", f"one of {', '.join(VERDICTS)}")
+        raise EpochReferenceError(f"there is no verdict {verdict}", f"one of {', '.join(VERDICTS)}", name=verdict)
     with repository.moving():
         existing(repository, "branch", target)
         commit_id = repository.resolve(source)
         if source == target:
-            raise EpochReferenceError(f"branch {target} cannot be merged into itself", "epoch branch list")
+            raise EpochReferenceError(
+                f"branch {target} cannot be merged into itself", Suggestion("branches"), name=target
+            )
         who, reviews = repository.author(reviewer), Reviews(repository.cursor)
         # The clock may have been set back, and the latest verdict is the one that counts.
         last = reviews.latest()

@@ -6,15 +6,14 @@ decided alike. ``check_push`` is the whole decision on a push.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 
-from epoch_sql.errors import EpochProtectionError
+from epoch_sql.errors import Protected, Suggestion
 from epoch_sql.model.commit import Commit
 from epoch_sql.model.graph import CommitGraph, Undo
-from epoch_sql.model.protection import APPROVE, REJECT, Protection, Review, same_person, verdicts
+from epoch_sql.model.protection import APPROVE, REJECT, REQUEST, Protection, Review, same_person, verdicts
 from epoch_sql.model.undo import expected_undo, present
 
 
@@ -107,58 +106,79 @@ def require_approval(
     stale = ""
     if missing.lacking is Lacking.NOBODY and earlier:
         stale = f"; an approval of {sorted(earlier)[0][:7]} is stale, for {asked} has moved since"
-    approve = f"epoch review approve {shlex.quote(asked)} --into {shlex.quote(branch)}"
-    raise EpochProtectionError(
+    raise Protected(
         f"branch {branch} requires a review: {missing.clause}{stale}",
-        f"{_WHO[missing.lacking]}{approve}, or CALL epoch_review('{asked}', '{branch}')",
-        branch,
-        source,
+        (_WHO[missing.lacking], Suggestion("review", asked, branch)),
+        branch=branch,
+        commit_id=source,
+        needs="review",
     )
 
 
-def stays(protection: Protection, doing: str) -> EpochProtectionError:
+def stays(protection: Protection, doing: str) -> Protected:
     """The error for deleting or renaming a protected branch."""
     branch = protection.branch
-    return EpochProtectionError(
+    return Protected(
         f"branch {branch} is protected: it cannot be {doing}d",
-        f"epoch branch unprotect {shlex.quote(branch)}, or CALL epoch_unprotect('{branch}')",
-        branch,
+        Suggestion("unprotect", branch),
+        branch=branch,
+        needs="unprotect",
     )
 
 
-def rewritten(protection: Protection, old: str, new: str) -> EpochProtectionError:
+def rewritten(protection: Protection, old: str, new: str) -> Protected:
     """The error for a move that drops commits of a branch whose history only grows."""
     branch = protection.branch
-    return EpochProtectionError(
+    return Protected(
         f"branch {branch} is protected from being rewritten: {new[:7]} does not lead on from {old[:7]}",
-        f"on {branch}: epoch reset --hard {new[:7]} adds a commit with that content, epoch revert undoes one",
-        branch,
-        new,
+        (
+            f"on {branch}: ",
+            Suggestion("reset", new[:7], hard=True),
+            " adds a commit with that content, ",
+            Suggestion("revert", "COMMIT"),
+            " undoes one",
+        ),
+        branch=branch,
+        commit_id=new,
+        needs="growth",
     )
 
 
-def direct(protection: Protection, doing: str, commit_id: str | None = None) -> EpochProtectionError:
+def direct(protection: Protection, doing: str, commit_id: str | None = None) -> Protected:
     """The error for what would come into a branch without a review."""
     branch = protection.branch
-    return EpochProtectionError(
+    return Protected(
         f"branch {branch} requires a review: it takes no {doing}",
-        f"epoch checkout -b NAME, commit there, epoch review request NAME --into {shlex.quote(branch)}",
-        branch,
-        commit_id,
+        (Suggestion("checkout", "NAME", new_branch=True), ", commit there, ", _request(branch)),
+        branch=branch,
+        commit_id=commit_id,
+        needs="merge",
     )
 
 
-def by_hand(protection: Protection, doing: str, named: str, commit_id: str | None = None) -> EpochProtectionError:
+def by_hand(protection: Protection, doing: str, named: str, commit_id: str | None = None) -> Protected:
     """The error for a merge or revert with values that nobody has reviewed, since neither side has them."""
     branch = protection.branch
-    onto = shlex.quote(branch)
-    return EpochProtectionError(
+    return Protected(
         f"branch {branch} requires a review: it takes no {doing} with values that nobody has reviewed",
-        f"choose sides only; or epoch checkout -b NAME {shlex.quote(named)}, epoch merge {onto}, resolve there, "
-        f"epoch review request NAME --into {onto}",
-        branch,
-        commit_id,
+        (
+            "choose sides only; or ",
+            Suggestion("branch", "NAME", start=named),
+            ", ",
+            Suggestion("checkout", "NAME"),
+            ", ",
+            Suggestion("merge", branch),
+            ", resolve there, ",
+            _request(branch),
+        ),
+        branch=branch,
+        commit_id=commit_id,
+        needs="sides",
     )
+
+
+def _request(branch: str) -> Suggestion:
+    return Suggestion("review", "NAME", branch, verdict=REQUEST)
 
 
 def first_parents_until(graph: CommitGraph, commit: str, known: Set[str]) -> Iterator[str]:
@@ -226,7 +246,7 @@ def _is_undo(evidence: Evidence, commit: Commit, states: Set[str]) -> bool:
     return origin.reverts in graph.first_parents(commit.parents[0]) and evidence.is_as_recorded(commit)
 
 
-def _unreviewed(protection: Protection, evidence: Evidence, commit: Commit) -> EpochProtectionError:
+def _unreviewed(protection: Protection, evidence: Evidence, commit: Commit) -> Protected:
     source = _source(commit)
     if source is None or source not in evidence.graph:
         return direct(protection, f"direct commit, such as {commit.commit_id[:7]}", commit.commit_id)
@@ -235,9 +255,10 @@ def _unreviewed(protection: Protection, evidence: Evidence, commit: Commit) -> E
     if missing is None and commit.origin.by_hand:
         return by_hand(protection, f"merge, such as {commit.commit_id[:7]},", source[:7], commit.commit_id)
     clause = missing.clause if missing else f"its content is not what merging {source[:7]} gives"
-    return EpochProtectionError(
+    return Protected(
         f"branch {protection.branch} requires a review of what {commit.commit_id[:7]} merges: {clause}",
-        f"epoch review approve {source[:7]} --into {shlex.quote(protection.branch)}",
-        protection.branch,
-        commit.commit_id,
+        Suggestion("review", source[:7], protection.branch),
+        branch=protection.branch,
+        commit_id=commit.commit_id,
+        needs="review",
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
-from epoch_sql.errors import EpochConflict, EpochDirtyError, EpochNothingToCommit
+from epoch_sql.errors import EpochDirtyError, EpochNothingToCommit, MergeConflict, Suggestion, to_resolve
 from epoch_sql.model.commit import Commit, Route, Tree
 from epoch_sql.model.schema import ObjectName
 from epoch_sql.model.version import RowCounts
@@ -35,13 +35,17 @@ class Done:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A merge that is in progress because of conflicts (per table) or violations."""
+    """A merge that is in progress because of conflicts (per table) or violations.
 
-    target: str
+    ``into`` is its target where that is not the branch that is checked out.
+    """
+
+    progress: MergeInProgress
     conflicts: Sequence[tuple[str, int]]
     violations: int
+    into: str | None
 
-    def error(self) -> EpochConflict:
+    def error(self) -> MergeConflict:
         """What to say and type."""
         count = sum(n for _, n in self.conflicts)
         found = []
@@ -50,11 +54,15 @@ class Stopped:
             found.append(f"{count} conflict{'s' if count > 1 else ''} in {tables}")
         if self.violations:
             found.append(f"{self.violations} constraint violation{'s' if self.violations > 1 else ''}")
-        where = f", target := '{self.target}'"
-        return EpochConflict(
-            f"{' and '.join(found)}; the merge into {self.target} is in progress",
-            f"look with FROM epoch_conflicts() and FROM epoch_violations(), resolve with "
-            f"CALL epoch_resolve(side := 'theirs'{where}), then CALL epoch_merge_continue(target := '{self.target}')",
+        return MergeConflict(
+            f"{' and '.join(found)}; the merge into {self.progress.target} is in progress",
+            to_resolve(self.into, count),
+            verb=self.progress.kind,
+            source=self.progress.source,
+            target=self.progress.target,
+            conflicts=count,
+            violations=self.violations,
+            tables=dict(self.conflicts),
         )
 
 
@@ -86,7 +94,7 @@ def finish(repository: Repository, progress: MergeInProgress, only_changes: bool
     if progress.kind == "cherry-pick" and stored.tree_id == before.tree_id:
         raise EpochNothingToCommit(
             f"nothing to commit: what {progress.source[:7]} changed is in {progress.target} already",
-            "epoch log --oneline; epoch merge --abort, if it had stopped on conflicts",
+            (Suggestion("log"), "; ", Suggestion("merge_abort"), ", if it had stopped on conflicts"),
         )
     if only_changes and stored.tree_id == before.tree_id:
         return Done(before, RowCounts())
@@ -128,7 +136,7 @@ def list_obstacles(repository: Repository, progress: MergeInProgress, merged: Me
         return None
     if merges.get(progress.target) is None:
         merges.insert([[vars(progress)[name] for name in merges.columns]])
-    return Stopped(progress.target, conflicts, violations)
+    return Stopped(progress, conflicts, violations, repository.elsewhere(progress.target))
 
 
 def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing: str = "merge") -> RowCounts:
@@ -154,7 +162,8 @@ def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing:
     if clashing:
         raise EpochDirtyError(
             f"uncommitted changes in {', '.join(sorted(set(clashing))[:3])} are in the way of the {doing}",
-            f"epoch commit or epoch stash, then {doing} again",
+            (Suggestion("commit", "MESSAGE"), " or ", Suggestion("stash"), f", then {doing} again"),
+            tables=tuple(sorted(set(clashing))),
         )
     objects = {key: o for key, o in wanted.items() if key not in own}
     objects.update({key: now[key] for key in own if key in now})

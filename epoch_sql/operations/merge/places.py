@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from epoch_sql import render
 from epoch_sql.catalog.merging import Resolutions, Violating
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import ColumnNotFound, EpochTableError, Suggestion
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.operations.merge.constraints import missed_names
 from epoch_sql.operations.merge.decisions import key_fields
@@ -19,8 +19,6 @@ from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import shape_of
-
-_LOOK = "FROM epoch_conflicts() or FROM epoch_violations()"
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,8 @@ class Place:
         where = f"row {self.key} of {self.table_name}" if self.key else self.table_name or "the conflicts"
         raise EpochTableError(
             f"both is for copies of rows in a table without a key, and {where} has none in conflict",
-            "side := 'ours', 'theirs' or 'base'",
+            "take ours, theirs or base",
+            table=self.table_name,
         )
 
     def require_fitting(self, repository: Repository, target: str, value: str | None) -> None:
@@ -54,20 +53,30 @@ class Place:
         """
         column = _column(self.table, self.column_name) if self.table else None
         if self.table is None or column is None:
-            raise EpochTableError(f"there is no column {self.column_name} in table {self.table_name}", _LOOK)
+            raise ColumnNotFound(
+                f"there is no column {self.column_name} in table {self.table_name}",
+                _look(repository, target),
+                table=self.table_name,
+                column=self.column_name,
+            )
         identifies = any(column.id == c.id for c in self.table.key or self.table.columns)
         unfit = not self.table.key and _listed(repository, target, self, "kind <> 'copies'")
         if not column.stored or (identifies and not unfit):
             raise EpochTableError(
                 f"column {column.name} of table {self.table.name} identifies the row, so it cannot be given a value",
                 "resolve the row to a side, or change the value on a branch and merge again",
+                table=self.table_name,
+                column=column.name,
             )
         if value is None and not column.nullable:
-            raise EpochTableError(f"column {column.name} of table {self.table.name} is NOT NULL", "give a value")
+            message = f"column {column.name} of table {self.table.name} is NOT NULL"
+            raise EpochTableError(message, "give a value", table=self.table_name, column=column.name)
         if value is not None and not _fits(repository, column, value):
             raise EpochTableError(
                 f"{value!r} is no value of column {column.name} {column.type} in table {self.table.name}",
                 "give another value",
+                table=self.table_name,
+                column=column.name,
             )
 
 
@@ -85,18 +94,20 @@ def located(
     """
     target = violating.target
     if key is not None and table_name is None:
-        raise EpochTableError(f"row {key} is of no table", "name table_name and key")
+        raise EpochTableError(f"row {key} is of no table", "name its table and key")
     name = _table_name(repository, target, merged, table_name)
     table = next((e.table for e in merged.tables if str(e.table.name) == name), None)
     where = _key_text(repository, target, table, key) if key is not None and table else None
     if key is not None and where is None:
-        raise EpochTableError(f"table {table_name} has no row {key}", _LOOK)
+        message = f"table {table_name} has no row {key}"
+        raise EpochTableError(message, _look(repository, target), table=table_name)
     named = _column(table, column_name) if table and column_name else None
     column = named.name if named else column_name
     meant = replace(violating, table_name=name, key=where)
     violated = column is None and Resolutions(repository.cursor).count_settled(meant) > 0
     if meant.constraint_name and not violated:
-        raise EpochTableError(f"nothing violates constraint {meant.constraint_name}", "FROM epoch_violations()")
+        look = Suggestion("violations", into=repository.elsewhere(target))
+        raise EpochTableError(f"nothing violates constraint {meant.constraint_name}", look, table=table_name)
     forced = _forced(repository, target, merged, name, where, column, violated)
     return Place(table, name, where, column, forced, violated)
 
@@ -178,8 +189,14 @@ def _forced(
         f"{what} is not in conflict, and violates no constraint"
         if what
         else "nothing is in conflict, and nothing violates a constraint",
-        _LOOK,
+        _look(repository, target),
+        table=table_name,
+        column=column_name,
     )
+
+
+def _look(repository: Repository, target: str) -> Suggestion:
+    return Suggestion("conflicts", into=repository.elsewhere(target))
 
 
 def _violated(repository: Repository, target: str, merged: MergedTree, table_name: str | None, key: str) -> bool:

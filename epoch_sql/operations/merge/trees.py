@@ -199,6 +199,7 @@ class _TreeMerger:
             raise EpochTableError(
                 f"the primary key of table {ours.name} was changed since the merge base, so its rows cannot be merged",
                 "make the key the same on both branches, commit, and merge again",
+                table=str(ours.name),
             )
         sides = {"ours": Side("ours", left.version_id, ours), "theirs": Side("theirs", right.version_id, theirs)}
         base = Side("base", old.version_id, base_table) if old and base_table else None
@@ -244,6 +245,8 @@ class _TreeMerger:
                     f"column {column.name} of the key of table {table.name} has other types on both sides, and no one "
                     "has the keys of both",
                     "make its type the same on both branches, commit, and merge again",
+                    table=str(table.name),
+                    column=column.name,
                 )
             base_text, own_text, their_text = (
                 column_text(found) if (found := own.get(name)) else None for name in ("base", "ours", "theirs")
@@ -286,6 +289,7 @@ class _TreeMerger:
                 f"a side of table {merged.name} dropped a column that is to be kept and changed rows besides; "
                 "without a key they cannot be merged",
                 "resolve the column to the side that dropped it",
+                table=str(merged.name),
             )
         return replace(side, version_id=base.version_id, table=base.table, aliases={}) if missing else side
 

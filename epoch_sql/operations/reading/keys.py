@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import ColumnNotFound, EpochTableError, Suggestion, did_you_mean
 from epoch_sql.model.refnames import suggest
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
@@ -38,7 +38,8 @@ def _values(table: Table, key: str) -> dict[str, Any]:
     if not table.key:
         raise EpochTableError(
             f"table {table.name} has no key, so there is no row of key {key}",
-            f"CALL epoch_key('{table.name}', ['…']), or filter the rows with WHERE",
+            (Suggestion("key", str(table.name), ("COLUMN",)), ", or filter the rows with WHERE"),
+            table=str(table.name),
         )
     given = _parsed(key)
     names = {column.name.lower(): column.name for column in table.key}
@@ -46,17 +47,20 @@ def _values(table: Table, key: str) -> dict[str, Any]:
     if given is None or (alone and not (given.keys() & names.keys()) and _takes_objects(table.key[0])):
         if alone is None:
             raise EpochTableError(
-                f"the key of table {table.name} has {len(names)} columns, but {key} is one value", _hint(table)
+                f"the key of table {table.name} has {len(names)} columns, but {key} is one value",
+                _hint(table),
+                table=str(table.name),
             )
         return {alone: key}
     for name in given:
         if name not in names:
             near = suggest(name, list(names.values()))
-            hint = f"did you mean {', '.join(near)}?" if near else _hint(table)
-            raise EpochTableError(f"{name} is no key column of table {table.name}", hint)
+            message, advice = f"{name} is no key column of table {table.name}", did_you_mean(near) or _hint(table)
+            raise ColumnNotFound(message, advice, table=str(table.name), column=name, suggestions=tuple(near))
     for name, column in names.items():
         if name not in given:
-            raise EpochTableError(f"key column {column} of table {table.name} is missing in {key}", _hint(table))
+            message = f"key column {column} of table {table.name} is missing in {key}"
+            raise EpochTableError(message, _hint(table), table=str(table.name), column=column)
     return {names[name]: value for name, value in given.items()}
 
 
@@ -85,7 +89,10 @@ def _typed(cursor: duckdb.DuckDBPyConnection, table: Table, column: Column, valu
         cursor.execute(render.fill(Sql("SELECT {{typed}}"), typed=typed))
     except duckdb.Error as error:
         raise EpochTableError(
-            f"{text} is no value of key column {column.name} {column.type} of table {table.name}", _hint(table)
+            f"{text} is no value of key column {column.name} {column.type} of table {table.name}",
+            _hint(table),
+            table=str(table.name),
+            column=column.name,
         ) from error
     return typed
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.errors import EpochError
+from epoch_sql.errors import EpochActsError
 from epoch_sql.model.sql_text import top_level
 from epoch_sql.operations.repository import Memory, Repository
 from epoch_sql.proof.reads import Catalog, acting_among, acts, reads_by_plan
@@ -27,10 +27,6 @@ class Provable:
 
     sql: Sql
     bare: Sql
-
-
-class EpochActsError(EpochError):
-    """A query that does more than read, or that is not proved to read only."""
 
 
 def require_reading(repository: Repository, bare: Sql, what: str) -> None:

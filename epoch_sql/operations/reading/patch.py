@@ -14,7 +14,7 @@ from typing import Literal
 from sqlglot import exp
 
 from epoch_sql import render
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import EpochTableError, UnsupportedType
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.sql_text import tokens
 from epoch_sql.operations.reading.columns import struct
@@ -28,7 +28,7 @@ from epoch_sql.storage.contents import arrange, compare
 from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.literals import has_interval, literal_of
 from epoch_sql.storage.shape import Shape, aliased, keyed_alike, shape_of
-from epoch_sql.storage.types import UnsupportedType, parse_type
+from epoch_sql.storage.types import parse_type
 
 DEFINITIONS, DELETES, UPDATES, INSERTS, TRIGGERS = range(5)
 
@@ -280,6 +280,8 @@ class TableRows:
             raise EpochTableError(
                 f"values of column {column.name} of table {self.table.name} cannot be written as SQL: {error.message}",
                 "export the table, or publish the database",
+                table=str(self.table.name),
+                column=column.name,
             ) from error
 
     def _moved(self, shape: Shape) -> Sql:

@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from epoch_sql import render
-from epoch_sql.errors import EpochTableError
+from epoch_sql.errors import EpochQueryError, EpochTableError, EpochTrustError
 from epoch_sql.model.names import path_text
 from epoch_sql.model.schema import Constraint, ObjectName, SchemaObject, Table
 from epoch_sql.model.sql_text import mentioned
 from epoch_sql.model.widening import widens
-from epoch_sql.operations.reading.query import EpochQueryError, query
+from epoch_sql.operations.reading.query import query
 from epoch_sql.operations.reading.sides import Difference, Side, changes_between, differences, side_of
 from epoch_sql.operations.repository import Repository
-from epoch_sql.operations.trusting import EpochTrustError, require_trusted
+from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.plan.dependencies import Folded, folded
 from epoch_sql.plan.making import REFUSALS
 from epoch_sql.plan.planner import Limits, make_plan
@@ -207,7 +207,8 @@ def _require_alone(plan: Plan, tables: Sequence[TableChange]) -> None:
     if other:
         raise EpochTableError(
             f"the table has to be built anew, and {other.name} refers to it",
-            "leave table_name out: FROM epoch_patch(from_ref, to_ref)",
+            "ask for the patch of all tables",
+            table=str(other.name),
         )
 
 

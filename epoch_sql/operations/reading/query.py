@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.errors import EpochError, EpochTableError
+from epoch_sql.errors import EpochQueryError, EpochTableError, Suggestion, TableNotFound, did_you_mean
 from epoch_sql.model.names import path_text
 from epoch_sql.model.refnames import suggest
 from epoch_sql.model.revisions import parse_revision
@@ -39,10 +39,6 @@ from epoch_sql.render import Sql
 
 _ELSEWHERE = frozenset({"information_schema", "pg_catalog", "temp", "system", "epoch"})
 _READS_BY_NAME = frozenset({"query", "query_table"})
-
-
-class EpochQueryError(EpochError):
-    """A query that cannot be read as of a reference."""
 
 
 def names_to_ask(cursor: duckdb.DuckDBPyConnection, _ref: str, sql: str) -> list[Sql]:
@@ -335,18 +331,19 @@ class _Reader:
     def _unknown(self, name: ObjectName) -> EpochTableError:
         known = [str(s.table.name) for s in self.tables.values()] + [str(o.name) for o in self.views.values()]
         near = suggest(str(name), known)
-        hint = f"did you mean {', '.join(near)}?" if near else f"FROM epoch_tables('{self.ref}')"
-        return EpochTableError(f"there is no table {name} in {self.ref}", hint)
+        advice = did_you_mean(near) or Suggestion("tables", self.ref)
+        message = f"there is no table {name} in {self.ref}"
+        return TableNotFound(message, advice, table=str(name), suggestions=tuple(near))
 
     def _require_visible(self, parsed: Query) -> None:
         """EpochQueryError for functions that read tables where nobody sees it: they would read the working tables; and
         for Epoch's own that act."""
         for function in sorted(parsed.functions & self.repository.memory.acting):
-            raise EpochQueryError(f"{function} acts, and a query only reads", f"CALL {function}(…) by itself")
+            raise EpochQueryError(f"{function} acts, and a query only reads", "call it by itself")
         if self.working:
             return
         if parsed.shows:
-            raise EpochQueryError(f"SHOW cannot be read as of {self.ref}", f"FROM epoch_tables('{self.ref}')")
+            raise EpochQueryError(f"SHOW cannot be read as of {self.ref}", Suggestion("tables", self.ref))
         for function in parsed.functions:
             if function in _READS_BY_NAME:
                 raise EpochQueryError(f"{function}() cannot be read as of {self.ref}", "name the table in FROM")

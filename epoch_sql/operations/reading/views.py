@@ -118,6 +118,7 @@ def _described(repository: Repository, rows: Sql, name: ObjectName, ref: str) ->
         raise EpochTableError(
             f"view {name} cannot be read as of {ref}: {str(error).strip().splitlines()[0]}",
             "read it as of a reference that has what it names",
+            table=str(name),
         ) from error
     return [(row[0], row[1]) for row in found]
 

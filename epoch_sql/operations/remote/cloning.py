@@ -13,7 +13,7 @@ from epoch_sql.catalog.guarding import Protections, Reviews
 from epoch_sql.catalog.relation import run
 from epoch_sql.catalog.remotes import Remotes, Upstreams
 from epoch_sql.catalog.upgrades import upgrade
-from epoch_sql.errors import EpochRemoteError, EpochRepositoryError, EpochStorageError
+from epoch_sql.errors import EpochRemoteError, EpochRepositoryError, EpochStorageError, Suggestion
 from epoch_sql.model.commit import Route, Tree
 from epoch_sql.model.protection import Protection, Review
 from epoch_sql.model.refnames import shown
@@ -108,7 +108,8 @@ def _read(repository: Repository, remote: Remote) -> _Cloned:
         raise no_store(store)
     listing = read_references(store)
     if not listing.heads:
-        raise EpochRemoteError(f"the store at {store.where} has no branch yet", "epoch push, from where it was made")
+        message = f"the store at {store.where} has no branch yet"
+        raise EpochRemoteError(message, (Suggestion("push"), ", from where it was made"))
     listing = without_taken_tags(repository, remote.name, listing, listing.heads)
     repository.store.folder.mkdir(parents=True, exist_ok=True)
     received = receive(repository, store, remote, listing.tips)
@@ -143,7 +144,9 @@ def _store(repository: Repository, cloned: _Cloned) -> None:
 def _require_empty(repository: Repository) -> None:
     if repository.exists:
         raise EpochRepositoryError(
-            f"{repository.database} has an Epoch repository already", "epoch remote add origin URL, then epoch fetch"
+            f"{repository.database} has an Epoch repository already",
+            (Suggestion("remote_add", "origin", "URL"), ", then ", Suggestion("fetch")),
+            database=str(repository.database),
         )
     found = repository.cursor.execute(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal "
@@ -151,5 +154,7 @@ def _require_empty(repository: Repository) -> None:
     ).fetchone()
     if found:
         raise EpochRepositoryError(
-            f"{repository.database} is not empty: it has {found[0]}", "clone into a new database"
+            f"{repository.database} is not empty: it has {found[0]}",
+            "clone into a new database",
+            database=str(repository.database),
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import EpochRemoteError
+from epoch_sql.errors import EpochRemoteError, Suggestion
 from epoch_sql.model.documents import read_header as header_of
 from epoch_sql.model.documents import stated_format
 from epoch_sql.model.remote import FORMAT, HEADER, Header, Remote, header_fields, seal
@@ -79,14 +79,21 @@ def read_header(store: RemoteStore) -> Header | None:
 
 def no_store(store: RemoteStore) -> EpochRemoteError:
     """The error for a place where no store is."""
-    return EpochRemoteError(f"there is no Epoch store at {store.where}", "epoch push makes one; or correct the URL")
+    advice = (Suggestion("push"), " makes one; or correct the URL")
+    return EpochRemoteError(f"there is no Epoch store at {store.where}", advice)
 
 
 def _made(repository: Repository, remote: Remote, store: RemoteStore, branch: str) -> Header:
     if remote.store_id is not None:
         raise EpochRemoteError(
             f"the store that was at {store.where} is gone",
-            f"mount or restore it; or, for a new one: epoch remote remove {remote.name}, then epoch remote add",
+            (
+                "mount or restore it; or, for a new one: ",
+                Suggestion("remote_remove", remote.name),
+                ", then ",
+                Suggestion("remote_add", remote.name, "URL"),
+            ),
+            remote=remote.name,
         )
     if not store.is_empty():
         raise EpochRemoteError(f"{store.where} is not empty, and no Epoch store", "name a new or an empty folder")
@@ -114,7 +121,11 @@ def _require_own(repository: Repository, store: RemoteStore, header: Header) -> 
         raise EpochRemoteError(
             f"{store.where} is the store of another repository, {header.database} ({header.repository_id[:7]}); "
             f"this is {repository.database.name} ({own[:7]}), and their histories are unrelated",
-            "epoch remote add NAME URL with a new or an empty folder, or epoch clone URL",
+            (
+                Suggestion("remote_add", "NAME", "URL"),
+                " with a new or an empty folder, or ",
+                Suggestion("clone", "URL"),
+            ),
         )
 
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-import shlex
-
 from epoch_sql.catalog.history import Audit
-from epoch_sql.errors import EpochReferenceError, EpochRemoteError, EpochRemoteRefused
+from epoch_sql.errors import (
+    EpochReferenceError,
+    EpochRemoteError,
+    EpochRemoteRefused,
+    ReferenceAmbiguous,
+    ReferenceNotFound,
+    Suggestion,
+    did_you_mean,
+)
 from epoch_sql.model.commit import TrackingRoute
 from epoch_sql.model.refnames import suggest
 from epoch_sql.operations.remote.connecting import Connected, connect
@@ -29,7 +35,8 @@ def delete(repository: Repository, remote: str, named: str | None) -> Transferre
     """
     connected = connect(repository, remote)
     if not named:
-        raise EpochReferenceError("which branch or tag of the remote is meant?", f"epoch push {remote} --delete NAME")
+        message = "which branch or tag of the remote is meant?"
+        raise EpochReferenceError(message, Suggestion("push", remote, "NAME", delete=True))
     folder, name, found = _found(connected, named)
     if folder == HEADS:
         _require_allowed(connected, name, found)
@@ -39,7 +46,8 @@ def delete(repository: Repository, remote: str, named: str | None) -> Transferre
     if not write_reference(connected.store, path, found.token, gone):
         raise EpochRemoteError(
             f"{name} at {remote} was moved by another push meanwhile; nothing was changed there",
-            f"epoch fetch {remote}, then look at it again",
+            (Suggestion("fetch", remote), ", then look at it again"),
+            remote=remote,
         )
     with repository.moving():
         if folder == HEADS:
@@ -65,16 +73,17 @@ def _found(connected: Connected, named: str) -> tuple[str, str, Found]:
         if name in known
     ]
     full = [found for found in meant if f"{found[0]}/{found[1]}" == named]
-    remote = shlex.quote(connected.remote.name)
+    remote = connected.remote.name
     if len(meant) > 1 and not full:
-        raise EpochReferenceError(
-            f"{named} is a branch and a tag at {connected.remote.name}",
-            f"epoch push {remote} --delete {TAGS}/{shlex.quote(named)}, or {HEADS}/{shlex.quote(named)}",
-        )
+        meanings = (f"{HEADS}/{named}", f"{TAGS}/{named}")
+        both = [Suggestion("push", remote, meaning, delete=True) for meaning in meanings]
+        message = f"{named} is a branch and a tag at {remote}"
+        raise ReferenceAmbiguous(message, (both[0], ", or ", both[1]), name=named, meanings=meanings)
     if not meant:
         near = suggest(named, [*listing.heads, *listing.tags])
-        hint = f"did you mean {' or '.join(near)}?" if near else f"epoch fetch {remote} brings what it has"
-        raise EpochReferenceError(f"{connected.remote.name} has no branch and no tag {named}", hint)
+        advice = did_you_mean(near) or (Suggestion("fetch", remote), " brings what it has")
+        message = f"{remote} has no branch and no tag {named}"
+        raise ReferenceNotFound(message, advice, name=named, suggestions=tuple(near))
     return (full or meant)[0]
 
 
@@ -83,9 +92,12 @@ def _require_allowed(connected: Connected, name: str, found: Found) -> None:
     if read_protection(connected.store, name).protection.protects:
         raise EpochRemoteRefused(
             f"branch {name} is protected at {remote}, so it cannot be deleted there",
-            f"epoch branch unprotect {shlex.quote(name)}, then epoch push {remote} {shlex.quote(name)} --protection",
-            name,
-            found.ref.commit_id,
+            (Suggestion("unprotect", name), ", then ", Suggestion("push", remote, branch=name, protection=True)),
+            branch=name,
+            commit_id=found.ref.commit_id,
+            remote=remote,
+            needs="unprotect",
         )
     if name == connected.header.default_branch:
-        raise EpochRemoteError(f"branch {name} is what clones of {remote} check out, so it cannot be deleted there")
+        message = f"branch {name} is what clones of {remote} check out, so it cannot be deleted there"
+        raise EpochRemoteError(message, remote=remote)

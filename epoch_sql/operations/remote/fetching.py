@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from epoch_sql.catalog.guarding import Reviews
 from epoch_sql.catalog.remotes import Remotes, Upstreams
-from epoch_sql.errors import EpochRemoteError, EpochTransactionError
+from epoch_sql.errors import EpochRemoteError, EpochTransactionError, Suggestion
 from epoch_sql.model.commit import Route, TrackingRoute
 from epoch_sql.model.protection import Review
 from epoch_sql.model.remote import Upstream, as_ref
@@ -75,7 +75,9 @@ def pull(repository: Repository, remote: str = "origin") -> Transferred:
     theirs = repository.refs.get("remote", upstream.tracking)
     if theirs is None:
         raise EpochRemoteError(
-            f"{remote} has no branch {upstream.remote_branch} to pull into {branch}", f"epoch push {remote} {branch}"
+            f"{remote} has no branch {upstream.remote_branch} to pull into {branch}",
+            Suggestion("push", remote, branch),
+            remote=remote,
         )
     old = existing(repository, "branch", branch).commit_id
     graph = repository.graph()
@@ -119,8 +121,7 @@ def without_taken_tags(
     taken = texts_meaning(BRANCHES, branches) | texts_meaning(REMOTE_BRANCHES, remote_branches)
     for name in sorted(taken & listing.tags.keys()):
         repository.warnings.append(
-            f"tag {name} of {remote} is left out: here that is the name of a branch "
-            f"(epoch push {remote} --delete {TAGS}{name} removes it there)"
+            f"tag {name} of {remote} is left out: here that is the name of a branch; delete {TAGS}{name} there"
         )
     return replace(listing, tags={name: tag for name, tag in listing.tags.items() if name not in taken})
 

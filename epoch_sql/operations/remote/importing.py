@@ -69,7 +69,9 @@ def _require_files(repository: Repository, received: Received) -> None:
         problem = repository.store.check(file)
         if problem:
             raise EpochStorageError(
-                f"file {repository.store.path(file.file_id)} {problem} since it was fetched", "fetch again"
+                f"file {repository.store.path(file.file_id)} {problem} since it was fetched",
+                "fetch again",
+                path=str(repository.store.path(file.file_id)),
             )
 
 

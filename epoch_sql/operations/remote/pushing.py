@@ -6,7 +6,6 @@ anything is sent and again before the reference moves.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,11 +14,12 @@ from epoch_sql.catalog.guarding import Protections, Reviews
 from epoch_sql.catalog.history import Audit
 from epoch_sql.catalog.remotes import Remotes, Upstreams
 from epoch_sql.errors import (
-    EpochProtectionError,
     EpochReferenceError,
     EpochRemoteError,
     EpochRemoteRefused,
     EpochTransactionError,
+    Protected,
+    Suggestion,
 )
 from epoch_sql.model.commit import Ref, TrackingRoute
 from epoch_sql.model.protection import Protection
@@ -104,7 +104,9 @@ def _checked_out(repository: Repository, remote: str) -> str:
     head = repository.head()
     if head.branch is None:
         raise EpochReferenceError(
-            f"{head.commit_id[:7]} is checked out, not a branch: name the branch to push", f"epoch push {remote} BRANCH"
+            f"{head.commit_id[:7]} is checked out, not a branch: name the branch to push",
+            Suggestion("push", remote, "BRANCH"),
+            name=head.commit_id,
         )
     return head.branch
 
@@ -118,7 +120,8 @@ def _begin(repository: Repository, connected: Connected, ref: Ref, tags: bool) -
             raise EpochRemoteError(
                 f"tag {name} is commit {there.ref.commit_id[:7]} at {connected.remote.name}, and {tag.commit_id[:7]} "
                 "here; tags do not move",
-                f"epoch tag delete {shlex.quote(name)}, then epoch fetch {connected.remote.name}",
+                (Suggestion("tag_delete", name), ", then ", Suggestion("fetch", connected.remote.name)),
+                remote=connected.remote.name,
             )
     return _Push(connected, listing, ref, own, read_protection(connected.store, ref.name))
 
@@ -133,22 +136,34 @@ def _require_forward(repository: Repository, begun: _Push, force: bool) -> None:
     if force and protection.no_force_push:
         raise EpochRemoteRefused(
             f"branch {name} is protected at {remote} from being rewritten: {new[:7]} does not lead on from {old[:7]}",
-            f"epoch pull {remote}, then push; to undo what is there: epoch revert, or epoch reset --hard REF",
-            name,
-            new,
+            (
+                Suggestion("pull", remote),
+                ", then push; to undo what is there: ",
+                Suggestion("revert", "COMMIT"),
+                ", or ",
+                Suggestion("reset", "REF", hard=True),
+            ),
+            branch=name,
+            commit_id=new,
+            remote=remote,
+            needs="growth",
         )
     if force and old not in graph and protection.require_review:
         raise EpochRemoteRefused(
             f"branch {name} requires a review at {remote}, and is at {old[:7]} there, which is not here",
-            f"fetch first: epoch fetch {remote}",
-            name,
-            new,
+            ("fetch first: ", Suggestion("fetch", remote)),
+            branch=name,
+            commit_id=new,
+            remote=remote,
+            needs="review",
         )
     if force:
         return
     behind = "has commits that are not here" if old not in graph else "has commits that this one lacks"
     raise EpochRemoteError(
-        f"branch {name} at {remote} {behind} ({old[:7]}); nothing was changed", f"fetch first: epoch pull {remote}"
+        f"branch {name} at {remote} {behind} ({old[:7]}); nothing was changed",
+        ("fetch first: ", Suggestion("pull", remote)),
+        remote=remote,
     )
 
 
@@ -162,10 +177,15 @@ def _require_allowed(repository: Repository, begun: _Push, protection: Protectio
     try:
         with repository.trying():
             check_push(protection, evidence, old, new)
-    except EpochProtectionError as error:
+    except Protected as error:
         remote = begun.connected.remote.name
         raise EpochRemoteRefused(
-            f"{remote} refuses the push: {error.message}", error.hint, begun.branch.name, new
+            f"{remote} refuses the push: {error.message}",
+            error.advice,
+            branch=begun.branch.name,
+            commit_id=new,
+            remote=remote,
+            needs=error.needs,
         ) from error
 
 
@@ -194,7 +214,9 @@ def _set_protection(repository: Repository, begun: _Push, wanted: bool) -> bool:
     _require_allowed(repository, begun, read_protection(store, name).protection)
     if wanted:
         raise EpochRemoteError(
-            f"the protection of {name} at {begun.connected.remote.name} was changed by another push", "retry"
+            f"the protection of {name} at {begun.connected.remote.name} was changed by another push",
+            "retry",
+            remote=begun.connected.remote.name,
         )
     return False
 
@@ -208,7 +230,8 @@ def _move(repository: Repository, begun: _Push) -> None:
         remote = begun.connected.remote.name
         raise EpochRemoteError(
             f"another push to branch {ref.name} at {remote} was faster; nothing was changed there",
-            f"fetch first: epoch pull {remote}",
+            ("fetch first: ", Suggestion("pull", remote)),
+            remote=remote,
         )
 
 
@@ -217,7 +240,8 @@ def _make_tag(begun: _Push, tag: Ref) -> None:
     if not write_reference(begun.connected.store, tag_path(tag.name), begun.listing.gone.get((TAGS, tag.name)), made):
         raise EpochRemoteError(
             f"another push made tag {tag.name} at {begun.connected.remote.name}; branch {begun.branch.name} was pushed",
-            f"epoch fetch {begun.connected.remote.name}",
+            Suggestion("fetch", begun.connected.remote.name),
+            remote=begun.connected.remote.name,
         )
 
 

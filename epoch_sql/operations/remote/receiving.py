@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from epoch_sql.catalog.content import Schemas, Versions
 from epoch_sql.catalog.trust import Withheld
-from epoch_sql.errors import EpochRemoteError
+from epoch_sql.errors import EpochRemoteError, Suggestion
 from epoch_sql.model.documents import read_commit, read_definition, read_manifest, read_tree
 from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged
 from epoch_sql.model.schema import Table
@@ -173,7 +173,7 @@ class _Reader:
                 raise EpochRemoteError(
                     f"{self.store.where} has a history that is unrelated to this repository's "
                     f"(it begins with {commit.commit_id[:7]})",
-                    "epoch clone URL, for a repository of its own",
+                    (Suggestion("clone", "URL"), ", for a repository of its own"),
                 )
             undone = set(commit.origin.undone) - seen
             if self._lacking(undone):

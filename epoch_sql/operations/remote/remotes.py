@@ -8,7 +8,7 @@ from pathlib import Path
 from epoch_sql import render
 from epoch_sql.catalog.remotes import Remotes
 from epoch_sql.catalog.trust import Untrusted
-from epoch_sql.errors import EpochReferenceError, EpochRemoteError
+from epoch_sql.errors import Advice, EpochRemoteError, InvalidName, RemoteNotFound, Suggestion
 from epoch_sql.model.commit import TrackingRoute, Tree
 from epoch_sql.model.refnames import check_ref_name, suggest
 from epoch_sql.model.remote import Remote
@@ -43,9 +43,10 @@ def remote_named(repository: Repository, name: str) -> Remote:
     if name in remotes:
         return remotes[name]
     near = suggest(name, remotes) or list(remotes)
+    advice: Advice = (Suggestion("remote_add", name, "URL"), " (a folder, or s3://BUCKET/PATH)")
     if near:
-        raise EpochRemoteError(f"there is no remote {name}", f"one of {', '.join(near)}, or epoch remote add NAME URL")
-    raise EpochRemoteError(f"there is no remote {name}", f"epoch remote add {name} URL (a folder, or s3://BUCKET/PATH)")
+        advice = (f"one of {', '.join(near)}, or ", Suggestion("remote_add", "NAME", "URL"))
+    raise RemoteNotFound(f"there is no remote {name}", advice, remote=name, suggestions=tuple(near))
 
 
 def add(repository: Repository, name: str, url: str, trust: bool = False) -> Named:
@@ -56,14 +57,18 @@ def add(repository: Repository, name: str, url: str, trust: bool = False) -> Nam
     """
     check_ref_name(name)
     if "/" in name:
-        raise EpochReferenceError(f"the name of a remote has no /, as {name} has", f"try '{name.replace('/', '-')}'")
+        nearest = name.replace("/", "-")
+        message = f"the name of a remote has no /, as {name} has"
+        raise InvalidName(message, f"try '{nearest}'", name=name, nearest=nearest)
     parsed = str(parse_url(url, Path.cwd()))
     with repository.moving():
         remotes = Remotes(repository.cursor)
         known = remotes.load().get(name)
         if known:
             raise EpochRemoteError(
-                f"there is a remote {name} already, at {known.url}", f"epoch remote remove {name}, or another name"
+                f"there is a remote {name} already, at {known.url}",
+                (Suggestion("remote_remove", name), ", or another name"),
+                remote=name,
             )
         remotes.put(Remote(name, parsed))
     if trust:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 
 from epoch_sql.catalog.content import Schemas
 from epoch_sql.catalog.known import Known
+from epoch_sql.errors import UnsupportedType
 from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel, damaged
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.version import DataFile, Level, Version
 from epoch_sql.operations.remote.row_steps import Edge, State, other_rows, prove_steps, signature, telling
 from epoch_sql.operations.repository import Repository
 from epoch_sql.storage.contents import Contents, arrange
-from epoch_sql.storage.encoding import UnsupportedType, check_supported
+from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.file_proof import Columns, Prover
 from epoch_sql.storage.shape import MULTIPLICITY, shape_of
 from epoch_sql.storage.writing import LevelWriter

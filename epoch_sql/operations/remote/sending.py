@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from epoch_sql.catalog.content import Levels, Schemas, Versions
-from epoch_sql.errors import EpochStorageError
+from epoch_sql.errors import EpochStorageError, Suggestion
 from epoch_sql.model.commit import Commit
 from epoch_sql.model.remote import (
     Manifest,
@@ -177,7 +177,8 @@ def _send_files(repository: Repository, store: RemoteStore, files: dict[str, Dat
         path = repository.store.path(file.file_id)
         problem = repository.store.verify(file)
         if problem:
-            raise EpochStorageError(f"file {path} {problem}, so it cannot be pushed", "epoch fsck")
+            message = f"file {path} {problem}, so it cannot be pushed"
+            raise EpochStorageError(message, Suggestion("fsck"), path=str(path))
         store.upload(file_path(file.file_id), path)
         PROGRESS.add(file.bytes)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from epoch_sql.errors import EpochRepositoryError
+from epoch_sql.errors import EpochRepositoryError, Suggestion
 
 _MAGIC, _AT = b"DUCK", 8
 _IS_REPOSITORY = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'epoch' AND table_name = 'files'"
@@ -46,5 +46,6 @@ def _files(path: Path, opened: ExitStack) -> set[str]:
     except duckdb.Error as error:
         raise EpochRepositoryError(
             f"{path} beside the database may need the same files, and cannot be read now; nothing was removed",
-            "close what has it open, or move it to a folder of its own, then CALL epoch_gc()",
+            ("close what has it open, or move it to a folder of its own, then ", Suggestion("gc")),
+            database=str(path),
         ) from error

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from epoch_sql.catalog.content import Versions
-from epoch_sql.errors import EpochStorageError
+from epoch_sql.errors import EpochStorageError, Suggestion
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.version import Level, Version, version_identity
 from epoch_sql.operations.repository import Repository
@@ -97,7 +97,7 @@ def _rewritten(repository: Repository, current: _Current) -> Level:
         raise EpochStorageError(
             f"table {current.table_name} at {current.branches[0]} does not hold the rows that its commit says; "
             "nothing was changed",
-            "CALL epoch_fsck()",
+            Suggestion("fsck"),
         )
     return level
 
@@ -107,7 +107,8 @@ def _store(repository: Repository, current: _Current, level: Level) -> str:
     for file in level.files:
         problem = repository.store.check(file)
         if problem:
-            raise EpochStorageError(f"file {repository.store.path(file.file_id)} {problem}", "retry")
+            path = str(repository.store.path(file.file_id))
+            raise EpochStorageError(f"file {path} {problem}", "retry", path=path)
     old = current.version
     version_id = version_identity(old.table_id, old.schema_id, old.fingerprint, (level.level_id,))
     edge = delta_level(None, old.version_id, version_id, old.fingerprint, old.schema_id)

@@ -16,7 +16,7 @@ import duckdb
 
 from epoch_sql import config, render
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError
+from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError, Suggestion
 from epoch_sql.operations.repository import Repository, now
 from epoch_sql.operations.upkeep.beside import files_needed_beside
 from epoch_sql.operations.upkeep.marking import mark, sweep
@@ -92,11 +92,15 @@ def _delete_files(repository: Repository, grace: timedelta, needed: Set[str]) ->
                 deleted.append(removed)
     except EpochTransactionError as error:
         raise EpochTransactionError(
-            "the catalog was cleaned up, but another writer came before the files were removed", "CALL epoch_gc() again"
+            "the catalog was cleaned up, but another writer came before the files were removed",
+            (Suggestion("gc"), " again"),
+            overtaken=True,
         ) from error
     except OSError as error:
         raise EpochStorageError(
-            f"cannot remove files from {repository.store.folder}: {error.strerror}", "make the folder writable"
+            f"cannot remove files from {repository.store.folder}: {error.strerror}",
+            "make the folder writable",
+            path=str(repository.store.folder),
         ) from error
     return deleted
 
@@ -120,14 +124,14 @@ def _removed(path: Path) -> Removed:
 
 
 def _interval(repository: Repository, grace: str) -> timedelta:
-    hint = "CALL epoch_gc(grace := INTERVAL 7 DAY)"
+    advice = Suggestion("gc", grace="7 days")
     try:
         row = repository.cursor.execute("SELECT epoch(CAST(? AS INTERVAL))", [grace]).fetchone()
     except duckdb.ConversionException as error:
-        raise EpochRepositoryError(f"the grace period {grace!r} is no interval", hint) from error
+        raise EpochRepositoryError(f"the grace period {grace!r} is no interval", advice) from error
     assert row
     if row[0] < 0:
-        raise EpochRepositoryError(f"the grace period {grace!r} is negative", hint)
+        raise EpochRepositoryError(f"the grace period {grace!r} is negative", advice)
     return timedelta(seconds=row[0])
 
 
@@ -138,17 +142,20 @@ def _require_own_files(repository: Repository) -> None:
     if named is None:
         raise EpochRepositoryError(
             f"{repository.folder / config.FILE} does not say which database the files belong to",
-            f"epoch config set database {name}, if it is this one",
+            f'write database = "{name}" in it, if it is this one',
+            database=name,
         )
     if named != name:
         raise EpochRepositoryError(
             f"{repository.folder} belongs to {named}, not to {name}: "
             "what only the other database needs would be removed",
-            f"collect garbage in {named}, or epoch config set database {name}",
+            f'collect garbage in {named}, or write database = "{name}" in {config.FILE}',
+            database=name,
         )
     for folder in (repository.folder, repository.store.folder):
         if folder.is_symlink():
             raise EpochRepositoryError(
                 f"{folder} is a link: what lies there may be needed by another database, which nothing here knows of",
-                "move the folder that it leads to in its place, then CALL epoch_gc()",
+                ("move the folder that it leads to in its place, then ", Suggestion("gc")),
+                database=name,
             )

@@ -49,7 +49,7 @@ class FolderStore(RemoteStore):
             if not self.folder.parent.is_dir():
                 raise EpochRemoteError(
                     f"there is no folder {self.folder.parent} to make the remote {self.folder.name} in",
-                    f"mkdir -p {self.folder.parent}, or mount it",
+                    "make it, or mount it",
                 )
             self.folder.mkdir(exist_ok=True)
             aside = self._place(_ASIDE)
