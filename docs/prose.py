@@ -12,6 +12,7 @@ import re
 import sys
 import tokenize
 from collections.abc import Iterable, Iterator
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -70,8 +71,9 @@ def long_sentences(text: str, check: Check) -> Iterator[CheckResult]:
         start = end
 
 
+@cache
 def checks() -> dict[str, bool]:
-    """Registers all checks, once for a process, and says which are on."""
+    """Registers all checks, and says which are on."""
     registry = CheckRegistry()
     registry.register_many(general_checks)
     for name, (pattern, advice) in RULES.items():
@@ -119,11 +121,13 @@ def markdown(text: str) -> Prose:
 def python(text: str) -> Prose:
     """Docstrings, comments, and the strings that look like a sentence."""
     prose = Prose()
+    parts: set[ast.AST] = set()
     for node in ast.walk(ast.parse(text)):
         said = ""
         if isinstance(node, ast.JoinedStr):
             said = "".join(str(part.value) if isinstance(part, ast.Constant) else "x" for part in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            parts.update(node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in parts:
             said = node.value
         if _SENTENCE.search(said) and not _STATEMENT.match(said):
             prose.add(said, node.lineno)
