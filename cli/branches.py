@@ -63,10 +63,10 @@ def branch_create(session: Session, name: str, start: str | None, switch: bool, 
 @pass_session
 def branch_delete(session: Session, name: str, force: bool, form: str) -> None:
     """Delete branch NAME. The reflog keeps its commits until gc."""
-    gone = session.do(call("epoch_branch_delete", name, force=force), "deleting the branch")
-    diagnostics.message(f"Deleted branch '{gone['name']}' (was {short(gone['commit_id'])})")
+    deleted = session.do(call("epoch_branch_delete", name, force=force), "deleting the branch")
+    diagnostics.message(f"Deleted branch '{deleted['name']}' (was {short(deleted['commit_id'])})")
     if form == "json":
-        output.document([gone])
+        output.document([deleted])
 
 
 @branch.command(name="rename")
@@ -187,10 +187,10 @@ def tag_list(session: Session, form: str) -> None:
 @pass_session
 def tag_delete(session: Session, name: str, form: str) -> None:
     """Delete tag NAME."""
-    gone = session.do(call("epoch_tag_delete", name), "deleting the tag")
-    diagnostics.message(f"Deleted tag '{gone['name']}' (was {short(gone['commit_id'])})")
+    deleted = session.do(call("epoch_tag_delete", name), "deleting the tag")
+    diagnostics.message(f"Deleted tag '{deleted['name']}' (was {short(deleted['commit_id'])})")
     if form == "json":
-        output.document([gone])
+        output.document([deleted])
 
 
 @click.command()

@@ -142,7 +142,7 @@ def _apart(followed: dict[str, Any]) -> list[Line]:
 
 def _merge(row: dict[str, Any], current: str | None) -> list[Line]:
     """A merge in progress, and what to type next."""
-    where = in_progress.Place(row["target"], row["target"] != current)
+    where = in_progress.Target(row["target"], row["target"] != current)
     name, left = visible(in_progress.name(row)), in_progress.left(row)
     resolve = where.command("conflicts resolve")
     steps = [f'  (use "{where.command("conflicts")}" to see them, "{resolve}" to resolve them,'] if left else []

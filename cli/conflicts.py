@@ -10,7 +10,7 @@ from epoch_sql.errors import to_finish, to_resolve
 
 from . import diagnostics, output
 from .grammar import DefaultGroup, documented, json_option, short_option
-from .in_progress import Place, into_option, left, merge_into, name, place
+from .in_progress import Target, into_option, left, merge_into, merge_target, name
 from .rows import Rows
 from .session import Session, call, pass_session
 from .wording import counted
@@ -56,7 +56,7 @@ def conflicts_show(session: Session, table_name: str | None, into: str | None, f
         return
     _write(found)
     _write(violated)
-    _tell_progress(session, place(session, into))
+    _report_progress(session, merge_target(session, into))
 
 
 @conflicts.command(name="resolve")
@@ -97,12 +97,12 @@ def conflicts_resolve(
     sides = [side for side, chosen in flags if chosen]
     _require_one_choice(ctx, sides, cell["value"], interactive)
     _require_fitting(ctx, table_name, interactive, form, cell)
-    where = place(session, into)
+    where = merge_target(session, into)
     if interactive:
         from .interactive import resolve_interactively
 
         resolve_interactively(session, where, table_name)
-        _tell_next(session, where)
+        _report_next(session, where)
         return
     asked = call(
         "epoch_resolve",
@@ -117,7 +117,7 @@ def conflicts_resolve(
     before = merge_into(session, where.branch) or {}
     resolved = session.do(asked, "resolving")
     diagnostics.message(f"Resolved {_settled(before, merge_into(session, where.branch))}")
-    _tell_next(session, where)
+    _report_next(session, where)
     if form == "json":
         output.document([resolved])
 
@@ -166,7 +166,7 @@ def _write(found: Rows) -> None:
         output.lines([""])
 
 
-def _tell_progress(session: Session, where: Place) -> None:
+def _report_progress(session: Session, where: Target) -> None:
     row = merge_into(session, where.branch)
     if row is None:
         diagnostics.message(
@@ -174,10 +174,10 @@ def _tell_progress(session: Session, where: Place) -> None:
         )
         return
     diagnostics.message(f"The {name(row)} is in progress: {left(row) or 'nothing'} left to resolve")
-    _tell_next(session, where)
+    _report_next(session, where)
 
 
-def _tell_next(session: Session, where: Place) -> None:
+def _report_next(session: Session, where: Target) -> None:
     row: dict[str, Any] | None = merge_into(session, where.branch)
     if row is not None and left(row):
         diagnostics.advise(to_resolve(where.into, row["conflicts"]))

@@ -104,7 +104,7 @@ def export(session: Session, ref: str, table_name: str, file: Path) -> None:
     form = _SUFFIXES.get(file.suffix.lower())
     if form is None:
         raise EpochError(
-            f"the suffix of {file} is none of {', '.join(_SUFFIXES)}",
+            f"the suffix of {file} is not one of {', '.join(_SUFFIXES)}",
             f"epoch export {shlex.quote(ref)} {shlex.quote(table_name)} {shlex.quote(table_name)}.parquet",
         )
     asked = call("epoch_at", ref, table_name)

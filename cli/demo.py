@@ -309,7 +309,7 @@ def _new_folder(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
-        raise EpochDemoError(f"{folder} is no folder", "epoch demo --keep NEW_FOLDER") from error
+        raise EpochDemoError(f"{folder} is not a folder", "epoch demo --keep NEW_FOLDER") from error
     if any(folder.iterdir()):
         raise EpochDemoError(f"{folder} is not empty", "epoch demo --keep NEW_FOLDER")
     return folder.resolve()

@@ -17,7 +17,7 @@ from epoch_sql.errors import Advice, EpochDatabaseError, EpochError, EpochOutput
 
 from . import output, streams
 from .characters import harmless, harmless_json, visible
-from .suggested import told
+from .suggested import as_command
 
 DONE = 0
 FAILED = 1
@@ -115,7 +115,7 @@ def _report_document(error: EpochError, messages: list[str]) -> int:
         "kind": error.kind,
         "message": error.message,
         "facts": error.facts,
-        "hint": error.hinted(told),
+        "hint": error.hinted(as_command),
         "suggestion": suggested and vars(suggested),
         "messages": messages,
     }
@@ -135,7 +135,7 @@ def hint(text: str) -> None:
 
 def advise(advice: Advice) -> None:
     """What to do next, with its suggestions as commands."""
-    hint(spelled(advice, told))
+    hint(spelled(advice, as_command))
 
 
 def warning(text: str) -> None:
@@ -239,7 +239,7 @@ def _write(text: str) -> None:
     if held is not None:
         held.append(text)
         return
-    # A message that standard error does not take has no other place to be told, and what was done is done.
+    # There is nowhere else to write a message that standard error does not take, and the work is done already.
     with suppress(OSError):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

@@ -153,8 +153,8 @@ def _require_tables(session: Session, compared: Comparison) -> None:
     known = _tables(session, compared.old, compared.new) if compared.tables else set()
     for table in compared.tables:
         if table not in known:
-            told = f"'{table}' is neither a reference nor a table of {compared.old} or {compared.new}"
-            raise TableNotFound(told, Suggestion("tables"), table=table)
+            problem = f"'{table}' is neither a reference nor a table of {compared.old} or {compared.new}"
+            raise TableNotFound(problem, Suggestion("tables"), table=table)
 
 
 def _shown_view(session: Session, compared: Comparison, view: str, form: str, limit: int | None) -> int:

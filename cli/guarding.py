@@ -115,10 +115,10 @@ def check_add(session: Session, name: str, sql: str, branch: str | None, form: s
 @pass_session
 def check_remove(session: Session, name: str, form: str) -> None:
     """Remove check NAME."""
-    gone = session.do(call("epoch_check_remove", name), "removing the check")
-    diagnostics.message(f"Removed check '{gone['name']}'")
+    deleted = session.do(call("epoch_check_remove", name), "removing the check")
+    diagnostics.message(f"Removed check '{deleted['name']}'")
     if form == "json":
-        output.document([gone])
+        output.document([deleted])
 
 
 @check.command(name="list")
@@ -156,8 +156,8 @@ def check_run(session: Session, ref: str | None, file: Path | None, form: str) -
         output.lines(line for row in found for line in _outcome(row))
     failed = [row["name"] for row in found if not row["passed"]]
     if failed:
-        told = f"{len(failed)} of {counted(len(found), 'check')} failed on {where}: {', '.join(failed)}"
-        raise EpochCheckError(told, checks=tuple(failed))
+        outcome = f"{len(failed)} of {counted(len(found), 'check')} failed on {where}: {', '.join(failed)}"
+        raise EpochCheckError(outcome, checks=tuple(failed))
     diagnostics.message(f"{counted(len(found), 'check')} passed on {where}" if found else "there are no checks")
 
 
@@ -193,6 +193,6 @@ def _review_line(row: dict[str, Any]) -> list[Line]:
 def _outcome(row: dict[str, Any]) -> list[Line]:
     if row["passed"]:
         return [[("pass", "green"), (f"  {visible(row['name'])}", "")]]
-    told = row["problem"] or counted(row["failing_rows"], "row")
-    head: Line = [("FAIL", "bold red"), (f"  {visible(row['name'])}: {visible(told)}", "")]
+    outcome = row["problem"] or counted(row["failing_rows"], "row")
+    head: Line = [("FAIL", "bold red"), (f"  {visible(row['name'])}: {visible(outcome)}", "")]
     return [head, *(f"      {visible(json.dumps(first, ensure_ascii=False))}" for first in row["first_rows"])]

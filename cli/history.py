@@ -130,9 +130,9 @@ def _refs(row: dict[str, Any]) -> list[Span]:
 
 
 def _move(row: dict[str, Any]) -> list[Line]:
-    gone = row["new_commit"] is None
+    deleted = row["new_commit"] is None
     return [
-        [("deleted" if gone else short(row["new_commit"]), "red" if gone else "yellow")],
+        [("deleted" if deleted else short(row["new_commit"]), "red" if deleted else "yellow")],
         [(visible(row["branch"]), "bold")],
         visible(row["action"]),
         moment(row["moved_at"]),

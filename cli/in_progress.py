@@ -22,7 +22,7 @@ into_option = click.option(
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """The branch that is merged into, and whether commands must name it because another branch is checked out."""
 
     branch: str | None
@@ -38,10 +38,10 @@ class Place:
         return self.branch if self.named else None
 
 
-def place(session: Session, into: str | None) -> Place:
+def merge_target(session: Session, into: str | None) -> Target:
     """The branch that a command of a merge works on: ``--into``, or the branch that is checked out."""
     current = session.read(call("epoch_head"))[0]["branch"]
-    return Place(into or current, into is not None and into != current)
+    return Target(into or current, into is not None and into != current)
 
 
 def merges(session: Session) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ def remind(session: Session, branch: str | None) -> None:
     row = merge_into(session, branch)
     if row is not None:
         diagnostics.warning(f"the {name(row)} is still in progress")
-        diagnostics.advise(to_finish(place(session, row["target"]).into))
+        diagnostics.advise(to_finish(merge_target(session, row["target"]).into))
 
 
 @contextmanager

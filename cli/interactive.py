@@ -14,7 +14,7 @@ import click
 from epoch_sql.errors import EpochMergeError, EpochNoTerminal, Suggestion
 
 from . import diagnostics, output
-from .in_progress import Place, merge_into
+from .in_progress import Target, merge_into
 from .output import Line
 from .session import Session, call
 
@@ -70,14 +70,14 @@ class Question:
         return self.violation or not all(row["resolved"] for row in self.rows)
 
 
-def resolve_interactively(session: Session, where: Place, table_name: str | None) -> None:
+def resolve_interactively(session: Session, where: Target, table_name: str | None) -> None:
     """Asks about each open conflict and violation of the merge in progress, of one table or of all.
 
     Every answer counts at once. Raises EpochNoTerminal without a terminal, and EpochMergeError without a merge.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise EpochNoTerminal(
-            "--interactive asks on a terminal, and this is none",
+            "--interactive needs a terminal",
             f"{where.command('conflicts resolve --ours')}, --theirs, or --value for one cell",
         )
     if merge_into(session, where.branch) is None:
@@ -102,7 +102,7 @@ def _next(
     return next((question for question in left if question.open or question.identity in wanted), None)
 
 
-def _questions(session: Session, where: Place, table_name: str | None) -> list[Question]:
+def _questions(session: Session, where: Target, table_name: str | None) -> list[Question]:
     """The questions of a merge. Definitions come before rows, because they may change the rows."""
     found: dict[tuple[str, str | None, str | None], list[dict[str, Any]]] = {}
     for row in session.read(call("epoch_conflicts", table_name=table_name, target=where.branch)):
@@ -119,7 +119,7 @@ def _questions(session: Session, where: Place, table_name: str | None) -> list[Q
     return [*sorted(conflicts, key=lambda question: question.key is not None), *violations]
 
 
-def _answered(session: Session, where: Place, question: Question, at: int, of: int) -> bool:
+def _answered(session: Session, where: Target, question: Question, at: int, of: int) -> bool:
     """Asks one question until there is an answer that fits; False to end."""
     output.lines(["", [(f"{_title(question)}  ({at} of {of})", "bold")], *_sides(question)])
     while True:
@@ -152,7 +152,7 @@ def _pressed(answers: tuple[str, ...]) -> str:
         output.lines([""])
 
 
-def _typed(session: Session, where: Place, question: Question) -> bool:
+def _typed(session: Session, where: Target, question: Question) -> bool:
     """Asks for the value of each clashing cell; an empty line goes back to the question."""
     for row in question.rows:
         value = click.prompt(
@@ -164,12 +164,12 @@ def _typed(session: Session, where: Place, question: Question) -> bool:
     return True
 
 
-def _decide(session: Session, where: Place, question: Question, side: str) -> None:
+def _decide(session: Session, where: Target, question: Question, side: str) -> None:
     column = question.column_name if question.key is None else None
     _resolve(session, where, question, column_name=column, side=side)
 
 
-def _resolve(session: Session, where: Place, question: Question, **chosen: str | None) -> None:
+def _resolve(session: Session, where: Target, question: Question, **chosen: str | None) -> None:
     asked = call("epoch_resolve", table_name=question.table_name, key=question.key, target=where.branch, **chosen)
     left = session.do(asked, "resolving")["remaining"]
     output.lines([f"{left} left"])

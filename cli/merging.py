@@ -11,7 +11,7 @@ from epoch_sql.errors import EpochConflict, MergeConflict
 
 from . import diagnostics, output
 from .grammar import json_option
-from .in_progress import Place, into_option, merge_into, name, place, stopping
+from .in_progress import Target, into_option, merge_into, merge_target, name, stopping
 from .obstacles import list_open
 from .session import Call, Session, call, pass_session
 from .wording import counted, in_brackets, short, summary
@@ -59,7 +59,7 @@ def merge(
     """
     _require_one_verb(ctx, source, go_on, abort)
     _require_fitting(ctx, dry_run, message, settings, source)
-    where = place(session, into)
+    where = merge_target(session, into)
     if abort:
         _abort(session, into, where, form)
     elif dry_run:
@@ -123,14 +123,14 @@ def _require_fitting(
         raise click.UsageError("choose one of --ff and --squash", ctx)
 
 
-def _merged(session: Session, where: Place, procedure: Call, doing: str, form: str, source: str | None = None) -> None:
+def _merged(session: Session, where: Target, procedure: Call, doing: str, form: str, source: str | None = None) -> None:
     done = _run(session, where, procedure, doing)
-    _tell(session, where, done, source)
+    _report(session, where, done, source)
     if form == "json":
         output.document([done])
 
 
-def _tell(session: Session, where: Place, done: dict[str, Any], source: str | None) -> None:
+def _report(session: Session, where: Target, done: dict[str, Any], source: str | None) -> None:
     """Reports what a merge did, and which undone commits it brought back or kept."""
     if done["status"] == "up-to-date":
         diagnostics.message("Already up to date")
@@ -139,10 +139,10 @@ def _tell(session: Session, where: Place, done: dict[str, Any], source: str | No
     if done["status"] == "fast-forward":
         diagnostics.message(f"Fast-forwarded {where.branch} to {short(done['commit_id'])}{changed}")
         return
-    _tell_commit(session, where, done, source)
+    _report_commit(session, where, done, source)
 
 
-def _tell_commit(session: Session, where: Place, done: dict[str, Any], source: str | None = None) -> None:
+def _report_commit(session: Session, where: Target, done: dict[str, Any], source: str | None = None) -> None:
     message = session.read(call("epoch_log", ref=done["commit_id"], max_count=1))[0]["message"]
     title, *_ = message.splitlines() or [""]
     diagnostics.message(f"[{where.branch} {short(done['commit_id'])}] {title}{in_brackets(summary(done))}")
@@ -154,7 +154,7 @@ def _tell_commit(session: Session, where: Place, done: dict[str, Any], source: s
             diagnostics.message(f"{verb} {commits} that {short(undone['undone_by'])} undid{there}")
 
 
-def _run(session: Session, where: Place, procedure: Call, doing: str) -> dict[str, Any]:
+def _run(session: Session, where: Target, procedure: Call, doing: str) -> dict[str, Any]:
     """Runs a procedure that may stop on conflicts, and lists them before the error."""
     try:
         with stopping():
@@ -164,7 +164,7 @@ def _run(session: Session, where: Place, procedure: Call, doing: str) -> dict[st
         raise
 
 
-def _abort(session: Session, into: str | None, where: Place, form: str) -> None:
+def _abort(session: Session, into: str | None, where: Target, form: str) -> None:
     row = merge_into(session, where.branch)
     done = session.do(call("epoch_merge_abort", target=into), "aborting the merge")
     diagnostics.message(f"Aborted the {name(row)}" if row else "Aborted the merge")
@@ -198,7 +198,7 @@ def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], for
     """Applies one commit after the other. If one stops, says what is left."""
     # Each adds a commit, which moves HEAD and the branch. So all references are resolved before the first.
     commits = [session.read(call("epoch_log", ref=ref, max_count=1))[0]["commit_id"] for ref in refs]
-    where = place(session, None)
+    where = merge_target(session, None)
     made = []
     for at, (ref, commit) in enumerate(zip(refs, commits, strict=True)):
         try:
@@ -206,7 +206,7 @@ def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], for
         except Exception as error:
             _tell_left(verb, error, commits[at + 1 :])
             raise
-        _tell_commit(session, where, made[-1])
+        _report_commit(session, where, made[-1])
     if form == "json":
         output.document(made)
 

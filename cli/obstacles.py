@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from . import diagnostics, output
-from .in_progress import Place
+from .in_progress import Target
 from .session import Session, call
 
 _LISTED = 10
 
 
-def list_open(session: Session, where: Place) -> None:
+def list_open(session: Session, where: Target) -> None:
     """Writes the first open conflicts and violations, one line each."""
     conflicts = call("epoch_conflicts", target=where.branch)
     found = session.query(
@@ -20,12 +20,12 @@ def list_open(session: Session, where: Place) -> None:
         "table",
         conflicts.values,
     )
-    lines = [f"CONFLICT ({kind}): {_place(table, key, field)}" for table, field, key, kind in found.cells]
+    lines = [f"CONFLICT ({kind}): {_subject(table, key, field)}" for table, field, key, kind in found.cells]
     violations = call("epoch_violations", target=where.branch)
     found = session.query(
         f"SELECT table_name, key, kind, detail FROM {violations.text} LIMIT {_LISTED + 1}", "table", violations.values
     )
-    lines += [f"VIOLATION ({kind}): {_place(table, key, None)}: {detail}" for table, key, kind, detail in found.cells]
+    lines += [f"VIOLATION ({kind}): {_subject(table, key, None)}: {detail}" for table, key, kind, detail in found.cells]
     for line in lines[:_LISTED]:
         diagnostics.message(line)
     if len(lines) > _LISTED:
@@ -34,8 +34,8 @@ def list_open(session: Session, where: Place) -> None:
 
 def describe(row: dict[str, Any]) -> str:
     """A conflict or violation in a few words: its table, row and column."""
-    return _place(row["table_name"], row["key"], row.get("column_name"))
+    return _subject(row["table_name"], row["key"], row.get("column_name"))
 
 
-def _place(table: str | None, key: str | None, field: str | None) -> str:
+def _subject(table: str | None, key: str | None, field: str | None) -> str:
     return " ".join(output.shown(part) for part in (table, key, field) if part)

@@ -94,10 +94,10 @@ def remote_trust(session: Session, name: str, revoke: bool, form: str) -> None:
 @pass_session
 def remote_remove(session: Session, name: str, form: str) -> None:
     """Remove remote NAME from the repository. Its store stays."""
-    gone = session.do(call("epoch_remote_remove", name), "removing the remote")
-    diagnostics.message(f"Removed remote '{gone['name']}' ({gone['url']})")
+    deleted = session.do(call("epoch_remote_remove", name), "removing the remote")
+    diagnostics.message(f"Removed remote '{deleted['name']}' ({deleted['url']})")
     if form == "json":
-        output.document([gone])
+        output.document([deleted])
 
 
 @click.command()
@@ -130,10 +130,12 @@ def push(
     if delete is not None:
         if branch or force or tags or protection:
             raise click.UsageError("--delete goes with a remote only: epoch push REMOTE --delete NAME")
-        gone = session.do(call("epoch_push", remote=remote_name, branch=delete, delete=True), "pushing")
-        was = short(gone["old_commit_id"])
-        diagnostics.message(f"{gone['remote']}: deleted {gone['branch']} (it was at {was}; its commits stay there)")
-        _finish(gone, "sent", form)
+        deleted = session.do(call("epoch_push", remote=remote_name, branch=delete, delete=True), "pushing")
+        was = short(deleted["old_commit_id"])
+        diagnostics.message(
+            f"{deleted['remote']}: deleted {deleted['branch']} (it was at {was}; its commits stay there)"
+        )
+        _finish(deleted, "sent", form)
         return
     asked = call("epoch_push", remote=remote_name, branch=branch, force=force, tags=tags, protection=protection)
     made = session.do(asked, "pushing", _measure)
@@ -169,12 +171,12 @@ def pull(session: Session, remote_name: str | None, form: str) -> None:
     """
     with in_progress.stopping():
         made = session.do(call("epoch_pull", remote=remote_name), "pulling", _measure)
-    told = {
+    said = {
         "up-to-date": "Already up to date",
         "fast-forward": f"Fast-forward to {short(made['new_commit_id'])}",
         "merged": f"Merged as {short(made['new_commit_id'])}",
     }
-    diagnostics.message(f"{made['branch']}: {told[made['status']]}")
+    diagnostics.message(f"{made['branch']}: {said[made['status']]}")
     _finish(made, "received", form)
 
 

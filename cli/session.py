@@ -174,8 +174,8 @@ def _connected(path: Path, wait: float, read_only: bool = False) -> DuckDBPyConn
         except duckdb.IOException as error:
             unwritable = _UNWRITABLE.search(str(error))
             if unwritable and not read_only:
-                told, advice = f"cannot write to {path}: {unwritable[1]}", "make the file and its folder writable"
-                raise EpochStorageError(told, advice, path=str(path)) from error
+                message, advice = f"cannot write to {path}: {unwritable[1]}", "make the file and its folder writable"
+                raise EpochStorageError(message, advice, path=str(path)) from error
             locked = "Could not set lock" in str(error)
             if not locked or time.monotonic() >= deadline:
                 raise

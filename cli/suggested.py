@@ -59,7 +59,7 @@ _IN_PLACE = ("branch", "ref", "remote", "table")
 """Options of functions that are arguments of their command."""
 
 
-def told(suggestion: Suggestion) -> str:
+def as_command(suggestion: Suggestion) -> str:
     """A suggestion as a command line, and what else there is."""
     return command(suggestion) + _REMARKS.get(suggestion.verb, "")
 

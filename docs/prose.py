@@ -25,7 +25,7 @@ from proselint.registry.checks.types import ExistenceSimple
 from proselint.tools import LintFile
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "tests/README.md", "docs")
+PLACES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "tests/README.md", "docs", "cli")
 LONGEST = 40
 
 # Checks of proselint that do not suit a text about data: marks that Markdown sets, "key key", "the only".

@@ -278,7 +278,7 @@ def test_off_a_terminal_it_is_refused(folder: Path, capsys: pytest.CaptureFixtur
     assert run(["conflicts", "resolve", "--interactive"]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.startswith("error: --interactive asks on a terminal")
+    assert told.err.startswith("error: --interactive needs a terminal")
     assert "hint: epoch conflicts resolve --ours" in told.err
 
 
