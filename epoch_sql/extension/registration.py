@@ -62,7 +62,7 @@ def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
         for r in surface.readings.values()
     ]
     askers = [
-        Function(_asker_name(r), _asker(session, r), _types(r), "VARCHAR[]", False)
+        Function(_asker_name(r), _asker(session, r), (*_types(r), "VARCHAR", "VARCHAR[]"), "VARCHAR[]", False)
         for r in surface.readings.values()
         if r.asks
     ]
@@ -180,7 +180,8 @@ def _asker(session: Session, reading: Reading) -> Callable[..., list[str]]:
             return []
         try:
             with session.cursor() as cursor:
-                return [*reading.asks(cursor, *_given(reading.name, reading.parameters, arguments))]
+                *given, database, schemas = arguments
+                return [*reading.asks(cursor, *_given(reading.name, reading.parameters, given), database, schemas)]
         except (EpochError, duckdb.Error, OSError):
             # The function itself fails alike, and says why.
             return []
@@ -300,7 +301,7 @@ def _asking(reading: Reading) -> Sql:
         _text(_PROVED, [Sql("texts"), Sql("CAST(json_serialize_plan(texts[2]) AS VARCHAR)"), *asked]),
     )
     plans = Sql("list_transform(asked, lambda named: CAST(json_serialize_plan(named) AS VARCHAR))")
-    return _step("asked", _text(_asker_name(reading), _arguments(reading.parameters)), _step("plans", plans, proved))
+    return _step("asked", _text(_asker_name(reading), given), _step("plans", plans, proved))
 
 
 def _step(name: str, value: Sql, then: Sql) -> Sql:

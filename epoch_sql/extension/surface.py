@@ -29,9 +29,9 @@ class Reading:
     """A function that reads: ``query`` returns the SQL whose rows it gives, bound by DuckDB in the caller's query.
 
     ``asks`` is there where a user's own text is in it, which has to be proved to read only where it is bound: it
-    returns queries about what the text's names mean to the caller, given a cursor and the arguments; ``query`` gets
-    four more: the caller's current database and schemas, the queries, and what ``json_serialize_plan`` says of each
-    there; and it returns a Provable.
+    returns queries about what the text's names mean to the caller, given a cursor, the arguments, and the caller's
+    current database and schemas; ``query`` gets the latter, too, the queries, and what ``json_serialize_plan`` says of
+    each there; and it returns a Provable.
     """
 
     name: str

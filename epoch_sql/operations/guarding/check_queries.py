@@ -99,7 +99,7 @@ def _binding_problem(repository: Repository, check: Check, where: str, side: Sid
     Raises EpochCheckQueryError for a query that does more than read.
     """
     try:
-        rows = query_of(repository, side, where, check.query, where == WORKING).bare
+        rows = query_of(repository, side, where, check.query, where == WORKING, "a check").bare
         require_reading(repository, rows, "a check")
         repository.cursor.execute(render.fill(Sql("DESCRIBE SELECT * FROM ({{rows}}) AS failing"), rows=rows))
     except EpochActsError as error:

@@ -128,7 +128,7 @@ def _outcome(repository: Repository, check: Check, side: Side, where: str, worki
     """A query that fails is a failed check: nobody knows what it would have found."""
     cursor = repository.cursor
     try:
-        provable = query_of(repository, side, where, check.query, working)
+        provable = query_of(repository, side, where, check.query, working, "a check")
         require_reading(repository, provable.bare, "a check")
         rows = provable.sql
         count = render.fill(Sql("SELECT count(*) FROM ({{rows}}) AS failing"), rows=rows)

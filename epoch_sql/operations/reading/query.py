@@ -19,6 +19,7 @@ from epoch_sql.model.refnames import suggest
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.sql_text import tokens, top_level
+from epoch_sql.operations.reading.acting_views import Texts, lowered
 from epoch_sql.operations.reading.at import table_rows
 from epoch_sql.operations.reading.callers import Caller, caller, named, temporary
 from epoch_sql.operations.reading.only_reads import Provable, require_idle, require_reading
@@ -34,17 +35,24 @@ from epoch_sql.operations.reading.table_references import (
 )
 from epoch_sql.operations.repository import Repository
 from epoch_sql.operations.trusting import require_trusted
-from epoch_sql.proof.reads import not_builtin
 from epoch_sql.render import Sql
 
 _ELSEWHERE = frozenset({"information_schema", "pg_catalog", "temp", "system", "epoch"})
 _READS_BY_NAME = frozenset({"query", "query_table"})
 
 
-def names_to_ask(cursor: duckdb.DuckDBPyConnection, _ref: str, sql: str) -> list[Sql]:
-    """What ``query_for_caller`` has to know of its caller, as queries that DuckDB plans there (see ``callers``)."""
+def names_to_ask(
+    cursor: duckdb.DuckDBPyConnection, _ref: str, sql: str, database: str, schemas: Sequence[str]
+) -> list[Sql]:
+    """What ``query_for_caller`` has to know of its caller, as queries that DuckDB plans there (see ``callers``).
+
+    ``database`` and ``schemas`` are where the caller looks. What would act when it is planned is not asked for.
+    """
     asked: dict[Sql, None] = {}
-    for mention in parsed_query(cursor, sql).mentions:
+    mentions = parsed_query(cursor, sql).mentions
+    names = [lowered(m.parts) for m in mentions if not m.is_file]
+    acting = Texts(cursor, ()).acting(names, database, (*schemas, "main"))
+    for mention in (mention for mention in mentions if lowered(mention.parts) not in acting):
         if len(mention.parts) == 1:
             asked[temporary(mention.table)] = None
         if not mention.is_file:
@@ -79,17 +87,17 @@ def query_for_caller(
     known = caller(database, schemas, probes, plans)
     reader = _Reader(repository, side_of(repository, ref), ref, parse_revision(ref).is_working, known)
     searched = tuple(dict.fromkeys((*schemas, "main")))
-    # DuckDB runs what table functions are called with when it binds them, which the proof by the plan does.
-    require_idle(reader.functions(sql), "epoch_query")
     return reader.provable(lambda: reader.rewritten(sql, searched, ()))
 
 
-def query_of(repository: Repository, side: Side, name: str, sql: str, working: bool) -> Provable:
-    """The rows of ``sql`` as in ``query``, of any state; ``name`` is how messages call it.
+def query_of(
+    repository: Repository, side: Side, name: str, sql: str, working: bool, what: str = "epoch_query"
+) -> Provable:
+    """The rows of ``sql`` as in ``query``, of any state; ``name`` is how messages call it, and ``what`` the query.
 
     ``working`` says that it is the working tables. Names without a schema are those of schema main.
     """
-    reader = _Reader(repository, side, name, working)
+    reader = _Reader(repository, side, name, working, what=what)
     return reader.provable(lambda: reader.rewritten(sql, ("main",), ()))
 
 
@@ -121,8 +129,16 @@ def parsed_query(cursor: duckdb.DuckDBPyConnection, sql: str) -> Query:
 
 class _Reader:
     def __init__(
-        self, repository: Repository, side: Side, ref: str, working: bool, known: Caller | None = None
+        self,
+        repository: Repository,
+        side: Side,
+        ref: str,
+        working: bool,
+        known: Caller | None = None,
+        what: str = "epoch_query",
     ) -> None:
+        self.what = what
+        self.texts = Texts(repository.cursor, repository.memory.own_macros)
         self.repository = repository
         self.caller = known
         self.ref = ref
@@ -131,7 +147,6 @@ class _Reader:
         self.tables = {_folded(s.table.name): s for s in self.side.tables.values()}
         self.views = {_folded(o.name): o for o in self.side.objects if o.kind == "view"}
         self._live: set[tuple[str, str]] | None = None
-        self._macros: dict[str, str] | None = None
         self._queries: dict[str, Query] = {}
         self._listed: dict[str, str] = {}
         self._bare = False
@@ -146,6 +161,9 @@ class _Reader:
 
     def rewritten(self, sql: str, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql:
         """The query with its tables as of the reference; ``within`` are the views that it is the text of."""
+        if not self._bare:
+            # DuckDB runs what table functions are called with when it binds them, which the proof by the plan does.
+            require_idle(self.texts.functions(sql), self.what)
         sql = self._with_values(sql, schemas)
         parsed = self._parsed(sql)
         self._require_visible(parsed)
@@ -170,19 +188,6 @@ class _Reader:
         listed = render.joined(list(commons.values()), ",\n")
         return render.fill(Sql("WITH {{commons}}\n{{query}}"), commons=listed, query=query)
 
-    def functions(self, sql: str) -> set[str]:
-        """The functions that a query names, itself or in the macros that it uses."""
-        found: set[str] = set()
-        pending = [self._parsed(sql).functions]
-        while pending:
-            fresh = pending.pop() - found
-            found |= fresh
-            unknown = not_builtin(fresh)
-            for text in (self._user_macros()[name] for name in unknown if name in self._user_macros()):
-                tree = syntax_tree(self.repository.cursor, text)
-                pending += [read_query(one).functions for one in tree.get("statements", ())]
-        return found
-
     def _with_values(self, sql: str, schemas: Sequence[str]) -> str:
         """The query with the values of each PIVOT without IN: those that there are as of the reference."""
         if sql not in self._listed:
@@ -203,7 +208,7 @@ class _Reader:
                     f"{'.'.join(mention.parts)} is not versioned, so that PIVOT takes no values from it", NAME_VALUES
                 )
         rows = self.provable(lambda: self.rewritten(query, schemas, ()))
-        require_reading(self.repository, rows.bare, "epoch_query")
+        require_reading(self.repository, rows.bare, self.what)
         return [value for (value,) in self.repository.cursor.execute(rows.sql).fetchall()]
 
     def _parsed(self, sql: str) -> Query:
@@ -225,6 +230,7 @@ class _Reader:
                 return self.view_rows(view, within)
         if mention.is_file:
             return None
+        require_idle(set(self.texts.acting([lowered(mention.parts)], database, schemas).values()), self.what)
         if self.caller and not within:
             self._require_there(mention, names)
         elif names and (any(_folded(name) in self._live_names() for name in names) or not self._is_unversioned(names)):
@@ -347,7 +353,7 @@ class _Reader:
         for function in parsed.functions:
             if function in _READS_BY_NAME:
                 raise EpochQueryError(f"{function}() cannot be read as of {self.ref}", "name the table in FROM")
-            if function in self._user_macros() and self._reads_tables(function, frozenset()):
+            if function in self.texts.macros and self._reads_tables(function, frozenset()):
                 raise EpochQueryError(
                     f"macro {function} reads tables, which it would read as they are now, not as of {self.ref}",
                     "write its query in the place of the macro",
@@ -355,25 +361,17 @@ class _Reader:
 
     def _reads_tables(self, macro: str, seen: frozenset[str]) -> bool:
         """Whether a macro's text names tables, itself or in macros that it uses."""
-        tree = syntax_tree(self.repository.cursor, self._user_macros()[macro])
+        tree = syntax_tree(self.repository.cursor, self.texts.macros[macro])
         if tree.get("error"):
             return True
         for statement in tree["statements"]:
             parsed = read_query(statement)
-            used = [f for f in parsed.functions if f in self._user_macros() and f not in seen | {macro}]
+            used = [f for f in parsed.functions if f in self.texts.macros and f not in seen | {macro}]
             if parsed.mentions or _READS_BY_NAME & parsed.functions:
                 return True
             if any(self._reads_tables(f, seen | {macro}) for f in used):
                 return True
         return False
-
-    def _user_macros(self) -> dict[str, str]:
-        """The macros of the working database by name in lower case, each as the text of queries."""
-        if self._macros is None:
-            own = self.repository.memory.own_macros
-            rows = self.repository.cursor.execute(render.render("macro_texts")).fetchall()
-            self._macros = {name.lower(): text for name, text in rows if name not in own}
-        return self._macros
 
 
 def _common_table(name: str, rows: Sql) -> Sql:
