@@ -27,6 +27,15 @@ BROKEN_PIPE = 141
 
 _SHOW_CURSOR = b"\r\x1b[K\x1b[?25h"
 _MESSAGES = "epoch.messages"
+_OF_THE_PROGRAM = (
+    click.ClickException,
+    click.exceptions.Exit,
+    click.exceptions.Abort,
+    streams.ReaderLeft,
+    BrokenPipeError,
+    EpochOutputError,
+)
+"""What is no failure of a command, but of its words, or of what it writes to."""
 
 
 class Documented(Exception):
@@ -97,7 +106,7 @@ def documented() -> Iterator[None]:
     meta[_MESSAGES] = messages
     try:
         yield
-    except (click.ClickException, click.exceptions.Exit, click.exceptions.Abort, BrokenPipeError, streams.ReaderLeft):
+    except _OF_THE_PROGRAM:
         raise
     except Exception as error:
         failed = Documented(error, messages[:])

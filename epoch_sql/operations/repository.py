@@ -86,7 +86,9 @@ class Repository:
         self.memory = memory
         opened = memory.opened or open_database(cursor)
         if not opened.path:
-            raise EpochRepositoryError("an in-memory database cannot be versioned", "connect to a database file")
+            raise EpochRepositoryError(
+                "an in-memory database cannot be versioned", "connect to a file: epoch_sql.connect('shop.duckdb')"
+            )
         self.catalog, self.database, self.read_only = opened.name, Path(opened.path).resolve(), opened.read_only
         self.folder = config.repository_folder(self.database)
         self.store = ObjectStore(self.folder / "objects")
