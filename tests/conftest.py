@@ -20,7 +20,7 @@ import epoch_sql
 from epoch_sql import render
 from epoch_sql.cli.main import run
 from epoch_sql.extension.install import OWN_MACROS
-from epoch_sql.operations.repository import Memory, Repository
+from epoch_sql.operations.repository import Call, Memory
 
 ADA = "Ada <ada@example.com>"
 
@@ -102,12 +102,12 @@ MakeRepo = Callable[..., Repo]
 
 
 @contextmanager
-def opened(repo: Repo) -> Iterator[Repository]:
+def opened(repo: Repo) -> Iterator[Call]:
     """The operations' own view of a repository."""
     with repo.con.cursor() as cursor:
         token = render.DATABASE.set(cursor.execute("SELECT current_database()").fetchall()[0][0])
         try:
-            yield Repository(cursor, Memory(OWN_MACROS))
+            yield Call(cursor, Memory(OWN_MACROS))
         finally:
             render.DATABASE.reset(token)
 

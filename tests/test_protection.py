@@ -85,9 +85,9 @@ class Case:
 
     def pull(self) -> None:
         """What a pull does that leads on to the source, as the remote has it."""
-        with opened(self.repo) as repository, repository.moving():
+        with opened(self.repo) as call, call.moving():
             move = Move(self.branch, Route.PULL, self.tip(), self.tip(self.source))
-            move_branch(repository, move, f"pull: {self.source}", "Ada <ada@example.com>")
+            move_branch(call, move, f"pull: {self.source}", "Ada <ada@example.com>")
 
     def stash_pop(self) -> None:
         self.on(self.branch)

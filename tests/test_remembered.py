@@ -13,7 +13,7 @@ from epoch_sql import render
 from epoch_sql.catalog.content import Files, Levels, Schemas, Trees, Versions
 from epoch_sql.catalog.history import Commits
 from epoch_sql.extension.install import ACTING, OWN_MACROS, SURFACE, _sessions
-from epoch_sql.operations.repository import Memory, Repository
+from epoch_sql.operations.repository import Call, Memory
 from epoch_sql.operations.upkeep.compact import compact
 from epoch_sql.operations.upkeep.gc import collect
 from tests.conftest import MakeRepo, Repo
@@ -78,12 +78,12 @@ def memory(repo: Repo) -> Memory:
 
 
 @contextmanager
-def beside(repo: Repo, own: Memory) -> Iterator[Repository]:
+def beside(repo: Repo, own: Memory) -> Iterator[Call]:
     """The repository as another process sees it, which remembers by itself."""
     with repo.con.cursor() as cursor:
         token = render.DATABASE.set(cursor.execute("SELECT current_database()").fetchall()[0][0])
         try:
-            yield Repository(cursor, own)
+            yield Call(cursor, own)
         finally:
             render.DATABASE.reset(token)
 

@@ -30,7 +30,7 @@ TAGGED, FETCHED = SECOND, SIDE
 
 
 @dataclass
-class Repository:
+class Call:
     """FIRST---SECOND---MERGE---LAST (main, HEAD), with SIDE as the second parent of MERGE."""
 
     heads: dict[str, str] = field(
@@ -67,9 +67,9 @@ class Repository:
         return {"HEAD": moves, "refs/heads/main": moves, "refs/heads/production": moves[2:]}.get(ref, [])
 
 
-def error_of(text: str, repository: Repository | None = None) -> EpochReferenceError:
+def error_of(text: str, call: Call | None = None) -> EpochReferenceError:
     with pytest.raises(EpochReferenceError) as raised:
-        resolve(text, repository or Repository())
+        resolve(text, call or Call())
     assert len(raised.value.message.splitlines()) == 1
     assert raised.value.hint
     return raised.value
@@ -187,18 +187,18 @@ def test_working_is_known_as_such() -> None:
     ],
 )
 def test_what_a_reference_means(text: str, commit: str) -> None:
-    assert resolve(text, Repository()) == commit
+    assert resolve(text, Call()) == commit
 
 
 def test_a_branch_wins_over_a_commit_prefix() -> None:
-    assert resolve("aaaa", Repository()) == LAST
-    assert resolve("aaaa1", Repository()) == FIRST
+    assert resolve("aaaa", Call()) == LAST
+    assert resolve("aaaa1", Call()) == FIRST
 
 
 def test_a_complete_commit_id_wins_over_a_branch_of_that_name() -> None:
-    repository = Repository(heads={FIRST: LAST})
-    assert resolve(FIRST, repository) == FIRST
-    assert resolve(f"heads/{FIRST}", repository) == LAST
+    call = Call(heads={FIRST: LAST})
+    assert resolve(FIRST, call) == FIRST
+    assert resolve(f"heads/{FIRST}", call) == LAST
 
 
 @pytest.mark.parametrize(
@@ -219,20 +219,20 @@ def test_a_complete_commit_id_wins_over_a_branch_of_that_name() -> None:
     ],
 )
 def test_ambiguous_references(text: str, message: str, hint: str) -> None:
-    repository = Repository(
+    call = Call(
         heads={"x": FIRST, "y": FIRST, "z": FIRST, "heads/z": SECOND},
         tag_commits={"x": SECOND},
         remotes={"y": SECOND},
     )
-    error = error_of(text, repository)
+    error = error_of(text, call)
     assert (error.message, error.hint) == (message, hint)
     if "say which" in hint:
         both = hint.removeprefix("say which: ").split(" or ")
-        assert {resolve(name, repository) for name in both} == {FIRST, SECOND}
+        assert {resolve(name, call) for name in both} == {FIRST, SECOND}
 
 
 def test_many_commits_with_one_prefix_are_not_all_listed() -> None:
-    class Crowded(Repository):
+    class Crowded(Call):
         def commits_with_prefix(self, prefix: str) -> Sequence[str]:
             return [commit_id(f"eeee{n}") for n in range(1, 10)]
 
@@ -300,7 +300,7 @@ def test_what_the_errors_say(text: str, message: str, hint: str) -> None:
 
 
 def test_head_before_the_first_commit() -> None:
-    assert error_of("HEAD~1", Repository(checked_out=None)).message == "HEAD has no commit yet"
+    assert error_of("HEAD~1", Call(checked_out=None)).message == "HEAD has no commit yet"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from epoch_sql import render
 from epoch_sql.errors import EpochReadOnlyError, EpochStorageError, EpochTransactionError, UnsupportedType
 from epoch_sql.extension.session import Session
 from epoch_sql.model.schema import ObjectName, Table, canonical_json
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.worktree.introspect import definitions_seen, read_columns, read_table_names
@@ -52,22 +52,22 @@ def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) 
     Raises EpochReadOnlyError for a read-only database, EpochTransactionError when some transaction, here or on
     another connection, is altering a table.
     """
-    repository = Repository(cursor, session.memory, create=True)
-    _require_writable(repository)
-    if not _checkpointed(repository):
-        _refuse_altered(repository)
-        return _everything(repository)
-    return _union([NOTHING_SEEN, *_all_hashes(repository)]) if looks == "rows" else _counts(_table_names(repository))
+    call = Call(cursor, session.memory, create=True)
+    _require_writable(call)
+    if not _checkpointed(call):
+        _refuse_altered(call)
+        return _everything(call)
+    return _union([NOTHING_SEEN, *_all_hashes(call)]) if looks == "rows" else _counts(_table_names(call))
 
 
-def require_same_view(repository: Repository, caller: Caller) -> None:
+def require_same_view(call: Call, caller: Caller) -> None:
     """EpochTransactionError when the caller sees other data than what is committed.
 
     Where the caller read the hashes of all rows, they are kept for the scan, which confirms them.
     """
     seen = {entry["name"]: entry for entry in caller.seen or ()}
     closely = _DEFINITIONS in seen
-    for name, row_count, checksum in _committed(repository, [*seen], closely):
+    for name, row_count, checksum in _committed(call, [*seen], closely):
         other = seen.pop(name, None)
         hashed = closely and other is not None and other["checksum"] != checksum
         if other is None or other["row_count"] != row_count or hashed:
@@ -75,36 +75,36 @@ def require_same_view(repository: Repository, caller: Caller) -> None:
     if seen:
         raise EpochTransactionError.uncommitted(_described(next(iter(seen))))
     if caller.looks == "rows":
-        repository.scanner.seen = {
+        call.scanner.seen = {
             _name_of(entry["name"]): (entry["row_count"], int(entry["checksum"]))
             for entry in caller.seen or ()
             if entry["name"] != _DEFINITIONS and entry["checksum"] is not None
         }
 
 
-def _committed(repository: Repository, seen: Sequence[str], closely: bool) -> list[tuple[str, int, int]]:
+def _committed(call: Call, seen: Sequence[str], closely: bool) -> list[tuple[str, int, int]]:
     """(name, rows, checksum) as committed: of everything, or of the tables that the caller saw, which do not have to be
     listed again; a table that came since is no change of the caller's."""
     names = [_name_of(name) for name in seen if name != _DEFINITIONS]
     try:
-        return repository.cursor.execute(_everything(repository) if closely else _counts(names)).fetchall()
+        return call.cursor.execute(_everything(call) if closely else _counts(names)).fetchall()
     except duckdb.CatalogException as error:
-        gone = set(names) - set(read_table_names(repository.cursor))
+        gone = set(names) - set(read_table_names(call.cursor))
         if not gone:
             raise
         raise EpochTransactionError.uncommitted(str(min(gone))) from error
 
 
-def _require_writable(repository: Repository) -> None:
-    if repository.read_only:
+def _require_writable(call: Call) -> None:
+    if call.read_only:
         raise EpochReadOnlyError(
-            f"{repository.database} is open read-only, so nothing can be changed",
+            f"{call.database} is open read-only, so nothing can be changed",
             "open it without read_only",
-            database=str(repository.database),
+            database=str(call.database),
         )
 
 
-def _checkpointed(repository: Repository) -> bool:
+def _checkpointed(call: Call) -> bool:
     """Whether CHECKPOINT goes through: if not, a transaction is open that changed something, or that is older.
 
     In DuckDB 1.4 it is not tried: it waits, and cannot be interrupted, until what other connections read has been
@@ -112,23 +112,23 @@ def _checkpointed(repository: Repository) -> bool:
     """
     if duckdb.__version__.startswith("1.4."):
         return False
-    _require_space(repository.database)
+    _require_space(call.database)
     try:
-        repository.cursor.execute("CHECKPOINT")
+        call.cursor.execute("CHECKPOINT")
     except duckdb.TransactionException:
         return False
     return True
 
 
-def _refuse_altered(repository: Repository) -> None:
+def _refuse_altered(call: Call) -> None:
     """EpochTransactionError when a table is altered or dropped in an open transaction.
 
     In its caller's transaction, a look at the table would fail for want of a table or a column. An attempt to create a
     table of that name tells, for it fails in two ways. (An attempt to alter the table would tell too, but on DuckDB 2.0
     makes others fail who are just writing to it.)
     """
-    cursor = repository.cursor
-    for name in _table_names(repository):
+    cursor = call.cursor
+    for name in _table_names(call):
         cursor.execute("BEGIN TRANSACTION")
         try:
             cursor.execute(render.fill("CREATE TABLE {{name}} (probe BOOLEAN)", name=render.table(name)))
@@ -158,16 +158,16 @@ def _require_space(database: Path) -> None:
         )
 
 
-def _tables(repository: Repository) -> tuple[Table, ...]:
+def _tables(call: Call) -> tuple[Table, ...]:
     """The working tables that are, or will be, versioned."""
-    if repository.exists:
-        return repository.scanner.tables()
-    return read_columns(repository.cursor, lambda name: False)
+    if call.exists:
+        return call.scanner.tables()
+    return read_columns(call.cursor, lambda name: False)
 
 
-def _everything(repository: Repository) -> Sql:
+def _everything(call: Call) -> Sql:
     """What there is to see in full: definitions with their comments, and the rows of all tables."""
-    return _union([definitions_seen(repository.catalog), *_all_hashes(repository)])
+    return _union([definitions_seen(call.catalog), *_all_hashes(call)])
 
 
 def _union(queries: Sequence[Sql]) -> Sql:
@@ -178,12 +178,12 @@ def _union(queries: Sequence[Sql]) -> Sql:
     return _union([render.fill(Sql("FROM ({{queries}}) AS seen"), queries=_union(group)) for group in groups])
 
 
-def _all_hashes(repository: Repository) -> list[Sql]:
-    return [_hashes(table) for table in _tables(repository)]
+def _all_hashes(call: Call) -> list[Sql]:
+    return [_hashes(table) for table in _tables(call)]
 
 
-def _table_names(repository: Repository) -> list[ObjectName]:
-    return repository.scanner.table_names() if repository.exists else read_table_names(repository.cursor)
+def _table_names(call: Call) -> list[ObjectName]:
+    return call.scanner.table_names() if call.exists else read_table_names(call.cursor)
 
 
 def _counts(names: Iterable[ObjectName]) -> Sql:

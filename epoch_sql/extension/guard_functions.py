@@ -9,7 +9,7 @@ from epoch_sql.extension.surface import Procedure, Reading, optional, required, 
 from epoch_sql.operations.guarding import checking, protecting, reviewing
 from epoch_sql.operations.guarding.changelog import changelog
 from epoch_sql.operations.reading import guarding
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 
 Rows = Iterable[Sequence[Any]]
 
@@ -25,30 +25,30 @@ _COUNTED = "STRUCT(table_name VARCHAR, rows_added BIGINT, rows_modified BIGINT, 
 _REF = optional("ref", "a reference; default: the working tables", "'WORKING'")
 
 
-def _added(repository: Repository, name: str, sql: str, branch: str) -> Rows:
-    check = checking.add_check(repository, name, sql, branch)
+def _added(call: Call, name: str, sql: str, branch: str) -> Rows:
+    check = checking.add_check(call, name, sql, branch)
     return [(check.name, check.branch, check.query)]
 
 
-def _removed(repository: Repository, name: str) -> Rows:
-    check = checking.remove_check(repository, name)
+def _removed(call: Call, name: str) -> Rows:
+    check = checking.remove_check(call, name)
     return [(check.name, check.branch, check.query)]
 
 
-def _run(repository: Repository, ref: str) -> Rows:
-    return [(o.check.name, o.passed, o.failing_rows) for o in checking.run_checks(repository, ref)]
+def _run(call: Call, ref: str) -> Rows:
+    return [(o.check.name, o.passed, o.failing_rows) for o in checking.run_checks(call, ref)]
 
 
-def _report(repository: Repository, ref: str) -> Rows:
+def _report(call: Call, ref: str) -> Rows:
     return [
         (o.check.name, o.check.branch, o.passed, o.failing_rows, list(o.first_rows), o.problem)
-        for o in checking.run_checks(repository, ref)
+        for o in checking.run_checks(call, ref)
     ]
 
 
-def _changelog(repository: Repository, branch: str, since: str | None) -> Rows:
+def _changelog(call: Call, branch: str, since: str | None) -> Rows:
     names = ("table_name", *_ROWS)
-    for entry in changelog(repository, branch, since):
+    for entry in changelog(call, branch, since):
         commit, rows = entry.commit, entry.rows
         tables = [dict(zip(names, (table, *vars(n).values()), strict=True)) for table, n in entry.tables]
         yield (

@@ -11,7 +11,7 @@ import duckdb
 from epoch_sql.extension.surface import WARNINGS, Procedure, optional, required, row_of
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations import branching, committing, moving, planning, stashing, tracking, undoing
-from epoch_sql.operations.repository import Memory, Repository
+from epoch_sql.operations.repository import Call, Memory
 from epoch_sql.operations.worktree_state import Uncommitted, uncommitted
 
 Rows = Iterable[Sequence[Any]]
@@ -25,10 +25,10 @@ def _init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str) -> Row
     return row_of(committing.init(cursor, memory, branch))
 
 
-def _status(repository: Repository) -> Rows:
-    tree = repository.tree(repository.head().commit_id)
-    working = repository.scanner.scan(tree)
-    changes = uncommitted(repository, tree, working)
+def _status(call: Call) -> Rows:
+    tree = call.tree(call.head().commit_id)
+    working = call.scanner.scan(tree)
+    changes = uncommitted(call, tree, working)
     changes += [Uncommitted(found.label, "unmade", RowCounts()) for found in working.unmade]
     ordered = sorted(changes, key=lambda change: change.table_name)
     return [(c.table_name, c.change, c.rows.added, c.rows.modified, c.rows.removed) for c in ordered]
@@ -38,8 +38,8 @@ def _version(cursor: duckdb.DuckDBPyConnection, memory: Memory) -> Rows:
     return [(version("epoch-sql"),)]
 
 
-def _ignore(repository: Repository, pattern: str, remove: bool) -> Rows:
-    return [(tracking.ignore(repository, pattern, remove),)]
+def _ignore(call: Call, pattern: str, remove: bool) -> Rows:
+    return [(tracking.ignore(call, pattern, remove),)]
 
 
 PROCEDURES = (

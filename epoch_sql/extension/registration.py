@@ -25,7 +25,7 @@ from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Parameter, Procedure, Reading, Surface
 from epoch_sql.operations.reading.callers import plans_by_name
 from epoch_sql.operations.reading.only_reads import Provable, require_reading_plan
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 
 _NAMESPACE = "epoch__"
@@ -139,8 +139,8 @@ def _reader(session: Session, reading: Reading) -> Callable[..., str | list[str]
             return told("SELECT NULL")
         try:
             with session.cursor() as cursor:
-                repository = Repository(cursor, session.memory)
-                query = reading.query(repository, *_given(reading.name, reading.parameters, arguments))
+                call = Call(cursor, session.memory)
+                query = reading.query(call, *_given(reading.name, reading.parameters, arguments))
                 if isinstance(query, Provable):
                     return [render.render("reading", query=query.sql), query.bare]
                 return render.render("reading", query=query)
@@ -200,15 +200,15 @@ def _runner(session: Session, procedure: Procedure) -> Callable[..., dict[str, A
                 caller = Caller(procedure.looks, seen)
                 if not procedure.needs_repository:
                     if procedure.acts:
-                        require_same_view(Repository(cursor, session.memory, create=True), caller)
+                        require_same_view(Call(cursor, session.memory, create=True), caller)
                     rows = procedure.run(cursor, session.memory, *values)
                 else:
-                    repository = Repository(cursor, session.memory)
+                    call = Call(cursor, session.memory)
                     if procedure.acts:
-                        require_same_view(repository, caller)
-                    rows = procedure.run(repository, *values)
+                        require_same_view(call, caller)
+                    rows = procedure.run(call, *values)
                     if "warnings" in names:
-                        rows = [(*row, repository.warnings) for row in rows]
+                        rows = [(*row, call.warnings) for row in rows]
                 return {
                     "error": None,
                     "is_document": None,

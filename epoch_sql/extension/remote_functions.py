@@ -9,7 +9,7 @@ import duckdb
 
 from epoch_sql.extension.surface import WARNINGS, Procedure, Reading, optional, required, row_of
 from epoch_sql.operations.remote import remotes
-from epoch_sql.operations.repository import Memory, Repository
+from epoch_sql.operations.repository import Call, Memory
 
 Rows = Iterable[Sequence[Any]]
 
@@ -38,26 +38,24 @@ def _clone(cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: 
     return [(*row_of(cloned)[0], warnings)]
 
 
-def _push(
-    repository: Repository, remote: str, branch: str | None, force: bool, tags: bool, protection: bool, delete: bool
-) -> Rows:
+def _push(call: Call, remote: str, branch: str | None, force: bool, tags: bool, protection: bool, delete: bool) -> Rows:
     from epoch_sql.operations.remote import deleting, pushing
 
     if delete:
-        return row_of(deleting.delete(repository, remote, branch))
-    return row_of(pushing.push(repository, remote, branch, force, tags, protection))
+        return row_of(deleting.delete(call, remote, branch))
+    return row_of(pushing.push(call, remote, branch, force, tags, protection))
 
 
-def _fetch(repository: Repository, remote: str) -> Rows:
+def _fetch(call: Call, remote: str) -> Rows:
     from epoch_sql.operations.remote import fetching
 
-    return row_of(fetching.fetch(repository, remote))
+    return row_of(fetching.fetch(call, remote))
 
 
-def _pull(repository: Repository, remote: str) -> Rows:
+def _pull(call: Call, remote: str) -> Rows:
     from epoch_sql.operations.remote import fetching
 
-    return row_of(fetching.pull(repository, remote))
+    return row_of(fetching.pull(call, remote))
 
 
 READINGS = (

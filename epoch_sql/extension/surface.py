@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from epoch_sql.operations.reading.only_reads import Provable
-from epoch_sql.operations.repository import Repository
 from epoch_sql.render import Sql
 
 WARNINGS = {"warnings": "VARCHAR[]"}
@@ -84,4 +83,4 @@ def row_of(value: Any) -> list[tuple[Any, ...]]:
     return [tuple(vars(value).values())]
 
 
-__all__ = ["Parameter", "Procedure", "Reading", "Repository", "Surface", "optional", "required", "row_of"]
+__all__ = ["Parameter", "Procedure", "Reading", "Surface", "optional", "required", "row_of"]

@@ -6,22 +6,22 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from epoch_sql.extension.surface import Procedure, Reading, optional
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.upkeep import compact, fsck, gc
 
 Rows = Iterable[Sequence[Any]]
 
 
-def _gc(repository: Repository, dry_run: bool, grace: str | None) -> Rows:
-    return [tuple(vars(removed).values()) for removed in gc.collect(repository, bool(dry_run), grace)]
+def _gc(call: Call, dry_run: bool, grace: str | None) -> Rows:
+    return [tuple(vars(removed).values()) for removed in gc.collect(call, bool(dry_run), grace)]
 
 
-def _compact(repository: Repository, table_name: str | None) -> Rows:
-    return [tuple(vars(compacted).values()) for compacted in compact.compact(repository, table_name)]
+def _compact(call: Call, table_name: str | None) -> Rows:
+    return [tuple(vars(compacted).values()) for compacted in compact.compact(call, table_name)]
 
 
-def _fsck(repository: Repository) -> Rows:
-    return [tuple(vars(problem).values()) for problem in fsck.check(repository)]
+def _fsck(call: Call) -> Rows:
+    return [tuple(vars(problem).values()) for problem in fsck.check(call)]
 
 
 READINGS: tuple[Reading, ...] = ()

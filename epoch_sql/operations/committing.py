@@ -28,7 +28,7 @@ from epoch_sql.model.origin import NO_ORIGIN, Origin
 from epoch_sql.model.refnames import check_ref_name
 from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
 from epoch_sql.operations.recording import record
-from epoch_sql.operations.repository import Memory, Repository, now
+from epoch_sql.operations.repository import Call, Memory, now
 from epoch_sql.operations.unmade import note_replaced, warn_of_stale
 from epoch_sql.operations.unversioned import warn_of_unversioned
 from epoch_sql.worktree.introspect import OWN_SCHEMA, read_schema_paths
@@ -63,25 +63,25 @@ def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main"
 
     Raises EpochRepositoryError when there is one already, EpochReferenceError for a branch name that is none.
     """
-    repository = Repository(cursor, memory, create=True)
+    call = Call(cursor, memory, create=True)
     check_ref_name(branch)
-    with _initialising, _folder(repository), repository.transaction():
+    with _initialising, _folder(call), call.transaction():
         upgrade(cursor, 0)
         run(cursor, "UPDATE {{epoch}}.state SET repository_id = ?, head_branch = ?", [uuid.uuid4().hex, branch])
         empty = Tree()
-        working = repository.scanner.scan(empty)
-        warn_of_stale(repository, empty, working, strict=False)
-        warn_of_unversioned(repository, empty, working)
-        recorded = record(repository, working)
-        author = repository.author()
+        working = call.scanner.scan(empty)
+        warn_of_stale(call, empty, working, strict=False)
+        warn_of_unversioned(call, empty, working)
+        recorded = record(call, working)
+        author = call.author()
         commit = new_commit(recorded.tree_id, recorded.root_id, (), author, "Initial commit")
-        repository.commits.add(commit)
-        move_branch(repository, Move(branch, Route.INIT, None, commit.commit_id), "init", author)
-    return Initialised(branch, commit.commit_id, repository.warnings)
+        call.commits.add(commit)
+        move_branch(call, Move(branch, Route.INIT, None, commit.commit_id), "init", author)
+    return Initialised(branch, commit.commit_id, call.warnings)
 
 
 def commit(
-    repository: Repository, message: str, author: str | None = None, allow_empty: bool = False, strict: bool = False
+    call: Call, message: str, author: str | None = None, allow_empty: bool = False, strict: bool = False
 ) -> Committed:
     """Commit every change of the working database to the checked-out branch.
 
@@ -92,38 +92,38 @@ def commit(
     """
     if not message.strip():
         raise EpochNothingToCommit("a commit needs a message", Suggestion("commit", "what changed and why"))
-    with repository.moving():
-        branch, tip = checked_out_branch(repository)
+    with call.moving():
+        branch, tip = checked_out_branch(call)
         move = Move(branch, Route.COMMIT, tip)
-        require_allowed(repository, move)
-        parent = repository.commits.get(tip)
-        tree = repository.trees.load(parent.root_id)
-        working = repository.scanner.scan(tree)
-        repository.keep_known()
-        warn_of_stale(repository, tree, working, strict)
-        warn_of_unversioned(repository, tree, working)
-        note_replaced(repository, working)
-        recorded = record(repository, working)
+        require_allowed(call, move)
+        parent = call.commits.get(tip)
+        tree = call.trees.load(parent.root_id)
+        working = call.scanner.scan(tree)
+        call.keep_known()
+        warn_of_stale(call, tree, working, strict)
+        warn_of_unversioned(call, tree, working)
+        note_replaced(call, working)
+        recorded = record(call, working)
         if recorded.tree_id == parent.tree_id and not allow_empty:
-            raise _nothing_changed(repository, branch)
-        who = repository.author(author)
+            raise _nothing_changed(call, branch)
+        who = call.author(author)
         made = new_commit(recorded.tree_id, recorded.root_id, (parent.commit_id,), who, message)
-        repository.commits.add(made)
-        move_branch(repository, replace(move, new=made.commit_id), f"commit: {first_line(message)}", who)
+        call.commits.add(made)
+        move_branch(call, replace(move, new=made.commit_id), f"commit: {first_line(message)}", who)
     rows = recorded.rows
     return Committed(made.commit_id, branch, recorded.tables_changed, rows.added, rows.modified, rows.removed)
 
 
-def _nothing_changed(repository: Repository, branch: str) -> EpochNothingToCommit:
+def _nothing_changed(call: Call, branch: str) -> EpochNothingToCommit:
     """In git a commit concludes a merge, so who tries that is told what does it here."""
-    merging = Merges(repository.cursor).get(branch) is not None
+    merging = Merges(call.cursor).get(branch) is not None
     advice: Advice = (Suggestion("merge_continue"), ", to commit the merge") if merging else Suggestion("status")
     return EpochNothingToCommit("nothing to commit, the working tables are as committed", advice)
 
 
-def checked_out_branch(repository: Repository) -> tuple[str, str]:
+def checked_out_branch(call: Call) -> tuple[str, str]:
     """The checked-out branch and its commit; EpochReferenceError when a commit or a tag is checked out instead."""
-    head = repository.head()
+    head = call.head()
     if head.branch is None:
         raise EpochReferenceError(
             f"{head.commit_id[:7]} is checked out, not a branch, so there is nothing to commit to",
@@ -142,9 +142,9 @@ def new_commit(
     return Commit(commit_id, tree_id, root_id, parents, author, at, message, origin)
 
 
-def set_head(repository: Repository, branch: str | None, commit_id: str) -> None:
+def set_head(call: Call, branch: str | None, commit_id: str) -> None:
     """Say what is checked out."""
-    repository.state.set_head(Head(branch, commit_id))
+    call.state.set_head(Head(branch, commit_id))
 
 
 def first_line(message: str) -> str:
@@ -153,25 +153,25 @@ def first_line(message: str) -> str:
 
 
 @contextmanager
-def _folder(repository: Repository) -> Iterator[None]:
+def _folder(call: Call) -> Iterator[None]:
     """The folder of a repository that is to be made; it goes again where none is made, and was not there before.
 
     Raises EpochRepositoryError when there is one already.
     """
-    folder, existed = repository.folder, repository.folder.exists()
-    if OWN_SCHEMA in read_schema_paths(repository.cursor):
-        message = f"{repository.database} has an Epoch repository already"
-        raise EpochRepositoryError(message, Suggestion("status"), database=str(repository.database))
+    folder, existed = call.folder, call.folder.exists()
+    if OWN_SCHEMA in read_schema_paths(call.cursor):
+        message = f"{call.database} has an Epoch repository already"
+        raise EpochRepositoryError(message, Suggestion("status"), database=str(call.database))
     try:
         try:
-            config.name_database(repository.database)
-            repository.store.folder.mkdir(parents=True, exist_ok=True)
+            config.name_database(call.database)
+            call.store.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise EpochStorageError(
                 f"cannot write to {folder}: {error.strerror}", "make the folder writable", path=str(folder)
             ) from error
         yield
     except BaseException:
-        if not existed and catalog_version(repository.cursor) is None:
+        if not existed and catalog_version(call.cursor) is None:
             shutil.rmtree(folder, ignore_errors=True)
         raise

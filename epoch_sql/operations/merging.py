@@ -32,7 +32,7 @@ from epoch_sql.operations.merge.places import located
 from epoch_sql.operations.merge.settling import follow, settle
 from epoch_sql.operations.merge.writing import counts
 from epoch_sql.operations.moving import attempting, put_working_tables
-from epoch_sql.operations.repository import Repository, now
+from epoch_sql.operations.repository import Call, now
 
 _NOTHING = RowCounts()
 STRATEGIES = ("three-way", "ours", "theirs")
@@ -63,7 +63,7 @@ class Resolved:
 
 
 def merge(
-    repository: Repository,
+    call: Call,
     source: str,
     target: str | None = None,
     message: str | None = None,
@@ -80,55 +80,55 @@ def merge(
     _require_strategy(strategy)
 
     def move() -> Merged | Stopped:
-        branch, plan, progress = _planned(repository, source, target, keep_undone)
+        branch, plan, progress = _planned(call, source, target, keep_undone)
         if plan.up_to_date:
             return Merged("up-to-date", progress.ours_commit)
         progress = replace(progress, strategy=strategy, squash=squash, message=message or progress.message)
-        only_changes = strategy == "three-way" and _brings_only_merges(repository, plan, progress)
+        only_changes = strategy == "three-way" and _brings_only_merges(call, plan, progress)
         if not only_changes:
-            require_allowed(repository, move_of(repository, progress))
-        _supersede(repository, progress)
+            require_allowed(call, move_of(call, progress))
+        _supersede(call, progress)
         if ff and plan.fast_forward:
-            return _fast_forward(repository, branch, progress)
-        progress = _based(repository, plan, progress)
-        outcome = finish(repository, progress, only_changes)
+            return _fast_forward(call, branch, progress)
+        progress = _based(call, plan, progress)
+        outcome = finish(call, progress, only_changes)
         if isinstance(outcome, Stopped):
-            require_allowed(repository, move_of(repository, progress))
+            require_allowed(call, move_of(call, progress))
         return _result(outcome, progress)
 
-    return _or_stop(attempting(repository, move))
+    return _or_stop(attempting(call, move))
 
 
-def continue_merge(repository: Repository, message: str | None = None, target: str | None = None) -> Merged:
+def continue_merge(call: Call, message: str | None = None, target: str | None = None) -> Merged:
     """Commit the merge in progress; EpochConflict when something is still in its way."""
 
     def move() -> Merged | Stopped:
-        progress = in_progress(repository, target)
-        ref = existing(repository, "branch", progress.target)
+        progress = in_progress(call, target)
+        ref = existing(call, "branch", progress.target)
         if ref.commit_id != progress.ours_commit:
             raise EpochMergeError(
                 f"branch {progress.target} has moved since the {progress.kind} stopped",
-                (Suggestion("merge_abort", into=repository.elsewhere(progress.target)), ", then start it again"),
+                (Suggestion("merge_abort", into=call.elsewhere(progress.target)), ", then start it again"),
                 target=progress.target,
             )
-        require_allowed(repository, move_of(repository, progress))
+        require_allowed(call, move_of(call, progress))
         if message:
             progress = replace(progress, message=message)
-        return _result(finish(repository, progress), progress)
+        return _result(finish(call, progress), progress)
 
-    return _or_stop(attempting(repository, move))
+    return _or_stop(attempting(call, move))
 
 
-def abort(repository: Repository, target: str | None = None) -> Merged:
+def abort(call: Call, target: str | None = None) -> Merged:
     """Forget the merge in progress; nothing else was changed by it."""
-    with repository.moving():
-        progress = in_progress(repository, target)
-        Merges(repository.cursor).remove(progress.target)
+    with call.moving():
+        progress = in_progress(call, target)
+        Merges(call.cursor).remove(progress.target)
     return Merged("aborted", progress.ours_commit)
 
 
 def resolve(
-    repository: Repository,
+    call: Call,
     table_name: str | None = None,
     side: str | None = None,
     key: str | None = None,
@@ -156,39 +156,39 @@ def resolve(
         raise EpochTableError("a value is for one cell", "name its table, key and column")
     if constraint_name is not None and (side not in SIDES or column_name is not None):
         raise EpochTableError("what violates a constraint is resolved by a side", "name no column and no value")
-    with repository.moving():
-        progress = in_progress(repository, target)
+    with call.moving():
+        progress = in_progress(call, target)
         if given:
-            require_allowed(repository, replace(move_of(repository, progress), by_hand=True))
-        before = _open(repository, progress)
-        merged = merged_tree(repository, progress, rows=False)
+            require_allowed(call, replace(move_of(call, progress), by_hand=True))
+        before = _open(call, progress)
+        merged = merged_tree(call, progress, rows=False)
         violating = Violating(progress.target, constraint_name=constraint_name)
-        place = located(repository, violating, merged, table_name, key, column_name)
+        place = located(call, violating, merged, table_name, key, column_name)
         if given:
-            place.require_fitting(repository, progress.target, value)
+            place.require_fitting(call, progress.target, value)
         if side == BOTH:
-            place.require_copies(repository, progress.target)
+            place.require_copies(call, progress.target)
         chosen = "value" if given else str(side)
         forced = place.forced and not given
         if constraint_name is None:
-            Resolutions(repository.cursor).add(
+            Resolutions(call.cursor).add(
                 progress.target, place.table_name, place.key, place.column_name, chosen, value, forced
             )
         meant = replace(violating, table_name=place.table_name, key=place.key)
-        followed = Resolutions(repository.cursor).drop_consequences(meant)
+        followed = Resolutions(call.cursor).drop_consequences(meant)
         if side in SIDES and place.violated:
-            settle(repository, progress, str(side), meant)
+            settle(call, progress, str(side), meant)
         elif place.column_name is not None and followed:
-            follow(repository, progress, followed[-1], meant)
+            follow(call, progress, followed[-1], meant)
         else:
-            list_obstacles(repository, progress, merged_tree(repository, progress))
-        after = _open(repository, progress)
+            list_obstacles(call, progress, merged_tree(call, progress))
+        after = _open(call, progress)
     resolved = [max(was - left, 0) for was, left in zip(before, after, strict=True)]
     return Resolved(sum(resolved), sum(after))
 
 
 def preview(
-    repository: Repository,
+    call: Call,
     source: str,
     target: str | None = None,
     strategy: str = "three-way",
@@ -196,24 +196,20 @@ def preview(
 ) -> list[tuple[Any, ...]]:
     """What a merge would do, by table: rows added, modified and removed, conflicts and violations. Changes nothing."""
     _require_strategy(strategy)
-    cursor = repository.cursor
+    cursor = call.cursor
     cursor.execute("BEGIN TRANSACTION")
     try:
-        _, plan, progress = _planned(repository, source, target, keep_undone)
+        _, plan, progress = _planned(call, source, target, keep_undone)
         if plan.up_to_date:
             return []
-        merged = merged_tree(repository, replace(_based(repository, plan, progress), strategy=strategy))
-        statement = render.render(
-            "preview", conflicts=conflict_rows(merged), violations=violation_rows(repository, merged)
-        )
+        merged = merged_tree(call, replace(_based(call, plan, progress), strategy=strategy))
+        statement = render.render("preview", conflicts=conflict_rows(merged), violations=violation_rows(call, merged))
         found = {row[0]: row[1:] for row in cursor.execute(statement).fetchall()}
-        changed = {
-            str(e.table.name): counts(repository, e) for e in merged.tables if e.entry is None or e.entry != e.ours
-        }
+        changed = {str(e.table.name): counts(call, e) for e in merged.tables if e.entry is None or e.entry != e.ours}
         kept = {entry.table_id for entry in merged.tables}
         for table_id, gone in merged.ours.tables.items():
             if table_id not in kept:
-                removed = repository.contents.version(gone.version_id).row_count
+                removed = call.contents.version(gone.version_id).row_count
                 changed[str(gone.name)] = replace(changed.get(str(gone.name), _NOTHING), removed=removed)
         names = sorted(changed.keys() | found.keys())
         rows = [(n, changed.get(n, _NOTHING), found.get(n, (0, 0, 0))) for n in names]
@@ -222,27 +218,27 @@ def preview(
         cursor.execute("ROLLBACK")
 
 
-def revert(repository: Repository, ref: str) -> Done:
+def revert(call: Call, ref: str) -> Done:
     """Add a commit that undoes a commit (a merge: against its first parent), as a three-way merge of its own."""
 
     def move() -> Done | Stopped:
-        undone = repository.commit(ref)
+        undone = call.commit(ref)
         if not undone.parents:
             message = f"{ref} is the first commit, there is nothing before it"
             raise EpochReferenceError(message, Suggestion("log"), name=ref)
         message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
-        progress = _picked(repository, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
-        require_allowed(repository, move_of(repository, progress))
-        return finish(repository, progress)
+        progress = _picked(call, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
+        require_allowed(call, move_of(call, progress))
+        return finish(call, progress)
 
-    return _done(attempting(repository, move))
+    return _done(attempting(call, move))
 
 
-def cherry_pick(repository: Repository, ref: str) -> Done:
+def cherry_pick(call: Call, ref: str) -> Done:
     """Add a commit with the changes that a commit made against its parent."""
 
     def move() -> Done | Stopped:
-        picked = repository.commit(ref)
+        picked = call.commit(ref)
         if len(picked.parents) > 1:
             into, merged = (parent[:7] for parent in picked.parents[:2])
             raise EpochReferenceError(
@@ -251,17 +247,17 @@ def cherry_pick(repository: Repository, ref: str) -> Done:
                 name=ref,
             )
         base = picked.parents[0] if picked.parents else None
-        progress = _picked(repository, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
-        require_allowed(repository, move_of(repository, progress))
-        return finish(repository, progress)
+        progress = _picked(call, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
+        require_allowed(call, move_of(call, progress))
+        return finish(call, progress)
 
-    return _done(attempting(repository, move))
+    return _done(attempting(call, move))
 
 
-def in_progress(repository: Repository, target: str | None) -> MergeInProgress:
+def in_progress(call: Call, target: str | None) -> MergeInProgress:
     """The merge in progress of a branch, by default the checked-out one; EpochMergeError if there is none."""
-    branch = target or checked_out_branch(repository)[0]
-    progress = Merges(repository.cursor).get(branch)
+    branch = target or checked_out_branch(call)[0]
+    progress = Merges(call.cursor).get(branch)
     if progress is None:
         message = f"no merge into {branch} is in progress"
         raise EpochMergeError(message, Suggestion("merge", "SOURCE"), target=branch)
@@ -273,16 +269,14 @@ def _require_strategy(strategy: str) -> None:
         raise EpochMergeError(f"there is no merge strategy {strategy}", f"one of {', '.join(STRATEGIES)}")
 
 
-def _planned(
-    repository: Repository, source: str, target: str | None, keep_undone: bool
-) -> tuple[str, MergePlan, MergeInProgress]:
-    branch = target or checked_out_branch(repository)[0]
-    ours = existing(repository, "branch", branch).commit_id
+def _planned(call: Call, source: str, target: str | None, keep_undone: bool) -> tuple[str, MergePlan, MergeInProgress]:
+    branch = target or checked_out_branch(call)[0]
+    ours = existing(call, "branch", branch).commit_id
     if source in (branch, f"heads/{branch}", f"refs/heads/{branch}") or (source.upper() == "HEAD" and target is None):
         message = f"branch {branch} cannot be merged into itself"
         raise EpochReferenceError(message, Suggestion("branches"), name=branch)
-    theirs = repository.commit(source)
-    plan = plan_merge(repository.graph(), ours, theirs.commit_id, keep_undone=keep_undone)
+    theirs = call.commit(source)
+    plan = plan_merge(call.graph(), ours, theirs.commit_id, keep_undone=keep_undone)
     progress = MergeInProgress(
         target=branch,
         kind="merge",
@@ -292,7 +286,7 @@ def _planned(
         theirs_root=theirs.root_id,
         source=source,
         message=f"Merge {source} into {branch}",
-        author=repository.author(),
+        author=call.author(),
         squash=False,
         strategy="three-way",
         keep_undone=keep_undone,
@@ -301,60 +295,58 @@ def _planned(
     return branch, plan, progress
 
 
-def _based(repository: Repository, plan: MergePlan, progress: MergeInProgress) -> MergeInProgress:
+def _based(call: Call, plan: MergePlan, progress: MergeInProgress) -> MergeInProgress:
     """A planned merge with the tree that both sides are compared with, which may have to be computed."""
-    base = planned_base(repository, plan, progress.ours_commit, progress.theirs_commit)
-    return replace(progress, base_root=repository.trees.add(base))
+    base = planned_base(call, plan, progress.ours_commit, progress.theirs_commit)
+    return replace(progress, base_root=call.trees.add(base))
 
 
-def _supersede(repository: Repository, progress: MergeInProgress) -> None:
+def _supersede(call: Call, progress: MergeInProgress) -> None:
     """Refuse a merge while another is in progress, unless that one is of an older state and was left untouched."""
-    merges = Merges(repository.cursor)
+    merges = Merges(call.cursor)
     other = merges.get(progress.target)
     if other is None:
         return
     older = (other.theirs_commit, other.ours_commit) != (progress.theirs_commit, progress.ours_commit)
-    untouched = not Resolutions(repository.cursor).of(progress.target)
+    untouched = not Resolutions(call.cursor).of(progress.target)
     if other.kind == "merge" and other.source == progress.source and untouched and older:
         merges.remove(progress.target)
         return
-    raise _in_progress(repository, other)
+    raise _in_progress(call, other)
 
 
-def _in_progress(repository: Repository, progress: MergeInProgress) -> EpochMergeError:
+def _in_progress(call: Call, progress: MergeInProgress) -> EpochMergeError:
     message = f"a {progress.kind} of {progress.source} into {progress.target} is in progress"
-    return EpochMergeError(message, to_finish(repository.elsewhere(progress.target)), target=progress.target)
+    return EpochMergeError(message, to_finish(call.elsewhere(progress.target)), target=progress.target)
 
 
-def _fast_forward(repository: Repository, branch: str, progress: MergeInProgress) -> Merged:
+def _fast_forward(call: Call, branch: str, progress: MergeInProgress) -> Merged:
     theirs = progress.theirs_commit
     move = Move(branch, Route.FAST_FORWARD, progress.ours_commit, theirs, theirs, progress.source)
-    require_allowed(repository, move)
+    require_allowed(call, move)
     rows = _NOTHING
-    if branch == repository.head().branch:
-        _, rows = put_working_tables(repository, theirs, "the merge")
-    move_branch(repository, move, f"merge {progress.source}: fast-forward", progress.author)
+    if branch == call.head().branch:
+        _, rows = put_working_tables(call, theirs, "the merge")
+    move_branch(call, move, f"merge {progress.source}: fast-forward", progress.author)
     return Merged("fast-forward", progress.theirs_commit, rows.added, rows.modified, rows.removed)
 
 
-def _picked(
-    repository: Repository, kind: str, base: str | None, theirs: str, source: str, message: str
-) -> MergeInProgress:
-    branch, tip = checked_out_branch(repository)
-    other = Merges(repository.cursor).get(branch)
+def _picked(call: Call, kind: str, base: str | None, theirs: str, source: str, message: str) -> MergeInProgress:
+    branch, tip = checked_out_branch(call)
+    other = Merges(call.cursor).get(branch)
     if other:
-        raise _in_progress(repository, other)
-    base_root = repository.commits.get(base).root_id if base else repository.trees.add(base_tree(repository, ()))
+        raise _in_progress(call, other)
+    base_root = call.commits.get(base).root_id if base else call.trees.add(base_tree(call, ()))
     return MergeInProgress(
         target=branch,
         kind=kind,
         ours_commit=tip,
         theirs_commit=theirs,
         base_root=base_root,
-        theirs_root=repository.commits.get(theirs).root_id,
+        theirs_root=call.commits.get(theirs).root_id,
         source=source,
         message=message,
-        author=repository.author(),
+        author=call.author(),
         squash=False,
         strategy="three-way",
         keep_undone=False,
@@ -362,12 +354,12 @@ def _picked(
     )
 
 
-def _brings_only_merges(repository: Repository, plan: MergePlan, progress: MergeInProgress) -> bool:
+def _brings_only_merges(call: Call, plan: MergePlan, progress: MergeInProgress) -> bool:
     """Whether the source has nothing that the target lacks but merges, as after the target was merged back into it.
 
     Such a merge is a commit only if it changes something: without a change there was no promotion to log.
     """
-    graph = repository.graph()
+    graph = call.graph()
     new = graph.difference((progress.theirs_commit,), (progress.ours_commit,))
     real = [commit for commit in new if len(graph.parents(commit)) < 2 or graph.undo(commit).commits]
     return not (real or plan.reapplies or plan.keeps)
@@ -396,6 +388,6 @@ def _done(outcome: Done | Stopped) -> Done:
     return outcome
 
 
-def _open(repository: Repository, progress: MergeInProgress) -> tuple[int, int]:
-    conflicts, violations = Merges(repository.cursor).open_obstacles(progress.target)
+def _open(call: Call, progress: MergeInProgress) -> tuple[int, int]:
+    conflicts, violations = Merges(call.cursor).open_obstacles(progress.target)
     return sum(count for _, count in conflicts), violations

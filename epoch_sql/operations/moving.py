@@ -21,7 +21,7 @@ from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import set_head
 from epoch_sql.operations.guarding.moves import Move, move_branch
 from epoch_sql.operations.recording import fill_buckets, hash_shift, same_values, shift_buckets
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.unmade import left_out, make_again, note_unmade
 from epoch_sql.operations.worktree_state import require_clean, settle
 from epoch_sql.plan.executor import Applied, Attempt, Executor, StillUsed, working_plan
@@ -54,46 +54,44 @@ class Moved:
     rows_removed: int
 
 
-def checkout(repository: Repository, ref: str, new_branch: bool = False, force: bool = False) -> CheckedOut:
+def checkout(call: Call, ref: str, new_branch: bool = False, force: bool = False) -> CheckedOut:
     """Put the working tables at a reference and check it out; ``new_branch`` makes a branch of that name here instead.
 
     Raises EpochDirtyError when uncommitted changes would be lost, unless ``force``.
     """
     if new_branch:
-        return _checkout_new(repository, ref)
+        return _checkout_new(call, ref)
 
     def move() -> CheckedOut:
-        branch = repository.refs.get("branch", ref) or _following(repository, ref)
-        commit_id = branch.commit_id if branch else repository.resolve(ref)
-        tables, _ = put_working_tables(repository, commit_id, f"checkout {ref}", force)
-        set_head(repository, ref if branch else None, commit_id)
+        branch = call.refs.get("branch", ref) or _following(call, ref)
+        commit_id = branch.commit_id if branch else call.resolve(ref)
+        tables, _ = put_working_tables(call, commit_id, f"checkout {ref}", force)
+        set_head(call, ref if branch else None, commit_id)
         return CheckedOut(ref if branch else None, commit_id, tables)
 
-    return attempting(repository, move)
+    return attempting(call, move)
 
 
-def _following(repository: Repository, name: str) -> Ref | None:
+def _following(call: Call, name: str) -> Ref | None:
     """A new branch for the only remote branch of that name, which it follows, as git makes it; None if it is not so."""
-    if repository.refs.get("tag", name):
+    if call.refs.get("tag", name):
         return None
-    found = [ref for ref in repository.refs.all("remote").values() if ref.name.partition("/")[2] == name]
+    found = [ref for ref in call.refs.all("remote").values() if ref.name.partition("/")[2] == name]
     if len(found) != 1:
         return None
     tracking, commit_id = found[0].name, found[0].commit_id
     made = Move(name, Route.CREATE, None, commit_id)
-    move_branch(repository, made, f"branch: created from {tracking}", repository.author())
-    Upstreams(repository.cursor).put(Upstream(name, tracking.partition("/")[0], name))
-    return repository.refs.get("branch", name)
+    move_branch(call, made, f"branch: created from {tracking}", call.author())
+    Upstreams(call.cursor).put(Upstream(name, tracking.partition("/")[0], name))
+    return call.refs.get("branch", name)
 
 
-def attempting(repository: Repository, move: Callable[[], T]) -> T:
+def attempting(call: Call, move: Callable[[], T]) -> T:
     """Run a move of the working tables in a transaction in which references move; see ``in_transactions``."""
-    return in_transactions(repository, repository.moving, move)
+    return in_transactions(call, call.moving, move)
 
 
-def in_transactions(
-    repository: Repository, transaction: Callable[[], AbstractContextManager[None]], act: Callable[[], T]
-) -> T:
+def in_transactions(call: Call, transaction: Callable[[], AbstractContextManager[None]], act: Callable[[], T]) -> T:
     """Run what applies a tree in a transaction, and again while DuckDB refuses it: with more tables built anew, and
     without the objects that cannot be made.
 
@@ -107,62 +105,60 @@ def in_transactions(
                     result = act()
                 break
             except CannotMake as refused:
-                repository.refused[refused.made.kind, refused.made.name] = refused.reason
+                call.refused[refused.made.kind, refused.made.name] = refused.reason
             except HeldByGhost as held:
-                if held.ghost in repository.ghosts:
+                if held.ghost in call.ghosts:
                     raise still_held(held.ghost) from held
-                repository.ghosts.append(held.ghost)
+                call.ghosts.append(held.ghost)
             except (duckdb.ConstraintException, duckdb.OutOfMemoryException):
-                if repository.attempt in ("differing", "all"):
+                if call.attempt in ("differing", "all"):
                     raise
-                repository.attempt = "differing"
+                call.attempt = "differing"
             except StillUsed as used:
-                if repository.attempt == "all":
+                if call.attempt == "all":
                     raise used.error() from used
-                repository.attempt = _ATTEMPTS[_ATTEMPTS.index(repository.attempt) + 1]
+                call.attempt = _ATTEMPTS[_ATTEMPTS.index(call.attempt) + 1]
     finally:
-        repository.attempt = "first"
-        repository.refused = {}
-        repository.ghosts = []
-    make_again(repository)
+        call.attempt = "first"
+        call.refused = {}
+        call.ghosts = []
+    make_again(call)
     return result
 
 
-def put_working_tables(
-    repository: Repository, commit_id: str, doing: str, force: bool = False
-) -> tuple[int, RowCounts]:
+def put_working_tables(call: Call, commit_id: str, doing: str, force: bool = False) -> tuple[int, RowCounts]:
     """Bring the working tables to a commit; (tables changed, rows changed in tables that were not rebuilt)."""
-    head_tree = repository.tree(repository.head().commit_id)
-    working = repository.scanner.scan(head_tree)
+    head_tree = call.tree(call.head().commit_id)
+    working = call.scanner.scan(head_tree)
     if not force:
-        require_clean(repository, head_tree, working, doing)
-    working = settle(repository, working)
-    return apply_tree(repository, working, repository.tree(commit_id))
+        require_clean(call, head_tree, working, doing)
+    working = settle(call, working)
+    return apply_tree(call, working, call.tree(commit_id))
 
 
 def apply_tree(
-    repository: Repository, working: Working, target: Tree, pinned: Sequence[WorkingTable] = ()
+    call: Call, working: Working, target: Tree, pinned: Sequence[WorkingTable] = ()
 ) -> tuple[int, RowCounts]:
     """Bring the working tables to a tree, and the fingerprints with them; ``pinned`` tables besides must not change."""
-    target = repository.scanner.visible(target)
-    omitted = left_out(repository, working, target)
-    plan = working_plan(repository.contents, working, target, repository.attempt, omitted, pinned)
-    outcome = Executor(repository.cursor, repository.contents, repository.ghosts).run(plan, working, target)
-    note_unmade(repository, working, target, outcome)
+    target = call.scanner.visible(target)
+    omitted = left_out(call, working, target)
+    plan = working_plan(call.contents, working, target, call.attempt, omitted, pinned)
+    outcome = Executor(call.cursor, call.contents, call.ghosts).run(plan, working, target)
+    note_unmade(call, working, target, outcome)
     applied = outcome.tables
     gone = [w.table_id for w in working.tables if w.table_id not in target.tables]
-    Fingerprints(repository.cursor).forget(gone)
-    _follow(repository, working, applied)
+    Fingerprints(call.cursor).forget(gone)
+    _follow(call, working, applied)
     rows = RowCounts()
     for change in applied:
         rows += change.counts or RowCounts()
     return len(applied) + len(gone), rows
 
 
-def _follow(repository: Repository, working: Working, applied: list[Applied]) -> None:
+def _follow(call: Call, working: Working, applied: list[Applied]) -> None:
     """Fingerprints of the tables that were changed: shifted by the changes, or read anew after a rebuild."""
     known = {w.table_id: w for w in working.tables}
-    current = engine(repository.cursor)
+    current = engine(call.cursor)
     unread = []
     found = []
     for change in applied:
@@ -174,37 +170,37 @@ def _follow(repository: Repository, working: Working, applied: list[Applied]) ->
             continue
         count = before.row_count
         assert change.counts
-        shifted = checksum + _shift(repository, change)
+        shifted = checksum + _shift(call, change)
         count += change.counts.added - change.counts.removed
         buckets = _shift_buckets(
-            repository, change, before.known.buckets if before.known and not before.differs else 0, count
+            call, change, before.known.buckets if before.known and not before.differs else 0, count
         )
         found.append(Fingerprint(change.table_id, change.version_id, current, count, shifted, buckets))
     for change, (count, checksum) in zip(
-        unread, checksums(repository.cursor, [change.after for change in unread]), strict=True
+        unread, checksums(call.cursor, [change.after for change in unread]), strict=True
     ):
-        buckets = _shift_buckets(repository, replace(change, changes=None), 0, count)
+        buckets = _shift_buckets(call, replace(change, changes=None), 0, count)
         found.append(Fingerprint(change.table_id, change.version_id, current, count, checksum, buckets))
-    Fingerprints(repository.cursor).put(found)
+    Fingerprints(call.cursor).put(found)
 
 
-def _shift(repository: Repository, change: Applied) -> int:
+def _shift(call: Call, change: Applied) -> int:
     """What the changes of a table add to the sum of its rows' hashes."""
     assert change.changes and change.before
     statement = hash_shift(change.before, change.after, _rows(change))
-    row = repository.cursor.execute(statement).fetchone()
+    row = call.cursor.execute(statement).fetchone()
     assert row
     return int(row[0])
 
 
-def _shift_buckets(repository: Repository, change: Applied, buckets: int, row_count: int) -> int:
+def _shift_buckets(call: Call, change: Applied, buckets: int, row_count: int) -> int:
     if row_count < ROWS_WORTH_BUCKETS:
-        run(repository.cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [change.table_id])
+        run(call.cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [change.table_id])
         return 0
     if buckets == BUCKETS and change.changes and change.before:
-        shift_buckets(repository, change.table_id, change.before, change.after, _rows(change))
+        shift_buckets(call, change.table_id, change.before, change.after, _rows(change))
     else:
-        fill_buckets(repository, change.table_id, change.after)
+        fill_buckets(call, change.table_id, change.after)
     return BUCKETS
 
 
@@ -213,13 +209,13 @@ def _rows(change: Applied) -> Sql:
     return render.fill(Sql("FROM {{name}}"), name=render.identifier(change.changes.name))
 
 
-def _checkout_new(repository: Repository, name: str) -> CheckedOut:
+def _checkout_new(call: Call, name: str) -> CheckedOut:
     check_ref_name(name)
-    with repository.moving():
-        if repository.refs.get("branch", name):
+    with call.moving():
+        if call.refs.get("branch", name):
             raise ReferenceExists(f"branch {name} exists already", Suggestion("checkout", name), name=name)
-        commit_id = repository.head().commit_id
+        commit_id = call.head().commit_id
         made = Move(name, Route.CREATE, None, commit_id)
-        move_branch(repository, made, "branch: created from HEAD", repository.author())
-        set_head(repository, name, commit_id)
+        move_branch(call, made, "branch: created from HEAD", call.author())
+        set_head(call, name, commit_id)
     return CheckedOut(name, commit_id, 0)

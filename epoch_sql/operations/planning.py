@@ -10,7 +10,7 @@ from epoch_sql.model.schema import Table
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.reading.patch_plan import unqualified
 from epoch_sql.operations.recording import count_changes
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.unmade import left_out
 from epoch_sql.operations.worktree_state import settle
 from epoch_sql.plan.executor import working_plan
@@ -33,12 +33,12 @@ class Planned:
     statement: str | None
 
 
-def steps(repository: Repository, ref: str) -> list[Planned]:
+def steps(call: Call, ref: str) -> list[Planned]:
     """What it takes to bring the working tables to a reference, in order; steps that change no row are left out."""
-    target = repository.scanner.visible(repository.tree(repository.resolve(ref)))
-    working = settle(repository, repository.scanner.scan(repository.tree(repository.head().commit_id)))
-    plan = working_plan(repository.contents, working, target, left_out=left_out(repository, working, target))
-    found = [*_definitions(plan), *_rows(repository, plan, working, target)]
+    target = call.scanner.visible(call.tree(call.resolve(ref)))
+    working = settle(call, call.scanner.scan(call.tree(call.head().commit_id)))
+    plan = working_plan(call.contents, working, target, left_out=left_out(call, working, target))
+    found = [*_definitions(plan), *_rows(call, plan, working, target)]
     return [Planned(number, *fields) for number, fields in enumerate(found, 1)]
 
 
@@ -53,13 +53,13 @@ def _definitions(plan: Plan) -> Iterator[_Fields]:
             yield describe(step), kind, str(made.name), None, ";\n".join(statements(step))
 
 
-def _rows(repository: Repository, plan: Plan, working: Working, target: Tree) -> Iterator[_Fields]:
+def _rows(call: Call, plan: Plan, working: Working, target: Tree) -> Iterator[_Fields]:
     counts: dict[str, RowCounts] = {}
     for step in plan.rows:
         change = step.change
         assert change.after
         if change.table_id not in counts:
-            counts[change.table_id] = _counts(repository, step, working, target.tables[change.table_id].version_id)
+            counts[change.table_id] = _counts(call, step, working, target.tables[change.table_id].version_id)
         of_table = counts[change.table_id]
         numbers = {"delete": of_table.removed, "update": of_table.modified, "insert": of_table.added}
         action = describe(step)
@@ -67,19 +67,19 @@ def _rows(repository: Repository, plan: Plan, working: Working, target: Tree) ->
             yield action, "rows", str(change.after.name), numbers[action], None
 
 
-def _counts(repository: Repository, step: ChangeRows | Fill, working: Working, version_id: str) -> RowCounts:
+def _counts(call: Call, step: ChangeRows | Fill, working: Working, version_id: str) -> RowCounts:
     """How many rows a step deletes, updates and inserts, as the tables are now."""
-    contents = repository.contents
+    contents = call.contents
     if isinstance(step, Fill):
         return RowCounts(added=contents.version(version_id).row_count)
     now = next(w for w in working.tables if w.table_id == step.change.table_id)
     after = _after(step.change)
     shape = shape_of(now.table, after)
     if now.entry and not now.differs:
-        return count_changes(repository, contents.changes(now.entry.version_id, version_id), shape.keyless)
+        return count_changes(call, contents.changes(now.entry.version_id, version_id), shape.keyless)
     before = arrange(working_rows(now.table), shape, now.table, old=True)
     rows = compare(shape, before, arrange(contents.state(version_id), shape, after))
-    return count_changes(repository, rows, shape.keyless)
+    return count_changes(call, rows, shape.keyless)
 
 
 def _after(change: TableChange) -> Table:

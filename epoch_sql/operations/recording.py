@@ -17,7 +17,7 @@ from epoch_sql.model.schema import Table
 from epoch_sql.model.version import Level, RowCounts, Version, shift_fingerprint, version_identity
 from epoch_sql.model.widening import compatible
 from epoch_sql.operations.reading.generated import by_value, crossing
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import no_changes
 from epoch_sql.storage.shape import keyed_alike, shape_of
@@ -52,12 +52,12 @@ class Recorded:
     rows: RowCounts
 
 
-def record(repository: Repository, working: Working, fingerprints: bool = True) -> Recorded:
+def record(call: Call, working: Working, fingerprints: bool = True) -> Recorded:
     """Store the working database as a tree.
 
     ``fingerprints`` says whether the tree becomes what the working tables are compared with.
     """
-    recorder = _Recorder(repository, fingerprints)
+    recorder = _Recorder(call, fingerprints)
     entries: dict[str, TableEntry] = {}
     rows, changed = RowCounts(), 0
     for table in working.tables:
@@ -67,16 +67,16 @@ def record(repository: Repository, working: Working, fingerprints: bool = True) 
             changed += 1
             rows += counts
     for gone in working.removed:
-        rows += RowCounts(removed=repository.contents.version(gone.version_id).row_count)
+        rows += RowCounts(removed=call.contents.version(gone.version_id).row_count)
         changed += 1
     recorder.store()
     if fingerprints:
-        DeclaredKeys(repository.cursor).replace({w.table.name: w.table.declared_key for w in working.tables})
-        untrusted = Untrusted(repository.cursor)
+        DeclaredKeys(call.cursor).replace({w.table.name: w.table.declared_key for w in working.tables})
+        untrusted = Untrusted(call.cursor)
         if untrusted.load():
             untrusted.adopt((*(w.table for w in working.tables), *working.made))
     tree = together(_with_ignored(Tree(entries, working.objects), working.ignored), working.withheld)
-    return Recorded(tree, tree_id(repository, tree), repository.trees.add(tree), changed, rows)
+    return Recorded(tree, tree_id(call, tree), call.trees.add(tree), changed, rows)
 
 
 def _with_ignored(tree: Tree, ignored: Tree) -> Tree:
@@ -96,9 +96,9 @@ def _with_ignored(tree: Tree, ignored: Tree) -> Tree:
     return Tree({**tree.tables, **ignored.tables}, tuple(object_order(objects)) if ignored.objects else objects)
 
 
-def tree_id(repository: Repository, tree: Tree) -> str:
+def tree_id(call: Call, tree: Tree) -> str:
     """The id of a tree's content."""
-    contents = repository.contents
+    contents = call.contents
     contents.load(entry.version_id for entry in tree.tables.values())
     tables = [
         (e.name, contents.table(e.version_id).content_digest, contents.version(e.version_id).fingerprint)
@@ -108,12 +108,12 @@ def tree_id(repository: Repository, tree: Tree) -> str:
 
 
 class _Recorder:
-    def __init__(self, repository: Repository, fingerprints: bool) -> None:
-        self.repository = repository
-        self.contents = repository.contents
-        self.writer = repository.writer
+    def __init__(self, call: Call, fingerprints: bool) -> None:
+        self.call = call
+        self.contents = call.contents
+        self.writer = call.writer
         self.keep_fingerprints = fingerprints
-        self.engine = engine(repository.cursor)
+        self.engine = engine(call.cursor)
         self.schemas: list[Table] = []
         self.levels: list[Level] = []
         self.versions: list[Version] = []
@@ -126,7 +126,7 @@ class _Recorder:
             return working.entry, RowCounts()
         if working.entry is None or working.committed is None:
             return self._new(working)
-        self.repository.scanner.check_key(working)
+        self.call.scanner.check_key(working)
         if not alike(working.committed, working.table):
             return self._replaced(working)
         return self._changed(working)
@@ -135,10 +135,10 @@ class _Recorder:
         """Write what was recorded to the catalog."""
         self.contents.store_descriptions(self.schemas, self.levels, self.versions)
         if self.keep_fingerprints:
-            Fingerprints(self.repository.cursor).put(self.fingerprints)
+            Fingerprints(self.call.cursor).put(self.fingerprints)
 
     def _new(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
-        self.repository.scanner.check_key(working)
+        self.call.scanner.check_key(working)
         entry = self._based(working)
         return entry, RowCounts(added=working.row_count)
 
@@ -158,7 +158,7 @@ class _Recorder:
         if (count, seen) != (working.row_count, working.checksum) or count != level.row_count:
             name = str(working.table.name)
             raise EpochTableError(f"table {name} changed while it was read", "retry", table=name)
-        confirm(self.repository, working, None)
+        confirm(self.call, working, None)
         self.levels.append(level)
         version = self._version(working, fingerprint, (level,))
         self._fingerprint(working, version, None)
@@ -167,11 +167,11 @@ class _Recorder:
     def _checksum(self, working: WorkingTable) -> int:
         """The checksum of a large new table: the sum of its buckets, if they are kept, so that it is read once."""
         if not self.keep_fingerprints:
-            return checksums(self.repository.cursor, [working.table])[0][1]
-        fill_buckets(self.repository, working.table_id, working.table)
+            return checksums(self.call.cursor, [working.table])[0][1]
+        fill_buckets(self.call, working.table_id, working.table)
         self.bucketed.add(working.table_id)
         total = "SELECT sum(checksum) FROM {{epoch}}.buckets WHERE table_id = ?"
-        row = run(self.repository.cursor, total, [working.table_id]).fetchone()
+        row = run(self.call.cursor, total, [working.table_id]).fetchone()
         assert row
         return int(row[0])
 
@@ -180,9 +180,9 @@ class _Recorder:
         before = self.contents.version(working.entry.version_id)
         written: WrittenDelta | None = None
         if working.rows_differ:
-            changes, shape = self.repository.scanner.changes(working)
+            changes, shape = self.call.scanner.changes(working)
             written = self.writer.delta(changes, shape, working.committed, working.table)
-            confirm(self.repository, working, self._rows_of(written) if written else no_changes(shape))
+            confirm(self.call, working, self._rows_of(written) if written else no_changes(shape))
         if written is None and not working.schema_differs:
             self._fingerprint(working, before, None)
             return working.entry, RowCounts()
@@ -209,11 +209,11 @@ class _Recorder:
             before = self.contents.state(working.entry.version_id)
             changes, shape = by_value(working.committed, before, working.table, working_rows(working.table))
         else:
-            changes, shape = self.repository.scanner.changes(working)
-        return count_changes(self.repository, changes, shape.keyless)
+            changes, shape = self.call.scanner.changes(working)
+        return count_changes(self.call, changes, shape.keyless)
 
     def _rows_of(self, written: WrittenDelta) -> Sql:
-        path = self.repository.store.path(written.file.file_id)
+        path = self.call.store.path(written.file.file_id)
         return render.fill(Sql("SELECT * FROM read_parquet({{p}})"), p=render.literal(str(path)))
 
     def _shifted(self, before: Version, working: WorkingTable, written: WrittenDelta | None) -> str:
@@ -228,7 +228,7 @@ class _Recorder:
             base = self.writer.base(working_rows(working.table), working.table, self._in_key_order(working.table))
             self.levels.append(base)
             return [base]
-        return fold(self.repository, levels, working.table, fingerprint)
+        return fold(self.call, levels, working.table, fingerprint)
 
     def _version(self, working: WorkingTable, fingerprint: str, levels: Sequence[Level]) -> Version:
         self.schemas.append(working.table)
@@ -256,11 +256,11 @@ class _Recorder:
             known and known.buckets == BUCKETS and working.committed and same_values(working.committed, working.table)
         )
         if not (shifted and known and (written or known.version_id == version.version_id)):
-            fill_buckets(self.repository, working.table_id, working.table)
+            fill_buckets(self.call, working.table_id, working.table)
         elif written:
             assert working.committed
             rows = self._rows_of(written)
-            shift_buckets(self.repository, working.table_id, working.committed, working.table, rows)
+            shift_buckets(self.call, working.table_id, working.committed, working.table, rows)
 
     def _in_key_order(self, table: Table) -> bool:
         """Whether the working rows already lie in the order of their key, by blocks of one Parquet row group."""
@@ -272,7 +272,7 @@ class _Recorder:
     def _in_order(self, table: Table, most: Sql) -> bool:
         key = render.column(table.key[0].name)
         statement = render.render("key_order", key=key, working=render.table(table.name), most=most)
-        row = self.repository.cursor.execute(statement).fetchone()
+        row = self.call.cursor.execute(statement).fetchone()
         assert row
         return bool(row[0])
 
@@ -290,7 +290,7 @@ def same_values(before: Table, after: Table) -> bool:
     return [(c.id, c.type) for c in before.stored_columns] == [(c.id, c.type) for c in after.stored_columns]
 
 
-def fold(repository: Repository, levels: list[Level], table: Table, fingerprint: str) -> list[Level]:
+def fold(call: Call, levels: list[Level], table: Table, fingerprint: str) -> list[Level]:
     """Levels (base first, the last one new) with runs of small deltas folded into one, as size-tiered LSM trees do.
 
     Four deltas of about one size (a factor of four) at the end become one, so that a table has a number of levels that
@@ -301,23 +301,23 @@ def fold(repository: Repository, levels: list[Level], table: Table, fingerprint:
         if len(run) < FOLD_AT:
             return levels
         # The newest delta is read back, and its definition may be as new.
-        repository.contents.store_descriptions([table], [])
-        old, start = _start(repository, run[0], table)
+        call.contents.store_descriptions([table], [])
+        old, start = _start(call, run[0], table)
         shape = shape_of(old, table)
-        changes = repository.contents.compose([(level, True) for level in run], shape)
-        written = repository.writer.delta(changes, shape, old, table)
+        changes = call.contents.compose([(level, True) for level in run], shape)
+        written = call.writer.delta(changes, shape, old, table)
         levels = levels[: -len(run)]
         if written is None:
             return levels
         levels.append(delta_level(written, start, "", fingerprint, table.digest))
 
 
-def _start(repository: Repository, first: Level, table: Table) -> tuple[Table, str | None]:
+def _start(call: Call, first: Level, table: Table) -> tuple[Table, str | None]:
     """What the old values of a folded level are under, and the version that it leads from.
 
     A fold across a dropped column lacks that column's old values, so it is a level but leads from nowhere.
     """
-    old = repository.contents.schema(first.files[0].old_schema_id or table.digest)
+    old = call.contents.schema(first.files[0].old_schema_id or table.digest)
     kept = {column.id for column in table.stored_columns}
     if first.from_version and all(column.id in kept for column in old.stored_columns):
         return old, first.from_version
@@ -333,33 +333,33 @@ def _tier(level: Level) -> int:
     return int(log(max(level.row_count, 1), 4))
 
 
-def confirm(repository: Repository, working: WorkingTable, changes: Sql | None) -> None:
+def confirm(call: Call, working: WorkingTable, changes: Sql | None) -> None:
     """EpochTransactionError when the caller's look at a table does not agree with the changes committed in it."""
-    if working.table.name not in (repository.scanner.seen or {}):
+    if working.table.name not in (call.scanner.seen or {}):
         return
     known = working.known
     if changes is not None and known and working.committed and same_values(working.committed, working.table):
-        row = repository.cursor.execute(hash_shift(working.committed, working.table, changes)).fetchone()
+        row = call.cursor.execute(hash_shift(working.committed, working.table, changes)).fetchone()
         assert row
         found = known.checksum + int(row[0])
     else:
-        found = checksums(repository.cursor, [working.table])[0][1]
+        found = checksums(call.cursor, [working.table])[0][1]
     if found != working.checksum:
         raise EpochTransactionError.uncommitted(str(working.table.name))
 
 
-def count_changes(repository: Repository, changes: Sql, keyless: bool) -> RowCounts:
+def count_changes(call: Call, changes: Sql, keyless: bool) -> RowCounts:
     """How many rows changes (see ``Shape``) add, modify and remove."""
-    row = repository.cursor.execute(
+    row = call.cursor.execute(
         render.render("count_bag_changes" if keyless else "count_changes", changes=changes)
     ).fetchone()
     assert row
     return RowCounts(*(int(n) for n in row))
 
 
-def fill_buckets(repository: Repository, table_id: str, table: Table) -> None:
+def fill_buckets(call: Call, table_id: str, table: Table) -> None:
     """Compute the bucket checksums of a working table from all of its rows."""
-    cursor = repository.cursor
+    cursor = call.cursor
     run(cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [table_id])
     cursor.execute(
         render.render(
@@ -372,9 +372,9 @@ def fill_buckets(repository: Repository, table_id: str, table: Table) -> None:
     )
 
 
-def shift_buckets(repository: Repository, table_id: str, old: Table, new: Table, changes: Sql) -> None:
+def shift_buckets(call: Call, table_id: str, old: Table, new: Table, changes: Sql) -> None:
     """Bring the bucket checksums of a working table up to date with changes (see ``Shape``)."""
-    repository.cursor.execute(
+    call.cursor.execute(
         render.render(
             "shift_buckets",
             table_id=render.literal(table_id),
@@ -383,7 +383,7 @@ def shift_buckets(repository: Repository, table_id: str, old: Table, new: Table,
             changes=changes,
         )
     )
-    _merge_buckets(repository, table_id)
+    _merge_buckets(call, table_id)
 
 
 def hash_shift(old: Table, new: Table, changes: Sql) -> Sql:
@@ -412,9 +412,9 @@ def _shift(old: Table, new: Table) -> Sql:
     )
 
 
-def _merge_buckets(repository: Repository, table_id: str) -> None:
+def _merge_buckets(call: Call, table_id: str) -> None:
     """Keep at most two rows for each bucket: shifting adds rows instead of updating them."""
-    cursor = repository.cursor
+    cursor = call.cursor
     row = run(cursor, "SELECT count(*) FROM {{epoch}}.buckets WHERE table_id = ?", [table_id]).fetchone()
     if row and row[0] > 2 * BUCKETS:
         cursor.execute(render.render("merge_buckets", table_id=render.literal(table_id)))

@@ -74,7 +74,7 @@ class Memory:
     lock: Lock = field(default_factory=Lock)
 
 
-class Repository:
+class Call:
     """The repository of the database that a cursor is on.
 
     ``warnings`` are what an operation has to say besides its result. Raises EpochRepositoryError when the database is
@@ -279,11 +279,11 @@ class Repository:
 class _Lookup:
     """What ``resolve`` asks of a repository."""
 
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+    def __init__(self, call: Call) -> None:
+        self._call = call
 
     def head(self) -> str | None:
-        return self._repository.head().commit_id
+        return self._call.head().commit_id
 
     def branches(self) -> Mapping[str, str]:
         return self._named("branch")
@@ -295,24 +295,24 @@ class _Lookup:
         return self._named("remote")
 
     def commits_with_prefix(self, prefix: str) -> Sequence[str]:
-        return self._repository.commits.with_prefix(prefix)
+        return self._call.commits.with_prefix(prefix)
 
     def parents(self, commit: str) -> tuple[str, ...]:
-        return self._repository.commits.get(commit).parents
+        return self._call.commits.get(commit).parents
 
     def reflog(self, ref: str) -> Sequence[tuple[datetime, str]]:
         """The moves of a reference; those of HEAD are the ones of the checked-out branch."""
         kinds = {"heads": "branch", "tags": "tag", "remotes": "remote"}
         if ref == "HEAD":
-            kind, name = "branch", self._repository.head().branch or ""
+            kind, name = "branch", self._call.head().branch or ""
         else:
             _, folder, name = ref.split("/", 2)
             kind = kinds[folder]
-        moves = Reflog(self._repository.cursor).moves_of(kind, name)
+        moves = Reflog(self._call.cursor).moves_of(kind, name)
         return [(move.moved_at, move.new) for move in reversed(moves) if move.new]
 
     def _named(self, kind: str) -> dict[str, str]:
-        return {name: ref.commit_id for name, ref in self._repository.refs.all(kind).items()}
+        return {name: ref.commit_id for name, ref in self._call.refs.all(kind).items()}
 
 
 def open_database(cursor: duckdb.DuckDBPyConnection) -> Opened:

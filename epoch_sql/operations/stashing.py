@@ -16,7 +16,7 @@ from epoch_sql.operations.merge.trees import merge_trees
 from epoch_sql.operations.merge.writing import store
 from epoch_sql.operations.moving import apply_tree, attempting
 from epoch_sql.operations.recording import record
-from epoch_sql.operations.repository import Repository, now
+from epoch_sql.operations.repository import Call, now
 from epoch_sql.operations.worktree_state import require_clean, settle, uncommitted
 from epoch_sql.worktree.scan import Working
 
@@ -29,31 +29,31 @@ class Stashed:
     tables_changed: int
 
 
-def push(repository: Repository, message: str | None = None) -> Stashed:
+def push(call: Call, message: str | None = None) -> Stashed:
     """Set every uncommitted change aside, and put the working tables back to the last commit."""
 
     def move() -> Stashed:
-        head = repository.head()
-        tree = repository.tree(head.commit_id)
-        working = repository.scanner.scan(tree)
-        changes = uncommitted(repository, tree, working)
+        head = call.head()
+        tree = call.tree(head.commit_id)
+        working = call.scanner.scan(tree)
+        changes = uncommitted(call, tree, working)
         if not changes:
             raise EpochNothingToCommit(
                 "there is nothing to stash, the working tables are as committed", Suggestion("status")
             )
-        recorded = record(repository, working, fingerprints=False)
+        recorded = record(call, working, fingerprints=False)
         stash_id = uuid.uuid4().hex
-        stashes = Stashes(repository.cursor)
+        stashes = Stashes(call.cursor)
         sequence = max((stash.sequence for stash in stashes.load()), default=0) + 1
-        what = (recorded.root_id, repository.author(), now(), message, len(changes))
+        what = (recorded.root_id, call.author(), now(), message, len(changes))
         stashes.push(Stash(stash_id, sequence, head.branch, head.commit_id, *what))
-        apply_tree(repository, as_recorded(working, recorded.tree), tree)
+        apply_tree(call, as_recorded(working, recorded.tree), tree)
         return Stashed(stash_id, len(changes))
 
-    return attempting(repository, move)
+    return attempting(call, move)
 
 
-def pop(repository: Repository) -> Stashed:
+def pop(call: Call) -> Stashed:
     """Put the newest stash back into the working tables, and forget it.
 
     What was committed since then is merged with it, cell by cell. Raises EpochDirtyError when there are uncommitted
@@ -61,31 +61,31 @@ def pop(repository: Repository) -> Stashed:
     """
 
     def move() -> Stashed:
-        stash = newest(repository)
-        head = repository.head()
-        tree = repository.tree(head.commit_id)
-        working = repository.scanner.scan(tree)
-        require_clean(repository, tree, working, "the stash")
-        target = _onto(repository, stash, tree)
-        _require_seen(repository, tree, target)
-        changed, _ = apply_tree(repository, settle(repository, working), target)
-        Stashes(repository.cursor).remove(stash.stash_id)
+        stash = newest(call)
+        head = call.head()
+        tree = call.tree(head.commit_id)
+        working = call.scanner.scan(tree)
+        require_clean(call, tree, working, "the stash")
+        target = _onto(call, stash, tree)
+        _require_seen(call, tree, target)
+        changed, _ = apply_tree(call, settle(call, working), target)
+        Stashes(call.cursor).remove(stash.stash_id)
         return Stashed(stash.stash_id, max(changed, stash.tables_changed))
 
-    return attempting(repository, move)
+    return attempting(call, move)
 
 
-def drop(repository: Repository, stash_id: str | None = None) -> Stashed:
+def drop(call: Call, stash_id: str | None = None) -> Stashed:
     """Forget a stash: the newest, or the one whose id starts as given."""
-    with repository.moving():
-        stash = newest(repository, stash_id)
-        Stashes(repository.cursor).remove(stash.stash_id)
+    with call.moving():
+        stash = newest(call, stash_id)
+        Stashes(call.cursor).remove(stash.stash_id)
     return Stashed(stash.stash_id, stash.tables_changed)
 
 
-def newest(repository: Repository, stash_id: str | None = None) -> Stash:
+def newest(call: Call, stash_id: str | None = None) -> Stash:
     """The newest stash, or the one whose id starts as given; EpochReferenceError if there is none."""
-    for stash in Stashes(repository.cursor).load():
+    for stash in Stashes(call.cursor).load():
         if stash.stash_id.startswith(stash_id or ""):
             return stash
     message = f"there is no stash {stash_id}" if stash_id else "there is no stash"
@@ -101,9 +101,9 @@ def as_recorded(working: Working, tree: Tree) -> Working:
     return Working(tables, (), working.objects, unmade=working.unmade)
 
 
-def _require_seen(repository: Repository, head: Tree, target: Tree) -> None:
+def _require_seen(call: Call, head: Tree, target: Tree) -> None:
     """EpochTableError when a stash changes what is ignored by now: it would be forgotten without being put back."""
-    before, after = repository.scanner.hidden(head), repository.scanner.hidden(target)
+    before, after = call.scanner.hidden(head), call.scanner.hidden(target)
     named = {**before.tables, **after.tables}
     changed = [str(entry.name) for i, entry in named.items() if before.tables.get(i) != after.tables.get(i)]
     changed += [str(o.name) for o in {*before.objects} ^ {*after.objects}]
@@ -121,12 +121,12 @@ def _require_seen(repository: Repository, head: Tree, target: Tree) -> None:
         )
 
 
-def _onto(repository: Repository, stash: Stash, head: Tree) -> Tree:
+def _onto(call: Call, stash: Stash, head: Tree) -> Tree:
     """The tree of HEAD with what the stash changed since its commit: a three-way merge."""
-    base, stashed = repository.tree(stash.commit_id), repository.trees.load(stash.root_id)
-    merged = merge_trees(repository, base, head, stashed, Decisions())
-    obstacles = render.render("preview", conflicts=conflict_rows(merged), violations=violation_rows(repository, merged))
-    tables = sorted(row[0] for row in repository.cursor.execute(obstacles).fetchall())
+    base, stashed = call.tree(stash.commit_id), call.trees.load(stash.root_id)
+    merged = merge_trees(call, base, head, stashed, Decisions())
+    obstacles = render.render("preview", conflicts=conflict_rows(merged), violations=violation_rows(call, merged))
+    tables = sorted(row[0] for row in call.cursor.execute(obstacles).fetchall())
     if tables:
         raise StashConflict(
             f"the stash and what was committed since clash in {', '.join(tables)}",
@@ -143,4 +143,4 @@ def _onto(repository: Repository, stash: Stash, head: Tree) -> Tree:
             stash_id=stash.stash_id,
             tables=tuple(tables),
         )
-    return store(repository, merged, count=False).tree
+    return store(call, merged, count=False).tree

@@ -10,7 +10,7 @@ from epoch_sql.errors import ColumnNotFound, EpochTableError, Suggestion, TableN
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.refnames import quoted, suggest
 from epoch_sql.model.schema import Table
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Keyed:
     key_columns: list[str]
 
 
-def declare_key(repository: Repository, table_name: str, columns: Sequence[str]) -> Keyed:
+def declare_key(call: Call, table_name: str, columns: Sequence[str]) -> Keyed:
     """Declare which columns identify the rows of a working table without a primary key; none withdraws that.
 
     Raises EpochTableError for a table or column that does not exist, and for a table with a primary key.
     """
-    with repository.moving():
-        table = working_table(repository, table_name)
+    with call.moving():
+        table = working_table(call, table_name)
         if any(constraint.kind == "PRIMARY KEY" for constraint in table.constraints):
             raise EpochTableError(
                 f"table {table.name} has a primary key ({', '.join(table.key_names)}), which identifies its rows",
@@ -38,11 +38,11 @@ def declare_key(repository: Repository, table_name: str, columns: Sequence[str])
         if len(set(names)) != len(names):
             message = f"a column is named twice in the key of {table.name}"
             raise EpochTableError(message, "name each column once", table=str(table.name))
-        DeclaredKeys(repository.cursor).put(table.name, names)
+        DeclaredKeys(call.cursor).put(table.name, names)
     return Keyed(str(table.name), list(names))
 
 
-def ignore(repository: Repository, pattern: str, remove: bool = False) -> str:
+def ignore(call: Call, pattern: str, remove: bool = False) -> str:
     """Leave tables and objects whose name matches a pattern (``*``, ``?``, ``[…]``) out of versioning.
 
     What is committed under such a name stays as it is committed. With ``remove`` the pattern is forgotten;
@@ -50,8 +50,8 @@ def ignore(repository: Repository, pattern: str, remove: bool = False) -> str:
     """
     if not pattern.strip():
         raise EpochTableError("a pattern is empty", Suggestion("ignore", "scratch_*"))
-    with repository.moving():
-        table = Ignore(repository.cursor)
+    with call.moving():
+        table = Ignore(call.cursor)
         known = table.patterns()
         if remove and pattern not in known:
             near = suggest(pattern, known)
@@ -63,9 +63,9 @@ def ignore(repository: Repository, pattern: str, remove: bool = False) -> str:
     return pattern
 
 
-def working_table(repository: Repository, name: str) -> Table:
+def working_table(call: Call, name: str) -> Table:
     """The working table of that name; EpochTableError that suggests others if there is none."""
-    tables = repository.scanner.schema().tables
+    tables = call.scanner.schema().tables
     meant = name_meant(name, (table.name for table in tables))
     for table in tables:
         if table.name == meant:

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from epoch_sql.catalog.trust import Withheld
 from epoch_sql.errors import EpochTrustError, Suggestion
 from epoch_sql.model.schema import SchemaObject, Table, definition_id
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 
 
-def require_trusted(repository: Repository, *definitions: Table | SchemaObject) -> None:
+def require_trusted(call: Call, *definitions: Table | SchemaObject) -> None:
     """EpochTrustError for a definition that is kept as data."""
-    found = _withheld(repository, definitions)
+    found = _withheld(call, definitions)
     if found:
         raise EpochTrustError(
             f"{found} came from {found.remote}, which is not trusted, so it is not run",
@@ -21,19 +21,19 @@ def require_trusted(repository: Repository, *definitions: Table | SchemaObject) 
         )
 
 
-def is_trusted(repository: Repository, *definitions: Table | SchemaObject) -> bool:
+def is_trusted(call: Call, *definitions: Table | SchemaObject) -> bool:
     """Whether none of the definitions is kept as data, so that what they say may be computed."""
-    return _withheld(repository, definitions) is None
+    return _withheld(call, definitions) is None
 
 
-def _withheld(repository: Repository, definitions: Iterable[Table | SchemaObject]) -> Withheld | None:
-    held = repository.scanner.trust.held()
+def _withheld(call: Call, definitions: Iterable[Table | SchemaObject]) -> Withheld | None:
+    held = call.scanner.trust.held()
     return next((held[i] for i in map(definition_id, definitions) if i in held), None) if held else None
 
 
-def warn_of_withheld(repository: Repository, withheld: Iterable[Withheld]) -> None:
+def warn_of_withheld(call: Call, withheld: Iterable[Withheld]) -> None:
     """Say what is kept as data of what was just received."""
     found = sorted(withheld, key=str)
-    repository.warnings += [f"{one} is kept as data and not made, since {one.remote} is not trusted" for one in found]
+    call.warnings += [f"{one} is kept as data and not made, since {one.remote} is not trusted" for one in found]
     remotes = dict.fromkeys(one.remote for one in found)
-    repository.warnings += [f"trust remote {name} to make what came from it" for name in remotes]
+    call.warnings += [f"trust remote {name} to make what came from it" for name in remotes]

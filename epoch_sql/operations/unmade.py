@@ -8,7 +8,7 @@ from epoch_sql.catalog.local import Unmade
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.plan.dependencies import dependents
 from epoch_sql.plan.executor import Outcome
 from epoch_sql.plan.making import MAY_BE_UNMADE, make, try_to_make
@@ -17,97 +17,97 @@ from epoch_sql.worktree.ordering import Definition, references
 from epoch_sql.worktree.scan import Working
 
 
-def left_out(repository: Repository, working: Working, target: Tree) -> dict[tuple[str, ObjectName], str]:
+def left_out(call: Call, working: Working, target: Tree) -> dict[tuple[str, ObjectName], str]:
     """The objects of the target that are not to be tried: they were refused in this operation, or stand as unmade and
     only trying would tell (see ``plan.making``); with the reasons.
     """
-    noted = Unmade(repository.cursor).load() if working.unmade else []
+    noted = Unmade(call.cursor).load() if working.unmade else []
     standing = {o: why for o, why in noted if o in working.unmade}
     tried = {o: why for o, why in standing.items() if o.kind != "view" or o.name.schema != "main"}
-    found = {(o.kind, o.name): tried[o] for o in _objects(repository, target, tried) if o in tried}
-    return {**found, **repository.refused}
+    found = {(o.kind, o.name): tried[o] for o in _objects(call, target, tried) if o in tried}
+    return {**found, **call.refused}
 
 
-def note_unmade(repository: Repository, working: Working, target: Tree, outcome: Outcome) -> None:
+def note_unmade(call: Call, working: Working, target: Tree, outcome: Outcome) -> None:
     """Note what could not be made of the target."""
-    omitted = left_out(repository, working, target)
-    objects = _objects(repository, target, [SchemaObject(kind, name, "") for kind, name in omitted])
+    omitted = left_out(call, working, target)
+    objects = _objects(call, target, [SchemaObject(kind, name, "") for kind, name in omitted])
     found = [(o, omitted[o.kind, o.name]) for o in objects if (o.kind, o.name) in omitted]
-    Unmade(repository.cursor).replace([*outcome.unmade, *found])
-    repository.unmade_before = working.unmade
+    Unmade(call.cursor).replace([*outcome.unmade, *found])
+    call.unmade_before = working.unmade
 
 
-def _objects(repository: Repository, target: Tree, wanted: Collection[SchemaObject]) -> list[SchemaObject]:
+def _objects(call: Call, target: Tree, wanted: Collection[SchemaObject]) -> list[SchemaObject]:
     """The objects of a tree; with the triggers of its tables, if any is wanted."""
     if not any(o.kind == "trigger" for o in wanted):
         return [*target.objects]
-    tables = [repository.contents.table(entry.version_id) for entry in target.tables.values()]
+    tables = [call.contents.table(entry.version_id) for entry in target.tables.values()]
     return [*target.objects, *ddl.trigger_objects(tables)]
 
 
-def note_replaced(repository: Repository, working: Working) -> None:
+def note_replaced(call: Call, working: Working) -> None:
     """Forget, at a commit, the unmade objects in whose place the user made something."""
-    unmade = Unmade(repository.cursor)
+    unmade = Unmade(call.cursor)
     reasons = {(found.kind, found.name.name): why for found, why in unmade.load()}
     unmade.replace([(found, reasons[found.kind, found.name.name]) for found in working.unmade])
 
 
-def make_again(repository: Repository) -> None:
+def make_again(call: Call) -> None:
     """Try once more what could not be made, each by itself, now that the transaction has ended: what reads the
     repository can be made by now. What stays unmade by this operation is a warning.
     """
-    unmade = Unmade(repository.cursor)
+    unmade = Unmade(call.cursor)
     reasons = dict(unmade.load())
     if not reasons:
         return
     for found in ddl.object_order(list(reasons)):
-        reason = make(repository.cursor, found)
+        reason = make(call.cursor, found)
         if reason is None:
             del reasons[found]
-    with repository.transaction():
+    with call.transaction():
         unmade.replace(list(reasons.items()))
-    new = [(o, why) for o, why in reasons.items() if o not in repository.unmade_before]
-    repository.warnings += [
+    new = [(o, why) for o, why in reasons.items() if o not in call.unmade_before]
+    call.warnings += [
         f"{o.kind} {o.label} cannot be made, so it is left out here and kept in the commit: {why}" for o, why in new
     ]
 
 
-def warn_of_stale(repository: Repository, before: Tree, working: Working, strict: bool) -> None:
+def warn_of_stale(call: Call, before: Tree, working: Working, strict: bool) -> None:
     """Warn of objects in what is committed that could not be made again, by a checkout or a clone.
 
     Looks at those that this commit changes, and at those that depend on what it changes. With ``strict`` they are an
     EpochTableError.
     """
-    reasons = {found: why for found in _suspects(repository, before, working) if (why := _stale(repository, found))}
+    reasons = {found: why for found in _suspects(call, before, working) if (why := _stale(call, found))}
     if not reasons:
         return
     if strict:
         listed = "; ".join(f"{o.kind} {o.label}: {why}" for o, why in reasons.items())
         raise EpochTableError(f"these could not be made again: {listed}", "drop or correct them, or leave out strict")
-    repository.warnings += [
+    call.warnings += [
         f"{o.kind} {o.label} cannot be made again, so a checkout or clone will be without it: {why}"
         for o, why in reasons.items()
     ]
 
 
-def _stale(repository: Repository, found: SchemaObject) -> str | None:
-    ignored = [Table(name, ()) for name in repository.scanner.ignored_names()]
+def _stale(call: Call, found: SchemaObject) -> str | None:
+    ignored = [Table(name, ()) for name in call.scanner.ignored_names()]
     reads = [ignored[place].name for place, certain in references(found, ignored).items() if certain]
     if reads:
         return f"it reads {reads[0]}, which is ignored"
-    with repository.cursor.cursor() as cursor:
+    with call.cursor.cursor() as cursor:
         return try_to_make(cursor, found)
 
 
-def _suspects(repository: Repository, before: Tree, working: Working) -> list[SchemaObject]:
+def _suspects(call: Call, before: Tree, working: Working) -> list[SchemaObject]:
     """The views and macros that are committed and may not be as they were, in the order of their names."""
-    old = set(repository.scanner.visible(before).objects)
+    old = set(call.scanner.visible(before).objects)
     made = [*working.made, *_made_triggers(working)]
     old |= set(ddl.trigger_objects(w.committed.renamed(w.table.name) for w in working.tables if w.committed))
     changed: list[Definition] = [o for o in made if o not in old]
     changed += [o for o in old if o not in working.objects and o.kind != "trigger"]
     tables = [(w.committed, w.table) for w in working.tables if w.schema_differs]
-    dropped = [repository.contents.table(entry.version_id) for entry in working.removed]
+    dropped = [call.contents.table(entry.version_id) for entry in working.removed]
     changed += [*dropped, *(table for pair in tables for table in pair if table)]
     suspects: Sequence[SchemaObject] = [o for o in made if o in changed]
     rest: list[Definition] = [o for o in made if o not in changed]

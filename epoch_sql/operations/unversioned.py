@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from epoch_sql.model.commit import Tree
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.worktree.introspect import read_unversioned
 from epoch_sql.worktree.scan import Working
 
@@ -13,7 +13,7 @@ _LOST = {
 }
 
 
-def warn_of_unversioned(repository: Repository, before: Tree, working: Working) -> None:
+def warn_of_unversioned(call: Call, before: Tree, working: Working) -> None:
     """Warn of traits that are not versioned, of what a commit adds or changes the definition of.
 
     DuckDB 1.x does not tell which compression a table was made with.
@@ -22,8 +22,6 @@ def warn_of_unversioned(repository: Repository, before: Tree, working: Working) 
     names = {w.table.name for w in working.tables if w.schema_differs}
     names |= {o.name for o in working.made if o.kind == "sequence" and o not in old}
     if names:
-        repository.warnings += [
-            f"{kind} {name} {_LOST[trait]}"
-            for kind, name, trait in read_unversioned(repository.cursor)
-            if name in names
+        call.warnings += [
+            f"{kind} {name} {_LOST[trait]}" for kind, name, trait in read_unversioned(call.cursor) if name in names
         ]

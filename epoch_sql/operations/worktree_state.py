@@ -10,7 +10,7 @@ from epoch_sql.model.schema import SchemaObject
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.reading.generated import by_value, crossing
 from epoch_sql.operations.recording import confirm, count_changes
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working, WorkingTable
 
@@ -24,42 +24,37 @@ class Uncommitted:
     rows: RowCounts
 
 
-def uncommitted(repository: Repository, tree: Tree, working: Working) -> list[Uncommitted]:
+def uncommitted(call: Call, tree: Tree, working: Working) -> list[Uncommitted]:
     """Everything that differs from a tree, by name."""
     found = [
-        Uncommitted(
-            str(gone.name), "removed", RowCounts(removed=repository.contents.version(gone.version_id).row_count)
-        )
+        Uncommitted(str(gone.name), "removed", RowCounts(removed=call.contents.version(gone.version_id).row_count))
         for gone in working.removed
     ]
     for table in working.tables:
-        rows = changed_rows(repository, table)
+        rows = changed_rows(call, table)
         if table.schema_differs or rows.total:
             found.append(Uncommitted(str(table.table.name), _change(table), rows))
-    found.extend(_changed_objects(repository.scanner.visible(tree).objects, working.objects))
+    found.extend(_changed_objects(call.scanner.visible(tree).objects, working.objects))
     return sorted(found, key=lambda change: change.table_name)
 
 
-def settle(repository: Repository, working: Working) -> Working:
+def settle(call: Call, working: Working) -> Working:
     """The same, with rows compared wherever the hashes left it open whether they changed.
 
     Rows of a table that stores what it computed, or the other way round, are stored differently even so.
     """
     tables = tuple(
         replace(t, rows_differ=False)
-        if t.rows_differ
-        and t.committed
-        and not crossing(t.committed, t.table)
-        and not changed_rows(repository, t).total
+        if t.rows_differ and t.committed and not crossing(t.committed, t.table) and not changed_rows(call, t).total
         else t
         for t in working.tables
     )
     return replace(working, tables=tables)
 
 
-def require_clean(repository: Repository, tree: Tree, working: Working, doing: str) -> None:
+def require_clean(call: Call, tree: Tree, working: Working, doing: str) -> None:
     """EpochDirtyError naming what is uncommitted, if anything is."""
-    changes = uncommitted(repository, tree, working)
+    changes = uncommitted(call, tree, working)
     if changes:
         names = ", ".join(change.table_name for change in changes[:3])
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
@@ -70,18 +65,18 @@ def require_clean(repository: Repository, tree: Tree, working: Working, doing: s
         )
 
 
-def changed_rows(repository: Repository, table: WorkingTable) -> RowCounts:
+def changed_rows(call: Call, table: WorkingTable) -> RowCounts:
     """How many rows of a working table differ from the last commit."""
     if not table.rows_differ:
         return RowCounts()
     if table.entry is None:
         return RowCounts(added=table.row_count)
-    changes, shape = repository.scanner.changes(table)
-    confirm(repository, table, changes)
+    changes, shape = call.scanner.changes(table)
+    confirm(call, table, changes)
     if table.committed and crossing(table.committed, table.table):
-        before = repository.contents.state(table.entry.version_id)
+        before = call.contents.state(table.entry.version_id)
         changes, shape = by_value(table.committed, before, table.table, working_rows(table.table))
-    return count_changes(repository, changes, shape.keyless)
+    return count_changes(call, changes, shape.keyless)
 
 
 def _change(table: WorkingTable) -> str:

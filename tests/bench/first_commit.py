@@ -16,9 +16,9 @@ def first_commit(load: Workload, title: str = "initial commit") -> Iterator[Meas
     """Make the repository, again in each round; the last one stays."""
 
     def forget(_: int) -> None:
-        if load.repository.exists():
+        if load.call.exists():
             load.run("DROP SCHEMA epoch CASCADE")
-            shutil.rmtree(load.repository)
+            shutil.rmtree(load.call)
 
     ours, by_hand = in_turns(
         max(load.rounds - 1, 1),

@@ -73,7 +73,7 @@ class Workload:
         return self.folder / "orders.parquet"
 
     @property
-    def repository(self) -> Path:
+    def call(self) -> Path:
         """The repository's folder; it is there once ``epoch_init`` was called."""
         return self.folder / ".epoch"
 
@@ -102,7 +102,7 @@ class Workload:
 
     def stored_bytes(self) -> int:
         """The size of all files of the repository."""
-        return sum(path.stat().st_size for path in self.repository.rglob("*") if path.is_file())
+        return sum(path.stat().st_size for path in self.call.rglob("*") if path.is_file())
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 
 import epoch_sql
 from epoch_sql.model.graph import CommitGraph
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from tests.conftest import MakeRepo, Repo
 
 ROUNDS = 20
@@ -145,15 +145,15 @@ def test_reading_while_another_thread_commits_and_collects(make_repo: MakeRepo) 
 )
 def test_a_branch_moves_while_its_history_is_read(repo: Repo, monkeypatch: pytest.MonkeyPatch, reading: str) -> None:
     """What is read of the graph has the commit that the branch is at, however the two are read."""
-    other, reads = repo.con.cursor(), Repository.graph
+    other, reads = repo.con.cursor(), Call.graph
     repo(f"CALL epoch_remote_add('origin', '{repo.path.parent}/remote')")
     repo("CALL epoch_push()")
 
-    def moved_since(repository: Repository) -> CommitGraph:
+    def moved_since(call: Call) -> CommitGraph:
         monkeypatch.undo()
-        graph = reads(repository)
+        graph = reads(call)
         other.execute("CALL epoch_commit('meanwhile', allow_empty := true)").fetchall()
         return graph
 
-    monkeypatch.setattr(Repository, "graph", moved_since)
+    monkeypatch.setattr(Call, "graph", moved_since)
     assert repo(f"FROM {reading}")

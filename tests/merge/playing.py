@@ -180,8 +180,8 @@ def _merge(
     ):
         one, name = _of(by_schema, table)
         one.stat[name] = (added, modified, removed)
-    with opened(repo) as repository, repository.trying():
-        assert is_as_recorded(repository, repository.commit(target)), "the merge is not what it records"
+    with opened(repo) as call, call.trying():
+        assert is_as_recorded(call, call.commit(target)), "the merge is not what it records"
     repo("CALL epoch_checkout(?)", target)
     assert repo.status() == []
     for scenario in scenarios:

@@ -58,14 +58,14 @@ def test_every_key_is_found_as_it_is_listed(stopped: Repo) -> None:
         rows = stopped.one(f"SELECT count(*) FROM k{number}")
         for name in (f"k{number}", f"b{number}"):
             assert [count for table, _, count in listed if table == name] == [1] * rows, type
-    with opened(stopped) as repository, repository.trying():
-        progress = in_progress(repository, None)
-        tables = {str(e.table.name): e.table for e in merge(repository, progress, rows=False).tables}
+    with opened(stopped) as call, call.trying():
+        progress = in_progress(call, None)
+        tables = {str(e.table.name): e.table for e in merge(call, progress, rows=False).tables}
         for table, key, _ in listed:
-            assert _key_text(repository, "main", tables[table], key) == key
+            assert _key_text(call, "main", tables[table], key) == key
             resolution = ("main", table, key, None, "theirs", None, False)
-            Resolutions(repository.cursor).add(*resolution)
-        assert list_obstacles(repository, progress, merge(repository, progress)) is None
+            Resolutions(call.cursor).add(*resolution)
+        assert list_obstacles(call, progress, merge(call, progress)) is None
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def together(batch: str, scenario: Scenario) -> Sequence[Scenario]:
 
 
 @contextmanager
-def repository(folder: Path) -> Iterator[Repo]:
+def call(folder: Path) -> Iterator[Repo]:
     repo = Repo(folder / "shop.duckdb")
     try:
         yield repo
@@ -86,7 +86,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
         group = together(batch, scenario)
         if (batch, group[0].name) not in tried:
             tried.add((batch, group[0].name))
-            with repository(tmp_path_factory.mktemp("scenarios")) as repo:
+            with call(tmp_path_factory.mktemp("scenarios")) as repo:
                 for (name, way), one in play(repo, group).items():
                     found[batch, name, way] = one
         assert (batch, scenario.name, direction) in found, f"the batch {batch} failed, see its first scenario"

@@ -78,12 +78,12 @@ def clone(pair: tuple[Repo, Repo]) -> Iterator[Repo]:
 
 def forged(clone: Repo, content: str, origin: Origin = NO_ORIGIN, *parents: str, message: str = "Promote") -> None:
     """Let main be a commit by hand: with the content of a reference, and whatever it says of itself."""
-    with opened(clone) as repository, repository.moving():
-        like, tip = repository.commit(content), repository.resolve("main")
-        ids = (tip, *(repository.resolve(parent) for parent in parents))
+    with opened(clone) as call, call.moving():
+        like, tip = call.commit(content), call.resolve("main")
+        ids = (tip, *(call.resolve(parent) for parent in parents))
         made = new_commit(like.tree_id, like.root_id, ids, "Mallory <m@x>", message, origin)
-        repository.commits.add(made)
-        repository.refs.put(new_ref("branch", "main", made.commit_id), Route.COMMIT, "by hand", "Mallory <m@x>")
+        call.commits.add(made)
+        call.refs.put(new_ref("branch", "main", made.commit_id), Route.COMMIT, "by hand", "Mallory <m@x>")
 
 
 def head_of(clone: Repo, ref: str) -> str:
@@ -223,12 +223,12 @@ def test_what_was_made_by_hand_is_not_pushed(clone: Repo, lie: Callable[[Repo], 
 @pytest.mark.parametrize("made", ALLOWED, ids=lambda made: made.__name__)
 def test_what_a_merge_or_an_undo_gives_may_be_pushed(clone: Repo, made: Callable[[Repo], None]) -> None:
     made(clone)
-    with opened(clone) as repository:
+    with opened(clone) as call:
         protection = Protection("main", require_review=True, no_force_push=True)
-        with repository.trying():
-            old, new = repository.resolve("origin/main"), repository.resolve("main")
+        with call.trying():
+            old, new = call.resolve("origin/main"), call.resolve("main")
             assert old != new
-            check_push(protection, evidence(repository, "main"), old, new)
+            check_push(protection, evidence(call, "main"), old, new)
 
 
 def test_a_pull_takes_in_none_of_it_where_the_remote_let_it_pass(pair: tuple[Repo, Repo]) -> None:

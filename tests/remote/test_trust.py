@@ -16,7 +16,7 @@ from epoch_sql.errors import EpochRemoteError
 from epoch_sql.model.remote import Remote
 from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
 from epoch_sql.operations.remote.proving import prove
-from epoch_sql.operations.repository import Memory, Repository
+from epoch_sql.operations.repository import Call, Memory
 from tests.conftest import Epoch, MakeRepo, Repo
 
 pytestmark = pytest.mark.core
@@ -281,10 +281,10 @@ def test_lies_about_a_table_are_refused(repo: Repo) -> None:
     column = Column("i", "INTEGER", 1)
     lie = Table(ObjectName("main", "t"), (replace(column, default="1); COPY (SELECT 1) TO '/tmp/x'; --"),))
     with repo.con.cursor() as cursor:
-        repository = Repository(cursor, Memory())
+        call = Call(cursor, Memory())
         with pytest.raises(EpochRemoteError, match="/store has a table 't' that is no definition of one"):
-            prove(repository, "/store", [], [lie], remote)
-        assert prove(repository, "/store", [], [replace(lie, columns=(column,))], remote) == []
+            prove(call, "/store", [], [lie], remote)
+        assert prove(call, "/store", [], [replace(lie, columns=(column,))], remote) == []
 
 
 def test_the_command_line(store: tuple[Repo, Path], folder: Path, epoch: Epoch) -> None:

@@ -10,7 +10,7 @@ from epoch_sql.model.commit import Commit, Tree
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.reading.generated import by_value, crossing
 from epoch_sql.operations.recording import count_changes
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import is_trusted
 from epoch_sql.storage.shape import shape_of
 
@@ -34,35 +34,35 @@ class Entry:
         return total
 
 
-def changelog(repository: Repository, branch: str, since: str | None = None) -> Iterator[Entry]:
+def changelog(call: Call, branch: str, since: str | None = None) -> Iterator[Entry]:
     """What came into a branch (or led to a tag or commit), newest first; only what came after ``since``, if given.
 
     Rows are counted by what deltas say of themselves, and by reading deltas where one commit took several. A column
     that is stored now and was computed before, or the other way round, counts where its value differs.
     """
-    tip, past = repository.resolve(branch), repository.resolve(since) if since is not None else None
-    graph = repository.graph()
+    tip, past = call.resolve(branch), call.resolve(since) if since is not None else None
+    graph = call.graph()
     known = graph.ancestors(past) if past else set()
     line = list(takewhile(lambda commit_id: commit_id not in known, graph.first_parents(tip)))
     parents = [graph.parents(commit_id)[0] for commit_id in line if graph.parents(commit_id)]
-    commits = repository.commits.load([*line, *parents])
+    commits = call.commits.load([*line, *parents])
     tags: dict[str, list[str]] = {}
-    for name, ref in repository.refs.all("tag").items():
+    for name, ref in call.refs.all("tag").items():
         tags.setdefault(ref.commit_id, []).append(name)
-    counter = _Counter(repository)
+    counter = _Counter(call)
     for commit_id in line:
         commit = commits[commit_id]
-        before = repository.trees.load(commits[commit.parents[0]].root_id) if commit.parents else Tree()
-        tables = counter.tables(before, repository.trees.load(commit.root_id))
+        before = call.trees.load(commits[commit.parents[0]].root_id) if commit.parents else Tree()
+        tables = counter.tables(before, call.trees.load(commit.root_id))
         yield Entry(commit, ", ".join(tags[commit_id]) if commit_id in tags else None, tuple(tables))
 
 
 class _Counter:
     """Counts the rows that differ between the versions of a table, each pair once."""
 
-    def __init__(self, repository: Repository) -> None:
-        self.repository = repository
-        self.contents = repository.contents
+    def __init__(self, call: Call) -> None:
+        self.call = call
+        self.contents = call.contents
         self._edges: dict[str, Edges] = {}
         self._found: dict[tuple[str, str], RowCounts] = {}
 
@@ -90,9 +90,9 @@ class _Counter:
 
     def _counted(self, old: str, new: str) -> RowCounts:
         before, after = self.contents.table(old), self.contents.table(new)
-        if crossing(before, after) and is_trusted(self.repository, before, after):
+        if crossing(before, after) and is_trusted(self.call, before, after):
             changes, shape = by_value(before, self.contents.state(old), after, self.contents.state(new))
-            return count_changes(self.repository, changes, shape.keyless)
+            return count_changes(self.call, changes, shape.keyless)
         edges = self._edges_of(self.contents.version(new).table_id)
         if (old, new) in edges:
             return edges[old, new]
@@ -100,7 +100,7 @@ class _Counter:
             back = edges[new, old]
             return RowCounts(added=back.removed, modified=back.modified, removed=back.added)
         shape = shape_of(before, after)
-        return count_changes(self.repository, self.contents.changes(old, new), shape.keyless)
+        return count_changes(self.call, self.contents.changes(old, new), shape.keyless)
 
     def _edges_of(self, table_id: str) -> Edges:
         if table_id not in self._edges:

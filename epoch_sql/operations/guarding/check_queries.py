@@ -13,7 +13,7 @@ from epoch_sql.operations.reading.only_reads import require_reading
 from epoch_sql.operations.reading.query import query_of
 from epoch_sql.operations.reading.sides import Side
 from epoch_sql.operations.reading.table_references import read_query, syntax_tree
-from epoch_sql.operations.repository import WORKING, Repository
+from epoch_sql.operations.repository import WORKING, Call
 from epoch_sql.render import Sql
 
 _HINT = "one SELECT that returns the rows that should not be there: SELECT * FROM orders WHERE amount < 0"
@@ -40,10 +40,10 @@ _WRITES = frozenset(
 )
 
 
-def require_query(repository: Repository, check: Check, states: Iterable[tuple[str, Side]]) -> None:
+def require_query(call: Call, check: Check, states: Iterable[tuple[str, Side]]) -> None:
     """EpochCheckQueryError unless the check is one query that only reads, and binds on one of the states."""
-    functions = _functions(repository, check.query)
-    writing = sorted(name for name in functions if name in _WRITES or name in _procedures(repository))
+    functions = _functions(call, check.query)
+    writing = sorted(name for name in functions if name in _WRITES or name in _procedures(call))
     if writing:
         raise EpochCheckQueryError(f"a check only reads, but {writing[0]}() acts", _HINT, check=check.name)
     unseen = sorted(functions & _READS_UNSEEN)
@@ -52,16 +52,16 @@ def require_query(repository: Repository, check: Check, states: Iterable[tuple[s
         raise EpochCheckQueryError(message, "name the table in FROM", check=check.name)
     problems = []
     for where, side in states:
-        problem = _binding_problem(repository, check, where, side)
+        problem = _binding_problem(call, check, where, side)
         if problem is None:
             return
         problems.append(problem)
     raise EpochCheckQueryError(f"the SQL of check {check.name} is wrong: {problems[0]}", _HINT, check=check.name)
 
 
-def _functions(repository: Repository, sql: str) -> set[str]:
+def _functions(call: Call, sql: str) -> set[str]:
     """The functions that a query uses, also through macros that a user made."""
-    tree = syntax_tree(repository.cursor, sql)
+    tree = syntax_tree(call.cursor, sql)
     if tree.get("error"):
         if tree.get("error_type") == "not implemented":
             raise EpochCheckQueryError("a check only reads: its SQL is no query", _HINT)
@@ -71,37 +71,37 @@ def _functions(repository: Repository, sql: str) -> set[str]:
         raise EpochCheckQueryError(f"a check is one query, not {len(tree['statements'])}", _HINT)
     texts = {
         name.lower(): text
-        for name, text in repository.cursor.execute(render.render("macro_texts")).fetchall()
-        if name not in repository.memory.own_macros
+        for name, text in call.cursor.execute(render.render("macro_texts")).fetchall()
+        if name not in call.memory.own_macros
     }
     found: set[str] = set()
     pending = [tree]
     while pending:
         used = {name for part in pending.pop()["statements"] for name in read_query(part).functions} - found
         found |= used
-        macros = [syntax_tree(repository.cursor, texts[name]) for name in used if name in texts]
+        macros = [syntax_tree(call.cursor, texts[name]) for name in used if name in texts]
         pending += [macro for macro in macros if not macro.get("error")]
     return found
 
 
-def _procedures(repository: Repository) -> set[str]:
+def _procedures(call: Call) -> set[str]:
     """Epoch's own functions that are no plain readers: their inner functions have side effects."""
-    rows = repository.cursor.execute(
+    rows = call.cursor.execute(
         "SELECT replace(function_name, 'epoch__', 'epoch_'), function_name FROM duckdb_functions() "
         "WHERE has_side_effects AND function_name LIKE 'epoch\\_\\_%' ESCAPE '\\'"
     ).fetchall()
     return {name for row in rows for name in row}
 
 
-def _binding_problem(repository: Repository, check: Check, where: str, side: Side) -> str | None:
+def _binding_problem(call: Call, check: Check, where: str, side: Side) -> str | None:
     """Why DuckDB cannot bind the query on a state; None if it can. Nothing is run.
 
     Raises EpochCheckQueryError for a query that does more than read.
     """
     try:
-        rows = query_of(repository, side, where, check.query, where == WORKING, "a check").bare
-        require_reading(repository, rows, "a check")
-        repository.cursor.execute(render.fill(Sql("DESCRIBE SELECT * FROM ({{rows}}) AS failing"), rows=rows))
+        rows = query_of(call, side, where, check.query, where == WORKING, "a check").bare
+        require_reading(call, rows, "a check")
+        call.cursor.execute(render.fill(Sql("DESCRIBE SELECT * FROM ({{rows}}) AS failing"), rows=rows))
     except EpochActsError as error:
         raise EpochCheckQueryError(error.message, _HINT, check=check.name) from error
     except EpochError as error:

@@ -27,7 +27,7 @@ from epoch_sql.operations.guarding.check_queries import require_query
 from epoch_sql.operations.reading.only_reads import require_reading
 from epoch_sql.operations.reading.query import query_of
 from epoch_sql.operations.reading.sides import Side, side_of, tree_side
-from epoch_sql.operations.repository import WORKING, Repository, now
+from epoch_sql.operations.repository import WORKING, Call, now
 from epoch_sql.render import Sql
 
 SHOWN_ROWS = 3
@@ -61,53 +61,53 @@ class Outcome:
         return f"{self.failing_rows} row{'' if self.failing_rows == 1 else 's'}: {rows}{more}"
 
 
-def add_check(repository: Repository, name: str, sql: str, branch: str = "*") -> Check:
+def add_check(call: Call, name: str, sql: str, branch: str = "*") -> Check:
     """Add a check for the branches whose name matches a shell pattern.
 
     Raises EpochReferenceError for a plain name that is no branch, EpochCheckQueryError for what is no query, or one
     that does more than read, and EpochCheckNameError for a name that is taken.
     """
     check = Check(name.strip(), sql.strip(), branch.strip())
-    _require_branch(repository, check)
+    _require_branch(call, check)
     # Not within the transaction, which a query that cannot be bound would end.
-    require_query(repository, check, _states_to_bind(repository, check))
-    with repository.moving():
-        _require_new_name(repository, check)
-        Checks(repository.cursor).insert([tuple(vars(check).values())])
-        _note(repository, "add check", check)
+    require_query(call, check, _states_to_bind(call, check))
+    with call.moving():
+        _require_new_name(call, check)
+        Checks(call.cursor).insert([tuple(vars(check).values())])
+        _note(call, "add check", check)
     return check
 
 
-def remove_check(repository: Repository, name: str) -> Check:
+def remove_check(call: Call, name: str) -> Check:
     """Forget a check; EpochCheckNameError if there is none of that name."""
-    with repository.moving():
-        checks = {check.name: check for check in Checks(repository.cursor).load()}
+    with call.moving():
+        checks = {check.name: check for check in Checks(call.cursor).load()}
         if name not in checks:
             near = suggest(name, checks)
             advice = did_you_mean(near) or Suggestion("checks")
             raise EpochCheckNameError(f"there is no check {name}", advice, name=name, suggestions=tuple(near))
-        Checks(repository.cursor).remove(name)
-        _note(repository, "remove check", checks[name])
+        Checks(call.cursor).remove(name)
+        _note(call, "remove check", checks[name])
     return checks[name]
 
 
-def run_checks(repository: Repository, ref: str = WORKING) -> list[Outcome]:
+def run_checks(call: Call, ref: str = WORKING) -> list[Outcome]:
     """What every check says of a state, whichever branches it is for."""
-    checks = Checks(repository.cursor).load()
-    side = side_of(repository, ref)
+    checks = Checks(call.cursor).load()
+    side = side_of(call, ref)
     working = parse_revision(ref).is_working
-    return [_outcome(repository, check, side, ref, working) for check in checks]
+    return [_outcome(call, check, side, ref, working) for check in checks]
 
 
-def require_passing(repository: Repository, branch: str, tree: Tree, source: str) -> None:
+def require_passing(call: Call, branch: str, tree: Tree, source: str) -> None:
     """EpochCheckError when a check for the branch fails on what it is to become: the tree, before anything shows it."""
-    checks = [check for check in Checks(repository.cursor).load() if check.applies_to(branch)]
+    checks = [check for check in Checks(call.cursor).load() if check.applies_to(branch)]
     if not checks:
         return
-    side, where = tree_side(repository, tree), f"the merge of {source} into {branch}"
+    side, where = tree_side(call, tree), f"the merge of {source} into {branch}"
     failed: list[Outcome] = []
     for check in checks:
-        outcome = _outcome(repository, check, side, where, False)
+        outcome = _outcome(call, check, side, where, False)
         failed += [] if outcome.passed else [outcome]
         if outcome.problem:
             # A query that fails may have ended the transaction, so that no other can be run in it.
@@ -124,12 +124,12 @@ def require_passing(repository: Repository, branch: str, tree: Tree, source: str
     )
 
 
-def _outcome(repository: Repository, check: Check, side: Side, where: str, working: bool) -> Outcome:
+def _outcome(call: Call, check: Check, side: Side, where: str, working: bool) -> Outcome:
     """A query that fails is a failed check: nobody knows what it would have found."""
-    cursor = repository.cursor
+    cursor = call.cursor
     try:
-        provable = query_of(repository, side, where, check.query, working, "a check")
-        require_reading(repository, provable.bare, "a check")
+        provable = query_of(call, side, where, check.query, working, "a check")
+        require_reading(call, provable.bare, "a check")
         rows = provable.sql
         count = render.fill(Sql("SELECT count(*) FROM ({{rows}}) AS failing"), rows=rows)
         (failing,) = cursor.execute(count).fetchone() or (0,)
@@ -144,18 +144,18 @@ def _outcome(repository: Repository, check: Check, side: Side, where: str, worki
         return Outcome(check, None, problem=str(error).splitlines()[0])
 
 
-def _require_new_name(repository: Repository, check: Check) -> None:
+def _require_new_name(call: Call, check: Check) -> None:
     if not is_line(check.name) or has_hidden(check.branch):
         message = "a check needs a name, on one line"
         raise EpochCheckNameError(message, Suggestion("check_add", "NAME", "SQL"), name=check.name)
-    if check.name in {known.name for known in Checks(repository.cursor).load()}:
+    if check.name in {known.name for known in Checks(call.cursor).load()}:
         message = f"check {check.name} exists already"
         raise EpochCheckNameError(message, Suggestion("check_remove", check.name), name=check.name)
 
 
-def _require_branch(repository: Repository, check: Check) -> None:
+def _require_branch(call: Call, check: Check) -> None:
     """A pattern may match branches that are still to come; a plain name that is no branch is a mistake."""
-    branches = repository.refs.all("branch")
+    branches = call.refs.all("branch")
     if check.branch not in branches and not check.is_pattern:
         near = suggest(check.branch, branches)
         advice = did_you_mean(near) or "a branch, or a pattern such as 'release/*'"
@@ -163,14 +163,14 @@ def _require_branch(repository: Repository, check: Check) -> None:
         raise ReferenceNotFound(message, advice, name=check.branch, suggestions=tuple(near))
 
 
-def _states_to_bind(repository: Repository, check: Check) -> Iterable[tuple[str, Side]]:
+def _states_to_bind(call: Call, check: Check) -> Iterable[tuple[str, Side]]:
     """Where the query may find its tables: the working tables, else a branch that the check is for."""
-    yield WORKING, side_of(repository, WORKING)
-    for name, ref in repository.refs.all("branch").items():
+    yield WORKING, side_of(call, WORKING)
+    for name, ref in call.refs.all("branch").items():
         if check.applies_to(name):
-            yield name, tree_side(repository, repository.tree(ref.commit_id))
+            yield name, tree_side(call, call.tree(ref.commit_id))
 
 
-def _note(repository: Repository, action: str, check: Check) -> None:
+def _note(call: Call, action: str, check: Check) -> None:
     detail = f"{check.name}: {check.query}"
-    Audit(repository.cursor).record(now(), repository.author(), action, check.branch, None, detail)
+    Audit(call.cursor).record(now(), call.author(), action, check.branch, None, detail)

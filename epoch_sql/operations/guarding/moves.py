@@ -18,7 +18,7 @@ from epoch_sql.operations.guarding import rules
 from epoch_sql.operations.guarding.checking import require_passing
 from epoch_sql.operations.guarding.rules import Evidence
 from epoch_sql.operations.merge.remaking import is_as_recorded
-from epoch_sql.operations.repository import Repository, new_ref, now
+from epoch_sql.operations.repository import Call, new_ref, now
 
 
 @dataclass(frozen=True)
@@ -39,67 +39,67 @@ class Move:
     by_hand: bool = False
 
 
-def require_allowed(repository: Repository, move: Move) -> None:
+def require_allowed(call: Call, move: Move) -> None:
     """EpochProtectionError, with what to type, when the branch's protection refuses the move."""
     if REVIEW[move.route] is GROWTH[move.route] is _free:
         return
-    protection = Protections(repository.cursor).get(move.branch)
-    case = _Case(repository, protection, move)
+    protection = Protections(call.cursor).get(move.branch)
+    case = _Case(call, protection, move)
     if protection.require_review:
         REVIEW[move.route](case)
     if protection.no_force_push:
         GROWTH[move.route](case)
 
 
-def move_branch(repository: Repository, move: Move, action: str, author: str) -> None:
+def move_branch(call: Call, move: Move, action: str, author: str) -> None:
     """Make or move a branch, within the caller's transaction; promotions and rollbacks are noted in the audit."""
-    require_allowed(repository, move)
+    require_allowed(call, move)
     assert move.new
     if CHECKED[move.route] and move.new != move.old:
         named = move.named or (move.source or move.new)[:7]
-        require_passing(repository, move.branch, repository.tree(move.new), named)
-    store = repository.refs.add if move.route is Route.CREATE else repository.refs.put
+        require_passing(call, move.branch, call.tree(move.new), named)
+    store = call.refs.add if move.route is Route.CREATE else call.refs.put
     ref = new_ref("branch", move.branch, move.new)
     if move.route in _ADDING:
         # The branch was there from the time that the commit states, which is what users ask for by REF@{…}.
-        ref = replace(ref, moved_at=repository.commits.get(move.new).committed_at)
+        ref = replace(ref, moved_at=call.commits.get(move.new).committed_at)
     store(ref, move.route, action, author)
     kind = _AUDITED.get(move.route)
     if kind and move.new != move.old:
-        Audit(repository.cursor).record(now(), author, kind, move.branch, move.new, _detail(move, action))
+        Audit(call.cursor).record(now(), author, kind, move.branch, move.new, _detail(move, action))
 
 
-def move_to_name(repository: Repository, branch: Ref, new: str, author: str) -> None:
+def move_to_name(call: Call, branch: Ref, new: str, author: str) -> None:
     """Give a branch another name, within the caller's transaction."""
-    require_allowed(repository, Move(branch.name, Route.RENAME, branch.commit_id, branch.commit_id))
-    repository.refs.remove(branch, Route.RENAME, f"branch: renamed to {new}", author, now())
+    require_allowed(call, Move(branch.name, Route.RENAME, branch.commit_id, branch.commit_id))
+    call.refs.remove(branch, Route.RENAME, f"branch: renamed to {new}", author, now())
     made = new_ref("branch", new, branch.commit_id)
-    repository.refs.put(made, Route.RENAME, f"branch: renamed from {branch.name}", author)
+    call.refs.put(made, Route.RENAME, f"branch: renamed from {branch.name}", author)
 
 
-def remove_branch(repository: Repository, branch: Ref, author: str) -> None:
+def remove_branch(call: Call, branch: Ref, author: str) -> None:
     """Delete a branch, within the caller's transaction."""
-    require_allowed(repository, Move(branch.name, Route.DELETE, branch.commit_id))
-    repository.refs.remove(branch, Route.DELETE, "branch: deleted", author, now())
+    require_allowed(call, Move(branch.name, Route.DELETE, branch.commit_id))
+    call.refs.remove(branch, Route.DELETE, "branch: deleted", author, now())
 
 
-def evidence(repository: Repository, target: str) -> Evidence:
+def evidence(call: Call, target: str) -> Evidence:
     """What decisions about a branch of this repository are made from."""
-    reviews = Reviews(repository.cursor).into(target)
-    return Evidence(repository.graph(), repository.commits.load, reviews, partial(is_as_recorded, repository))
+    reviews = Reviews(call.cursor).into(target)
+    return Evidence(call.graph(), call.commits.load, reviews, partial(is_as_recorded, call))
 
 
-def states_had(repository: Repository, branch: str) -> set[str]:
+def states_had(call: Call, branch: str) -> set[str]:
     """The commits that a branch was at: where its reflog says, and its first-parent line.
 
     Not those of the line that it skipped by a fast-forward: it never had their state. (A pull skips what the branch
     had at the remote.)
     """
-    graph = repository.graph()
+    graph = call.graph()
     moves: list[LoggedMove] = []
-    for move in Reflog(repository.cursor).moves_of("branch", branch):
+    for move in Reflog(call.cursor).moves_of("branch", branch):
         moves = [*moves, move] if move.new else []
-    tip = repository.refs.get("branch", branch)
+    tip = call.refs.get("branch", branch)
     line = set(graph.first_parents(tip.commit_id)) if tip else set()
     for move in moves:
         old, new = move.old, move.new
@@ -115,17 +115,17 @@ def states_had(repository: Repository, branch: str) -> set[str]:
 class _Case:
     """A move of a protected branch, and what is needed to judge it, read when it is asked for."""
 
-    repository: Repository
+    call: Call
     protection: Protection
     move: Move
 
     @cached_property
     def evidence(self) -> Evidence:
-        return evidence(self.repository, self.move.branch)
+        return evidence(self.call, self.move.branch)
 
     @cached_property
     def had(self) -> set[str]:
-        return states_had(self.repository, self.move.branch)
+        return states_had(self.call, self.move.branch)
 
 
 Rule = Callable[[_Case], None]

@@ -7,11 +7,11 @@ from epoch_sql.catalog.history import Audit
 from epoch_sql.errors import EpochReferenceError, Suggestion
 from epoch_sql.model.protection import Protection
 from epoch_sql.operations.branching import existing
-from epoch_sql.operations.repository import Repository, now
+from epoch_sql.operations.repository import Call, now
 
 
 def protect(
-    repository: Repository,
+    call: Call,
     branch: str,
     require_review: bool = False,
     no_force_push: bool = False,
@@ -22,8 +22,8 @@ def protect(
     Raises EpochReferenceError for a branch that does not exist, and for a protection that would refuse nothing.
     """
     protection = Protection(branch, require_review, no_force_push, allow_self_review)
-    with repository.moving():
-        existing(repository, "branch", branch)
+    with call.moving():
+        existing(call, "branch", branch)
         if not protection.protects:
             what = "self-review is allowed where no review is required" if allow_self_review else "nothing to protect"
             raise EpochReferenceError(
@@ -31,21 +31,21 @@ def protect(
                 Suggestion("protect", branch, require_review=True, no_force_push=True),
                 name=branch,
             )
-        Protections(repository.cursor).put(protection)
-        _note(repository, "protect", protection)
+        Protections(call.cursor).put(protection)
+        _note(call, "protect", protection)
     return protection
 
 
-def unprotect(repository: Repository, branch: str) -> Protection:
+def unprotect(call: Call, branch: str) -> Protection:
     """Take the protection off a branch; EpochReferenceError if it has none."""
-    with repository.moving():
-        existing(repository, "branch", branch)
-        protections = Protections(repository.cursor)
+    with call.moving():
+        existing(call, "branch", branch)
+        protections = Protections(call.cursor)
         before = protections.get(branch)
         if not before.protects:
             raise EpochReferenceError(f"branch {branch} is not protected", Suggestion("branches"), name=branch)
         protections.put(Protection(branch))
-        _note(repository, "unprotect", before)
+        _note(call, "unprotect", before)
     return Protection(branch)
 
 
@@ -54,7 +54,7 @@ def described(protection: Protection) -> str:
     return ", ".join(name for name, value in vars(protection).items() if value is True)
 
 
-def _note(repository: Repository, action: str, protection: Protection) -> None:
-    commit_id = existing(repository, "branch", protection.branch).commit_id
-    audit = Audit(repository.cursor)
-    audit.record(now(), repository.author(), action, protection.branch, commit_id, described(protection))
+def _note(call: Call, action: str, protection: Protection) -> None:
+    commit_id = existing(call, "branch", protection.branch).commit_id
+    audit = Audit(call.cursor)
+    audit.record(now(), call.author(), action, protection.branch, commit_id, described(protection))

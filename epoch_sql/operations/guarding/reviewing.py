@@ -13,7 +13,7 @@ from epoch_sql.model.protection import REJECT, VERDICTS, Protection, Review, new
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.guarding.moves import evidence
 from epoch_sql.operations.guarding.rules import Evidence, brought, missing_approval
-from epoch_sql.operations.repository import Repository, now
+from epoch_sql.operations.repository import Call, now
 
 OPEN, APPROVED, REJECTED, STALE = "open", "approved", "rejected", "stale"
 
@@ -31,7 +31,7 @@ class Reviewed:
 
 
 def review(
-    repository: Repository,
+    call: Call,
     source: str,
     target: str,
     verdict: str = "approve",
@@ -45,56 +45,56 @@ def review(
     """
     if verdict not in VERDICTS:
         raise EpochReferenceError(f"there is no verdict {verdict}", f"one of {', '.join(VERDICTS)}", name=verdict)
-    with repository.moving():
-        existing(repository, "branch", target)
-        commit_id = repository.resolve(source)
+    with call.moving():
+        existing(call, "branch", target)
+        commit_id = call.resolve(source)
         if source == target:
             raise EpochReferenceError(
                 f"branch {target} cannot be merged into itself", Suggestion("branches"), name=target
             )
-        who, reviews = repository.author(reviewer), Reviews(repository.cursor)
+        who, reviews = call.author(reviewer), Reviews(call.cursor)
         # The clock may have been set back, and the latest verdict is the one that counts.
         last = reviews.latest()
         at = max(now(), last + timedelta(microseconds=1)) if last else now()
         made = new_review(source, commit_id, target, verdict, who, message, at)
         reviews.add([made])
         detail = f"{source} ({commit_id[:7]})" + (f": {message}" if message else "")
-        Audit(repository.cursor).record(at, who, verdict, target, commit_id, detail)
+        Audit(call.cursor).record(at, who, verdict, target, commit_id, detail)
     return Reviewed(made.review_id, source, commit_id, target, verdict, who)
 
 
-def reviews_with_states(repository: Repository) -> Iterator[tuple[Review, str]]:
+def reviews_with_states(call: Call) -> Iterator[tuple[Review, str]]:
     """Every review, newest first, with the state of what it is about.
 
     ``stale`` when its source is another commit by now, else ``rejected``, ``approved`` or ``open`` as a merge of that
     commit would find it.
     """
-    protections = Protections(repository.cursor).load()
+    protections = Protections(call.cursor).load()
     current: dict[str, str | None] = {}
     found: dict[str, Evidence] = {}
     states: dict[tuple[str, str], str] = {}
-    for made in reversed(Reviews(repository.cursor).load()):
+    for made in reversed(Reviews(call.cursor).load()):
         target, commit_id = made.target, made.source_commit
         if made.source not in current:
-            current[made.source] = _commit_of(repository, made.source)
+            current[made.source] = _commit_of(call, made.source)
         if (target, commit_id) not in states:
-            found[target] = found.get(target) or evidence(repository, target)
+            found[target] = found.get(target) or evidence(call, target)
             protection = protections.get(target, Protection(target))
-            states[target, commit_id] = _state(repository, protection, found[target], made)
+            states[target, commit_id] = _state(call, protection, found[target], made)
         yield made, states[target, commit_id] if current[made.source] == commit_id else STALE
 
 
-def _commit_of(repository: Repository, source: str) -> str | None:
+def _commit_of(call: Call, source: str) -> str | None:
     try:
-        return repository.resolve(source)
+        return call.resolve(source)
     except EpochReferenceError:
         return None
 
 
-def _state(repository: Repository, protection: Protection, about: Evidence, made: Review) -> str:
+def _state(call: Call, protection: Protection, about: Evidence, made: Review) -> str:
     if any(verdict.verdict == REJECT for verdict in verdicts(about.reviews, made.target, made.source_commit)):
         return REJECTED
-    branch = repository.refs.get("branch", made.target)
+    branch = call.refs.get("branch", made.target)
     if branch is None or made.source_commit not in about.graph:
         return OPEN
     commits = brought(about.graph, branch.commit_id, made.source_commit)

@@ -10,18 +10,18 @@ from epoch_sql.model.undo import MergePlan, plan_merge
 from epoch_sql.operations.merge.decisions import BOTH, Decisions
 from epoch_sql.operations.merge.trees import merge_trees
 from epoch_sql.operations.merge.writing import store
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 
 
-def planned_base(repository: Repository, plan: MergePlan, ours: str, theirs: str) -> Tree:
+def planned_base(call: Call, plan: MergePlan, ours: str, theirs: str) -> Tree:
     """The tree that both sides of a planned merge are compared with."""
     undos = [undone.undoing for undone in (*plan.reapplies, *plan.keeps)]
     if undos:
-        return base_below_undos(repository, plan.bases, ours, theirs, undos)
-    return base_tree(repository, plan.bases)
+        return base_below_undos(call, plan.bases, ours, theirs, undos)
+    return base_tree(call, plan.bases)
 
 
-def base_tree(repository: Repository, bases: Sequence[str]) -> Tree:
+def base_tree(call: Call, bases: Sequence[str]) -> Tree:
     """The tree to merge against: of the only base, or of several merged into one (git's recursive strategy).
 
     Where two bases conflict, the virtual base has what their own base had, so that both sides' values count as changed.
@@ -29,13 +29,13 @@ def base_tree(repository: Repository, bases: Sequence[str]) -> Tree:
     if not bases:
         return Tree()
     if len(bases) == 1:
-        return repository.tree(bases[0])
-    graph = repository.graph()
-    tree = repository.tree(bases[0])
+        return call.tree(bases[0])
+    graph = call.graph()
+    tree = call.tree(bases[0])
     for number, base in enumerate(bases[1:], 1):
-        common = base_tree(repository, _common(graph, bases[:number], base))
-        merged = merge_trees(repository, common, tree, repository.tree(base), Decisions(strategy="base"))
-        tree = store(repository, merged, count=False).tree
+        common = base_tree(call, _common(graph, bases[:number], base))
+        merged = merge_trees(call, common, tree, call.tree(base), Decisions(strategy="base"))
+        tree = store(call, merged, count=False).tree
     return tree
 
 
@@ -45,25 +45,23 @@ def _common(graph: CommitGraph, merged: Sequence[str], base: str) -> list[str]:
     return [one for one in found if not any(one != other and graph.is_ancestor(one, other) for other in found)]
 
 
-def base_below_undos(
-    repository: Repository, bases: Sequence[str], target: str, source: str, undos: Sequence[str]
-) -> Tree:
+def base_below_undos(call: Call, bases: Sequence[str], target: str, source: str, undos: Sequence[str]) -> Tree:
     """The tree to merge against where the bases lie below what some commits (``undos``, newest first) undid.
 
     Rows without a key are counted, so that what both sides have since such a base would be in conflict. Their tables
     are therefore merged against git's ordinary base, less what the undos took away.
     """
-    below = base_tree(repository, bases)
-    graph = repository.graph()
+    below = base_tree(call, bases)
+    graph = call.graph()
     ordinary = graph.merge_bases(target, source)
-    tree = base_tree(repository, ordinary)
+    tree = base_tree(call, ordinary)
     for undo in reversed(undos):
         parents = graph.parents(undo)
         if len(parents) == 1 and not any(graph.is_ancestor(undo, base) for base in ordinary):
-            before, after = repository.tree(parents[0]), repository.tree(undo)
-            undone = merge_trees(repository, before, tree, after, Decisions(strategy="base", copies=BOTH))
-            tree = store(repository, undone, count=False).tree
-    repository.contents.load(entry.version_id for tables in (below.tables, tree.tables) for entry in tables.values())
-    keyed = {i: entry for i, entry in below.tables.items() if repository.contents.table(entry.version_id).key}
-    others = {i: entry for i, entry in tree.tables.items() if not repository.contents.table(entry.version_id).key}
+            before, after = call.tree(parents[0]), call.tree(undo)
+            undone = merge_trees(call, before, tree, after, Decisions(strategy="base", copies=BOTH))
+            tree = store(call, undone, count=False).tree
+    call.contents.load(entry.version_id for tables in (below.tables, tree.tables) for entry in tables.values())
+    keyed = {i: entry for i, entry in below.tables.items() if call.contents.table(entry.version_id).key}
+    others = {i: entry for i, entry in tree.tables.items() if not call.contents.table(entry.version_id).key}
     return Tree({**others, **keyed}, below.objects)

@@ -16,7 +16,7 @@ from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
 from epoch_sql.operations.merge.relations import changes_from_ours, merged_state, touched_rows
 from epoch_sql.operations.reading.at import native_rows
 from epoch_sql.operations.reading.columns import struct
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import aliased, shape_of
@@ -27,16 +27,16 @@ NO_VIOLATIONS = Sql(
 )
 
 
-def violation_rows(repository: Repository, merged: MergedTree) -> Sql:
+def violation_rows(call: Call, merged: MergedTree) -> Sql:
     """Every violation in a merged tree, once: the columns of ``epoch_violations``."""
-    checker = _Checker(repository, merged)
-    definitions = [_definition(found) for found in impossible(repository, merged)]
+    checker = _Checker(call, merged)
+    definitions = [_definition(found) for found in impossible(call, merged)]
     return render.joined([NO_VIOLATIONS, *definitions, *checker.all()], "\nUNION\n")
 
 
-def missed(repository: Repository, merged: MergedTree) -> list[tuple[str, str]]:
+def missed(call: Call, merged: MergedTree) -> list[tuple[str, str]]:
     """The tables and objects of the merged tree that cannot be made without another one, and that one's name."""
-    names = [(found.name, name) for found in impossible(repository, merged) for name in found.misses]
+    names = [(found.name, name) for found in impossible(call, merged) for name in found.misses]
     tables = {_folded(entry.table.name) for entry in merged.tables}
     parents = [
         (str(e.table.name), ObjectName(e.table.name.schema, key.referenced or ""))
@@ -46,9 +46,9 @@ def missed(repository: Repository, merged: MergedTree) -> list[tuple[str, str]]:
     return names + [(child, str(parent)) for child, parent in parents if _folded(parent) not in tables]
 
 
-def missed_names(repository: Repository, merged: MergedTree) -> list[str]:
+def missed_names(call: Call, merged: MergedTree) -> list[str]:
     """The names of tables and objects that something in the merged tree cannot be made without."""
-    return [name for _, name in missed(repository, merged)]
+    return [name for _, name in missed(call, merged)]
 
 
 def foreign_key_name(table: Table, constraint: Constraint) -> str:
@@ -63,8 +63,8 @@ def parent_of(tables: Iterable[MergedEntry], table: Table, constraint: Constrain
 
 
 class _Checker:
-    def __init__(self, repository: Repository, merged: MergedTree) -> None:
-        self.contents = repository.contents
+    def __init__(self, call: Call, merged: MergedTree) -> None:
+        self.contents = call.contents
         self.entries = {_folded(entry.table.name): entry for entry in merged.tables}
         self.changed = [entry for entry in merged.tables if entry.merge is not None or entry.entry != entry.ours]
         self.merged = merged

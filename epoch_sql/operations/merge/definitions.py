@@ -17,7 +17,7 @@ from epoch_sql.model.names import path_parts, schema_name
 from epoch_sql.model.schema import Column, Constraint, ObjectName, SchemaObject, Table
 from epoch_sql.model.sql_text import mentioned, mentioned_anywhere
 from epoch_sql.operations.merge.merged import MergedTree
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.proof.engine import shut_in
 from epoch_sql.storage.contents import Contents
 from epoch_sql.worktree import ddl
@@ -50,20 +50,20 @@ class _State:
         return self.definitions.get(_name(definition))
 
 
-def impossible(repository: Repository, merged: MergedTree) -> list[Impossible]:
+def impossible(call: Call, merged: MergedTree) -> list[Impossible]:
     """What cannot be made of a merged tree, although it could be on the sides that it comes from."""
     tables = {entry.table_id: entry.table for entry in merged.tables}
     result = _state(tables, merged.objects)
-    sides = [_side(repository.contents, tree) for tree in (merged.ours, merged.theirs)]
+    sides = [_side(call.contents, tree) for tree in (merged.ours, merged.theirs)]
     suspects = _suspects(result, sides)
     if not suspects:
         return []
-    refused = _refused(repository, result, suspects)
+    refused = _refused(call, result, suspects)
     found = []
     for name in refused:
         definition = result.definitions[name]
         origins = _origins(definition, sides)
-        if any(_refused(repository, side, [name]) for side in origins):
+        if any(_refused(call, side, [name]) for side in origins):
             continue
         detail, misses = _explained(definition, origins[0], result, refused)
         kind, called = _kind_and_name(definition)
@@ -151,14 +151,14 @@ def _origins(definition: Definition, sides: Sequence[_State]) -> list[_State]:
     return same or [side for side in sides if side.like(definition) is not None] or list(sides)
 
 
-def _refused(repository: Repository, state: _State, wanted: Sequence[Name]) -> dict[Name, str]:
+def _refused(call: Call, state: _State, wanted: Sequence[Name]) -> dict[Name, str]:
     """Those of the wanted definitions that DuckDB does not make, with the first line of its reason."""
     needed = _with_dependencies(state, wanted)
     tables = [d for d in needed if isinstance(d, Table)]
     objects = [d for d in needed if isinstance(d, SchemaObject)]
     refused = {}
     with shut_in() as scratch:
-        database = render.identifier(repository.catalog)
+        database = render.identifier(call.catalog)
         scratch.execute(render.fill("ATTACH ':memory:' AS {{database}}", database=database))
         scratch.execute(render.fill("USE {{database}}", database=database))
         for definition in ddl.definition_order(tables, objects):

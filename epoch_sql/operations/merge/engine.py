@@ -20,7 +20,7 @@ from epoch_sql.operations.merge.origins import notes, origin_of
 from epoch_sql.operations.merge.trees import merge_trees
 from epoch_sql.operations.merge.writing import StoredTree, store
 from epoch_sql.operations.moving import apply_tree
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.worktree_state import settle
 from epoch_sql.worktree.scan import Working
 
@@ -66,31 +66,31 @@ class Stopped:
         )
 
 
-def merge(repository: Repository, progress: MergeInProgress, decided: bool = True, rows: bool = True) -> MergedTree:
+def merge(call: Call, progress: MergeInProgress, decided: bool = True, rows: bool = True) -> MergedTree:
     """The merged tree of a merge; ``decided`` says whether the decisions made so far for its target are its own.
 
     Without ``rows`` only definitions are merged.
     """
-    resolutions = Resolutions(repository.cursor).of(progress.target) if decided else ()
+    resolutions = Resolutions(call.cursor).of(progress.target) if decided else ()
     strategy = progress.strategy if progress.strategy in ("ours", "theirs") else None
-    trees = repository.trees
-    ours = repository.tree(progress.ours_commit)
+    trees = call.trees
+    ours = call.tree(progress.ours_commit)
     base, theirs = trees.load(progress.base_root), trees.load(progress.theirs_root)
     decisions = Decisions(resolutions, strategy)
-    return merge_trees(repository, base, ours, theirs, decisions, rows)
+    return merge_trees(call, base, ours, theirs, decisions, rows)
 
 
-def finish(repository: Repository, progress: MergeInProgress, only_changes: bool = False) -> Done | Stopped:
+def finish(call: Call, progress: MergeInProgress, only_changes: bool = False) -> Done | Stopped:
     """Commit a merge, or keep it as in progress with what is in its way.
 
     ``only_changes`` asks for no new commit, but the target's, when that has the result already.
     """
-    merged = merge(repository, progress)
-    stopped = list_obstacles(repository, progress, merged)
+    merged = merge(call, progress)
+    stopped = list_obstacles(call, progress, merged)
     if stopped:
         return stopped
-    stored = store(repository, merged)
-    before = repository.commits.get(progress.ours_commit)
+    stored = store(call, merged)
+    before = call.commits.get(progress.ours_commit)
     if progress.kind == "cherry-pick" and stored.tree_id == before.tree_id:
         raise EpochNothingToCommit(
             f"nothing to commit: what {progress.source[:7]} changed is in {progress.target} already",
@@ -98,22 +98,22 @@ def finish(repository: Repository, progress: MergeInProgress, only_changes: bool
         )
     if only_changes and stored.tree_id == before.tree_id:
         return Done(before, RowCounts())
-    if progress.target == repository.head().branch:
-        bring_working(repository, merged.ours, stored)
-    origin = origin_of(repository, progress)
+    if progress.target == call.head().branch:
+        bring_working(call, merged.ours, stored)
+    origin = origin_of(call, progress)
     message = "\n\n".join(filter(None, (progress.message, "\n".join(notes(origin)))))
     parents: tuple[str, ...] = (progress.ours_commit,)
     if progress.kind == "merge" and not progress.squash:
         parents = (progress.ours_commit, progress.theirs_commit)
     commit = new_commit(stored.tree_id, stored.root_id, parents, progress.author, message, origin)
-    repository.commits.add(commit)
+    call.commits.add(commit)
     action = f"{progress.kind}: {first_line(progress.message)}"
-    move_branch(repository, replace(move_of(repository, progress), new=commit.commit_id), action, progress.author)
-    Merges(repository.cursor).remove(progress.target)
+    move_branch(call, replace(move_of(call, progress), new=commit.commit_id), action, progress.author)
+    Merges(call.cursor).remove(progress.target)
     return Done(commit, stored.rows)
 
 
-def move_of(repository: Repository, progress: MergeInProgress) -> Move:
+def move_of(call: Call, progress: MergeInProgress) -> Move:
     """What a merge, revert or cherry-pick does to its target branch."""
     routes = {"merge": Route.SQUASH if progress.squash else Route.MERGE, "revert": Route.REVERT}
     return Move(
@@ -123,32 +123,32 @@ def move_of(repository: Repository, progress: MergeInProgress) -> Move:
         source=progress.source if progress.kind == "revert" else progress.theirs_commit,
         named=progress.source,
         keep_undone=progress.keep_undone,
-        by_hand=any(made.by_hand for made in Resolutions(repository.cursor).of(progress.target)),
+        by_hand=any(made.by_hand for made in Resolutions(call.cursor).of(progress.target)),
     )
 
 
-def list_obstacles(repository: Repository, progress: MergeInProgress, merged: MergedTree) -> Stopped | None:
+def list_obstacles(call: Call, progress: MergeInProgress, merged: MergedTree) -> Stopped | None:
     """List what is in the way of a merge, and keep the merge as in progress if anything is."""
-    merges = Merges(repository.cursor)
-    merges.list_obstacles(progress.target, conflict_rows(merged), violation_rows(repository, merged))
+    merges = Merges(call.cursor)
+    merges.list_obstacles(progress.target, conflict_rows(merged), violation_rows(call, merged))
     conflicts, violations = merges.open_obstacles(progress.target)
     if not conflicts and not violations:
         return None
     if merges.get(progress.target) is None:
         merges.insert([[vars(progress)[name] for name in merges.columns]])
-    return Stopped(progress, conflicts, violations, repository.elsewhere(progress.target))
+    return Stopped(progress, conflicts, violations, call.elsewhere(progress.target))
 
 
-def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing: str = "merge") -> RowCounts:
+def bring_working(call: Call, ours: Tree, stored: StoredTree, doing: str = "merge") -> RowCounts:
     """Bring the checked-out working tables to a merged tree; uncommitted changes in other tables stay.
 
     Returns the rows changed in tables that were not rebuilt. Raises EpochDirtyError when uncommitted changes are in
     tables or objects that the merge changes.
     """
-    working = settle(repository, repository.scanner.scan(ours))
+    working = settle(call, call.scanner.scan(ours))
     dirty = {w.table_id: str(w.table.name) for w in working.tables if w.differs}
     dirty.update({entry.table_id: str(entry.name) for entry in working.removed})
-    seen, wished = repository.scanner.visible(ours), repository.scanner.visible(stored.tree)
+    seen, wished = call.scanner.visible(ours), call.scanner.visible(stored.tree)
     was, now = ({(o.kind, o.name): o for o in objects} for objects in (seen.objects, working.objects))
     wanted = {(o.kind, o.name): o for o in wished.objects}
     own = {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
@@ -171,7 +171,7 @@ def bring_working(repository: Repository, ours: Tree, stored: StoredTree, doing:
     tables_now = tuple(w for w in working.tables if w.table_id not in dirty)
     clean = Working(tables_now, (), working.objects, unmade=working.unmade)
     pinned = [w for w in working.tables if w.table_id in dirty]
-    return apply_tree(repository, clean, Tree(tables, tuple(objects.values())), pinned)[1]
+    return apply_tree(call, clean, Tree(tables, tuple(objects.values())), pinned)[1]
 
 
 def _place(kind: str, name: ObjectName) -> tuple[str, str, str]:

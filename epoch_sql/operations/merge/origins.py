@@ -8,14 +8,14 @@ from epoch_sql.catalog.merging import MergeInProgress, Resolutions
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.origin import Origin, UndoneCommits
 from epoch_sql.model.undo import MergePlan, plan_merge, undo_kept, undo_of_revert
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 
 
-def origin_of(repository: Repository, progress: MergeInProgress) -> Origin:
+def origin_of(call: Call, progress: MergeInProgress) -> Origin:
     """The origin of the commit that a merge, revert or cherry-pick becomes, with the decisions made so far."""
-    graph = repository.graph()
+    graph = call.graph()
     strategy = progress.strategy if progress.strategy != "three-way" else None
-    decided = Origin(strategy=strategy, resolutions=Resolutions(repository.cursor).of(progress.target))
+    decided = Origin(strategy=strategy, resolutions=Resolutions(call.cursor).of(progress.target))
     if progress.kind == "cherry-pick":
         return replace(decided, picks=progress.source)
     if progress.kind == "revert":

@@ -15,7 +15,7 @@ from epoch_sql.operations.merge.constraints import missed_names
 from epoch_sql.operations.merge.decisions import key_fields
 from epoch_sql.operations.merge.given import given_misfits
 from epoch_sql.operations.merge.merged import MergedTree
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import shape_of
@@ -36,9 +36,9 @@ class Place:
     forced: bool
     violated: bool
 
-    def require_copies(self, repository: Repository, target: str) -> None:
+    def require_copies(self, call: Call, target: str) -> None:
         """EpochTableError when there are no copies of rows in conflict."""
-        if self.column_name is None and _listed(repository, target, self, "kind = 'copies'"):
+        if self.column_name is None and _listed(call, target, self, "kind = 'copies'"):
             return
         where = f"row {self.key} of {self.table_name}" if self.key else self.table_name or "the conflicts"
         raise EpochTableError(
@@ -47,7 +47,7 @@ class Place:
             table=self.table_name,
         )
 
-    def require_fitting(self, repository: Repository, target: str, value: str | None) -> None:
+    def require_fitting(self, call: Call, target: str, value: str | None) -> None:
         """EpochTableError when a cell cannot be given a value (None: NULL): the column has another type, or is part of
         the key.
         """
@@ -55,12 +55,12 @@ class Place:
         if self.table is None or column is None:
             raise ColumnNotFound(
                 f"there is no column {self.column_name} in table {self.table_name}",
-                _look(repository, target),
+                _look(call, target),
                 table=self.table_name,
                 column=self.column_name,
             )
         identifies = any(column.id == c.id for c in self.table.key or self.table.columns)
-        unfit = not self.table.key and _listed(repository, target, self, "kind <> 'copies'")
+        unfit = not self.table.key and _listed(call, target, self, "kind <> 'copies'")
         if not column.stored or (identifies and not unfit):
             raise EpochTableError(
                 f"column {column.name} of table {self.table.name} identifies the row, so it cannot be given a value",
@@ -71,7 +71,7 @@ class Place:
         if value is None and not column.nullable:
             message = f"column {column.name} of table {self.table.name} is NOT NULL"
             raise EpochTableError(message, "give a value", table=self.table_name, column=column.name)
-        if value is not None and not _fits(repository, column, value):
+        if value is not None and not _fits(call, column, value):
             raise EpochTableError(
                 f"{value!r} is no value of column {column.name} {column.type} in table {self.table.name}",
                 "give another value",
@@ -81,7 +81,7 @@ class Place:
 
 
 def located(
-    repository: Repository,
+    call: Call,
     violating: Violating,
     merged: MergedTree,
     table_name: str | None,
@@ -95,45 +95,45 @@ def located(
     target = violating.target
     if key is not None and table_name is None:
         raise EpochTableError(f"row {key} is of no table", "name its table and key")
-    name = _table_name(repository, target, merged, table_name)
+    name = _table_name(call, target, merged, table_name)
     table = next((e.table for e in merged.tables if str(e.table.name) == name), None)
-    where = _key_text(repository, target, table, key) if key is not None and table else None
+    where = _key_text(call, target, table, key) if key is not None and table else None
     if key is not None and where is None:
         message = f"table {table_name} has no row {key}"
-        raise EpochTableError(message, _look(repository, target), table=table_name)
+        raise EpochTableError(message, _look(call, target), table=table_name)
     named = _column(table, column_name) if table and column_name else None
     column = named.name if named else column_name
     meant = replace(violating, table_name=name, key=where)
-    violated = column is None and Resolutions(repository.cursor).count_settled(meant) > 0
+    violated = column is None and Resolutions(call.cursor).count_settled(meant) > 0
     if meant.constraint_name and not violated:
-        look = Suggestion("violations", into=repository.elsewhere(target))
+        look = Suggestion("violations", into=call.elsewhere(target))
         raise EpochTableError(f"nothing violates constraint {meant.constraint_name}", look, table=table_name)
-    forced = _forced(repository, target, merged, name, where, column, violated)
+    forced = _forced(call, target, merged, name, where, column, violated)
     return Place(table, name, where, column, forced, violated)
 
 
-def _table_name(repository: Repository, target: str, merged: MergedTree, given: str | None) -> str | None:
+def _table_name(call: Call, target: str, merged: MergedTree, given: str | None) -> str | None:
     """The table's name as it is listed, or as that of a table that a violated foreign key refers to."""
     if given is None:
         return None
     rows = run(
-        repository.cursor,
+        call.cursor,
         "SELECT table_name FROM {{epoch}}.conflicts WHERE target = $target "
         "UNION SELECT table_name FROM {{epoch}}.violations WHERE target = $target "
         "UNION SELECT table_name FROM {{epoch}}.resolutions WHERE target = $target AND table_name IS NOT NULL",
         {"target": target},
     ).fetchall()
-    names = [str(row[0]) for row in rows] + _parents(repository, target, merged) + missed_names(repository, merged)
+    names = [str(row[0]) for row in rows] + _parents(call, target, merged) + missed_names(call, merged)
     found = next((name for name in names if name.lower() == given.lower()), None)
     if found is None:
         raise no_table(given, names, "the conflicts")
     return found
 
 
-def _parents(repository: Repository, target: str, merged: MergedTree) -> list[str]:
+def _parents(call: Call, target: str, merged: MergedTree) -> list[str]:
     """The tables that violated foreign keys refer to."""
     rows = run(
-        repository.cursor,
+        call.cursor,
         "SELECT DISTINCT table_name FROM {{epoch}}.violations WHERE target = ? AND kind = 'foreign key'",
         [target],
     ).fetchall()
@@ -152,7 +152,7 @@ def _parents(repository: Repository, target: str, merged: MergedTree) -> list[st
 
 
 def _forced(
-    repository: Repository,
+    call: Call,
     target: str,
     merged: MergedTree,
     table_name: str | None,
@@ -164,7 +164,7 @@ def _forced(
     nothing in it violates a constraint.
     """
     row = run(
-        repository.cursor,
+        call.cursor,
         "SELECT count(*), count(*) FILTER (NOT resolved) FROM {{epoch}}.conflicts WHERE target = $target "
         "AND ($table IS NULL OR table_name = $table) AND ($key IS NULL OR key = $key) "
         "AND ($column IS NULL OR column_name IS NULL OR lower(column_name) = lower($column))",
@@ -173,12 +173,12 @@ def _forced(
     assert row
     listed, unresolved = row
     if key is None:
-        violated = column_name is None and table_name is not None and _undefined(repository, target, merged, table_name)
+        violated = column_name is None and table_name is not None and _undefined(call, target, merged, table_name)
     else:
-        violated = _violated(repository, target, merged, table_name, key)
+        violated = _violated(call, target, merged, table_name, key)
     if listed and (unresolved or not violated):
         return False
-    if violated or _was_forced(repository, target, table_name, key):
+    if violated or _was_forced(call, target, table_name, key):
         return True
     if some_violate:
         return False
@@ -189,30 +189,30 @@ def _forced(
         f"{what} is not in conflict, and violates no constraint"
         if what
         else "nothing is in conflict, and nothing violates a constraint",
-        _look(repository, target),
+        _look(call, target),
         table=table_name,
         column=column_name,
     )
 
 
-def _look(repository: Repository, target: str) -> Suggestion:
-    return Suggestion("conflicts", into=repository.elsewhere(target))
+def _look(call: Call, target: str) -> Suggestion:
+    return Suggestion("conflicts", into=call.elsewhere(target))
 
 
-def _violated(repository: Repository, target: str, merged: MergedTree, table_name: str | None, key: str) -> bool:
+def _violated(call: Call, target: str, merged: MergedTree, table_name: str | None, key: str) -> bool:
     row = run(
-        repository.cursor,
+        call.cursor,
         "SELECT count(*) FROM {{epoch}}.violations WHERE target = ? AND table_name = ? AND key = ?",
         [target, table_name, key],
     ).fetchone()
     assert row
-    return bool(row[0]) or table_name in _parents(repository, target, merged)
+    return bool(row[0]) or table_name in _parents(call, target, merged)
 
 
-def _was_forced(repository: Repository, target: str, table_name: str | None, key: str | None) -> bool:
+def _was_forced(call: Call, target: str, table_name: str | None, key: str | None) -> bool:
     """Whether a violation was resolved there before, so that it is no longer listed, and the decision is changed."""
     row = run(
-        repository.cursor,
+        call.cursor,
         "SELECT count(*) FROM {{epoch}}.resolutions WHERE target = ? AND table_name = ? AND key IS NOT DISTINCT FROM ? "
         "AND (forced OR side = 'value')",
         [target, table_name, key],
@@ -221,21 +221,21 @@ def _was_forced(repository: Repository, target: str, table_name: str | None, key
     return bool(row[0])
 
 
-def _undefined(repository: Repository, target: str, merged: MergedTree, name: str) -> bool:
+def _undefined(call: Call, target: str, merged: MergedTree, name: str) -> bool:
     """Whether a table or object cannot be made, or another one cannot be made without it."""
     row = run(
-        repository.cursor,
+        call.cursor,
         "SELECT count(*) FROM {{epoch}}.violations WHERE target = ? AND table_name = ? AND key IS NULL",
         [target, name],
     ).fetchone()
     assert row
-    return bool(row[0]) or name in missed_names(repository, merged)
+    return bool(row[0]) or name in missed_names(call, merged)
 
 
-def _listed(repository: Repository, target: str, place: Place, condition: str) -> bool:
+def _listed(call: Call, target: str, place: Place, condition: str) -> bool:
     """Whether a conflict of some kind is listed at a place."""
     row = run(
-        repository.cursor,
+        call.cursor,
         "SELECT count(*) FROM {{epoch}}.conflicts WHERE target = $target AND ($table IS NULL OR table_name = $table) "
         f"AND ($key IS NULL OR key = $key) AND ($column IS NULL OR column_name = $column) AND {condition}",
         {"target": target, "table": place.table_name, "key": place.key, "column": place.column_name},
@@ -243,10 +243,10 @@ def _listed(repository: Repository, target: str, place: Place, condition: str) -
     return bool(row and row[0])
 
 
-def _key_text(repository: Repository, target: str, table: Table, key: str) -> str | None:
+def _key_text(call: Call, target: str, table: Table, key: str) -> str | None:
     """A key as it is listed, or given as JSON or as the value of a one-column key, in the text that is listed."""
     listed = run(
-        repository.cursor,
+        call.cursor,
         "SELECT key FROM (SELECT target, table_name, key FROM {{epoch}}.conflicts UNION ALL "
         "SELECT target, table_name, key FROM {{epoch}}.violations) AS listed "
         "WHERE target = $target AND table_name = $table AND key = "
@@ -274,7 +274,7 @@ def _key_text(repository: Repository, target: str, table: Table, key: str) -> st
         for column, value in zip(columns, values, strict=True)
     ]
     struct = render.fill(Sql("{{b}}{{fields}}{{e}}"), b=Sql("{"), fields=render.joined(typed, ", "), e=Sql("}"))
-    row = repository.cursor.execute(render.fill(Sql("SELECT CAST(to_json({{s}}) AS VARCHAR)"), s=struct)).fetchone()
+    row = call.cursor.execute(render.fill(Sql("SELECT CAST(to_json({{s}}) AS VARCHAR)"), s=struct)).fetchone()
     return str(row[0]) if row else None
 
 
@@ -282,9 +282,9 @@ def _column(table: Table, name: str | None) -> Column | None:
     return next((column for column in table.columns if column.name.lower() == (name or "").lower()), None)
 
 
-def _fits(repository: Repository, column: Column, value: str) -> bool:
+def _fits(call: Call, column: Column, value: str) -> bool:
     text = render.to_sql(render.literal(value))
-    row = repository.cursor.execute(
+    row = call.cursor.execute(
         render.fill(Sql("SELECT NOT {{misfits}}"), misfits=given_misfits(text, column))
     ).fetchone()
     return bool(row and row[0])

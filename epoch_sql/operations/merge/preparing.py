@@ -13,7 +13,7 @@ from epoch_sql.operations.merge.decisions import RowDecisions
 from epoch_sql.operations.merge.sides import RowMerge, Side, lacks_filling, side_changes
 from epoch_sql.operations.reading.at import native_rows
 from epoch_sql.operations.recording import alike
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 from epoch_sql.storage.conversion import convert
 from epoch_sql.storage.encoding import encode
@@ -28,7 +28,7 @@ _NOTHING = RowDecisions()
 class Preparation:
     """Answers questions about the sides of one merge by looking at their rows."""
 
-    repository: Repository
+    call: Call
 
     def prepared(self, merge: RowMerge) -> RowMerge:
         """The merge with the values of computed columns, the fields that were renamed, and its foundation."""
@@ -44,7 +44,7 @@ class Preparation:
         """
         computed = other.column_by_id(column_id)
         assert computed
-        changes, shape = side_changes(self.repository.contents, RowMerge(base, side, side, other, _NOTHING), side)
+        changes, shape = side_changes(self.call.contents, RowMerge(base, side, side, other, _NOTHING), side)
         keys = {c.id: c for c in shape.key}
         given = keys.get(column_id) or next(c for c in shape.values if c.id == column_id)
         prefix = "k" if column_id in keys else "n"
@@ -88,10 +88,10 @@ class Preparation:
             return True
         fits = comes_back(render.to_sql(render.column(f"c{own.id}")), type_of(own), type_of(column))
         statement = "SELECT EXISTS (FROM ({{state}}) AS state WHERE NOT {{fits}})"
-        return not self._exists(render.fill(Sql(statement), state=side.state(self.repository.contents), fits=fits))
+        return not self._exists(render.fill(Sql(statement), state=side.state(self.call.contents), fits=fits))
 
     def _exists(self, statement: Sql) -> bool:
-        row = self.repository.cursor.execute(statement).fetchone()
+        row = self.call.cursor.execute(statement).fetchone()
         return bool(row and row[0])
 
     def _with_values(self, side: Side, merged: Table) -> Side:
@@ -107,7 +107,7 @@ class Preparation:
         rows = render.fill(
             Sql("SELECT {{outputs}} FROM ({{native}}) AS native"),
             outputs=[aliased(encode(render.column(c.name), c.type), f"c{c.id}") for c in table.stored_columns],
-            native=native_rows(side.table, side.state(self.repository.contents)),
+            native=native_rows(side.table, side.state(self.call.contents)),
         )
         return replace(side, table=table, rows=rows)
 
@@ -130,9 +130,9 @@ class Preparation:
         old, new = type_of(column), type_of(side.table.column_by_id(column.id) or column)
         if shape_of(None, merge.merged).keyless:
             return self._mostly_equal_bag(merge.base, side, column, guess)
-        changes, _ = side_changes(self.repository.contents, merge, side)
+        changes, _ = side_changes(self.call.contents, merge, side)
         value, was = (render.to_sql(render.column(f"{prefix}{column.id}")) for prefix in "no")
-        row = self.repository.cursor.execute(
+        row = self.call.cursor.execute(
             render.fill(
                 Sql(
                     "SELECT count(*), count(*) FILTER ({{same}}) FROM ({{changes}}) AS changes "
@@ -147,9 +147,9 @@ class Preparation:
         return bool(2 * row[1] >= row[0])
 
     def _mostly_equal_bag(self, base: Side, side: Side, column: Column, guess: DataType) -> bool:
-        contents = self.repository.contents
+        contents = self.call.contents
         value = render.to_sql(render.column(f"c{column.id}"))
-        row = self.repository.cursor.execute(
+        row = self.call.cursor.execute(
             render.fill(
                 Sql(
                     "WITH own AS (SELECT {{value}} AS value FROM ({{side}}) AS side), "
@@ -188,7 +188,7 @@ class Preparation:
         """
         assert side.version_id
         back = _stored(merged) - _stored(side.table)
-        dropped = self.repository.contents.stored_column_ids(side.version_id) if back else set()
+        dropped = self.call.contents.stored_column_ids(side.version_id) if back else set()
         own = {c.id: c.type for c in side.table.stored_columns}
         fits = all(widens(own.get(c.id, c.type), c.type) for c in merged.stored_columns)
         return (

@@ -15,38 +15,38 @@ from epoch_sql.operations.merge.decisions import Decisions
 from epoch_sql.operations.merge.listing import conflict_rows
 from epoch_sql.operations.merge.trees import merge_trees
 from epoch_sql.operations.merge.writing import store
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 
 
-def is_as_recorded(repository: Repository, commit: Commit) -> bool:
+def is_as_recorded(call: Call, commit: Commit) -> bool:
     """Whether a merge, squash or revert has the content, and records the undo, that its origin gives.
 
     What was decided is decided again as it was recorded. Costs what the merge cost. Writes what it computes, within the
     caller's transaction.
     """
     origin = commit.origin
-    if Undo(origin.undoes, origin.redoes, origin.restores) != expected_undo(repository.graph(), commit):
+    if Undo(origin.undoes, origin.redoes, origin.restores) != expected_undo(call.graph(), commit):
         return False
-    sides = _sides(repository, commit)
+    sides = _sides(call, commit)
     if sides is None:
         return False
     decisions = Decisions(origin.resolutions, origin.strategy)
-    merged = merge_trees(repository, sides[0], repository.tree(commit.parents[0]), sides[1], decisions)
-    conflicts, violations = conflict_rows(merged), violation_rows(repository, merged)
+    merged = merge_trees(call, sides[0], call.tree(commit.parents[0]), sides[1], decisions)
+    conflicts, violations = conflict_rows(merged), violation_rows(call, merged)
     obstacles = render.render("preview", conflicts=conflicts, violations=violations)
-    if repository.cursor.execute(obstacles).fetchone() is not None:
+    if call.cursor.execute(obstacles).fetchone() is not None:
         return False
-    return store(repository, merged, count=False).tree_id == commit.tree_id
+    return store(call, merged, count=False).tree_id == commit.tree_id
 
 
-def _sides(repository: Repository, commit: Commit) -> tuple[Tree, Tree] | None:
+def _sides(call: Call, commit: Commit) -> tuple[Tree, Tree] | None:
     """The base and the incoming tree of what a commit was made of; None if it says that it was made of nothing."""
-    graph, origin, ours = repository.graph(), commit.origin, commit.parents[0]
+    graph, origin, ours = call.graph(), commit.origin, commit.parents[0]
     if origin.reverts is not None:
         before = graph.parents(origin.reverts)[0]
-        return repository.tree(origin.reverts), repository.tree(before)
+        return call.tree(origin.reverts), call.tree(before)
     theirs = commit.parents[1] if len(commit.parents) > 1 else origin.squashes
     if theirs is None:
         return None
     plan = plan_merge(graph, ours, theirs, keep_undone=origin.keep_undone)
-    return planned_base(repository, plan, ours, theirs), repository.tree(theirs)
+    return planned_base(call, plan, ours, theirs), call.tree(theirs)

@@ -18,24 +18,24 @@ from epoch_sql.operations.merge.engine import merge as merged_tree
 from epoch_sql.operations.merge.merged import MergedEntry, MergedTree
 from epoch_sql.operations.merge.relations import merged_state
 from epoch_sql.operations.reading.columns import struct
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import shape_of
 
 
-def settle(repository: Repository, progress: MergeInProgress, side: str, violating: Violating) -> None:
+def settle(call: Call, progress: MergeInProgress, side: str, violating: Violating) -> None:
     """Decide what violates constraints for a side, and list what is in the way of the merge then."""
-    settler = _Settler(repository, progress, side, violating)
+    settler = _Settler(call, progress, side, violating)
     settler.resolutions.take_again(violating, side, settler.since)
     settler.list()
     while settler.left() and settler.decided():
         settler.list()
 
 
-def follow(repository: Repository, progress: MergeInProgress, side: str, violating: Violating) -> None:
+def follow(call: Call, progress: MergeInProgress, side: str, violating: Violating) -> None:
     """Take from a side what rows refer to that were changed in part, and list what is in the way of the merge then."""
-    settler = _Settler(repository, progress, side, violating)
+    settler = _Settler(call, progress, side, violating)
     settler.list()
     while settler.left() and settler.parents():
         settler.list()
@@ -43,19 +43,19 @@ def follow(repository: Repository, progress: MergeInProgress, side: str, violati
 
 @dataclass
 class _Settler:
-    repository: Repository
+    call: Call
     progress: MergeInProgress
     side: str
     violating: Violating
     merged: MergedTree | None = None
 
     def __post_init__(self) -> None:
-        self.resolutions = Resolutions(self.repository.cursor)
+        self.resolutions = Resolutions(self.call.cursor)
         self.since = self.resolutions.last()
 
     def list(self) -> None:
-        self.merged = merged_tree(self.repository, self.progress)
-        list_obstacles(self.repository, self.progress, self.merged)
+        self.merged = merged_tree(self.call, self.progress)
+        list_obstacles(self.call, self.progress, self.merged)
 
     def left(self) -> int:
         return self.resolutions.count_violating(self.violating)
@@ -91,7 +91,7 @@ class _Settler:
         own = tree.tables.get(parent.table_id) if parent else None
         if parent is None or own is None:
             return 0
-        contents = self.repository.contents
+        contents = self.call.contents
         table = contents.table(own.version_id)
         pairs = [
             render.fill(
@@ -127,7 +127,7 @@ class _Settler:
     def _missed(self) -> int:
         """The tables and objects that something violating cannot be made without."""
         assert self.merged
-        return sum(self._define(*pair) for pair in dict.fromkeys(missed(self.repository, self.merged)))
+        return sum(self._define(*pair) for pair in dict.fromkeys(missed(self.call, self.merged)))
 
     def _definitions(self) -> int:
         """The tables whose rows still violate: a constraint of the other side does not go with them."""

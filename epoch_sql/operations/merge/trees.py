@@ -28,7 +28,7 @@ from epoch_sql.operations.merge.preparing import Preparation
 from epoch_sql.operations.merge.references import followed
 from epoch_sql.operations.merge.rows import outcome
 from epoch_sql.operations.merge.sides import RowMerge, Side
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import arrange, compare
@@ -36,12 +36,12 @@ from epoch_sql.storage.shape import keyed_alike, shape_of
 
 
 def merge_trees(
-    repository: Repository, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool = True
+    call: Call, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool = True
 ) -> MergedTree:
     """Merge two trees; rows that both sides changed are merged into temporary tables of the cursor, if wanted."""
     for tree in (base, ours, theirs):
-        repository.contents.load(entry.version_id for entry in tree.tables.values())
-    merger = _TreeMerger(repository, base, ours, theirs, decisions, rows)
+        call.contents.load(entry.version_id for entry in tree.tables.values())
+    merger = _TreeMerger(call, base, ours, theirs, decisions, rows)
     ids = dict.fromkeys((*ours.tables, *theirs.tables, *base.tables))
     entries = [entry for entry in (merger.table(table_id) for table_id in ids) if entry]
     objects, conflicts = merge_objects(
@@ -54,14 +54,12 @@ def merge_trees(
 
 
 class _TreeMerger:
-    def __init__(
-        self, repository: Repository, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool
-    ) -> None:
-        self.repository = repository
-        self.contents = repository.contents
+    def __init__(self, call: Call, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool) -> None:
+        self.call = call
+        self.contents = call.contents
         self.sides = (base, ours, theirs)
         self.decisions = decisions
-        self.preparation = Preparation(repository)
+        self.preparation = Preparation(call)
         self.rows = rows
         self.conflicts: list[SchemaConflict] = []
         self.number = 0
@@ -192,7 +190,7 @@ class _TreeMerger:
     ) -> MergedEntry | None:
         base_table = self.contents.table(old.version_id) if old else None
         ours, theirs = self.contents.table(left.version_id), self.contents.table(right.version_id)
-        require_trusted(self.repository, ours, theirs, *([base_table] if base_table else []))
+        require_trusted(self.call, ours, theirs, *([base_table] if base_table else []))
         if old is None and not _keyed_alike(ours, theirs):
             return self._whole_in_conflict(old, left, right)
         if not all(_keyed_alike(a, b) for a, b in pairwise(t for t in (ours, base_table, theirs) if t)):
@@ -263,12 +261,12 @@ class _TreeMerger:
 
         EpochTrustError if a definition that they are merged by is only data.
         """
-        require_trusted(self.repository, *(side.table for side in merge.sides))
+        require_trusted(self.call, *(side.table for side in merge.sides))
         if not self.rows:
             return MergedEntry(entry.table_id, merge.merged, ours, None, merge)
         self.number += 1
         rows = f"epoch_merged_{self.number}"
-        self.repository.cursor.execute(
+        self.call.cursor.execute(
             render.fill(
                 Sql("CREATE OR REPLACE TEMP TABLE {{name}} AS {{rows}}"),
                 name=render.identifier(rows),
@@ -301,7 +299,7 @@ class _TreeMerger:
         assert side.version_id
         before = arrange(self.contents.state(old.version_id), shape, base)
         after = arrange(self.contents.state(side.version_id), shape, side.table)
-        row = self.repository.cursor.execute(
+        row = self.call.cursor.execute(
             render.fill(Sql("SELECT EXISTS (FROM ({{c}}) AS changes)"), c=compare(shape, before, after))
         ).fetchone()
         return bool(row and row[0])
@@ -313,7 +311,7 @@ class _TreeMerger:
         if all(column.id != column_id for column in shape.values):
             return False
         changes = self.contents.changes(old.version_id, side.version_id)
-        row = self.repository.cursor.execute(
+        row = self.call.cursor.execute(
             render.fill(
                 Sql(
                     "SELECT EXISTS (FROM ({{changes}}) AS changes "

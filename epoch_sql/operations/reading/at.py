@@ -6,19 +6,19 @@ from epoch_sql import render
 from epoch_sql.model.schema import Table
 from epoch_sql.operations.reading.generated import with_generated
 from epoch_sql.operations.reading.sides import TableSide
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import aliased
 
 
-def table_rows(repository: Repository, side: TableSide, bare: bool = False) -> Sql:
+def table_rows(call: Call, side: TableSide, bare: bool = False) -> Sql:
     """The rows of a table on one side, in its own columns; ``bare`` is for those of a commit without its rows."""
     if side.version_id is None:
         return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
-    require_trusted(repository, side.table)
-    contents = repository.contents
+    require_trusted(call, side.table)
+    contents = call.contents
     return native_rows(side.table, contents.state_of(side.table, []) if bare else contents.state(side.version_id))
 
 

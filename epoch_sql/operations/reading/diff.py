@@ -25,7 +25,7 @@ from epoch_sql.operations.reading.sides import (
     side_of,
 )
 from epoch_sql.operations.reading.views import Result, ViewDifference, is_of_view, view_difference
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import Shape, aliased
@@ -33,28 +33,28 @@ from epoch_sql.storage.shape import Shape, aliased
 _NO_ROWS = Sql("CAST(NULL AS BIGINT)")
 
 
-def diff(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
+def diff(call: Call, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
     """The rows that differ between two references: of all tables as JSON, or of one with its own columns."""
-    before, after = side_of(repository, from_ref), side_of(repository, to_ref)
+    before, after = side_of(call, from_ref), side_of(call, to_ref)
     if table_name is not None and is_of_view(before, after, table_name):
-        view = view_difference(repository, (before, from_ref), (after, to_ref), table_name)
+        view = view_difference(call, (before, from_ref), (after, to_ref), table_name)
         old, new = (side.table if side else None for side in (view.before, view.after))
         return _typed(old, new, view.changes, view.shape)
     found = differences(before, after, table_name)
     if table_name is not None:
         tables = _tables(found[0])
-        require_trusted(repository, *(table for table in tables if table and any(not c.stored for c in table.columns)))
-        return _typed(*tables, *_changes(repository, found[0]))
-    selects = [_as_json(repository, difference) for difference in found]
+        require_trusted(call, *(table for table in tables if table and any(not c.stored for c in table.columns)))
+        return _typed(*tables, *_changes(call, found[0]))
+    selects = [_as_json(call, difference) for difference in found]
     return union(selects, "no_differences")
 
 
-def diff_stat(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
+def diff_stat(call: Call, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
     """How many rows and cells differ, for each table that differs (or the given one)."""
-    before, after = side_of(repository, from_ref), side_of(repository, to_ref)
+    before, after = side_of(call, from_ref), side_of(call, to_ref)
     if table_name is not None and is_of_view(before, after, table_name):
-        return _view_stat(view_difference(repository, (before, from_ref), (after, to_ref), table_name))
-    selects = [_stat(repository, difference) for difference in differences(before, after, table_name)]
+        return _view_stat(view_difference(call, (before, from_ref), (after, to_ref), table_name))
+    selects = [_stat(call, difference) for difference in differences(before, after, table_name)]
     rows = union(selects, "no_statistics")
     if table_name is not None:
         return rows
@@ -67,13 +67,13 @@ def diff_stat(repository: Repository, from_ref: str, to_ref: str, table_name: st
     )
 
 
-def diff_summary(repository: Repository, from_ref: str, to_ref: str) -> Sql:
+def diff_summary(call: Call, from_ref: str, to_ref: str) -> Sql:
     """Which tables differ, and whether in their rows, their definition or both."""
-    before, after = side_of(repository, from_ref), side_of(repository, to_ref)
+    before, after = side_of(call, from_ref), side_of(call, to_ref)
     selects = []
     for difference in differences(before, after):
         kind, schema_differs = _kind(difference)
-        changes, _ = _changes(repository, difference)
+        changes, _ = _changes(call, difference)
         selects.append(
             render.render(
                 "diff_summary",
@@ -86,9 +86,9 @@ def diff_summary(repository: Repository, from_ref: str, to_ref: str) -> Sql:
     return union(selects, "no_summary")
 
 
-def schema_diff(repository: Repository, from_ref: str, to_ref: str) -> Sql:
+def schema_diff(call: Call, from_ref: str, to_ref: str) -> Sql:
     """How the definitions differ."""
-    changes = schema_changes_between(side_of(repository, from_ref), side_of(repository, to_ref))
+    changes = schema_changes_between(side_of(call, from_ref), side_of(call, to_ref))
     selects = [
         render.fill(
             Sql("SELECT {{values}}"),
@@ -134,8 +134,8 @@ def _typed(before: Table | None, after: Table | None, changes: Sql, shape: Shape
     )
 
 
-def _as_json(repository: Repository, difference: Difference) -> Sql:
-    changes, shape = _changes(repository, difference)
+def _as_json(call: Call, difference: Difference) -> Sql:
+    changes, shape = _changes(call, difference)
     before, after = _tables(difference)
     return render.render(
         "diff_as_json",
@@ -148,15 +148,15 @@ def _as_json(repository: Repository, difference: Difference) -> Sql:
     )
 
 
-def _stat(repository: Repository, difference: Difference) -> Sql:
-    changes, shape = _changes(repository, difference)
+def _stat(call: Call, difference: Difference) -> Sql:
+    changes, shape = _changes(call, difference)
     return render.render(
         "bag_diff_stat" if shape.keyless else "diff_stat",
         table_name=render.literal(str(difference.table.name)),
         cells=_cells(shape),
         changes=changes,
-        old_row_count=_row_count(repository, difference.before),
-        new_row_count=_row_count(repository, difference.after),
+        old_row_count=_row_count(call, difference.before),
+        new_row_count=_row_count(call, difference.after),
     )
 
 
@@ -175,13 +175,13 @@ def _view_stat(view: ViewDifference) -> Sql:
     )
 
 
-def _changes(repository: Repository, difference: Difference) -> tuple[Sql, Shape]:
+def _changes(call: Call, difference: Difference) -> tuple[Sql, Shape]:
     """The changed rows; a column that is generated on one side is compared by its values with one that is stored."""
     before, after = difference.before, difference.after
     if not before or not after or not crossing(before.table, after.table):
-        return changes_between(repository, difference)
-    require_trusted(repository, before.table, after.table)
-    return by_value(before.table, rows_of(repository, before), after.table, rows_of(repository, after))
+        return changes_between(call, difference)
+    require_trusted(call, before.table, after.table)
+    return by_value(before.table, rows_of(call, before), after.table, rows_of(call, after))
 
 
 def _cells(shape: Shape) -> Sql:
@@ -195,12 +195,12 @@ def _cells(shape: Shape) -> Sql:
     return render.joined(terms, " + ") if terms else Sql("0")
 
 
-def _row_count(repository: Repository, side: TableSide | None) -> Sql:
+def _row_count(call: Call, side: TableSide | None) -> Sql:
     if side is None:
         return _NO_ROWS
     if side.version_id:
         return render.fill(
-            Sql("CAST({{n}} AS BIGINT)"), n=render.literal(repository.contents.version(side.version_id).row_count)
+            Sql("CAST({{n}} AS BIGINT)"), n=render.literal(call.contents.version(side.version_id).row_count)
         )
     return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(side.table.name))
 

@@ -10,22 +10,22 @@ from epoch_sql.operations.reading.generated import as_stored, free_name, with_ge
 from epoch_sql.operations.reading.keys import key_condition
 from epoch_sql.operations.reading.lineage import Lineage, Step
 from epoch_sql.operations.reading.table_changes import MergedChanges, TableChanges, same_columns
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import aliased, columns
 
 
-def history(repository: Repository, table_name: str, key: str | None = None) -> Sql:
+def history(call: Call, table_name: str, key: str | None = None) -> Sql:
     """Every version of every row of a table (or of the row of a key) in the history of HEAD, newest first.
 
     ``key`` is JSON with all key columns, or the value of a one-column key. The rows have the columns that the table has
     in HEAD. A merge commit has only the rows that it made itself. Raises EpochTableError for an unknown table or key
     column.
     """
-    lineage = Lineage(repository, table_name)
-    condition = None if key is None else key_condition(repository.cursor, lineage.table, key)
+    lineage = Lineage(call, table_name)
+    condition = None if key is None else key_condition(call.cursor, lineage.table, key)
     changes = TableChanges(lineage, condition)
     steps = lineage.steps([c for c in lineage.commits if c not in lineage.transparent])
     parts = [changes.relation(step for step in steps if step.commit_id not in lineage.merges)]
@@ -37,7 +37,7 @@ def history(repository: Repository, table_name: str, key: str | None = None) -> 
         )
     table = lineage.table
     if any(not column.stored for column in table.columns):
-        require_trusted(repository, table)
+        require_trusted(call, table)
     place, op = free_name("place", table), free_name("op", table)
     return render.render(
         "history",
@@ -50,19 +50,19 @@ def history(repository: Repository, table_name: str, key: str | None = None) -> 
     )
 
 
-def blame(repository: Repository, table_name: str) -> Sql:
+def blame(call: Call, table_name: str) -> Sql:
     """For each row of a table in HEAD, by its key, the commit that last set it to its current value.
 
     A row that a merge only took over is the commit's that made it. Of a table without a key, each distinct row is
     listed once, with the commit that last added a copy of it. Raises EpochTableError for an unknown table.
     """
-    lineage = Lineage(repository, table_name)
+    lineage = Lineage(call, table_name)
     version_id = lineage.version(lineage.head)
     assert version_id
     merged = MergedChanges(lineage, TableChanges(lineage))
     line, made = _since_made(lineage)
     latest = _last_set(merged, line) if lineage.table.key else _last_added(merged, made)
-    _, state = as_stored(lineage.table_of(version_id), repository.contents.state(version_id), lineage.crossing)
+    _, state = as_stored(lineage.table_of(version_id), call.contents.state(version_id), lineage.crossing)
     if not lineage.table.key:
         state = render.fill(Sql("SELECT DISTINCT * FROM ({{state}}) AS state"), state=state)
     return render.render(

@@ -11,7 +11,7 @@ from epoch_sql.model.graph import CommitGraph
 from epoch_sql.model.schema import Table
 from epoch_sql.operations.reading.generated import crossing, storing
 from epoch_sql.operations.reading.sides import side_of
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.operations.trusting import require_trusted
 
@@ -39,27 +39,27 @@ class Lineage:
     definition in HEAD, as if it stored them.
     """
 
-    def __init__(self, repository: Repository, table_name: str) -> None:
-        side = side_of(repository, "HEAD")
+    def __init__(self, call: Call, table_name: str) -> None:
+        side = side_of(call, "HEAD")
         found = side.named(table_name)
         if found is None:
             raise no_table(table_name, [str(s.table.name) for s in side.tables.values()], "HEAD")
-        self.repository = repository
+        self.call = call
         self.table_id = found[0]
-        self.head = repository.head().commit_id
-        self.graph: CommitGraph = repository.graph()
+        self.head = call.head().commit_id
+        self.graph: CommitGraph = call.graph()
         self.commits = self.graph.topological(self.graph.ancestors(self.head))
         self.places = {commit_id: place for place, commit_id in enumerate(self.commits)}
-        rows = repository.cursor.execute(render.render("table_versions"), [self.table_id]).fetchall()
+        rows = call.cursor.execute(render.render("table_versions"), [self.table_id]).fetchall()
         self.versions: dict[str, str] = {
             commit_id: version_id for commit_id, version_id in rows if commit_id in self.places
         }
-        repository.contents.load(self.versions.values())
+        call.contents.load(self.versions.values())
         own = found[1].table
         made = {self.table_of(version) for version in set(self.versions.values())}
         self.crossing = frozenset(i for table in made for i in crossing(own, table))
         self.table = storing(own, self.crossing)
-        require_trusted(repository, *(t for t in (own, *made) if storing(t, self.crossing) != t))
+        require_trusted(call, *(t for t in (own, *made) if storing(t, self.crossing) != t))
 
     def version(self, commit_id: str | None) -> str | None:
         """The table's version in a commit."""
@@ -67,7 +67,7 @@ class Lineage:
 
     def table_of(self, version_id: str) -> Table:
         """The definition that a version has."""
-        return self.repository.contents.table(version_id)
+        return self.call.contents.table(version_id)
 
     def step(self, commit_id: str) -> Step | None:
         """What a commit did; None where its version has the same rows as that of its first parent."""
@@ -156,5 +156,5 @@ class Lineage:
         """Whether two versions have the same definition and rows; two that do not exist are the same."""
         if left is None or right is None or left == right:
             return left == right
-        one, other = (self.repository.contents.version(version_id) for version_id in (left, right))
+        one, other = (self.call.contents.version(version_id) for version_id in (left, right))
         return (one.schema_id, one.fingerprint) == (other.schema_id, other.fingerprint)

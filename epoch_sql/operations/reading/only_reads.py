@@ -10,7 +10,7 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.errors import EpochActsError
 from epoch_sql.model.sql_text import top_level
-from epoch_sql.operations.repository import Memory, Repository
+from epoch_sql.operations.repository import Call, Memory
 from epoch_sql.proof.reads import Catalog, acting_among, acts, reads_by_plan
 from epoch_sql.render import Sql
 
@@ -29,12 +29,12 @@ class Provable:
     bare: Sql
 
 
-def require_reading(repository: Repository, bare: Sql, what: str) -> None:
+def require_reading(call: Call, bare: Sql, what: str) -> None:
     """EpochActsError unless a query, given as its ``Provable.bare``, is proved to read only; ``what`` is how messages
     call it.
     """
-    (plan,) = repository.cursor.execute(_PLAN, [bare]).fetchone() or ("",)
-    require_reading_plan(repository.cursor, repository.memory, bare, what, plan, {})
+    (plan,) = call.cursor.execute(_PLAN, [bare]).fetchone() or ("",)
+    require_reading_plan(call.cursor, call.memory, bare, what, plan, {})
 
 
 def require_reading_plan(

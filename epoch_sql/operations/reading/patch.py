@@ -20,7 +20,7 @@ from epoch_sql.model.sql_text import tokens
 from epoch_sql.operations.reading.columns import struct
 from epoch_sql.operations.reading.patch_plan import plan_patch
 from epoch_sql.operations.reading.sides import Difference, changes_between, rows_of
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.plan.dependencies import folded
 from epoch_sql.plan.steps import Fill
 from epoch_sql.render import Sql
@@ -33,14 +33,14 @@ from epoch_sql.storage.types import parse_type
 DEFINITIONS, DELETES, UPDATES, INSERTS, TRIGGERS = range(5)
 
 
-def patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
+def patch(call: Call, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
     """The statements that turn the state of one reference into that of another, for all tables or for one.
 
     Definitions first; then deletions, children before what they refer to; updates; insertions, parents first; and
     triggers, which none of this may fire.
     Raises EpochTableError for an unknown table, and for a table of which no patch of its own can be made.
     """
-    planned = plan_patch(repository, from_ref, to_ref, table_name)
+    planned = plan_patch(call, from_ref, to_ref, table_name)
     selects = _definitions(planned.definitions(planned.plan.definitions), DEFINITIONS)
     shared: dict[str, list[Sql]] = {}
     places = {step.change.table_id: place for place, step in enumerate(planned.plan.rows)}
@@ -49,7 +49,7 @@ def patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | 
         assert change.after
         referenced = folded(change.after.name) in planned.referenced
         source = planned.sources[change.table_id]
-        rows = TableRows(repository, source, change.after, places[change.table_id], referenced)
+        rows = TableRows(call, source, change.after, places[change.table_id], referenced)
         if isinstance(step, Fill):
             selects.append(rows.fill())
         else:
@@ -87,7 +87,7 @@ class TableRows:
     ``place`` is the one that it has among all tables; ``referenced`` says whether foreign keys refer to it.
     """
 
-    repository: Repository
+    call: Call
     source: Difference
     table: Table
     place: int
@@ -96,7 +96,7 @@ class TableRows:
     def fill(self) -> Sql:
         """The insertions of all rows, into a table that was created."""
         assert self.source.after
-        return self._inserts(rows_of(self.repository, self.source.after))
+        return self._inserts(rows_of(self.call, self.source.after))
 
     def statements(self, action: Literal["delete", "update", "insert"]) -> list[Sql]:
         """The queries for one kind of statement, with the columns that ``patch.sql`` orders by."""
@@ -133,10 +133,10 @@ class TableRows:
         before, after = self.source.before, self.source.after
         assert before and after
         if self.table.key and keyed_alike(before.table, after.table):
-            return changes_between(self.repository, self.source)
+            return changes_between(self.call, self.source)
         bag = replace(self.table, constraints=(), declared_key=())
         shape = shape_of(None, bag)
-        sides = [arrange(rows_of(self.repository, side), shape, side.table) for side in (before, after)]
+        sides = [arrange(rows_of(self.call, side), shape, side.table) for side in (before, after)]
         return compare(shape, *sides), shape
 
     def _new_rows(self, changes: Sql, shape: Shape) -> Sql:

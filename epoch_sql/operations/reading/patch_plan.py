@@ -19,7 +19,7 @@ from epoch_sql.model.sql_text import mentioned
 from epoch_sql.model.widening import widens
 from epoch_sql.operations.reading.query import query
 from epoch_sql.operations.reading.sides import Difference, Side, changes_between, differences, side_of
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.plan.dependencies import Folded, folded
 from epoch_sql.plan.making import REFUSALS
@@ -64,17 +64,17 @@ class PatchPlan:
             return statements(step)
 
 
-def plan_patch(repository: Repository, from_ref: str, to_ref: str, table_name: str | None = None) -> PatchPlan:
+def plan_patch(call: Call, from_ref: str, to_ref: str, table_name: str | None = None) -> PatchPlan:
     """How to get from one reference to another, for all tables and objects or for one table.
 
     Raises EpochTableError for an unknown table, and for one that others refer to and that has to be built anew;
     EpochTrustError for what it would make of a remote that is not trusted.
     """
-    before, after = side_of(repository, from_ref), side_of(repository, to_ref)
+    before, after = side_of(call, from_ref), side_of(call, to_ref)
     sources = {str(number): pair for number, pair in enumerate(_pairs(before, after))}
     found = {_name(pair) for pair in differences(before, after, table_name)}
     tables = [_change(number, pair, _name(pair) in found) for number, pair in sources.items()]
-    limits = _Limits(repository, before, after, (from_ref, to_ref), sources)
+    limits = _Limits(call, before, after, (from_ref, to_ref), sources)
     old, new = before.objects, after.objects
     if table_name is not None:
         paths = {change.after.name.schema_path for change in tables if change.after and change.differs}
@@ -82,8 +82,8 @@ def plan_patch(repository: Repository, from_ref: str, to_ref: str, table_name: s
         old, new = (), tuple(o for o in new if o.kind == "schema" and o.name.as_schema in schemas and o not in old)
         tables = [change for change in tables if change.differs or (change.before and change.after)]
     # A patch is there to be run, so it has nothing that is only data here.
-    require_trusted(repository, *(change.after for change in tables if change.after and change.after != change.before))
-    require_trusted(repository, *(found for found in new if found not in old))
+    require_trusted(call, *(change.after for change in tables if change.after and change.after != change.before))
+    require_trusted(call, *(found for found in new if found not in old))
     plan = make_plan(tables, old, new, Limits(_rows_follow, limits.holds, limits.is_readable))
     if table_name is not None:
         _require_alone(plan, tables)
@@ -95,13 +95,13 @@ class _Limits:
 
     def __init__(
         self,
-        repository: Repository,
+        call: Call,
         before: Side,
         after: Side,
         refs: tuple[str, str],
         sources: Mapping[str, Difference],
     ) -> None:
-        self.repository = repository
+        self.call = call
         self.from_ref, self.to_ref = refs
         self.sources = sources
         self.references: dict[Folded, list[Constraint]] = {}
@@ -119,7 +119,7 @@ class _Limits:
         references = [key for name in names for key in self.references.get(name, ())]
         if not references:
             return False
-        changes, shape = changes_between(self.repository, self.sources[change.table_id])
+        changes, shape = changes_between(self.call, self.sources[change.table_id])
         conditions = [Sql("(op = 'modified' AND {{c}})")] if (fast := _fast_columns(table, shape)) else []
         by_key = {name.lower() for name in table.key_names}
         if shape.keyless:
@@ -134,7 +134,7 @@ class _Limits:
             changes=changes,
             condition=condition,
         )
-        row = self.repository.cursor.execute(statement).fetchone()
+        row = self.call.cursor.execute(statement).fetchone()
         return bool(row and row[0])
 
     def is_readable(self, view: SchemaObject) -> bool:
@@ -156,8 +156,8 @@ class _Limits:
         with unqualified():
             rows = render.fill(Sql("FROM {{view}}"), view=render.table(view.name))
         try:
-            bound = query(self.repository, ref, rows).bare
-            self.repository.cursor.execute(render.fill(Sql("DESCRIBE {{bound}}"), bound=bound))
+            bound = query(self.call, ref, rows).bare
+            self.call.cursor.execute(render.fill(Sql("DESCRIBE {{bound}}"), bound=bound))
         except (*REFUSALS, EpochTableError, EpochTrustError):
             return False
         return True

@@ -33,7 +33,7 @@ from epoch_sql.operations.reading.table_references import (
     renamed,
     syntax_tree,
 )
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 
@@ -60,18 +60,18 @@ def names_to_ask(
     return list(asked)
 
 
-def query(repository: Repository, ref: str, sql: str) -> Provable:
+def query(call: Call, ref: str, sql: str) -> Provable:
     """The rows of ``sql``, one query, with versioned tables and views as of ``ref``.
 
     Names without a schema are those of schema main. What is not versioned (ignored, temporary and system tables, files)
     is read as it is. Raises EpochQueryError for what is no query, or cannot be read as of a reference, and
     EpochTableError for a table that does not exist there.
     """
-    return query_of(repository, side_of(repository, ref), ref, sql, parse_revision(ref).is_working)
+    return query_of(call, side_of(call, ref), ref, sql, parse_revision(ref).is_working)
 
 
 def query_for_caller(
-    repository: Repository,
+    call: Call,
     ref: str,
     sql: str,
     database: str,
@@ -85,25 +85,23 @@ def query_for_caller(
     ``names_to_ask``: what is temporary, and data frames, are read as they are as well.
     """
     known = caller(database, schemas, probes, plans)
-    reader = _Reader(repository, side_of(repository, ref), ref, parse_revision(ref).is_working, known)
+    reader = _Reader(call, side_of(call, ref), ref, parse_revision(ref).is_working, known)
     searched = tuple(dict.fromkeys((*schemas, "main")))
     return reader.provable(lambda: reader.rewritten(sql, searched, ()))
 
 
-def query_of(
-    repository: Repository, side: Side, name: str, sql: str, working: bool, what: str = "epoch_query"
-) -> Provable:
+def query_of(call: Call, side: Side, name: str, sql: str, working: bool, what: str = "epoch_query") -> Provable:
     """The rows of ``sql`` as in ``query``, of any state; ``name`` is how messages call it, and ``what`` the query.
 
     ``working`` says that it is the working tables. Names without a schema are those of schema main.
     """
-    reader = _Reader(repository, side, name, working, what=what)
+    reader = _Reader(call, side, name, working, what=what)
     return reader.provable(lambda: reader.rewritten(sql, ("main",), ()))
 
 
-def view_of(repository: Repository, side: Side, ref: str, view: SchemaObject) -> Provable:
+def view_of(call: Call, side: Side, ref: str, view: SchemaObject) -> Provable:
     """The rows of a view as of ``ref``, of which ``side`` is the state."""
-    reader = _Reader(repository, side, ref, working=False)
+    reader = _Reader(call, side, ref, working=False)
     return reader.provable(lambda: reader.view_rows(view, ()))
 
 
@@ -130,7 +128,7 @@ def parsed_query(cursor: duckdb.DuckDBPyConnection, sql: str) -> Query:
 class _Reader:
     def __init__(
         self,
-        repository: Repository,
+        call: Call,
         side: Side,
         ref: str,
         working: bool,
@@ -138,8 +136,8 @@ class _Reader:
         what: str = "epoch_query",
     ) -> None:
         self.what = what
-        self.texts = Texts(repository.cursor, repository.memory.own_macros)
-        self.repository = repository
+        self.texts = Texts(call.cursor, call.memory.own_macros)
+        self.call = call
         self.caller = known
         self.ref = ref
         self.side = side
@@ -208,24 +206,24 @@ class _Reader:
                     f"{'.'.join(mention.parts)} is not versioned, so that PIVOT takes no values from it", NAME_VALUES
                 )
         rows = self.provable(lambda: self.rewritten(query, schemas, ()))
-        require_reading(self.repository, rows.bare, self.what)
-        return [value for (value,) in self.repository.cursor.execute(rows.sql).fetchall()]
+        require_reading(self.call, rows.bare, self.what)
+        return [value for (value,) in self.call.cursor.execute(rows.sql).fetchall()]
 
     def _parsed(self, sql: str) -> Query:
         if sql not in self._queries:
-            self._queries[sql] = parsed_query(self.repository.cursor, sql)
+            self._queries[sql] = parsed_query(self.call.cursor, sql)
         return self._queries[sql]
 
     def _meaning(self, mention: Mention, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql | None:
         """The rows that a name stands for; None for what is not versioned, and stays as it is."""
         if self._is_temporary(mention, within):
             return None
-        database = self.caller.database if self.caller and not within else self.repository.catalog
+        database = self.caller.database if self.caller and not within else self.call.catalog
         names = self._candidates(mention, schemas, database)
         for name in names:
             side, view = self.tables.get(_folded(name)), self.views.get(_folded(name))
             if side:
-                return table_rows(self.repository, side, self._bare)
+                return table_rows(self.call, side, self._bare)
             if view:
                 return self.view_rows(view, within)
         if mention.is_file:
@@ -262,7 +260,7 @@ class _Reader:
         if self.working:
             return
         for database, table in self.caller.reads(probe):
-            if database.lower() == self.repository.catalog.lower() and _folded(table) in self._live_names():
+            if database.lower() == self.call.catalog.lower() and _folded(table) in self._live_names():
                 raise EpochQueryError(
                     f"{'.'.join(mention.parts)} reads {table}, which it would read as it is now, not as of {self.ref}",
                     "write its query in the place of its name",
@@ -273,7 +271,7 @@ class _Reader:
 
         ``database`` is where names without one are looked for.
         """
-        current = self.repository.catalog.lower()
+        current = self.call.catalog.lower()
         first = mention.qualifiers[0].lower() if mention.qualifiers else ""
         if database.lower() != current and first != current:
             return []
@@ -295,7 +293,7 @@ class _Reader:
 
     def view_rows(self, view: SchemaObject, within: tuple[ObjectName, ...]) -> Sql:
         """The rows of a view as of the reference."""
-        require_trusted(self.repository, view)
+        require_trusted(self.call, view)
         if view.name in within:
             raise EpochQueryError(f"view {view.name} refers to itself in {self.ref}", "query the tables instead")
         start = next(token for token in top_level(view.definition) if token.is_word("AS"))
@@ -313,7 +311,7 @@ class _Reader:
     def _live_names(self) -> set[tuple[str, str]]:
         """The tables and views that are, or would be, versioned in the working database."""
         if self._live is None:
-            schema = self.repository.scanner.schema()
+            schema = self.call.scanner.schema()
             views = (o.name for o in schema.objects if o.kind == "view")
             self._live = {_folded(name) for name in (*(t.name for t in schema.tables), *views)}
         return self._live
@@ -322,14 +320,14 @@ class _Reader:
         """Whether the working database has a relation of such a name that is not versioned: an ignored one or DuckDB's
         own.
         """
-        row = self.repository.cursor.execute(
+        row = self.call.cursor.execute(
             render.render("relations_named"),
             [[n.name.lower() for n in names], [n.schema_path[-1].lower() for n in names]],
         ).fetchone()
         return bool(row and row[0])
 
     def _is_database(self, name: str) -> bool:
-        row = self.repository.cursor.execute(
+        row = self.call.cursor.execute(
             "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = ?", [name]
         ).fetchone()
         return row is not None
@@ -344,7 +342,7 @@ class _Reader:
     def _require_visible(self, parsed: Query) -> None:
         """EpochQueryError for functions that read tables where nobody sees it: they would read the working tables; and
         for Epoch's own that act."""
-        for function in sorted(parsed.functions & self.repository.memory.acting):
+        for function in sorted(parsed.functions & self.call.memory.acting):
             raise EpochQueryError(f"{function} acts, and a query only reads", "call it by itself")
         if self.working:
             return
@@ -361,7 +359,7 @@ class _Reader:
 
     def _reads_tables(self, macro: str, seen: frozenset[str]) -> bool:
         """Whether a macro's text names tables, itself or in macros that it uses."""
-        tree = syntax_tree(self.repository.cursor, self.texts.macros[macro])
+        tree = syntax_tree(self.call.cursor, self.texts.macros[macro])
         if tree.get("error"):
             return True
         for statement in tree["statements"]:

@@ -10,7 +10,7 @@ from epoch_sql.model.commit import Tree
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import SchemaObject, Table, identity
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import arrange, compare
@@ -66,21 +66,21 @@ class Difference:
         return side.table
 
 
-def side_of(repository: Repository, reference: str) -> Side:
+def side_of(call: Call, reference: str) -> Side:
     """What a reference names: the tree of a commit, or for ``WORKING`` the working tables."""
     if not parse_revision(reference).is_working:
-        return tree_side(repository, repository.tree(repository.resolve(reference)))
-    working = repository.scanner.scan(repository.tree(repository.head().commit_id), read_rows=False)
+        return tree_side(call, call.tree(call.resolve(reference)))
+    working = call.scanner.scan(call.tree(call.head().commit_id), read_rows=False)
     # What is ignored or not trusted stays as it is committed, whatever there is here.
-    ignored, withheld = (tree_side(repository, tree) for tree in (working.ignored, working.withheld))
+    ignored, withheld = (tree_side(call, tree) for tree in (working.ignored, working.withheld))
     tables = {w.table_id: TableSide(w.table, None, w) for w in working.tables}
     objects = (*working.objects, *ignored.objects, *withheld.objects)
     return Side({**tables, **ignored.tables, **withheld.tables}, objects)
 
 
-def tree_side(repository: Repository, tree: Tree) -> Side:
+def tree_side(call: Call, tree: Tree) -> Side:
     """A tree as a side."""
-    contents = repository.contents
+    contents = call.contents
     contents.load(entry.version_id for entry in tree.tables.values())
     tables = {i: TableSide(contents.table(e.version_id), e.version_id) for i, e in tree.tables.items()}
     return Side(tables, tree.objects)
@@ -142,7 +142,7 @@ def _aligned(before: TableSide, after: TableSide, same_table: bool) -> TableSide
     return replace(before, table=replace(before.table, columns=tuple(columns)), stored=before.table)
 
 
-def changes_between(repository: Repository, difference: Difference) -> tuple[Sql, Shape]:
+def changes_between(call: Call, difference: Difference) -> tuple[Sql, Shape]:
     """The changed rows of a table, as in ``Shape``."""
     before, after = difference.before, difference.after
     old, new = (before.table if before else None), (after.table if after else None)
@@ -150,20 +150,20 @@ def changes_between(repository: Repository, difference: Difference) -> tuple[Sql
     aligned = before is not None and before.stored is not None
     if not aligned and (before is None or before.version_id) and (after is None or after.version_id):
         ids = (before.version_id if before else None, after.version_id if after else None)
-        return repository.contents.changes(*ids), shape
+        return call.contents.changes(*ids), shape
     committed = after.working.entry if after and after.working else None
     if not aligned and before and after and after.working and committed and committed.version_id == before.version_id:
-        return repository.scanner.changes(after.working)
+        return call.scanner.changes(after.working)
     sides = [
-        arrange(rows_of(repository, side), shape, side.table, old=place == 0) if side else None
+        arrange(rows_of(call, side), shape, side.table, old=place == 0) if side else None
         for place, side in enumerate((before, after))
     ]
     return compare(shape, *sides), shape
 
 
-def rows_of(repository: Repository, side: TableSide) -> Sql:
+def rows_of(call: Call, side: TableSide) -> Sql:
     """The rows of a table on one side: ``c<id>`` for each stored column, as storage values."""
-    rows = repository.contents.state(side.version_id) if side.version_id else working_rows(side.stored or side.table)
+    rows = call.contents.state(side.version_id) if side.version_id else working_rows(side.stored or side.table)
     if side.stored is None:
         return rows
     pairs = zip(side.stored.stored_columns, side.table.stored_columns, strict=True)

@@ -34,7 +34,7 @@ class TableChanges:
 
     def __init__(self, lineage: Lineage, condition: Sql | None = None) -> None:
         self.lineage = lineage
-        self.contents = lineage.repository.contents
+        self.contents = lineage.call.contents
         self.head = lineage.table
         self.condition = condition
         self._edges: dict[tuple[str, str], Level] = {}

@@ -18,7 +18,7 @@ from epoch_sql.operations.reading.at import table_rows
 from epoch_sql.operations.reading.only_reads import Provable, require_reading
 from epoch_sql.operations.reading.query import view_of
 from epoch_sql.operations.reading.sides import Side, side_of
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import arrange, compare
@@ -44,31 +44,31 @@ class ViewDifference:
     shape: Shape
 
 
-def at(repository: Repository, ref: str, table_name: str) -> Sql:
+def at(call: Call, ref: str, table_name: str) -> Sql:
     """The rows of a table or a view as of a reference, in its own columns.
 
     Raises EpochTableError if it did not exist there.
     """
-    side = side_of(repository, ref)
+    side = side_of(call, ref)
     found, view = side.named(table_name), side.view(table_name)
     if found:
-        return table_rows(repository, found[1])
+        return table_rows(call, found[1])
     if view:
-        return view_rows(repository, side, ref, view)
+        return view_rows(call, side, ref, view)
     where = "the working database" if parse_revision(ref).is_working else ref
     views = [str(o.name) for o in side.objects if o.kind == "view"]
     raise no_table(table_name, [*(str(t.table.name) for t in side.tables.values()), *views], where)
 
 
-def view_rows(repository: Repository, side: Side, ref: str, view: SchemaObject) -> Sql:
+def view_rows(call: Call, side: Side, ref: str, view: SchemaObject) -> Sql:
     """The rows of a view as of a reference; EpochTableError if it cannot be read there."""
     if parse_revision(ref).is_working:
         rows = render.fill(Sql("FROM {{view}}"), view=render.table(view.name))
         provable = Provable(rows, rows)
     else:
-        provable = view_of(repository, side, ref, view)
-    _described(repository, provable.bare, view.name, ref)
-    require_reading(repository, provable.bare, f"view {view.name}")
+        provable = view_of(call, side, ref, view)
+    _described(call, provable.bare, view.name, ref)
+    require_reading(call, provable.bare, f"view {view.name}")
     return provable.sql
 
 
@@ -80,11 +80,9 @@ def is_of_view(before: Side, after: Side, name: str) -> bool:
     return after.view(name) is not None or (before.named(name) is None and before.view(name) is not None)
 
 
-def view_difference(
-    repository: Repository, before: tuple[Side, str], after: tuple[Side, str], name: str
-) -> ViewDifference:
+def view_difference(call: Call, before: tuple[Side, str], after: tuple[Side, str], name: str) -> ViewDifference:
     """The rows of a view that only one of two sides (with their references) has."""
-    old, new = (_result(repository, *side, name) for side in (before, after))
+    old, new = (_result(call, *side, name) for side in (before, after))
     shape = shape_of(old.table if old else None, new.table if new else None)
     sides = [
         arrange(_stored(side), shape, side.table, old=place == 0) if side else None
@@ -93,27 +91,27 @@ def view_difference(
     return ViewDifference(old, new, compare(shape, *sides), shape)
 
 
-def _result(repository: Repository, side: Side, ref: str, name: str) -> Result | None:
+def _result(call: Call, side: Side, ref: str, name: str) -> Result | None:
     view = side.view(name)
     found = side.named(name)
     if found:
-        rows, of = table_rows(repository, found[1]), found[1].table.name
+        rows, of = table_rows(call, found[1]), found[1].table.name
     elif view:
-        rows, of = view_rows(repository, side, ref, view), view.name
+        rows, of = view_rows(call, side, ref, view), view.name
     else:
         return None
     columns: list[Column] = []
-    for column, type in _described(repository, rows, of, ref):
+    for column, type in _described(call, rows, of, ref):
         check_supported(type)
         number = identity("view", column.lower(), taken={c.id for c in columns})
         columns.append(Column(column, type, number))
     return Result(Table(of, tuple(columns)), rows)
 
 
-def _described(repository: Repository, rows: Sql, name: ObjectName, ref: str) -> list[tuple[str, str]]:
+def _described(call: Call, rows: Sql, name: ObjectName, ref: str) -> list[tuple[str, str]]:
     """The names and types of columns; EpochTableError if DuckDB cannot bind the rows."""
     try:
-        found = repository.cursor.execute(render.fill(Sql("DESCRIBE {{rows}}"), rows=rows)).fetchall()
+        found = call.cursor.execute(render.fill(Sql("DESCRIBE {{rows}}"), rows=rows)).fetchall()
     except duckdb.Error as error:
         raise EpochTableError(
             f"view {name} cannot be read as of {ref}: {str(error).strip().splitlines()[0]}",

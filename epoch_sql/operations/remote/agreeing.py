@@ -11,13 +11,13 @@ from epoch_sql.model.schema import Table
 from epoch_sql.model.version import DataFile
 from epoch_sql.operations.remote.places import commit_path, manifest_path
 from epoch_sql.operations.remote.portable import IDENTITY, KIND, Row
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 
 _RELATIONS = ("table", "view")
 
 
 def with_one_description(
-    repository: Repository,
+    call: Call,
     where: str,
     commits: Iterable[PortableCommit],
     manifests: Mapping[str, Manifest],
@@ -28,7 +28,7 @@ def with_one_description(
     The same bytes may be the rows of two definitions that differ in what does not concern rows. EpochStorageError for
     documents that differ in more.
     """
-    told = _Descriptions(repository, dict(definitions))
+    told = _Descriptions(call, dict(definitions))
     return (
         [replace(c, deltas=told.levels(c.deltas, f"{where}/{commit_path(c.commit.commit_id)}")) for c in commits],
         {i: replace(m, levels=told.levels(m.levels, f"{where}/{manifest_path(i)}")) for i, m in manifests.items()},
@@ -37,7 +37,7 @@ def with_one_description(
 
 @dataclass
 class _Descriptions:
-    repository: Repository
+    call: Call
     tables: dict[str, Table]
     files: dict[str, DataFile] = field(default_factory=dict)
 
@@ -45,8 +45,8 @@ class _Descriptions:
         """The levels with the files as they are known."""
         given = [*levels]
         unknown = {file.file_id for level in given for file in level.files} - self.files.keys()
-        if self.repository.exists:
-            self.files.update(Files(self.repository.cursor).load(unknown))
+        if self.call.exists:
+            self.files.update(Files(self.call.cursor).load(unknown))
         return tuple(replace(x, files=tuple(self._file(file, where) for file in x.files)) for x in given)
 
     def _file(self, file: DataFile, where: str) -> DataFile:
@@ -63,7 +63,7 @@ class _Descriptions:
             return one == other
         missing = {one, other} - self.tables.keys()
         if missing:
-            self.tables.update(Schemas(self.repository.cursor).load(missing))
+            self.tables.update(Schemas(self.call.cursor).load(missing))
         first, second = (
             ([(c.id, c.name, c.type) for c in self.tables[i].stored_columns], self.tables[i].key_names)
             for i in (one, other)

@@ -28,7 +28,7 @@ from epoch_sql.operations.remote.importing import take_in
 from epoch_sql.operations.remote.receiving import Received, receive
 from epoch_sql.operations.remote.references import Listing, read_protection, read_references, read_reviews
 from epoch_sql.operations.remote.transfer import Transferred, in_parallel
-from epoch_sql.operations.repository import Memory, Repository
+from epoch_sql.operations.repository import Call, Memory
 from epoch_sql.operations.trusting import warn_of_withheld
 
 
@@ -70,25 +70,25 @@ def clone(
     harmless is kept as data, unless ``trust``. Raises EpochRepositoryError when the database is not empty, and leaves
     nothing behind when it fails.
     """
-    repository = Repository(cursor, memory, create=True)
-    _require_empty(repository)
-    there_before = repository.folder.exists()
+    call = Call(cursor, memory, create=True)
+    _require_empty(call)
+    there_before = call.folder.exists()
     try:
-        cloned = _clone(repository, Remote(remote, str(parse_url(url, Path.cwd())), trusted=trust))
-        return cloned, repository.warnings
+        cloned = _clone(call, Remote(remote, str(parse_url(url, Path.cwd())), trusted=trust))
+        return cloned, call.warnings
     except BaseException:
         if not there_before:
-            shutil.rmtree(repository.folder, ignore_errors=True)
+            shutil.rmtree(call.folder, ignore_errors=True)
         raise
 
 
-def _clone(repository: Repository, remote: Remote) -> Transferred:
-    cloned = _read(repository, remote)
-    config.name_database(repository.database)
+def _clone(call: Call, remote: Remote) -> Transferred:
+    cloned = _read(call, remote)
+    config.name_database(call.database)
     branch = cloned.default_branch
     tip = cloned.listing.heads[branch].ref.commit_id
     try:
-        in_transactions(repository, repository.transaction, lambda: _store(repository, cloned))
+        in_transactions(call, call.transaction, lambda: _store(call, cloned))
     except (duckdb.IntegrityError, duckdb.DataError, duckdb.DependencyException) as error:
         raise EpochStorageError(
             f"commit {tip[:7]}, at branch {branch} of the remote, cannot be checked out: "
@@ -97,11 +97,11 @@ def _clone(repository: Repository, remote: Remote) -> Transferred:
         ) from error
     names = [f"{remote.name}/{name}" for name in cloned.listing.heads] + list(cloned.listing.tags)
     received = cloned.received
-    warn_of_withheld(repository, received.withheld)
+    warn_of_withheld(call, received.withheld)
     return Transferred(remote.name, branch, "cloned", None, tip, names, received.objects, received.bytes)
 
 
-def _read(repository: Repository, remote: Remote) -> _Cloned:
+def _read(call: Call, remote: Remote) -> _Cloned:
     store = store_at(remote.url)
     header = read_header(store)
     if header is None:
@@ -110,51 +110,51 @@ def _read(repository: Repository, remote: Remote) -> _Cloned:
     if not listing.heads:
         message = f"the store at {store.where} has no branch yet"
         raise EpochRemoteError(message, (Suggestion("push"), ", from where it was made"))
-    listing = without_taken_tags(repository, remote.name, listing, listing.heads)
-    repository.store.folder.mkdir(parents=True, exist_ok=True)
-    received = receive(repository, store, remote, listing.tips)
+    listing = without_taken_tags(call, remote.name, listing, listing.heads)
+    call.store.folder.mkdir(parents=True, exist_ok=True)
+    received = receive(call, store, remote, listing.tips)
     guards = in_parallel(lambda name: read_protection(store, name), listing.heads)
     protections = [guard.protection for guard in guards]
     return _Cloned(remote, header, listing, received, read_reviews(store, ()), protections)
 
 
-def _store(repository: Repository, cloned: _Cloned) -> None:
-    cursor, remote, author = repository.cursor, cloned.remote, repository.author()
+def _store(call: Call, cloned: _Cloned) -> None:
+    cursor, remote, author = call.cursor, cloned.remote, call.author()
     upgrade(cursor, 0)
     run(
         cursor,
         "UPDATE {{epoch}}.state SET repository_id = ?, head_branch = ?",
         [cloned.header.repository_id, cloned.default_branch],
     )
-    take_in(repository, cloned.received)
+    take_in(call, cloned.received)
     Remotes(cursor).put(replace(remote, store_id=cloned.header.store_id))
     tips = {name: found.ref.commit_id for name, found in cloned.listing.heads.items()}
-    move_references(repository, remote.name, tips, cloned.listing, author)
+    move_references(call, remote.name, tips, cloned.listing, author)
     for name, commit_id in tips.items():
-        move_branch(repository, Move(name, Route.CREATE, None, commit_id), f"clone: from {remote.url}", author)
+        move_branch(call, Move(name, Route.CREATE, None, commit_id), f"clone: from {remote.url}", author)
         Upstreams(cursor).put(Upstream(name, remote.name, name))
     Reviews(cursor).add(cloned.reviews)
     for protection in cloned.protections:
         Protections(cursor).put(protection)
     tip = tips[cloned.default_branch]
-    set_head(repository, cloned.default_branch, tip)
-    apply_tree(repository, repository.scanner.scan(Tree()), repository.tree(tip))
+    set_head(call, cloned.default_branch, tip)
+    apply_tree(call, call.scanner.scan(Tree()), call.tree(tip))
 
 
-def _require_empty(repository: Repository) -> None:
-    if repository.exists:
+def _require_empty(call: Call) -> None:
+    if call.exists:
         raise EpochRepositoryError(
-            f"{repository.database} has an Epoch repository already",
+            f"{call.database} has an Epoch repository already",
             (Suggestion("remote_add", "origin", "URL"), ", then ", Suggestion("fetch")),
-            database=str(repository.database),
+            database=str(call.database),
         )
-    found = repository.cursor.execute(
+    found = call.cursor.execute(
         "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal "
         "UNION ALL SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND NOT internal"
     ).fetchone()
     if found:
         raise EpochRepositoryError(
-            f"{repository.database} is not empty: it has {found[0]}",
+            f"{call.database} is not empty: it has {found[0]}",
             "clone into a new database",
-            database=str(repository.database),
+            database=str(call.database),
         )

@@ -13,7 +13,7 @@ from epoch_sql.model.documents import stated_format
 from epoch_sql.model.remote import FORMAT, HEADER, Header, Remote, header_fields, seal
 from epoch_sql.model.remote_url import parse_url
 from epoch_sql.operations.remote.remotes import remote_named
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.storage.remote.base import RemoteStore
 from epoch_sql.storage.remote.opening import open_store
 
@@ -32,26 +32,26 @@ class Connected:
         return self.remote.store_id == self.header.store_id
 
 
-def connect(repository: Repository, name: str) -> Connected:
+def connect(call: Call, name: str) -> Connected:
     """Reach the store of a remote.
 
     Raises EpochRemoteError when there is none, or when it is the store of another repository.
     """
-    remote = remote_named(repository, name)
+    remote = remote_named(call, name)
     store = store_at(remote.url)
     header = read_header(store)
     if header is None:
         raise no_store(store)
-    _require_own(repository, store, header)
+    _require_own(call, store, header)
     return Connected(remote, store, header)
 
 
-def connect_to_push(repository: Repository, name: str, branch: str) -> Connected:
+def connect_to_push(call: Call, name: str, branch: str) -> Connected:
     """Reach the store of a remote, made if there is nothing yet; ``branch`` is what a clone then checks out."""
-    remote = remote_named(repository, name)
+    remote = remote_named(call, name)
     store = store_at(remote.url)
-    header = read_header(store) or _made(repository, remote, store, branch)
-    _require_own(repository, store, header)
+    header = read_header(store) or _made(call, remote, store, branch)
+    _require_own(call, store, header)
     store.prepare()
     _require_conditions(store, header)
     return Connected(remote, store, header)
@@ -83,7 +83,7 @@ def no_store(store: RemoteStore) -> EpochRemoteError:
     return EpochRemoteError(f"there is no Epoch store at {store.where}", advice)
 
 
-def _made(repository: Repository, remote: Remote, store: RemoteStore, branch: str) -> Header:
+def _made(call: Call, remote: Remote, store: RemoteStore, branch: str) -> Header:
     if remote.store_id is not None:
         raise EpochRemoteError(
             f"the store that was at {store.where} is gone",
@@ -98,7 +98,7 @@ def _made(repository: Repository, remote: Remote, store: RemoteStore, branch: st
     if not store.is_empty():
         raise EpochRemoteError(f"{store.where} is not empty, and no Epoch store", "name a new or an empty folder")
     store.prepare()
-    header = Header(_repository_id(repository), uuid.uuid4().hex, branch, repository.database.name)
+    header = Header(_repository_id(call), uuid.uuid4().hex, branch, call.database.name)
     if store.put_new(HEADER, seal(header_fields(header))):
         return header
     found = read_header(store)
@@ -115,12 +115,12 @@ def _require_conditions(store: RemoteStore, header: Header) -> None:
         )
 
 
-def _require_own(repository: Repository, store: RemoteStore, header: Header) -> None:
-    own = _repository_id(repository)
+def _require_own(call: Call, store: RemoteStore, header: Header) -> None:
+    own = _repository_id(call)
     if header.repository_id != own:
         raise EpochRemoteError(
             f"{store.where} is the store of another repository, {header.database} ({header.repository_id[:7]}); "
-            f"this is {repository.database.name} ({own[:7]}), and their histories are unrelated",
+            f"this is {call.database.name} ({own[:7]}), and their histories are unrelated",
             (
                 Suggestion("remote_add", "NAME", "URL"),
                 " with a new or an empty folder, or ",
@@ -129,7 +129,7 @@ def _require_own(repository: Repository, store: RemoteStore, header: Header) -> 
         )
 
 
-def _repository_id(repository: Repository) -> str:
-    row = run(repository.cursor, "SELECT repository_id FROM {{epoch}}.state").fetchone()
+def _repository_id(call: Call) -> str:
+    row = run(call.cursor, "SELECT repository_id FROM {{epoch}}.state").fetchone()
     assert row
     return str(row[0])

@@ -70,7 +70,7 @@ class ConstraintProof:
     macros: frozenset[str]
 
     def __post_init__(self) -> None:
-        self.cursor, self.store = self.rows.repository.cursor, self.rows.repository.store
+        self.cursor, self.store = self.rows.call.cursor, self.rows.call.store
         self.contents, self.where = self.rows.contents, self.rows.where
 
     def prove_rows(self) -> None:

@@ -24,16 +24,16 @@ from epoch_sql.operations.remote.references import (
     write_reference,
 )
 from epoch_sql.operations.remote.transfer import Transferred
-from epoch_sql.operations.repository import Repository, now
+from epoch_sql.operations.repository import Call, now
 
 
-def delete(repository: Repository, remote: str, named: str | None) -> Transferred:
+def delete(call: Call, remote: str, named: str | None) -> Transferred:
     """Delete a branch or a tag at a remote, and the remote branch that it was here; no branch and no tag of here.
 
     Raises EpochReferenceError when the remote has none of that name, or both; EpochRemoteRefused for a branch that is
     protected there; EpochRemoteError for the one that clones check out, and when somebody else moved it meanwhile.
     """
-    connected = connect(repository, remote)
+    connected = connect(call, remote)
     if not named:
         message = "which branch or tag of the remote is meant?"
         raise EpochReferenceError(message, Suggestion("push", remote, "NAME", delete=True))
@@ -41,7 +41,7 @@ def delete(repository: Repository, remote: str, named: str | None) -> Transferre
     if folder == HEADS:
         _require_allowed(connected, name, found)
     path = head_path(name) if folder == HEADS else tag_path(name)
-    author = repository.author()
+    author = call.author()
     gone = deleted_ref(name, author, now(), found.ref.commit_id)
     if not write_reference(connected.store, path, found.token, gone):
         raise EpochRemoteError(
@@ -49,18 +49,18 @@ def delete(repository: Repository, remote: str, named: str | None) -> Transferre
             (Suggestion("fetch", remote), ", then look at it again"),
             remote=remote,
         )
-    with repository.moving():
+    with call.moving():
         if folder == HEADS:
-            _forget(repository, remote, name, author)
+            _forget(call, remote, name, author)
         detail = f"deleted {'branch' if folder == HEADS else 'tag'} at {remote}"
-        Audit(repository.cursor).record(now(), author, "push", name, found.ref.commit_id, detail)
+        Audit(call.cursor).record(now(), author, "push", name, found.ref.commit_id, detail)
     return Transferred(remote, name, "deleted", found.ref.commit_id, None, [name], 0, 0)
 
 
-def _forget(repository: Repository, remote: str, name: str, author: str) -> None:
-    tracking = repository.refs.get("remote", f"{remote}/{name}")
+def _forget(call: Call, remote: str, name: str, author: str) -> None:
+    tracking = call.refs.get("remote", f"{remote}/{name}")
     if tracking:
-        repository.refs.remove(tracking, TrackingRoute.DELETE, f"push {remote}: deleted", author, now())
+        call.refs.remove(tracking, TrackingRoute.DELETE, f"push {remote}: deleted", author, now())
 
 
 def _found(connected: Connected, named: str) -> tuple[str, str, Found]:

@@ -22,7 +22,7 @@ from epoch_sql.operations.remote.importing import take_in
 from epoch_sql.operations.remote.receiving import Received, receive
 from epoch_sql.operations.remote.references import Listing, read_references, read_reviews
 from epoch_sql.operations.remote.transfer import Transferred
-from epoch_sql.operations.repository import Repository, new_ref
+from epoch_sql.operations.repository import Call, new_ref
 from epoch_sql.operations.trusting import warn_of_withheld
 
 ATTEMPTS = 3
@@ -36,124 +36,122 @@ class _Fetched:
     reviews: list[Review]
 
 
-def fetch(repository: Repository, remote: str = "origin") -> Transferred:
+def fetch(call: Call, remote: str = "origin") -> Transferred:
     """Bring the branches of a remote here as ``REMOTE/BRANCH``, with its tags and reviews. No branch of here moves.
 
     Raises EpochRemoteError when the remote cannot be used, EpochStorageError for what is damaged there.
     """
-    connected = connect(repository, remote)
+    connected = connect(call, remote)
     found = without_taken_tags(
-        repository,
+        call,
         remote,
         read_references(connected.store),
-        repository.refs.all("branch"),
-        repository.refs.all("remote"),
+        call.refs.all("branch"),
+        call.refs.all("remote"),
     )
-    own = repository.refs.all("tag")
+    own = call.refs.all("tag")
     new_tags = {tag.ref.commit_id for name, tag in found.tags.items() if name not in own}
     received = receive(
-        repository, connected.store, connected.remote, {h.ref.commit_id for h in found.heads.values()} | new_tags
+        call, connected.store, connected.remote, {h.ref.commit_id for h in found.heads.values()} | new_tags
     )
-    known = {review.review_id for review in Reviews(repository.cursor).load()}
+    known = {review.review_id for review in Reviews(call.cursor).load()}
     fetched = _Fetched(connected, found, received, read_reviews(connected.store, known))
-    before = _upstream_commit(repository, remote)
-    moved = _taken_in(repository, fetched)
-    warn_of_withheld(repository, received.withheld)
-    branch, after = _upstream_commit(repository, remote)
+    before = _upstream_commit(call, remote)
+    moved = _taken_in(call, fetched)
+    warn_of_withheld(call, received.withheld)
+    branch, after = _upstream_commit(call, remote)
     status = "fetched" if moved else "up-to-date"
     return Transferred(remote, branch, status, before[1], after, moved, received.objects, received.bytes)
 
 
-def pull(repository: Repository, remote: str = "origin") -> Transferred:
+def pull(call: Call, remote: str = "origin") -> Transferred:
     """Fetch, then bring the branch that the checked-out one follows into it: by a fast-forward, else by a merge.
 
     Raises what ``fetch`` and ``merge`` raise: EpochConflict when the merge stopped.
     """
-    branch, _ = checked_out_branch(repository)
-    fetched = fetch(repository, remote)
-    upstream = _followed(repository, branch, remote)
-    theirs = repository.refs.get("remote", upstream.tracking)
+    branch, _ = checked_out_branch(call)
+    fetched = fetch(call, remote)
+    upstream = _followed(call, branch, remote)
+    theirs = call.refs.get("remote", upstream.tracking)
     if theirs is None:
         raise EpochRemoteError(
             f"{remote} has no branch {upstream.remote_branch} to pull into {branch}",
             Suggestion("push", remote, branch),
             remote=remote,
         )
-    old = existing(repository, "branch", branch).commit_id
-    graph = repository.graph()
+    old = existing(call, "branch", branch).commit_id
+    graph = call.graph()
     if old != theirs.commit_id and graph.is_ancestor(old, theirs.commit_id):
-        _fast_forward(repository, branch, old, theirs.commit_id, upstream)
+        _fast_forward(call, branch, old, theirs.commit_id, upstream)
         status, new = "fast-forward", theirs.commit_id
     else:
-        merged = merge(repository, _unambiguous(repository, upstream.tracking))
+        merged = merge(call, _unambiguous(call, upstream.tracking))
         status, new = merged.status, merged.commit_id
     moved = [*fetched.moved, *([branch] if new != old else [])]
     return replace(fetched, branch=branch, status=status, old_commit_id=old, new_commit_id=new, moved=moved)
 
 
-def move_references(
-    repository: Repository, remote: str, tips: Mapping[str, str], listing: Listing, author: str
-) -> list[str]:
+def move_references(call: Call, remote: str, tips: Mapping[str, str], listing: Listing, author: str) -> list[str]:
     """Let the remote branches be where a remote's branches are, and add its tags; the names of what moved."""
     moved = []
     for name, commit_id in tips.items():
         tracking = f"{remote}/{name}"
-        old = repository.refs.get("remote", tracking)
+        old = call.refs.get("remote", tracking)
         if old is None or old.commit_id != commit_id:
             found = new_ref("remote", tracking, commit_id)
-            repository.refs.put(found, TrackingRoute.FETCH, f"fetch {remote}", author)
+            call.refs.put(found, TrackingRoute.FETCH, f"fetch {remote}", author)
             moved.append(tracking)
-    own = repository.refs.all("tag")
+    own = call.refs.all("tag")
     wanted = {name: tag.ref for name, tag in listing.tags.items() if name not in own}
-    here = repository.commits.load(ref.commit_id for ref in wanted.values())
+    here = call.commits.load(ref.commit_id for ref in wanted.values())
     for name, ref in wanted.items():
         if ref.commit_id in here:
-            repository.refs.put(as_ref(ref, "tag", name), TrackingRoute.FETCH, f"fetch {remote}", author)
+            call.refs.put(as_ref(ref, "tag", name), TrackingRoute.FETCH, f"fetch {remote}", author)
             moved.append(name)
     return moved
 
 
 def without_taken_tags(
-    repository: Repository, remote: str, listing: Listing, branches: Iterable[str], tracking: Iterable[str] = ()
+    call: Call, remote: str, listing: Listing, branches: Iterable[str], tracking: Iterable[str] = ()
 ) -> Listing:
     """What a remote has, without tags whose names mean branches or remote branches here: those win, with a warning."""
     remote_branches = {*tracking, *(f"{remote}/{name}" for name in listing.heads)}
     taken = texts_meaning(BRANCHES, branches) | texts_meaning(REMOTE_BRANCHES, remote_branches)
     for name in sorted(taken & listing.tags.keys()):
-        repository.warnings.append(
+        call.warnings.append(
             f"tag {name} of {remote} is left out: here that is the name of a branch; delete {TAGS}{name} there"
         )
     return replace(listing, tags={name: tag for name, tag in listing.tags.items() if name not in taken})
 
 
-def _taken_in(repository: Repository, fetched: _Fetched) -> list[str]:
+def _taken_in(call: Call, fetched: _Fetched) -> list[str]:
     """Store what was fetched; another writer may be faster a few times, and nothing has to be read again for it."""
     for attempt in range(ATTEMPTS):
         try:
-            return _take_in(repository, fetched)
+            return _take_in(call, fetched)
         except EpochTransactionError as error:
             if not error.overtaken or attempt + 1 == ATTEMPTS:
                 raise
     raise AssertionError("the last attempt returns or raises")
 
 
-def _take_in(repository: Repository, fetched: _Fetched) -> list[str]:
+def _take_in(call: Call, fetched: _Fetched) -> list[str]:
     connected = fetched.connected
     remote = connected.remote
-    if not _news(repository, fetched):
+    if not _news(call, fetched):
         return []
-    with repository.moving():
-        take_in(repository, fetched.received)
+    with call.moving():
+        take_in(call, fetched.received)
         tips = {name: found.ref.commit_id for name, found in fetched.listing.heads.items()}
-        moved = move_references(repository, remote.name, tips, fetched.listing, repository.author())
-        Reviews(repository.cursor).add(fetched.reviews)
-        Remotes(repository.cursor).put(replace(remote, store_id=connected.header.store_id))
+        moved = move_references(call, remote.name, tips, fetched.listing, call.author())
+        Reviews(call.cursor).add(fetched.reviews)
+        Remotes(call.cursor).put(replace(remote, store_id=connected.header.store_id))
     return moved
 
 
-def _news(repository: Repository, fetched: _Fetched) -> bool:
+def _news(call: Call, fetched: _Fetched) -> bool:
     """Whether there is anything to write: a fetch without news leaves what was prepared as it is."""
-    own = repository.refs.all("remote")
+    own = call.refs.all("remote")
     remote = fetched.connected.remote.name
     heads = fetched.listing.heads.items()
     return bool(
@@ -161,43 +159,43 @@ def _news(repository: Repository, fetched: _Fetched) -> bool:
         or fetched.reviews
         or not fetched.connected.is_same_store
         or any(own.get(f"{remote}/{n}") is None or own[f"{remote}/{n}"].commit_id != f.ref.commit_id for n, f in heads)
-        or fetched.listing.tags.keys() - repository.refs.all("tag").keys()
+        or fetched.listing.tags.keys() - call.refs.all("tag").keys()
     )
 
 
-def _upstream_commit(repository: Repository, remote: str) -> tuple[str | None, str | None]:
+def _upstream_commit(call: Call, remote: str) -> tuple[str | None, str | None]:
     """The remote branch that the checked-out branch follows, and where it is here."""
-    branch = repository.head().branch
+    branch = call.head().branch
     if branch is None:
         return None, None
-    upstream = _followed(repository, branch, remote)
-    ref = repository.refs.get("remote", upstream.tracking)
+    upstream = _followed(call, branch, remote)
+    ref = call.refs.get("remote", upstream.tracking)
     return (upstream.tracking, ref.commit_id) if ref else (None, None)
 
 
-def _followed(repository: Repository, branch: str, remote: str) -> Upstream:
+def _followed(call: Call, branch: str, remote: str) -> Upstream:
     """What a branch follows at a remote: as it was set, else the branch of its own name."""
-    upstream = Upstreams(repository.cursor).load().get(branch)
+    upstream = Upstreams(call.cursor).load().get(branch)
     return upstream if upstream and upstream.remote == remote else Upstream(branch, remote, branch)
 
 
-def _unambiguous(repository: Repository, tracking: str) -> str:
+def _unambiguous(call: Call, tracking: str) -> str:
     """The name of a remote branch, in full where a branch or a tag of here is called like it."""
-    others = (repository.refs.get(kind, tracking) for kind in ("branch", "tag"))
+    others = (call.refs.get(kind, tracking) for kind in ("branch", "tag"))
     return f"refs/remotes/{tracking}" if any(others) else tracking
 
 
-def _fast_forward(repository: Repository, branch: str, old: str, new: str, upstream: Upstream) -> None:
+def _fast_forward(call: Call, branch: str, old: str, new: str, upstream: Upstream) -> None:
     move = Move(branch, Route.PULL, old, new, named=upstream.tracking)
 
     def forward() -> None:
-        require_allowed(repository, move)
-        tip = existing(repository, "branch", branch).commit_id
-        if (tip, repository.head().branch) != (old, branch):
+        require_allowed(call, move)
+        tip = existing(call, "branch", branch).commit_id
+        if (tip, call.head().branch) != (old, branch):
             raise EpochTransactionError(f"branch {branch} has moved meanwhile; nothing was changed", "retry")
-        put_working_tables(repository, new, "the pull")
-        move_branch(repository, move, f"pull {upstream.tracking}: fast-forward", repository.author())
-        if upstream.branch not in Upstreams(repository.cursor).load():
-            Upstreams(repository.cursor).put(upstream)
+        put_working_tables(call, new, "the pull")
+        move_branch(call, move, f"pull {upstream.tracking}: fast-forward", call.author())
+        if upstream.branch not in Upstreams(call.cursor).load():
+            Upstreams(call.cursor).put(upstream)
 
-    attempting(repository, forward)
+    attempting(call, forward)

@@ -39,39 +39,39 @@ from epoch_sql.operations.remote.portable import (
     with_version,
 )
 from epoch_sql.operations.remote.receiving import Received
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.storage.writing import base_level
 
 
-def take_in(repository: Repository, received: Received) -> list[Commit]:
+def take_in(call: Call, received: Received) -> list[Commit]:
     """Store what was received; the commits that are new.
 
     Raises EpochTransactionError when the catalog has changed so much meanwhile that more would have to be read.
     """
-    here = repository.commits.load(c.commit.commit_id for c in received.commits)
+    here = call.commits.load(c.commit.commit_id for c in received.commits)
     commits = [c for c in received.commits if c.commit.commit_id not in here]
     if not commits:
         return []
-    _require_files(repository, received)
-    importer = _Importer(repository, replace(received, commits=commits))
+    _require_files(call, received)
+    importer = _Importer(call, replace(received, commits=commits))
     added = [importer.commit(portable) for portable in commits]
     importer.store()
-    Untrusted(repository.cursor).add(received.withheld)
-    repository.scanner.trust.forget()
-    repository.commits.add_all(added)
-    repository.memory.known.forget()
+    Untrusted(call.cursor).add(received.withheld)
+    call.scanner.trust.forget()
+    call.commits.add_all(added)
+    call.memory.known.forget()
     return added
 
 
-def _require_files(repository: Repository, received: Received) -> None:
+def _require_files(call: Call, received: Received) -> None:
     """A file to which nothing referred yet may have been garbage to gc."""
     for file in received.files.values():
-        problem = repository.store.check(file)
+        problem = call.store.check(file)
         if problem:
             raise EpochStorageError(
-                f"file {repository.store.path(file.file_id)} {problem} since it was fetched",
+                f"file {call.store.path(file.file_id)} {problem} since it was fetched",
                 "fetch again",
-                path=str(repository.store.path(file.file_id)),
+                path=str(call.store.path(file.file_id)),
             )
 
 
@@ -83,24 +83,24 @@ class _Place:
 
 
 class _Importer:
-    def __init__(self, repository: Repository, received: Received) -> None:
-        self._repository = repository
+    def __init__(self, call: Call, received: Received) -> None:
+        self._call = call
         self._received = received
         own = {c.commit.commit_id for c in received.commits}
         edge = {p for c in received.commits for p in c.commit.parents} - own
-        commits = repository.commits.load(edge)
+        commits = call.commits.load(edge)
         if edge - commits.keys():
             raise EpochTransactionError("the history has changed meanwhile; nothing was changed", "fetch again")
-        trees = local_trees(repository, (c.root_id for c in commits.values()))
+        trees = local_trees(call, (c.root_id for c in commits.values()))
         self._rows: dict[str, list[Row]] = dict(trees.rows)
         self._contents: dict[str, str] = dict(trees.contents)
         self._places = {i: _place(trees, c.root_id) for i, c in commits.items()}
-        self._twins = versions_of(repository, _tables(received))
+        self._twins = versions_of(call, _tables(received))
         # A tree that goes back to what an earlier one was has subtrees that its parent does not have.
         self._everywhere = {there: here for place in self._places.values() for there, here in place.subtrees.items()}
         self._here = {i: ids[0] for i, ids in self._twins.items()}
         self._contents.update((version_id, i) for i, ids in self._twins.items() for version_id in ids)
-        self._versions: dict[str, Version] = Versions(repository.cursor).load(self._contents)
+        self._versions: dict[str, Version] = Versions(call.cursor).load(self._contents)
         self._new_versions: list[Version] = []
         self._levels: list[Level] = []
         self._subtrees: dict[str, list[Row]] = {}
@@ -126,7 +126,7 @@ class _Importer:
 
     def store(self) -> None:
         """Write everything but the commits to the catalog."""
-        cursor = self._repository.cursor
+        cursor = self._call.cursor
         Schemas(cursor).add(self._received.definitions.values())
         Versions(cursor).add(self._new_versions)
         Levels(cursor).add(self._levels)
@@ -141,7 +141,7 @@ class _Importer:
         files = self._received.files.values()
         needed = {version.schema_id for version in self._new_versions}
         needed |= {i for file in files for i in (file.schema_id, file.old_schema_id) if i}
-        if needed - {row[0] for row in Schemas(self._repository.cursor).with_ids(needed)}:
+        if needed - {row[0] for row in Schemas(self._call.cursor).with_ids(needed)}:
             raise EpochTransactionError("the tables have changed meanwhile; nothing was changed", "fetch again")
 
     def _subtree(self, there: str, portable: PortableCommit, parents: Iterable[_Place]) -> str:
@@ -250,7 +250,7 @@ class _Importer:
         """What a user can see of a definition, as a hash; and the name of the table."""
         if schema_id not in self._digests:
             if schema_id not in self._definitions:
-                self._definitions.update(Schemas(self._repository.cursor).load([schema_id]))
+                self._definitions.update(Schemas(self._call.cursor).load([schema_id]))
             table = self._definitions[schema_id]
             self._digests[schema_id] = table.content_digest, table.name
         return self._digests[schema_id]

@@ -9,7 +9,7 @@ from epoch_sql import render
 from epoch_sql.catalog.content import Roots, Trees, Versions, subtree_identity
 from epoch_sql.catalog.relation import run
 from epoch_sql.model.remote import TreeRow, content_of
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 
 Row = TreeRow
 """A row of ``epoch.trees`` without its id; it names a content at a remote, and a version here."""
@@ -34,12 +34,12 @@ class LocalTrees:
         return [with_version(row, self.contents.get(row[VERSION])) for row in self.rows[subtree_id]]
 
 
-def local_trees(repository: Repository, root_ids: Iterable[str]) -> LocalTrees:
+def local_trees(call: Call, root_ids: Iterable[str]) -> LocalTrees:
     """The trees of some roots; none where there is no repository yet."""
     wanted = sorted(set(root_ids))
     if not wanted:
         return LocalTrees({}, {}, {}, {})
-    cursor = repository.cursor
+    cursor = call.cursor
     roots = {root_id: tuple(ids) for root_id, ids in Roots(cursor).with_ids(wanted)}
     rows: dict[str, list[Row]] = {}
     for subtree_id, *row in Trees(cursor).with_ids(i for ids in roots.values() for i in ids):
@@ -53,11 +53,11 @@ def local_trees(repository: Repository, root_ids: Iterable[str]) -> LocalTrees:
     return LocalTrees(roots, rows, contents, portable)
 
 
-def versions_of(repository: Repository, table_ids: Iterable[str]) -> dict[str, list[str]]:
+def versions_of(call: Call, table_ids: Iterable[str]) -> dict[str, list[str]]:
     """The versions that these tables have had here, by their contents; the one to choose first."""
     found: dict[str, list[str]] = {}
     statement = render.load("content_ids")
-    for content_id, version_id in run(repository.cursor, statement, [sorted(set(table_ids))]).fetchall():
+    for content_id, version_id in run(call.cursor, statement, [sorted(set(table_ids))]).fetchall():
         found.setdefault(content_id, []).append(version_id)
     return found
 

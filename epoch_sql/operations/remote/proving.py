@@ -11,7 +11,7 @@ from epoch_sql.model.refnames import quoted
 from epoch_sql.model.remote import Remote
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table, definition_id
 from epoch_sql.operations.remote.portable import KIND, Row
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.proof.definitions import Definition, Refused, take_apart, take_apart_own
 from epoch_sql.proof.engine import shut_in
 from epoch_sql.proof.harmless import Context, illegal, offences
@@ -20,9 +20,7 @@ _RUNS_TEXT = frozenset({"epoch_query"})
 """A reader of Epoch's that runs SQL which it is given."""
 
 
-def prove(
-    repository: Repository, where: str, rows: Iterable[Row], tables: Iterable[Table], remote: Remote
-) -> list[Withheld]:
+def prove(call: Call, where: str, rows: Iterable[Row], tables: Iterable[Table], remote: Remote) -> list[Withheld]:
     """Those of the definitions that are read from a store which are not known to be harmless; none of a trusted one.
 
     Raises EpochRemoteError, naming the first, for what is not one statement of its kind that makes what its name says.
@@ -38,7 +36,7 @@ def prove(
                 reason = illegal(one)
                 if reason:
                     raise Refused(one.definition, reason)
-            macros = take_apart_own(engine, _macros_here(repository, found))
+            macros = take_apart_own(engine, _macros_here(call, found))
     except Refused as refused:
         made = refused.definition
         kind = "table" if isinstance(made, Table) else made.kind
@@ -47,16 +45,16 @@ def prove(
             "nothing was changed",
             "who may write to that remote? restore it from a backup",
         ) from refused
-    context = Context(tuple(macros), lambda *name: _has_relation(repository, *name), _readers(repository))
+    context = Context(tuple(macros), lambda *name: _has_relation(call, *name), _readers(call))
     found_out = {} if remote.trusted else offences(parsed, context)
-    return [_withheld(made, reason, remote.name) for made, reason in found_out.items() if not _is_own(repository, made)]
+    return [_withheld(made, reason, remote.name) for made, reason in found_out.items() if not _is_own(call, made)]
 
 
-def _is_own(repository: Repository, definition: Definition) -> bool:
+def _is_own(call: Call, definition: Definition) -> bool:
     """Whether a definition is here already: it is the user's own, or kept as data since it first came."""
-    if not repository.exists:
+    if not call.exists:
         return False
-    trees = Trees(repository.cursor)
+    trees = Trees(call.cursor)
     if isinstance(definition, SchemaObject):
         return trees.has_object(definition)
     return definition_id(definition) in map(definition_id, trees.tables_named(definition.name))
@@ -68,16 +66,16 @@ def _withheld(definition: Table | SchemaObject, reason: str, remote: str) -> Wit
     return Withheld(definition_id(definition), remote, kind, name.schema, name.name, reason)
 
 
-def _macros_here(repository: Repository, found: Mapping[SchemaObject, None]) -> Sequence[SchemaObject]:
+def _macros_here(call: Call, found: Mapping[SchemaObject, None]) -> Sequence[SchemaObject]:
     """The macros that there have been here: what is read may mean one of them."""
-    if not repository.exists or not any(made.kind in ("macro", "view") for made in found):
+    if not call.exists or not any(made.kind in ("macro", "view") for made in found):
         return []
-    return Trees(repository.cursor).macros()
+    return Trees(call.cursor).macros()
 
 
-def _has_relation(repository: Repository, schema: str, name: str) -> bool:
-    return repository.exists and Trees(repository.cursor).has_relation(schema, name)
+def _has_relation(call: Call, schema: str, name: str) -> bool:
+    return call.exists and Trees(call.cursor).has_relation(schema, name)
 
 
-def _readers(repository: Repository) -> frozenset[str]:
-    return frozenset(repository.memory.own_macros - repository.memory.acting - _RUNS_TEXT)
+def _readers(call: Call) -> frozenset[str]:
+    return frozenset(call.memory.own_macros - call.memory.acting - _RUNS_TEXT)

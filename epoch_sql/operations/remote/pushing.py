@@ -44,7 +44,7 @@ from epoch_sql.operations.remote.references import (
 from epoch_sql.operations.remote.remotes import remote_named
 from epoch_sql.operations.remote.sending import Sent, send
 from epoch_sql.operations.remote.transfer import Transferred
-from epoch_sql.operations.repository import Repository, new_ref, now
+from epoch_sql.operations.repository import Call, new_ref, now
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class _Push:
 
 
 def push(
-    repository: Repository,
+    call: Call,
     remote: str = "origin",
     branch: str | None = None,
     force: bool = False,
@@ -78,30 +78,30 @@ def push(
     remote has nothing set for it. Raises EpochRemoteError when the remote has commits that are not here (unless
     ``force``), EpochRemoteRefused when the branch is protected there, and what a remote that cannot be used raises.
     """
-    remote_named(repository, remote)
-    ref = existing(repository, "branch", branch or _checked_out(repository, remote))
-    begun = _begin(repository, connect_to_push(repository, remote, ref.name), ref, tags)
-    _require_forward(repository, begun, force)
+    remote_named(call, remote)
+    ref = existing(call, "branch", branch or _checked_out(call, remote))
+    begun = _begin(call, connect_to_push(call, remote, ref.name), ref, tags)
+    _require_forward(call, begun, force)
     store = begun.connected.store
-    write_reviews(store, Reviews(repository.cursor).load())
-    _require_allowed(repository, begun, begun.guard.protection)
+    write_reviews(store, Reviews(call.cursor).load())
+    _require_allowed(call, begun, begun.guard.protection)
     sent = Sent()
     new_tags = [tag for name, tag in begun.tags.items() if name not in begun.listing.tags]
     if ref.commit_id != begun.old or new_tags:
-        sent = send(repository, store, {ref.commit_id, *(tag.commit_id for tag in new_tags)}, _known(repository, begun))
-    protected = _set_protection(repository, begun, protection)
+        sent = send(call, store, {ref.commit_id, *(tag.commit_id for tag in new_tags)}, _known(call, begun))
+    protected = _set_protection(call, begun, protection)
     if ref.commit_id != begun.old:
-        _move(repository, begun)
+        _move(call, begun)
     for tag in new_tags:
         _make_tag(begun, tag)
-    _note(repository, begun, new_tags, protected)
+    _note(call, begun, new_tags, protected)
     moved = [*([ref.name] if ref.commit_id != begun.old else []), *(tag.name for tag in new_tags)]
-    status = _status(repository, begun)
+    status = _status(call, begun)
     return Transferred(remote, ref.name, status, begun.old, ref.commit_id, moved, sent.objects, sent.bytes)
 
 
-def _checked_out(repository: Repository, remote: str) -> str:
-    head = repository.head()
+def _checked_out(call: Call, remote: str) -> str:
+    head = call.head()
     if head.branch is None:
         raise EpochReferenceError(
             f"{head.commit_id[:7]} is checked out, not a branch: name the branch to push",
@@ -111,9 +111,9 @@ def _checked_out(repository: Repository, remote: str) -> str:
     return head.branch
 
 
-def _begin(repository: Repository, connected: Connected, ref: Ref, tags: bool) -> _Push:
+def _begin(call: Call, connected: Connected, ref: Ref, tags: bool) -> _Push:
     listing = read_references(connected.store)
-    own = repository.refs.all("tag") if tags else {}
+    own = call.refs.all("tag") if tags else {}
     for name, tag in own.items():
         there = listing.tags.get(name)
         if there and there.ref.commit_id != tag.commit_id:
@@ -126,9 +126,9 @@ def _begin(repository: Repository, connected: Connected, ref: Ref, tags: bool) -
     return _Push(connected, listing, ref, own, read_protection(connected.store, ref.name))
 
 
-def _require_forward(repository: Repository, begun: _Push, force: bool) -> None:
+def _require_forward(call: Call, begun: _Push, force: bool) -> None:
     """EpochRemoteError when the push would drop commits of the remote's branch."""
-    old, new, graph = begun.old, begun.branch.commit_id, repository.graph()
+    old, new, graph = begun.old, begun.branch.commit_id, call.graph()
     if old is None or (old in graph and graph.is_ancestor(old, new)):
         return
     name, remote = begun.branch.name, begun.connected.remote.name
@@ -167,15 +167,15 @@ def _require_forward(repository: Repository, begun: _Push, force: bool) -> None:
     )
 
 
-def _require_allowed(repository: Repository, begun: _Push, protection: Protection) -> None:
+def _require_allowed(call: Call, begun: _Push, protection: Protection) -> None:
     """EpochRemoteRefused when the remote's own protection and reviews do not allow the move."""
-    old, new, graph = begun.old, begun.branch.commit_id, repository.graph()
+    old, new, graph = begun.old, begun.branch.commit_id, call.graph()
     if not protection.protects or old is None or old == new:
         return
     reviews = read_reviews(begun.connected.store, (), begun.branch.name) if protection.require_review else []
-    evidence = Evidence(graph, repository.commits.load, reviews, partial(is_as_recorded, repository))
+    evidence = Evidence(graph, call.commits.load, reviews, partial(is_as_recorded, call))
     try:
-        with repository.trying():
+        with call.trying():
             check_push(protection, evidence, old, new)
     except Protected as error:
         remote = begun.connected.remote.name
@@ -189,29 +189,29 @@ def _require_allowed(repository: Repository, begun: _Push, protection: Protectio
         ) from error
 
 
-def _known(repository: Repository, begun: _Push) -> set[str]:
+def _known(call: Call, begun: _Push) -> set[str]:
     """Commits that the remote has with all before them: where its references are, and were when last fetched."""
-    graph = repository.graph()
+    graph = call.graph()
     prefix, store = f"{begun.connected.remote.name}/", begun.connected.store
     tips = set(begun.listing.tips)
     if begun.connected.is_same_store:
-        fetched = {r.commit_id for name, r in repository.refs.all("remote").items() if name.startswith(prefix)}
+        fetched = {r.commit_id for name, r in call.refs.all("remote").items() if name.startswith(prefix)}
         # A store that was restored from an older backup does not have them any more.
         tips |= {tip for tip in fetched - tips if store.size(commit_path(tip)) is not None}
     return {tip for tip in tips if tip in graph}
 
 
-def _set_protection(repository: Repository, begun: _Push, wanted: bool) -> bool:
+def _set_protection(call: Call, begun: _Push, wanted: bool) -> bool:
     """Protect the branch there as here, if that is ``wanted`` or nothing is set there; whether it changed anything."""
-    own = Protections(repository.cursor).get(begun.branch.name)
+    own = Protections(call.cursor).get(begun.branch.name)
     store, name = begun.connected.store, begun.branch.name
     there = begun.guard
     if (wanted and own != there.protection) or (there.token is None and own.protects):
-        if write_protection(store, there, own, repository.author()):
+        if write_protection(store, there, own, call.author()):
             return True
     elif read_protection(store, name).token == there.token:
         return False
-    _require_allowed(repository, begun, read_protection(store, name).protection)
+    _require_allowed(call, begun, read_protection(store, name).protection)
     if wanted:
         raise EpochRemoteError(
             f"the protection of {name} at {begun.connected.remote.name} was changed by another push",
@@ -221,9 +221,9 @@ def _set_protection(repository: Repository, begun: _Push, wanted: bool) -> bool:
     return False
 
 
-def _move(repository: Repository, begun: _Push) -> None:
+def _move(call: Call, begun: _Push) -> None:
     ref, found = begun.branch, begun.listing.heads.get(begun.branch.name)
-    author = repository.author()
+    author = call.author()
     moved = moved_ref(ref.name, ref.commit_id, author, now(), None, begun.old)
     token = found.token if found else begun.listing.gone.get((HEADS, ref.name))
     if not write_reference(begun.connected.store, head_path(ref.name), token, moved):
@@ -245,43 +245,43 @@ def _make_tag(begun: _Push, tag: Ref) -> None:
         )
 
 
-def _note(repository: Repository, begun: _Push, tags: list[Ref], protected: bool) -> None:
+def _note(call: Call, begun: _Push, tags: list[Ref], protected: bool) -> None:
     """Keep here where the branch now is there; another writer may be faster a few times."""
     for attempt in range(ATTEMPTS):
         try:
-            _note_once(repository, begun, tags, protected)
+            _note_once(call, begun, tags, protected)
             return
         except EpochTransactionError:
             if attempt + 1 == ATTEMPTS:
                 raise
 
 
-def _note_once(repository: Repository, begun: _Push, tags: list[Ref], protected: bool) -> None:
-    cursor, remote, ref = repository.cursor, begun.connected.remote, begun.branch
-    tracking = repository.refs.get("remote", f"{remote.name}/{ref.name}")
+def _note_once(call: Call, begun: _Push, tags: list[Ref], protected: bool) -> None:
+    cursor, remote, ref = call.cursor, begun.connected.remote, begun.branch
+    tracking = call.refs.get("remote", f"{remote.name}/{ref.name}")
     followed = Upstreams(cursor).load().get(ref.name)
     current = tracking is not None and tracking.commit_id == ref.commit_id
     same = current and followed and begun.connected.is_same_store and begun.old == ref.commit_id
     if same and not tags and not protected:
         return
-    with repository.moving():
-        author = repository.author()
+    with call.moving():
+        author = call.author()
         if not current:
             there = new_ref("remote", f"{remote.name}/{ref.name}", ref.commit_id)
-            repository.refs.put(there, TrackingRoute.PUSH, f"push {remote.name}", author)
+            call.refs.put(there, TrackingRoute.PUSH, f"push {remote.name}", author)
         if followed is None:
             Upstreams(cursor).put(Upstream(ref.name, remote.name, ref.name))
         Remotes(cursor).put(replace(remote, store_id=begun.connected.header.store_id))
         if protected:
             Audit(cursor).record(now(), author, "protect", ref.name, None, f"set at {remote.name} as it is here")
         if begun.old != ref.commit_id:
-            forced = "forced " if _status(repository, begun) == "forced" else ""
+            forced = "forced " if _status(call, begun) == "forced" else ""
             detail = f"{forced}push to {remote.name}, which was at {(begun.old or 'nothing')[:7]}"
             Audit(cursor).record(now(), author, "push", ref.name, ref.commit_id, detail)
 
 
-def _status(repository: Repository, begun: _Push) -> str:
-    old, new, graph = begun.old, begun.branch.commit_id, repository.graph()
+def _status(call: Call, begun: _Push) -> str:
+    old, new, graph = begun.old, begun.branch.commit_id, call.graph()
     if old == new:
         return "up-to-date"
     if old is None:

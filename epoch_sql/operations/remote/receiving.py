@@ -39,7 +39,7 @@ from epoch_sql.operations.remote.proving import prove
 from epoch_sql.operations.remote.reference_proof import Trees, prove_constraints
 from epoch_sql.operations.remote.row_proof import RowProof, Stated
 from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.storage.remote.base import RemoteStore
 
 
@@ -57,13 +57,13 @@ class Received:
     bytes: int = 0
 
 
-def receive(repository: Repository, store: RemoteStore, remote: Remote, tips: Iterable[str]) -> Received:
+def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str]) -> Received:
     """Read some commits, all before them that are not here, and what they need; files are stored.
 
     Raises EpochStorageError for what is missing or damaged there, EpochRemoteError for an unrelated history, and for
     a definition that is not what it says.
     """
-    reader = _Reader(repository, store)
+    reader = _Reader(call, store)
     commits = reader.commits(tips)
     if not commits:
         return Received()
@@ -72,26 +72,26 @@ def receive(repository: Repository, store: RemoteStore, remote: Remote, tips: It
     manifests = reader.manifests(subtrees)
     definitions = reader.definitions(manifests.values(), _files(manifests.values(), commits))
     objects = [row for rows in subtrees.values() for row in rows if row[KIND] != "table"]
-    withheld = prove(repository, store.where, objects, definitions.values(), remote)
-    commits, manifests = with_one_description(repository, store.where, commits, manifests, definitions)
+    withheld = prove(call, store.where, objects, definitions.values(), remote)
+    commits, manifests = with_one_description(call, store.where, commits, manifests, definitions)
     files = {file.file_id: file for file in _files(manifests.values(), commits)}
     fetched = reader.files(files.values())
     stated = Stated(store.where, commits, manifests, definitions)
-    proof = RowProof(repository, stated, reader.versions_here(commits, manifests))
+    proof = RowProof(call, stated, reader.versions_here(commits, manifests))
     proof.run()
-    prove_constraints(repository, proof, Trees(commits, subtrees, edge), withheld)
+    prove_constraints(call, proof, Trees(commits, subtrees, edge), withheld)
     size = sum(file.bytes for file in fetched)
     return Received(commits, subtrees, manifests, definitions, files, withheld, len(fetched), size)
 
 
 @dataclass
 class _Reader:
-    repository: Repository
+    call: Call
     store: RemoteStore
 
     def commits(self, tips: Iterable[str]) -> list[PortableCommit]:
         """The commits that are not here, parents first; they are asked for generation by generation."""
-        read = {} if self.repository.exists else self._all_commits()
+        read = {} if self.call.exists else self._all_commits()
         found: dict[str, PortableCommit] = {}
         pending = self._lacking(set(tips))
         while pending:
@@ -105,7 +105,7 @@ class _Reader:
         """The trees of the commits here that these are made on."""
         own = {c.commit.commit_id for c in commits}
         parents = self._local_commits({p for c in commits for p in c.commit.parents} - own)
-        return local_trees(self.repository, parents.values())
+        return local_trees(self.call, parents.values())
 
     def subtrees(self, commits: Iterable[PortableCommit], edge: LocalTrees) -> dict[str, list[Row]]:
         """The subtrees of these commits, but for those that the trees have that they are made on."""
@@ -116,7 +116,7 @@ class _Reader:
     def manifests(self, subtrees: Mapping[str, list[Row]]) -> dict[str, Manifest]:
         """How the versions are stored that subtrees name, and that are not here in any layout."""
         named = {row[VERSION]: row[IDENTITY] for rows in subtrees.values() for row in rows if row[KIND] == "table"}
-        here = versions_of(self.repository, named.values()) if self.repository.exists else {}
+        here = versions_of(self.call, named.values()) if self.call.exists else {}
         wanted = sorted(named.keys() - here.keys())
         return dict(zip(wanted, in_parallel(self._manifest, wanted), strict=True))
 
@@ -127,24 +127,24 @@ class _Reader:
             *(level for m in manifests.values() for level in m.levels),
         ]
         ends = {end for level in levels for end in (level.before, level.after) if end} - manifests.keys()
-        if not ends or not self.repository.exists:
+        if not ends or not self.call.exists:
             return {}
-        found = versions_of(self.repository, Versions(self.repository.cursor).table_ids())
+        found = versions_of(self.call, Versions(self.call.cursor).table_ids())
         first = {i: ids[0] for i, ids in found.items() if i in ends}
-        versions = Versions(self.repository.cursor).load(first.values())
+        versions = Versions(self.call.cursor).load(first.values())
         return {i: versions[version_id] for i, version_id in first.items()}
 
     def definitions(self, manifests: Iterable[Manifest], files: Iterable[DataFile]) -> dict[str, Table]:
         """The definitions of tables that these need and that are not here."""
         ids = {manifest.version.schema_id for manifest in manifests}
         ids |= {i for file in files for i in (file.schema_id, file.old_schema_id) if i}
-        here = {row[0] for row in Schemas(self.repository.cursor).with_ids(ids)} if self.repository.exists else set()
+        here = {row[0] for row in Schemas(self.call.cursor).with_ids(ids)} if self.call.exists else set()
         wanted = sorted(ids - here)
         return dict(zip(wanted, in_parallel(self._definition, wanted), strict=True))
 
     def files(self, files: Iterable[DataFile]) -> list[DataFile]:
         """Store the files that are not here; those that were."""
-        wanted = [file for file in files if self.repository.store.check(file)]
+        wanted = [file for file in files if self.call.store.check(file)]
         PROGRESS.begin(sum(file.bytes for file in wanted))
         in_parallel(self._fetch, wanted, FILES_AT_ONCE)
         return wanted
@@ -160,16 +160,16 @@ class _Reader:
 
     def _local_commits(self, commit_ids: set[str]) -> dict[str, str]:
         """Those of the commits that are here, with their roots."""
-        if not self.repository.exists or not commit_ids:
+        if not self.call.exists or not commit_ids:
             return {}
-        return {i: commit.root_id for i, commit in self.repository.commits.load(commit_ids).items()}
+        return {i: commit.root_id for i, commit in self.call.commits.load(commit_ids).items()}
 
     def _sound(self, commits: list[PortableCommit]) -> list[PortableCommit]:
         """The commits, none of which is unrelated to what is here, or undoes what it does not descend from."""
         seen: set[str] = set()
         for portable in commits:
             commit = portable.commit
-            if not commit.parents and self.repository.exists:
+            if not commit.parents and self.call.exists:
                 raise EpochRemoteError(
                     f"{self.store.where} has a history that is unrelated to this repository's "
                     f"(it begins with {commit.commit_id[:7]})",
@@ -198,10 +198,10 @@ class _Reader:
 
     def _fetch(self, file: DataFile) -> None:
         path = file_path(file.file_id)
-        with self.repository.store.writing() as aside:
+        with self.call.store.writing() as aside:
             if not self.store.download(path, aside, file.bytes):
                 raise damaged(self._where(path), "is missing")
-            if self.repository.store.keep(aside, file.file_id) != file.file_id:
+            if self.call.store.keep(aside, file.file_id) != file.file_id:
                 raise damaged(self._where(path), "is corrupted: its content does not match its name")
         PROGRESS.add(file.bytes)
 

@@ -14,7 +14,7 @@ from epoch_sql.operations.remote.constraint_proof import ConstraintProof, ends_o
 from epoch_sql.operations.remote.portable import IDENTITY, KIND, VERSION, LocalTrees, Row, versions_of
 from epoch_sql.operations.remote.row_proof import RowProof
 from epoch_sql.operations.remote.row_steps import Edge, State, telling
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 
 Named = tuple[str, str]
@@ -43,21 +43,21 @@ class Trees:
             yield believed, {name: c for i in ids for name, c in contents[i].items()}
 
 
-def prove_constraints(repository: Repository, rows: RowProof, trees: Trees, withheld: Iterable[Withheld]) -> None:
+def prove_constraints(call: Call, rows: RowProof, trees: Trees, withheld: Iterable[Withheld]) -> None:
     """Prove the constraints of what was received, whose rows are proved.
 
     Raises EpochStorageError, which names the table, the constraint and the row.
     """
     objects = [row for found in trees.subtrees.values() for row in found if row[KIND] == "macro"]
-    macros = {row[3].lower() for row in objects} | _macros_here(repository)
+    macros = {row[3].lower() for row in objects} | _macros_here(call)
     unmade = frozenset(one.definition_id for one in withheld)
     proof = ConstraintProof(rows, unmade, frozenset(macros))
     proof.prove_rows()
     ReferenceProof(proof).run(trees)
 
 
-def _macros_here(repository: Repository) -> set[str]:
-    found = repository.cursor.execute(
+def _macros_here(call: Call) -> set[str]:
+    found = call.cursor.execute(
         "SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
         "WHERE NOT internal AND function_type LIKE '%macro'"
     ).fetchall()
@@ -103,10 +103,10 @@ class ReferenceProof:
         left = named - self.proof.rows.received.manifests.keys() - self.proof.rows.here.keys() - here.keys()
         if left:
             identities = {row[IDENTITY] for rows in trees.subtrees.values() for row in rows if row[VERSION] in left}
-            found = versions_of(self.proof.rows.repository, identities)
+            found = versions_of(self.proof.rows.call, identities)
             here.update((i, found[i][0]) for i in left if i in found)
         if here:
-            versions = Versions(self.proof.rows.repository.cursor).load(here.values())
+            versions = Versions(self.proof.rows.call.cursor).load(here.values())
             self.proof.rows.here = {
                 **self.proof.rows.here,
                 **{i: versions[version_id] for i, version_id in here.items()},

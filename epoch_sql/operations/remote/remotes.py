@@ -14,7 +14,7 @@ from epoch_sql.model.refnames import check_ref_name, suggest
 from epoch_sql.model.remote import Remote
 from epoch_sql.model.remote_url import parse_url
 from epoch_sql.operations.moving import apply_tree, attempting
-from epoch_sql.operations.repository import Repository, now
+from epoch_sql.operations.repository import Call, now
 from epoch_sql.operations.worktree_state import settle
 from epoch_sql.render import Sql
 from epoch_sql.worktree.trust import together
@@ -37,9 +37,9 @@ class Trusted:
     trusted: bool
 
 
-def remote_named(repository: Repository, name: str) -> Remote:
+def remote_named(call: Call, name: str) -> Remote:
     """The remote of that name; EpochRemoteError, naming ``remote add``, if there is none."""
-    remotes = Remotes(repository.cursor).load()
+    remotes = Remotes(call.cursor).load()
     if name in remotes:
         return remotes[name]
     near = suggest(name, remotes) or list(remotes)
@@ -49,7 +49,7 @@ def remote_named(repository: Repository, name: str) -> Remote:
     raise RemoteNotFound(f"there is no remote {name}", advice, remote=name, suggestions=tuple(near))
 
 
-def add(repository: Repository, name: str, url: str, trust: bool = False) -> Named:
+def add(call: Call, name: str, url: str, trust: bool = False) -> Named:
     """Add a remote, which is trusted if the user says so; nothing is asked of it yet.
 
     Raises EpochReferenceError for a name that is none, EpochRemoteError for one that is taken, and for a URL that is
@@ -61,8 +61,8 @@ def add(repository: Repository, name: str, url: str, trust: bool = False) -> Nam
         message = f"the name of a remote has no /, as {name} has"
         raise InvalidName(message, f"try '{nearest}'", name=name, nearest=nearest)
     parsed = str(parse_url(url, Path.cwd()))
-    with repository.moving():
-        remotes = Remotes(repository.cursor)
+    with call.moving():
+        remotes = Remotes(call.cursor)
         known = remotes.load().get(name)
         if known:
             raise EpochRemoteError(
@@ -72,49 +72,49 @@ def add(repository: Repository, name: str, url: str, trust: bool = False) -> Nam
             )
         remotes.put(Remote(name, parsed))
     if trust:
-        set_trust(repository, name)
+        set_trust(call, name)
     return Named(name, parsed)
 
 
-def set_trust(repository: Repository, name: str, trust: bool = True) -> Trusted:
+def set_trust(call: Call, name: str, trust: bool = True) -> Trusted:
     """Say whether what comes from a remote may do whatever its SQL does; what came before is made if it may."""
 
     def move() -> Trusted:
-        remote = remote_named(repository, name)
-        Remotes(repository.cursor).put(replace(remote, trusted=trust))
+        remote = remote_named(call, name)
+        Remotes(call.cursor).put(replace(remote, trusted=trust))
         if trust:
-            _make_trusted(repository, name)
+            _make_trusted(call, name)
         return Trusted(name, remote.url, trust)
 
-    return attempting(repository, move)
+    return attempting(call, move)
 
 
-def remove(repository: Repository, name: str) -> Named:
+def remove(call: Call, name: str) -> Named:
     """Forget a remote, and what was fetched from it as remote branches; the store itself stays as it is."""
-    with repository.moving():
-        remote = remote_named(repository, name)
-        Remotes(repository.cursor).remove(name)
-        for tracking, ref in repository.refs.all("remote").items():
+    with call.moving():
+        remote = remote_named(call, name)
+        Remotes(call.cursor).remove(name)
+        for tracking, ref in call.refs.all("remote").items():
             if tracking.startswith(f"{name}/"):
-                repository.refs.remove(ref, TrackingRoute.DELETE, "remote: removed", repository.author(), now())
+                call.refs.remove(ref, TrackingRoute.DELETE, "remote: removed", call.author(), now())
     return Named(name, remote.url)
 
 
-def listing(repository: Repository) -> Sql:
+def listing(call: Call) -> Sql:
     """The remotes."""
     return render.render("remotes")
 
 
-def _make_trusted(repository: Repository, remote: str) -> None:
+def _make_trusted(call: Call, remote: str) -> None:
     """Let what came from a remote be what it is, and bring here what of it is checked out.
 
     Uncommitted changes stay, also where they took its place.
     """
-    head = repository.tree(repository.head().commit_id)
-    working = settle(repository, repository.scanner.scan(head))
-    Untrusted(repository.cursor).trust(remote)
-    repository.scanner.trust.forget()
-    fresh = _without(working.withheld, repository.scanner.trust.divided(head)[1])
+    head = call.tree(call.head().commit_id)
+    working = settle(call, call.scanner.scan(head))
+    Untrusted(call.cursor).trust(remote)
+    call.scanner.trust.forget()
+    fresh = _without(working.withheld, call.scanner.trust.divided(head)[1])
     if fresh == Tree():
         return
     clean = tuple(w for w in working.tables if w.entry and not w.differs)
@@ -123,7 +123,7 @@ def _make_trusted(repository: Repository, remote: str) -> None:
     names = {(w.table.name.schema.lower(), w.table.name.name.lower()) for w in pinned}
     free = {i: e for i, e in fresh.tables.items() if (e.name.schema.lower(), e.name.name.lower()) not in names}
     target = together(there, Tree(free, fresh.objects))
-    apply_tree(repository, replace(working, tables=clean, removed=()), target, pinned)
+    apply_tree(call, replace(working, tables=clean, removed=()), target, pinned)
 
 
 def _without(tree: Tree, other: Tree) -> Tree:

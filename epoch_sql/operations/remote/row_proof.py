@@ -18,7 +18,7 @@ from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel, dama
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.version import DataFile, Level, Version
 from epoch_sql.operations.remote.row_steps import Edge, State, other_rows, prove_steps, signature, telling
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.storage.contents import Contents, arrange
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.file_proof import Columns, Prover
@@ -45,14 +45,14 @@ class RowProof:
     ``edges`` are the deltas that were proved.
     """
 
-    repository: Repository
+    call: Call
     received: Stated
     here: Mapping[str, Version]
     edges: list[Edge] = field(default_factory=list)
     _states: dict[str, State] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        cursor, store = self.repository.cursor, self.repository.store
+        cursor, store = self.call.cursor, self.call.store
         self.where = self.received.where
         self.tables = dict(self.received.definitions)
         # What is not proved yet is known here only.
@@ -100,7 +100,7 @@ class RowProof:
         """Make definitions that are here known, if they are not."""
         missing = set(schema_ids) - self.tables.keys()
         if missing:
-            self.tables.update(Schemas(self.repository.cursor).load(missing))
+            self.tables.update(Schemas(self.call.cursor).load(missing))
 
     def _require_supported(self, schema_id: str) -> None:
         for column in self.tables[schema_id].stored_columns:
@@ -121,7 +121,7 @@ class RowProof:
         manifest = self.received.manifests.get(content_id)
         if manifest is None:
             version = self.here[content_id]
-            levels = tuple(self.repository.contents.levels(version.version_id))
+            levels = tuple(self.call.contents.levels(version.version_id))
             files = [file for level in levels for file in level.files]
             self.load_tables([version.schema_id, *(i for f in files for i in (f.schema_id, f.old_schema_id) if i)])
             return self._stated(version, levels, None)

@@ -33,7 +33,7 @@ from epoch_sql.operations.remote.portable import (
     versions_of,
 )
 from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.storage.remote.base import RemoteStore
 
 
@@ -54,37 +54,37 @@ class _Load:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-def send(repository: Repository, store: RemoteStore, tips: Iterable[str], known: Iterable[str]) -> Sent:
+def send(call: Call, store: RemoteStore, tips: Iterable[str], known: Iterable[str]) -> Sent:
     """Send what some commits need, and all before them, but for what the remote has with the ``known`` commits.
 
     Raises EpochStorageError for a file of this repository that is missing or damaged.
     """
-    graph = repository.graph()
+    graph = call.graph()
     missing = graph.topological(graph.difference(tips, known))[::-1]
     if not missing:
         return Sent()
-    load = _load(repository, missing)
+    load = _load(call, missing)
     contents = list(load.versions)
     there = in_parallel(lambda content_id: store.size(manifest_path(content_id)), contents)
     lacking = [content_id for content_id, size in zip(contents, there, strict=True) if size is None]
-    manifests = {content_id: _manifest(repository, load.versions[content_id]) for content_id in lacking}
+    manifests = {content_id: _manifest(call, load.versions[content_id]) for content_id in lacking}
     files = _files(manifests.values(), load.commits)
-    sent = _send_files(repository, store, files)
-    _send_definitions(repository, store, manifests.values(), files)
+    sent = _send_files(call, store, files)
+    _send_definitions(call, store, manifests.values(), files)
     in_parallel(lambda i: store.put_new(manifest_path(i), seal(manifest_fields(manifests[i]))), manifests)
     in_parallel(lambda i: store.put_new(subtree_path(i), load.subtrees[i]), load.subtrees)
     in_parallel(lambda c: store.put_new(commit_path(c.commit.commit_id), seal(commit_fields(c))), load.commits)
     return sent
 
 
-def _load(repository: Repository, missing: Sequence[str]) -> _Load:
+def _load(call: Call, missing: Sequence[str]) -> _Load:
     """The commits with what is new in each against its parents, oldest first."""
-    commits = repository.commits.load(missing)
-    edge = repository.commits.load({p for c in commits.values() for p in c.parents} - commits.keys())
+    commits = call.commits.load(missing)
+    edge = call.commits.load({p for c in commits.values() for p in c.parents} - commits.keys())
     known = {**commits, **edge}
-    trees = local_trees(repository, [c.root_id for c in known.values()])
+    trees = local_trees(call, [c.root_id for c in known.values()])
     old = {trees.portable[i] for c in edge.values() for i in trees.roots[c.root_id]}
-    deltas = _deltas(repository, [commits[i] for i in missing], known, trees)
+    deltas = _deltas(call, [commits[i] for i in missing], known, trees)
     load = _Load()
     for commit_id in missing:
         commit = commits[commit_id]
@@ -104,7 +104,7 @@ def _load(repository: Repository, missing: Sequence[str]) -> _Load:
 
 
 def _deltas(
-    repository: Repository, missing: Sequence[Commit], known: dict[str, Commit], trees: LocalTrees
+    call: Call, missing: Sequence[Commit], known: dict[str, Commit], trees: LocalTrees
 ) -> dict[str, list[PortableLevel]]:
     """For each commit the deltas, one for each table and parent, that lead to it: history is read from them."""
     steps: dict[str, set[tuple[str, str]]] = {commit.commit_id: set() for commit in missing}
@@ -114,7 +114,7 @@ def _deltas(
             for table_id, before, after in _changed(trees, known[parent].root_id, commit.root_id):
                 steps[commit.commit_id].add((before, after))
                 tables.add(table_id)
-    edges = _edges(repository, tables, set().union(*steps.values()))
+    edges = _edges(call, tables, set().union(*steps.values()))
     return {commit_id: [edges[step] for step in sorted(wanted) if step in edges] for commit_id, wanted in steps.items()}
 
 
@@ -133,15 +133,13 @@ def _changed(trees: LocalTrees, before: str, after: str) -> Iterable[tuple[str, 
     return [(i, old[i], new[i]) for i in old.keys() & new.keys() if old[i] != new[i]]
 
 
-def _edges(
-    repository: Repository, tables: set[str], steps: set[tuple[str, str]]
-) -> dict[tuple[str, str], PortableLevel]:
+def _edges(call: Call, tables: set[str], steps: set[tuple[str, str]]) -> dict[tuple[str, str], PortableLevel]:
     """The shortest delta of each step from one content to another, whatever the layouts that it is between."""
-    by_content = versions_of(repository, tables)
+    by_content = versions_of(call, tables)
     content = {version_id: i for i, versions in by_content.items() for version_id in versions}
     ends = [[v for step in steps for v in by_content.get(step[end], ())] for end in (0, 1)]
     found: dict[tuple[str, str], PortableLevel] = {}
-    for level in sorted(Levels(repository.cursor).between(*ends), key=lambda level: (level.row_count, level.level_id)):
+    for level in sorted(Levels(call.cursor).between(*ends), key=lambda level: (level.row_count, level.level_id)):
         assert level.from_version and level.to_version
         step = content[level.from_version], content[level.to_version]
         if step in steps:
@@ -149,11 +147,11 @@ def _edges(
     return found
 
 
-def _manifest(repository: Repository, version_id: str) -> Manifest:
-    contents = repository.contents
+def _manifest(call: Call, version_id: str) -> Manifest:
+    contents = call.contents
     levels = contents.levels(version_id)
     ends = {end for level in levels for end in (level.from_version, level.to_version) if end}
-    kept = {i: content_of(version) for i, version in Versions(repository.cursor).load(ends).items()}
+    kept = {i: content_of(version) for i, version in Versions(call.cursor).load(ends).items()}
 
     def portable(level: Level) -> PortableLevel:
         before, after = (kept.get(end or "") for end in (level.from_version, level.to_version))
@@ -168,14 +166,14 @@ def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> 
     return {file.file_id: file for level in levels for file in level.files}
 
 
-def _send_files(repository: Repository, store: RemoteStore, files: dict[str, DataFile]) -> Sent:
+def _send_files(call: Call, store: RemoteStore, files: dict[str, DataFile]) -> Sent:
     sizes = in_parallel(lambda file_id: store.size(file_path(file_id)), files)
     lacking = [file for file, size in zip(files.values(), sizes, strict=True) if size != file.bytes]
     PROGRESS.begin(sum(file.bytes for file in lacking))
 
     def upload(file: DataFile) -> None:
-        path = repository.store.path(file.file_id)
-        problem = repository.store.verify(file)
+        path = call.store.path(file.file_id)
+        problem = call.store.verify(file)
         if problem:
             message = f"file {path} {problem}, so it cannot be pushed"
             raise EpochStorageError(message, Suggestion("fsck"), path=str(path))
@@ -187,9 +185,9 @@ def _send_files(repository: Repository, store: RemoteStore, files: dict[str, Dat
 
 
 def _send_definitions(
-    repository: Repository, store: RemoteStore, manifests: Iterable[Manifest], files: dict[str, DataFile]
+    call: Call, store: RemoteStore, manifests: Iterable[Manifest], files: dict[str, DataFile]
 ) -> None:
     ids = {manifest.version.schema_id for manifest in manifests}
     ids |= {i for file in files.values() for i in (file.schema_id, file.old_schema_id) if i}
-    texts = dict(Schemas(repository.cursor).with_ids(ids))
+    texts = dict(Schemas(call.cursor).with_ids(ids))
     in_parallel(lambda i: store.put_new(schema_path(i), texts[i].encode()), texts)

@@ -13,7 +13,7 @@ from epoch_sql.catalog.content import Versions
 from epoch_sql.errors import EpochStorageError, Suggestion
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.version import Level, Version, version_identity
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.operations.upkeep.repointing import repoint
 from epoch_sql.storage.writing import delta_level
@@ -41,58 +41,56 @@ class _Current:
     branches: list[str] = field(default_factory=list)
 
 
-def compact(repository: Repository, table_name: str | None = None) -> list[Compacted]:
+def compact(call: Call, table_name: str | None = None) -> list[Compacted]:
     """Rewrite what is slow to read at the head of a branch: tables that have deltas, or files of older definitions.
 
     ``table_name`` is the only table to look at (default: all). Commits keep their ids and their contents. Raises
     EpochTableError when no branch has the table, EpochStorageError when a version does not hold the rows it should.
     """
-    written = [
-        (current, _rewritten(repository, current)) for current in _worth(repository, _current(repository, table_name))
-    ]
+    written = [(current, _rewritten(call, current)) for current in _worth(call, _current(call, table_name))]
     if not written:
         return []
-    with repository.moving():
-        there = Versions(repository.cursor).load(current.version.version_id for current, _ in written)
+    with call.moving():
+        there = Versions(call.cursor).load(current.version.version_id for current, _ in written)
         kept = [(current, level) for current, level in written if current.version.version_id in there]
-        replacements = {current.version.version_id: _store(repository, current, level) for current, level in kept}
-        repoint(repository, replacements)
-    return [_told(repository, current, level) for current, level in kept]
+        replacements = {current.version.version_id: _store(call, current, level) for current, level in kept}
+        repoint(call, replacements)
+    return [_told(call, current, level) for current, level in kept]
 
 
-def _current(repository: Repository, table_name: str | None) -> list[_Current]:
+def _current(call: Call, table_name: str | None) -> list[_Current]:
     """The versions at the heads of the branches, of one table or of all."""
     found: dict[str, _Current] = {}
     names = set()
-    for branch, ref in repository.refs.all("branch").items():
-        entries = repository.tree(ref.commit_id).tables.values()
+    for branch, ref in call.refs.all("branch").items():
+        entries = call.tree(ref.commit_id).tables.values()
         names |= {entry.name for entry in entries}
         meant = name_meant(table_name, (entry.name for entry in entries)) if table_name is not None else None
         for entry in entries:
             if table_name is None or entry.name == meant:
-                version = repository.contents.version(entry.version_id)
+                version = call.contents.version(entry.version_id)
                 found.setdefault(entry.version_id, _Current(str(entry.name), version)).branches.append(branch)
     if table_name is not None and not found:
         raise no_table(table_name, [str(name) for name in sorted(names)], "any branch")
     return sorted(found.values(), key=lambda current: (current.table_name, current.branches))
 
 
-def _worth(repository: Repository, currents: list[_Current]) -> list[_Current]:
+def _worth(call: Call, currents: list[_Current]) -> list[_Current]:
     """Those that are not one base level of the table's present definition already."""
 
     def whole(current: _Current) -> bool:
-        levels = repository.contents.levels(current.version.version_id)
+        levels = call.contents.levels(current.version.version_id)
         return len(levels) == 1 and all(file.schema_id == current.version.schema_id for file in levels[0].files)
 
     return [current for current in currents if not whole(current)]
 
 
-def _rewritten(repository: Repository, current: _Current) -> Level:
+def _rewritten(call: Call, current: _Current) -> Level:
     """The version's rows as a new base level, written and found to be the same rows."""
-    contents, version = repository.contents, current.version
+    contents, version = call.contents, current.version
     table = contents.table(version.version_id)
-    level = repository.writer.base(contents.state(version.version_id), table)
-    found = repository.writer.fingerprint(contents.state_of(table, [level]), table)
+    level = call.writer.base(contents.state(version.version_id), table)
+    found = call.writer.fingerprint(contents.state_of(table, [level]), table)
     if found != (version.row_count, version.fingerprint):
         raise EpochStorageError(
             f"table {current.table_name} at {current.branches[0]} does not hold the rows that its commit says; "
@@ -102,24 +100,24 @@ def _rewritten(repository: Repository, current: _Current) -> Level:
     return level
 
 
-def _store(repository: Repository, current: _Current, level: Level) -> str:
+def _store(call: Call, current: _Current, level: Level) -> str:
     """Add the rewritten version to the catalog, with the empty delta that leads to it; its id."""
     for file in level.files:
-        problem = repository.store.check(file)
+        problem = call.store.check(file)
         if problem:
-            path = str(repository.store.path(file.file_id))
+            path = str(call.store.path(file.file_id))
             raise EpochStorageError(f"file {path} {problem}", "retry", path=path)
     old = current.version
     version_id = version_identity(old.table_id, old.schema_id, old.fingerprint, (level.level_id,))
     edge = delta_level(None, old.version_id, version_id, old.fingerprint, old.schema_id)
     rewritten = replace(old, version_id=version_id, level_ids=(level.level_id,))
-    repository.contents.store_descriptions([], [level, edge], [rewritten])
+    call.contents.store_descriptions([], [level, edge], [rewritten])
     return version_id
 
 
-def _told(repository: Repository, current: _Current, level: Level) -> Compacted:
+def _told(call: Call, current: _Current, level: Level) -> Compacted:
     version = current.version
-    before = [file for old in repository.contents.levels(version.version_id) for file in old.files]
+    before = [file for old in call.contents.levels(version.version_id) for file in old.files]
     return Compacted(
         current.table_name,
         current.branches,

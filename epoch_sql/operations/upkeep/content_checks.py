@@ -11,7 +11,7 @@ from epoch_sql.catalog.history import Refs, State
 from epoch_sql.catalog.local import Fingerprints, Stashes
 from epoch_sql.model.version import Level, RowCounts, shift_fingerprint
 from epoch_sql.operations.recording import same_values
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.upkeep.inventory import Inventory
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import shape_of
@@ -21,20 +21,20 @@ from epoch_sql.worktree.rows import bucket, bucket_key, engine, row_hash
 Found = tuple[str, str, str]
 
 
-def broken_files(repository: Repository, inventory: Inventory) -> Iterator[Found]:
+def broken_files(call: Call, inventory: Inventory) -> Iterator[Found]:
     """Files that are missing, or whose bytes are not what their name says."""
     for file in inventory.files.values():
-        problem = repository.store.verify(file)
+        problem = call.store.verify(file)
         if problem:
-            yield "file", file.file_id, f"{repository.store.path(file.file_id)} {problem}"
+            yield "file", file.file_id, f"{call.store.path(file.file_id)} {problem}"
 
 
-def broken_rows(repository: Repository, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+def broken_rows(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
     """Versions at references and in stashes whose rows are not those that the version says."""
-    for version_id in sorted(_current(repository, inventory) & sound):
-        contents, version = repository.contents, repository.contents.version(version_id)
+    for version_id in sorted(_current(call, inventory) & sound):
+        contents, version = call.contents, call.contents.version(version_id)
         try:
-            found = repository.writer.fingerprint(contents.state(version_id), contents.table(version_id))
+            found = call.writer.fingerprint(contents.state(version_id), contents.table(version_id))
         except duckdb.Error as error:
             yield "version", version_id, f"its rows cannot be read: {_first_line(error)}"
             continue
@@ -44,22 +44,22 @@ def broken_rows(repository: Repository, inventory: Inventory, sound: frozenset[s
             yield "version", version_id, "its rows do not have the fingerprint that it says"
 
 
-def broken_deltas(repository: Repository, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+def broken_deltas(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
     """Deltas that do not lead from the rows of one version to those of the other, as far as their own rows tell."""
     for stored in inventory.levels.values():
         if stored.kind != "delta" or not {stored.from_version, stored.to_version} <= sound:
             continue
         assert stored.from_version and stored.to_version
-        before, after = (repository.contents.version(i) for i in (stored.from_version, stored.to_version))
-        old, new = (repository.contents.table(i) for i in (stored.from_version, stored.to_version))
+        before, after = (call.contents.version(i) for i in (stored.from_version, stored.to_version))
+        old, new = (call.contents.table(i) for i in (stored.from_version, stored.to_version))
         if not same_values(old, new):
             continue
         files = tuple(inventory.files[i] for i in stored.file_ids)
         level = Level(stored.level_id, stored.kind, files, RowCounts(), stored.from_version, stored.to_version)
         shape = shape_of(old, new)
-        rows = repository.contents.compose([(level, True)] if files else [], shape)
+        rows = call.contents.compose([(level, True)] if files else [], shape)
         try:
-            row = repository.cursor.execute(delta_digest(rows, shape, old, new)).fetchone()
+            row = call.cursor.execute(delta_digest(rows, shape, old, new)).fetchone()
         except duckdb.Error as error:
             yield "level", stored.level_id, f"its rows cannot be read: {_first_line(error)}"
             continue
@@ -70,14 +70,14 @@ def broken_deltas(repository: Repository, inventory: Inventory, sound: frozenset
             yield "level", stored.level_id, "does not lead from the rows of its first version to those of its second"
 
 
-def broken_fingerprints(repository: Repository, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+def broken_fingerprints(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
     """Cached hashes of working tables that would hide changes: they are not those of the version that they are said to
     be.
     """
-    known = Fingerprints(repository.cursor).load()
-    current = engine(repository.cursor)
-    head = _head(repository, inventory)
-    for entry in repository.tree(head).tables.values() if head else ():
+    known = Fingerprints(call.cursor).load()
+    current = engine(call.cursor)
+    head = _head(call, inventory)
+    for entry in call.tree(head).tables.values() if head else ():
         cached = known.get(entry.table_id)
         if (
             cached is None
@@ -85,9 +85,9 @@ def broken_fingerprints(repository: Repository, inventory: Inventory, sound: fro
             or (cached.version_id, cached.engine) != (entry.version_id, current)
         ):
             continue
-        table, state = repository.contents.table(entry.version_id), repository.contents.state(entry.version_id)
+        table, state = call.contents.table(entry.version_id), call.contents.state(entry.version_id)
         hashed = row_hash(table.stored_columns)
-        row = repository.cursor.execute(
+        row = call.cursor.execute(
             render.render("fingerprint", number=render.literal(0), row_hash=hashed, working=state)
         ).fetchone()
         assert row
@@ -102,27 +102,25 @@ def broken_fingerprints(repository: Repository, inventory: Inventory, sound: fro
                 table_id=render.literal(entry.table_id),
             )
             wrong = bool(
-                repository.cursor.execute(
-                    render.fill(Sql("SELECT 1 FROM ({{d}}) AS dirty LIMIT 1"), d=dirty)
-                ).fetchone()
+                call.cursor.execute(render.fill(Sql("SELECT 1 FROM ({{d}}) AS dirty LIMIT 1"), d=dirty)).fetchone()
             )
         if wrong:
             yield "fingerprint", entry.table_id, f"the hashes kept for table {entry.name} are not those of its rows"
 
 
-def _current(repository: Repository, inventory: Inventory) -> set[str]:
+def _current(call: Call, inventory: Inventory) -> set[str]:
     """The versions at branches, tags and remote branches, and in stashes."""
-    tips = {row[2] for row in Refs(repository.cursor).select()} | {_head(repository, inventory)}
+    tips = {row[2] for row in Refs(call.cursor).select()} | {_head(call, inventory)}
     roots = {commit.root_id for commit_id, commit in inventory.commits.items() if commit_id in tips}
-    roots |= {stash.root_id for stash in Stashes(repository.cursor).load()}
+    roots |= {stash.root_id for stash in Stashes(call.cursor).load()}
     subtrees = {subtree for root in roots for subtree in inventory.roots.get(root, ())}
     return {row[4] for subtree in subtrees for row in inventory.subtrees.get(subtree, ()) if row[0] == "table"}
 
 
-def _head(repository: Repository, inventory: Inventory) -> str | None:
+def _head(call: Call, inventory: Inventory) -> str | None:
     """The commit that is checked out; None where the catalog does not say, or does not have it."""
-    states = State(repository.cursor).select()
-    commit_id = repository.head().commit_id if len(states) == 1 else None
+    states = State(call.cursor).select()
+    commit_id = call.head().commit_id if len(states) == 1 else None
     return commit_id if commit_id in inventory.commits else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.upkeep.content_checks import broken_deltas, broken_files, broken_fingerprints, broken_rows
 from epoch_sql.operations.upkeep.history_checks import broken_commits, broken_references
 from epoch_sql.operations.upkeep.inventory import Inventory, take
@@ -36,19 +36,19 @@ class Problem:
     problem: str
 
 
-def check(repository: Repository) -> list[Problem]:
+def check(call: Call) -> list[Problem]:
     """Everything that is wrong in a repository; empty when it is sound. Changes nothing."""
-    repository.forget()
-    with repository.transaction():
-        inventory = take(repository)
-        return [_problem(inventory, *found) for found in _found(repository, inventory)]
+    call.forget()
+    with call.transaction():
+        inventory = take(call)
+        return [_problem(inventory, *found) for found in _found(call, inventory)]
 
 
-def _found(repository: Repository, inventory: Inventory) -> Iterator[Found]:
+def _found(call: Call, inventory: Inventory) -> Iterator[Found]:
     """What is wrong. Rows are read only of versions in which nothing else is wrong."""
     wrong = [
         *duplicates(inventory),
-        *broken_files(repository, inventory),
+        *broken_files(call, inventory),
         *broken_definitions(inventory),
         *broken_levels(inventory),
         *broken_versions(inventory),
@@ -56,11 +56,11 @@ def _found(repository: Repository, inventory: Inventory) -> Iterator[Found]:
         *broken_commits(inventory),
     ]
     yield from wrong
-    yield from broken_references(repository, inventory)
+    yield from broken_references(call, inventory)
     sound = _sound_versions(inventory, wrong)
-    yield from broken_rows(repository, inventory, sound)
-    yield from broken_deltas(repository, inventory, sound)
-    yield from broken_fingerprints(repository, inventory, sound)
+    yield from broken_rows(call, inventory, sound)
+    yield from broken_deltas(call, inventory, sound)
+    yield from broken_fingerprints(call, inventory, sound)
 
 
 def _sound_versions(inventory: Inventory, wrong: Iterable[Found]) -> frozenset[str]:

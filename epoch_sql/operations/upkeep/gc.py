@@ -17,7 +17,7 @@ import duckdb
 from epoch_sql import config, render
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError, Suggestion
-from epoch_sql.operations.repository import Repository, now
+from epoch_sql.operations.repository import Call, now
 from epoch_sql.operations.upkeep.beside import files_needed_beside
 from epoch_sql.operations.upkeep.marking import mark, sweep
 
@@ -40,53 +40,53 @@ class Removed:
     description: str | None
 
 
-def collect(repository: Repository, dry_run: bool = False, grace: str | None = None) -> list[Removed]:
+def collect(call: Call, dry_run: bool = False, grace: str | None = None) -> list[Removed]:
     """Remove what no reference needs, and tell what that is; with ``dry_run``, only tell.
 
     ``grace`` is an interval such as ``7 days``: files younger than it stay, and so does what a reference held within
     it. Raises EpochRepositoryError for a grace that is none, and where the files belong to another database;
     EpochStorageError for a file that cannot be removed.
     """
-    period = GRACE if grace is None else _interval(repository, grace)
-    _require_own_files(repository)
-    with files_needed_beside(repository.database) as needed:
-        return _collect(repository, dry_run, period, needed)
+    period = GRACE if grace is None else _interval(call, grace)
+    _require_own_files(call)
+    with files_needed_beside(call.database) as needed:
+        return _collect(call, dry_run, period, needed)
 
 
-def _collect(repository: Repository, dry_run: bool, period: timedelta, needed: Set[str]) -> list[Removed]:
+def _collect(call: Call, dry_run: bool, period: timedelta, needed: Set[str]) -> list[Removed]:
     if dry_run:
-        with repository.transaction():
-            dead = _mark(repository, period)
-            return [*dead, *map(_removed, _unreferenced(repository, period, needed, swept=False))]
-    with repository.moving():
-        dead = _mark(repository, period)
+        with call.transaction():
+            dead = _mark(call, period)
+            return [*dead, *map(_removed, _unreferenced(call, period, needed, swept=False))]
+    with call.moving():
+        dead = _mark(call, period)
         run(
-            repository.cursor,
+            call.cursor,
             "DELETE FROM {{epoch}}.reflog WHERE sequence IN (SELECT unnest(?::BIGINT[]))",
             [[int(removed.object_id) for removed in dead if removed.kind == "reflog"]],
         )
-        sweep(repository)
-    return [*dead, *_delete_files(repository, period, needed)]
+        sweep(call)
+    return [*dead, *_delete_files(call, period, needed)]
 
 
-def _mark(repository: Repository, grace: timedelta) -> list[Removed]:
+def _mark(call: Call, grace: timedelta) -> list[Removed]:
     """Mark what is kept; what else is in the catalog."""
     until = now() - grace
-    mark(repository, until)
+    mark(call, until)
     moment = render.fill(render.Sql("CAST({{t}} AS TIMESTAMP)"), t=render.literal(until.isoformat(sep=" ")))
     dead: list[Removed] = []
     for what in _DEAD:
         found = render.render(f"upkeep/dead_{what}", until=moment, object_name=render.load("object_name"))
-        rows = repository.cursor.execute(found).fetchall()
+        rows = call.cursor.execute(found).fetchall()
         dead.extend(Removed(*row) for row in rows)
     return dead
 
 
-def _delete_files(repository: Repository, grace: timedelta, needed: Set[str]) -> list[Removed]:
+def _delete_files(call: Call, grace: timedelta, needed: Set[str]) -> list[Removed]:
     deleted = []
     try:
-        with repository.moving():
-            for path in _unreferenced(repository, grace, needed, swept=True):
+        with call.moving():
+            for path in _unreferenced(call, grace, needed, swept=True):
                 removed = _removed(path)
                 path.unlink(missing_ok=True)
                 deleted.append(removed)
@@ -98,23 +98,23 @@ def _delete_files(repository: Repository, grace: timedelta, needed: Set[str]) ->
         ) from error
     except OSError as error:
         raise EpochStorageError(
-            f"cannot remove files from {repository.store.folder}: {error.strerror}",
+            f"cannot remove files from {call.store.folder}: {error.strerror}",
             "make the folder writable",
-            path=str(repository.store.folder),
+            path=str(call.store.folder),
         ) from error
     return deleted
 
 
-def _unreferenced(repository: Repository, grace: timedelta, needed: Set[str], swept: bool) -> Iterator[Path]:
+def _unreferenced(call: Call, grace: timedelta, needed: Set[str], swept: bool) -> Iterator[Path]:
     """The files on disk that neither the catalog (when it is ``swept``) nor another one names, older than the grace
     period.
     """
     source = render.catalog_table("files") if swept else render.identifier("epoch_kept_files")
     column = render.column("file_id" if swept else "id")
     statement = render.fill(render.Sql("SELECT {{column}} FROM {{source}}"), column=column, source=source)
-    named = needed | {row[0] for row in repository.cursor.execute(statement).fetchall()}
+    named = needed | {row[0] for row in call.cursor.execute(statement).fetchall()}
     youngest = time.time() - grace.total_seconds()
-    for path in sorted(repository.store.all_files()):
+    for path in sorted(call.store.all_files()):
         if path.stem not in named and path.stat().st_mtime <= youngest:
             yield path
 
@@ -123,10 +123,10 @@ def _removed(path: Path) -> Removed:
     return Removed("file", path.stem, path.stat().st_size, str(path))
 
 
-def _interval(repository: Repository, grace: str) -> timedelta:
+def _interval(call: Call, grace: str) -> timedelta:
     advice = Suggestion("gc", grace="7 days")
     try:
-        row = repository.cursor.execute("SELECT epoch(CAST(? AS INTERVAL))", [grace]).fetchone()
+        row = call.cursor.execute("SELECT epoch(CAST(? AS INTERVAL))", [grace]).fetchone()
     except duckdb.ConversionException as error:
         raise EpochRepositoryError(f"the grace period {grace!r} is no interval", advice) from error
     assert row
@@ -135,24 +135,23 @@ def _interval(repository: Repository, grace: str) -> timedelta:
     return timedelta(seconds=row[0])
 
 
-def _require_own_files(repository: Repository) -> None:
+def _require_own_files(call: Call) -> None:
     """Refuse where the files may be needed by another database, which nothing here knows of."""
-    named = config.read(config.repository_config(repository.database)).get("database")
-    name = repository.database.name
+    named = config.read(config.repository_config(call.database)).get("database")
+    name = call.database.name
     if named is None:
         raise EpochRepositoryError(
-            f"{repository.folder / config.FILE} does not say which database the files belong to",
+            f"{call.folder / config.FILE} does not say which database the files belong to",
             f'write database = "{name}" in it, if it is this one',
             database=name,
         )
     if named != name:
         raise EpochRepositoryError(
-            f"{repository.folder} belongs to {named}, not to {name}: "
-            "what only the other database needs would be removed",
+            f"{call.folder} belongs to {named}, not to {name}: what only the other database needs would be removed",
             f'collect garbage in {named}, or write database = "{name}" in {config.FILE}',
             database=name,
         )
-    for folder in (repository.folder, repository.store.folder):
+    for folder in (call.folder, call.store.folder):
         if folder.is_symlink():
             raise EpochRepositoryError(
                 f"{folder} is a link: what lies there may be needed by another database, which nothing here knows of",

@@ -10,7 +10,7 @@ from epoch_sql.catalog.local import Stashes
 from epoch_sql.catalog.merging import Merges
 from epoch_sql.model.commit import commit_identity, tree_identity
 from epoch_sql.model.schema import table_from_json
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.upkeep.inventory import Inventory
 
 Found = tuple[str, str, str]
@@ -61,9 +61,9 @@ def _content_digests(inventory: Inventory) -> dict[str, str]:
     return found
 
 
-def broken_references(repository: Repository, inventory: Inventory) -> Iterator[Found]:
+def broken_references(call: Call, inventory: Inventory) -> Iterator[Found]:
     """Branches, tags, HEAD, stashes and merges in progress that lead to commits or trees that are not there."""
-    cursor = repository.cursor
+    cursor = call.cursor
     refs = Refs(cursor).select()
     for kind, name, commit_id, *_ in refs:
         if commit_id not in inventory.commits:

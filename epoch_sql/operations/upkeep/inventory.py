@@ -13,7 +13,7 @@ from epoch_sql.catalog.relation import Relation
 from epoch_sql.model.commit import Commit, TableEntry, Tree
 from epoch_sql.model.schema import ObjectName
 from epoch_sql.model.version import DataFile, Version
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 
 
 @dataclass(frozen=True)
@@ -120,9 +120,9 @@ class Inventory:
             yield ("commit", commit.commit_id), ("root", commit.root_id)
 
 
-def take(repository: Repository) -> Inventory:
+def take(call: Call) -> Inventory:
     """Read the whole catalog but its references."""
-    cursor = repository.cursor
+    cursor = call.cursor
     subtrees: dict[str, list[tuple[Any, ...]]] = {}
     for subtree_id, *row in Trees(cursor).select("ORDER BY identity"):
         subtrees.setdefault(subtree_id, []).append(tuple(row))

@@ -10,7 +10,7 @@ from datetime import datetime
 from epoch_sql import render
 from epoch_sql.catalog.history import Parents
 from epoch_sql.catalog.relation import run
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 
 SWEPT = (
@@ -26,26 +26,26 @@ SWEPT = (
 """The catalog tables that are swept: their names, their columns of ids, and the marks that these are compared with."""
 
 
-def mark(repository: Repository, until: datetime) -> None:
+def mark(call: Call, until: datetime) -> None:
     """Tell what is kept, in temporary tables ``epoch_kept_<what>`` of ids.
 
     ``until`` is where the grace period ends: what a reference moved to, or away from, since then is kept.
     """
     ids = render.fill(
-        Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(repository, until))
+        Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(call, until))
     )
-    repository.cursor.execute(render.render("upkeep/keep", name=kept("commits"), ids=ids))
+    call.cursor.execute(render.render("upkeep/keep", name=kept("commits"), ids=ids))
     for what in ("roots", "trees", "versions", "levels", "files", "schemas"):
         statement = render.render("upkeep/keep", name=kept(what), ids=render.render(f"upkeep/kept_{what}"))
-        repository.cursor.execute(statement)
+        call.cursor.execute(statement)
 
 
-def kept_commits(repository: Repository, until: datetime) -> list[str]:
+def kept_commits(call: Call, until: datetime) -> list[str]:
     """The commits that are kept: the marked ones, and everything before them."""
     parents: dict[str, list[str]] = {}
-    for commit_id, _, parent_id in Parents(repository.cursor).select():
+    for commit_id, _, parent_id in Parents(call.cursor).select():
         parents.setdefault(commit_id, []).append(parent_id)
-    pending = [row[0] for row in run(repository.cursor, render.load("upkeep/marks"), [until]).fetchall() if row[0]]
+    pending = [row[0] for row in run(call.cursor, render.load("upkeep/marks"), [until]).fetchall() if row[0]]
     found: set[str] = set()
     while pending:
         commit_id = pending.pop()
@@ -55,11 +55,11 @@ def kept_commits(repository: Repository, until: datetime) -> list[str]:
     return sorted(found)
 
 
-def sweep(repository: Repository) -> None:
+def sweep(call: Call) -> None:
     """Remove from the catalog what ``mark`` did not keep."""
-    repository.state.rewritten()
+    call.state.rewritten()
     for name, column, what in SWEPT:
-        repository.cursor.execute(
+        call.cursor.execute(
             render.render(
                 "upkeep/sweep", table=render.catalog_table(name), column=render.column(column), kept=kept(what)
             )

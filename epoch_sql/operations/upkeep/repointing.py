@@ -12,7 +12,7 @@ from typing import Any
 from epoch_sql import render
 from epoch_sql.catalog.content import Roots, Trees, root_identity, subtree_identity
 from epoch_sql.catalog.relation import run
-from epoch_sql.operations.repository import Repository
+from epoch_sql.operations.repository import Call
 
 POINTING = (("commits", "root_id"), ("stashes", "root_id"), ("merges", "base_root"), ("merges", "theirs_root"))
 """The catalog tables that name roots, and the columns in which they do."""
@@ -20,14 +20,14 @@ POINTING = (("commits", "root_id"), ("stashes", "root_id"), ("merges", "base_roo
 _VERSION = list(Trees.columns).index("version_id")
 
 
-def repoint(repository: Repository, replacements: Mapping[str, str]) -> None:
+def repoint(call: Call, replacements: Mapping[str, str]) -> None:
     """Replace versions (by id) in every tree, in what the working tables are compared with, and in what names the
     trees.
     """
-    cursor = repository.cursor
-    repository.state.rewritten()
-    subtrees = _subtrees(repository, replacements)
-    roots = _roots(repository, subtrees)
+    cursor = call.cursor
+    call.state.rewritten()
+    subtrees = _subtrees(call, replacements)
+    roots = _roots(call, subtrees)
     for table, column in POINTING:
         statement = render.render("upkeep/repoint", table=render.catalog_table(table), name=render.identifier(column))
         cursor.execute(statement, [list(roots), list(roots.values())])
@@ -35,22 +35,22 @@ def repoint(repository: Repository, replacements: Mapping[str, str]) -> None:
         run(cursor, "UPDATE {{epoch}}.fingerprints SET version_id = ? WHERE version_id = ?", [new, old])
 
 
-def _subtrees(repository: Repository, replacements: Mapping[str, str]) -> dict[str, str]:
+def _subtrees(call: Call, replacements: Mapping[str, str]) -> dict[str, str]:
     """Store the subtrees with the versions replaced; the new id of each."""
     found: dict[str, list[tuple[Any, ...]]] = {}
-    for row in run(repository.cursor, render.load("upkeep/affected_trees"), [list(replacements)]).fetchall():
+    for row in run(call.cursor, render.load("upkeep/affected_trees"), [list(replacements)]).fetchall():
         version = replacements.get(row[_VERSION], row[_VERSION])
         found.setdefault(row[0], []).append((*row[1:_VERSION], version, *row[_VERSION + 1 :]))
     renamed = {subtree_id: subtree_identity(rows) for subtree_id, rows in found.items()}
-    known = {row[0] for row in run(repository.cursor, "SELECT DISTINCT subtree_id FROM {{epoch}}.trees").fetchall()}
+    known = {row[0] for row in run(call.cursor, "SELECT DISTINCT subtree_id FROM {{epoch}}.trees").fetchall()}
     fresh = {new: found[old] for old, new in renamed.items() if new not in known}
-    repository.trees.insert((subtree_id, *row) for subtree_id, rows in fresh.items() for row in rows)
+    call.trees.insert((subtree_id, *row) for subtree_id, rows in fresh.items() for row in rows)
     return renamed
 
 
-def _roots(repository: Repository, subtrees: Mapping[str, str]) -> dict[str, str]:
+def _roots(call: Call, subtrees: Mapping[str, str]) -> dict[str, str]:
     """Store the roots with the subtrees replaced; the new id of each."""
-    roots = Roots(repository.cursor)
+    roots = Roots(call.cursor)
     found = {
         root_id: [subtrees.get(i, i) for i in ids]
         for root_id, ids in roots.select()
