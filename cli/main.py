@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
-from functools import partial
 
 import click
 
@@ -49,11 +47,7 @@ from .session import Session
 @click.pass_context
 def program(ctx: click.Context, database: str | None, author: str | None, wait: float) -> None:
     """Git-like versioning for the tables of a DuckDB database."""
-    if author is not None:
-        # Every procedure reads it, so one identity signs everything that a command does.
-        ctx.call_on_close(partial(_set_author, os.environ.get("EPOCH_AUTHOR")))
-        _set_author(author)
-    ctx.obj = Session(database, wait)
+    ctx.obj = Session(database, wait, author)
 
 
 for _module in (
@@ -71,13 +65,6 @@ for _module in (
     upkeep,
 ):
     program.add_section(_module.SECTION, _module.COMMANDS)
-
-
-def _set_author(author: str | None) -> None:
-    if author is None:
-        os.environ.pop("EPOCH_AUTHOR", None)
-    else:
-        os.environ["EPOCH_AUTHOR"] = author
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from epoch_sql.errors import EpochConflict, MergeConflict
 
 from . import diagnostics, output
 from .grammar import json_option
-from .in_progress import Target, into_option, merge_into, merge_target, name, stopping
+from .in_progress import into_option, merge_target, name, stopping
 from .obstacles import list_open
 from .session import Call, Session, call, pass_session
 from .wording import counted, in_brackets, short, summary
@@ -59,19 +59,17 @@ def merge(
     """
     _require_one_verb(ctx, source, go_on, abort)
     _require_fitting(ctx, dry_run, message, settings, source)
-    where = merge_target(session, into)
     if abort:
-        _abort(session, into, where, form)
+        _abort(session, into, form)
     elif dry_run:
         _preview(ctx, session, source, into, settings, form)
     elif go_on:
-        _merged(
-            session, where, call("epoch_merge_continue", message=message, target=into), "committing the merge", form
-        )
+        going = call("epoch_merge_continue", message=message, target=into)
+        _merged(session, into, going, "committing the merge", form)
     else:
         settings["strategy"] = settings["strategy"] or _STRATEGIES[0]
         started = call("epoch_merge", source, target=into, message=message, **settings)
-        _merged(session, where, started, "merging", form, source)
+        _merged(session, into, started, "merging", form, source)
 
 
 @click.command()
@@ -123,29 +121,31 @@ def _require_fitting(
         raise click.UsageError("choose one of --ff and --squash", ctx)
 
 
-def _merged(session: Session, where: Target, procedure: Call, doing: str, form: str, source: str | None = None) -> None:
-    done = _run(session, where, procedure, doing)
-    _report(session, where, done, source)
+def _merged(
+    session: Session, into: str | None, procedure: Call, doing: str, form: str, source: str | None = None
+) -> None:
+    done = _run(session, into, procedure, doing)
+    _report(done, source)
     if form == "json":
         output.document([done])
 
 
-def _report(session: Session, where: Target, done: dict[str, Any], source: str | None) -> None:
+def _report(done: dict[str, Any], source: str | None) -> None:
     """Reports what a merge did, and which undone commits it brought back or kept."""
     if done["status"] == "up-to-date":
         diagnostics.message("Already up to date")
         return
     changed = in_brackets(summary(done))
     if done["status"] == "fast-forward":
-        diagnostics.message(f"Fast-forwarded {where.branch} to {short(done['commit_id'])}{changed}")
+        diagnostics.message(f"Fast-forwarded {done['target']} to {short(done['commit_id'])}{changed}")
         return
-    _report_commit(session, where, done, source)
+    _report_commit(done, source)
 
 
-def _report_commit(session: Session, where: Target, done: dict[str, Any], source: str | None = None) -> None:
-    message = session.read(call("epoch_log", ref=done["commit_id"], max_count=1))[0]["message"]
-    title, *_ = message.splitlines() or [""]
-    diagnostics.message(f"[{where.branch} {short(done['commit_id'])}] {title}{in_brackets(summary(done))}")
+def _report_commit(done: dict[str, Any], source: str | None = None) -> None:
+    branch = done.get("target") or done["branch"]
+    title, *_ = done["message"].splitlines() or [""]
+    diagnostics.message(f"[{branch} {short(done['commit_id'])}] {title}{in_brackets(summary(done))}")
     for verb, column in _UNDONE.items():
         for undone in done.get(column) or ():
             commits = counted(len(undone["commits"]), "commit")
@@ -154,20 +154,19 @@ def _report_commit(session: Session, where: Target, done: dict[str, Any], source
             diagnostics.message(f"{verb} {commits} that {short(undone['undone_by'])} undid{there}")
 
 
-def _run(session: Session, where: Target, procedure: Call, doing: str) -> dict[str, Any]:
+def _run(session: Session, into: str | None, procedure: Call, doing: str) -> dict[str, Any]:
     """Runs a procedure that may stop on conflicts, and lists them before the error."""
     try:
         with stopping():
             return session.do(procedure, doing)
     except MergeConflict:
-        list_open(session, where)
+        list_open(session, merge_target(session, into))
         raise
 
 
-def _abort(session: Session, into: str | None, where: Target, form: str) -> None:
-    row = merge_into(session, where.branch)
+def _abort(session: Session, into: str | None, form: str) -> None:
     done = session.do(call("epoch_merge_abort", target=into), "aborting the merge")
-    diagnostics.message(f"Aborted the {name(row)}" if row else "Aborted the merge")
+    diagnostics.message(f"Aborted the {name(done)}")
     if form == "json":
         output.document([done])
 
@@ -198,15 +197,14 @@ def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], for
     """Applies one commit after the other. If one stops, says what is left."""
     # Each adds a commit, which moves HEAD and the branch. So all references are resolved before the first.
     commits = [session.read(call("epoch_log", ref=ref, max_count=1))[0]["commit_id"] for ref in refs]
-    where = merge_target(session, None)
     made = []
     for at, (ref, commit) in enumerate(zip(refs, commits, strict=True)):
         try:
-            made.append(_run(session, where, call(function, ref if len(refs) == 1 else commit), verb))
+            made.append(_run(session, None, call(function, ref if len(refs) == 1 else commit), verb))
         except Exception as error:
             _tell_left(verb, error, commits[at + 1 :])
             raise
-        _report_commit(session, where, made[-1])
+        _report_commit(made[-1])
     if form == "json":
         output.document(made)
 

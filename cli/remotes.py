@@ -138,7 +138,7 @@ def push(
         _finish(deleted, "sent", form)
         return
     asked = call("epoch_push", remote=remote_name, branch=branch, force=force, tags=tags, protection=protection)
-    made = session.do(asked, "pushing", _measure)
+    made = session.do(asked, "pushing", session.transferred)
     if not made["moved"]:
         diagnostics.message("Everything up-to-date")
     for name in made["moved"]:
@@ -155,7 +155,7 @@ def fetch(session: Session, remote_name: str | None, form: str) -> None:
 
     REMOTE is origin by default. Brings tags and reviews too, and moves no local branch.
     """
-    made = session.do(call("epoch_fetch", remote=remote_name), "fetching", _measure)
+    made = session.do(call("epoch_fetch", remote=remote_name), "fetching", session.transferred)
     diagnostics.message(f"Fetched {', '.join(made['moved'])}" if made["moved"] else "Already up to date")
     _finish(made, "received", form)
 
@@ -170,7 +170,7 @@ def pull(session: Session, remote_name: str | None, form: str) -> None:
     A fast-forward if possible, or else a merge, which stops on conflicts like `epoch merge`.
     """
     with in_progress.stopping():
-        made = session.do(call("epoch_pull", remote=remote_name), "pulling", _measure)
+        made = session.do(call("epoch_pull", remote=remote_name), "pulling", session.transferred)
     said = {
         "up-to-date": "Already up to date",
         "fast-forward": f"Fast-forward to {short(made['new_commit_id'])}",
@@ -222,7 +222,7 @@ def _clone_into(session: Session, url: str, folder: Path, trust: bool) -> tuple[
     folder.mkdir()
     connection = session.open(folder / database)
     try:
-        return session.do(call("epoch_clone", url, trust=trust), "cloning", _measure), database
+        return session.do(call("epoch_clone", url, trust=trust), "cloning", session.transferred), database
     finally:
         connection.close()
 
@@ -232,12 +232,6 @@ def _require_free(target: Path) -> None:
         raise EpochRepositoryError(f"there is no folder {target.absolute().parent}", "epoch clone URL DIR")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise EpochRepositoryError(f"{target} exists and is not empty", "epoch clone URL DIR, for another folder")
-
-
-def _measure() -> tuple[int, int]:
-    from epoch_sql.operations.remote.transfer import PROGRESS
-
-    return PROGRESS.done, PROGRESS.total
 
 
 def _moved(name: str, made: dict[str, Any]) -> str:

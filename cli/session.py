@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
     from epoch_sql.extension.failing import Watch
+    from epoch_sql.progress import Progress
 
 _RETRY_SECONDS = 0.1
 _UNWRITABLE = re.compile(r": (Read-only file system|Permission denied)$", re.MULTILINE)
@@ -66,9 +67,11 @@ class Session:
 
     database: str | None = None
     wait: float = 10.0
+    author: str | None = None
     _connection: DuckDBPyConnection | None = None
     _unwritable: EpochStorageError | None = None
     _watch: Watch | None = None
+    _progress: Progress | None = None
 
     @cached_property
     def path(self) -> Path:
@@ -91,18 +94,22 @@ class Session:
         """
         with diagnostics.working("waiting for the database"):
             try:
-                self._connection = _connected(path, self.wait)
+                self._connection = self._connected(path)
             except EpochStorageError as unwritable:
                 if not path.is_file():
                     raise
                 self._unwritable = unwritable
-                self._connection = _connected(path, self.wait, read_only=True)
+                self._connection = self._connected(path, read_only=True)
         from epoch_sql.extension.install import watched
 
         context = click.get_current_context()
         context.call_on_close(self._connection.close)
         self._watch = context.with_resource(watched(self._connection))
         return self._connection
+
+    def transferred(self) -> tuple[int, int]:
+        """How many bytes of a transfer are done, and of how many."""
+        return (self._progress.done, self._progress.total) if self._progress else (0, 0)
 
     @contextmanager
     def raising(self) -> Iterator[None]:
@@ -157,28 +164,31 @@ class Session:
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found]
 
+    def _connected(self, path: Path, read_only: bool = False) -> DuckDBPyConnection:
+        """The connection; EpochStorageError when the file cannot be written."""
+        import duckdb
+
+        import epoch_sql
+
+        self._progress = self._progress or epoch_sql.Progress()
+        deadline = time.monotonic() + self.wait
+        while True:
+            try:
+                connection = epoch_sql.connect(path, read_only, author=self.author, progress=self._progress)
+            except duckdb.IOException as error:
+                unwritable = _UNWRITABLE.search(str(error))
+                if unwritable and not read_only:
+                    message, advice = (
+                        f"cannot write to {path}: {unwritable[1]}",
+                        "make the file and its folder writable",
+                    )
+                    raise EpochStorageError(message, advice, path=str(path)) from error
+                locked = "Could not set lock" in str(error)
+                if not locked or time.monotonic() >= deadline:
+                    raise
+                time.sleep(min(_RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
+            else:
+                return connection
+
 
 pass_session = click.make_pass_decorator(Session)
-
-
-def _connected(path: Path, wait: float, read_only: bool = False) -> DuckDBPyConnection:
-    """The connection; EpochStorageError when the file cannot be written."""
-    import duckdb
-
-    import epoch_sql
-
-    deadline = time.monotonic() + wait
-    while True:
-        try:
-            connection: DuckDBPyConnection = epoch_sql.connect(str(path), read_only=read_only)
-        except duckdb.IOException as error:
-            unwritable = _UNWRITABLE.search(str(error))
-            if unwritable and not read_only:
-                message, advice = f"cannot write to {path}: {unwritable[1]}", "make the file and its folder writable"
-                raise EpochStorageError(message, advice, path=str(path)) from error
-            locked = "Could not set lock" in str(error)
-            if not locked or time.monotonic() >= deadline:
-                raise
-            time.sleep(min(_RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
-        else:
-            return connection

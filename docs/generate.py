@@ -1,22 +1,26 @@
-"""Writes docs/reference: the SQL functions as their registry describes them, the commands as ``--help`` does.
+"""Writes docs/reference: the SQL functions and the library as the verbs declare them, the commands as ``--help`` does.
 
 ``python -m docs.generate`` writes the pages; a test fails when they are not what this gives.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
+from epoch_sql import library
 from epoch_sql.cli.grammar import SectionedGroup
 from epoch_sql.cli.main import program
-from epoch_sql.extension.install import SURFACE
-from epoch_sql.extension.surface import Parameter, Procedure, Reading
+from epoch_sql.extension.surface import PROCEDURES, READINGS, VERBS
+from epoch_sql.verb import Column, Parameter, Query, Relation, Verb, taken_apart
 
 FOLDER = Path(__file__).parent / "reference"
+_OPENING = ("init", "open", "clone")
 NOTE = "<!-- Written by `make docs` from the source: change the descriptions there. -->"
 
 
@@ -25,6 +29,7 @@ def pages() -> dict[Path, str]:
     return {
         FOLDER / "sql.md": "\n".join([NOTE, "", *sql_page()]),
         FOLDER / "cli.md": "\n".join([NOTE, "", *cli_page()]),
+        FOLDER / "python.md": "\n".join([NOTE, "", *python_page()]),
     }
 
 
@@ -36,20 +41,20 @@ def sql_page() -> Iterator[str]:
         "`epoch_sql.install(con)`. Optional arguments are named: `name := value`.",
         "A reference is `HEAD`, a branch, a tag, a commit id or its first 4 digits or more, `REF~N`, `REF^N`, "
         "`REF@{2026-01-31 12:00}`, `REMOTE/BRANCH`, or `WORKING`, the uncommitted working tables. Table arguments take "
-        "`orders` for schema main and `schema.orders` otherwise.",
+        "`orders` for schema main and `schema.orders` otherwise. Times are in UTC.",
         "## Reading",
         "They are table functions: use them in `FROM`, join them, make views of them. Arguments are constants or "
         "prepared parameters.",
     )
-    readers = [p for p in SURFACE.procedures.values() if not p.acts]
-    for function in sorted((*SURFACE.readings.values(), *readers), key=lambda f: f.name):
-        yield from _function(function, "FROM")
+    readers = [p for p in PROCEDURES.values() if not p.acts]
+    for verb in sorted((*READINGS.values(), *readers), key=lambda verb: verb.name):
+        yield from _function(verb, "FROM")
     yield from _paragraphs(
         "## Procedures",
         "They act once for each `CALL` (or `FROM`), never from `EXPLAIN`, `PREPARE` or `DESCRIBE`, and in a "
         "transaction of their own: called where uncommitted changes are open, they refuse.",
     )
-    for procedure in sorted(SURFACE.procedures.values(), key=lambda f: f.name):
+    for procedure in sorted(PROCEDURES.values(), key=lambda verb: verb.name):
         if procedure.acts:
             yield from _function(procedure, "CALL")
 
@@ -71,19 +76,76 @@ def cli_page() -> Iterator[str]:
             yield from _command(program.commands[name], ("epoch", name))
 
 
-def _function(function: Reading | Procedure, verb: str) -> Iterator[str]:
-    arguments = ", ".join(p.name if p.default is None else f"{p.name} := {p.default}" for p in function.parameters)
-    yield from _paragraphs(
-        f"### {function.name}", f"`{verb} {function.name}({arguments})`", _sentence(function.description)
-    )
-    if function.parameters:
-        yield from _table(("argument", "type", "default", ""), (_parameter(p) for p in function.parameters))
-    columns = (
-        function.columns
-        if isinstance(function, Reading)
-        else ", ".join(name if kind == "VARCHAR" else f"{name} {kind}" for name, kind in function.returns.items())
-    )
-    yield from _paragraphs(f"Columns: {columns}.")
+def python_page() -> Iterator[str]:
+    """The library: under each heading of the template that names a verb, its signature, arguments and result."""
+    methods = {verb.name.removeprefix("epoch_"): verb for verb in VERBS}
+    for line in (Path(__file__).parent / "python.md.in").read_text(encoding="utf-8").splitlines():
+        yield line
+        name = line.removeprefix("### ")
+        if name != line:
+            yield ""
+            yield from _opening(getattr(library, name)) if name in _OPENING else _method(name, methods[name])
+    yield ""
+
+
+def _function(verb: Verb[..., Any], how: str) -> Iterator[str]:
+    arguments = ", ".join(p.name if p.default is None else f"{p.name} := {p.default}" for p in verb.parameters)
+    yield from _paragraphs(f"### {verb.name}", f"`{how} {verb.name}({arguments})`", _sentence(verb.description))
+    if verb.parameters:
+        yield from _table(("argument", "type", "default", ""), (_parameter(p) for p in verb.parameters))
+    also = [verb.also] if isinstance(verb, Relation) and verb.also else []
+    yield from _paragraphs(f"Columns: {'; '.join([*_listed(verb.columns), *also])}.")
+
+
+def _listed(columns: Sequence[Column]) -> list[str]:
+    """Columns with their types, but for VARCHAR, and their values, as one text; nothing where there are none."""
+    shown = []
+    for column in columns:
+        kind = "" if column.type == "VARCHAR" else f" {column.type}"
+        values = f" ({' '.join(f'`{value}`' for value in column.values)})" if column.values else ""
+        shown.append(f"{column.name}{kind}{values}")
+    return [", ".join(shown)] if shown else []
+
+
+def _opening(function: Callable[..., Any]) -> Iterator[str]:
+    """One of the functions that give a repository."""
+    yield from _described(f"epoch_sql.{function.__name__}", inspect.signature(function), "Repository", function)
+
+
+def _method(name: str, verb: Verb[..., Any]) -> Iterator[str]:
+    """A method of a repository, and what it returns."""
+    if name == "at":
+        yield from _described("repo.at", verb.signature, "DuckDBPyRelation", verb.function)
+        yield from _described("repo.at", inspect.Signature([verb.signature.parameters["ref"]]), "State", library.State)
+        return
+    result = inspect.signature(verb.function).return_annotation
+    if isinstance(verb, Query):
+        result = f"list[{verb.record.__name__}]" if verb.record else ""
+    if isinstance(verb, Relation):
+        result = "DuckDBPyRelation"
+    yield from _described(f"repo.{name}", verb.signature, result, verb.function)
+    if verb.record and not isinstance(verb, Relation):
+        told = inspect.cleandoc(verb.record.__doc__ or "").replace("\n\n", "\n").replace("\n", " ")
+        fields = ", ".join(f"`{field.name}`" for field in dataclasses.fields(verb.record))
+        yield from _paragraphs(f"`{verb.record.__name__}`: {told} Fields: {fields}.")
+
+
+def _described(name: str, signature: inspect.Signature, result: str, function: Callable[..., Any]) -> Iterator[str]:
+    parts, keywords = [], False
+    for parameter in signature.parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY and not keywords:
+            keywords = True
+            parts.append("*")
+        stars = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
+        parts.append(f"{stars}{parameter.name}: {parameter.annotation}{default}")
+    line = f"{name}({', '.join(parts)}) -> {result}"
+    if len(line) > 100:
+        line = f"{name}(\n    {', '.join(parts)},\n) -> {result}".replace(", ", ",\n    ") if parts else line
+    text, sentences = taken_apart(function)
+    yield from _paragraphs(f"```python\n{line}\n```", *text)
+    if sentences:
+        yield from _paragraphs("\n".join(f"- `{name}`: {told}" for name, told in sentences.items()))
 
 
 def _parameter(parameter: Parameter) -> tuple[str, ...]:

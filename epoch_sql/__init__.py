@@ -1,24 +1,41 @@
-"""Epoch: Git-like versioning for the tables of a DuckDB database, as SQL.
+"""Epoch: Git-like versioning for the tables of a DuckDB database, in SQL and in Python.
 
-``connect(path)`` opens a database with the functions installed, ``install(con)`` puts them on an open connection. What
-fails raises duckdb.Error with a text that starts with the kind of failure; within ``raising(con)`` it raises that kind,
-a subclass of ``EpochError``.
+In Python, ``open``, ``init`` and ``clone`` give a ``Repository``, whose methods are the verbs; what fails raises an
+``EpochError``. For SQL, ``connect(path)`` opens a database with the functions installed, and ``install(con)`` puts
+them on an open connection. There, what fails raises duckdb.Error with a text that starts with the kind of failure;
+within ``raising(con)`` it raises that kind, a subclass of ``EpochError``.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from epoch_sql.errors import EpochError
     from epoch_sql.extension.install import connect, install, raising
+    from epoch_sql.library import EpochWarning, Repository, State, clone, init, open  # noqa: A004 - as gzip.open
+    from epoch_sql.progress import Progress
 
-__all__ = ["EpochError", "connect", "install", "raising"]
+__all__ = [
+    "EpochError",
+    "EpochWarning",
+    "Progress",
+    "Repository",
+    "State",
+    "clone",
+    "connect",
+    "init",
+    "install",
+    "open",
+    "raising",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Import DuckDB only when it is needed: ``epoch --version`` is faster without."""
-    if name in ("connect", "install", "raising"):
-        from epoch_sql.extension import install as module
-
-        return getattr(module, name)
+    if name in __all__:
+        where = {"EpochError": "errors", "connect": "extension.install", "install": "extension.install"}
+        where |= {"raising": "extension.install", "Progress": "progress"}
+        return getattr(import_module(f"epoch_sql.{where.get(name, 'library')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,8 +9,10 @@ stands once if the name is true, and for a list once for each of its items, with
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
@@ -18,6 +20,7 @@ from typing import Any
 from sqlglot import exp
 
 from epoch_sql.model.names import ObjectName
+from epoch_sql.verb import Column
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _SECTION = re.compile(r"\{\{#(\w+)\}\}(.*?)\{\{/\1\}\}", re.DOTALL)
@@ -25,6 +28,16 @@ _SECTION = re.compile(r"\{\{#(\w+)\}\}(.*?)\{\{/\1\}\}", re.DOTALL)
 DATABASE: ContextVar[str | None] = ContextVar("database", default=None)
 """The database that SQL is rendered for: names are qualified by it, since a schema may have the database's own name,
 and since users may have another database current."""
+
+
+@contextmanager
+def for_database(name: str | None) -> Iterator[None]:
+    """Within it, SQL is rendered for a database; for None, without one."""
+    token = DATABASE.set(name)
+    try:
+        yield
+    finally:
+        DATABASE.reset(token)
 
 
 class Sql(str):
@@ -42,6 +55,27 @@ Item = Mapping[str, Fragment | bool]
 def render(template: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:
     """The text of ``sql/<template>.sql`` with its placeholders filled."""
     return fill(load(template), **fragments)
+
+
+def constants(columns: Sequence[Column], rows: Sequence[Sequence[Any]] = ()) -> Sql:
+    """A relation of constants that has these columns; without rows, an empty one."""
+    typed = "CAST({{value}} AS {{type}}) AS {{name}}"
+    selects = [
+        fill(
+            "SELECT {{values}}",
+            values=[
+                fill(typed, value=_constant(value), type=Sql(column.type), name=identifier(column.name))
+                for column, value in zip(columns, row, strict=True)
+            ],
+        )
+        for row in rows or [[None] * len(columns)]
+    ]
+    relation = joined(selects, "\nUNION ALL\n")
+    return relation if rows else fill("{{relation}} WHERE false", relation=relation)
+
+
+def _constant(value: Any) -> exp.Expression:
+    return literal(str(value) if isinstance(value, datetime) else value)
 
 
 def fill(text: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:

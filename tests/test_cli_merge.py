@@ -112,7 +112,8 @@ class TestMerge:
     def test_json_is_the_row_of_the_procedure(self, apart: Epoch) -> None:
         (row,) = apart("merge", "dev", "--json").json
         counts = ["rows_added", "rows_modified", "rows_removed"]
-        assert list(row) == ["status", "commit_id", *counts, "reapplied", "kept", "warnings"]
+        more = ["reapplied", "kept", "kind", "source", "target", "message"]
+        assert list(row) == ["status", "commit_id", *counts, *more, "warnings"]
         assert (row["status"], row["rows_added"]) == ("merged", 3)
         assert [r["status"] for r in apart("merge", "dev", "--json").json] == ["up-to-date"]
 
@@ -402,7 +403,7 @@ class TestRevert:
         apart("checkout", "dev")
         rows = apart("revert", "HEAD", "HEAD~1", "--json").json
         assert [list(row) for row in rows] == [
-            ["commit_id", "rows_added", "rows_modified", "rows_removed", "warnings"]
+            ["commit_id", "rows_added", "rows_modified", "rows_removed", "branch", "message", "warnings"]
         ] * 2
         assert ids(apart) == [1, 2, 3, 4]
 

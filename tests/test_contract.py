@@ -6,106 +6,84 @@ import duckdb
 import pytest
 
 import epoch_sql
+from epoch_sql.extension.surface import VERBS
+from epoch_sql.verb import Relation
 from tests.conftest import MakeRepo, Repo
 
 pytestmark = pytest.mark.core
 
-ROWS = [("rows_added", "BIGINT"), ("rows_modified", "BIGINT"), ("rows_removed", "BIGINT")]
-
 READING = [
-    ("epoch_at('HEAD', 'orders')", "id amount"),
-    ("epoch_status()", "table_name change rows_added rows_modified rows_removed"),
-    ("epoch_log()", "commit_id parents author committed_at message refs"),
-    ("epoch_log('HEAD', first_parent := true, max_count := 1, table_name := 'orders')", None),
-    ("epoch_branches()", "name commit_id is_current is_protected upstream ahead behind"),
-    ("epoch_tags()", "name commit_id tagger tagged_at message"),
-    ("epoch_tables()", "table_name kind key_columns row_count bytes"),
-    ("epoch_tables('v1')", None),
-    ("epoch_diff('v1', 'HEAD')", "table_name diff_type key changed_columns from_row to_row"),
-    (
-        "epoch_diff('v1', 'HEAD', table_name := 'orders')",
-        "diff_type changed_columns from_id to_id from_amount to_amount",
-    ),
-    (
-        "epoch_diff_stat('v1', 'HEAD')",
-        "table_name rows_added rows_modified rows_removed rows_unmodified cells_modified old_row_count new_row_count",
-    ),
-    ("epoch_diff_stat('v1', 'HEAD', table_name := 'orders')", None),
-    ("epoch_diff_summary('v1', 'HEAD')", "table_name diff_type data_change schema_change"),
-    ("epoch_schema_diff('v1', 'HEAD')", "table_name object name diff_type from_definition to_definition"),
-    ("epoch_patch('v1', 'HEAD')", "statement_order table_name diff_type statement"),
-    ("epoch_history('orders')", "commit_id committed_at author diff_type id amount"),
-    ("epoch_history('orders', key := '1')", None),
-    ("epoch_blame('orders')", "id commit_id author committed_at message"),
-    ("epoch_merge_base('v1', 'HEAD')", "commit_id"),
-    (
-        "epoch_preview_merge('v1')",
-        "table_name rows_added rows_modified rows_removed data_conflicts schema_conflicts violations",
-    ),
-    ("epoch_conflicts()", "table_name key column_name kind base ours theirs resolved"),
-    ("epoch_violations()", "table_name constraint_name kind key detail"),
-    ("epoch_reflog()", None),
-    ("epoch_remotes()", "name url branches trusted"),
-    ("epoch_protections()", "branch require_review no_force_push allow_self_review"),
-    (
-        "epoch_reviews()",
-        "review_id source source_commit target verdict reviewer message reviewed_at state",
-    ),
-    ("epoch_checks()", "name branch sql"),
-    ("epoch_check_run()", "name passed failing_rows"),
-    ("epoch_check_run('v1')", None),
-    ("epoch_check_report()", "name branch passed failing_rows first_rows problem"),
-    (
-        "epoch_changelog('main')",
-        "commit_id committed_at author source tag message tables rows_added rows_modified rows_removed",
-    ),
-    ("epoch_changelog('main', since := 'v1')", None),
-    ("epoch_audit()", "recorded_at actor action ref commit_id detail"),
-    ("epoch_plan('v1')", "step_order action kind name row_count statement"),
-    ("epoch_version()", "version"),
+    "epoch_at('HEAD', 'orders')",
+    "epoch_status()",
+    "epoch_log()",
+    "epoch_log('HEAD', first_parent := true, max_count := 1, table_name := 'orders')",
+    "epoch_branches()",
+    "epoch_tags()",
+    "epoch_tables()",
+    "epoch_tables('v1')",
+    "epoch_diff('v1', 'HEAD')",
+    "epoch_diff('v1', 'HEAD', table_name := 'orders')",
+    "epoch_diff_stat('v1', 'HEAD')",
+    "epoch_diff_stat('v1', 'HEAD', table_name := 'orders')",
+    "epoch_diff_summary('v1', 'HEAD')",
+    "epoch_schema_diff('v1', 'HEAD')",
+    "epoch_patch('v1', 'HEAD')",
+    "epoch_history('orders')",
+    "epoch_history('orders', key := '1')",
+    "epoch_blame('orders')",
+    "epoch_merge_base('v1', 'HEAD')",
+    "epoch_preview_merge('v1')",
+    "epoch_conflicts()",
+    "epoch_violations()",
+    "epoch_reflog()",
+    "epoch_remotes()",
+    "epoch_protections()",
+    "epoch_reviews()",
+    "epoch_checks()",
+    "epoch_check_run()",
+    "epoch_check_run('v1')",
+    "epoch_check_report()",
+    "epoch_changelog('main')",
+    "epoch_changelog('main', since := 'v1')",
+    "epoch_audit()",
+    "epoch_plan('v1')",
+    "epoch_version()",
+    "epoch_query('v1', 'FROM orders')",
+    "epoch_head()",
+    "epoch_merges()",
+    "epoch_stashes()",
+    "epoch_ignored()",
 ]
 
 ACTING = [
-    (
-        "epoch_commit('again', author := 'Bo <b@x>', allow_empty := true)",
-        "commit_id branch tables_changed rows_added rows_modified rows_removed warnings",
-    ),
-    ("epoch_branch('b1', start := 'v1')", "name commit_id"),
-    ("epoch_branch_rename('b1', 'b2')", "name commit_id"),
-    ("epoch_branch_delete('b2', force := true)", "name commit_id"),
-    ("epoch_tag('t', ref := 'HEAD', message := 'm')", "name commit_id"),
-    ("epoch_tag_delete('t')", "name commit_id"),
-    ("epoch_checkout('side', new_branch := true, force := false)", "branch commit_id tables_changed warnings"),
-    (
-        "epoch_merge('main', target := 'side', message := 'm', ff := false, squash := false, strategy := 'ours', "
-        "keep_undone := false)",
-        "status commit_id rows_added rows_modified rows_removed reapplied kept warnings",
-    ),
-    ("epoch_revert('v2')", "commit_id rows_added rows_modified rows_removed warnings"),
-    ("epoch_cherry_pick('v2')", "commit_id rows_added rows_modified rows_removed warnings"),
-    ("epoch_reset('HEAD', hard := true)", "commit_id rows_added rows_modified rows_removed warnings"),
-    ("epoch_key('log', ['n'])", "table_name key_columns"),
-    ("epoch_ignore('scratch_*')", "pattern"),
-    ("epoch_ignore('scratch_*', remove := true)", "pattern"),
-    ("epoch_stash(message := 'later')", "stash_id tables_changed warnings"),
-    ("epoch_stash_pop()", "stash_id tables_changed warnings"),
-    (
-        "epoch_review('main', 'side', verdict := 'approve', message := 'm', reviewer := 'Bo <b@x>')",
-        "review_id source source_commit target verdict reviewer",
-    ),
-    (
-        "epoch_protect('main', require_review := true, no_force_push := true, allow_self_review := true)",
-        "branch require_review no_force_push allow_self_review",
-    ),
-    ("epoch_unprotect('main')", "branch require_review no_force_push allow_self_review"),
-    ("epoch_check_add('c', 'FROM log WHERE n < 0', branch := 'main')", None),
-    ("epoch_check_remove('c')", None),
-    ("epoch_remote_add('origin', '/tmp')", "name url"),
-    ("epoch_remote_trust('origin')", "name url trusted warnings"),
-    ("epoch_remote_remove('origin')", "name url"),
-    ("epoch_gc(dry_run := true)", None),
-    ("epoch_compact()", None),
-    ("epoch_fsck()", None),
+    "epoch_commit('again', author := 'Bo <b@x>', allow_empty := true)",
+    "epoch_branch('b1', start := 'v1')",
+    "epoch_branch_rename('b1', 'b2')",
+    "epoch_branch_delete('b2', force := true)",
+    "epoch_tag('t', ref := 'HEAD', message := 'm')",
+    "epoch_tag_delete('t')",
+    "epoch_checkout('side', new_branch := true, force := false)",
+    "epoch_merge('main', target := 'side', message := 'm', ff := false, squash := false, strategy := 'ours', "
+    "keep_undone := false)",
+    "epoch_revert('v2')",
+    "epoch_cherry_pick('v2')",
+    "epoch_reset('HEAD', hard := true)",
+    "epoch_key('log', ['n'])",
+    "epoch_ignore('scratch_*')",
+    "epoch_ignore('scratch_*', remove := true)",
+    "epoch_stash(message := 'later')",
+    "epoch_stash_pop()",
+    "epoch_review('main', 'side', verdict := 'approve', message := 'm', reviewer := 'Bo <b@x>')",
+    "epoch_protect('main', require_review := true, no_force_push := true, allow_self_review := true)",
+    "epoch_unprotect('main')",
+    "epoch_check_add('c', 'FROM log WHERE n < 0', branch := 'main')",
+    "epoch_check_remove('c')",
+    "epoch_remote_add('origin', '/tmp')",
+    "epoch_remote_trust('origin')",
+    "epoch_remote_remove('origin')",
+    "epoch_gc(dry_run := true)",
+    "epoch_compact()",
+    "epoch_fsck()",
 ]
 
 
@@ -123,11 +101,24 @@ def shop(make_repo: MakeRepo) -> Repo:
     return repo
 
 
-@pytest.mark.parametrize(("call", "names"), READING, ids=[call for call, _ in READING])
-def test_reading_functions_from_everywhere(shop: Repo, call: str, names: str | None) -> None:
+def declared(call: str) -> list[tuple[str, str]]:
+    """The columns that the verb of a call declares; none where only the call tells."""
+    verb = next(verb for verb in VERBS if verb.name == call.partition("(")[0])
+    only_the_call = isinstance(verb, Relation) and ("table_name :=" in call or verb.name == "epoch_history")
+    return [] if only_the_call else [(column.name, column.type) for column in verb.columns]
+
+
+def test_every_verb_is_called_here() -> None:
+    elsewhere = {"epoch_init", "epoch_clone", "epoch_push", "epoch_fetch", "epoch_pull", "epoch_resolve"}
+    elsewhere |= {"epoch_merge_continue", "epoch_merge_abort", "epoch_stash_drop"}
+    called = {call.partition("(")[0] for call in (*READING, *ACTING)}
+    assert called == {verb.name for verb in VERBS} - elsewhere
+
+
+@pytest.mark.parametrize("call", READING)
+def test_reading_functions_from_everywhere(shop: Repo, call: str) -> None:
     columns = shop.columns(f"FROM {call}")
-    if names:
-        assert [name for name, _ in columns] == names.split()
+    assert columns == (declared(call) or columns)
     expected = shop(f"FROM {call} ORDER BY ALL")
     assert shop.con.cursor().execute(f"FROM {call} ORDER BY ALL").fetchall() == expected
     with duckdb.connect(str(shop.path)) as second:
@@ -146,7 +137,7 @@ def test_reading_functions_from_everywhere(shop: Repo, call: str, names: str | N
 
 
 def test_acting_functions_return_what_the_contract_says(shop: Repo) -> None:
-    for call, names in ACTING:
+    for call in ACTING:
         if "stash(" in call:
             shop("INSERT INTO log VALUES (9)")
         described = shop.columns(f"FROM {call}")
@@ -155,8 +146,7 @@ def test_acting_functions_return_what_the_contract_says(shop: Repo) -> None:
         shop(f"PREPARE later AS FROM {call}")
         assert (shop.head(), shop("FROM epoch_reflog()")) == (head, rows), f"{call} acted without being executed"
         shop(f"CALL {call}")
-        if names:
-            assert [name for name, _ in described] == names.split()
+        assert described == declared(call)
 
 
 def test_arguments_can_be_prepared_parameters(shop: Repo) -> None:
@@ -197,7 +187,7 @@ def test_a_procedure_takes_effect_exactly_once(shop: Repo) -> None:
 def test_every_change_is_refused_on_a_read_only_connection(shop: Repo) -> None:
     shop.con.close()
     with epoch_sql.connect(shop.path, read_only=True) as readonly:
-        for call, _ in ACTING:
+        for call in ACTING:
             if "fsck" in call:
                 continue
             with pytest.raises(duckdb.Error, match="read-only"):

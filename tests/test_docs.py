@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
 import importlib
 import io
 import os
@@ -25,7 +26,8 @@ from docs import generate
 from epoch_sql.cli.main import program, run
 from epoch_sql.config import find_database
 from epoch_sql.errors import EpochError, EpochRepositoryError
-from epoch_sql.extension.install import SURFACE
+from epoch_sql.extension.surface import VERBS
+from epoch_sql.verb import Verb
 
 ROOT = Path(generate.__file__).parents[1]
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "reference")
@@ -72,6 +74,7 @@ class Reader:
 
     folder: Path
     names: dict[str, Any] = field(default_factory=dict)
+    printed: list[str] = field(default_factory=list)
 
     def follow(self, block: Block) -> None:
         if block.language in _NOT_RUN:
@@ -108,6 +111,13 @@ class Reader:
                 value.close()
                 del self.names[name]
         return printed.getvalue()
+
+    def type_pycon(self, text: str) -> None:
+        test = doctest.DocTestParser().get_doctest(text, self.names, "the page", None, 0)
+        runner = doctest.DocTestRunner(verbose=False)
+        runner.run(test, out=self.printed.append, clear_globs=False)
+        self.names.update(test.globs)
+        assert not runner.failures, "".join(self.printed)
 
     @property
     def database(self) -> Path:
@@ -169,18 +179,29 @@ def test_examples_print_what_the_page_shows(page: Path, reader: Reader) -> None:
         reader.follow(block)
 
 
+def test_every_verb_of_the_library_has_an_example_that_runs(reader: Reader) -> None:
+    """The examples of the page are one session, from its first line to its last."""
+    page = generate.FOLDER / "python.md"
+    for section in page.read_text(encoding="utf-8").split("\n### ")[1:]:
+        assert "```pycon\n>>> " in section, section.partition("\n")[0]
+    (reader.folder / "copy").mkdir()
+    for block in blocks(page):
+        if block.language == "pycon":
+            reader.type_pycon(block.text)
+
+
 @pytest.mark.parametrize("page", generate.pages(), ids=lambda page: page.name)
 def test_the_reference_is_what_the_source_says(page: Path) -> None:
     assert page.read_text(encoding="utf-8") == generate.pages()[page], "it has changed: run `make docs`"
 
 
-@pytest.mark.parametrize("name", [*SURFACE.readings, *SURFACE.procedures])
-def test_every_function_is_described(name: str) -> None:
-    function = SURFACE.readings.get(name) or SURFACE.procedures[name]
-    assert f"### {name}\n" in (generate.FOLDER / "sql.md").read_text(encoding="utf-8")
-    assert re.fullmatch(r"[A-Z`].*\.", function.description), f"{name} needs a sentence that says what it gives"
-    for parameter in function.parameters:
-        assert parameter.description, f"{parameter.name} of {name} needs a description"
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_every_verb_is_described(verb: Verb[..., Any]) -> None:
+    assert f"### {verb.name}\n" in (generate.FOLDER / "sql.md").read_text(encoding="utf-8")
+    assert f"### {verb.name.removeprefix('epoch_')}\n" in (generate.FOLDER / "python.md").read_text(encoding="utf-8")
+    assert re.fullmatch(r"[A-Z`].*\.", verb.description), f"{verb.name} needs a sentence that says what it gives"
+    for parameter in verb.parameters:
+        assert parameter.description, f"{parameter.name} of {verb.name} needs a description"
 
 
 def every_command(group: click.Group, path: tuple[str, ...] = ("epoch",)) -> Iterator[tuple[str, click.Command]]:

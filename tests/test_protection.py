@@ -14,7 +14,7 @@ import pytest
 import epoch_sql
 from epoch_sql.catalog.history import Refs
 from epoch_sql.errors import EpochProtectionError
-from epoch_sql.extension.install import SURFACE
+from epoch_sql.extension.surface import PROCEDURES
 from epoch_sql.model.commit import Route
 from epoch_sql.operations.guarding.moves import GROWTH, REVIEW, Move, move_branch
 from tests.conftest import MakeRepo, Repo, opened
@@ -276,7 +276,7 @@ def test_every_route_is_in_the_table() -> None:
 
 
 def test_every_procedure_is_known_to_move_branches_or_not_to() -> None:
-    acting = {name for name, procedure in SURFACE.procedures.items() if procedure.acts}
+    acting = {name for name, procedure in PROCEDURES.items() if procedure.acts}
     assert acting - REMOTE == MOVES | MOVES_NOTHING, "say in tests/test_protection.py whether it moves branches"
 
 

@@ -12,7 +12,8 @@ import epoch_sql
 from epoch_sql import render
 from epoch_sql.catalog.content import Files, Levels, Schemas, Trees, Versions
 from epoch_sql.catalog.history import Commits
-from epoch_sql.extension.install import ACTING, OWN_MACROS, SURFACE, _sessions
+from epoch_sql.extension.install import ACTING, OWN_MACROS, _sessions
+from epoch_sql.extension.surface import PROCEDURES
 from epoch_sql.operations.repository import Call, Memory
 from epoch_sql.operations.upkeep.compact import compact
 from epoch_sql.operations.upkeep.gc import collect
@@ -143,8 +144,8 @@ def test_after_every_procedure(make_repo: MakeRepo, tmp_path: Path) -> None:
             else:
                 repo(step.format(remote=remote))
             assert_remembers_what_is_there(repo, f"{name}: {step}")
-    for name in SURFACE.procedures.keys() - ACTING:
-        if not any(p.default is None for p in SURFACE.procedures[name].parameters):
+    for name in PROCEDURES.keys() - ACTING:
+        if not any(p.default is None for p in PROCEDURES[name].parameters):
             repo(f"FROM {name}()")
             assert_remembers_what_is_there(repo, name)
 

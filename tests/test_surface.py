@@ -16,6 +16,8 @@ import pytest
 
 import epoch_sql
 from epoch_sql.characters import has_hidden
+from epoch_sql.extension.surface import VERBS
+from epoch_sql.verb import Relation
 from tests.conftest import MakeRepo, Repo
 
 pytestmark = pytest.mark.core
@@ -48,73 +50,21 @@ def commits(repo: Repo) -> int:
     return int(repo.one("SELECT count(*) FROM epoch.commits"))
 
 
-# Types of what procedures return.
-
-ROWS = {"rows_added": "BIGINT", "rows_modified": "BIGINT", "rows_removed": "BIGINT"}
-NAMED = {"name": "VARCHAR", "commit_id": "VARCHAR"}
-WARNINGS = {"warnings": "VARCHAR[]"}
-MOVED = {"commit_id": "VARCHAR", **ROWS, **WARNINGS}
-STASHED = {"stash_id": "VARCHAR", "tables_changed": "BIGINT"}
-PROCEDURES = {
-    "epoch_init()": {"branch": "VARCHAR", "commit_id": "VARCHAR", **WARNINGS},
-    "epoch_status()": {"table_name": "VARCHAR", "change": "VARCHAR", **ROWS},
-    "epoch_commit('m')": {"commit_id": "VARCHAR", "branch": "VARCHAR", "tables_changed": "BIGINT", **ROWS, **WARNINGS},
-    "epoch_branch('b')": NAMED,
-    "epoch_branch_delete('b')": NAMED,
-    "epoch_branch_rename('a', 'b')": NAMED,
-    "epoch_checkout('main')": {"branch": "VARCHAR", "commit_id": "VARCHAR", "tables_changed": "BIGINT", **WARNINGS},
-    "epoch_plan('v1')": {
-        "step_order": "BIGINT",
-        "action": "VARCHAR",
-        "kind": "VARCHAR",
-        "name": "VARCHAR",
-        "row_count": "BIGINT",
-        "statement": "VARCHAR",
-    },
-    "epoch_reset()": MOVED,
-    "epoch_stash()": {**STASHED, **WARNINGS},
-    "epoch_stash_pop()": {**STASHED, **WARNINGS},
-    "epoch_stash_drop()": STASHED,
-    "epoch_tag('t')": NAMED,
-    "epoch_tag_delete('t')": NAMED,
-    "epoch_key('log', ['n'])": {"table_name": "VARCHAR", "key_columns": "VARCHAR[]"},
-    "epoch_ignore('x')": {"pattern": "VARCHAR"},
-    "epoch_version()": {"version": "VARCHAR"},
-}
-READINGS = {
-    "epoch_log()": {
-        "commit_id": "VARCHAR",
-        "parents": "VARCHAR[]",
-        "author": "VARCHAR",
-        "committed_at": "TIMESTAMP",
-        "message": "VARCHAR",
-        "refs": "VARCHAR[]",
-    },
-    "epoch_branches()": {
-        **NAMED,
-        "is_current": "BOOLEAN",
-        "is_protected": "BOOLEAN",
-        "upstream": "VARCHAR",
-        "ahead": "BIGINT",
-        "behind": "BIGINT",
-    },
-    "epoch_tags()": {**NAMED, "tagger": "VARCHAR", "tagged_at": "TIMESTAMP", "message": "VARCHAR"},
-    "epoch_tables()": {
-        "table_name": "VARCHAR",
-        "kind": "VARCHAR",
-        "key_columns": "VARCHAR[]",
-        "row_count": "BIGINT",
-        "bytes": "BIGINT",
-    },
-    "epoch_merge_base('HEAD', 'v1')": {"commit_id": "VARCHAR"},
-    "epoch_head()": {"branch": "VARCHAR", "commit_id": "VARCHAR", "detached": "BOOLEAN"},
-    "epoch_ignored()": {"pattern": "VARCHAR"},
-}
+# What they are.
 
 
-def test_columns_and_types(shared: Repo) -> None:
-    for call, columns in {**PROCEDURES, **READINGS}.items():
-        assert dict(shared.columns(f"FROM {call}")) == columns, call
+def test_names_parameters_and_columns_are_those_that_the_verbs_declare(shared: Repo) -> None:
+    """The reference is written from the same, so whoever changes a name changes a page."""
+    described = "SELECT function_name, parameters, comment FROM duckdb_functions() WHERE function_type = 'table_macro'"
+    found = {name: (parameters, comment) for name, parameters, comment in shared(described) if name.startswith("epoch")}
+    assert found == {verb.name: ([p.name for p in verb.parameters], verb.description) for verb in VERBS}
+    values = {"table_name": "'orders'", "columns": "['id']", "sql": "'FROM orders'"}
+    for verb in VERBS:
+        needed = ", ".join(values.get(p.name, "'v1'") for p in verb.parameters if p.default is None)
+        columns = shared.columns(f"FROM {verb.name}({needed})")
+        fixed = columns[: len(verb.columns)] if verb.columns else []
+        assert fixed == [(column.name, column.type) for column in verb.columns], verb.name
+        assert columns == fixed or isinstance(verb, Relation), verb.name
 
 
 # Once for each execution.

@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 import epoch_sql
-from epoch_sql.extension.install import SURFACE
-from epoch_sql.extension.surface import Procedure, Reading
+from epoch_sql.extension.surface import VERBS
+from epoch_sql.verb import Verb
 
 pytestmark = pytest.mark.core
 
@@ -191,7 +192,7 @@ WORK = {
 WORK_DONE = "SELECT (SELECT count(*) FROM t WHERE v = 'work') + (SELECT count(*) FROM scratch) + (SELECT count(*) FROM temporary)"
 
 
-def wrongly(function: Reading | Procedure) -> str:
+def wrongly(function: Verb[..., Any]) -> str:
     """A call with arguments that are nothing's names."""
     return f"{function.name}({', '.join(WRONG[parameter.type] for parameter in function.parameters)})"
 
@@ -224,7 +225,7 @@ class TestWhatIsWrittenIsNotLost:
     )
     def test_of_no_function(self, working: duckdb.DuckDBPyConnection, kept: bool, verb: str, work: str) -> None:
         failed = 0
-        for function in (*SURFACE.readings.values(), *SURFACE.procedures.values()):
+        for function in VERBS:
             call = f"{verb} {wrongly(function)}"
             working.execute("BEGIN")
             working.execute(WORK[work])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import duckdb
 
@@ -21,7 +22,7 @@ class MergeInProgress:
     """
 
     target: str
-    kind: str
+    kind: Literal["merge", "revert", "cherry-pick"]
     ours_commit: str
     theirs_commit: str
     base_root: str

@@ -11,8 +11,8 @@ no need to, but each executemany moves them by one.)
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from shutil import disk_usage
 from typing import Any
@@ -29,20 +29,13 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.worktree.introspect import definitions_seen, read_columns, read_table_names
 from epoch_sql.worktree.rows import row_hash, working_rows
+from epoch_sql.worktree.scan import Seen
 
 SPARE_BYTES = 1 << 20
 MOST_REWRITTEN = 64 << 20
 NOTHING_SEEN = Sql("SELECT NULL::VARCHAR AS name, NULL::BIGINT AS row_count, NULL::HUGEINT AS checksum WHERE false")
 _DEFINITIONS = ""
 _TABLES_AT_ONCE = 64
-
-
-@dataclass(frozen=True)
-class Caller:
-    """What the caller sees of the working tables, and how closely it looked (see ``Procedure``)."""
-
-    looks: str | None
-    seen: Sequence[dict[str, Any]] | None
 
 
 def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) -> Sql:
@@ -52,7 +45,7 @@ def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) 
     Raises EpochReadOnlyError for a read-only database, EpochTransactionError when some transaction, here or on
     another connection, is altering a table.
     """
-    call = Call(cursor, session.memory, create=True)
+    call = session.call(cursor, create=True)
     _require_writable(call)
     if not _checkpointed(call):
         _refuse_altered(call)
@@ -60,12 +53,12 @@ def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) 
     return _union([NOTHING_SEEN, *_all_hashes(call)]) if looks == "rows" else _counts(_table_names(call))
 
 
-def require_same_view(call: Call, caller: Caller) -> None:
+def require_same_view(call: Call, looks: str | None, looked: Sequence[Mapping[str, Any]] | None) -> Seen:
     """EpochTransactionError when the caller sees other data than what is committed.
 
-    Where the caller read the hashes of all rows, they are kept for the scan, which confirms them.
+    Where the caller read the hashes of all rows, returns them, for the scan, which confirms them.
     """
-    seen = {entry["name"]: entry for entry in caller.seen or ()}
+    seen = {entry["name"]: entry for entry in looked or ()}
     closely = _DEFINITIONS in seen
     for name, row_count, checksum in _committed(call, [*seen], closely):
         other = seen.pop(name, None)
@@ -74,12 +67,13 @@ def require_same_view(call: Call, caller: Caller) -> None:
             raise EpochTransactionError.uncommitted(_described(name))
     if seen:
         raise EpochTransactionError.uncommitted(_described(next(iter(seen))))
-    if caller.looks == "rows":
-        call.scanner.seen = {
-            _name_of(entry["name"]): (entry["row_count"], int(entry["checksum"]))
-            for entry in caller.seen or ()
-            if entry["name"] != _DEFINITIONS and entry["checksum"] is not None
-        }
+    if looks != "rows":
+        return {}
+    return {
+        _name_of(entry["name"]): (entry["row_count"], int(entry["checksum"]))
+        for entry in looked or ()
+        if entry["name"] != _DEFINITIONS and entry["checksum"] is not None
+    }
 
 
 def _committed(call: Call, seen: Sequence[str], closely: bool) -> list[tuple[str, int, int]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -14,15 +13,6 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.catalog.upgrades import CATALOG_VERSION, catalog_version, upgrade
-from epoch_sql.extension import (
-    guard_functions,
-    history_functions,
-    merge_functions,
-    procedures,
-    readings,
-    remote_functions,
-    upkeep_functions,
-)
 from epoch_sql.extension.failing import Watch
 from epoch_sql.extension.registration import (
     MACROS,
@@ -34,17 +24,12 @@ from epoch_sql.extension.registration import (
     register_functions,
 )
 from epoch_sql.extension.session import Session
-from epoch_sql.extension.surface import Surface
+from epoch_sql.extension.surface import PROCEDURES, VERBS
 from epoch_sql.operations.repository import Memory, open_database
+from epoch_sql.progress import Progress
 
-_READINGS = (readings, history_functions, merge_functions, guard_functions, remote_functions, upkeep_functions)
-_PROCEDURES = (procedures, history_functions, merge_functions, guard_functions, remote_functions, upkeep_functions)
-SURFACE = Surface(
-    {reading.name: reading for module in _READINGS for reading in module.READINGS},
-    {procedure.name: procedure for module in _PROCEDURES for procedure in module.PROCEDURES},
-)
-OWN_MACROS = frozenset((*SURFACE.readings, *SURFACE.procedures, MACROS))
-ACTING = frozenset(name for name, procedure in SURFACE.procedures.items() if procedure.acts)
+OWN_MACROS = frozenset((*(verb.name for verb in VERBS), MACROS))
+ACTING = frozenset(name for name, procedure in PROCEDURES.items() if procedure.acts)
 
 _sessions: dict[str, Session] = {}
 _functions: dict[Session, tuple[Function, ...]] = {}
@@ -52,27 +37,40 @@ _installed: WeakKeyDictionary[duckdb.DuckDBPyConnection, Session] = WeakKeyDicti
 _lock = Lock()
 
 
-def connect(database: str | Path, read_only: bool = False, **options: Any) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection to a database file with Epoch's functions installed.
+def connect(
+    database: str | Path,
+    read_only: bool = False,
+    *,
+    author: str | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection to a database file with Epoch's functions installed; see ``install``.
 
     ``options`` go to ``duckdb.connect``. Raises what that raises, for example duckdb.IOException for a file that
     another process has locked.
     """
     connection = duckdb.connect(str(database), read_only=read_only, **options)
     try:
-        return _install(connection, {"read_only": read_only, **options})
+        session = installed(connection, {"read_only": read_only, **options})
     except BaseException:
         connection.close()
         raise
+    session.author = author or session.author
+    session.progress = progress or session.progress
+    return connection
 
 
-def install(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+def install(connection: duckdb.DuckDBPyConnection, *, author: str | None = None) -> duckdb.DuckDBPyConnection:
     """Install Epoch's functions on a connection, and so for every connection of its database in this process.
 
-    The macros over them are kept in the database; they are made when it has none, or those of another version, unless
-    it is read-only. Returns the connection.
+    ``author`` (``Name <mail>``) is who acts through them, unless a call says otherwise; by default, EPOCH_AUTHOR or the
+    configuration tells. The macros over the functions are kept in the database; they are made when it has none, or
+    those of another version, unless it is read-only. Returns the connection.
     """
-    return _install(connection, None)
+    session = installed(connection, None)
+    session.author = author or session.author
+    return connection
 
 
 @contextmanager
@@ -89,8 +87,8 @@ def watched(connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Wat
     return _installed[connection].failures.watched()
 
 
-def _install(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] | None) -> duckdb.DuckDBPyConnection:
-    """``options`` are those of ``duckdb.connect``, None when they are not known."""
+def installed(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] | None) -> Session:
+    """The session of a connection's database, made ready; ``options`` of ``duckdb.connect``, None if not known."""
     with connection.cursor() as cursor:
         with _lock:
             opened = open_database(cursor)
@@ -98,13 +96,20 @@ def _install(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] |
             session = _session_of(connection, opened.path, registered)
             if not registered:
                 _add_worker(cursor)
+        session.memory.opened = opened
         session.add(connection, {"read_only": opened.read_only} if options is None else options)
         _installed[connection] = session
         if not opened.read_only:
-            if _answer(cursor, MACROS) != _digest():
+            if _answer(cursor, MACROS) != macros_digest():
                 _create_macros(cursor, session)
             _upgrade(cursor, opened.name)
-    return connection
+    return session
+
+
+def has_repository(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the database of a connection has a repository, whatever its version."""
+    with connection.cursor() as cursor, render.for_database(open_database(cursor).name):
+        return catalog_version(cursor) is not None
 
 
 def _answer(cursor: duckdb.DuckDBPyConnection, function: str) -> object:
@@ -117,11 +122,6 @@ def _answer(cursor: duckdb.DuckDBPyConnection, function: str) -> object:
     return row[0]
 
 
-@cache
-def _digest() -> str:
-    return macros_digest(SURFACE)
-
-
 def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registered: bool) -> Session:
     """The session of a database file, with its functions registered.
 
@@ -131,8 +131,8 @@ def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registe
     session = _sessions.setdefault(path or ":memory:", Session(_new_memory(), path))
     if not registered:
         # Opened anew: another process may have written meanwhile.
-        session.memory = _new_memory()
-        functions = _functions.setdefault(session, functions_of(session, SURFACE))
+        session.memory, session.author, session.progress = _new_memory(), None, Progress()
+        functions = _functions.setdefault(session, functions_of(session))
         register_functions(connection, functions)
     return session
 
@@ -159,23 +159,20 @@ def _create_macros(cursor: duckdb.DuckDBPyConnection, session: Session) -> None:
     session.creating_macros = True
     cursor.execute("BEGIN TRANSACTION")
     try:
-        for statement in macro_statements(SURFACE):
+        for statement in macro_statements():
             cursor.execute(statement)
     finally:
         session.creating_macros = False
     made = "CREATE OR REPLACE MACRO {{name}}() AS {{digest}}"
-    cursor.execute(render.fill(made, name=render.identifier(MACROS), digest=render.literal(_digest())))
+    cursor.execute(render.fill(made, name=render.identifier(MACROS), digest=render.literal(macros_digest())))
     cursor.execute("COMMIT")
 
 
 def _upgrade(cursor: duckdb.DuckDBPyConnection, database: str) -> None:
     """Bring the catalog of a repository that an older Epoch made up to date."""
-    token = render.DATABASE.set(database)
-    try:
+    with render.for_database(database):
         found = catalog_version(cursor)
         if found is not None and found < CATALOG_VERSION:
             cursor.execute("BEGIN TRANSACTION")
             upgrade(cursor, found)
             cursor.execute("COMMIT")
-    finally:
-        render.DATABASE.reset(token)

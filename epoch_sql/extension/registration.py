@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -19,17 +20,19 @@ from duckdb.func import FunctionNullHandling
 
 from epoch_sql import render
 from epoch_sql.errors import EpochArgumentError, EpochError, EpochRepositoryError
-from epoch_sql.extension.caller import NOTHING_SEEN, Caller, look_query, require_same_view
+from epoch_sql.extension.caller import NOTHING_SEEN, look_query
 from epoch_sql.extension.failing import Failure, aborts_transactions, as_epoch_error, failing, failure
+from epoch_sql.extension.performing import perform
 from epoch_sql.extension.session import Session
-from epoch_sql.extension.surface import Parameter, Procedure, Reading, Surface
-from epoch_sql.operations.reading.callers import plans_by_name
+from epoch_sql.extension.surface import PROCEDURES, READINGS, VERBS
+from epoch_sql.operations.reading.callers import Asking, caller, plans_by_name
 from epoch_sql.operations.reading.only_reads import Provable, require_reading_plan
-from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
+from epoch_sql.verb import Parameter, Procedure, Query, Reading, Verb, rows_of
 
 _NAMESPACE = "epoch__"
-
+AnyVerb = Verb[..., Any]
+AnyReading = Reading[..., Any] | Query[..., Any]
 
 REGISTERED = f"{_NAMESPACE}registered"
 """A function that tells, by being there, that a database instance has the others too."""
@@ -49,7 +52,7 @@ class Function:
     side_effects: bool
 
 
-def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
+def functions_of(session: Session) -> tuple[Function, ...]:
     """The Python functions behind the surface, for one database."""
     readers = [
         Function(
@@ -59,22 +62,22 @@ def functions_of(session: Session, surface: Surface) -> tuple[Function, ...]:
             "VARCHAR[]" if r.asks else "VARCHAR",
             False,
         )
-        for r in surface.readings.values()
+        for r in READINGS.values()
     ]
     askers = [
         Function(_asker_name(r), _asker(session, r), (*_types(r), "VARCHAR", "VARCHAR[]"), "VARCHAR[]", False)
-        for r in surface.readings.values()
+        for r in READINGS.values()
         if r.asks
     ]
     runners = [
         Function(
             _inner(p.name),
             _runner(session, p),
-            (*(parameter.type for parameter in p.parameters), _SEEN),
+            (*_types(p), _SEEN),
             _outcome(p),
             True,
         )
-        for p in surface.procedures.values()
+        for p in PROCEDURES.values()
     ]
     lookers = [
         Function(f"{_NAMESPACE}look_at_{looks}", _looker(session, looks), (), "VARCHAR", False)
@@ -98,19 +101,17 @@ def register_functions(connection: duckdb.DuckDBPyConnection, functions: Iterabl
         )
 
 
-def macro_statements(surface: Surface) -> list[Sql]:
+def macro_statements() -> list[Sql]:
     """The CREATE MACRO statements of the surface."""
-    return [
-        *(_reading_macro(reading) for reading in surface.readings.values()),
-        *(_procedure_macro(procedure) for procedure in surface.procedures.values()),
-        *(_comment(reading) for reading in surface.readings.values()),
-        *(_comment(procedure) for procedure in surface.procedures.values()),
-    ]
+    readings = [_reading_macro(reading) for reading in READINGS.values()]
+    procedures = [_procedure_macro(procedure) for procedure in PROCEDURES.values()]
+    return [*readings, *procedures, *map(_comment, VERBS)]
 
 
-def macros_digest(surface: Surface) -> str:
+@cache
+def macros_digest() -> str:
     """What tells whether a database has the macros of this version."""
-    return hashlib.sha256("\n".join(macro_statements(surface)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(macro_statements()).encode()).hexdigest()
 
 
 _ANSWERS = ("VARCHAR", "VARCHAR[]", "VARCHAR[]", "VARCHAR[]")
@@ -130,7 +131,7 @@ def _of_arity(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
     return function
 
 
-def _reader(session: Session, reading: Reading) -> Callable[..., str | list[str]]:
+def _reader(session: Session, reading: AnyReading) -> Callable[..., str | list[str]]:
     def told(text: str) -> str | list[str]:
         return [text, text] if reading.asks else text
 
@@ -139,11 +140,15 @@ def _reader(session: Session, reading: Reading) -> Callable[..., str | list[str]
             return told("SELECT NULL")
         try:
             with session.cursor() as cursor:
-                call = Call(cursor, session.memory)
-                query = reading.query(call, *_given(reading.name, reading.parameters, arguments))
-                if isinstance(query, Provable):
-                    return [render.render("reading", query=query.sql), query.bare]
-                return render.render("reading", query=query)
+                given = _given(reading, arguments)
+                call = session.call(cursor)
+                asked = arguments[len(given) :]
+                found = reading(Asking(call, caller(*asked)) if asked else call, **given)
+                if isinstance(found, Provable):
+                    return [render.render("reading", query=found.sql), found.bare]
+                if isinstance(reading, Reading):
+                    found = render.constants(reading.columns, [[*row.values()] for row in rows_of(found)])
+                return render.render("reading", query=found)
         except (EpochError, duckdb.Error, OSError) as error:
             return told(failing(_failure(session, error)))
 
@@ -173,7 +178,7 @@ def _prover(session: Session) -> Callable[[list[str], str, list[str], list[str]]
     return prove
 
 
-def _asker(session: Session, reading: Reading) -> Callable[..., list[str]]:
+def _asker(session: Session, reading: Query[..., Any]) -> Callable[..., list[str]]:
     def ask(*arguments: Any) -> list[str]:
         assert reading.asks
         if session.creating_macros:
@@ -181,7 +186,7 @@ def _asker(session: Session, reading: Reading) -> Callable[..., list[str]]:
         try:
             with session.cursor() as cursor:
                 *given, database, schemas = arguments
-                return [*reading.asks(cursor, *_given(reading.name, reading.parameters, given), database, schemas)]
+                return [*reading.asks(cursor, *_given(reading, given).values(), database, schemas)]
         except (EpochError, duckdb.Error, OSError):
             # The function itself fails alike, and says why.
             return []
@@ -189,31 +194,14 @@ def _asker(session: Session, reading: Reading) -> Callable[..., list[str]]:
     return ask
 
 
-def _runner(session: Session, procedure: Procedure) -> Callable[..., dict[str, Any]]:
-    names = list(procedure.returns)
-
+def _runner(session: Session, procedure: Procedure[..., Any]) -> Callable[..., dict[str, Any]]:
     def run(*arguments: Any) -> dict[str, Any]:
         *given, seen = arguments
         try:
-            values = _given(procedure.name, procedure.parameters, given)
+            values = _given(procedure, given)
             with session.cursor() as cursor:
-                caller = Caller(procedure.looks, seen)
-                if not procedure.needs_repository:
-                    if procedure.acts:
-                        require_same_view(Call(cursor, session.memory, create=True), caller)
-                    rows = procedure.run(cursor, session.memory, *values)
-                else:
-                    call = Call(cursor, session.memory)
-                    if procedure.acts:
-                        require_same_view(call, caller)
-                    rows = procedure.run(call, *values)
-                    if "warnings" in names:
-                        rows = [(*row, call.warnings) for row in rows]
-                return {
-                    "error": None,
-                    "is_document": None,
-                    "rows": [dict(zip(names, row, strict=True)) for row in rows],
-                }
+                rows = rows_of(perform(session, cursor, procedure, seen, values))
+            return {"error": None, "is_document": None, "rows": rows}
         except (EpochError, duckdb.Error, OSError) as error:
             failed = _failure(session, error)
             return {"error": failed.text, "is_document": failed.is_document, "rows": None}
@@ -234,17 +222,18 @@ def _looker(session: Session, looks: str) -> Callable[[], str]:
     return look
 
 
-def _given(name: str, parameters: tuple[Parameter, ...], arguments: Any) -> list[Any]:
-    """The arguments, after refusing NULL where it is not the default: a variable that is not bound yet gives NULL."""
-    for parameter, value in zip(parameters, arguments, strict=False):
+def _given(verb: AnyVerb, arguments: Sequence[Any]) -> dict[str, Any]:
+    """The arguments by their names in Python, after refusing NULL where it is not the default: a variable that is not
+    bound yet gives NULL."""
+    for parameter, value in zip(verb.parameters, arguments, strict=False):
         if parameter.default != "NULL" and value is None:
             raise EpochArgumentError(
-                f"{name} needs {parameter.name}: a constant or a prepared parameter, not NULL or a variable",
+                f"{verb.name} needs {parameter.name}: a constant or a prepared parameter, not NULL or a variable",
                 "write the value itself, or prepare the statement with a parameter",
-                function=name,
+                function=verb.name,
                 parameter=parameter.name,
             )
-    return list(arguments)
+    return {parameter.python: value for parameter, value in zip(verb.parameters, arguments, strict=False)}
 
 
 def _failure(session: Session, error: Exception) -> Failure:
@@ -256,8 +245,8 @@ def _failure(session: Session, error: Exception) -> Failure:
     return failed
 
 
-def _outcome(procedure: Procedure) -> str:
-    fields = ", ".join(f'"{name}" {kind}' for name, kind in procedure.returns.items())
+def _outcome(procedure: Procedure[..., Any]) -> str:
+    fields = ", ".join(f'"{column.name}" {column.type}' for column in procedure.columns)
     return f'STRUCT(error VARCHAR, is_document BOOLEAN, "rows" STRUCT({fields})[])'
 
 
@@ -277,7 +266,7 @@ def _arguments(parameters: tuple[Parameter, ...]) -> list[Sql]:
     return [render.fill(Sql("CAST({{n}} AS {{t}})"), n=render.identifier(p.name), t=Sql(p.type)) for p in parameters]
 
 
-def _reading_macro(reading: Reading) -> Sql:
+def _reading_macro(reading: AnyReading) -> Sql:
     text = _asking(reading) if reading.asks else _text(_inner(reading.name), _arguments(reading.parameters))
     return render.render(
         "macros/reading", name=render.identifier(reading.name), parameters=_signature(reading.parameters), text=text
@@ -288,7 +277,7 @@ def _text(function: str, arguments: list[Sql]) -> Sql:
     return render.fill(Sql("{{function}}({{arguments}})"), function=Sql(function), arguments=arguments)
 
 
-def _asking(reading: Reading) -> Sql:
+def _asking(reading: Query[..., Any]) -> Sql:
     """The call with what its names mean to the caller, and the proof that its text reads only.
 
     Lambdas name the steps, so that each is done once.
@@ -309,16 +298,16 @@ def _step(name: str, value: Sql, then: Sql) -> Sql:
     return render.fill(template, name=Sql(name), value=value, then=then)
 
 
-def _asker_name(reading: Reading) -> str:
+def _asker_name(reading: AnyVerb) -> str:
     return f"{_inner(reading.name)}_asks"
 
 
-def _types(reading: Reading) -> tuple[str, ...]:
-    return tuple(parameter.type for parameter in reading.parameters)
+def _types(verb: AnyVerb) -> tuple[str, ...]:
+    return tuple(parameter.type for parameter in verb.parameters)
 
 
-def _procedure_macro(procedure: Procedure) -> Sql:
-    looks = procedure.looks if procedure.acts else None
+def _procedure_macro(procedure: Procedure[..., Any]) -> Sql:
+    looks = procedure.looks
     seen = render.fill(Sql("(SELECT list(seen) FROM query({{f}}()) AS seen)"), f=Sql(f"{_NAMESPACE}look_at_{looks}"))
     return render.render(
         "macros/procedure",
@@ -332,9 +321,9 @@ def _procedure_macro(procedure: Procedure) -> Sql:
     )
 
 
-def _comment(function: Reading | Procedure) -> Sql:
+def _comment(verb: AnyVerb) -> Sql:
     return render.fill(
         Sql("COMMENT ON MACRO TABLE {{name}} IS {{text}}"),
-        name=render.identifier(function.name),
-        text=render.literal(function.description),
+        name=render.identifier(verb.name),
+        text=render.literal(verb.description),
     )

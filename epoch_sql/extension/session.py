@@ -13,7 +13,8 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.errors import EpochRepositoryError
 from epoch_sql.extension.failing import Failures
-from epoch_sql.operations.repository import Memory, open_database
+from epoch_sql.operations.repository import Call, Memory, open_database
+from epoch_sql.progress import Progress
 
 
 class Session:
@@ -23,7 +24,8 @@ class Session:
     others). A cursor of a user's connection would be closed with it while another thread works on it, and DuckDB 2.0
     refuses calls on a connection whose cursors are at work in other threads. Connections are held weakly: a function
     that held one would keep the database open, and its lock, for as long as the process runs. ``creating_macros`` says
-    that functions are called only because a macro over them is being made.
+    that functions are called only because a macro over them is being made. ``author`` is who acts, unless a call says
+    otherwise; ``progress`` tells how far transfers are.
     """
 
     def __init__(self, memory: Memory, path: str | None = None) -> None:
@@ -31,6 +33,8 @@ class Session:
         self.failures = Failures()
         self.lock = Lock()
         self.creating_macros = False
+        self.author: str | None = None
+        self.progress = Progress()
         self._path = path
         self._options: Mapping[str, Any] = {}
         self._connections: list[weakref.ref[duckdb.DuckDBPyConnection]] = []
@@ -46,11 +50,12 @@ class Session:
         """A cursor with transactions of its own, closed afterwards; SQL is rendered for its database meanwhile."""
         with self._open() as cursor:
             opened = self.memory.opened = self.memory.opened or open_database(cursor)
-            token = render.DATABASE.set(opened.name)
-            try:
+            with render.for_database(opened.name):
                 yield cursor
-            finally:
-                render.DATABASE.reset(token)
+
+    def call(self, cursor: duckdb.DuckDBPyConnection, author: str | None = None, create: bool = False) -> Call:
+        """The context of a call on a cursor; with ``create``, also where there is no repository yet."""
+        return Call(cursor, self.memory, create, author or self.author, self.progress)
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._path:

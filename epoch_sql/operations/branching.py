@@ -12,18 +12,27 @@ from epoch_sql.model.commit import Ref, Route, TrackingRoute
 from epoch_sql.model.refnames import check_ref_name, suggest
 from epoch_sql.operations.guarding.moves import Move, move_branch, move_to_name, remove_branch
 from epoch_sql.operations.repository import Call, new_ref, now
+from epoch_sql.verb import procedure
 
 
 @dataclass(frozen=True)
-class Named:
-    """A reference and the commit that it names."""
+class RefResult:
+    """A branch or a tag, and the commit that it names."""
 
     name: str
-    commit_id: str
+    commit: str
 
 
-def create_branch(call: Call, name: str, start: str = "HEAD") -> Named:
-    """Make a branch at a commit; EpochReferenceError if the name is taken or breaks git's rules."""
+@procedure("epoch_branch")
+def create_branch(call: Call, name: str, start: str = "HEAD") -> RefResult:
+    """Makes a branch.
+
+    Raises EpochReferenceError if the name is taken or breaks git's rules.
+
+    Args:
+        name: the new branch
+        start: where it starts
+    """
     check_ref_name(name)
     with call.moving():
         commit_id = call.resolve(start)
@@ -31,14 +40,19 @@ def create_branch(call: Call, name: str, start: str = "HEAD") -> Named:
             raise ReferenceExists(f"branch {name} exists already", Suggestion("checkout", name), name=name)
         made = Move(name, Route.CREATE, None, commit_id)
         move_branch(call, made, f"branch: created from {start}", call.author())
-    return Named(name, commit_id)
+    return RefResult(name, commit_id)
 
 
-def delete_branch(call: Call, name: str, force: bool = False) -> Named:
-    """Delete a branch.
+@procedure("epoch_branch_delete")
+def delete_branch(call: Call, name: str, *, force: bool = False) -> RefResult:
+    """Deletes a branch.
 
     Raises EpochReferenceError for the checked-out branch, and for one with commits that no other branch or tag has,
     unless ``force``.
+
+    Args:
+        name: the branch
+        force: also with commits that nothing else has
     """
     with call.moving():
         branch = existing(call, "branch", name)
@@ -54,11 +68,17 @@ def delete_branch(call: Call, name: str, force: bool = False) -> Named:
         remove_branch(call, branch, call.author())
         Merges(call.cursor).remove(name)
         Upstreams(call.cursor).remove(name)
-    return Named(name, branch.commit_id)
+    return RefResult(name, branch.commit_id)
 
 
-def rename_branch(call: Call, old: str, new: str) -> Named:
-    """Rename a branch, also when it is checked out."""
+@procedure("epoch_branch_rename")
+def rename_branch(call: Call, old: str, new: str) -> RefResult:
+    """Renames a branch.
+
+    Args:
+        old: the branch
+        new: its new name
+    """
     check_ref_name(new)
     with call.moving():
         branch = existing(call, "branch", old)
@@ -70,11 +90,20 @@ def rename_branch(call: Call, old: str, new: str) -> Named:
         Upstreams(call.cursor).rename(old, new)
         if head.branch == old:
             run(call.cursor, "UPDATE {{epoch}}.state SET head_branch = ?", [new])
-    return Named(new, branch.commit_id)
+    return RefResult(new, branch.commit_id)
 
 
-def create_tag(call: Call, name: str, ref: str = "HEAD", message: str | None = None) -> Named:
-    """Tag a commit; EpochReferenceError if the tag exists: tags do not move."""
+@procedure("epoch_tag")
+def create_tag(call: Call, name: str, ref: str = "HEAD", *, message: str | None = None) -> RefResult:
+    """Tags a commit.
+
+    Raises EpochReferenceError if the tag exists: tags do not move.
+
+    Args:
+        name: the tag
+        ref: what it names
+        message: what it is for
+    """
     check_ref_name(name)
     with call.moving():
         commit_id = call.resolve(ref)
@@ -83,15 +112,20 @@ def create_tag(call: Call, name: str, ref: str = "HEAD", message: str | None = N
         author = call.author()
         made = new_ref("tag", name, commit_id, message, author)
         call.refs.add(made, TrackingRoute.TAG, f"tag: {name}", author)
-    return Named(name, commit_id)
+    return RefResult(name, commit_id)
 
 
-def delete_tag(call: Call, name: str) -> Named:
-    """Delete a tag."""
+@procedure("epoch_tag_delete")
+def delete_tag(call: Call, name: str) -> RefResult:
+    """Deletes a tag.
+
+    Args:
+        name: the tag
+    """
     with call.moving():
         tag = existing(call, "tag", name)
         call.refs.remove(tag, TrackingRoute.DELETE, "tag: deleted", call.author(), now())
-    return Named(name, tag.commit_id)
+    return RefResult(name, tag.commit_id)
 
 
 def existing(call: Call, kind: str, name: str) -> Ref:

@@ -6,10 +6,8 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from threading import Lock
-
-import duckdb
 
 from epoch_sql import config
 from epoch_sql.catalog.merging import Merges
@@ -26,11 +24,13 @@ from epoch_sql.errors import (
 from epoch_sql.model.commit import Commit, Head, Route, Tree, commit_identity
 from epoch_sql.model.origin import NO_ORIGIN, Origin
 from epoch_sql.model.refnames import check_ref_name
+from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
 from epoch_sql.operations.recording import record
-from epoch_sql.operations.repository import Call, Memory, now
+from epoch_sql.operations.repository import Call, now
 from epoch_sql.operations.unmade import note_replaced, warn_of_stale
 from epoch_sql.operations.unversioned import warn_of_unversioned
+from epoch_sql.verb import procedure
 from epoch_sql.worktree.introspect import OWN_SCHEMA, read_schema_paths
 
 _initialising = Lock()
@@ -38,38 +38,40 @@ _initialising = Lock()
 
 
 @dataclass(frozen=True)
-class Initialised:
+class InitResult:
     """What ``init`` made: the first branch and its first commit."""
 
     branch: str
-    commit_id: str
-    warnings: list[str]
+    commit: str
+    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Committed:
+class CommitResult:
     """What ``commit`` made."""
 
-    commit_id: str
+    commit: str
     branch: str
     tables_changed: int
-    rows_added: int
-    rows_modified: int
-    rows_removed: int
+    rows: RowCounts
+    warnings: list[str] = field(default_factory=list)
 
 
-def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main") -> Initialised:
-    """Make a repository of the cursor's database, and a first commit of what the database holds.
+@procedure("epoch_init", needs="database")
+def init(call: Call, branch: str = "main") -> InitResult:
+    """Makes a repository of the database, with a first commit of what it holds.
 
     Raises EpochRepositoryError when there is one already, EpochReferenceError for a branch name that is none.
+
+    Args:
+        branch: the first branch
     """
-    call = Call(cursor, memory, create=True)
     check_ref_name(branch)
     with _initialising, _folder(call), call.transaction():
-        upgrade(cursor, 0)
-        run(cursor, "UPDATE {{epoch}}.state SET repository_id = ?, head_branch = ?", [uuid.uuid4().hex, branch])
+        upgrade(call.cursor, 0)
+        run(call.cursor, "UPDATE {{epoch}}.state SET repository_id = ?, head_branch = ?", [uuid.uuid4().hex, branch])
         empty = Tree()
-        working = call.scanner.scan(empty)
+        working = call.scan(empty)
         warn_of_stale(call, empty, working, strict=False)
         warn_of_unversioned(call, empty, working)
         recorded = record(call, working)
@@ -77,18 +79,23 @@ def init(cursor: duckdb.DuckDBPyConnection, memory: Memory, branch: str = "main"
         commit = new_commit(recorded.tree_id, recorded.root_id, (), author, "Initial commit")
         call.commits.add(commit)
         move_branch(call, Move(branch, Route.INIT, None, commit.commit_id), "init", author)
-    return Initialised(branch, commit.commit_id, call.warnings)
+    return InitResult(branch, commit.commit_id)
 
 
+@procedure("epoch_commit", looks="rows")
 def commit(
-    call: Call, message: str, author: str | None = None, allow_empty: bool = False, strict: bool = False
-) -> Committed:
-    """Commit every change of the working database to the checked-out branch.
-
-    ``strict`` refuses views and macros that could not be made again, which are warnings otherwise.
+    call: Call, message: str, *, author: str | None = None, allow_empty: bool = False, strict: bool = False
+) -> CommitResult:
+    """Commits every change of the working tables to the checked-out branch.
 
     Raises EpochNothingToCommit without a change, EpochReferenceError on a detached checkout, EpochTableError for what
     cannot be versioned.
+
+    Args:
+        message: what changed and why
+        author: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
+        allow_empty: commit also without a change
+        strict: refuse views and macros that could not be made again
     """
     if not message.strip():
         raise EpochNothingToCommit("a commit needs a message", Suggestion("commit", "what changed and why"))
@@ -98,7 +105,7 @@ def commit(
         require_allowed(call, move)
         parent = call.commits.get(tip)
         tree = call.trees.load(parent.root_id)
-        working = call.scanner.scan(tree)
+        working = call.scan(tree)
         call.keep_known()
         warn_of_stale(call, tree, working, strict)
         warn_of_unversioned(call, tree, working)
@@ -110,8 +117,7 @@ def commit(
         made = new_commit(recorded.tree_id, recorded.root_id, (parent.commit_id,), who, message)
         call.commits.add(made)
         move_branch(call, replace(move, new=made.commit_id), f"commit: {first_line(message)}", who)
-    rows = recorded.rows
-    return Committed(made.commit_id, branch, recorded.tables_changed, rows.added, rows.modified, rows.removed)
+    return CommitResult(made.commit_id, branch, recorded.tables_changed, recorded.rows)
 
 
 def _nothing_changed(call: Call, branch: str) -> EpochNothingToCommit:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar, get_args
 
 from epoch_sql import render
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions, Violating
@@ -33,25 +32,54 @@ from epoch_sql.operations.merge.settling import follow, settle
 from epoch_sql.operations.merge.writing import counts
 from epoch_sql.operations.moving import attempting, put_working_tables
 from epoch_sql.operations.repository import Call, now
+from epoch_sql.verb import procedure
 
 _NOTHING = RowCounts()
-STRATEGIES = ("three-way", "ours", "theirs")
+Strategy = Literal["three-way", "ours", "theirs"]
+STRATEGIES = get_args(Strategy)
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Merged:
-    """What a merge did: status is ``merged``, ``fast-forward``, ``up-to-date`` or ``aborted``.
+class MergeResult:
+    """What a merge did: of ``source`` into ``target``, or a revert or cherry-pick of a commit that went on.
 
     ``reapplied`` is what came back that the target had undone, ``kept`` what stayed that the source had undone.
+    ``message`` is that of the commit.
     """
 
-    status: str
-    commit_id: str
-    rows_added: int = 0
-    rows_modified: int = 0
-    rows_removed: int = 0
-    reapplied: Sequence[UndoneCommits] = ()
-    kept: Sequence[UndoneCommits] = ()
+    status: Literal["merged", "fast-forward", "up-to-date", "aborted"]
+    commit: str
+    rows: RowCounts
+    reapplied: list[UndoneCommits]
+    kept: list[UndoneCommits]
+    kind: Literal["merge", "revert", "cherry-pick"]
+    source: str
+    target: str
+    message: str
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PickResult:
+    """The commit that a revert or a cherry-pick added to a branch."""
+
+    commit: str
+    rows: RowCounts
+    branch: str
+    message: str
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TablePreview:
+    """What a merge would do to a table, and what would stop it."""
+
+    table: str
+    rows: RowCounts
+    data_conflicts: int
+    schema_conflicts: int
+    violations: int
 
 
 @dataclass(frozen=True)
@@ -62,27 +90,38 @@ class Resolved:
     remaining: int
 
 
+@procedure("epoch_merge")
 def merge(
     call: Call,
     source: str,
-    target: str | None = None,
+    *,
+    into: str | None = None,
     message: str | None = None,
     ff: bool = False,
     squash: bool = False,
-    strategy: str = "three-way",
+    strategy: Strategy = "three-way",
     keep_undone: bool = False,
-) -> Merged:
-    """Merge a reference into a branch (default: the checked-out one) as one commit on the branch's first-parent line.
+) -> MergeResult:
+    """Merges a reference into a branch, cell by cell; conflicts are an error, and the merge stays in progress.
 
-    Raises EpochConflict when it stops on conflicts or violations: the merge is then in progress, and nothing else
-    changed.
+    It is one commit on the branch's first-parent line. Raises EpochConflict when it stops on conflicts or violations:
+    the merge is then in progress, and nothing else changed.
+
+    Args:
+        source: what is merged: a reference
+        into: the branch that is merged into; default: the checked-out one
+        message: default: `Merge SOURCE into TARGET`
+        ff: move the branch without a commit where that is possible
+        squash: one commit with one parent
+        strategy: `ours` or `theirs` settle conflicting cells
+        keep_undone: leave out what was undone on the target
     """
     _require_strategy(strategy)
 
-    def move() -> Merged | Stopped:
-        branch, plan, progress = _planned(call, source, target, keep_undone)
+    def move() -> MergeResult | Stopped:
+        branch, plan, progress = _planned(call, source, into, keep_undone)
         if plan.up_to_date:
-            return Merged("up-to-date", progress.ours_commit)
+            return _ended("up-to-date", progress)
         progress = replace(progress, strategy=strategy, squash=squash, message=message or progress.message)
         only_changes = strategy == "three-way" and _brings_only_merges(call, plan, progress)
         if not only_changes:
@@ -99,11 +138,19 @@ def merge(
     return _or_stop(attempting(call, move))
 
 
-def continue_merge(call: Call, message: str | None = None, target: str | None = None) -> Merged:
-    """Commit the merge in progress; EpochConflict when something is still in its way."""
+@procedure("epoch_merge_continue")
+def continue_merge(call: Call, message: str | None = None, *, into: str | None = None) -> MergeResult:
+    """Commits the merge in progress, after its conflicts were resolved.
 
-    def move() -> Merged | Stopped:
-        progress = in_progress(call, target)
+    Raises EpochConflict while something still stops it.
+
+    Args:
+        message: instead of the merge's own message
+        into: the branch that is merged into; default: the checked-out one
+    """
+
+    def move() -> MergeResult | Stopped:
+        progress = in_progress(call, into)
         ref = existing(call, "branch", progress.target)
         if ref.commit_id != progress.ours_commit:
             raise EpochMergeError(
@@ -119,32 +166,45 @@ def continue_merge(call: Call, message: str | None = None, target: str | None = 
     return _or_stop(attempting(call, move))
 
 
-def abort(call: Call, target: str | None = None) -> Merged:
-    """Forget the merge in progress; nothing else was changed by it."""
+@procedure("epoch_merge_abort")
+def abort(call: Call, *, into: str | None = None) -> MergeResult:
+    """Forgets the merge in progress.
+
+    Args:
+        into: the branch that is merged into; default: the checked-out one
+    """
     with call.moving():
-        progress = in_progress(call, target)
+        progress = in_progress(call, into)
         Merges(call.cursor).remove(progress.target)
-    return Merged("aborted", progress.ours_commit)
+    return _ended("aborted", progress)
 
 
+@procedure("epoch_resolve")
 def resolve(
     call: Call,
-    table_name: str | None = None,
-    side: str | None = None,
+    table: str | None = None,
+    side: Literal["ours", "theirs", "base", "both", "null"] | None = None,
+    *,
     key: str | None = None,
-    column_name: str | None = None,
+    column: str | None = None,
     value: str | None = None,
-    target: str | None = None,
-    constraint_name: str | None = None,
+    into: str | None = None,
+    constraint: str | None = None,
 ) -> Resolved:
-    """Decide conflicts and violations of the merge in progress: all of them, of a table, a row or a cell; by a side or
-    by a value. ``constraint_name`` decides only what violates one constraint.
+    """Decides conflicts and violations of the merge in progress. What violates a constraint is taken from a side as a
+    whole, with what it needs there: the rows that it refers to and, where a table is decided, its definition.
 
-    ``side`` is ``ours``, ``theirs`` or ``base``, or ``null`` for a cell that is to be NULL, or, for copies of a row in
-    a table without a key, ``both``: ours and theirs less the base. A row that violates a constraint is taken from a
-    side as a whole, with what it needs there: the rows that it refers to, and, where all of a table is decided, the
-    constraint. So is a row that a violated foreign key refers to, decided by its key.
-    Raises EpochTableError for what is not in conflict, and for a value that is none of the column's type.
+    ``both`` are ours and theirs less the base. A row that a violated foreign key refers to can be decided by its key,
+    too. Raises EpochTableError for what is not in conflict, and for a value that does not fit the column's type.
+
+    Args:
+        table: only conflicts of this table
+        side: `ours`, `theirs` or `base`; `both` for copies of a row; for one cell also `null`, the value NULL
+        key: only this row: JSON (`{"id": 42}`) or the value of a one-column key
+        column: only this column
+        value: a value of the column's type for one cell, instead of a side; for NULL, side := 'null'
+        into: the branch that is merged into; default: the checked-out one
+        constraint: only what violates this constraint
     """
     if (side is None) == (value is None) or side not in (*SIDES, BOTH, NULL, None):
         raise EpochTableError(
@@ -152,25 +212,25 @@ def resolve(
             "take ours, theirs or base, or both for copies of a row",
         )
     given = value is not None or side == NULL
-    if given and (table_name is None or key is None or column_name is None):
+    if given and (table is None or key is None or column is None):
         raise EpochTableError("a value is for one cell", "name its table, key and column")
-    if constraint_name is not None and (side not in SIDES or column_name is not None):
+    if constraint is not None and (side not in SIDES or column is not None):
         raise EpochTableError("what violates a constraint is resolved by a side", "name no column and no value")
     with call.moving():
-        progress = in_progress(call, target)
+        progress = in_progress(call, into)
         if given:
             require_allowed(call, replace(move_of(call, progress), by_hand=True))
         before = _open(call, progress)
         merged = merged_tree(call, progress, rows=False)
-        violating = Violating(progress.target, constraint_name=constraint_name)
-        place = located(call, violating, merged, table_name, key, column_name)
+        violating = Violating(progress.target, constraint_name=constraint)
+        place = located(call, violating, merged, table, key, column)
         if given:
             place.require_fitting(call, progress.target, value)
         if side == BOTH:
             place.require_copies(call, progress.target)
         chosen = "value" if given else str(side)
         forced = place.forced and not given
-        if constraint_name is None:
+        if constraint is None:
             Resolutions(call.cursor).add(
                 progress.target, place.table_name, place.key, place.column_name, chosen, value, forced
             )
@@ -187,19 +247,23 @@ def resolve(
     return Resolved(sum(resolved), sum(after))
 
 
+@procedure("epoch_preview_merge", acts=False)
 def preview(
-    call: Call,
-    source: str,
-    target: str | None = None,
-    strategy: str = "three-way",
-    keep_undone: bool = False,
-) -> list[tuple[Any, ...]]:
-    """What a merge would do, by table: rows added, modified and removed, conflicts and violations. Changes nothing."""
+    call: Call, source: str, *, into: str | None = None, strategy: Strategy = "three-way", keep_undone: bool = False
+) -> list[TablePreview]:
+    """What a merge would do, by table; changes nothing.
+
+    Args:
+        source: what would be merged
+        into: the branch that is merged into; default: the checked-out one
+        strategy: `ours` or `theirs` settle conflicting cells
+        keep_undone: leave out what was undone on the target
+    """
     _require_strategy(strategy)
     cursor = call.cursor
     cursor.execute("BEGIN TRANSACTION")
     try:
-        _, plan, progress = _planned(call, source, target, keep_undone)
+        _, plan, progress = _planned(call, source, into, keep_undone)
         if plan.up_to_date:
             return []
         merged = merged_tree(call, replace(_based(call, plan, progress), strategy=strategy))
@@ -212,32 +276,44 @@ def preview(
                 removed = call.contents.version(gone.version_id).row_count
                 changed[str(gone.name)] = replace(changed.get(str(gone.name), _NOTHING), removed=removed)
         names = sorted(changed.keys() | found.keys())
-        rows = [(n, changed.get(n, _NOTHING), found.get(n, (0, 0, 0))) for n in names]
-        return [(n, c.added, c.modified, c.removed, *f) for n, c, f in rows]
+        return [TablePreview(name, changed.get(name, _NOTHING), *found.get(name, (0, 0, 0))) for name in names]
     finally:
         cursor.execute("ROLLBACK")
 
 
-def revert(call: Call, ref: str) -> Done:
-    """Add a commit that undoes a commit (a merge: against its first parent), as a three-way merge of its own."""
+@procedure("epoch_revert")
+def revert(call: Call, ref: str) -> PickResult:
+    """Adds a commit that undoes a commit.
 
-    def move() -> Done | Stopped:
+    It is a three-way merge of its own, which may stop as one: it raises EpochConflict then.
+
+    Args:
+        ref: the commit to undo; a merge is undone against its first parent
+    """
+
+    def move() -> PickResult | Stopped:
         undone = call.commit(ref)
         if not undone.parents:
             message = f"{ref} is the first commit, there is nothing before it"
             raise EpochReferenceError(message, Suggestion("log"), name=ref)
         message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
         progress = _picked(call, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
-        require_allowed(call, move_of(call, progress))
-        return finish(call, progress)
+        return _pick(call, progress)
 
-    return _done(attempting(call, move))
+    return _or_stop(attempting(call, move))
 
 
-def cherry_pick(call: Call, ref: str) -> Done:
-    """Add a commit with the changes that a commit made against its parent."""
+@procedure("epoch_cherry_pick")
+def cherry_pick(call: Call, ref: str) -> PickResult:
+    """Adds a commit with the changes of another one.
 
-    def move() -> Done | Stopped:
+    Raises EpochConflict when it stops, as a merge does.
+
+    Args:
+        ref: the commit whose changes are taken
+    """
+
+    def move() -> PickResult | Stopped:
         picked = call.commit(ref)
         if len(picked.parents) > 1:
             into, merged = (parent[:7] for parent in picked.parents[:2])
@@ -248,10 +324,17 @@ def cherry_pick(call: Call, ref: str) -> Done:
             )
         base = picked.parents[0] if picked.parents else None
         progress = _picked(call, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
-        require_allowed(call, move_of(call, progress))
-        return finish(call, progress)
+        return _pick(call, progress)
 
-    return _done(attempting(call, move))
+    return _or_stop(attempting(call, move))
+
+
+def _pick(call: Call, progress: MergeInProgress) -> PickResult | Stopped:
+    require_allowed(call, move_of(call, progress))
+    outcome = finish(call, progress)
+    if isinstance(outcome, Stopped):
+        return outcome
+    return PickResult(outcome.commit.commit_id, outcome.rows, progress.target, outcome.commit.message)
 
 
 def in_progress(call: Call, target: str | None) -> MergeInProgress:
@@ -320,7 +403,7 @@ def _in_progress(call: Call, progress: MergeInProgress) -> EpochMergeError:
     return EpochMergeError(message, to_finish(call.elsewhere(progress.target)), target=progress.target)
 
 
-def _fast_forward(call: Call, branch: str, progress: MergeInProgress) -> Merged:
+def _fast_forward(call: Call, branch: str, progress: MergeInProgress) -> MergeResult:
     theirs = progress.theirs_commit
     move = Move(branch, Route.FAST_FORWARD, progress.ours_commit, theirs, theirs, progress.source)
     require_allowed(call, move)
@@ -328,10 +411,12 @@ def _fast_forward(call: Call, branch: str, progress: MergeInProgress) -> Merged:
     if branch == call.head().branch:
         _, rows = put_working_tables(call, theirs, "the merge")
     move_branch(call, move, f"merge {progress.source}: fast-forward", progress.author)
-    return Merged("fast-forward", progress.theirs_commit, rows.added, rows.modified, rows.removed)
+    return replace(_ended("fast-forward", progress), commit=theirs, rows=rows)
 
 
-def _picked(call: Call, kind: str, base: str | None, theirs: str, source: str, message: str) -> MergeInProgress:
+def _picked(
+    call: Call, kind: Literal["revert", "cherry-pick"], base: str | None, theirs: str, source: str, message: str
+) -> MergeInProgress:
     branch, tip = checked_out_branch(call)
     other = Merges(call.cursor).get(branch)
     if other:
@@ -365,27 +450,32 @@ def _brings_only_merges(call: Call, plan: MergePlan, progress: MergeInProgress) 
     return not (real or plan.reapplies or plan.keeps)
 
 
-def _result(outcome: Done | Stopped, progress: MergeInProgress) -> Merged | Stopped:
+def _ended(status: Literal["merged", "fast-forward", "up-to-date", "aborted"], of: MergeInProgress) -> MergeResult:
+    """The result of a merge that made no commit."""
+    return MergeResult(status, of.ours_commit, _NOTHING, [], [], of.kind, of.source, of.target, of.message)
+
+
+def _result(outcome: Done | Stopped, progress: MergeInProgress) -> MergeResult | Stopped:
     if isinstance(outcome, Stopped):
         return outcome
-    rows, made = outcome.rows, outcome.commit
+    made = outcome.commit
     if made.commit_id == progress.ours_commit:
-        return Merged("up-to-date", made.commit_id)
-    counted = (rows.added, rows.modified, rows.removed)
-    return Merged("merged", made.commit_id, *counted, made.origin.reapplied, made.origin.kept)
+        return _ended("up-to-date", progress)
+    return replace(
+        _ended("merged", progress),
+        commit=made.commit_id,
+        rows=outcome.rows,
+        reapplied=list(made.origin.reapplied),
+        kept=list(made.origin.kept),
+        message=made.message,
+    )
 
 
-def _or_stop(result: Merged | Stopped) -> Merged:
+def _or_stop(result: Result | Stopped) -> Result:
     """The result of a merge; raised as an error, after the merge was kept as in progress, when it stopped."""
     if isinstance(result, Stopped):
         raise result.error()
     return result
-
-
-def _done(outcome: Done | Stopped) -> Done:
-    if isinstance(outcome, Stopped):
-        raise outcome.error()
-    return outcome
 
 
 def _open(call: Call, progress: MergeInProgress) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar, get_args
 
 import duckdb
@@ -28,6 +28,7 @@ from epoch_sql.plan.executor import Applied, Attempt, Executor, StillUsed, worki
 from epoch_sql.plan.ghosts import HeldByGhost, still_held
 from epoch_sql.plan.making import CannotMake
 from epoch_sql.render import Sql
+from epoch_sql.verb import procedure
 from epoch_sql.worktree.rows import BUCKETS, ROWS_WORTH_BUCKETS, checksums, engine
 from epoch_sql.worktree.scan import Working, WorkingTable
 
@@ -36,38 +37,35 @@ _ATTEMPTS: tuple[Attempt, ...] = get_args(Attempt)
 
 
 @dataclass(frozen=True)
-class CheckedOut:
+class CheckoutResult:
     """What is checked out now; branch is None when it is a commit or a tag."""
 
     branch: str | None
-    commit_id: str
+    commit: str
     tables_changed: int
+    warnings: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Moved:
-    """Where a reset or an undo led, and how many working rows it changed."""
-
-    commit_id: str
-    rows_added: int
-    rows_modified: int
-    rows_removed: int
-
-
-def checkout(call: Call, ref: str, new_branch: bool = False, force: bool = False) -> CheckedOut:
-    """Put the working tables at a reference and check it out; ``new_branch`` makes a branch of that name here instead.
+@procedure("epoch_checkout", looks="rows")
+def checkout(call: Call, ref: str, *, new_branch: bool = False, force: bool = False) -> CheckoutResult:
+    """Puts the working tables at a reference.
 
     Raises EpochDirtyError when uncommitted changes would be lost, unless ``force``.
+
+    Args:
+        ref: a branch, tag or commit; with new_branch, the name of the branch to make
+        new_branch: make a branch of that name at HEAD and check it out
+        force: lose uncommitted changes
     """
     if new_branch:
         return _checkout_new(call, ref)
 
-    def move() -> CheckedOut:
+    def move() -> CheckoutResult:
         branch = call.refs.get("branch", ref) or _following(call, ref)
         commit_id = branch.commit_id if branch else call.resolve(ref)
         tables, _ = put_working_tables(call, commit_id, f"checkout {ref}", force)
         set_head(call, ref if branch else None, commit_id)
-        return CheckedOut(ref if branch else None, commit_id, tables)
+        return CheckoutResult(ref if branch else None, commit_id, tables)
 
     return attempting(call, move)
 
@@ -129,7 +127,7 @@ def in_transactions(call: Call, transaction: Callable[[], AbstractContextManager
 def put_working_tables(call: Call, commit_id: str, doing: str, force: bool = False) -> tuple[int, RowCounts]:
     """Bring the working tables to a commit; (tables changed, rows changed in tables that were not rebuilt)."""
     head_tree = call.tree(call.head().commit_id)
-    working = call.scanner.scan(head_tree)
+    working = call.scan(head_tree)
     if not force:
         require_clean(call, head_tree, working, doing)
     working = settle(call, working)
@@ -209,7 +207,7 @@ def _rows(change: Applied) -> Sql:
     return render.fill(Sql("FROM {{name}}"), name=render.identifier(change.changes.name))
 
 
-def _checkout_new(call: Call, name: str) -> CheckedOut:
+def _checkout_new(call: Call, name: str) -> CheckoutResult:
     check_ref_name(name)
     with call.moving():
         if call.refs.get("branch", name):
@@ -218,4 +216,4 @@ def _checkout_new(call: Call, name: str) -> CheckedOut:
         made = Move(name, Route.CREATE, None, commit_id)
         move_branch(call, made, "branch: created from HEAD", call.author())
         set_head(call, name, commit_id)
-    return CheckedOut(name, commit_id, 0)
+    return CheckoutResult(name, commit_id, 0)

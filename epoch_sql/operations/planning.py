@@ -17,12 +17,13 @@ from epoch_sql.plan.executor import working_plan
 from epoch_sql.plan.steps import Alter, ChangeRows, Fill, Plan, TableChange, describe, statements
 from epoch_sql.storage.contents import arrange, compare
 from epoch_sql.storage.shape import shape_of
+from epoch_sql.verb import procedure
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanStep:
     """A step: what it does to what, with the statement for definitions and the number of rows otherwise."""
 
     step_order: int
@@ -33,13 +34,21 @@ class Planned:
     statement: str | None
 
 
-def steps(call: Call, ref: str) -> list[Planned]:
-    """What it takes to bring the working tables to a reference, in order; steps that change no row are left out."""
+@procedure("epoch_plan", acts=False)
+def steps(call: Call, ref: str) -> list[PlanStep]:
+    """The steps that a checkout or a hard reset would take; changes nothing. Actions are `drop`, `alter`, `create`,
+    `refresh`, and for rows `delete`, `update` and `insert`.
+
+    Steps that change no row are left out.
+
+    Args:
+        ref: where a checkout, or a hard reset, would go
+    """
     target = call.scanner.visible(call.tree(call.resolve(ref)))
-    working = settle(call, call.scanner.scan(call.tree(call.head().commit_id)))
+    working = settle(call, call.scan(call.tree(call.head().commit_id)))
     plan = working_plan(call.contents, working, target, left_out=left_out(call, working, target))
     found = [*_definitions(plan), *_rows(call, plan, working, target)]
-    return [Planned(number, *fields) for number, fields in enumerate(found, 1)]
+    return [PlanStep(number, *fields) for number, fields in enumerate(found, 1)]
 
 
 _Fields = tuple[str, str, str, int | None, str | None]

@@ -335,7 +335,7 @@ def _tier(level: Level) -> int:
 
 def confirm(call: Call, working: WorkingTable, changes: Sql | None) -> None:
     """EpochTransactionError when the caller's look at a table does not agree with the changes committed in it."""
-    if working.table.name not in (call.scanner.seen or {}):
+    if working.table.name not in call.seen:
         return
     known = working.known
     if changes is not None and known and working.committed and same_values(working.committed, working.table):

@@ -33,10 +33,11 @@ from epoch_sql.model.revisions import resolve
 from epoch_sql.model.schema import SchemaObject
 from epoch_sql.plan.executor import Attempt, ObjectKey
 from epoch_sql.plan.ghosts import Ghost
+from epoch_sql.progress import Progress
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.objects import ObjectStore
 from epoch_sql.storage.writing import LevelWriter
-from epoch_sql.worktree.scan import Scanner
+from epoch_sql.worktree.scan import Scanner, Seen, Working
 
 WORKING = "WORKING"
 
@@ -81,9 +82,19 @@ class Call:
     in memory, has no repository, or one of a newer version.
     """
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, memory: Memory, create: bool = False) -> None:
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        memory: Memory,
+        create: bool = False,
+        author: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         self.cursor = cursor
         self.memory = memory
+        self.progress = progress or Progress()
+        self.seen: Seen = {}
+        self._author = author
         opened = memory.opened or open_database(cursor)
         if not opened.path:
             raise EpochRepositoryError(
@@ -122,6 +133,10 @@ class Call:
     def tree(self, commit_id: str) -> Tree:
         """The tree of a commit."""
         return self.trees.load(self.commits.get(commit_id).root_id)
+
+    def scan(self, tree: Tree, read_rows: bool = True) -> Working:
+        """The working database against a tree."""
+        return self.scanner.scan(tree, self.seen, read_rows)
 
     def resolve(self, reference: str) -> str:
         """The id of the commit that a reference names; EpochReferenceError if there is none, or more than one."""
@@ -173,7 +188,7 @@ class Call:
 
     def author(self, stated: str | None = None) -> str:
         """Who acts: as stated, else as the environment and the configuration say; EpochReferenceError for no name."""
-        who = stated or config.default_author(self.folder)
+        who = stated or self._author or config.default_author(self.folder)
         check_identity(who)
         return who
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from epoch_sql import render
 from epoch_sql.catalog.local import Stash, Stashes
@@ -18,6 +18,7 @@ from epoch_sql.operations.moving import apply_tree, attempting
 from epoch_sql.operations.recording import record
 from epoch_sql.operations.repository import Call, now
 from epoch_sql.operations.worktree_state import require_clean, settle, uncommitted
+from epoch_sql.verb import procedure
 from epoch_sql.worktree.scan import Working
 
 
@@ -29,13 +30,27 @@ class Stashed:
     tables_changed: int
 
 
-def push(call: Call, message: str | None = None) -> Stashed:
-    """Set every uncommitted change aside, and put the working tables back to the last commit."""
+@dataclass(frozen=True)
+class StashResult(Stashed):
+    """A stash that was made or put back."""
 
-    def move() -> Stashed:
+    warnings: list[str] = field(default_factory=list)
+
+
+@procedure("epoch_stash", looks="rows")
+def push(call: Call, message: str | None = None) -> StashResult:
+    """Sets every uncommitted change aside.
+
+    Raises EpochNothingToCommit without a change.
+
+    Args:
+        message: what is set aside
+    """
+
+    def move() -> StashResult:
         head = call.head()
         tree = call.tree(head.commit_id)
-        working = call.scanner.scan(tree)
+        working = call.scan(tree)
         changes = uncommitted(call, tree, working)
         if not changes:
             raise EpochNothingToCommit(
@@ -48,35 +63,43 @@ def push(call: Call, message: str | None = None) -> Stashed:
         what = (recorded.root_id, call.author(), now(), message, len(changes))
         stashes.push(Stash(stash_id, sequence, head.branch, head.commit_id, *what))
         apply_tree(call, as_recorded(working, recorded.tree), tree)
-        return Stashed(stash_id, len(changes))
+        return StashResult(stash_id, len(changes))
 
     return attempting(call, move)
 
 
-def pop(call: Call) -> Stashed:
-    """Put the newest stash back into the working tables, and forget it.
+@procedure("epoch_stash_pop", looks="rows")
+def pop(call: Call) -> StashResult:
+    """Puts the newest stash back into the working tables.
 
     What was committed since then is merged with it, cell by cell. Raises EpochDirtyError when there are uncommitted
     changes, EpochConflict when both changed the same; the stash is kept then.
     """
 
-    def move() -> Stashed:
+    def move() -> StashResult:
         stash = newest(call)
         head = call.head()
         tree = call.tree(head.commit_id)
-        working = call.scanner.scan(tree)
+        working = call.scan(tree)
         require_clean(call, tree, working, "the stash")
         target = _onto(call, stash, tree)
         _require_seen(call, tree, target)
         changed, _ = apply_tree(call, settle(call, working), target)
         Stashes(call.cursor).remove(stash.stash_id)
-        return Stashed(stash.stash_id, max(changed, stash.tables_changed))
+        return StashResult(stash.stash_id, max(changed, stash.tables_changed))
 
     return attempting(call, move)
 
 
+@procedure("epoch_stash_drop")
 def drop(call: Call, stash_id: str | None = None) -> Stashed:
-    """Forget a stash: the newest, or the one whose id starts as given."""
+    """Forgets a stash.
+
+    Raises EpochReferenceError if there is none.
+
+    Args:
+        stash_id: the stash; default: the newest
+    """
     with call.moving():
         stash = newest(call, stash_id)
         Stashes(call.cursor).remove(stash.stash_id)

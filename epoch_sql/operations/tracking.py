@@ -5,48 +5,68 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys, Ignore
 from epoch_sql.errors import ColumnNotFound, EpochTableError, Suggestion, TableNotFound, did_you_mean
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.refnames import quoted, suggest
 from epoch_sql.model.schema import Table
 from epoch_sql.operations.repository import Call
+from epoch_sql.render import Sql
+from epoch_sql.verb import procedure, query
 
 
 @dataclass(frozen=True)
-class Keyed:
+class KeyResult:
     """A table and the columns that identify its rows."""
 
-    table_name: str
+    table: str
     key_columns: list[str]
 
 
-def declare_key(call: Call, table_name: str, columns: Sequence[str]) -> Keyed:
-    """Declare which columns identify the rows of a working table without a primary key; none withdraws that.
+@dataclass(frozen=True)
+class IgnoredPattern:
+    """A shell pattern of names that are not versioned."""
 
-    Raises EpochTableError for a table or column that does not exist, and for a table with a primary key.
+    pattern: str
+
+
+@procedure("epoch_key")
+def declare_key(call: Call, table: str, columns: Sequence[str]) -> KeyResult:
+    """Declares the key of a table without a primary key.
+
+    No column withdraws it. Raises EpochTableError for a table or column that does not exist, and for a table with a
+    primary key.
+
+    Args:
+        table: the table
+        columns: the columns that identify a row
     """
     with call.moving():
-        table = working_table(call, table_name)
-        if any(constraint.kind == "PRIMARY KEY" for constraint in table.constraints):
+        found = working_table(call, table)
+        if any(constraint.kind == "PRIMARY KEY" for constraint in found.constraints):
             raise EpochTableError(
-                f"table {table.name} has a primary key ({', '.join(table.key_names)}), which identifies its rows",
+                f"table {found.name} has a primary key ({', '.join(found.key_names)}), which identifies its rows",
                 "no key needs to be declared",
-                table=str(table.name),
+                table=str(found.name),
             )
-        names = tuple(_column(table, name) for name in columns)
+        names = tuple(_column(found, name) for name in columns)
         if len(set(names)) != len(names):
-            message = f"a column is named twice in the key of {table.name}"
-            raise EpochTableError(message, "name each column once", table=str(table.name))
-        DeclaredKeys(call.cursor).put(table.name, names)
-    return Keyed(str(table.name), list(names))
+            message = f"a column is named twice in the key of {found.name}"
+            raise EpochTableError(message, "name each column once", table=str(found.name))
+        DeclaredKeys(call.cursor).put(found.name, names)
+    return KeyResult(str(found.name), list(names))
 
 
-def ignore(call: Call, pattern: str, remove: bool = False) -> str:
-    """Leave tables and objects whose name matches a pattern (``*``, ``?``, ``[…]``) out of versioning.
+@procedure("epoch_ignore")
+def ignore(call: Call, pattern: str, *, remove: bool = False) -> IgnoredPattern:
+    """Leaves tables whose name matches out of versioning; what is committed stays as it is committed.
 
-    What is committed under such a name stays as it is committed. With ``remove`` the pattern is forgotten;
-    EpochTableError if there is none.
+    Raises EpochTableError where ``remove`` finds no such pattern.
+
+    Args:
+        pattern: a shell pattern of table names: `scratch_*`
+        remove: no longer ignore what matches it
     """
     if not pattern.strip():
         raise EpochTableError("a pattern is empty", Suggestion("ignore", "scratch_*"))
@@ -60,7 +80,13 @@ def ignore(call: Call, pattern: str, remove: bool = False) -> str:
             table.remove(pattern)
         elif pattern not in known:
             table.insert([(pattern,)])
-    return pattern
+    return IgnoredPattern(pattern)
+
+
+@query("epoch_ignored", IgnoredPattern)
+def ignored(call: Call) -> Sql:
+    """The patterns of names that are not versioned."""
+    return render.render("ignored")
 
 
 def working_table(call: Call, name: str) -> Table:

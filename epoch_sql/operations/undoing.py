@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from epoch_sql.catalog.guarding import Protections
 from epoch_sql.model.commit import Head, Route
 from epoch_sql.model.origin import Origin
 from epoch_sql.model.undo import undo_of_rollback
+from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.committing import checked_out_branch, new_commit
 from epoch_sql.operations.guarding.moves import Move, move_branch, require_allowed
 from epoch_sql.operations.merge.origins import with_undo
-from epoch_sql.operations.moving import Moved, attempting, put_working_tables
+from epoch_sql.operations.moving import attempting, put_working_tables
 from epoch_sql.operations.repository import Call
+from epoch_sql.verb import procedure
 
 
-def reset(call: Call, ref: str = "HEAD", hard: bool = False) -> Moved:
-    """Move the checked-out branch to a commit; ``hard`` also puts the working tables there and loses what is
-    uncommitted. Of a detached checkout, only what is uncommitted can be lost: there is no branch to move.
+@dataclass(frozen=True)
+class ResetResult:
+    """Where a reset led, and how many working rows it changed."""
 
-    Where the branch's history only grows, ``hard`` adds a commit with the content of that commit instead, and a move
-    that would rewrite is refused. Raises EpochProtectionError for a move that the branch is protected from.
+    commit: str
+    rows: RowCounts
+    warnings: list[str] = field(default_factory=list)
+
+
+@procedure("epoch_reset", looks="rows")
+def reset(call: Call, ref: str = "HEAD", *, hard: bool = False) -> ResetResult:
+    """Moves the checked-out branch to a commit.
+
+    Of a detached checkout, only what is uncommitted can be lost: there is no branch to move. Where the branch's history
+    only grows, ``hard`` adds a commit with the content of that commit instead, and a move that would rewrite is
+    refused. Raises EpochProtectionError for a move that the branch is protected from.
+
+    Args:
+        ref: where the branch goes
+        hard: also the working tables, losing uncommitted changes
     """
 
-    def move() -> Moved:
+    def move() -> ResetResult:
         commit_id = call.resolve(ref)
         if hard and call.head() == Head(None, commit_id):
             return _discard(call, commit_id)
@@ -32,7 +48,7 @@ def reset(call: Call, ref: str = "HEAD", hard: bool = False) -> Moved:
             return _roll_back(call, branch, tip, commit_id, ref)
         there = Move(branch, Route.RESET, tip, commit_id)
         require_allowed(call, there)
-        moved = _discard(call, commit_id) if hard else Moved(commit_id, 0, 0, 0)
+        moved = _discard(call, commit_id) if hard else ResetResult(commit_id, RowCounts())
         move_branch(call, there, f"reset: moving to {ref}", call.author())
         return moved
 
@@ -45,7 +61,7 @@ def _leads_on(call: Call, branch: str, tip: str, commit_id: str) -> bool:
     return not protected or call.graph().is_ancestor(tip, commit_id)
 
 
-def _roll_back(call: Call, branch: str, tip_id: str, restored_id: str, ref: str) -> Moved:
+def _roll_back(call: Call, branch: str, tip_id: str, restored_id: str, ref: str) -> ResetResult:
     """The forward rollback, within the caller's transaction; without a commit where the content is that already."""
     back = Move(branch, Route.ROLL_BACK, tip_id, None, restored_id, ref)
     require_allowed(call, back)
@@ -60,10 +76,10 @@ def _roll_back(call: Call, branch: str, tip_id: str, restored_id: str, ref: str)
     commit = new_commit(restored.tree_id, restored.root_id, (tip_id,), author, f"Roll back to {ref}", origin)
     call.commits.add(commit)
     move_branch(call, replace(back, new=commit.commit_id), f"reset: rolling back to {ref}", author)
-    return replace(discarded, commit_id=commit.commit_id)
+    return replace(discarded, commit=commit.commit_id)
 
 
-def _discard(call: Call, commit_id: str) -> Moved:
+def _discard(call: Call, commit_id: str) -> ResetResult:
     """Put the working tables at a commit; what is uncommitted is lost."""
     _, rows = put_working_tables(call, commit_id, "the reset", force=True)
-    return Moved(commit_id, rows.added, rows.modified, rows.removed)
+    return ResetResult(commit_id, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from epoch_sql.errors import EpochDirtyError, Suggestion
 from epoch_sql.model.commit import Tree
@@ -11,17 +12,31 @@ from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.reading.generated import by_value, crossing
 from epoch_sql.operations.recording import confirm, count_changes
 from epoch_sql.operations.repository import Call
+from epoch_sql.verb import procedure
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working, WorkingTable
+
+Change = Literal["added", "modified", "removed", "renamed", "schema", "unmade"]
 
 
 @dataclass(frozen=True)
 class Uncommitted:
-    """One table or other object that differs from the last commit: change is as in ``epoch_status()``."""
+    """A table or another object that differs from the last commit."""
 
-    table_name: str
-    change: str
+    table: str
+    change: Change
     rows: RowCounts
+
+
+@procedure("epoch_status", acts=False)
+def status(call: Call) -> list[Uncommitted]:
+    """What is uncommitted: `added`, `modified`, `removed`, `renamed` or `schema`, with the rows that changed; and
+    `unmade`, what is committed but could not be made here.
+    """
+    tree = call.tree(call.head().commit_id)
+    working = call.scan(tree)
+    unmade = [Uncommitted(found.label, "unmade", RowCounts()) for found in working.unmade]
+    return sorted(uncommitted(call, tree, working) + unmade, key=lambda change: change.table)
 
 
 def uncommitted(call: Call, tree: Tree, working: Working) -> list[Uncommitted]:
@@ -35,7 +50,7 @@ def uncommitted(call: Call, tree: Tree, working: Working) -> list[Uncommitted]:
         if table.schema_differs or rows.total:
             found.append(Uncommitted(str(table.table.name), _change(table), rows))
     found.extend(_changed_objects(call.scanner.visible(tree).objects, working.objects))
-    return sorted(found, key=lambda change: change.table_name)
+    return sorted(found, key=lambda change: change.table)
 
 
 def settle(call: Call, working: Working) -> Working:
@@ -56,12 +71,12 @@ def require_clean(call: Call, tree: Tree, working: Working, doing: str) -> None:
     """EpochDirtyError naming what is uncommitted, if anything is."""
     changes = uncommitted(call, tree, working)
     if changes:
-        names = ", ".join(change.table_name for change in changes[:3])
+        names = ", ".join(change.table for change in changes[:3])
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         raise EpochDirtyError(
             f"uncommitted changes in {names}{more} would be lost by {doing}",
             (Suggestion("commit", "MESSAGE"), ", ", Suggestion("stash"), ", or force, to lose them"),
-            tables=tuple(change.table_name for change in changes),
+            tables=tuple(change.table for change in changes),
         )
 
 
@@ -79,7 +94,7 @@ def changed_rows(call: Call, table: WorkingTable) -> RowCounts:
     return count_changes(call, changes, shape.keyless)
 
 
-def _change(table: WorkingTable) -> str:
+def _change(table: WorkingTable) -> Change:
     if table.entry is None:
         return "added"
     if table.entry.name != table.table.name:
@@ -93,7 +108,7 @@ def _changed_objects(before: tuple[SchemaObject, ...], after: tuple[SchemaObject
     changes = []
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) != new.get(key):
-            change = "added" if key not in old else "removed" if key not in new else "schema"
+            change: Change = "added" if key not in old else "removed" if key not in new else "schema"
             name = (new.get(key) or old[key]).label
             changes.append(Uncommitted(name, change, RowCounts()))
     return changes

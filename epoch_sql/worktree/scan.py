@@ -94,6 +94,10 @@ class Working:
         return next((t for t in self.tables if t.table.name == name), None)
 
 
+Seen = Mapping[ObjectName, tuple[int, int]]
+"""The number of rows and the checksum of tables, as the caller of an operation sees them."""
+
+
 class Scanner:
     """Reads the working database on one cursor; within a transaction, everything it tells is of one moment."""
 
@@ -101,7 +105,6 @@ class Scanner:
         self.cursor = cursor
         self.contents = contents
         self.own_macros = own_macros
-        self.seen: dict[ObjectName, tuple[int, int]] | None = None
         self._patterns: list[str] | None = None
         self.trust = Trust(cursor, contents, self.schema)
 
@@ -147,23 +150,23 @@ class Scanner:
         ignored = self._ignored()
         return [name for name in read_table_names(self.cursor) if not ignored(name)]
 
-    def scan(self, tree: Tree, read_rows: bool = True) -> Working:
-        """The working database against the tree of a commit.
+    def scan(self, tree: Tree, seen: Seen, read_rows: bool = True) -> Working:
+        """The working database against the tree of a commit; of what the caller has seen, rows are not read again.
 
         Without ``read_rows`` no row is read: the numbers of rows are -1, and all of them may differ.
         """
         found = self.schema()
         unmade = self._unmade(found)
         trusted, withheld = self.trust.divided(tree)
-        seen, ignored = self._divided(trusted)
-        self.contents.load(entry.version_id for entry in seen.tables.values())
-        matches, removed = self._match(seen, found.tables, set(tree.tables))
+        visible, ignored = self._divided(trusted)
+        self.contents.load(entry.version_id for entry in visible.tables.values())
+        matches, removed = self._match(visible, found.tables, set(tree.tables))
         keys = DeclaredKeys(self.cursor).load()
         unmade, matches = with_unmade_triggers(unmade, matches)
         identified = [self._identify(table, entry, taken, keys) for table, entry, taken in matches]
         sums: list[tuple[int, int | None]] = [(-1, 0)] * len(identified)
         if read_rows:
-            sums = self._sums([table for _, table in identified], [entry is None for _, entry, _ in matches])
+            sums = self._sums([table for _, table in identified], [entry is None for _, entry, _ in matches], seen)
         known = Fingerprints(self.cursor).load()
         current_engine = engine(self.cursor)
         working = tuple(
@@ -184,10 +187,10 @@ class Scanner:
         taken |= {place_of(made.kind, made.name) for made in (*found.objects, *trigger_objects(found.tables))}
         return tuple(made for made in unmade if place_of(made.kind, made.name) not in taken)
 
-    def _sums(self, tables: Sequence[Table], new: Sequence[bool]) -> list[tuple[int, int | None]]:
+    def _sums(self, tables: Sequence[Table], new: Sequence[bool], seen: Seen) -> list[tuple[int, int | None]]:
         """Rows and checksum of each table: what the caller saw of it, if it looked, else read now; of a new table that
         is large only the number of rows, since there is nothing to compare it with."""
-        found: dict[ObjectName, tuple[int, int | None]] = dict(self.seen or {})
+        found: dict[ObjectName, tuple[int, int | None]] = dict(seen)
         unseen = [(table, is_new) for table, is_new in zip(tables, new, strict=True) if table.name not in found]
         fresh = [table for table, is_new in unseen if is_new]
         counts = dict(zip((table.name for table in fresh), row_counts(self.cursor, fresh), strict=True))

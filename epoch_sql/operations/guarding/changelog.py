@@ -4,41 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import takewhile
 
-from epoch_sql.model.commit import Commit, Tree
+from epoch_sql.model.commit import Tree
 from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.reading.generated import by_value, crossing
 from epoch_sql.operations.recording import count_changes
 from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import is_trusted
 from epoch_sql.storage.shape import shape_of
+from epoch_sql.verb import procedure
 
 Edges = dict[tuple[str, str], RowCounts]
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A commit of the branch's own line, the tags on it, and the rows that it changed by table."""
+class TableRows:
+    """A table, and how many rows changed in it."""
 
-    commit: Commit
+    table: str
+    rows: RowCounts
+
+
+@dataclass(frozen=True)
+class ChangelogEntry:
+    """A commit of a branch's own line, what was merged, the tags on it, and the rows that it changed."""
+
+    commit: str
+    committed_at: datetime
+    author: str
+    source: str | None
     tag: str | None
-    tables: tuple[tuple[str, RowCounts], ...]
-
-    @property
-    def rows(self) -> RowCounts:
-        """The rows changed in all tables."""
-        total = RowCounts()
-        for _, counts in self.tables:
-            total += counts
-        return total
+    message: str
+    tables: list[TableRows]
+    rows: RowCounts
 
 
-def changelog(call: Call, branch: str, since: str | None = None) -> Iterator[Entry]:
-    """What came into a branch (or led to a tag or commit), newest first; only what came after ``since``, if given.
+@procedure("epoch_changelog", acts=False)
+def changelog(call: Call, branch: str, *, since: str | None = None) -> list[ChangelogEntry]:
+    """What came into a branch, newest first: a row for each commit of its own line (promotions, hotfixes, reverts,
+    rollbacks), with what was merged and the rows that changed in each table.
 
     Rows are counted by what deltas say of themselves, and by reading deltas where one commit took several. A column
     that is stored now and was computed before, or the other way round, counts where its value differs.
+
+    Args:
+        branch: a branch; also a tag or a commit
+        since: only what came after this reference
     """
     tip, past = call.resolve(branch), call.resolve(since) if since is not None else None
     graph = call.graph()
@@ -50,11 +63,16 @@ def changelog(call: Call, branch: str, since: str | None = None) -> Iterator[Ent
     for name, ref in call.refs.all("tag").items():
         tags.setdefault(ref.commit_id, []).append(name)
     counter = _Counter(call)
+    found = []
     for commit_id in line:
         commit = commits[commit_id]
         before = call.trees.load(commits[commit.parents[0]].root_id) if commit.parents else Tree()
-        tables = counter.tables(before, call.trees.load(commit.root_id))
-        yield Entry(commit, ", ".join(tags[commit_id]) if commit_id in tags else None, tuple(tables))
+        tables = list(counter.tables(before, call.trees.load(commit.root_id)))
+        made = (commit_id, commit.committed_at, commit.author, commit.origin.named)
+        tag = ", ".join(tags[commit_id]) if commit_id in tags else None
+        rows = sum((table.rows for table in tables), RowCounts())
+        found.append(ChangelogEntry(*made, tag, commit.message, tables, rows))
+    return found
 
 
 class _Counter:
@@ -66,8 +84,8 @@ class _Counter:
         self._edges: dict[str, Edges] = {}
         self._found: dict[tuple[str, str], RowCounts] = {}
 
-    def tables(self, before: Tree, after: Tree) -> Iterator[tuple[str, RowCounts]]:
-        """(table, rows changed) of the tables that differ in two trees, by name."""
+    def tables(self, before: Tree, after: Tree) -> Iterator[TableRows]:
+        """The tables that differ in two trees, by name."""
         ids = [i for i in before.tables.keys() | after.tables.keys() if before.tables.get(i) != after.tables.get(i)]
         entries = {i: (before.tables.get(i), after.tables.get(i)) for i in ids}
         self.contents.load(entry.version_id for pair in entries.values() for entry in pair if entry)
@@ -76,8 +94,8 @@ class _Counter:
             entry = new or old
             assert entry
             versions = (old.version_id if old else None, new.version_id if new else None)
-            found.append((str(entry.name), self.between(*versions)))
-        yield from sorted(found, key=lambda table: table[0])
+            found.append(TableRows(str(entry.name), self.between(*versions)))
+        yield from sorted(found, key=lambda table: table.table)
 
     def between(self, old: str | None, new: str | None) -> RowCounts:
         """The rows that differ between two versions of a table; None is a table that is not there."""

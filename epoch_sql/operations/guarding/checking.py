@@ -29,6 +29,7 @@ from epoch_sql.operations.reading.query import query_of
 from epoch_sql.operations.reading.sides import Side, side_of, tree_side
 from epoch_sql.operations.repository import WORKING, Call, now
 from epoch_sql.render import Sql
+from epoch_sql.verb import procedure
 
 SHOWN_ROWS = 3
 SHOWN_LENGTH = 200
@@ -61,11 +62,47 @@ class Outcome:
         return f"{self.failing_rows} row{'' if self.failing_rows == 1 else 's'}: {rows}{more}"
 
 
-def add_check(call: Call, name: str, sql: str, branch: str = "*") -> Check:
-    """Add a check for the branches whose name matches a shell pattern.
+@dataclass(frozen=True)
+class CheckInfo:
+    """A query that must return no row, and the branches that it is for."""
 
-    Raises EpochReferenceError for a plain name that is no branch, EpochCheckQueryError for what is no query, or one
-    that does more than read, and EpochCheckNameError for a name that is taken.
+    name: str
+    branch: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check said of a state; without a number of rows, it cannot be run there."""
+
+    name: str
+    passed: bool
+    failing_rows: int | None
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What a check said of a state, with the first rows that it returned, as JSON."""
+
+    name: str
+    branch: str
+    passed: bool
+    failing_rows: int | None
+    first_rows: list[str]
+    problem: str | None
+
+
+@procedure("epoch_check_add")
+def add_check(call: Call, name: str, sql: str, *, branch: str = "*") -> CheckInfo:
+    """Adds a check that is run on the result of each merge into a matching branch, before anybody sees it.
+
+    Raises EpochReferenceError for a plain name that names no branch, EpochCheckQueryError for what is not one query,
+    or does more than read, and EpochCheckNameError for a name that is taken.
+
+    Args:
+        name: the check
+        sql: one query, which must return no row
+        branch: the branches that it is for: a name, or a shell pattern
     """
     check = Check(name.strip(), sql.strip(), branch.strip())
     _require_branch(call, check)
@@ -75,11 +112,18 @@ def add_check(call: Call, name: str, sql: str, branch: str = "*") -> Check:
         _require_new_name(call, check)
         Checks(call.cursor).insert([tuple(vars(check).values())])
         _note(call, "add check", check)
-    return check
+    return CheckInfo(check.name, check.branch, check.query)
 
 
-def remove_check(call: Call, name: str) -> Check:
-    """Forget a check; EpochCheckNameError if there is none of that name."""
+@procedure("epoch_check_remove")
+def remove_check(call: Call, name: str) -> CheckInfo:
+    """Removes a check.
+
+    Raises EpochCheckNameError if there is none of that name.
+
+    Args:
+        name: the check
+    """
     with call.moving():
         checks = {check.name: check for check in Checks(call.cursor).load()}
         if name not in checks:
@@ -88,11 +132,35 @@ def remove_check(call: Call, name: str) -> Check:
             raise EpochCheckNameError(f"there is no check {name}", advice, name=name, suggestions=tuple(near))
         Checks(call.cursor).remove(name)
         _note(call, "remove check", checks[name])
-    return checks[name]
+    return CheckInfo(name, checks[name].branch, checks[name].query)
 
 
-def run_checks(call: Call, ref: str = WORKING) -> list[Outcome]:
-    """What every check says of a state, whichever branches it is for."""
+@procedure("epoch_check_run", acts=False)
+def run_checks(call: Call, ref: str = WORKING) -> list[CheckResult]:
+    """Runs every check on a state, whichever branches it is for; one that cannot be run there fails with NULL rows.
+
+    Args:
+        ref: a reference; default: the working tables
+    """
+    return [CheckResult(o.check.name, o.passed, o.failing_rows) for o in _outcomes(call, ref)]
+
+
+@procedure("epoch_check_report", acts=False)
+def report_checks(call: Call, ref: str = WORKING) -> list[CheckReport]:
+    """Runs every check as `epoch_check_run` does, and shows the first rows that it returned, as JSON, or why it
+    cannot be run.
+
+    Args:
+        ref: a reference; default: the working tables
+    """
+    return [
+        CheckReport(o.check.name, o.check.branch, o.passed, o.failing_rows, list(o.first_rows), o.problem)
+        for o in _outcomes(call, ref)
+    ]
+
+
+def _outcomes(call: Call, ref: str) -> list[Outcome]:
+    """What every check says of a state."""
     checks = Checks(call.cursor).load()
     side = side_of(call, ref)
     working = parse_revision(ref).is_working

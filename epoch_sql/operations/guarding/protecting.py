@@ -8,18 +8,27 @@ from epoch_sql.errors import EpochReferenceError, Suggestion
 from epoch_sql.model.protection import Protection
 from epoch_sql.operations.branching import existing
 from epoch_sql.operations.repository import Call, now
+from epoch_sql.verb import procedure
 
 
+@procedure("epoch_protect")
 def protect(
     call: Call,
     branch: str,
+    *,
     require_review: bool = False,
     no_force_push: bool = False,
     allow_self_review: bool = False,
 ) -> Protection:
-    """Protect a branch: this is from now on all that it is protected from.
+    """Protects a branch, from what is named and from nothing else; a protected branch cannot be deleted or renamed.
 
     Raises EpochReferenceError for a branch that does not exist, and for a protection that would refuse nothing.
+
+    Args:
+        branch: the branch
+        require_review: it takes only merges that were approved, and undos
+        no_force_push: its history only grows: a hard reset adds a commit
+        allow_self_review: authors may approve their own changes
     """
     protection = Protection(branch, require_review, no_force_push, allow_self_review)
     with call.moving():
@@ -36,8 +45,15 @@ def protect(
     return protection
 
 
+@procedure("epoch_unprotect")
 def unprotect(call: Call, branch: str) -> Protection:
-    """Take the protection off a branch; EpochReferenceError if it has none."""
+    """Takes the protection off a branch.
+
+    Raises EpochReferenceError if it has none.
+
+    Args:
+        branch: the branch
+    """
     with call.moving():
         existing(call, "branch", branch)
         protections = Protections(call.cursor)

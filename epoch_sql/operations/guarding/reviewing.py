@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from epoch_sql.catalog.guarding import Protections, Reviews
 from epoch_sql.catalog.history import Audit
@@ -14,8 +15,9 @@ from epoch_sql.operations.branching import existing
 from epoch_sql.operations.guarding.moves import evidence
 from epoch_sql.operations.guarding.rules import Evidence, brought, missing_approval
 from epoch_sql.operations.repository import Call, now
+from epoch_sql.verb import procedure
 
-OPEN, APPROVED, REJECTED, STALE = "open", "approved", "rejected", "stale"
+State = Literal["open", "approved", "rejected", "stale"]
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,27 @@ class Reviewed:
     reviewer: str
 
 
+@procedure("epoch_review")
 def review(
     call: Call,
     source: str,
     target: str,
-    verdict: str = "approve",
+    *,
+    verdict: Literal["approve", "reject", "request"] = "approve",
     message: str | None = None,
     reviewer: str | None = None,
 ) -> Reviewed:
-    """Record a verdict (``approve``, ``reject``), or the wish for one (``request``), on merging a commit into a branch.
+    """Records a verdict on merging a commit into a branch. The latest one of each reviewer counts, and a rejection
+    blocks the merge.
 
-    It is about the commit that ``source`` names now, and no other. Raises EpochReferenceError for a source or target
-    that does not exist, and for another verdict.
+    Raises EpochReferenceError for a source or target that does not exist, and for another verdict.
+
+    Args:
+        source: what is to be merged: the commit that it names now is reviewed
+        target: the branch that it is to be merged into
+        verdict: `approve` or `reject`; `request` asks others for a review
+        message: why
+        reviewer: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
     """
     if verdict not in VERDICTS:
         raise EpochReferenceError(f"there is no verdict {verdict}", f"one of {', '.join(VERDICTS)}", name=verdict)
@@ -63,7 +74,7 @@ def review(
     return Reviewed(made.review_id, source, commit_id, target, verdict, who)
 
 
-def reviews_with_states(call: Call) -> Iterator[tuple[Review, str]]:
+def reviews_with_states(call: Call) -> Iterator[tuple[Review, State]]:
     """Every review, newest first, with the state of what it is about.
 
     ``stale`` when its source is another commit by now, else ``rejected``, ``approved`` or ``open`` as a merge of that
@@ -72,7 +83,7 @@ def reviews_with_states(call: Call) -> Iterator[tuple[Review, str]]:
     protections = Protections(call.cursor).load()
     current: dict[str, str | None] = {}
     found: dict[str, Evidence] = {}
-    states: dict[tuple[str, str], str] = {}
+    states: dict[tuple[str, str], State] = {}
     for made in reversed(Reviews(call.cursor).load()):
         target, commit_id = made.target, made.source_commit
         if made.source not in current:
@@ -81,7 +92,7 @@ def reviews_with_states(call: Call) -> Iterator[tuple[Review, str]]:
             found[target] = found.get(target) or evidence(call, target)
             protection = protections.get(target, Protection(target))
             states[target, commit_id] = _state(call, protection, found[target], made)
-        yield made, states[target, commit_id] if current[made.source] == commit_id else STALE
+        yield made, states[target, commit_id] if current[made.source] == commit_id else "stale"
 
 
 def _commit_of(call: Call, source: str) -> str | None:
@@ -91,11 +102,11 @@ def _commit_of(call: Call, source: str) -> str | None:
         return None
 
 
-def _state(call: Call, protection: Protection, about: Evidence, made: Review) -> str:
+def _state(call: Call, protection: Protection, about: Evidence, made: Review) -> State:
     if any(verdict.verdict == REJECT for verdict in verdicts(about.reviews, made.target, made.source_commit)):
-        return REJECTED
+        return "rejected"
     branch = call.refs.get("branch", made.target)
     if branch is None or made.source_commit not in about.graph:
-        return OPEN
+        return "open"
     commits = brought(about.graph, branch.commit_id, made.source_commit)
-    return OPEN if missing_approval(protection, about, made.source_commit, commits) else APPROVED
+    return "open" if missing_approval(protection, about, made.source_commit, commits) else "approved"

@@ -145,7 +145,7 @@ def bring_working(call: Call, ours: Tree, stored: StoredTree, doing: str = "merg
     Returns the rows changed in tables that were not rebuilt. Raises EpochDirtyError when uncommitted changes are in
     tables or objects that the merge changes.
     """
-    working = settle(call, call.scanner.scan(ours))
+    working = settle(call, call.scan(ours))
     dirty = {w.table_id: str(w.table.name) for w in working.tables if w.differs}
     dirty.update({entry.table_id: str(entry.name) for entry in working.removed})
     seen, wished = call.scanner.visible(ours), call.scanner.visible(stored.tree)

@@ -14,6 +14,7 @@ from typing import Any
 
 from epoch_sql import render
 from epoch_sql.model.schema import ObjectName
+from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 
 # The plan of a data frame or of another Python object cannot be written down; that there is one is what counts.
@@ -43,6 +44,14 @@ class Caller:
     def _is_there(self, probe: Sql) -> bool:
         plan = self.plans.get(probe)
         return plan is not None and (not plan.get("error") or plan.get("error_type") == _NOT_WRITTEN)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """A call with what the names of its query mean to the caller."""
+
+    call: Call
+    caller: Caller
 
 
 def caller(database: str, schemas: Sequence[str], probes: Sequence[str], plans: Sequence[str]) -> Caller:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 from epoch_sql import render
 from epoch_sql.model.schema import Table
 from epoch_sql.model.schema_diff import SchemaChange, schema_changes
+from epoch_sql.model.version import RowCounts
 from epoch_sql.operations.reading.columns import (
     changed_columns,
     computed,
@@ -29,34 +33,87 @@ from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import Shape, aliased
+from epoch_sql.verb import Json, columns_of, query, reading, relation
 
 _NO_ROWS = Sql("CAST(NULL AS BIGINT)")
 
 
-def diff(call: Call, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
-    """The rows that differ between two references: of all tables as JSON, or of one with its own columns."""
+@dataclass(frozen=True)
+class RowDifference:
+    """A row that differs."""
+
+    table: str
+    diff_type: Literal["added", "modified", "removed"]
+    key: Json | None
+    changed_columns: list[str]
+    from_row: Json | None
+    to_row: Json | None
+
+
+@dataclass(frozen=True)
+class DiffStat:
+    """How much of a table differs; None where there are no rows to compare with."""
+
+    table: str
+    rows: RowCounts
+    rows_unmodified: int
+    cells_modified: int
+    old_row_count: int | None
+    new_row_count: int | None
+
+
+@dataclass(frozen=True)
+class DiffSummary:
+    """In what a table differs."""
+
+    table: str
+    diff_type: Literal["added", "modified", "removed", "renamed"]
+    data_change: bool
+    schema_change: bool
+
+
+@relation(
+    "epoch_diff",
+    RowDifference,
+    also="with table_name: diff_type, changed_columns, then `from_<col>` and `to_<col>` for each column of either side",
+)
+def diff(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
+    """The rows that differ between two references: of all tables as JSON, or of one table with its own columns.
+
+    Args:
+        from_ref: the older side: a reference, or WORKING
+        to_ref: the newer side: a reference, or WORKING
+        table: only this table, or the rows of this view
+    """
     before, after = side_of(call, from_ref), side_of(call, to_ref)
-    if table_name is not None and is_of_view(before, after, table_name):
-        view = view_difference(call, (before, from_ref), (after, to_ref), table_name)
+    if table is not None and is_of_view(before, after, table):
+        view = view_difference(call, (before, from_ref), (after, to_ref), table)
         old, new = (side.table if side else None for side in (view.before, view.after))
         return _typed(old, new, view.changes, view.shape)
-    found = differences(before, after, table_name)
-    if table_name is not None:
+    found = differences(before, after, table)
+    if table is not None:
         tables = _tables(found[0])
         require_trusted(call, *(table for table in tables if table and any(not c.stored for c in table.columns)))
         return _typed(*tables, *_changes(call, found[0]))
     selects = [_as_json(call, difference) for difference in found]
-    return union(selects, "no_differences")
+    return union(selects, RowDifference)
 
 
-def diff_stat(call: Call, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
-    """How many rows and cells differ, for each table that differs (or the given one)."""
+@query("epoch_diff_stat", DiffStat)
+def diff_stat(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
+    """How many rows and cells differ, by table.
+
+    Args:
+        from_ref: the older side: a reference, or WORKING
+        to_ref: the newer side: a reference, or WORKING
+        table: only this table, or the rows of this view
+    """
     before, after = side_of(call, from_ref), side_of(call, to_ref)
-    if table_name is not None and is_of_view(before, after, table_name):
-        return _view_stat(view_difference(call, (before, from_ref), (after, to_ref), table_name))
-    selects = [_stat(call, difference) for difference in differences(before, after, table_name)]
-    rows = union(selects, "no_statistics")
-    if table_name is not None:
+    if table is not None and is_of_view(before, after, table):
+        return _view_stat(view_difference(call, (before, from_ref), (after, to_ref), table))
+    selects = [_stat(call, difference) for difference in differences(before, after, table)]
+    rows = union(selects, DiffStat)
+    if table is not None:
         return rows
     return render.fill(
         Sql(
@@ -67,8 +124,14 @@ def diff_stat(call: Call, from_ref: str, to_ref: str, table_name: str | None = N
     )
 
 
+@query("epoch_diff_summary", DiffSummary)
 def diff_summary(call: Call, from_ref: str, to_ref: str) -> Sql:
-    """Which tables differ, and whether in their rows, their definition or both."""
+    """Which tables differ, and in what.
+
+    Args:
+        from_ref: the older side: a reference, or WORKING
+        to_ref: the newer side: a reference, or WORKING
+    """
     before, after = side_of(call, from_ref), side_of(call, to_ref)
     selects = []
     for difference in differences(before, after):
@@ -83,20 +146,18 @@ def diff_summary(call: Call, from_ref: str, to_ref: str) -> Sql:
                 changes=changes,
             )
         )
-    return union(selects, "no_summary")
+    return union(selects, DiffSummary)
 
 
-def schema_diff(call: Call, from_ref: str, to_ref: str) -> Sql:
-    """How the definitions differ."""
-    changes = schema_changes_between(side_of(call, from_ref), side_of(call, to_ref))
-    selects = [
-        render.fill(
-            Sql("SELECT {{values}}"),
-            values=[aliased(render.literal(v), name) for name, v in vars(change).items()],
-        )
-        for change in changes
-    ]
-    return union(selects, "no_schema_changes")
+@reading("epoch_schema_diff")
+def schema_diff(call: Call, from_ref: str, to_ref: str) -> list[SchemaChange]:
+    """How the definitions of tables and other objects differ.
+
+    Args:
+        from_ref: the older side: a reference, or WORKING
+        to_ref: the newer side: a reference, or WORKING
+    """
+    return schema_changes_between(side_of(call, from_ref), side_of(call, to_ref))
 
 
 def schema_changes_between(before: Side, after: Side) -> list[SchemaChange]:
@@ -107,9 +168,9 @@ def schema_changes_between(before: Side, after: Side) -> list[SchemaChange]:
     return schema_changes(old, new, before.objects, after.objects)
 
 
-def union(selects: list[Sql], empty: str) -> Sql:
-    """The rows of all, or the empty relation of that template."""
-    return render.joined(selects, "\nUNION ALL\n") if selects else render.load(empty)
+def union(selects: list[Sql], record: type) -> Sql:
+    """The rows of all; if there are none, no rows with the columns of a dataclass."""
+    return render.joined(selects, "\nUNION ALL\n") if selects else render.constants(columns_of(record))
 
 
 def _typed(before: Table | None, after: Table | None, changes: Sql, shape: Shape) -> Sql:

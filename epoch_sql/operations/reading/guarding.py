@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 from epoch_sql import render
-from epoch_sql.catalog.guarding import Reviews
-from epoch_sql.operations.guarding.reviewing import reviews_with_states
-from epoch_sql.operations.reading.listing import constants
+from epoch_sql.model.protection import Protection, Review
+from epoch_sql.operations.guarding.checking import CheckInfo
+from epoch_sql.operations.guarding.reviewing import State, reviews_with_states
 from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
+from epoch_sql.verb import query, reading
 
 
+@dataclass(frozen=True)
+class ReviewState(Review):
+    """A review, and how a merge would find what it is about."""
+
+    verdict: Literal["approve", "reject", "request"]
+    state: State
+
+
+@query("epoch_protections", Protection)
 def protections(call: Call) -> Sql:
     """The protected branches, and what they are protected from."""
     return render.render("protections")
 
 
-def reviews(call: Call) -> Sql:
-    """The reviews, newest first, each with the state of what it is about."""
-    rows = [
-        (*(str(value) if value is not None else None for value in vars(review).values()), state)
-        for review, state in reviews_with_states(call)
-    ]
-    return constants(rows, {**Reviews.columns, "state": "VARCHAR"})
+@reading("epoch_reviews")
+def reviews(call: Call) -> list[ReviewState]:
+    """The reviews, newest first. The state says how a merge would find what they are about: `open`, `approved` or
+    `rejected`; it is `stale` when the source has moved to another commit.
+    """
+    return [ReviewState(**vars(review), state=state) for review, state in reviews_with_states(call)]
 
 
+@query("epoch_checks", CheckInfo)
 def checks(call: Call) -> Sql:
-    """The checks."""
+    """The checks, and the branches that each is for."""
     return render.render("checks")

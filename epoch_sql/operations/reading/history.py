@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from epoch_sql import render
 from epoch_sql.model.schema import Table
@@ -15,16 +18,31 @@ from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import aliased, columns
+from epoch_sql.verb import relation
 
 
-def history(call: Call, table_name: str, key: str | None = None) -> Sql:
-    """Every version of every row of a table (or of the row of a key) in the history of HEAD, newest first.
+@dataclass(frozen=True)
+class RowChange:
+    """What a commit did to a row."""
 
-    ``key`` is JSON with all key columns, or the value of a one-column key. The rows have the columns that the table has
-    in HEAD. A merge commit has only the rows that it made itself. Raises EpochTableError for an unknown table or key
-    column.
+    commit: str
+    committed_at: datetime
+    author: str
+    diff_type: Literal["added", "modified", "removed"]
+
+
+@relation("epoch_history", RowChange, also="then the table's columns (of a removed row, its last values)")
+def history(call: Call, table: str, key: str | None = None) -> Sql:
+    """Every version of every row of a table, or of one row, in the history of HEAD, newest first.
+
+    The rows have the columns that the table has in HEAD. A merge commit has only the rows that it made itself. Raises
+    EpochTableError for an unknown table or key column.
+
+    Args:
+        table: `orders` or `schema.orders`
+        key: only this row: JSON (`{"id": 42}`) or the value of a one-column key
     """
-    lineage = Lineage(call, table_name)
+    lineage = Lineage(call, table)
     condition = None if key is None else key_condition(call.cursor, lineage.table, key)
     changes = TableChanges(lineage, condition)
     steps = lineage.steps([c for c in lineage.commits if c not in lineage.transparent])
@@ -35,28 +53,35 @@ def history(call: Call, table_name: str, key: str | None = None) -> Sql:
         rows = render.fill(
             Sql("SELECT * EXCLUDE (copies), unnest(range(copies)) AS copy FROM ({{rows}}) AS copies"), rows=rows
         )
-    table = lineage.table
-    if any(not column.stored for column in table.columns):
-        require_trusted(call, table)
-    place, op = free_name("place", table), free_name("op", table)
+    defined = lineage.table
+    if any(not column.stored for column in defined.columns):
+        require_trusted(call, defined)
+    place, op = free_name("place", defined), free_name("op", defined)
     return render.render(
         "history",
         op=render.column(op, "changes"),
-        columns=[render.column(c.name, "changes") for c in table.columns],
-        changes=_native(table, rows, {"place": place, "op": op}),
+        columns=[render.column(c.name, "changes") for c in defined.columns],
+        changes=_native(defined, rows, {"place": place, "op": op}),
         commits=_commits(steps),
         place=render.column(place, "changes"),
-        order=[render.column("place", "commits"), *(render.column(c.name, "changes") for c in table.key)],
+        order=[render.column("place", "commits"), *(render.column(c.name, "changes") for c in defined.key)],
     )
 
 
-def blame(call: Call, table_name: str) -> Sql:
-    """For each row of a table in HEAD, by its key, the commit that last set it to its current value.
+@relation(
+    "epoch_blame",
+    also="the key columns (without a key: all stored columns), commit_id, author, committed_at TIMESTAMP, message",
+)
+def blame(call: Call, table: str) -> Sql:
+    """The commit that last set each row to its current value; of a table without a key, each distinct row once.
 
-    A row that a merge only took over is the commit's that made it. Of a table without a key, each distinct row is
-    listed once, with the commit that last added a copy of it. Raises EpochTableError for an unknown table.
+    A row that a merge only took over is the commit's that made it. Of a table without a key, it is the commit that last
+    added a copy. Raises EpochTableError for an unknown table.
+
+    Args:
+        table: `orders` or `schema.orders`
     """
-    lineage = Lineage(call, table_name)
+    lineage = Lineage(call, table)
     version_id = lineage.version(lineage.head)
     assert version_id
     merged = MergedChanges(lineage, TableChanges(lineage))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
 
 from epoch_sql import render
 from epoch_sql.catalog.guarding import Protections
@@ -13,30 +16,143 @@ from epoch_sql.operations.reading.sides import side_of
 from epoch_sql.operations.repository import Call
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.render import Sql
-from epoch_sql.storage.shape import aliased
+from epoch_sql.verb import query, reading
 
 
+@dataclass(frozen=True)
+class LogEntry:
+    """A commit, and the branches and tags at it."""
+
+    commit: str
+    parents: list[str]
+    author: str
+    committed_at: datetime
+    message: str
+    refs: list[str]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A branch; how far it is ahead of and behind its upstream is None where there is nothing to compare with."""
+
+    name: str
+    commit: str
+    is_current: bool
+    is_protected: bool
+    upstream: str | None
+    ahead: int | None
+    behind: int | None
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag."""
+
+    name: str
+    commit: str
+    tagger: str | None
+    tagged_at: datetime
+    message: str | None
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """A table or a view; the bytes of its files are known where it is committed."""
+
+    table: str
+    kind: Literal["table", "view"]
+    key_columns: list[str]
+    row_count: int | None
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class ReflogEntry:
+    """A move of a branch, a tag or a remote branch; it was made or deleted where one of the commits is None."""
+
+    branch: str
+    kind: str
+    old_commit: str | None
+    new_commit: str | None
+    action: str
+    author: str
+    moved_at: datetime
+    route: str
+
+
+@dataclass(frozen=True)
+class StashEntry:
+    """A stash."""
+
+    stash_id: str
+    branch: str | None
+    created_at: datetime
+    author: str
+    message: str | None
+    tables_changed: int
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """Something that was guarded, approved, refused or promoted."""
+
+    recorded_at: datetime
+    actor: str
+    action: str
+    ref: str | None
+    commit: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True)
+class CheckedOut:
+    """What is checked out: a branch, or a commit (``detached``)."""
+
+    branch: str | None
+    commit: str
+    detached: bool
+
+
+@dataclass(frozen=True)
+class MergeBase:
+    """A common ancestor."""
+
+    commit: str
+
+
+@query("epoch_log", LogEntry)
 def log(
     call: Call,
     ref: str = "HEAD",
+    *,
     first_parent: bool = False,
     max_count: int | None = None,
-    table_name: str | None = None,
+    table: str | None = None,
 ) -> Sql:
-    """The commits that a reference reaches, newest first, children before their parents."""
+    """The commits that a reference reaches, newest first.
+
+    Children come before their parents.
+
+    Args:
+        ref: where to start
+        first_parent: follow only first parents: the promotion log of a branch
+        max_count: at most so many commits
+        table: only commits that changed this table
+    """
     tip = call.resolve(ref)
     # After the reference, which another thread may move meanwhile: to a commit that an earlier graph lacks.
     graph = call.graph()
     ids = list(graph.first_parents(tip)) if first_parent else graph.topological(graph.ancestors(tip))
-    if table_name is not None:
-        ids = _touching(call, ids, table_name)
+    if table is not None:
+        ids = _touching(call, ids, table)
     if max_count is not None:
         ids = ids[: max(max_count, 0)]
     return render.render("log", ids=render.strings(ids))
 
 
-def branches(call: Call) -> Sql:
-    """The branches, with how far each is ahead of and behind its upstream."""
+@reading("epoch_branches")
+def branches(call: Call) -> list[Branch]:
+    """The branches."""
     remote, local = call.refs.all("remote"), call.refs.all("branch")
     graph = call.graph()
     upstreams = Upstreams(call.cursor).load()
@@ -47,28 +163,23 @@ def branches(call: Call) -> Sql:
         upstream = upstreams[name].tracking if name in upstreams else None
         known = remote.get(upstream or "")
         ahead, behind = graph.ahead_behind(ref.commit_id, known.commit_id) if known else (None, None)
-        rows.append((name, ref.commit_id, name == head, name in protected, upstream, ahead, behind))
-    return constants(
-        rows,
-        {
-            "name": "VARCHAR",
-            "commit_id": "VARCHAR",
-            "is_current": "BOOLEAN",
-            "is_protected": "BOOLEAN",
-            "upstream": "VARCHAR",
-            "ahead": "BIGINT",
-            "behind": "BIGINT",
-        },
-    )
+        rows.append(Branch(name, ref.commit_id, name == head, name in protected, upstream, ahead, behind))
+    return rows
 
 
+@query("epoch_tags", Tag)
 def tags(call: Call) -> Sql:
     """The tags."""
     return render.render("tags")
 
 
+@query("epoch_tables", TableInfo)
 def tables(call: Call, ref: str = "HEAD") -> Sql:
-    """The tables and views of a commit or of the working database, with their keys and sizes."""
+    """The versioned tables and views.
+
+    Args:
+        ref: a reference, or WORKING
+    """
     side = side_of(call, ref)
     selects = []
     for table_side in sorted(side.tables.values(), key=lambda t: str(t.table.name)):
@@ -84,58 +195,50 @@ def tables(call: Call, ref: str = "HEAD") -> Sql:
         )
     views = [o for o in side.objects if o.kind == "view"]
     selects.extend(render.render("view_row", table_name=render.literal(str(o.name))) for o in views)
-    return union(selects, "no_tables")
+    return union(selects, TableInfo)
 
 
+@query("epoch_reflog", ReflogEntry)
 def reflog(call: Call, branch: str | None = None) -> Sql:
-    """Where references were, newest first."""
+    """Where branches and tags were, newest move first.
+
+    Args:
+        branch: only this branch or tag
+    """
     return render.render("reflog", name=render.literal(branch))
 
 
+@query("epoch_stashes", StashEntry)
 def stashes(call: Call) -> Sql:
     """The stashes, newest first."""
     return render.render("stashes")
 
 
+@query("epoch_audit", AuditEntry)
 def audit(call: Call) -> Sql:
-    """What was guarded, approved, refused and promoted."""
+    """What was guarded, approved, refused and promoted, newest first."""
     return render.render("audit")
 
 
-def ignored(call: Call) -> Sql:
-    """The patterns of names that are not versioned."""
-    return render.render("ignored")
-
-
-def head(call: Call) -> Sql:
+@reading("epoch_head")
+def head(call: Call) -> CheckedOut:
     """What is checked out."""
     checked_out = call.head()
-    columns = {"branch": "VARCHAR", "commit_id": "VARCHAR", "detached": "BOOLEAN"}
-    return constants([(checked_out.branch, checked_out.commit_id, checked_out.detached)], columns)
+    return CheckedOut(checked_out.branch, checked_out.commit_id, checked_out.detached)
 
 
-def merge_base(call: Call, a: str, b: str) -> Sql:
-    """The best common ancestors of two references; no row when their histories are unrelated."""
+@reading("epoch_merge_base")
+def merge_base(call: Call, a: str, b: str) -> MergeBase | None:
+    """The best common ancestor of two references.
+
+    None where their histories are unrelated.
+
+    Args:
+        a: a reference
+        b: a reference
+    """
     left, right = call.resolve(a), call.resolve(b)
-    bases = call.graph().merge_bases(left, right)
-    return constants([(base,) for base in bases[:1]], {"commit_id": "VARCHAR"})
-
-
-def constants(rows: Sequence[Sequence[str | int | bool | None]], columns: dict[str, str]) -> Sql:
-    """A relation of constants with the given columns and types."""
-    typed = Sql("CAST({{v}} AS {{t}})")
-    selects = [
-        render.fill(
-            Sql("SELECT {{values}}"),
-            values=[
-                aliased(render.fill(typed, v=render.literal(value), t=Sql(kind)), name)
-                for value, (name, kind) in zip(row, columns.items(), strict=True)
-            ],
-        )
-        for row in rows or [[None] * len(columns)]
-    ]
-    relation = render.joined(selects, "\nUNION ALL\n")
-    return relation if rows else render.fill(Sql("FROM ({{r}}) AS nothing WHERE false"), r=relation)
+    return next((MergeBase(found) for found in call.graph().merge_bases(left, right)), None)
 
 
 def _touching(call: Call, ids: Sequence[str], table_name: str) -> list[str]:

@@ -29,18 +29,35 @@ from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.literals import has_interval, literal_of
 from epoch_sql.storage.shape import Shape, aliased, keyed_alike, shape_of
 from epoch_sql.storage.types import parse_type
+from epoch_sql.verb import columns_of, relation
 
 DEFINITIONS, DELETES, UPDATES, INSERTS, TRIGGERS = range(5)
 
 
-def patch(call: Call, from_ref: str, to_ref: str, table_name: str | None = None) -> Sql:
-    """The statements that turn the state of one reference into that of another, for all tables or for one.
+@dataclass(frozen=True)
+class PatchStatement:
+    """A statement of a patch."""
+
+    statement_order: int
+    table: str | None
+    diff_type: Literal["schema", "data"]
+    statement: str
+
+
+@relation("epoch_patch", PatchStatement)
+def patch(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
+    """The SQL statements that turn one state into another, in any DuckDB database: to be run in order, one by one.
 
     Definitions first; then deletions, children before what they refer to; updates; insertions, parents first; and
-    triggers, which none of this may fire.
-    Raises EpochTableError for an unknown table, and for a table of which no patch of its own can be made.
+    triggers, which none of this may fire. Raises EpochTableError for an unknown table, and for a table of which no
+    patch of its own can be made.
+
+    Args:
+        from_ref: the older side: a reference, or WORKING
+        to_ref: the newer side: a reference, or WORKING
+        table: only this table
     """
-    planned = plan_patch(call, from_ref, to_ref, table_name)
+    planned = plan_patch(call, from_ref, to_ref, table)
     selects = _definitions(planned.definitions(planned.plan.definitions), DEFINITIONS)
     shared: dict[str, list[Sql]] = {}
     places = {step.change.table_id: place for place, step in enumerate(planned.plan.rows)}
@@ -57,7 +74,7 @@ def patch(call: Call, from_ref: str, to_ref: str, table_name: str | None = None)
             selects += rows.statements(step.action)
     selects += _definitions(planned.definitions(planned.plan.triggers), TRIGGERS)
     if not selects:
-        return render.load("no_patch")
+        return render.constants(columns_of(PatchStatement))
     statements = render.joined(selects, "\nUNION ALL BY NAME\n")
     if shared:
         together = render.joined([part for parts in shared.values() for part in parts], ",\n")

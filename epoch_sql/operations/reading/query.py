@@ -21,7 +21,7 @@ from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.sql_text import tokens, top_level
 from epoch_sql.operations.reading.acting_views import Texts, lowered
 from epoch_sql.operations.reading.at import table_rows
-from epoch_sql.operations.reading.callers import Caller, caller, named, temporary
+from epoch_sql.operations.reading.callers import Asking, Caller, named, temporary
 from epoch_sql.operations.reading.only_reads import Provable, require_idle, require_reading
 from epoch_sql.operations.reading.pivots import NAME_VALUES, with_some_values, with_values
 from epoch_sql.operations.reading.sides import Side, side_of
@@ -36,6 +36,7 @@ from epoch_sql.operations.reading.table_references import (
 from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import require_trusted
 from epoch_sql.render import Sql
+from epoch_sql.verb import relation
 
 _ELSEWHERE = frozenset({"information_schema", "pg_catalog", "temp", "system", "epoch"})
 _READS_BY_NAME = frozenset({"query", "query_table"})
@@ -70,23 +71,21 @@ def query(call: Call, ref: str, sql: str) -> Provable:
     return query_of(call, side_of(call, ref), ref, sql, parse_revision(ref).is_working)
 
 
-def query_for_caller(
-    call: Call,
-    ref: str,
-    sql: str,
-    database: str,
-    schemas: Sequence[str],
-    probes: Sequence[str],
-    plans: Sequence[str],
-) -> Provable:
-    """The rows of ``sql`` as in ``query``, where a user asks.
+@relation("epoch_query", also="the columns of the query", asks=names_to_ask)
+def query_for_caller(asking: Asking, ref: str, sql: str) -> Provable:
+    """The result of a query with every versioned table and view read as of a reference.
 
-    Names mean what they mean to the caller, whose current database and schemas are given, and what DuckDB says there of
-    ``names_to_ask``: what is temporary, and data frames, are read as they are as well.
+    What is not versioned (ignored, temporary and system tables, data frames, files) is read as it is. Raises
+    EpochQueryError for what is not one query, or cannot be read as of a reference, and EpochTableError for a table that
+    does not exist there.
+
+    Args:
+        ref: a reference, or WORKING
+        sql: one query: SELECT, FROM, WITH or VALUES
     """
-    known = caller(database, schemas, probes, plans)
+    call, known = asking.call, asking.caller
     reader = _Reader(call, side_of(call, ref), ref, parse_revision(ref).is_working, known)
-    searched = tuple(dict.fromkeys((*schemas, "main")))
+    searched = tuple(dict.fromkeys((*known.schemas, "main")))
     return reader.provable(lambda: reader.rewritten(sql, searched, ()))
 
 

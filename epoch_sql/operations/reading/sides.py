@@ -70,7 +70,7 @@ def side_of(call: Call, reference: str) -> Side:
     """What a reference names: the tree of a commit, or for ``WORKING`` the working tables."""
     if not parse_revision(reference).is_working:
         return tree_side(call, call.tree(call.resolve(reference)))
-    working = call.scanner.scan(call.tree(call.head().commit_id), read_rows=False)
+    working = call.scan(call.tree(call.head().commit_id), read_rows=False)
     # What is ignored or not trusted stays as it is committed, whatever there is here.
     ignored, withheld = (tree_side(call, tree) for tree in (working.ignored, working.withheld))
     tables = {w.table_id: TableSide(w.table, None, w) for w in working.tables}

@@ -24,6 +24,7 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.contents import arrange, compare
 from epoch_sql.storage.encoding import check_supported, encode
 from epoch_sql.storage.shape import Shape, aliased, shape_of
+from epoch_sql.verb import relation
 
 
 @dataclass(frozen=True)
@@ -44,20 +45,25 @@ class ViewDifference:
     shape: Shape
 
 
-def at(call: Call, ref: str, table_name: str) -> Sql:
-    """The rows of a table or a view as of a reference, in its own columns.
+@relation("epoch_at", also="its own columns")
+def at(call: Call, ref: str, table: str) -> Sql:
+    """A table or a view as of a reference.
 
     Raises EpochTableError if it did not exist there.
+
+    Args:
+        ref: a reference, or WORKING
+        table: `orders` or `schema.orders`
     """
     side = side_of(call, ref)
-    found, view = side.named(table_name), side.view(table_name)
+    found, view = side.named(table), side.view(table)
     if found:
         return table_rows(call, found[1])
     if view:
         return view_rows(call, side, ref, view)
     where = "the working database" if parse_revision(ref).is_working else ref
     views = [str(o.name) for o in side.objects if o.kind == "view"]
-    raise no_table(table_name, [*(str(t.table.name) for t in side.tables.values()), *views], where)
+    raise no_table(table, [*(str(t.table.name) for t in side.tables.values()), *views], where)
 
 
 def view_rows(call: Call, side: Side, ref: str, view: SchemaObject) -> Sql:

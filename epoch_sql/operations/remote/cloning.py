@@ -27,8 +27,8 @@ from epoch_sql.operations.remote.fetching import move_references, without_taken_
 from epoch_sql.operations.remote.importing import take_in
 from epoch_sql.operations.remote.receiving import Received, receive
 from epoch_sql.operations.remote.references import Listing, read_protection, read_references, read_reviews
-from epoch_sql.operations.remote.transfer import Transferred, in_parallel
-from epoch_sql.operations.repository import Call, Memory
+from epoch_sql.operations.remote.transfer import FetchResult, in_parallel
+from epoch_sql.operations.repository import Call
 from epoch_sql.operations.trusting import warn_of_withheld
 
 
@@ -60,29 +60,24 @@ def database_name(url: str) -> str:
     return "epoch.duckdb" if not name or name.startswith(".") else name
 
 
-def clone(
-    cursor: duckdb.DuckDBPyConnection, memory: Memory, url: str, remote: str = "origin", trust: bool = False
-) -> tuple[Transferred, list[str]]:
-    """Make a repository in an empty database of everything that a remote has, and check its default branch out; the
-    warnings besides.
+def clone(call: Call, url: str, remote: str, trust: bool) -> FetchResult:
+    """Make a repository in an empty database of everything that a remote has, and check its default branch out.
 
     Each branch of the remote becomes a branch here that follows it, protected as it is there. What is not known to be
     harmless is kept as data, unless ``trust``. Raises EpochRepositoryError when the database is not empty, and leaves
     nothing behind when it fails.
     """
-    call = Call(cursor, memory, create=True)
     _require_empty(call)
     there_before = call.folder.exists()
     try:
-        cloned = _clone(call, Remote(remote, str(parse_url(url, Path.cwd())), trusted=trust))
-        return cloned, call.warnings
+        return _clone(call, Remote(remote, str(parse_url(url, Path.cwd())), trusted=trust))
     except BaseException:
         if not there_before:
             shutil.rmtree(call.folder, ignore_errors=True)
         raise
 
 
-def _clone(call: Call, remote: Remote) -> Transferred:
+def _clone(call: Call, remote: Remote) -> FetchResult:
     cloned = _read(call, remote)
     config.name_database(call.database)
     branch = cloned.default_branch
@@ -98,7 +93,7 @@ def _clone(call: Call, remote: Remote) -> Transferred:
     names = [f"{remote.name}/{name}" for name in cloned.listing.heads] + list(cloned.listing.tags)
     received = cloned.received
     warn_of_withheld(call, received.withheld)
-    return Transferred(remote.name, branch, "cloned", None, tip, names, received.objects, received.bytes)
+    return FetchResult(remote.name, branch, "cloned", None, tip, names, received.objects, received.bytes)
 
 
 def _read(call: Call, remote: Remote) -> _Cloned:
@@ -138,7 +133,7 @@ def _store(call: Call, cloned: _Cloned) -> None:
         Protections(cursor).put(protection)
     tip = tips[cloned.default_branch]
     set_head(call, cloned.default_branch, tip)
-    apply_tree(call, call.scanner.scan(Tree()), call.tree(tip))
+    apply_tree(call, call.scan(Tree()), call.tree(tip))
 
 
 def _require_empty(call: Call) -> None:

@@ -23,11 +23,11 @@ from epoch_sql.operations.remote.references import (
     read_references,
     write_reference,
 )
-from epoch_sql.operations.remote.transfer import Transferred
+from epoch_sql.operations.remote.transfer import TransferResult
 from epoch_sql.operations.repository import Call, now
 
 
-def delete(call: Call, remote: str, named: str | None) -> Transferred:
+def delete(call: Call, remote: str, named: str | None) -> TransferResult:
     """Delete a branch or a tag at a remote, and the remote branch that it was here; no branch and no tag of here.
 
     Raises EpochReferenceError when the remote has none of that name, or both; EpochRemoteRefused for a branch that is
@@ -54,7 +54,7 @@ def delete(call: Call, remote: str, named: str | None) -> Transferred:
             _forget(call, remote, name, author)
         detail = f"deleted {'branch' if folder == HEADS else 'tag'} at {remote}"
         Audit(call.cursor).record(now(), author, "push", name, found.ref.commit_id, detail)
-    return Transferred(remote, name, "deleted", found.ref.commit_id, None, [name], 0, 0)
+    return TransferResult(remote, name, "deleted", found.ref.commit_id, None, [name], 0, 0)
 
 
 def _forget(call: Call, remote: str, name: str, author: str) -> None:

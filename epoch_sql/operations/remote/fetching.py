@@ -21,7 +21,7 @@ from epoch_sql.operations.remote.connecting import Connected, connect
 from epoch_sql.operations.remote.importing import take_in
 from epoch_sql.operations.remote.receiving import Received, receive
 from epoch_sql.operations.remote.references import Listing, read_references, read_reviews
-from epoch_sql.operations.remote.transfer import Transferred
+from epoch_sql.operations.remote.transfer import FetchResult
 from epoch_sql.operations.repository import Call, new_ref
 from epoch_sql.operations.trusting import warn_of_withheld
 
@@ -36,7 +36,7 @@ class _Fetched:
     reviews: list[Review]
 
 
-def fetch(call: Call, remote: str = "origin") -> Transferred:
+def fetch(call: Call, remote: str) -> FetchResult:
     """Bring the branches of a remote here as ``REMOTE/BRANCH``, with its tags and reviews. No branch of here moves.
 
     Raises EpochRemoteError when the remote cannot be used, EpochStorageError for what is damaged there.
@@ -61,10 +61,10 @@ def fetch(call: Call, remote: str = "origin") -> Transferred:
     warn_of_withheld(call, received.withheld)
     branch, after = _upstream_commit(call, remote)
     status = "fetched" if moved else "up-to-date"
-    return Transferred(remote, branch, status, before[1], after, moved, received.objects, received.bytes)
+    return FetchResult(remote, branch, status, before[1], after, moved, received.objects, received.bytes)
 
 
-def pull(call: Call, remote: str = "origin") -> Transferred:
+def pull(call: Call, remote: str) -> FetchResult:
     """Fetch, then bring the branch that the checked-out one follows into it: by a fast-forward, else by a merge.
 
     Raises what ``fetch`` and ``merge`` raise: EpochConflict when the merge stopped.
@@ -86,7 +86,7 @@ def pull(call: Call, remote: str = "origin") -> Transferred:
         status, new = "fast-forward", theirs.commit_id
     else:
         merged = merge(call, _unambiguous(call, upstream.tracking))
-        status, new = merged.status, merged.commit_id
+        status, new = merged.status, merged.commit
     moved = [*fetched.moved, *([branch] if new != old else [])]
     return replace(fetched, branch=branch, status=status, old_commit_id=old, new_commit_id=new, moved=moved)
 

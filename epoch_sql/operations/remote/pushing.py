@@ -43,7 +43,7 @@ from epoch_sql.operations.remote.references import (
 )
 from epoch_sql.operations.remote.remotes import remote_named
 from epoch_sql.operations.remote.sending import Sent, send
-from epoch_sql.operations.remote.transfer import Transferred
+from epoch_sql.operations.remote.transfer import TransferResult
 from epoch_sql.operations.repository import Call, new_ref, now
 
 
@@ -64,14 +64,7 @@ class _Push:
         return found.ref.commit_id if found else None
 
 
-def push(
-    call: Call,
-    remote: str = "origin",
-    branch: str | None = None,
-    force: bool = False,
-    tags: bool = False,
-    protection: bool = False,
-) -> Transferred:
+def push(call: Call, remote: str, branch: str | None, force: bool, tags: bool, protection: bool) -> TransferResult:
     """Push a branch (default: the checked-out one), with reviews; ``tags`` also pushes every tag.
 
     ``protection`` sets what the branch is protected from there to what it is here; without, that is done only where the
@@ -97,7 +90,7 @@ def push(
     _note(call, begun, new_tags, protected)
     moved = [*([ref.name] if ref.commit_id != begun.old else []), *(tag.name for tag in new_tags)]
     status = _status(call, begun)
-    return Transferred(remote, ref.name, status, begun.old, ref.commit_id, moved, sent.objects, sent.bytes)
+    return TransferResult(remote, ref.name, status, begun.old, ref.commit_id, moved, sent.objects, sent.bytes)
 
 
 def _checked_out(call: Call, remote: str) -> str:

@@ -38,7 +38,7 @@ from epoch_sql.operations.remote.portable import (
 from epoch_sql.operations.remote.proving import prove
 from epoch_sql.operations.remote.reference_proof import Trees, prove_constraints
 from epoch_sql.operations.remote.row_proof import RowProof, Stated
-from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
+from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, in_parallel
 from epoch_sql.operations.repository import Call
 from epoch_sql.storage.remote.base import RemoteStore
 
@@ -145,7 +145,7 @@ class _Reader:
     def files(self, files: Iterable[DataFile]) -> list[DataFile]:
         """Store the files that are not here; those that were."""
         wanted = [file for file in files if self.call.store.check(file)]
-        PROGRESS.begin(sum(file.bytes for file in wanted))
+        self.call.progress.begin(sum(file.bytes for file in wanted))
         in_parallel(self._fetch, wanted, FILES_AT_ONCE)
         return wanted
 
@@ -203,7 +203,7 @@ class _Reader:
                 raise damaged(self._where(path), "is missing")
             if self.call.store.keep(aside, file.file_id) != file.file_id:
                 raise damaged(self._where(path), "is corrupted: its content does not match its name")
-        PROGRESS.add(file.bytes)
+        self.call.progress.add(file.bytes)
 
     def _hashed(self, path: str, expected: str) -> bytes:
         data = self._read(path)

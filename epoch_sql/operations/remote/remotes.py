@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from epoch_sql import render
@@ -17,11 +17,12 @@ from epoch_sql.operations.moving import apply_tree, attempting
 from epoch_sql.operations.repository import Call, now
 from epoch_sql.operations.worktree_state import settle
 from epoch_sql.render import Sql
+from epoch_sql.verb import procedure, query
 from epoch_sql.worktree.trust import together
 
 
 @dataclass(frozen=True)
-class Named:
+class RemoteResult:
     """A remote and its URL."""
 
     name: str
@@ -29,11 +30,22 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Trusted:
+class TrustResult:
     """A remote, and whether it is trusted."""
 
     name: str
     url: str
+    trusted: bool
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RemoteInfo:
+    """A remote, and the branches here that follow one of its."""
+
+    name: str
+    url: str
+    branches: list[str]
     trusted: bool
 
 
@@ -49,11 +61,17 @@ def remote_named(call: Call, name: str) -> Remote:
     raise RemoteNotFound(f"there is no remote {name}", advice, remote=name, suggestions=tuple(near))
 
 
-def add(call: Call, name: str, url: str, trust: bool = False) -> Named:
-    """Add a remote, which is trusted if the user says so; nothing is asked of it yet.
+@procedure("epoch_remote_add")
+def add(call: Call, name: str, url: str, *, trust: bool = False) -> RemoteResult:
+    """Adds a remote; nothing is asked of it yet.
 
-    Raises EpochReferenceError for a name that is none, EpochRemoteError for one that is taken, and for a URL that is
-    none, or that has credentials in it.
+    Raises EpochReferenceError for an invalid name, EpochRemoteError for one that is taken, and for a URL that is
+    invalid or has credentials in it.
+
+    Args:
+        name: how it is called here: `origin` is the usual one
+        url: a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials
+        trust: make and run what comes from it, also where it looks out of the database
     """
     check_ref_name(name)
     if "/" in name:
@@ -73,35 +91,48 @@ def add(call: Call, name: str, url: str, trust: bool = False) -> Named:
         remotes.put(Remote(name, parsed))
     if trust:
         set_trust(call, name)
-    return Named(name, parsed)
+    return RemoteResult(name, parsed)
 
 
-def set_trust(call: Call, name: str, trust: bool = True) -> Trusted:
-    """Say whether what comes from a remote may do whatever its SQL does; what came before is made if it may."""
+@procedure("epoch_remote_trust")
+def set_trust(call: Call, name: str, *, trust: bool = True) -> TrustResult:
+    """Trusts a remote: what came from it, and comes, is made and run, also where it reads files or looks out of the
+    database. What was kept as data until now, and is checked out, is made.
 
-    def move() -> Trusted:
+    Args:
+        name: the remote
+        trust: whether it is trusted from now on
+    """
+
+    def move() -> TrustResult:
         remote = remote_named(call, name)
         Remotes(call.cursor).put(replace(remote, trusted=trust))
         if trust:
             _make_trusted(call, name)
-        return Trusted(name, remote.url, trust)
+        return TrustResult(name, remote.url, trust)
 
     return attempting(call, move)
 
 
-def remove(call: Call, name: str) -> Named:
-    """Forget a remote, and what was fetched from it as remote branches; the store itself stays as it is."""
+@procedure("epoch_remote_remove")
+def remove(call: Call, name: str) -> RemoteResult:
+    """Forgets a remote and its remote branches; what is stored there stays.
+
+    Args:
+        name: the remote
+    """
     with call.moving():
         remote = remote_named(call, name)
         Remotes(call.cursor).remove(name)
         for tracking, ref in call.refs.all("remote").items():
             if tracking.startswith(f"{name}/"):
                 call.refs.remove(ref, TrackingRoute.DELETE, "remote: removed", call.author(), now())
-    return Named(name, remote.url)
+    return RemoteResult(name, remote.url)
 
 
+@query("epoch_remotes", RemoteInfo)
 def listing(call: Call) -> Sql:
-    """The remotes."""
+    """The remotes, and the branches that follow theirs."""
     return render.render("remotes")
 
 
@@ -111,7 +142,7 @@ def _make_trusted(call: Call, remote: str) -> None:
     Uncommitted changes stay, also where they took its place.
     """
     head = call.tree(call.head().commit_id)
-    working = settle(call, call.scanner.scan(head))
+    working = settle(call, call.scan(head))
     Untrusted(call.cursor).trust(remote)
     call.scanner.trust.forget()
     fresh = _without(working.withheld, call.scanner.trust.divided(head)[1])

@@ -32,7 +32,7 @@ from epoch_sql.operations.remote.portable import (
     local_trees,
     versions_of,
 )
-from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, PROGRESS, in_parallel
+from epoch_sql.operations.remote.transfer import FILES_AT_ONCE, in_parallel
 from epoch_sql.operations.repository import Call
 from epoch_sql.storage.remote.base import RemoteStore
 
@@ -169,7 +169,7 @@ def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> 
 def _send_files(call: Call, store: RemoteStore, files: dict[str, DataFile]) -> Sent:
     sizes = in_parallel(lambda file_id: store.size(file_path(file_id)), files)
     lacking = [file for file, size in zip(files.values(), sizes, strict=True) if size != file.bytes]
-    PROGRESS.begin(sum(file.bytes for file in lacking))
+    call.progress.begin(sum(file.bytes for file in lacking))
 
     def upload(file: DataFile) -> None:
         path = call.store.path(file.file_id)
@@ -178,7 +178,7 @@ def _send_files(call: Call, store: RemoteStore, files: dict[str, DataFile]) -> S
             message = f"file {path} {problem}, so it cannot be pushed"
             raise EpochStorageError(message, Suggestion("fsck"), path=str(path))
         store.upload(file_path(file.file_id), path)
-        PROGRESS.add(file.bytes)
+        call.progress.add(file.bytes)
 
     in_parallel(upload, lacking, FILES_AT_ONCE)
     return Sent(len(lacking), sum(file.bytes for file in lacking))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from threading import Lock
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 WORKERS = 16
@@ -16,7 +15,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Transferred:
+class TransferResult:
     """What a push, a fetch, a pull or a clone did.
 
     ``old_commit_id`` and ``new_commit_id`` are where the branch was and is: at the remote for a push, here otherwise.
@@ -33,28 +32,11 @@ class Transferred:
     bytes: int
 
 
-@dataclass
-class Progress:
-    """How many bytes of Parquet files are to be moved, and how many have been; one for the process, for who watches."""
+@dataclass(frozen=True)
+class FetchResult(TransferResult):
+    """What a fetch, a pull or a clone did."""
 
-    total: int = 0
-    done: int = 0
-
-    def __post_init__(self) -> None:
-        self._lock = Lock()
-
-    def begin(self, total: int) -> None:
-        """Something new is moved."""
-        with self._lock:
-            self.total, self.done = total, 0
-
-    def add(self, count: int) -> None:
-        """So many bytes more have been moved."""
-        with self._lock:
-            self.done += count
-
-
-PROGRESS = Progress()
+    warnings: list[str] = field(default_factory=list)
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item], workers: int = WORKERS) -> list[Result]:

@@ -17,13 +17,14 @@ from epoch_sql.operations.repository import Call
 from epoch_sql.operations.tracking import no_table
 from epoch_sql.operations.upkeep.repointing import repoint
 from epoch_sql.storage.writing import delta_level
+from epoch_sql.verb import procedure
 
 
 @dataclass(frozen=True)
 class Compacted:
     """A table that was rewritten: where it is current, its rows, and the files and bytes that a reader of it reads."""
 
-    table_name: str
+    table: str
     branches: list[str]
     row_count: int
     files_before: int
@@ -41,13 +42,17 @@ class _Current:
     branches: list[str] = field(default_factory=list)
 
 
-def compact(call: Call, table_name: str | None = None) -> list[Compacted]:
-    """Rewrite what is slow to read at the head of a branch: tables that have deltas, or files of older definitions.
+@procedure("epoch_compact")
+def compact(call: Call, table: str | None = None) -> list[Compacted]:
+    """Rewrites the tables at the head of every branch for fast reading; commits keep their ids and contents.
 
-    ``table_name`` is the only table to look at (default: all). Commits keep their ids and their contents. Raises
-    EpochTableError when no branch has the table, EpochStorageError when a version does not hold the rows it should.
+    What is rewritten has deltas, or files of older definitions. Raises EpochTableError when no branch has the table,
+    EpochStorageError when a version does not hold the rows it should.
+
+    Args:
+        table: only this table
     """
-    written = [(current, _rewritten(call, current)) for current in _worth(call, _current(call, table_name))]
+    written = [(current, _rewritten(call, current)) for current in _worth(call, _current(call, table))]
     if not written:
         return []
     with call.moving():

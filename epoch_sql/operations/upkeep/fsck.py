@@ -16,6 +16,7 @@ from epoch_sql.operations.upkeep.structure_checks import (
     broken_versions,
     duplicates,
 )
+from epoch_sql.verb import procedure
 
 Found = tuple[str, str, str]
 """What a check finds: the kind of the object, its id, and what is wrong with it."""
@@ -30,14 +31,15 @@ class Problem:
     """
 
     kind: str
-    table_name: str | None
+    table: str | None
     object_id: str
     commits: list[str]
     problem: str
 
 
+@procedure("epoch_fsck", acts=False)
 def check(call: Call) -> list[Problem]:
-    """Everything that is wrong in a repository; empty when it is sound. Changes nothing."""
+    """Hashes every file again and walks every commit: one row for each problem, none when all is sound."""
     call.forget()
     with call.transaction():
         inventory = take(call)

@@ -20,6 +20,7 @@ from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTrans
 from epoch_sql.operations.repository import Call, now
 from epoch_sql.operations.upkeep.beside import files_needed_beside
 from epoch_sql.operations.upkeep.marking import mark, sweep
+from epoch_sql.verb import procedure
 
 GRACE = timedelta(days=7)
 _DEAD = ("commits", "reflog", "trees", "versions", "levels", "schemas")
@@ -30,8 +31,8 @@ class Removed:
     """Something that was removed: ``kind`` is ``commit``, ``reflog``, ``tree``, ``version``, ``level``, ``schema`` or
     ``file``.
 
-    ``object_id`` is its id (of a move of a reference: its number), ``bytes`` the size of a file, or of the files of a
-    level, ``description`` the message of a commit, the table of a version or a definition, the path of a file.
+    ``object_id`` is its id, or the number of a move of a reference. ``bytes`` is the size of a file, or of the files of
+    a level. ``description`` is the message of a commit, the table of a version or a definition, or the path of a file.
     """
 
     kind: str
@@ -40,12 +41,17 @@ class Removed:
     description: str | None
 
 
-def collect(call: Call, dry_run: bool = False, grace: str | None = None) -> list[Removed]:
-    """Remove what no reference needs, and tell what that is; with ``dry_run``, only tell.
+@procedure("epoch_gc")
+def collect(call: Call, *, dry_run: bool = False, grace: str | None = None) -> list[Removed]:
+    """Removes what no branch, tag, stash or recent move of a reference needs, and files that nobody refers to.
 
-    ``grace`` is an interval such as ``7 days``: files younger than it stay, and so does what a reference held within
-    it. Raises EpochRepositoryError for a grace that is none, and where the files belong to another database;
-    EpochStorageError for a file that cannot be removed.
+    Files younger than ``grace`` stay, and so does what a reference held within it. Raises EpochRepositoryError for a
+    grace that is not an interval, and where the files belong to another database; EpochStorageError for a file that
+    cannot be removed.
+
+    Args:
+        dry_run: only tell what would be removed
+        grace: an INTERVAL: what is younger stays; default: 7 days
     """
     period = GRACE if grace is None else _interval(call, grace)
     _require_own_files(call)

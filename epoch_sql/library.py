@@ -1,0 +1,256 @@
+"""Epoch in Python: ``open``, ``init`` and ``clone`` give a ``Repository``, whose methods are the verbs.
+
+A verb works as its function in SQL does: in a transaction of its own, on what is committed in the database, and
+refused while the repository's connection has uncommitted changes open. It raises an ``EpochError`` with its facts.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, overload
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.errors import EpochRepositoryError, RepositoryNotFound
+from epoch_sql.extension.caller import look_query
+from epoch_sql.extension.failing import as_epoch_error, locked
+from epoch_sql.extension.install import has_repository, installed
+from epoch_sql.extension.performing import perform
+from epoch_sql.extension.session import Session
+from epoch_sql.extension.surface import Verbs
+from epoch_sql.operations.reading.listing import TableInfo
+from epoch_sql.progress import Progress
+from epoch_sql.verb import P, Procedure, Query, R, Reading, Relation, Verb, record_of
+
+
+class EpochWarning(UserWarning):
+    """Something that ``init`` or ``clone`` left out or did otherwise; other verbs return their warnings."""
+
+
+class Repository(Verbs):
+    """A DuckDB database and its history.
+
+    ``connection`` is the DuckDB connection that it works with; it is yours, too. Use the repository in a ``with``
+    statement, or ``close`` it.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, session: Session, author: str | None) -> None:
+        self.connection = connection
+        self._session = session
+        self._author = author
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, and so the database, unless others are open."""
+        self._closed = True
+        self.connection.close()
+
+    @overload
+    def at(self, ref: str) -> State: ...
+    @overload
+    def at(self, ref: str, table: str) -> duckdb.DuckDBPyRelation: ...
+    def at(self, ref: str, table: str | None = None) -> State | duckdb.DuckDBPyRelation:
+        """A table or a view as of a reference, as a relation; without a table, the whole state.
+
+        Args:
+            ref: a reference, or WORKING
+            table: `orders` or `schema.orders`
+        """
+        return State(self, ref) if table is None else self._at(ref, table)
+
+    def perform(self, verb: Verb[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The result of a verb. Its methods call this."""
+        try:
+            result: R = self._result(verb, verb.signature.bind(*args, **kwargs).arguments)
+        except (duckdb.Error, OSError) as error:
+            raise as_epoch_error(error) from error
+        return result
+
+    def _result(self, verb: Verb[..., Any], given: Mapping[str, Any]) -> Any:
+        if self._closed:
+            raise EpochRepositoryError("the repository is closed", "open it again")
+        if isinstance(verb, Relation):
+            return self._relation(verb, given)
+        with self._session.cursor() as cursor:
+            if isinstance(verb, Procedure):
+                seen = self._seen(cursor, verb.looks) if verb.looks else None
+                return perform(self._session, cursor, verb, seen, given, self._author)
+            call = self._session.call(cursor, self._author)
+            if isinstance(verb, Query):
+                rows = cursor.execute(verb(call, **given)).fetchall()
+                return [record_of(verb.record, row) for row in rows if verb.record]
+            assert isinstance(verb, Reading)
+            return verb(call, **given)
+
+    def _seen(self, cursor: duckdb.DuckDBPyConnection, looks: str) -> list[dict[str, Any]]:
+        """What the repository's connection sees of the working tables, within its transaction."""
+        seen = self.connection.sql(look_query(self._session, cursor, looks))
+        return [dict(zip(seen.columns, row, strict=True)) for row in seen.fetchall()]
+
+    def _relation(self, verb: Relation[..., Any], given: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        """The rows of the function in SQL, bound anew whenever they are read."""
+        arguments = [
+            render.fill(
+                "{{value}}" if parameter.default is None else "{{name}} := {{value}}",
+                name=render.identifier(parameter.name),
+                value=render.literal(given[parameter.python]),
+            )
+            for parameter in verb.parameters
+            if parameter.python in given
+        ]
+        opened = self._session.memory.opened
+        assert opened
+        where = render.joined([render.to_sql(render.identifier(n)) for n in (opened.name, "main", verb.name)], ".")
+        with self._session.failures.watched() as watch, watch.raising():
+            return self.connection.sql(render.fill("FROM {{f}}({{arguments}})", f=where, arguments=arguments))
+
+
+class State:
+    """A state of the database: that of a commit, or ``WORKING``. It is read as the relations of it are."""
+
+    def __init__(self, repository: Repository, ref: str) -> None:
+        self.ref = ref
+        self._repository = repository
+
+    def __getitem__(self, table: str) -> duckdb.DuckDBPyRelation:
+        return self.table(table)
+
+    def table(self, name: str) -> duckdb.DuckDBPyRelation:
+        """A table or a view."""
+        return self._repository.at(self.ref, name)
+
+    def query(self, sql: str) -> duckdb.DuckDBPyRelation:
+        """The result of a query."""
+        return self._repository.query(self.ref, sql)
+
+    def tables(self) -> list[TableInfo]:
+        """The tables and views."""
+        return self._repository.tables(self.ref)
+
+
+def open(
+    database: str | Path,
+    *,
+    read_only: bool = False,
+    author: str | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Repository:
+    """The repository of a database file.
+
+    Raises RepositoryNotFound where there is no file, and where the file has no repository: see ``init`` and ``clone``.
+    Nothing is written then.
+
+    Args:
+        database: the file
+        read_only: open the database to read; what changes it is refused
+        author: the author, `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
+        progress: told how far transfers are
+        options: for `duckdb.connect`
+    """
+    path = Path(database)
+    if not path.is_file():
+        raise RepositoryNotFound(f"there is no database {path}", f"epoch_sql.init({str(path)!r})", database=str(path))
+    return _opened(path, {"read_only": read_only, **options}, author, progress)
+
+
+def init(database: str | Path, *, branch: str = "main", author: str | None = None, **options: Any) -> Repository:
+    """Make a repository of a database, with a first commit of what it holds, and open it; the file may be new.
+
+    Raises EpochRepositoryError where there is one already. What cannot be versioned is an ``EpochWarning``.
+
+    Args:
+        database: the file
+        branch: the first branch
+        author: the author, now and later; see `open`
+        options: for `duckdb.connect`
+    """
+    return _made(Path(database), options, author, None, lambda repository: repository._init(branch).warnings)
+
+
+def clone(
+    url: str,
+    database: str | Path,
+    *,
+    remote: str = "origin",
+    trust: bool = False,
+    author: str | None = None,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Repository:
+    """Make a new database of everything that a remote has, check its default branch out, and open it.
+
+    Raises EpochRepositoryError where the database is not empty, EpochRemoteError where the remote cannot be used. What
+    is left out is an ``EpochWarning``.
+
+    Args:
+        url: a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials
+        database: the file
+        remote: how the remote is called here
+        trust: make and run what comes from it, also where it looks out of the database
+        author: the author, now and later; see `open`
+        progress: told how far it is
+        options: for `duckdb.connect`
+    """
+
+    def cloned(repository: Repository) -> list[str]:
+        return repository._clone(url, remote, trust=trust).warnings
+
+    return _made(Path(database), options, author, progress, cloned)
+
+
+def _opened(
+    path: Path, options: Mapping[str, Any], author: str | None, progress: Progress | None, new: bool = False
+) -> Repository:
+    """A repository, which must be there unless it is ``new``; the macros are made only where one is, or will be."""
+    try:
+        connection = duckdb.connect(str(path), **options)
+    except (duckdb.Error, OSError) as error:
+        raise locked(error) or as_epoch_error(error) from error
+    try:
+        if not new and not has_repository(connection):
+            message, advice = f"{path} has no Epoch repository", f"epoch_sql.init({str(path)!r})"
+            raise RepositoryNotFound(message, advice, database=str(path))
+        session = installed(connection, options)
+        session.progress = progress or session.progress
+        return Repository(connection, session, author)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, duckdb.Error | OSError):
+            raise as_epoch_error(error) from error
+        raise
+
+
+def _made(
+    path: Path,
+    options: Mapping[str, Any],
+    author: str | None,
+    progress: Progress | None,
+    make: Callable[[Repository], list[str]],
+) -> Repository:
+    """A repository that ``make`` makes, which returns warnings; a new file goes again where it fails."""
+    existed = path.exists()
+    try:
+        repository = _opened(path, options, author, progress, new=True)
+        try:
+            found = make(repository)
+        except BaseException:
+            repository.close()
+            raise
+    except BaseException:
+        if not existed:
+            path.unlink(missing_ok=True)
+        raise
+    for text in found:
+        warnings.warn(text, EpochWarning, stacklevel=3)
+    return repository

@@ -1,0 +1,27 @@
+"""How far a transfer is, for who watches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+
+
+@dataclass
+class Progress:
+    """How many bytes of Parquet files are to be moved, and how many have been, for who watches from another thread."""
+
+    total: int = 0
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = Lock()
+
+    def begin(self, total: int) -> None:
+        """Something new is moved."""
+        with self._lock:
+            self.total, self.done = total, 0
+
+    def add(self, count: int) -> None:
+        """So many bytes more have been moved."""
+        with self._lock:
+            self.done += count

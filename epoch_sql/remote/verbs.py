@@ -1,0 +1,87 @@
+"""``push``, ``fetch``, ``pull`` and ``clone``: what talks to a remote is imported when it is used."""
+
+from __future__ import annotations
+
+from epoch_sql.operations.remote.transfer import FetchResult, TransferResult
+from epoch_sql.operations.repository import Call
+from epoch_sql.verb import procedure
+
+
+@procedure("epoch_push")
+def push(
+    call: Call,
+    remote: str = "origin",
+    branch: str | None = None,
+    *,
+    force: bool = False,
+    tags: bool = False,
+    protection: bool = False,
+    delete: bool = False,
+) -> TransferResult:
+    """Sends a branch to a remote: what it lacks, and the reference last. Status: `pushed`, `new`, `forced`,
+    `up-to-date` or `deleted`.
+
+    Raises EpochRemoteError when the remote has commits that are not here, unless ``force``, and EpochRemoteRefused when
+    the branch is protected there.
+
+    Args:
+        remote: the remote
+        branch: the branch; default: the checked-out one
+        force: also where the remote loses commits, unless it protects the branch
+        tags: push every tag too
+        protection: protect the branch there as it is protected here
+        delete: delete the branch, or the tag of that name, there instead
+    """
+    from epoch_sql.operations.remote.deleting import delete as delete_there
+    from epoch_sql.operations.remote.pushing import push as push_there
+
+    if delete:
+        return delete_there(call, remote, branch)
+    return push_there(call, remote, branch, force, tags, protection)
+
+
+@procedure("epoch_fetch")
+def fetch(call: Call, remote: str = "origin") -> FetchResult:
+    """Brings the branches of a remote here as `REMOTE/BRANCH`, with its tags and reviews. Status: `fetched` or
+    `up-to-date`; the commits are those of what the checked-out branch follows.
+
+    Raises EpochRemoteError when the remote cannot be used, EpochStorageError for what is damaged there.
+
+    Args:
+        remote: the remote
+    """
+    from epoch_sql.operations.remote.fetching import fetch as fetch_here
+
+    return fetch_here(call, remote)
+
+
+@procedure("epoch_pull", looks="rows")
+def pull(call: Call, remote: str = "origin") -> FetchResult:
+    """Fetches, and brings what the checked-out branch follows into it. Status: `fast-forward`, `merged` or
+    `up-to-date`; conflicts are an error, as in a merge.
+
+    Raises what ``fetch`` and ``merge`` raise.
+
+    Args:
+        remote: the remote
+    """
+    from epoch_sql.operations.remote.fetching import pull as pull_here
+
+    return pull_here(call, remote)
+
+
+@procedure("epoch_clone", needs="database")
+def clone(call: Call, url: str, remote: str = "origin", *, trust: bool = False) -> FetchResult:
+    """Makes a repository in an empty database of everything that a remote has, and checks its default branch out.
+
+    Each branch of the remote becomes a branch here that follows it, protected as it is there. Raises
+    EpochRepositoryError when the database is not empty.
+
+    Args:
+        url: a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials
+        remote: the remote
+        trust: make and run what comes from it, also where it looks out of the database
+    """
+    from epoch_sql.operations.remote.cloning import clone as clone_here
+
+    return clone_here(call, url, remote, trust)
