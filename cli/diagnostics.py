@@ -35,7 +35,7 @@ _OF_THE_PROGRAM = (
     BrokenPipeError,
     EpochOutputError,
 )
-"""What is no failure of a command, but of its words, or of what it writes to."""
+"""Failures of the words of a command, or of its output, and not of its work."""
 
 
 class Documented(Exception):

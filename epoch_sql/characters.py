@@ -1,4 +1,4 @@
-"""Characters that nobody sees, or that steer what shows them: controls, bidirectional marks, zero-width ones.
+"""Characters that are invisible or steer a terminal: controls, bidirectional marks, zero-width characters.
 
 Names that Epoch gives have none of them. In names of tables, in messages and in values they are spelled out where they
 are shown.

@@ -1,4 +1,4 @@
-"""Where a repository is, and the settings of ``.epoch/config.toml`` and of the user's configuration folder."""
+"""Finds the repository, and reads and writes the settings of ``.epoch/config.toml`` and of the user."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE = "config.toml"
 
 @dataclass(frozen=True)
 class Setting:
-    """One value: ``key`` is dotted (``user.name``), ``origin`` the file that it stands in."""
+    """One setting. ``key`` is dotted (``user.name``), and ``origin`` is its file."""
 
     key: str
     value: str
@@ -28,7 +28,7 @@ class Setting:
 
 
 def repository_folder(database: Path) -> Path:
-    """The ``.epoch`` folder that belongs to a database file: beside it, links followed."""
+    """The ``.epoch`` folder of a database file: beside the file, after following links."""
     return database.resolve().parent / FOLDER
 
 
@@ -45,9 +45,10 @@ def user_config() -> Path:
 
 
 def find_database(start: Path, explicit: str | None = None) -> Path:
-    """The database to work on: ``explicit``, else EPOCH_DB, else what the nearest ``.epoch`` folder upwards names.
+    """The database to work on: ``explicit``, or else EPOCH_DB, or else the one that the nearest ``.epoch`` folder
+    upwards names.
 
-    Raises EpochRepositoryError when there is none, or when it names a file that does not exist.
+    Raises EpochRepositoryError if there is no such folder, or if the file does not exist.
     """
     named = explicit or os.environ.get("EPOCH_DB")
     if named:
@@ -79,7 +80,7 @@ def name_database(database: Path) -> None:
 
 
 def default_author(folder: Path | None = None) -> str:
-    """``Name <mail>`` for commits: EPOCH_AUTHOR, else user.name and user.email of the settings, else the OS user.
+    """``Name <mail>`` for commits: EPOCH_AUTHOR, or else user.name and user.email of the settings, or else the OS user.
 
     ``folder`` is the repository's ``.epoch`` folder, whose settings come before the user's.
     """
@@ -96,7 +97,7 @@ def default_author(folder: Path | None = None) -> str:
 
 
 def get(key: str, folder: Path | None = None) -> str | None:
-    """The value of a dotted key: the repository's (``folder`` is its ``.epoch``), else the user's, else None."""
+    """The value of a dotted key: the repository's (``folder`` is its ``.epoch``), or else the user's, or else None."""
     return next((setting.value for setting in settings(folder) if setting.key == key), None)
 
 
@@ -127,7 +128,7 @@ def set_value(file: Path, key: str, value: str) -> None:
 
 
 def unset(file: Path, key: str) -> None:
-    """Removes one setting; EpochConfigError when the file has none of that name."""
+    """Removes one setting. Raises EpochConfigError if the file does not have it."""
     import tomlkit
 
     *sections, name = _parts(key)
@@ -143,7 +144,7 @@ def unset(file: Path, key: str) -> None:
 
 
 def read(file: Path) -> dict[str, Any]:
-    """The settings of one file as nested dictionaries; empty when there is no such file."""
+    """The settings of one file as nested dictionaries. Empty if the file does not exist."""
     try:
         return tomllib.loads(_text(file))
     except tomllib.TOMLDecodeError as error:
@@ -190,7 +191,7 @@ def _text(file: Path) -> str:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Writes aside and renames, so that no reader and no crash meets half a file."""
+    """Writes a temporary file and renames it, so that no reader and no crash leaves half a file."""
     aside = file.with_name(f"{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -146,7 +146,7 @@ class EpochReadOnlyError(EpochRepositoryError):
 
 @dataclass(eq=False)
 class EpochConfigError(EpochError):
-    """A setting or a configuration file that cannot be read or written."""
+    """A setting or a configuration file cannot be read or written."""
 
     _: KW_ONLY
     key: str | None = None

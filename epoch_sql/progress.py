@@ -17,11 +17,11 @@ class Progress:
         self._lock = Lock()
 
     def begin(self, total: int) -> None:
-        """Something new is moved."""
+        """Start a new transfer."""
         with self._lock:
             self.total, self.done = total, 0
 
     def add(self, count: int) -> None:
-        """So many bytes more have been moved."""
+        """Add transferred bytes."""
         with self._lock:
             self.done += count

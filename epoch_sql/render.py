@@ -1,9 +1,9 @@
-"""SQL text from the templates of ``sql/``: the only place where SQL is put together.
+"""Renders SQL text from the templates in ``sql/``. No other module composes SQL.
 
-A template holds placeholders ``{{name}}``. A placeholder takes a sqlglot expression, a list of them (joined by commas),
-or ``Sql``: text that this module rendered before or that DuckDB printed from its own catalog. A plain string is
-refused, so that no name or value from a user can reach SQL without being quoted. A section ``{{#name}} … {{/name}}``
-stands once if the name is true, and for a list once for each of its items, with their fragments.
+A template has placeholders ``{{name}}``. A placeholder takes a sqlglot expression, a list of them (joined by commas),
+or ``Sql``: text that this module rendered before, or that DuckDB printed from its catalog. It refuses a plain string,
+so no name or value of a user reaches SQL without quotes. A section ``{{#name}} … {{/name}}`` is rendered once if the
+name is true, and for a list once for each of its items, with their fragments.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _SECTION = re.compile(r"\{\{#(\w+)\}\}(.*?)\{\{/\1\}\}", re.DOTALL)
 
 DATABASE: ContextVar[str | None] = ContextVar("database", default=None)
-"""The database that SQL is rendered for: names are qualified by it, since a schema may have the database's own name,
-and since users may have another database current."""
+"""The database that SQL is rendered for. It qualifies names, because a schema may have the database's own name, and
+because the user's current database may be another one."""
 
 
 @contextmanager
@@ -49,7 +49,7 @@ class Sql(str):
 Piece = exp.Expression | Sql
 Fragment = Piece | Sequence[Piece]
 Item = Mapping[str, Fragment | bool]
-"""What a section is repeated for."""
+"""The items for which a section is repeated."""
 
 
 def render(template: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:
@@ -79,9 +79,9 @@ def _constant(value: Any) -> exp.Expression:
 
 
 def fill(text: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:
-    """``text`` with its placeholders filled; KeyError for a placeholder that is not given.
+    """``text`` with its placeholders filled. Raises KeyError for a missing one.
 
-    ``{{epoch}}`` is given: the schema of the catalog.
+    ``{{epoch}}`` is always given: the schema of the catalog.
     """
     if not fragments:
         return _without_fragments(text, DATABASE.get())
@@ -93,7 +93,7 @@ def fill(text: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:
 
 
 def _with_sections(text: str, fragments: Mapping[str, Any]) -> Sql:
-    """A text with sections, each part filled by itself: what a fragment holds is never taken for a placeholder."""
+    """A text with sections. Each part is filled by itself, so text inside a fragment never counts as a placeholder."""
     parts, done = [], 0
     for section in _SECTION.finditer(text):
         parts.append(fill(text[done : section.start()], **fragments))
@@ -107,7 +107,8 @@ def _with_sections(text: str, fragments: Mapping[str, Any]) -> Sql:
 
 @lru_cache(maxsize=1024)
 def _without_fragments(text: str, _database: str | None) -> Sql:
-    """The text for the database that SQL is rendered for now: the same few hundred are asked for all the time."""
+    """The text for the database that SQL is rendered for now. Cached, because the same few hundred texts are needed
+    all the time."""
     return Sql(_PLACEHOLDER.sub(lambda match: _given(match[1]), text))
 
 
@@ -123,12 +124,12 @@ def load(template: str) -> Sql:
 
 
 def to_sql(expression: exp.Expression) -> Sql:
-    """One expression as DuckDB spells it."""
+    """One expression in DuckDB's SQL."""
     return Sql(_spelled(expression))
 
 
 def verbatim(text: str) -> Sql:
-    """Text that DuckDB printed from its catalog (a default, a view), to be used as it stands."""
+    """Text that DuckDB printed from its catalog (a default, a view), used as it is."""
     return Sql(text)
 
 
@@ -143,7 +144,7 @@ def identifier(name: str) -> exp.Identifier:
 
 
 def column(name: str, relation: str | None = None) -> exp.Column:
-    """A column, of a relation when two are in scope."""
+    """A column, qualified by a relation if several are in scope."""
     return exp.Column(this=identifier(name), table=identifier(relation) if relation else None)
 
 
@@ -155,18 +156,18 @@ def table(name: ObjectName, database: str | None = None) -> exp.Table:
 
 
 def relative(name: ObjectName) -> exp.Table:
-    """A table (or another object), qualified by its schema only: for text that is to hold in any database."""
+    """A table (or another object), qualified by its schema only, for text that has to work in any database."""
     return exp.Table(this=identifier(name.name), db=_path(name.schema_path))
 
 
 def _path(names: Sequence[str]) -> exp.Identifier | exp.Dot | None:
-    """The schema that a name is in: none, its name, or its path."""
+    """The schema of a name: nothing, its name, or its path."""
     parts = [identifier(name) for name in names]
     return exp.Dot.build(parts) if len(parts) > 1 else next(iter(parts), None)
 
 
 def literal(value: str | int | bool | None) -> exp.Expression:
-    """A constant; strings keep every character."""
+    """A constant. Strings keep every character."""
     if value is None:
         return exp.null()
     if isinstance(value, bool):
@@ -200,9 +201,9 @@ def _text(fragment: Any) -> str:
 
 
 def _spelled(expression: exp.Expression) -> str:
-    """An expression as DuckDB spells it: names and constants here, anything else by sqlglot.
+    """An expression in DuckDB's SQL. This function writes names and constants, and sqlglot everything else.
 
-    Sqlglot takes 30 times as long for a name, and a look at a thousand tables has ten thousand of them.
+    Sqlglot takes 30 times as long for a name, and a query over a thousand tables has ten thousand names.
     """
     parts = {part: value for part, value in expression.args.items() if value is not None}
     kind = type(expression)

@@ -1,5 +1,5 @@
 -- In: a working table without a key, and how often each row occurs now (n0) and occurred before (o0).
--- Out: the table with as many copies of each row fewer as the difference says.
+-- Out: the table without the copies that the difference removes.
 DELETE FROM {{table}}
 WHERE rowid IN (
     SELECT copy

@@ -1,5 +1,5 @@
 -- In: the catalog of the current database.
--- Out: each macro that a user made: its name, and what it stands for, as queries.
+-- Out: each macro of a user: its name, and its text, as queries.
 SELECT
     function_name,
     string_agg(

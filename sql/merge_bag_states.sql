@@ -1,7 +1,7 @@
 -- In: the rows of the base, of ours and of theirs, of a table without a key whose types differ: key_<id>, and as JSON misfit_<id>,
 -- the value of a side that has none of the merged type.
--- Out: as sql/merge_bag_changes.sql, for every row of the three. What the base has, too, is there as its cast gives it: the side
--- that changed the type has it like that.
+-- Out: as sql/merge_bag_changes.sql, for every row of the three. A row that the base has too appears as its cast gives it,
+-- because the side that changed the type has it like that.
 WITH base AS (SELECT {{rows_of}}, count(*) AS copies FROM ({{base}}) AS base_rows GROUP BY ALL),
 ours AS (SELECT {{rows_of}}, count(*) AS copies FROM ({{ours}}) AS our_rows GROUP BY ALL),
 theirs AS (SELECT {{rows_of}}, count(*) AS copies FROM ({{theirs}}) AS their_rows GROUP BY ALL),

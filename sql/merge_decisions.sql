@@ -1,6 +1,6 @@
 -- In: what was decided for the rows of one table, numbered in that order.
--- Out: the same by key (NULL: for every row): the latest choice for the whole row, and those for cells, by column. What is said of
--- the table counts before what is said of everything.
+-- Out: the same by key (NULL: for every row): the latest choice for the whole row, and those for cells, by column. A decision
+-- for the table counts before one for everything.
 SELECT
     key,
     max(choice) FILTER (column_name IS NULL) AS choice,

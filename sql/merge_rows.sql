@@ -1,7 +1,7 @@
 -- In: the changes of ours and of theirs since the base (sql/merge_side.sql), rows of the base that neither changed, and what was
 -- decided (sql/merge_decisions.sql). The foundation is the side that the result is written on.
 -- Out: one row for each key that a side changed or that was decided: key_json and key_<id>; merged_<id>; was_<id>, the
--- value on the foundation; op, which leads from these to those (NULL: no change); conflicts, a list of them.
+-- value on the foundation; op, from was to merged (NULL: no change); conflicts, a list.
 WITH ours AS ({{ours}}),
 theirs AS ({{theirs}}),
 decisions AS MATERIALIZED ({{decisions}}),

@@ -1,6 +1,6 @@
 -- In: the changes that merge commits make to their first parents, and the changes on the sides that they brought in
 --     (sides: merge, side, place of a commit).
--- Out: the changes that no side made: where a row is not what the last change of a side left.
+-- Out: the changes that no side made: the row differs from what the last change of each side left.
 SELECT merges.*
 FROM ({{merges}}) AS merges
 ANTI JOIN (

@@ -1,4 +1,4 @@
--- In: what is known of a table.
+-- In: the facts about a table.
 -- Out: its row of epoch_tables.
 SELECT
     {{table_name}} AS table_name,

@@ -182,10 +182,10 @@ class Roots(Relation):
 
 
 class Trees(Relation):
-    """``epoch.trees`` and ``epoch.roots``: what a commit holds, shared between commits.
+    """``epoch.trees`` and ``epoch.roots``: the content of commits, which share it.
 
-    A root lists subtrees and a table falls into a subtree by the hash of its identity, so that a commit that
-    changes one table of a thousand stores one subtree.
+    A root lists subtrees, and the hash of a table's identity chooses its subtree. So a commit that changes one table of
+    a thousand stores one subtree.
     """
 
     name = "trees"
@@ -211,7 +211,7 @@ class Trees(Relation):
         tree = self._known.get(root_id)
         if tree is None:
             tree = self._load(root_id)
-            # Nothing is also what there is of a root that is not stored (yet).
+            # A root that is not stored (yet) has no subtrees either.
             if tree != Tree():
                 self._known[root_id] = tree
         return tree
@@ -237,7 +237,7 @@ class Trees(Relation):
         return [SchemaObject("macro", ObjectName(schema, name), definition) for schema, name, definition in rows]
 
     def has_object(self, made: SchemaObject) -> bool:
-        """Whether any tree has that very object."""
+        """Whether any tree has exactly that object."""
         values = [made.kind, made.name.schema, made.name.name, made.definition]
         condition = "WHERE kind = ? AND schema_name = ? AND object_name = ? AND definition = ? LIMIT 1"
         return bool(self.select(condition, values))
@@ -287,7 +287,7 @@ class Trees(Relation):
 
 
 def described(found: SchemaObject) -> tuple[str, str | None, str | None, str | None]:
-    """What a row of ``epoch.trees`` holds of an object besides its name; ``object_of_row`` reads it back."""
+    """The columns of a row of ``epoch.trees`` for an object, without its name. ``object_of_row`` reads them back."""
     return found.definition, found.comment, found.state, part_comments_to_json(found)
 
 

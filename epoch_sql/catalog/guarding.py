@@ -10,7 +10,7 @@ from epoch_sql.model.protection import Check, Protection, Review
 
 
 class Protections(Relation):
-    """``epoch.protections``: the branches that are protected, and from what."""
+    """``epoch.protections``: the protected branches, and what each refuses."""
 
     name = "protections"
     columns = {
@@ -25,19 +25,19 @@ class Protections(Relation):
         return {row[0]: Protection(*row) for row in self.select("ORDER BY branch")}
 
     def get(self, branch: str) -> Protection:
-        """The protection of a branch; one that refuses nothing where there is none."""
+        """The protection of a branch. Without one, a protection that refuses nothing."""
         rows = self.select("WHERE branch = ?", [branch])
         return Protection(*rows[0]) if rows else Protection(branch)
 
     def put(self, protection: Protection) -> None:
-        """Set what a branch is protected from, instead of what was set before."""
+        """Set the protection of a branch, and replace an earlier one."""
         self.run("DELETE FROM {{epoch}}.protections WHERE branch = ?", [protection.branch])
         if protection.protects:
             self.insert([tuple(vars(protection).values())])
 
 
 class Reviews(Relation):
-    """``epoch.reviews``: verdicts on commits that are to be merged; none is ever changed or removed."""
+    """``epoch.reviews``: verdicts on merging commits into branches. No review is ever changed or removed."""
 
     name = "reviews"
     columns = {
@@ -56,21 +56,21 @@ class Reviews(Relation):
         return [Review(*row) for row in self.select("ORDER BY reviewed_at, review_id")]
 
     def into(self, target: str) -> list[Review]:
-        """The reviews of what is to be merged into a branch, oldest first."""
+        """The reviews for merges into a branch, oldest first."""
         return [Review(*row) for row in self.select("WHERE target = ? ORDER BY reviewed_at, review_id", [target])]
 
     def latest(self) -> datetime | None:
-        """When the latest review was made."""
+        """The time of the latest review."""
         row = self.run("SELECT max(reviewed_at) FROM {{epoch}}.reviews").fetchone()
         return row[0] if row else None
 
     def add(self, reviews: Iterable[Review]) -> None:
-        """Store reviews, also such that came from a remote; those that are there already are left as they are."""
+        """Store reviews, local ones and those of a remote. Does not change stored reviews."""
         self.insert_missing(tuple(vars(review).values()) for review in reviews)
 
 
 class Checks(Relation):
-    """``epoch.checks``: queries that must return no row on what is merged."""
+    """``epoch.checks``: queries that must return no row on the result of a merge."""
 
     name = "checks"
     columns = {"name": "VARCHAR", "query": "VARCHAR", "branch": "VARCHAR"}

@@ -67,13 +67,13 @@ class Commits(Relation):
         return {row[0]: self._commit(row, parents.get(row[0], [])) for row in rows}
 
     def get(self, commit_id: str) -> Commit:
-        """One commit; KeyError if it does not exist."""
+        """One commit. Raises KeyError if it does not exist."""
         if commit_id not in self._known:
             self._known[commit_id] = self.load([commit_id])[commit_id]
         return self._known[commit_id]
 
     def add(self, commit: Commit) -> None:
-        """Store a commit; a commit that exists already is left as it is."""
+        """Store a commit. Does not change a stored commit."""
         self._known[commit.commit_id] = commit
         row = self.run(
             "SELECT coalesce(max(sequence), 0) + 1, coalesce(bool_or(commit_id = ?), false) FROM {{epoch}}.commits",
@@ -132,9 +132,9 @@ class Parents(Relation):
 
 
 class State(Relation):
-    """``epoch.state``: one row that says what is checked out; every change of a reference updates it.
+    """``epoch.state``: one row that says what is checked out. Every move of a reference updates it.
 
-    That makes two concurrent writers conflict on this row, so that one of them fails and nothing is lost.
+    So two concurrent writers conflict on this row, one of them fails, and nothing is lost.
     """
 
     name = "state"
@@ -168,18 +168,18 @@ class State(Relation):
     def moved(self) -> None:
         """Note that a reference moves.
 
-        The comment is there for its DDL: it makes statements that were prepared before bind anew.
+        The comment is here for its DDL, which makes statements that were prepared before bind again.
         """
         self.run("UPDATE {{epoch}}.state SET moves = moves + 1")
         self.run("COMMENT ON TABLE {{epoch}}.state IS 'what is checked out'")
 
     def rewritten(self) -> None:
-        """Note that rows which processes remember by their ids are replaced or removed; see ``Memory.written``."""
+        """Note that rows were replaced or removed which processes remember by their ids. See ``Memory.written``."""
         self.run("UPDATE {{epoch}}.state SET rewrites = rewrites + 1")
 
 
 class Refs(Relation):
-    """``epoch.refs``: branches, tags and remote branches; every move is a row of ``epoch.reflog``."""
+    """``epoch.refs``: branches, tags and remote branches. Every move adds a row to ``epoch.reflog``."""
 
     name = "refs"
     columns = {
@@ -214,7 +214,7 @@ class Refs(Relation):
         self._log(ref, old.commit_id, ref.commit_id, route, action, author, ref.moved_at)
 
     def add(self, ref: Ref, route: AnyRoute, action: str, author: str) -> None:
-        """Create a reference, which must not be there yet."""
+        """Create a reference that does not exist yet."""
         self.insert([(ref.kind, ref.name, ref.commit_id, ref.author, ref.moved_at, ref.message)])
         self._log(ref, None, ref.commit_id, route, action, author, ref.moved_at)
 
@@ -238,7 +238,7 @@ class Refs(Relation):
 
 @dataclass(frozen=True)
 class LoggedMove:
-    """One move of a reference; ``new`` is None where it was deleted, ``old`` where it was made."""
+    """One move of a reference. ``old`` is None if it was created, and ``new`` is None if it was deleted."""
 
     old: str | None
     new: str | None
@@ -247,7 +247,7 @@ class LoggedMove:
 
 
 class Reflog(Relation):
-    """``epoch.reflog``: where each reference was, when, and by which route it came there; ``action`` is for people."""
+    """``epoch.reflog``: where each reference was, when, and the route of each move. ``action`` is for people."""
 
     name = "reflog"
     columns = {

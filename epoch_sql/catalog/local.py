@@ -1,4 +1,4 @@
-"""The catalog tables that describe this working database only: keys, ignores, fingerprints and stashes."""
+"""The catalog tables that describe only this working database: keys, ignore patterns, fingerprints and stashes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DeclaredKeys(Relation):
         return {ObjectName(schema, name): tuple(columns) for schema, name, columns in self.select()}
 
     def put(self, name: ObjectName, key: tuple[str, ...]) -> None:
-        """Declare the key of a table; an empty one withdraws the declaration."""
+        """Declare the key of a table. An empty one removes the declaration."""
         self.run(
             "DELETE FROM {{epoch}}.declared_keys WHERE schema_name = ? AND table_name = ?", [name.schema, name.name]
         )
@@ -53,15 +53,15 @@ class Ignore(Relation):
         self.run("DELETE FROM {{epoch}}.ignore WHERE pattern = ?", [pattern])
 
     def matches(self, patterns: Iterable[str], name: ObjectName) -> bool:
-        """Whether a pattern (``*``, ``?``, ``[…]``, as in a shell, in any case) matches the name."""
+        """Whether a pattern (``*``, ``?``, ``[…]``, as in a shell, in any letter case) matches the name."""
         text = str(name).lower()
         return any(fnmatchcase(text, pattern.lower()) for pattern in patterns)
 
 
 class Unmade(Relation):
-    """``epoch.unmade``: objects that are checked out but that DuckDB refused to make, and why.
+    """``epoch.unmade``: objects of the checked-out commit that DuckDB refused to create, with the reason.
 
-    The working database lacks them, which is not the user's deletion: they count as they are here.
+    The user did not delete them, so they count as if the working database had them.
     """
 
     name = "unmade"
@@ -84,7 +84,7 @@ class Unmade(Relation):
         ]
 
     def replace(self, objects: Sequence[tuple[SchemaObject, str]]) -> None:
-        """Make these the objects that could not be made."""
+        """Replace the objects that could not be created."""
         if set(objects) != set(self.load()):
             self.run("DELETE FROM {{epoch}}.unmade")
             self.insert((o.kind, o.name.schema, o.name.name, *described(o), why) for o, why in objects)
@@ -92,10 +92,10 @@ class Unmade(Relation):
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What ``hash()`` of one DuckDB engine says of a working table that holds a version.
+    """The ``hash()`` of a working table that holds a version, in one DuckDB engine.
 
-    ``checksum`` is the sum of the rows' hashes; ``buckets`` says into how many buckets the same sum is split in
-    ``epoch.buckets`` (0: none, the table is small).
+    ``checksum`` is the sum of the hashes of its rows. ``buckets`` is the number of buckets that split this sum in
+    ``epoch.buckets`` (0: the table is too small for buckets).
     """
 
     table_id: str
@@ -107,7 +107,7 @@ class Fingerprint:
 
 
 class Fingerprints(Relation):
-    """``epoch.fingerprints`` and ``epoch.buckets``: a cache that tells which working tables may have changed."""
+    """``epoch.fingerprints`` and ``epoch.buckets``: a cache that says which working tables may have changed."""
 
     name = "fingerprints"
     columns = {
@@ -135,7 +135,7 @@ class Fingerprints(Relation):
         self.insert((f.table_id, f.version_id, f.engine, f.row_count, f.checksum, f.buckets) for f in batch)
 
     def forget(self, table_ids: Iterable[str]) -> None:
-        """Drop what is known of these tables."""
+        """Drop the fingerprints of these tables."""
         ids = sorted(set(table_ids))
         if not ids:
             return
@@ -148,7 +148,7 @@ class Fingerprints(Relation):
 
 @dataclass(frozen=True)
 class Stash:
-    """Working changes set aside: the tree that the working tables had, and the commit they were based on."""
+    """Uncommitted changes that are set aside: the tree of the working tables, and the commit below them."""
 
     stash_id: str
     sequence: int

@@ -1,4 +1,4 @@
-"""The catalog tables of merges in progress: what is merged, what was decided, and what is still in the way."""
+"""The catalog tables of merges in progress: their sides, decisions, conflicts and violations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from epoch_sql.render import Sql
 
 @dataclass(frozen=True)
 class MergeInProgress:
-    """A merge (or revert, or cherry-pick: ``kind``) that stopped, by its target branch.
+    """A merge, revert or cherry-pick (``kind``) that stopped, by its target branch.
 
     The roots and commits say what is merged.
     """
@@ -38,7 +38,7 @@ class MergeInProgress:
 
 @dataclass(frozen=True)
 class Violating:
-    """Violations of a merge: of a table, a row of it (its key), a constraint; None for all."""
+    """Chooses violations of a merge: by table, row (its key) and constraint. None means all."""
 
     target: str
     table_name: str | None = None
@@ -47,7 +47,7 @@ class Violating:
 
 
 class Merges(Relation):
-    """``epoch.merges``: the merges in progress, one for each target branch at most."""
+    """``epoch.merges``: the merges in progress, at most one for each target branch."""
 
     name = "merges"
     columns = {
@@ -72,7 +72,7 @@ class Merges(Relation):
         return MergeInProgress(*rows[0]) if rows else None
 
     def remove(self, target: str) -> None:
-        """Forget a merge, with its conflicts, violations and resolutions."""
+        """Delete a merge, with its conflicts, violations and resolutions."""
         for statement in (
             "DELETE FROM {{epoch}}.merges WHERE target = ?",
             "DELETE FROM {{epoch}}.conflicts WHERE target = ?",
@@ -82,7 +82,7 @@ class Merges(Relation):
             self.run(statement, [target])
 
     def rename(self, old: str, new: str) -> None:
-        """Keep the merge in progress of a branch, and all that belongs to it, under the branch's new name."""
+        """Move the merge in progress of a branch to the branch's new name."""
         for statement in (
             "UPDATE {{epoch}}.merges SET target = ? WHERE target = ?",
             "UPDATE {{epoch}}.conflicts SET target = ? WHERE target = ?",
@@ -92,7 +92,7 @@ class Merges(Relation):
             self.run(statement, [new, old])
 
     def list_obstacles(self, target: str, conflicts: Sql, violations: Sql) -> None:
-        """Replace what is in the way of a merge by the rows of two queries."""
+        """Replace the conflicts and violations of a merge by the rows of two queries."""
         self.run("DELETE FROM {{epoch}}.conflicts WHERE target = ?", [target])
         self.run("DELETE FROM {{epoch}}.violations WHERE target = ?", [target])
         columns = "table_name, key, column_name, kind, base, ours, theirs, resolved"
@@ -120,10 +120,10 @@ class Merges(Relation):
 
 
 class Resolutions(Relation):
-    """``epoch.resolutions``: what was decided, in the order in which it was.
+    """``epoch.resolutions``: decisions, in their order.
 
-    What follows from the decision for a row or definition, such as the row that it refers to, names it as its cause:
-    it goes when that is decided anew.
+    A decision for a row or definition may have consequences, such as one for the row that it refers to. A consequence
+    names its cause, and is deleted when that is decided again.
     """
 
     name = "resolutions"
@@ -141,7 +141,7 @@ class Resolutions(Relation):
     }
 
     def of(self, target: str) -> tuple[Resolution, ...]:
-        """What was decided for a merge, earliest first; what was decided more than once, when it last was."""
+        """The decisions for a merge, earliest first. A repeated decision has the place of its last repetition."""
         rows = self.select("WHERE target = ? ORDER BY sequence DESC", [target])
         return tuple(dict.fromkeys(Resolution(*row[2:8]) for row in rows))[::-1]
 
@@ -155,7 +155,7 @@ class Resolutions(Relation):
         value: str | None,
         forced: bool,
     ) -> None:
-        """Store a resolution: of all conflicts, of a table, a row or a cell."""
+        """Store a decision for all conflicts, or for a table, a row or a cell."""
         self.append((target, table, key, column, side, value, forced, None, None))
 
     def drop_consequences(self, violating: Violating) -> list[str]:
@@ -175,7 +175,7 @@ class Resolutions(Relation):
         return int(row[0])
 
     def count_violating(self, violating: Violating) -> int:
-        """How many violations there are."""
+        """The number of these violations."""
         row = self._violating("SELECT count(*) FROM ({{violating}}) AS violating", violating).fetchone()
         assert row
         return int(row[0])
@@ -199,11 +199,11 @@ class Resolutions(Relation):
         return self._take(_uncaused(settled(violating)), violating.target, side, since)
 
     def take_again(self, violating: Violating, side: str, since: int) -> int:
-        """Decide that what did violate before it was decided is as on a side."""
+        """Decide again, for a side, what violated before its first decision."""
         return self._take(_uncaused(_settled_before(violating)), violating.target, side, since)
 
     def count_settled(self, violating: Violating) -> int:
-        """How many rows and objects violate, or did before they were decided."""
+        """The number of rows and objects that violate, or that did before they were decided."""
         row = self.cursor.execute(
             render.fill(Sql("SELECT count(*) FROM ({{settled}}) AS settled"), settled=settled(violating))
         ).fetchone()
@@ -224,7 +224,8 @@ class Resolutions(Relation):
         return self._take(rows, target, side, since)
 
     def take_definition(self, target: str, table_name: str, cause: str, side: str, since: int) -> int:
-        """Decide that a table or another object is defined as on a side, for what cannot be made otherwise."""
+        """Decide that a table or another object is defined as on a side, for objects that cannot be created
+        otherwise."""
         rows = render.fill(
             Sql(
                 "SELECT {{table}} AS table_name, CAST(NULL AS VARCHAR) AS key, {{cause}} AS cause_table, "
@@ -247,7 +248,7 @@ class Resolutions(Relation):
 
 
 def violations(violating: Violating) -> Sql:
-    """The rows of ``epoch.violations`` that are meant, as a query."""
+    """A query for the chosen rows of ``epoch.violations``."""
     return _meant(
         "SELECT * FROM {{epoch}}.violations WHERE target = {{target}} "
         "AND ({{table}} IS NULL OR table_name = {{table}}) AND ({{key}} IS NULL OR key = {{key}}) "
@@ -257,7 +258,8 @@ def violations(violating: Violating) -> Sql:
 
 
 def settled(violating: Violating) -> Sql:
-    """(table_name, key) of what violates, and of what did before it was decided; of one constraint the former only."""
+    """(table_name, key) of rows that violate, and of those that did before they were decided. For one constraint,
+    only the former."""
     return render.fill(
         Sql("SELECT table_name, key FROM ({{violating}}) AS violating UNION ({{before}})"),
         violating=violations(violating),

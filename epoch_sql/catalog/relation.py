@@ -1,4 +1,4 @@
-"""What the classes of the catalog's tables have in common: bulk inserts and typed reads."""
+"""The base class of the catalog's tables: bulk inserts and typed reads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SELECT = render.Sql("SELECT {{columns}} FROM {{table}}")
 def run(
     cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
 ) -> duckdb.DuckDBPyConnection:
-    """Execute a statement, whose ``{{epoch}}`` stands for the catalog's schema."""
+    """Execute a statement. ``{{epoch}}`` in it is the schema of the catalog."""
     given = dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
     return cursor.execute(render.fill(statement), given)
 
@@ -40,11 +40,11 @@ class Relation:
         self.cursor = cursor
 
     def insert(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert rows, given as values in the order of ``columns``, in one statement."""
+        """Insert rows in one statement. Their values are in the order of ``columns``."""
         self._insert(_INSERT, [tuple(row) for row in rows])
 
     def insert_missing(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert, as in ``insert``, the rows whose id, which is the first column, is not there yet."""
+        """Insert the rows whose id (the first column) is not stored yet, as ``insert`` does."""
         self._insert(_INSERT_MISSING, [tuple(row) for row in rows])
 
     def append(self, values: Sequence[Any]) -> None:
@@ -71,12 +71,12 @@ class Relation:
         )
 
     def select(self, condition: str = "", parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """The rows, as tuples in the order of ``columns``; ``condition`` is what follows FROM."""
+        """The rows, as tuples in the order of ``columns``. ``condition`` is the text after FROM."""
         statement = render.fill(_SELECT, table=self._table(), columns=self._names())
         return self.cursor.execute(f"{statement} {render.fill(condition)}", list(parameters)).fetchall()
 
     def with_ids(self, ids: Iterable[str]) -> list[tuple[Any, ...]]:
-        """The rows with these ids, which the first column holds; as in ``select``."""
+        """The rows with these ids (in the first column), as ``select`` gives them."""
         wanted = sorted(set(ids))
         if not wanted:
             return []
@@ -86,7 +86,7 @@ class Relation:
         return self.select(render.fill(condition, id=self._names()[0]), [parameter])
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
-        """Execute a statement, whose ``{{epoch}}`` stands for the catalog's schema."""
+        """Execute a statement. ``{{epoch}}`` in it is the schema of the catalog."""
         return run(self.cursor, statement, parameters)
 
     def _table(self) -> render.Fragment:
@@ -101,7 +101,7 @@ def _values(form: str, kinds: Sequence[str]) -> list[render.Sql]:
 
 
 def _parameters(kinds: Sequence[str], values: Sequence[Any]) -> list[Any]:
-    """Values as parameters; DuckDB 1.4 takes large numbers for floating point, so those go as text."""
+    """Values as parameters. DuckDB 1.4 reads large numbers as floating point, so they are passed as text."""
     return [
         str(value) if kind == "HUGEINT" and value is not None else value
         for kind, value in zip(kinds, values, strict=True)

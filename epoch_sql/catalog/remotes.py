@@ -1,4 +1,4 @@
-"""The catalog tables of remotes: where they are, and which branches follow theirs."""
+"""The catalog tables of remotes: their locations, and the branches that follow them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from epoch_sql.model.remote import Remote, Upstream
 
 
 class Remotes(Relation):
-    """``epoch.remotes``: the remotes by name; a URL has no credentials in it."""
+    """``epoch.remotes``: the remotes by name. A URL has no credentials in it."""
 
     name = "remotes"
     columns = {"name": "VARCHAR", "url": "VARCHAR", "store_id": "VARCHAR", "trusted": "BOOLEAN"}
@@ -22,7 +22,7 @@ class Remotes(Relation):
         self.insert([tuple(vars(remote).values())])
 
     def remove(self, name: str) -> None:
-        """Forget a remote, and that branches follow it."""
+        """Delete a remote, and the upstreams at it."""
         self.run("DELETE FROM {{epoch}}.remotes WHERE name = ?", [name])
         self.run("DELETE FROM {{epoch}}.upstreams WHERE remote = ?", [name])
 
@@ -34,18 +34,18 @@ class Upstreams(Relation):
     columns = {"branch": "VARCHAR", "remote": "VARCHAR", "remote_branch": "VARCHAR"}
 
     def load(self) -> dict[str, Upstream]:
-        """What each branch follows, by the branch."""
+        """The upstreams by branch."""
         return {row[0]: Upstream(*row) for row in self.select()}
 
     def put(self, upstream: Upstream) -> None:
-        """Let a branch follow a remote branch, instead of another one."""
+        """Set the upstream of a branch, and replace an earlier one."""
         self.remove(upstream.branch)
         self.insert([tuple(vars(upstream).values())])
 
     def remove(self, branch: str) -> None:
-        """Let a branch follow nothing."""
+        """Remove the upstream of a branch."""
         self.run("DELETE FROM {{epoch}}.upstreams WHERE branch = ?", [branch])
 
     def rename(self, old: str, new: str) -> None:
-        """Keep what a branch follows under its new name."""
+        """Move the upstream of a branch to its new name."""
         self.run("UPDATE {{epoch}}.upstreams SET branch = ? WHERE branch = ?", [new, old])

@@ -1,4 +1,4 @@
-"""The catalog table of what came from remotes that are not trusted, and is therefore not made."""
+"""The catalog table of definitions from untrusted remotes, which are not created."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from epoch_sql.model.schema import ObjectName, SchemaObject, Table, definition_i
 
 @dataclass(frozen=True)
 class Withheld:
-    """A definition of a remote that is kept as data: its id, the remote, its kind and name, and what it does."""
+    """A definition that is kept as data: its id, its remote, its kind and name, and what it does."""
 
     definition_id: str
     remote: str
@@ -25,7 +25,7 @@ class Withheld:
 
 
 class Untrusted(Relation):
-    """``epoch.untrusted``: definitions that nothing makes or runs until their remote is trusted."""
+    """``epoch.untrusted``: definitions that are not created or run until their remote is trusted."""
 
     name = "untrusted"
     columns = {
@@ -46,10 +46,10 @@ class Untrusted(Relation):
         self.insert_missing(astuple(one) for one in withheld)
 
     def trust(self, remote: str) -> None:
-        """Let what came from a remote be what it is."""
+        """Trust all definitions of a remote."""
         self.run("DELETE FROM {{epoch}}.untrusted WHERE remote = ?", [remote])
 
     def adopt(self, definitions: Iterable[Table | SchemaObject]) -> None:
-        """Forget definitions that the user has made: they are the user's own."""
+        """Remove definitions that the user has created, because they are the user's own."""
         own = [definition_id(definition) for definition in definitions]
         self.run("DELETE FROM {{epoch}}.untrusted WHERE definition_id IN (SELECT unnest(CAST(? AS VARCHAR[])))", [own])

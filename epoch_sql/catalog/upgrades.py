@@ -1,4 +1,4 @@
-"""The versions of the catalog: each is made from the one before by a numbered script in ``sql/catalog``."""
+"""The versions of the catalog. A numbered script in ``sql/catalog`` makes each from the one before."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from epoch_sql.catalog.relation import run
 UPGRADES = ("catalog/upgrade_1",)
 CATALOG_VERSION = len(UPGRADES)
 Written = tuple[str | None, int | None]
-"""The repository, and how often rows of its catalog were replaced or removed."""
+"""The repository, and the number of times that rows of its catalog were replaced or removed."""
 
 
 def upgrade(cursor: duckdb.DuckDBPyConnection, found: int) -> None:
-    """Bring a catalog from the version found (0: there is none) to this one, within the caller's transaction."""
+    """Upgrade a catalog from the version ``found`` (0: no catalog) to this one, within the caller's transaction."""
     for number, script in enumerate(UPGRADES[found:], found + 1):
         for statement in cursor.extract_statements(render.render(script)):
             cursor.execute(statement)
@@ -24,15 +24,15 @@ def upgrade(cursor: duckdb.DuckDBPyConnection, found: int) -> None:
 
 
 def catalog_version(cursor: duckdb.DuckDBPyConnection) -> int | None:
-    """The version of the catalog of the database that SQL is rendered for; None if it has none."""
+    """The version of the catalog in the database that SQL is rendered for, or None without a catalog."""
     return found_catalog(cursor).version
 
 
 @dataclass(frozen=True)
 class FoundCatalog:
-    """A catalog as it is found: its version (None: there is none), and the default collation of strings.
+    """A catalog as it was found: its version (None: no catalog), and the default collation of strings.
 
-    ``written`` is another one whenever rows that are remembered by their ids may have been replaced or removed.
+    ``written`` changes whenever rows that processes remember by their ids may have been replaced or removed.
     """
 
     version: int | None
@@ -41,7 +41,7 @@ class FoundCatalog:
 
 
 def found_catalog(cursor: duckdb.DuckDBPyConnection) -> FoundCatalog:
-    """What is to be known before a catalog is used, by one query."""
+    """Reads, with one query, what has to be known before a catalog is used."""
     collation = "current_setting('default_collation')"
     try:
         found = run(cursor, f"SELECT catalog_version, {collation}, repository_id, rewrites FROM {{{{epoch}}}}.state")

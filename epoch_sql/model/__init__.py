@@ -1,1 +1,1 @@
-"""What a repository consists of, as frozen dataclasses and pure functions: no DuckDB, no files."""
+"""The parts of a repository, as frozen dataclasses and pure functions, without DuckDB and files."""

@@ -1,7 +1,7 @@
 """One spelling for expressions and queries that DuckDB prints in several ways.
 
-The same definition is printed differently before and after a restart (1.4, 1.5), after it was created again from its
-own text, and by different versions. Without this, a view or a default would look changed when nobody changed it.
+DuckDB prints the same definition differently before and after a restart (1.4, 1.5), after it was created again from its
+own text, and in different versions. Without one spelling, an unchanged view or default would look changed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from epoch_sql.model.sql_text import TOKEN, Token, tokens
 
-# Every name that duckdb_types() has for a type, where DuckDB prints more than one of them.
+# The names in duckdb_types() of each type that DuckDB prints under more than one name.
 _TYPE_NAMES = {
     name: canonical_name
     for canonical_name, names in {
@@ -58,7 +58,7 @@ _BOOLEANS = {"'t'": "true", "'f'": "false"}
 
 
 def canonical(text: str) -> str:
-    """The expression or query in the one spelling that all of DuckDB's spellings of it have in common."""
+    """The one spelling for all spellings that DuckDB has for the expression or query."""
     text = _spaced(text)
     if "valueslist" in text:
         text = _with_bare_values(text)
@@ -68,8 +68,8 @@ def canonical(text: str) -> str:
 
 
 def _spaced(text: str) -> str:
-    """The text with the white space between tokens that all DuckDB versions agree on: one space where there was some,
-    and one between ``)`` and a word."""
+    """The text with the same white space from all DuckDB versions: one space where there was some, and one between
+    ``)`` and a word."""
     parts: list[str] = []
     for match in TOKEN.finditer(text):
         part = " " if match[0].isspace() else match[0]
@@ -98,7 +98,7 @@ def _is_wrapped(words: Sequence[str], place: int) -> bool:
 
 
 def _closing(words: Sequence[str], opening: int) -> int:
-    """The place of the bracket that closes the one at ``opening``."""
+    """The position of the bracket that closes the one at ``opening``."""
     depth = 0
     for place in range(opening, len(words)):
         depth += (words[place] in "([{") - (words[place] in ")]}")
@@ -130,7 +130,8 @@ def _with_lambdas(text: str) -> str:
 
 
 def _arrow(found: Sequence[Token], opening: int) -> tuple[list[str], int]:
-    """The name, or the names in ``row(…)``, in the bracket at ``opening``, and where an arrow would follow them."""
+    """The name, or the names in ``row(…)``, in the bracket at ``opening``, and the position where an arrow would
+    follow."""
     words = [token.text for token in found]
     start = opening + (3 if words[opening + 1 : opening + 3] == ["main", "."] else 1)
     if found[start].name == "row" and words[start + 1] == "(":
@@ -166,7 +167,7 @@ def _with_booleans(text: str) -> str:
 
 
 def _cast_types(found: Sequence[Token]) -> list[Sequence[Token]]:
-    """The tokens of the type of each cast, by where they begin."""
+    """The tokens of the type of each cast, by the position of the first one."""
     types = []
     opened: list[tuple[bool, int | None]] = []
     for number, token in enumerate(found):

@@ -31,7 +31,7 @@ class Tree:
     objects: tuple[SchemaObject, ...] = ()
 
     def table_named(self, name: ObjectName) -> TableEntry | None:
-        """The table of that name, exactly, else without regard to case as in SQL."""
+        """The table of that name: exactly, or else in any letter case, as in SQL."""
         exact = next((entry for entry in self.tables.values() if entry.name == name), None)
         if exact:
             return exact
@@ -42,7 +42,7 @@ class Tree:
 class Commit:
     """A commit; ``commit_id`` is the SHA-256 of tree, parents, author, time, message and origin.
 
-    ``tree_id`` names the content, ``root_id`` how it is stored.
+    ``tree_id`` names the content, and ``root_id`` its storage.
     """
 
     commit_id: str
@@ -56,7 +56,7 @@ class Commit:
 
 
 class Route(Enum):
-    """The ways in which a branch comes to another commit."""
+    """The ways in which a branch moves to another commit."""
 
     INIT = "init"
     CREATE = "create"
@@ -74,7 +74,7 @@ class Route(Enum):
 
 
 class TrackingRoute(Enum):
-    """The ways in which a tag or a remote branch comes to a commit."""
+    """The ways in which a tag or a remote branch moves to a commit."""
 
     TAG = "tag"
     FETCH = "fetch"
@@ -103,7 +103,7 @@ class Head:
 
     @property
     def detached(self) -> bool:
-        """Whether a commit is checked out, not a branch."""
+        """Whether a commit is checked out instead of a branch."""
         return self.branch is None
 
 
@@ -117,7 +117,7 @@ def commit_identity(
 
 
 def tree_identity(tables: Iterable[tuple[ObjectName, str, str]], objects: Iterable[SchemaObject]) -> str:
-    """The id of content, whatever the path that led there.
+    """The id of content, however the content came about.
 
     ``tables`` are (name, content digest of the definition, fingerprint of the rows).
     """
@@ -130,7 +130,7 @@ def tree_identity(tables: Iterable[tuple[ObjectName, str, str]], objects: Iterab
 
 
 def table_identity(name: ObjectName, taken: Iterable[str]) -> str:
-    """An id for a new table that depends on its name and on which ids are taken, so that branches agree on it."""
+    """An id for a new table. It depends only on its name and on the ``taken`` ids, so that branches agree on it."""
     used = set(taken)
     attempt = 0
     while True:

@@ -1,8 +1,8 @@
-"""What each document of a remote may say: one declared schema for each kind, and reading by it.
+"""Declares one schema for each kind of document of a remote, and reads documents by it.
 
-A remote is somebody else's disk, so a document is taken in only if all of it is as declared: the types, ranges and
-formats below, no field more or less, and written byte for byte as Epoch writes it. So what was read says exactly what
-the document says: no key twice, no number that is rounded, nothing that is passed over.
+A remote is somebody else's disk. So Epoch accepts a document only as a whole: with the types, ranges and formats below,
+with no field more or less, and byte for byte as Epoch writes it. So a document has one meaning: no duplicate key, no
+rounded number, no ignored field.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ Found = TypeVar("Found")
 
 
 class _Wrong(ValueError):
-    """A field whose value cannot be: ``str(error)`` says of which field, and why."""
+    """A field has an impossible value: ``str(error)`` names the field and the reason."""
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Fields that are all there, and no others."""
+    """A document that has all of its fields and no others."""
 
 
 class _File(_Document, frozen=True):
@@ -182,7 +182,7 @@ class _Definition(_Document, frozen=True):
 
 
 def read_header(data: bytes, where: str) -> Header:
-    """What a store says of itself."""
+    """The header of a store."""
 
     def header(stated: _Header) -> Header:
         _require_name("default_branch", stated.default_branch)
@@ -193,7 +193,7 @@ def read_header(data: bytes, where: str) -> Header:
 
 
 def stated_format(data: bytes, where: str) -> object:
-    """Which format a store says that it has, whatever else it says: one of a newer Epoch may say other things."""
+    """The format that a store states. Reads nothing else, because a store of a newer Epoch may have other fields."""
     return _decoded(unseal(data, where), where, dict[str, Any]).get("format")
 
 
@@ -222,7 +222,7 @@ def read_protection(data: bytes, branch: str, where: str) -> Protection:
 
 
 def read_review(data: bytes, where: str) -> Review:
-    """A review, whose id is the hash of what it says."""
+    """A review. Its id is the hash of its content."""
 
     def review(stated: _Review) -> Review:
         _require(stated.verdict in VERDICTS, "verdict", f"is none of {', '.join(VERDICTS)}")
@@ -263,7 +263,7 @@ def read_commit(data: bytes, commit_id: str, where: str) -> PortableCommit:
 
 
 def read_manifest(data: bytes, content_id: str, where: str) -> Manifest:
-    """How the version with that content is stored, without ids of its own."""
+    """How the version with that content is stored, without local ids."""
 
     def manifest(stated: _Version) -> Manifest:
         version = Version("", stated.table_id, stated.schema_id, stated.row_count, stated.fingerprint, ())
@@ -302,7 +302,7 @@ def read_definition(content: bytes, where: str) -> Table:
     def table(stated: _Definition) -> Table:
         found = Table(
             ObjectName(stated.schema, stated.name),
-            # What is left out is not even in vars() of what was decoded.
+            # An omitted field is not in vars() of the decoded object either.
             tuple(replace(column) for column in stated.columns),
             tuple(replace(constraint) for constraint in stated.constraints),
             tuple(replace(index) for index in stated.indexes),
@@ -326,7 +326,7 @@ def _sealed(
 
 
 def _parsed(content: bytes, where: str, kind: Any, of: Callable[[Any], Found]) -> tuple[Found, bytes]:
-    """What a document says, and its text; EpochStorageError names the field that is not as declared."""
+    """The decoded document and its text. Raises EpochStorageError, which names a field that is not as declared."""
     stated = _decoded(content, where, kind)
     try:
         return of(stated), content
@@ -345,7 +345,7 @@ def _decoded(content: bytes, where: str, kind: type[Stated]) -> Stated:
 
 
 def _exact(found: Found, content: bytes, written: str, where: str) -> Found:
-    """Refuse a document that could be read otherwise than it was."""
+    """Refuse a document that has another reading."""
     try:
         same = written.encode() == content
     except UnicodeError:

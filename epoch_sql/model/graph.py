@@ -1,4 +1,4 @@
-"""The commit graph in memory: who descends from whom, answered without walking more history than the answer needs."""
+"""The commit graph in memory. It answers questions of descent, and walks only the history that the answer needs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _BOTH = _LEFT | _RIGHT
 class Undo:
     """What a commit records about merges that it undoes; see ``epoch_sql.model.undo`` for how it is made and read.
 
-    ``undoes``: the merge commits that no longer count as having happened. ``redoes``: the merge commits whose undo is
-    void from here on. ``restores``: the commit whose content a forward rollback took. All are ancestors of the commit
+    ``undoes``: the merge commits that no longer count as having happened. ``redoes``: the merge commits whose undo this
+    commit makes void. ``restores``: the commit whose content a forward rollback took. All are ancestors of the commit
     that records them.
     """
 
@@ -27,7 +27,7 @@ class Undo:
 
     @property
     def commits(self) -> tuple[str, ...]:
-        """Every commit that is named; empty for a commit that undoes nothing."""
+        """Every commit that it names: none, for a commit that undoes nothing."""
         return self.undoes + self.redoes + ((self.restores,) if self.restores else ())
 
 
@@ -46,8 +46,8 @@ class _Node:
 class CommitGraph:
     """Commits and their parents, append-only.
 
-    Every commit has a generation number: 1 without parents, else one more than its parents' highest, so that no walk
-    need look below the generation of what it searches (git's commit-graph, "topological level").
+    Every commit has a generation number: 1 without parents, or else one more than the highest of its parents. So no
+    walk looks below the generation of the commits that it searches (git's commit-graph, "topological level").
     """
 
     def __init__(self) -> None:
@@ -62,10 +62,10 @@ class CommitGraph:
     def add(
         self, commit: str, parents: Iterable[str] = (), committed_at: datetime = _EPOCH, undo: Undo = NO_UNDO
     ) -> None:
-        """Add one commit, whose parents were added before. Adding it again changes nothing.
+        """Add one commit after its parents. Adding it again changes nothing.
 
-        ``committed_at`` is UTC. Raises KeyError naming a parent that is missing, ValueError when the commit is known
-        with other parents or records an undo of a commit that was not added before.
+        ``committed_at`` is UTC. Raises KeyError, which names a missing parent, and ValueError if the graph has the
+        commit with other parents, or if it undoes a commit that is not in the graph.
         """
         parents = tuple(parents)
         known = self._nodes.get(commit)
@@ -80,7 +80,7 @@ class CommitGraph:
         self._nodes[commit] = _Node(parents, generation, committed_at, undo, self._undoing(commit, parents, undo))
 
     def parents(self, commit: str) -> tuple[str, ...]:
-        """The parents, first parent first; every walk of this class goes through here. KeyError if unknown."""
+        """The parents, first parent first. Every walk of this class uses it. Raises KeyError for an unknown commit."""
         return self._nodes[commit].parents
 
     def generation(self, commit: str) -> int:
@@ -88,11 +88,11 @@ class CommitGraph:
         return self._nodes[commit].generation
 
     def committed_at(self, commit: str) -> datetime:
-        """When it was committed, in UTC without a time zone."""
+        """The time of the commit, in UTC without a time zone."""
         return self._nodes[commit].committed_at
 
     def undo(self, commit: str) -> Undo:
-        """What the commit recorded about merges that it undoes."""
+        """The merges that the commit undoes."""
         return self._nodes[commit].undo
 
     def undoing(self, commit: str) -> frozenset[str]:
@@ -100,7 +100,7 @@ class CommitGraph:
         return self._nodes[commit].undoing
 
     def is_ancestor(self, ancestor: str, commit: str) -> bool:
-        """Whether ``commit`` descends from ``ancestor``; a commit descends from itself, as in git."""
+        """Whether ``commit`` descends from ``ancestor``. A commit descends from itself, as in git."""
         return self.reaches(commit, {ancestor})
 
     def reaches(self, commit: str, targets: Set[str], *, around: Set[str] = frozenset()) -> bool:
@@ -124,7 +124,7 @@ class CommitGraph:
         return self.down_to((commit,), 1)
 
     def down_to(self, commits: Iterable[str], floor: int) -> set[str]:
-        """``commits`` and their ancestors, as far as their generation is ``floor`` or higher."""
+        """``commits`` and their ancestors whose generation is ``floor`` or higher."""
         found = {commit for commit in commits if self.generation(commit) >= floor}
         pending = list(found)
         while pending:
@@ -135,7 +135,7 @@ class CommitGraph:
         return found
 
     def difference(self, include: Iterable[str], exclude: Iterable[str]) -> set[str]:
-        """The ancestors of the first commits, themselves included, without those of the second: git's ``B..A``."""
+        """The ancestors of ``include``, themselves included, without those of ``exclude``: git's ``B..A``."""
         left, _ = self._sides(include, exclude, _LEFT)
         return left
 
@@ -154,9 +154,9 @@ class CommitGraph:
     def merge_bases(self, left: str, right: str, *, excluding: Container[str] = frozenset()) -> list[str]:
         """All best common ancestors: common ancestors that no other common ancestor descends from.
 
-        Commits of ``excluding`` do not count as common ancestors, their ancestors do. Newest first: by time, then id.
-        Git's ``paint_down_to_common``, ordered by generation, so that a commit's colours are final when it is taken; it
-        stops as soon as one of the two sides has nothing left that is not below a base.
+        Commits of ``excluding`` do not count as common ancestors, but their ancestors do. Newest first: by time, then
+        id. The algorithm is git's ``paint_down_to_common``, ordered by generation, so that a commit's colours are final
+        when it is popped. It stops as soon as one of the two sides has only commits below a base.
         """
         painted = _Frontier(self, {left: _LEFT, right: _RIGHT} if left != right else {left: _BOTH})
         bases = []
@@ -170,7 +170,7 @@ class CommitGraph:
         return sorted(bases, key=self._newest_first)
 
     def topological(self, commits: Iterable[str]) -> list[str]:
-        """``commits`` with every descendant before its ancestors; otherwise newest first, then by id."""
+        """``commits``, each after its descendants, and otherwise newest first, then by id."""
         wanted = set(commits)
         floor = min((self.generation(commit) for commit in wanted), default=1)
         region = self.down_to(wanted, floor)
@@ -194,7 +194,7 @@ class CommitGraph:
         return ordered
 
     def _sides(self, left: Iterable[str], right: Iterable[str], wanted: int) -> tuple[set[str], set[str]]:
-        """The commits that only one side reaches; walks while a wanted side may still have some."""
+        """The commits that only one side reaches. Walks while a wanted side may still have some."""
         colours: dict[str, int] = {}
         for side, commits in ((_LEFT, left), (_RIGHT, right)):
             for commit in commits:
@@ -213,7 +213,7 @@ class CommitGraph:
         return ((_EPOCH - self.committed_at(commit)).total_seconds(), commit)
 
     def _undoing(self, commit: str, parents: tuple[str, ...], undo: Undo) -> frozenset[str]:
-        """One shared set for all commits that descend from the same undoing commits, so that history stays cheap."""
+        """One shared set for all commits that descend from the same undoing commits, which saves memory."""
         inherited: frozenset[str] = frozenset()
         for parent in parents:
             theirs = self._nodes[parent].undoing
@@ -223,7 +223,7 @@ class CommitGraph:
 
 
 class _Frontier:
-    """Painted commits in order of generation, and how many of those that wait are of either colour and not stale."""
+    """Painted commits in order of generation, and the number of waiting commits of either colour that are not stale."""
 
     def __init__(self, graph: CommitGraph, start: dict[str, int]) -> None:
         self._graph = graph
@@ -246,7 +246,7 @@ class _Frontier:
         self._count(after, 1)
 
     def take(self) -> tuple[str, int]:
-        """The waiting commit of the highest generation: all its descendants were taken before it."""
+        """The waiting commit of the highest generation. All of its descendants were popped before it."""
         _, commit = heapq.heappop(self._queue)
         colours = self._colours.pop(commit)
         self._count(colours, -1)

@@ -1,7 +1,7 @@
 """Names with a schema. A schema is a path, since DuckDB 2.0 has schemas within schemas.
 
-A path is written with dots. A part that holds a dot or a quote is quoted as in SQL, so that the schema ``"a.b"`` and
-the schema ``b`` within ``a`` are written differently, and each can be read back.
+A path is written with dots. A part that holds a dot or a quote is quoted as in SQL. So the schema ``"a.b"`` and the
+schema ``b`` within ``a`` have different texts, and each can be read back.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _PART = re.compile(r'"((?:[^"]|"")*)"(?=\.|$)|([^.]*)', re.DOTALL)
 class ObjectName:
     """A schema-qualified name, exactly as the user spelled it.
 
-    ``schema`` is the schema's path as ``path_text`` writes it. In the name of a schema, it is the one that this is in,
-    and empty for one that is in none.
+    ``schema`` is the path of the schema, as ``path_text`` writes it. For a schema, it is the path of the schema around
+    it, and empty for an outermost schema.
     """
 
     schema: str
@@ -31,22 +31,22 @@ class ObjectName:
 
     @property
     def schema_path(self) -> tuple[str, ...]:
-        """The names of the schemas that it is in, the outermost first."""
+        """The names of the schemas around it, the outermost first."""
         return path_parts(self.schema) if self.schema else ()
 
     @property
     def as_schema(self) -> str:
-        """What ``schema`` is in the names of what is in this one, if it is a schema."""
+        """The ``schema`` of the objects in this schema."""
         return f"{self.schema}.{path_text([self.name])}" if self.schema else path_text([self.name])
 
     @property
     def folded(self) -> tuple[str, str]:
-        """The name as SQL compares it: without regard to case."""
+        """The name as SQL compares it: in lower case."""
         return self.schema.lower(), self.name.lower()
 
 
 def path_text(parts: Sequence[str]) -> str:
-    """A path as it is written: ``a.b``, or ``"a.b"`` for one part that holds a dot."""
+    """The text of a path: ``a.b``, or ``"a.b"`` for one part that holds a dot."""
     return ".".join(f'"{part.replace(chr(34), chr(34) * 2)}"' if _is_quoted(part) else part for part in parts)
 
 
@@ -63,7 +63,7 @@ def path_parts(text: str) -> tuple[str, ...]:
 
 
 def parse_name(text: str) -> ObjectName:
-    """The name that a text spells, in schema main if it has none: what ``str`` of a name wrote, and ``main.orders``."""
+    """The name in a text that ``str`` or a user wrote. Without a schema, the name is in schema main."""
     *schema, name = path_parts(text)
     return ObjectName(path_text(schema) if schema else "main", name)
 
@@ -74,9 +74,9 @@ def schema_name(path: Sequence[str]) -> ObjectName:
 
 
 def name_meant(text: str, names: Iterable[ObjectName]) -> ObjectName | None:
-    """The one of the names that a table argument means, in any case.
+    """The name among ``names`` that a table argument means, in any letter case.
 
-    What is written as no name is may be written without the quotes that it needs, if only one name is written so.
+    If the text matches no name, quotes may be missing, as long as only one name matches without them.
     """
     known = list(names)
     wanted = parse_name(text).folded
@@ -89,7 +89,7 @@ def name_meant(text: str, names: Iterable[ObjectName]) -> ObjectName | None:
 
 
 def _unquoted(name: ObjectName) -> set[str]:
-    """A name in lower case and without quotes; that of a table of schema main also without its schema."""
+    """A name in lower case and without quotes. A table of schema main also has one without its schema."""
     parts = (*name.schema_path, name.name)
     return {".".join(parts).lower(), name.name.lower() if name.schema == "main" else ".".join(parts).lower()}
 

@@ -1,4 +1,4 @@
-"""How a commit came about: what it merges, reverts or goes back to, and how that was decided."""
+"""How a commit came about: what it merges, reverts or goes back to, and how its conflicts were resolved."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Resolution:
-    """One decision; table_name, key (canonical JSON) and column_name are None for all of them.
+    """One decision. table_name, key (canonical JSON) and column_name are None if it is for all of them.
 
-    ``side`` is ``ours``, ``theirs``, ``base``, ``both`` (copies of rows) or ``value``; ``value`` is then the text of a
-    value of the column's type, None for NULL. A ``forced`` one takes a row, or a cell of it, from a side also where
-    nothing clashes: for rows that violate a constraint; without a key it takes a definition, for one that cannot be
-    made.
+    ``side`` is ``ours``, ``theirs``, ``base``, ``both`` (copies of rows) or ``value``. ``value`` is then the text of a
+    value of the column's type, or None for NULL. A ``forced`` decision takes a row or a cell from a side even without a
+    conflict, for a row that violates a constraint. Without a key, it takes a definition, for one that cannot be
+    created.
     """
 
     table_name: str | None
@@ -26,12 +26,12 @@ class Resolution:
 
     @property
     def of_definition(self) -> bool:
-        """Whether it takes a definition although nothing in it clashes."""
+        """Whether it takes a definition that is not in conflict."""
         return self.forced and self.key is None and self.column_name is None
 
     @property
     def by_hand(self) -> bool:
-        """Whether a value came in that neither side has."""
+        """Whether it brings in a value that neither side has."""
         return self.side == "value"
 
 
@@ -45,10 +45,10 @@ class UndoneCommits:
 
 @dataclass(frozen=True)
 class Origin:
-    """How a commit came about: what Epoch decides from later, and so a part of the commit's id.
+    """How a commit came about. Later decisions follow it, so it is a part of the commit's id.
 
-    ``source`` is the reference that was merged or gone back to, as it was named. ``squashes``, ``reverts``, ``picks``
-    and ``rolls_back_to`` are the commit that a squashed merge, a revert, a cherry-pick or a rollback was made of.
+    ``source`` is the reference that was merged or gone back to, as the user named it. ``squashes``, ``reverts``,
+    ``picks`` and ``rolls_back_to`` are the commit behind a squashed merge, a revert, a cherry-pick or a rollback.
     ``undoes``, ``redoes`` and ``restores`` say which merges it undoes (see ``epoch_sql.model.graph.Undo``).
     ``strategy`` (``ours``, ``theirs``), ``keep_undone`` and ``resolutions`` are how a merge, revert or cherry-pick was
     decided, ``reapplied`` what it brings back that its target had undone, ``kept`` what it keeps that its source had.
@@ -70,17 +70,17 @@ class Origin:
 
     @property
     def named(self) -> str | None:
-        """What it was made of: the reference that was merged or gone back to, else the commit."""
+        """The reference that was merged or gone back to, or else the commit."""
         return self.source or self.reverts or self.picks
 
     @property
     def undone(self) -> tuple[str, ...]:
-        """Every commit that the merge base is chosen by; each is an ancestor."""
+        """Every commit that the choice of a merge base depends on. Each is an ancestor."""
         return self.undoes + self.redoes + ((self.restores,) if self.restores else ())
 
     @property
     def by_hand(self) -> bool:
-        """Whether a value came in that neither side has."""
+        """Whether it brings in a value that neither side has."""
         return any(resolution.by_hand for resolution in self.resolutions)
 
 
@@ -88,7 +88,7 @@ NO_ORIGIN = Origin()
 
 
 def origin_fields(origin: Origin) -> dict[str, Any]:
-    """How a commit came about, as JSON holds it."""
+    """The origin as JSON."""
     return {
         **vars(origin),
         "undoes": list(origin.undoes),
@@ -100,7 +100,7 @@ def origin_fields(origin: Origin) -> dict[str, Any]:
 
 
 def origin_of(stated: Mapping[str, Any]) -> Origin:
-    """How a commit came about, of ``origin_fields``."""
+    """The origin that ``origin_fields`` wrote."""
     return Origin(
         **{
             **stated,
@@ -114,5 +114,5 @@ def origin_of(stated: Mapping[str, Any]) -> Origin:
 
 
 def undone_fields(undone: UndoneCommits) -> dict[str, Any]:
-    """Undone commits, as JSON holds them."""
+    """Undone commits as JSON."""
     return {"undone_by": undone.undone_by, "commits": list(undone.commits)}

@@ -1,4 +1,4 @@
-"""Protected branches, reviews and checks: what was stated, and whose word counts."""
+"""Protected branches, reviews and checks, and which reviews count."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Protection:
     """What a branch is protected from.
 
     ``require_review``: it takes only approved merges, and undos. ``no_force_push``: its history only grows.
-    ``allow_self_review``: an approval counts also when it comes from the author of what is approved.
+    ``allow_self_review``: approvals of authors count too.
     """
 
     branch: str
@@ -35,7 +35,7 @@ class Protection:
 
     @property
     def protects(self) -> bool:
-        """Whether anything is refused."""
+        """Whether it refuses anything."""
         return self.require_review or self.no_force_push
 
 
@@ -67,7 +67,7 @@ class Check:
 
     @property
     def is_pattern(self) -> bool:
-        """Whether it is for any branch that matches, rather than for one by its name."""
+        """Whether it is for all branches that match a pattern, rather than for one branch."""
         return bool(_GLOB.search(self.branch))
 
 
@@ -81,17 +81,17 @@ def new_review(
 
 
 def same_person(one: str, other: str) -> bool:
-    """Whether two identities (``Name <mail>``) stand for one person: by their mails, else by their names.
+    """Whether two identities (``Name <mail>``) are one person: by their mail addresses, or else by their names.
 
-    So ``Ann <a@x>`` and ``<A@X>`` are one, and so are ``Ann`` and ``Ann <a@x>``; letter case, spaces and the
-    ways in which Unicode spells a character do not matter.
+    So ``Ann <a@x>`` and ``<A@X>`` are one person, and so are ``Ann`` and ``Ann <a@x>``. Letter case, spaces and the
+    Unicode spelling of characters do not matter.
     """
     (name, mail), (other_name, other_mail) = _person(one), _person(other)
     return mail == other_mail if mail and other_mail else name == other_name
 
 
 def _person(identity: str) -> tuple[str, str]:
-    """The name and the mail of an identity, each as it is compared; empty where there is none."""
+    """The name and the mail address of an identity, in the form that is compared. A missing part is empty."""
     found = _MAIL.fullmatch(_plain(identity))
     assert found
     name, mail = found["name"], found["mail"] or ""
@@ -99,13 +99,13 @@ def _person(identity: str) -> tuple[str, str]:
 
 
 def _plain(text: str) -> str:
-    """A text in one spelling: without case, repeated spaces, and characters that nobody sees."""
+    """A text in one spelling: without letter case, repeated spaces and invisible characters."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join("".join(c for c in folded if unicodedata.category(c) != "Cf").split())
 
 
 def verdicts(reviews: Iterable[Review], target: str, source_commit: str) -> list[Review]:
-    """The latest verdict of each reviewer on merging a commit into a branch; a request is none."""
+    """The latest verdict of each reviewer on merging a commit into a branch. A request is not a verdict."""
     latest: list[Review] = []
     for review in sorted(reviews, key=lambda review: review.reviewed_at, reverse=True):
         about = (review.target, review.source_commit) == (target, source_commit) and review.verdict != REQUEST

@@ -1,4 +1,4 @@
-"""Which names a branch or a tag may have, and which existing names are near to one that was mistyped."""
+"""The rules for names of branches and tags, and suggestions for a mistyped name."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _REPLACEMENT = "-"
 
 @dataclass(frozen=True)
 class _Rule:
-    """One rule: ``broken(name)`` is the clause that completes "it …", or None when the name keeps the rule."""
+    """One rule. ``broken(name)`` is a clause that completes "it …", or None if the name follows the rule."""
 
     broken: Callable[[str], str | None]
 
 
 def check_ref_name(name: str) -> None:
-    """Refuse a name that no branch or tag may have.
+    """Refuse an invalid name of a branch or tag.
 
-    The rules are git's (``git check-ref-format --branch``), and Epoch's own: ``HEAD`` and ``WORKING`` are reserved in
-    any case, and quotes are refused, so that every name can be typed in SQL and in a shell. A name that looks like the
-    prefix of a commit id is allowed, as in git. Raises EpochReferenceError with the rule and a valid name near to it.
+    The rules are git's (``git check-ref-format --branch``) and two more: ``HEAD`` and ``WORKING`` are reserved in any
+    letter case, and quotes are refused, so that users can type every name in SQL and in a shell. As in git, a name may
+    look like the prefix of a commit id. Raises EpochReferenceError with the broken rule and a similar valid name.
     """
     clause = _broken_rule(name)
     if clause is not None:
@@ -41,12 +41,12 @@ def check_ref_name(name: str) -> None:
 
 
 def is_line(name: str) -> bool:
-    """Whether it can be the name of somebody or something: one line, not empty, without characters that nobody sees."""
+    """Whether it can be a name: one line, not empty, without invisible characters."""
     return bool(name.strip()) and len(name) <= LONGEST_LINE and not has_hidden(name)
 
 
 def check_identity(identity: str) -> None:
-    """EpochReferenceError for what is no name of an author or a reviewer."""
+    """Refuse an invalid name of an author or a reviewer, with EpochReferenceError."""
     if not is_line(identity):
         raise EpochReferenceError(
             f"{quoted(identity)} cannot be an author: it is empty, too long, or has characters that nobody sees",
@@ -61,7 +61,7 @@ def is_valid_ref_name(name: str) -> bool:
 
 
 def nearest_valid_name(name: str) -> str:
-    """A valid name that keeps as much of ``name`` as the rules allow; a valid one is its own."""
+    """A valid name that keeps as much of ``name`` as the rules allow."""
     if is_valid_ref_name(name):
         return name
     text = "".join(_REPLACEMENT if _is_forbidden(character) else character for character in name)
@@ -74,9 +74,9 @@ def nearest_valid_name(name: str) -> str:
 
 
 def suggest(name: str, candidates: Iterable[str]) -> list[str]:
-    """At most three of ``candidates``, nearest first: typing errors, then names that contain or begin ``name``.
+    """At most three of ``candidates``, most similar first: typing errors, then names that contain or begin ``name``.
 
-    Compared without regard to case. Similarity is difflib's (Ratcliff and Obershelp).
+    Letter case does not matter. The similarity is difflib's (Ratcliff and Obershelp).
     """
     known = sorted(set(candidates))
     wanted = name.casefold()

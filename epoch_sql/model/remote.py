@@ -1,7 +1,7 @@
-"""What is kept at a remote, as immutable documents: commits, table versions, references (see docs/remote-layout.md).
+"""The documents of a remote: commits, versions of tables, references (see docs/remote-layout.md).
 
-A version has one identity at a remote whatever its layout (its levels and their files): its table, definition and
-fingerprint. So clones that fold or compact differently agree on what they have.
+At a remote, a version is identified by its table, definition and fingerprint, and not by its layout (levels and files).
+So clones agree on versions, even if they fold or compact differently.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ TreeRow = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Remote:
-    """A remote of this repository; ``store_id`` is that of the store found there when it was last used.
+    """A remote of this repository. ``store_id`` is the id of its store when it was last used.
 
-    ``trusted`` says that what comes from it may do whatever its SQL does.
+    If it is ``trusted``, its definitions may do whatever their SQL does.
     """
 
     name: str
@@ -52,13 +52,13 @@ class Upstream:
 
     @property
     def tracking(self) -> str:
-        """The name of the remote branch in this repository: ``origin/main``."""
+        """The local name of the remote branch: ``origin/main``."""
         return f"{self.remote}/{self.remote_branch}"
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a store says of itself: whose it is, and what a clone of it is like."""
+    """The header of a store: its repository, and the settings of a clone."""
 
     repository_id: str
     store_id: str
@@ -69,9 +69,9 @@ class Header:
 
 @dataclass(frozen=True)
 class RemoteRef:
-    """A branch or a tag at a remote; ``move_id`` is random, so that a writer recognises what it wrote itself.
+    """A branch or a tag at a remote. ``move_id`` is random, so that a writer recognises its own write.
 
-    One that was deleted has an empty ``commit_id``, and ``previous`` says where it was.
+    A deleted one has an empty ``commit_id``, and ``previous`` is its last commit.
     """
 
     name: str
@@ -85,7 +85,7 @@ class RemoteRef:
 
 @dataclass(frozen=True)
 class PortableLevel:
-    """A level as a remote keeps it: the ends of a delta are named by the contents of versions, not by their layouts."""
+    """A level at a remote. A delta names its ends by the contents of versions, not by their layouts."""
 
     kind: str
     files: tuple[DataFile, ...]
@@ -104,9 +104,9 @@ class Manifest:
 
 @dataclass(frozen=True)
 class PortableCommit:
-    """A commit as a remote keeps it: with its subtrees by the contents they name, and the deltas that it made.
+    """A commit at a remote, with its subtrees by content, and the deltas that it made.
 
-    ``commit.root_id`` is empty where it was read: where a tree is stored is each clone's own affair.
+    ``commit.root_id`` is empty after reading, because each clone stores trees in its own way.
     """
 
     commit: Commit
@@ -130,7 +130,7 @@ def seal(fields: Fields) -> bytes:
 
 
 def unseal(data: bytes, path: str) -> bytes:
-    """The content of a document, as it is written. Raises EpochStorageError when it is damaged; ``path`` says which."""
+    """The content of a document, as it is written. Raises EpochStorageError, with ``path``, if it is damaged."""
     content = data[len(_BEFORE) : -len(_AFTER) - 67]
     if data != _sealed(content):
         raise damaged(path, "is corrupted: its content does not match its hash")
@@ -138,7 +138,7 @@ def unseal(data: bytes, path: str) -> bytes:
 
 
 def damaged(path: str, problem: str) -> EpochStorageError:
-    """The error for a file at a remote that is not what it should be. Both may quote it, so they are shown escaped."""
+    """The error for a damaged file at a remote. ``path`` and ``problem`` may quote the file, so both are escaped."""
     return EpochStorageError(
         f"{shown(path, 400)} at the remote {shown(problem, 400)}; nothing was changed",
         "restore it there from a backup, or push again from a clone that has it after removing it",
@@ -170,7 +170,7 @@ def tree_text(rows: Iterable[TreeRow]) -> str:
 
 
 def as_ref(ref: RemoteRef, kind: str, name: str) -> Ref:
-    """A reference of a remote as one of this repository."""
+    """A reference of a remote as a local one."""
     return Ref(kind, name, ref.commit_id, ref.author, ref.moved_at, ref.message)
 
 

@@ -1,4 +1,4 @@
-"""Where a remote is: a folder, or an object store of S3, Google Cloud or Azure; and how names become file names."""
+"""Locations of remotes: folders, and object stores of S3, Google Cloud and Azure. Also turns names into file names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS = "a remote is a folder, or s3://BUCKET/PATH, gs://BUCKET/PATH or az://CO
 
 @dataclass(frozen=True)
 class RemoteURL:
-    """A remote's address: ``scheme`` is ``file``, ``s3``, ``gs`` or ``az``; ``bucket`` is empty for a folder."""
+    """The location of a remote. ``scheme`` is ``file``, ``s3``, ``gs`` or ``az``. ``bucket`` is empty for a folder."""
 
     scheme: str
     bucket: str
@@ -35,14 +35,14 @@ class RemoteURL:
 
     @property
     def last_name(self) -> str:
-        """The last part of the address: what a clone of it is called."""
+        """The last part of the location, which is the default name of a clone."""
         return (self.path or self.bucket).rstrip("/").rpartition("/")[2]
 
 
 def parse_url(text: str, start: Path) -> RemoteURL:
-    """The address that a text is; a relative folder counts from ``start``.
+    """The location in a text. A relative folder starts at ``start``.
 
-    Raises EpochRemoteError for other schemes, and for addresses with credentials in them: they are never stored.
+    Raises EpochRemoteError for other schemes, and for credentials in the URL, because they are never stored.
     """
     if not text.strip():
         raise EpochRemoteError("the URL of a remote is empty", _KINDS)
@@ -70,10 +70,10 @@ def parse_url(text: str, start: Path) -> RemoteURL:
 
 
 def encoded(name: str) -> str:
-    """A reference's name as a file name that no file system takes for another one, whatever it does with case.
+    """The file name of a reference. Different names have different file names, also on file systems that ignore case.
 
-    Small letters, digits, ``.``, ``_`` and ``-`` stand for themselves, any other byte of UTF-8 is ``%`` and two digits;
-    a name that becomes too long ends in its hash. The name itself stands in the file.
+    Lowercase letters, digits, ``.``, ``_`` and ``-`` stay, and any other byte of UTF-8 becomes ``%`` and two hex
+    digits. A name that becomes too long ends in its hash. The file holds the whole name.
     """
     safe = "".join(c if c in _PLAIN else "".join(f"%{byte:02X}" for byte in c.encode()) for c in name)
     if len(safe) <= _LONGEST_NAME:
@@ -82,7 +82,8 @@ def encoded(name: str) -> str:
 
 
 def _scheme(text: str) -> str | None:
-    """The scheme of a URL, also of one with too few slashes; None for a path. EpochRemoteError for one that is none."""
+    """The scheme of a URL, even with too few slashes, or None for a path. Raises EpochRemoteError for an unknown
+    scheme."""
     head, separator, rest = text.partition(":")
     scheme = head.lower()
     if not separator:
@@ -90,7 +91,7 @@ def _scheme(text: str) -> str | None:
     if scheme in (*BUCKET_SCHEMES, "file"):
         return scheme
     if rest.startswith("//") or (rest.startswith("/") and _SCHEME.fullmatch(scheme)):
-        # What is before :// may be anything, and a secret too.
+        # The text before :// may be anything, even a secret.
         known = f"{scheme}://…" if _SCHEME.fullmatch(scheme) else "such a URL"
         raise EpochRemoteError(f"a remote cannot be at {known}", _KINDS)
     return None
@@ -106,7 +107,7 @@ def _file(parts: SplitResult) -> RemoteURL:
 
 
 def _refuse_login(text: str) -> None:
-    """What is written as for scp, ``USER:PASSWORD@HOST:PATH``, is taken for no folder: its secret would be stored."""
+    """Refuse ``USER:PASSWORD@HOST:PATH``, the form of scp. As the name of a folder, its secret would be stored."""
     if not text.startswith(("/", "./", "../", "~")) and _LOGIN.search(unquote(unquote(text))):
         raise EpochRemoteError(
             "the URL has a user name or password in it, which would be stored", f"{_KINDS}; ./PATH for any folder"
@@ -142,7 +143,7 @@ def _split(text: str) -> SplitResult:
 
 
 def _refuse_credentials(parts: SplitResult, scheme: str) -> None:
-    """Said without the address, which would put the secret on the screen and into logs."""
+    """Refuse credentials. The message leaves out the URL, which would bring the secret to the screen and into logs."""
     whole = unquote(unquote(f"{parts.netloc}{parts.path}"))
     login = "@" in whole or ":" in unquote(unquote(parts.netloc))
     if scheme == "file":

@@ -1,4 +1,4 @@
-"""How people name a commit: the grammar of references, and what a reference means in a repository."""
+"""The grammar of references, and what a reference means in a repository."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Parent:
 
 @dataclass(frozen=True)
 class AsOf:
-    """``@{2026-01-31 12:00}``: where the reference was then; ``when`` is UTC without a time zone."""
+    """``@{2026-01-31 12:00}``: the commit of the reference at that time. ``when`` is UTC without a time zone."""
 
     when: datetime
 
@@ -79,14 +79,14 @@ Step = Ancestor | Parent | AsOf | Previous
 
 @dataclass(frozen=True)
 class Revision:
-    """A reference taken apart: a name, and the steps to take from there, left to right."""
+    """A parsed reference: a name, and the steps from there, left to right."""
 
     base: str
     steps: tuple[Step, ...] = ()
 
     @property
     def is_working(self) -> bool:
-        """Whether it names the uncommitted state, which is no commit."""
+        """Whether it names the working tables, which are not a commit."""
         return self.base == WORKING
 
     def __str__(self) -> str:
@@ -94,10 +94,11 @@ class Revision:
 
 
 class RevisionLookup(Protocol):
-    """What a repository must tell to resolve a reference. Commit ids are full ids, times UTC without a time zone."""
+    """What resolving a reference needs from a repository. Commit ids are full ids, and times are UTC without a time
+    zone."""
 
     def head(self) -> str | None:
-        """The commit that is checked out; None before the first commit."""
+        """The commit that is checked out, or None before the first commit."""
 
     def branches(self) -> Mapping[str, str]:
         """The commit of each branch, by its name."""
@@ -106,7 +107,7 @@ class RevisionLookup(Protocol):
         """The commit of each tag, by its name."""
 
     def remote_branches(self) -> Mapping[str, str]:
-        """The commit of each remote branch when it was last fetched, by ``REMOTE/BRANCH``."""
+        """The commit of each remote branch at the last fetch, by ``REMOTE/BRANCH``."""
 
     def commits_with_prefix(self, prefix: str) -> Sequence[str]:
         """The commits whose id begins with ``prefix`` (lower case)."""
@@ -119,7 +120,7 @@ class RevisionLookup(Protocol):
 
 
 def parse_revision(text: str) -> Revision:
-    """Take a reference apart. Raises EpochReferenceError when it does not follow the grammar.
+    """Parse a reference. Raises EpochReferenceError if it does not follow the grammar.
 
     The grammar is git's (gitrevisions(7)): a name, then any of ``~``, ``~N``, ``^``, ``^N``, and right after the name
     ``@{N}`` or ``@{date}`` (ISO 8601, UTC where no offset is given). ``@`` alone is HEAD, and so is a missing name.
@@ -140,10 +141,11 @@ def parse_revision(text: str) -> Revision:
 def resolve(text: str, lookup: RevisionLookup) -> str:
     """The id of the commit that a reference names.
 
-    A branch, tag or remote branch wins over a commit whose id begins like it; two of them with one name are ambiguous
-    unless said in full (``refs/heads/x``, ``refs/tags/x``, ``refs/remotes/x``; ``heads/x`` and the like for short). A
-    complete commit id always means the commit. Raises EpochReferenceError: unknown, ambiguous, beyond the first commit,
-    no such parent, no value at that time, or WORKING, which is no commit.
+    A branch, tag or remote branch wins over a commit whose id begins with that name. Two of them with one name are
+    ambiguous without the full name (``refs/heads/x``, ``refs/tags/x``, ``refs/remotes/x``, or for short ``heads/x`` and
+    so on). A complete commit id always means the commit. Raises EpochReferenceError for a name that is unknown or
+    ambiguous, for a step beyond the first commit or to a missing parent, for a time without a value, and for WORKING,
+    which is not a commit.
     """
     revision = parse_revision(text)
     if revision.is_working:
@@ -170,7 +172,7 @@ def texts_meaning(folder: str, names: Iterable[str]) -> set[str]:
 
 
 def short_ids(commits: Sequence[str]) -> list[str]:
-    """The ids cut to as many digits, seven or more, as tell them apart."""
+    """The ids, shortened to the least number of digits, seven or more, that distinguishes them."""
     distinct = len(set(commits))
     length = next((n for n in range(_SHORT, _FULL) if len({commit[:n] for commit in commits}) == distinct), _FULL)
     return [commit[:length] for commit in commits]
@@ -225,7 +227,7 @@ def _time(text: str, written: str) -> datetime:
 
 
 def _base(name: str, lookup: RevisionLookup) -> tuple[str, str]:
-    """The full name of the reference ('' for a commit id) and the commit."""
+    """The full name of the reference (empty for a commit id), and the commit."""
     if name == HEAD:
         return HEAD, _head(lookup)
     if len(name) == _FULL and _PREFIX.fullmatch(name) and (exact := lookup.commits_with_prefix(name.lower())):
@@ -253,7 +255,7 @@ def _head(lookup: RevisionLookup) -> str:
 
 
 def _meanings(name: str, lookup: RevisionLookup) -> dict[str, str]:
-    """Every reference that the name can mean, by its full name."""
+    """Every commit that the name can mean, by the full name of the reference."""
     known = {BRANCHES: lookup.branches(), TAGS: lookup.tags(), REMOTE_BRANCHES: lookup.remote_branches()}
     found = {}
     for folder, refs in known.items():
@@ -356,6 +358,6 @@ def _earlier_value(name: str, ref: str, n: int, lookup: RevisionLookup) -> str:
 
 
 def _told_apart(*times: datetime) -> list[str]:
-    """The times to the minute, if that tells them apart."""
+    """The times to the minute if that distinguishes them, or else in full."""
     minutes = [time.isoformat(" ", "minutes") for time in times]
     return minutes if len(set(minutes)) == len(times) else [time.isoformat(" ", "microseconds") for time in times]

@@ -16,9 +16,9 @@ from epoch_sql.model.names import parse_name
 class Column:
     """A column.
 
-    ``type`` is the DuckDB type as the catalog prints it; ``default`` and ``generated`` are expressions as the catalog
-    prints them; ``id`` is the Parquet field id that identifies the column through renames (0: not yet identified);
-    ``fill`` is a constant expression of the column's type: the value of rows written before the column existed.
+    ``type`` is the DuckDB type, and ``default`` and ``generated`` are expressions, as the catalog prints them. ``id``
+    is the Parquet field id that identifies the column through renames (0: not yet identified). ``fill`` is a constant
+    expression of the column's type: the value of rows that were written before the column existed.
     """
 
     name: str
@@ -33,16 +33,16 @@ class Column:
 
     @property
     def stored(self) -> bool:
-        """Whether the column has values of its own: a generated one is computed when it is read."""
+        """Whether the column stores values. A generated column computes them when it is read."""
         return self.generated is None
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """A table constraint: kind is PRIMARY KEY, UNIQUE, CHECK or FOREIGN KEY (NOT NULL is the column's).
+    """A table constraint: kind is PRIMARY KEY, UNIQUE, CHECK or FOREIGN KEY. NOT NULL belongs to the column.
 
-    ``expression`` is the CHECK's text. ``referenced`` and ``referenced_columns`` are a foreign key's target (DuckDB has
-    foreign keys within one schema only).
+    ``expression`` is the text of a CHECK. ``referenced`` and ``referenced_columns`` are the target of a foreign key.
+    (DuckDB has foreign keys within one schema only.)
     """
 
     kind: str
@@ -54,9 +54,9 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Index:
-    """An index made by CREATE INDEX; ``expressions`` are as the catalog prints them, each one SQL text.
+    """An index of CREATE INDEX. ``expressions`` are SQL texts, as the catalog prints them.
 
-    ``method`` is its type, such as HNSW of an extension; None for DuckDB's own. ``options`` is its WITH clause.
+    ``method`` is its type, such as HNSW of an extension, or None for DuckDB's own. ``options`` is its WITH clause.
     """
 
     name: str
@@ -71,9 +71,9 @@ class Index:
 class Trigger:
     """A trigger of a table.
 
-    ``timing`` is BEFORE or AFTER, ``event`` INSERT, UPDATE or DELETE, ``for_each`` STATEMENT or ROW. ``columns`` are
-    those of UPDATE OF. ``old_table`` and ``new_table`` are what the body calls the rows before and after (REFERENCING),
-    None where it does not.
+    ``timing`` is BEFORE or AFTER, ``event`` is INSERT, UPDATE or DELETE, and ``for_each`` is STATEMENT or ROW.
+    ``columns`` are those of UPDATE OF. ``old_table`` and ``new_table`` are the names of the rows before and after
+    (REFERENCING), or None.
     """
 
     name: str
@@ -109,7 +109,7 @@ class Table:
 
     @property
     def key_names(self) -> tuple[str, ...]:
-        """The names of the columns that identify a row: primary key, else declared key, else none."""
+        """The names of the columns that identify a row: the primary key, or else the declared key."""
         for constraint in self.constraints:
             if constraint.kind == "PRIMARY KEY":
                 return constraint.columns
@@ -117,7 +117,7 @@ class Table:
 
     @property
     def key(self) -> tuple[Column, ...]:
-        """The columns that identify a row; empty for a keyless table, which is a bag of rows."""
+        """The columns that identify a row. Empty for a table without a key, which is a bag of rows."""
         return tuple(self.column(name) for name in self.key_names)
 
     @property
@@ -126,7 +126,7 @@ class Table:
         return tuple(c for c in self.constraints if c.kind == "FOREIGN KEY")
 
     def column(self, name: str) -> Column:
-        """The column of that name, compared as SQL does: without regard to case. KeyError if there is none."""
+        """The column of that name, in any letter case, as in SQL. Raises KeyError if there is none."""
         for column in self.columns:
             if column.name == name:
                 return column
@@ -136,7 +136,7 @@ class Table:
         raise KeyError(name)
 
     def column_by_id(self, identity: int) -> Column | None:
-        """The column of that id, under whatever name."""
+        """The column of that id, whatever its name."""
         return next((column for column in self.columns if column.id == identity), None)
 
     def renamed(self, name: ObjectName) -> Table:
@@ -144,29 +144,29 @@ class Table:
         return replace(self, name=name)
 
     def with_column_ids(self, ids: Mapping[int, int]) -> Table:
-        """The same table with columns under other ids, where ``ids`` has one for theirs."""
+        """The same table with the column ids replaced as ``ids`` says."""
         return replace(self, columns=tuple(replace(c, id=ids.get(c.id, c.id)) for c in self.columns))
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all of the definition, identities included: names one row of ``epoch.schemas``."""
+        """SHA-256 of the whole definition, with identities: the id of a row of ``epoch.schemas``."""
         return _sha256(table_to_json(self))
 
     @property
     def content_digest(self) -> str:
-        """SHA-256 of what a user can see of the definition: equal for tables made in different ways."""
+        """SHA-256 of the visible definition. Equal for equal tables, however they came about."""
         columns = tuple(replace(column, id=0, fill=None) for column in self.columns)
         return _sha256(table_to_json(replace(self, columns=columns)))
 
 
 @dataclass(frozen=True)
 class SchemaObject:
-    """A database object other than a table: kind is ``schema``, ``type``, ``sequence``, ``macro`` or ``view``; or
-    ``trigger``, where one is an object of its own.
+    """A database object other than a table: kind is ``schema``, ``type``, ``sequence``, ``macro`` or ``view``.
+    ``trigger`` is for a trigger that is handled by itself.
 
-    ``definition`` is the CREATE statement; ``state`` is what the object carries without being versioned by it (the
-    last value of a sequence) and does not count as a change. ``part_comments`` are the comments of a view's columns, by
-    their names, and of the table macro beside a scalar macro of the same name, as ``TABLE``.
+    ``definition`` is the CREATE statement. ``state`` (the last value of a sequence) goes along, but a difference in it
+    does not count as a change. ``part_comments`` are the comments of a view's columns, by their names. They also have
+    the comment of a table macro beside a scalar macro of the same name, as ``TABLE``.
     """
 
     kind: str
@@ -193,7 +193,7 @@ class DatabaseSchema:
 
 
 def definition_id(definition: Table | SchemaObject) -> str:
-    """SHA-256 of what a definition makes: equal for the same table or object, however it came about."""
+    """SHA-256 of the visible definition of a table or object. Equal for equal ones, however they came about."""
     if isinstance(definition, Table):
         return definition.content_digest
     return _sha256(canonical_json([definition.kind, *vars(definition.name).values(), definition.definition]))
@@ -230,7 +230,7 @@ def table_from_json(text: str) -> Table:
 
 
 def part_comments_to_json(found: SchemaObject) -> str | None:
-    """The comments of an object's parts as JSON, None if there are none."""
+    """The comments of an object's parts as JSON, or None without comments."""
     return canonical_json(dict(found.part_comments)) if found.part_comments else None
 
 
@@ -240,9 +240,9 @@ def part_comments_from_json(text: str | None) -> tuple[tuple[str, str], ...]:
 
 
 def identity(*parts: str, taken: Iterable[int] = ()) -> int:
-    """A positive 30-bit id that depends on ``parts`` alone, and on which ids are ``taken``.
+    """A positive 30-bit id that depends only on ``parts`` and on the ``taken`` ids.
 
-    Two branches that add the same column get the same id, so that it is one column when they merge.
+    Two branches that add the same column give it the same id, so it is one column when they merge.
     """
     used = set(taken)
     attempt = 0
@@ -255,7 +255,7 @@ def identity(*parts: str, taken: Iterable[int] = ()) -> int:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON with one spelling for each value: sorted names, no spaces."""
+    """JSON with one spelling for each value: with sorted names, without spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 

@@ -1,4 +1,5 @@
-"""How two states of the definitions differ: the rows of ``epoch_schema_diff``, with readable definitions."""
+"""The differences between two states of the definitions: the rows of ``epoch_schema_diff``, with readable
+definitions."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ class SchemaChange:
     """One difference between two states of the definitions.
 
     ``object`` is column, constraint, index, trigger, table, view, macro, sequence, type or schema; ``diff_type`` is
-    added, modified, removed or renamed, where ``name`` is the new name. A definition is None on the side without it.
+    added, modified, removed or renamed. After a rename, ``name`` is the new name. A missing definition is None.
     """
 
     table_name: str
@@ -34,7 +35,7 @@ def schema_changes(
     before_objects: Sequence[SchemaObject],
     after_objects: Sequence[SchemaObject],
 ) -> list[SchemaChange]:
-    """The differences of tables, keyed by what identifies them through renames, and of the other objects.
+    """The differences of tables, which are keyed by their ids, and of other objects.
 
     Columns are matched by id, indexes and objects by name. A table that only one side has is one row. Schemas, types
     and sequences come first, then tables by name, then macros and views.
@@ -79,7 +80,7 @@ def _table(before: Table | None, after: Table | None, names: Mapping[ObjectName,
 
 
 def _change(table_name: str, kind: str, name: str, old: str | None, new: str | None) -> Iterator[SchemaChange]:
-    """The row for something whose definitions differ; none when they are equal."""
+    """The row for two definitions that differ. No row if they are equal."""
     if old == new:
         return
     diff_type = "added" if old is None else "removed" if new is None else "modified"
@@ -87,7 +88,7 @@ def _change(table_name: str, kind: str, name: str, old: str | None, new: str | N
 
 
 def _order(before: Table, after: Table) -> Iterator[SchemaChange]:
-    """A row when the columns that both sides have stand in another order."""
+    """A row if the common columns have another order."""
     old = [column.id for column in before.columns if after.column_by_id(column.id)]
     new = [column.id for column in after.columns if before.column_by_id(column.id)]
     if old != new:
@@ -109,7 +110,7 @@ def _columns(before: Table, after: Table) -> Iterator[SchemaChange]:
 
 
 def _constraints(before: Table, after: Table, names: Mapping[ObjectName, ObjectName]) -> Iterator[SchemaChange]:
-    """Rows for constraints; what only names renamed columns or a renamed table anew is no change."""
+    """Rows for constraints. New names of renamed columns or tables do not count as a change."""
     renamed = _new_names(before, after)
     gone = [_followed(constraint, renamed, before.name.schema, names) for constraint in before.constraints]
     come = []

@@ -1,8 +1,8 @@
-"""Three-way merge of definitions: columns by identity, so that a rename on one side and an edit on the other are both
-kept.
+"""Three-way merge of definitions. It matches columns by identity, so it keeps a rename on one side and an edit on the
+other.
 
-What one side alone changed is taken. What both changed in different ways is a conflict, which a decision settles; until
-then ours stands in, so that the rows can be merged beside it.
+A change of one side alone is taken. Two different changes are a conflict, which a decision resolves. Until then ours is
+used, so that the rows can be merged.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _ATTRIBUTES = ("name", "type", "nullable", "default", "generated", "collation", 
 
 @dataclass(frozen=True)
 class SchemaConflict:
-    """Two different changes of one definition; definitions are texts, None where it does not exist.
+    """Two different changes of one definition. Definitions are texts, or None if the definition does not exist.
 
-    ``column_name`` is None when the whole table or object is in conflict.
+    ``column_name`` is None if the whole table or object is in conflict.
     """
 
     table_name: str
@@ -40,9 +40,9 @@ Decide = Callable[[str, str | None], str | None]
 
 @dataclass(frozen=True)
 class MergedTable:
-    """The merged definition of a table, the conflicts in it, and the ids that its columns have on their side.
+    """The merged definition of a table, its conflicts, and the ids of its columns on the side of theirs.
 
-    ``aliases`` maps a merged column's id to the id that theirs has for it, where both added it under different ids.
+    ``aliases`` maps the id of a merged column to its id in theirs, if both sides added it under different ids.
     """
 
     table: Table
@@ -65,7 +65,7 @@ class _Merger:
         return self.settle(column, base, ours, theirs, show)
 
     def settle(self, column: str | None, base: T, ours: T, theirs: T, show: Callable[[T], str | None]) -> T:
-        """Record a conflict and return what was decided, or ours."""
+        """Record a conflict, and return the decision, or else ours."""
         side = self.decide(self.table_name, column)
         conflict = SchemaConflict(self.table_name, column, show(base), show(ours), show(theirs), side is not None)
         if conflict not in self.conflicts:
@@ -84,9 +84,9 @@ def merge_definitions(
 ) -> MergedTable:
     """Merge two definitions of one table.
 
-    ``changed_values(side, column_id)`` tells whether that side changed values of a column of the base; it is asked only
-    for columns that the other side dropped. ``loses_values`` tells whether it gave values to a column that the other
-    side computes, and computes differently. Column order is ours, theirs' new columns after.
+    ``changed_values(side, column_id)`` says whether that side changed values of a column of the base, and is called
+    only for columns that the other side dropped. ``loses_values`` says whether a side stored values in a column that
+    the other side computes with other results. The columns have the order of ours, and then the new columns of theirs.
     """
     merger = _Merger(str(ours.name), decide)
     aliases = _aliases(base, ours, theirs)
@@ -126,7 +126,7 @@ def merge_definitions(
 
 
 def as_on_one_side(merged: MergedTable, table: Table) -> MergedTable:
-    """The merged definition after it was decided to be as a table of one side, whose rows keep their identities."""
+    """The merged definition after a decision to take the table of one side, whose columns keep their identities."""
     ids = {own: i for i, own in merged.aliases.items()}
     return replace(merged, table=table.with_column_ids(ids), conflicts=())
 
@@ -138,9 +138,9 @@ def merge_objects(
     decide: Decide,
     forced: Callable[[str], str | None],
 ) -> tuple[tuple[SchemaObject, ...], tuple[SchemaConflict, ...]]:
-    """Merge views, macros and the other objects, each as a whole, by kind and name.
+    """Merge views, macros and other objects, each as a whole, by kind and name.
 
-    ``forced`` tells the side that was chosen for one although nothing in it clashes, if any was.
+    ``forced`` gives the side that was chosen for an object without a conflict, if any.
     """
     sides = [{(o.kind, o.name): o for o in side} for side in (base, ours, theirs)]
     merged, conflicts = [], []
@@ -161,7 +161,7 @@ def merge_objects(
 def _with_merged_names(
     base: Mapping[int, Column], ours: Mapping[int, Column], theirs: Mapping[int, Column]
 ) -> list[Mapping[int, Column]]:
-    """The columns of the three by id, generated ones with the names that other columns get by the merge."""
+    """The columns of all three by id. Expressions of generated columns use the names after the merge."""
     names = {}
     for identity, column in {**base, **theirs, **ours}.items():
         old, right = base.get(identity, column).name, theirs.get(identity, column).name
@@ -231,7 +231,7 @@ def _without_namesakes(
     theirs: Mapping[int, Column],
     show: Callable[[Column | None], str | None],
 ) -> list[Column]:
-    """Of two columns with one name (added on both sides with different types), the one that was decided for."""
+    """Of two columns with one name (added on both sides with different types), the chosen one."""
     kept: dict[str, Column] = {}
     for column in columns:
         name = column.name.lower()
@@ -246,7 +246,7 @@ def _without_namesakes(
 
 
 def _aliases(base: Table | None, ours: Table, theirs: Table) -> dict[int, int]:
-    """Theirs' id → ours' id for columns that both sides added under one name and type but with different ids."""
+    """Maps theirs' id to ours' id for columns that both sides added with one name and type, but different ids."""
     known = {c.id for c in base.columns} if base else set()
     added = {(c.name.lower(), c.type): c.id for c in ours.columns if c.id not in known}
     found = {}
@@ -258,7 +258,7 @@ def _aliases(base: Table | None, ours: Table, theirs: Table) -> dict[int, int]:
 
 
 def _renames(columns: Sequence[Column], *sides: Table | None) -> list[dict[str, str]]:
-    """For each side (ours, theirs, base), its column names in lower case → the merged ones, by identity."""
+    """For each side (ours, theirs, base), maps its column names in lower case to the merged names, by identity."""
     merged = {c.id: c.name for c in columns}
     return [{c.name.lower(): merged.get(c.id, c.name) for c in side.columns} if side else {} for side in sides]
 
@@ -270,7 +270,7 @@ def _dropped(columns: Sequence[Column], *sides: Table | None) -> set[str]:
 
 
 def _needed_anew(base: Table, side: Table, column: Column) -> bool:
-    """Whether a side has constraints, indexes, triggers or generated columns with a column that the base has not."""
+    """Whether a side added constraints, indexes, triggers or generated columns that use the column."""
     name = {column.name.lower()}
     return (
         any(_uses(c, name) for c in set(side.constraints) - set(base.constraints))

@@ -1,7 +1,7 @@
-"""Reading SQL text that DuckDB printed from its catalog: tokens, lists and names, with quotes respected.
+"""Reads SQL text that DuckDB printed from its catalog: tokens, lists and names, and quotes.
 
-DuckDB's printer knows two quotes (``'…'`` and ``"…"``, doubled inside) and no comments, so a few lines read it exactly,
-on every version, where a parser of SQL would have to understand all of it.
+DuckDB prints two kinds of quotes (``'…'`` and ``"…"``, doubled inside) and no comments. So a few lines read it exactly
+in every version, and no parser of all of SQL is needed.
 """
 
 from __future__ import annotations
@@ -37,25 +37,25 @@ _RESERVED = frozenset(
 
 
 class Token(NamedTuple):
-    """One token: its text and where it stands."""
+    """One token: its text and its position."""
 
     text: str
     start: int
 
     @property
     def end(self) -> int:
-        """Where the next token may begin."""
+        """The position after the token."""
         return self.start + len(self.text)
 
     @property
     def name(self) -> str | None:
-        """The identifier that the token spells, without its quotes; None for strings, numbers and operators."""
+        """The identifier in the token, without its quotes, or None for strings, numbers and operators."""
         if self.text[0] == '"':
             return self.text[1:-1].replace('""', '"')
         return self.text if self.text[0] == "_" or self.text[0].isalpha() else None
 
     def is_word(self, *words: str) -> bool:
-        """Whether it is one of these keywords (given in upper case): a quoted name never is."""
+        """Whether it is one of these keywords, in upper case. A quoted name never is."""
         return self.text.upper() in words
 
 
@@ -67,7 +67,7 @@ def tokens(text: str, start: int = 0) -> Iterator[Token]:
 
 
 def top_level(text: str, start: int = 0) -> Iterator[Token]:
-    """The tokens that stand outside of all brackets, ending before a bracket that closes what ``start`` is in."""
+    """The tokens outside of all brackets. Ends before a bracket that closes the one around ``start``."""
     depth = 0
     for token in tokens(text, start):
         if token.text in "([{":
@@ -81,7 +81,7 @@ def top_level(text: str, start: int = 0) -> Iterator[Token]:
 
 
 def element_end(text: str, start: int) -> int:
-    """Where the list element that begins at ``start`` ends: at a comma, a closing bracket or the text's end."""
+    """The end of the list element that begins at ``start``: a comma, a closing bracket or the end of the text."""
     depth = 0
     for token in tokens(text, start):
         if depth == 0 and token.text in (",", ")", "]", "}"):
@@ -91,7 +91,7 @@ def element_end(text: str, start: int) -> int:
 
 
 def list_after(text: str, start: int = 0) -> list[str]:
-    """The elements of the first parenthesized list at or after ``start``; ValueError if there is none."""
+    """The elements of the first parenthesized list at or after ``start``. Raises ValueError if there is none."""
     opening = next((token for token in tokens(text, start) if token.text == "("), None)
     if opening is None:
         raise ValueError(f"no list in {text!r}")
@@ -121,15 +121,15 @@ def mentioned(text: str) -> set[str]:
 
 
 def mentioned_anywhere(text: str) -> set[str]:
-    """What ``mentioned`` gives, and what strings may name, as in ``nextval('a.q')``: the string, and its last part."""
+    """The names of ``mentioned``, and names in strings, as in ``nextval('a.q')``: the string, and its last part."""
     strings = (token.text[1:-1].lower() for token in tokens(text) if token.text.startswith("'"))
     return mentioned(text) | {word for string in strings for word in (string, string.rpartition(".")[2])}
 
 
 def with_names(text: str, renamed: Mapping[str, str]) -> str:
-    """The expression after its columns were renamed: ``renamed`` maps old names in lower case to new names.
+    """The expression with renamed columns. ``renamed`` maps old names in lower case to new names.
 
-    A name before ``(`` is a function and one after ``.`` a field: they stay.
+    Names before ``(`` are functions, and names after ``.`` are fields: both stay.
     """
     found = list(tokens(text))
     parts: list[str] = []
@@ -144,14 +144,14 @@ def with_names(text: str, renamed: Mapping[str, str]) -> str:
 
 
 def same_expression(left: str | None, right: str | None) -> bool:
-    """Whether two expressions have the same tokens, no matter how names are quoted and what space is between."""
+    """Whether two expressions have the same tokens, whatever their quotes and spaces."""
     if left is None or right is None:
         return left is right
     return _normalized(left) == _normalized(right)
 
 
 def readable(name: str) -> str:
-    """A name as SQL spells it, quoted only where it has to be."""
+    """A name in SQL, with quotes only if it needs them."""
     if _PLAIN_NAME.fullmatch(name) and name.lower() not in _RESERVED:
         return name
     return '"' + name.replace('"', '""') + '"'

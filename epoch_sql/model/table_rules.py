@@ -1,4 +1,4 @@
-"""What holds of every definition of a table, and of every row of a tree, wherever they come from."""
+"""Rules for every definition of a table and every row of a tree, wherever they come from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_ID = (1 << 30) - 1
 
 
 def broken_table_rule(table: Table) -> tuple[str, str] | None:
-    """The first rule that a definition breaks: the field, and what is wrong with it; None for one that is sound."""
+    """The first rule that a definition breaks: the field, and what is wrong with it. None for a sound definition."""
     return next(_broken(table), None)
 
 

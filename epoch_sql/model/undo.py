@@ -1,19 +1,19 @@
-"""Undoing a merge so that it counts as not having happened: what a merge of that source later brings back or keeps.
+"""Undone merges count as not having happened: decides what a later merge of the source brings back or keeps.
 
-Git forgets: after a merge was reverted, merging the same source again finds it merged already and leaves its changes
-out, silently. Here a commit that undoes merges records which (``Undo``), and the merge base is chosen among the commits
-before them. Everything else of the three-way merge stays as it is.
+After the revert of a merge, git counts the same source as merged, and silently leaves out its changes. In Epoch, a
+commit that undoes merges records them (``Undo``), and the merge base is chosen among the commits before them.
+Everything else is an ordinary three-way merge.
 
-Recorded with a commit, and never computed again:
+A commit records this once:
 
 - a revert of a merge M: ``undoes = (M,)``
 - a forward rollback to C: ``undoes`` the merges on the branch's first-parent line after C, ``restores = C``
-- a revert of such a commit: ``redoes`` what it undid, and ``undoes`` what it redid (the undo of the undo of the undo),
-  less what was so before that commit already, by an undo that stays in force
+- a revert of such a commit: ``redoes`` what it undid, and ``undoes`` what it redid, unless another undo in force did so
+  before
 - a merge that keeps undone what its source would bring back: ``undoes`` the merges that it leaves out
-- any other commit: nothing; a revert of an ordinary commit is a change like any other.
+- any other commit: nothing. A revert of an ordinary commit is a change like any other.
 
-``redoes`` is what makes an undo's list void, for the commits that descend from the commit that redoes it.
+``redoes`` makes the list of an undo void for the descendants of the commit that redoes it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from epoch_sql.model.graph import CommitGraph, Undo
 
 @dataclass(frozen=True)
 class Undone:
-    """Commits that one commit undid, as one side of a merge sees them.
+    """Commits that one commit undid, as seen from one side of a merge.
 
-    ``commits`` are all of them, merges included, newest first; ``changes`` those to count in a message: the commits
-    that are no merges, or all where there are only merges.
+    ``commits`` are all of them, with merges, newest first. ``changes`` are those that a message counts: the commits
+    that are not merges, or all if there are only merges.
     """
 
     undoing: str
@@ -43,13 +43,11 @@ class Undone:
 class MergePlan:
     """How a source is to be merged into a target.
 
-    ``bases``: the best common ancestors to merge against; several are merged first into a virtual base, none means that
-    the histories are unrelated (an empty base). ``up_to_date``: nothing to merge. ``fast_forward``: the source's state
-    is the result as it is.
-    ``reapplies``: what was undone on the target and comes back with this merge ("re-applies 3 commits that 1a2b3c4
-    undid").
-    ``keeps``: what was undone on the source and stays in the target ("keeps 3 commits that 1a2b3c4 undid on
-    production"). Both are ordered by the undoing commit, newest first.
+    ``bases``: the best common ancestors to merge against. Several are first merged into a virtual base. Without any,
+    the histories are unrelated, and the base is empty. ``up_to_date``: there is nothing to merge. ``fast_forward``: the
+    state of the source is the result. ``reapplies``: commits that the target undid and that come back with this merge
+    ("re-applies 3 commits that 1a2b3c4 undid"). ``keeps``: commits that the source undid and that stay in the target
+    ("keeps 3 commits that 1a2b3c4 undid on production"). Both are ordered by the undoing commit, newest first.
     """
 
     bases: tuple[str, ...]
@@ -63,9 +61,8 @@ def plan_merge(graph: CommitGraph, target: str, source: str, *, keep_undone: boo
     """What to merge against when ``source`` is merged into ``target`` (commit ids).
 
     The base is a best common ancestor among the commits that have no absent commit of either side in their own
-    ancestry;
-    ``keep_undone`` asks for git's ordinary base instead. Without an undo that only one of the sides knows, the two are
-    the same, and no more history is read than for git's base. Rule: docs/undone-promotions.md.
+    ancestry; ``keep_undone`` asks for git's ordinary base instead. Without an undo that only one side has, both are the
+    same, and the walk reads no more history than for git's base. docs/undone-promotions.md states the rule.
     """
     if keep_undone:
         missing: dict[str, frozenset[str]] = {}
@@ -86,25 +83,25 @@ def plan_merge(graph: CommitGraph, target: str, source: str, *, keep_undone: boo
 
 
 def present(graph: CommitGraph, commit: str) -> frozenset[str]:
-    """The commits whose content counts as being in ``commit``: itself, and its parents' less what it undoes.
+    """The commits whose content counts as being in ``commit``: itself, and those of its parents without what it undoes.
 
-    What it redoes, and what is present in the commit that it restores, counts again. Without an undo in its ancestry
-    these are its ancestors.
+    Commits that it redoes, and commits in the one that it restores, count again. Without an undo in its ancestry, these
+    are its ancestors.
     """
     presence = _Presence(graph, (commit,))
     return frozenset(graph.ancestors(commit)) - presence.universe | presence.at(commit)
 
 
 def brought(graph: CommitGraph, merge: str) -> frozenset[str]:
-    """The commits that a merge brought: present in it, itself aside, and not in its first parent. None for others."""
+    """The commits that a merge brought: present in it and not in its first parent, without itself. Empty for others."""
     parents = graph.parents(merge)
     return present(graph, merge) - {merge} - present(graph, parents[0]) if len(parents) > 1 else frozenset()
 
 
 def undo_of_revert(graph: CommitGraph, tip: str, reverted: str) -> Undo:
-    """What a commit on top of ``tip`` has to record that reverts ``reverted``.
+    """The undo that a revert of ``reverted`` on top of ``tip`` has to record.
 
-    Nothing where ``tip`` does not descend from it: what never happened there is not undone by taking its opposite.
+    Empty if ``tip`` does not descend from it: nothing is undone that never happened there.
     """
     if not graph.is_ancestor(reverted, tip):
         return Undo()
@@ -120,7 +117,7 @@ def undo_of_revert(graph: CommitGraph, tip: str, reverted: str) -> Undo:
 
 
 def undo_kept(graph: CommitGraph, target: str, source: str) -> Undo:
-    """What a merge has to record that keeps undone what was undone on its target: the merges that it leaves out."""
+    """The undo that a merge with ``keep_undone`` has to record: the merges that it leaves out."""
     missing, _, _ = _undone_between(graph, target, source)
     if not missing:
         return Undo()
@@ -130,12 +127,12 @@ def undo_kept(graph: CommitGraph, target: str, source: str) -> Undo:
 
 
 def undo_of_rollback(graph: CommitGraph, tip: str, restored: str) -> Undo:
-    """What a commit on top of ``tip`` has to record whose content is that of ``restored``.
+    """The undo that a commit on top of ``tip`` with the content of ``restored`` has to record.
 
-    It undoes every merge after ``restored`` on the first-parent line, and settles the older ones that were undone or
-    redone since as they were at ``restored``. Where ``restored`` is not on that line, the line ends at the first commit
-    that it descends from, and a merge that brought any of its ancestors is not undone unless it can be said exactly
-    which part of it stays (``restored`` is an ancestor of ``tip``).
+    It undoes every merge after ``restored`` on the first-parent line. Older merges that were undone or redone since
+    become as they were at ``restored``. If ``restored`` is not on that line, the line ends at the first commit that it
+    descends from. Then a merge that brought any of its ancestors is undone only if ``restored`` is an ancestor of
+    ``tip``, which says exactly what stays.
     """
     known = graph.ancestors(restored)
     inside = graph.is_ancestor(restored, tip)
@@ -155,9 +152,9 @@ def undo_of_rollback(graph: CommitGraph, tip: str, restored: str) -> Undo:
 
 
 def expected_undo(graph: CommitGraph, commit: Commit) -> Undo | None:
-    """What a commit has to record about merges that it undoes, by what it says that it was made of.
+    """The undo that a commit has to record, according to its origin.
 
-    None where it says that of a commit that is not there, or that is no commit to revert.
+    None if the origin names a commit that is missing or that cannot be reverted.
     """
     origin, parents = commit.origin, commit.parents
     made_of = [c for c in (origin.reverts, origin.rolls_back_to, origin.squashes) if c is not None]
@@ -172,7 +169,7 @@ def expected_undo(graph: CommitGraph, commit: Commit) -> Undo | None:
 
 
 def _is_undone(graph: CommitGraph, commit: str, merge: str) -> bool:
-    """Whether the last word on the merge, on the commit's first-parent line, is that it was undone."""
+    """Whether the newest undo or redo of the merge on the commit's first-parent line is an undo."""
     for earlier in graph.first_parents(commit):
         undo = graph.undo(earlier)
         if earlier == merge or merge in undo.redoes:
@@ -185,10 +182,10 @@ def _is_undone(graph: CommitGraph, commit: str, merge: str) -> bool:
 def _undone_between(
     graph: CommitGraph, target: str, source: str
 ) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]], list[str]]:
-    """What is absent from the target, what from the source, and the best common ancestors without any of it.
+    """The commits absent from the target, those absent from the source, and the best common ancestors without either.
 
-    An undo that both sides know is settled, as long as the base knows it too: below it, the base has again what was
-    undone, and a side that kept it would lose it as if it were news. So the search goes on with fewer settled undos.
+    An undo that both sides have is settled only while the base has it too. A base below the undo contains the undone
+    changes again, and a side that kept them would lose them. So the search continues with fewer settled undos.
     """
     settled = graph.undoing(target) & graph.undoing(source)
     while True:
@@ -205,9 +202,9 @@ def _undone_between(
 def _bases_with_what_both_kept(
     graph: CommitGraph, target: str, source: str, bases: list[str], absent: frozenset[str]
 ) -> list[str]:
-    """The best common ancestors without a merge that was undone before a base, where both sides kept its changes.
+    """The best common ancestors without merges that were undone before a base and whose changes both sides kept.
 
-    Against such a base alone these would count as made on both sides. There are none without such an undo.
+    Against such a base alone, these changes would count as made on both sides. Empty without such an undo.
     """
     undoing = frozenset[str]().union(*map(graph.undoing, bases))
     if not undoing:
@@ -227,7 +224,7 @@ def _bases_with_what_both_kept(
 
 
 def _absent_by_undo(graph: CommitGraph, commit: str, other: str, settled: frozenset[str]) -> dict[str, frozenset[str]]:
-    """The absent commits by the newest commit that undid them, newest first, merges that kept them undone last."""
+    """The absent commits by the newest commit that undid them, newest first. Merges that kept them undone come last."""
     news = graph.undoing(commit) - settled
     if not news:
         return {}
@@ -251,9 +248,10 @@ def _absent_by_undo(graph: CommitGraph, commit: str, other: str, settled: frozen
 
 
 def _carries_by_itself(graph: CommitGraph, commit: str, undoing: str, merge: str, changes: frozenset[str]) -> bool:
-    """Whether the commit is where the changes came from, rather than having them from the line that undid the merge.
+    """Whether the commit carries the changes by itself, and not only through the line that undid the merge.
 
-    That line are the undoing commit's first parents down to the merge: later merges into it may reach them as well.
+    That line is the undoing commit's first parents down to the merge, because later merges into it reach the changes
+    too.
     """
     line = {merge, *takewhile(lambda earlier: earlier != merge, graph.first_parents(undoing))}
     return graph.reaches(commit, changes, around=line)
@@ -272,7 +270,7 @@ def _descending_from(graph: CommitGraph, absent: frozenset[str], *tips: str) -> 
 
 
 def _grouped(graph: CommitGraph, by_undo: dict[str, frozenset[str]], carrier: str) -> tuple[Undone, ...]:
-    """What the carrying side really has of the absent commits, in the order of the undoing commits."""
+    """The absent commits that the carrying side has, in the order of the undoing commits."""
     groups = []
     for undoing, commits in by_undo.items():
         floor = min(graph.generation(commit) for commit in commits)
@@ -283,10 +281,10 @@ def _grouped(graph: CommitGraph, by_undo: dict[str, frozenset[str]], carrier: st
 
 
 class _Presence:
-    """Presence of the commits that some undo concerns (``universe``), in all ancestors of a few commits.
+    """In which ancestors of a few commits the commits of ``universe``, which some undo concerns, are present.
 
-    One pass from the oldest concerned commit upwards, with one bit per concerned commit; a commit's bits are dropped
-    when all its children have been seen, so that memory follows the width of history and not its length.
+    One pass from the oldest concerned commit upwards, with one bit for each concerned commit. The bits of a commit are
+    dropped after all of its children, so memory follows the width of history and not its length.
     """
 
     def __init__(self, graph: CommitGraph, commits: tuple[str, ...]) -> None:
@@ -304,11 +302,11 @@ class _Presence:
         self._pass_over(commits)
 
     def at(self, commit: str) -> frozenset[str]:
-        """The concerned commits that are present in one of the commits asked about."""
+        """The concerned commits that are present in one of the given commits."""
         return self._commits(self._masks.get(commit, 0))
 
     def brought(self, merge: str) -> frozenset[str]:
-        """What a merge brought that one of their ancestors undid."""
+        """The commits that a merge brought and that an ancestor undid."""
         return self._commits(self._brought.get(merge, 0))
 
     def _pass_over(self, commits: tuple[str, ...]) -> None:
@@ -342,7 +340,7 @@ class _Presence:
         return mask | self._bit.get(commit, 0)
 
     def _undone_by_merging(self, parents: tuple[str, ...]) -> int:
-        """What one parent undid and the other has only from it: the undo is a change that the merge takes over."""
+        """Commits that one parent undid and the other has only from it. The merge takes over that undo."""
         graph, gone = self._graph, 0
         for side, other in permutations(parents, 2):
             for undoing in graph.undoing(side) - graph.undoing(other):

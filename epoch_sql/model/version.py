@@ -1,7 +1,7 @@
 """Table versions: a base level of rows and delta levels on top, as in a log-structured merge tree.
 
-A delta is also an edge between two versions. Because it carries old values as well as new ones, it can be read in both
-directions, so a diff of two versions is the composition of the deltas on the cheapest path between them.
+A delta is also an edge between two versions. It holds old and new values, so it can be read in both directions. So the
+diff of two versions is the composition of the deltas on the cheapest path between them.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class RowCounts:
 class DataFile:
     """A Parquet file named by the SHA-256 of its bytes.
 
-    ``schema_id`` names the definition that its rows (in a delta: its new values) have, ``old_schema_id`` the one of a
-    delta's old values.
+    ``schema_id`` is the definition of its rows (in a delta: of its new values), and ``old_schema_id`` that of the old
+    values.
     """
 
     file_id: str
@@ -88,12 +88,12 @@ def version_identity(table_id: str, schema_id: str, fingerprint: str, level_ids:
 
 
 def level_identity(kind: str, file_ids: tuple[str, ...], from_version: str | None, to_fingerprint: str | None) -> str:
-    """The id of a level: the SHA-256 of its files and of where it leads from and to."""
+    """The id of a level: the SHA-256 of its files and its ends."""
     return _sha256(canonical_json(["level", kind, file_ids, from_version, to_fingerprint]))
 
 
 def shift_fingerprint(fingerprint: str, minus: int, plus: int) -> str:
-    """The fingerprint after rows whose hashes sum to ``minus`` went and rows whose hashes sum to ``plus`` came."""
+    """The fingerprint after removing rows with the hash sum ``minus`` and adding rows with the hash sum ``plus``."""
     total = (int(fingerprint, 16) - minus + plus) % (1 << FINGERPRINT_BITS)
     return f"{total:0{FINGERPRINT_BITS // 4}x}"
 

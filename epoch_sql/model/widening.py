@@ -1,4 +1,4 @@
-"""Which changes of a column's type keep every value: after those, rows that were written before are cast when read."""
+"""Which changes of a column's type keep every value. After these, older rows are cast when they are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ENUM = re.compile(rf"ENUM\((?:{_LABEL.pattern}(?:, ?)?)*\)")
 
 
 def widens(old: str, new: str) -> bool:
-    """Whether every value of the old type is the same value in the new one, and casts back to itself."""
+    """Whether every value of the old type has the same value in the new one, and casts back to itself."""
     if old == new:
         return True
     if old in _SIGNED and new in _SIGNED:
@@ -38,7 +38,7 @@ def compatible(old: str, new: str) -> bool:
 
 
 def common(old: str, new: str) -> str | None:
-    """The one of two types that has every value of the other, if there is one."""
+    """The type, of these two, that has every value of the other, if there is one."""
     if widens(old, new):
         return new
     return old if widens(new, old) else None

@@ -1,1 +1,1 @@
-"""The verbs of Epoch, one module each: they decide in Python and compute in DuckDB."""
+"""The verbs of Epoch, one module each. They decide in Python and compute in DuckDB."""

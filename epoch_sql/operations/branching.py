@@ -1,4 +1,4 @@
-"""Branches and tags: made, renamed, deleted."""
+"""Creates, renames and deletes branches and tags."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def delete_tag(call: Call, name: str) -> RefResult:
 
 
 def existing(call: Call, kind: str, name: str) -> Ref:
-    """The branch or tag of that name; EpochReferenceError that suggests others if there is none."""
+    """The branch or tag of that name. Raises EpochReferenceError with suggestions if there is none."""
     ref = call.refs.get(kind, name)
     if ref is None:
         near = suggest(name, call.refs.all(kind))

@@ -34,12 +34,12 @@ from epoch_sql.verb import procedure
 from epoch_sql.worktree.introspect import OWN_SCHEMA, read_schema_paths
 
 _initialising = Lock()
-"""One after the other: of two at once, the one that loses would remove the other one's folder."""
+"""Two at once run one after the other: otherwise the one that fails would remove the folder of the other."""
 
 
 @dataclass(frozen=True)
 class InitResult:
-    """What ``init`` made: the first branch and its first commit."""
+    """The result of ``init``: the first branch and its first commit."""
 
     branch: str
     commit: str
@@ -48,7 +48,7 @@ class InitResult:
 
 @dataclass(frozen=True)
 class CommitResult:
-    """What ``commit`` made."""
+    """The result of ``commit``."""
 
     commit: str
     branch: str
@@ -61,7 +61,7 @@ class CommitResult:
 def init(call: Call, branch: str = "main") -> InitResult:
     """Makes a repository of the database, with a first commit of what it holds.
 
-    Raises EpochRepositoryError when there is one already, EpochReferenceError for a branch name that is none.
+    Raises EpochRepositoryError if it is one already, and EpochReferenceError for an invalid branch name.
 
     Args:
         branch: the first branch
@@ -88,8 +88,8 @@ def commit(
 ) -> CommitResult:
     """Commits every change of the working tables to the checked-out branch.
 
-    Raises EpochNothingToCommit without a change, EpochReferenceError on a detached checkout, EpochTableError for what
-    cannot be versioned.
+    Raises EpochNothingToCommit without a change, EpochReferenceError on a detached checkout, and EpochTableError for
+    tables that cannot be versioned.
 
     Args:
         message: what changed and why
@@ -128,7 +128,7 @@ def _nothing_changed(call: Call, branch: str) -> EpochNothingToCommit:
 
 
 def checked_out_branch(call: Call) -> tuple[str, str]:
-    """The checked-out branch and its commit; EpochReferenceError when a commit or a tag is checked out instead."""
+    """The checked-out branch and its commit. Raises EpochReferenceError if a commit or a tag is checked out instead."""
     head = call.head()
     if head.branch is None:
         raise EpochReferenceError(
@@ -149,7 +149,7 @@ def new_commit(
 
 
 def set_head(call: Call, branch: str | None, commit_id: str) -> None:
-    """Say what is checked out."""
+    """Set what is checked out."""
     call.state.set_head(Head(branch, commit_id))
 
 
@@ -160,7 +160,7 @@ def first_line(message: str) -> str:
 
 @contextmanager
 def _folder(call: Call) -> Iterator[None]:
-    """The folder of a repository that is to be made; it goes again where none is made, and was not there before.
+    """Creates the folder of a new repository. Removes a new folder again if ``init`` fails.
 
     Raises EpochRepositoryError when there is one already.
     """

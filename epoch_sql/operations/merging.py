@@ -44,8 +44,8 @@ Result = TypeVar("Result")
 class MergeResult:
     """What a merge did: of ``source`` into ``target``, or a revert or cherry-pick of a commit that went on.
 
-    ``reapplied`` is what came back that the target had undone, ``kept`` what stayed that the source had undone.
-    ``message`` is that of the commit.
+    ``reapplied`` are commits that came back although the target undid them. ``kept`` are those that stayed although the
+    source undid them. ``message`` is that of the commit.
     """
 
     status: Literal["merged", "fast-forward", "up-to-date", "aborted"]
@@ -84,7 +84,7 @@ class TablePreview:
 
 @dataclass(frozen=True)
 class Resolved:
-    """How many conflicts a call resolved, and how many are left, violations included."""
+    """The numbers of resolved and of remaining conflicts, with violations."""
 
     resolved: int
     remaining: int
@@ -104,8 +104,8 @@ def merge(
 ) -> MergeResult:
     """Merges a reference into a branch, cell by cell; conflicts are an error, and the merge stays in progress.
 
-    It is one commit on the branch's first-parent line. Raises EpochConflict when it stops on conflicts or violations:
-    the merge is then in progress, and nothing else changed.
+    It is one commit on the branch's first-parent line. Raises EpochConflict if it stops on conflicts or violations.
+    Then the merge is in progress, and nothing else changed.
 
     Args:
         source: what is merged: a reference
@@ -338,7 +338,7 @@ def _pick(call: Call, progress: MergeInProgress) -> PickResult | Stopped:
 
 
 def in_progress(call: Call, target: str | None) -> MergeInProgress:
-    """The merge in progress of a branch, by default the checked-out one; EpochMergeError if there is none."""
+    """The merge in progress of a branch (default: the current one). Raises EpochMergeError if there is none."""
     branch = target or checked_out_branch(call)[0]
     progress = Merges(call.cursor).get(branch)
     if progress is None:
@@ -379,13 +379,13 @@ def _planned(call: Call, source: str, target: str | None, keep_undone: bool) -> 
 
 
 def _based(call: Call, plan: MergePlan, progress: MergeInProgress) -> MergeInProgress:
-    """A planned merge with the tree that both sides are compared with, which may have to be computed."""
+    """A planned merge with its base tree, which may have to be computed."""
     base = planned_base(call, plan, progress.ours_commit, progress.theirs_commit)
     return replace(progress, base_root=call.trees.add(base))
 
 
 def _supersede(call: Call, progress: MergeInProgress) -> None:
-    """Refuse a merge while another is in progress, unless that one is of an older state and was left untouched."""
+    """Refuse a merge while another is in progress. Replace an older merge of the same source without decisions."""
     merges = Merges(call.cursor)
     other = merges.get(progress.target)
     if other is None:
@@ -440,9 +440,9 @@ def _picked(
 
 
 def _brings_only_merges(call: Call, plan: MergePlan, progress: MergeInProgress) -> bool:
-    """Whether the source has nothing that the target lacks but merges, as after the target was merged back into it.
+    """Whether the source has only merges that the target lacks, as after a merge of the target into it.
 
-    Such a merge is a commit only if it changes something: without a change there was no promotion to log.
+    Such a merge adds a commit only if it changes something, because otherwise there is no promotion to log.
     """
     graph = call.graph()
     new = graph.difference((progress.theirs_commit,), (progress.ours_commit,))
@@ -472,7 +472,7 @@ def _result(outcome: Done | Stopped, progress: MergeInProgress) -> MergeResult |
 
 
 def _or_stop(result: Result | Stopped) -> Result:
-    """The result of a merge; raised as an error, after the merge was kept as in progress, when it stopped."""
+    """The result of a merge. If it stopped, raises the error after the merge was stored as in progress."""
     if isinstance(result, Stopped):
         raise result.error()
     return result

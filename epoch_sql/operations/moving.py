@@ -1,4 +1,4 @@
-"""``checkout``, and bringing the working tables to another commit."""
+"""``checkout``: brings the working tables to another commit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ATTEMPTS: tuple[Attempt, ...] = get_args(Attempt)
 
 @dataclass(frozen=True)
 class CheckoutResult:
-    """What is checked out now; branch is None when it is a commit or a tag."""
+    """What is checked out now. ``branch`` is None for a commit or a tag."""
 
     branch: str | None
     commit: str
@@ -50,7 +50,7 @@ class CheckoutResult:
 def checkout(call: Call, ref: str, *, new_branch: bool = False, force: bool = False) -> CheckoutResult:
     """Puts the working tables at a reference.
 
-    Raises EpochDirtyError when uncommitted changes would be lost, unless ``force``.
+    Raises EpochDirtyError if uncommitted changes would be lost, unless ``force``.
 
     Args:
         ref: a branch, tag or commit; with new_branch, the name of the branch to make
@@ -71,7 +71,8 @@ def checkout(call: Call, ref: str, *, new_branch: bool = False, force: bool = Fa
 
 
 def _following(call: Call, name: str) -> Ref | None:
-    """A new branch for the only remote branch of that name, which it follows, as git makes it; None if it is not so."""
+    """Creates a branch that follows the only remote branch of that name, as git does. None if there is not exactly
+    one."""
     if call.refs.get("tag", name):
         return None
     found = [ref for ref in call.refs.all("remote").values() if ref.name.partition("/")[2] == name]
@@ -85,16 +86,16 @@ def _following(call: Call, name: str) -> Ref | None:
 
 
 def attempting(call: Call, move: Callable[[], T]) -> T:
-    """Run a move of the working tables in a transaction in which references move; see ``in_transactions``."""
+    """Run a move of the working tables in a transaction in which references move. See ``in_transactions``."""
     return in_transactions(call, call.moving, move)
 
 
 def in_transactions(call: Call, transaction: Callable[[], AbstractContextManager[None]], act: Callable[[], T]) -> T:
-    """Run what applies a tree in a transaction, and again while DuckDB refuses it: with more tables built anew, and
-    without the objects that cannot be made.
+    """Apply a tree in a transaction. While DuckDB refuses, try again with more tables rebuilt, and without the objects
+    that cannot be created.
 
-    That it refuses to drop something although all that depends on it by now is gone happens on DuckDB 1.4, which goes
-    on to know what a table depended on before it was altered: then all tables are built anew.
+    DuckDB 1.4 may refuse to drop something after all of its dependents are dropped, because it remembers what a table
+    depended on before an ALTER. Then all tables are rebuilt.
     """
     try:
         while True:
@@ -125,7 +126,8 @@ def in_transactions(call: Call, transaction: Callable[[], AbstractContextManager
 
 
 def put_working_tables(call: Call, commit_id: str, doing: str, force: bool = False) -> tuple[int, RowCounts]:
-    """Bring the working tables to a commit; (tables changed, rows changed in tables that were not rebuilt)."""
+    """Bring the working tables to a commit. Gives the number of changed tables, and the rows changed in tables that
+    were not rebuilt."""
     head_tree = call.tree(call.head().commit_id)
     working = call.scan(head_tree)
     if not force:
@@ -137,7 +139,8 @@ def put_working_tables(call: Call, commit_id: str, doing: str, force: bool = Fal
 def apply_tree(
     call: Call, working: Working, target: Tree, pinned: Sequence[WorkingTable] = ()
 ) -> tuple[int, RowCounts]:
-    """Bring the working tables to a tree, and the fingerprints with them; ``pinned`` tables besides must not change."""
+    """Bring the working tables and their fingerprints to a tree. Other tables, which are ``pinned``, must not
+    change."""
     target = call.scanner.visible(target)
     omitted = left_out(call, working, target)
     plan = working_plan(call.contents, working, target, call.attempt, omitted, pinned)
@@ -154,7 +157,7 @@ def apply_tree(
 
 
 def _follow(call: Call, working: Working, applied: list[Applied]) -> None:
-    """Fingerprints of the tables that were changed: shifted by the changes, or read anew after a rebuild."""
+    """The fingerprints of the changed tables: shifted by the changes, or computed again after a rebuild."""
     known = {w.table_id: w for w in working.tables}
     current = engine(call.cursor)
     unread = []
@@ -183,7 +186,7 @@ def _follow(call: Call, working: Working, applied: list[Applied]) -> None:
 
 
 def _shift(call: Call, change: Applied) -> int:
-    """What the changes of a table add to the sum of its rows' hashes."""
+    """The difference that changes make to the hash sum of a table's rows."""
     assert change.changes and change.before
     statement = hash_shift(change.before, change.after, _rows(change))
     row = call.cursor.execute(statement).fetchone()

@@ -1,4 +1,4 @@
-"""``epoch_plan``: the steps that a checkout or a hard reset would take, none of which is taken."""
+"""``epoch_plan``: the steps that a checkout or a hard reset would take. Takes none of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from epoch_sql.worktree.scan import Working
 
 @dataclass(frozen=True)
 class PlanStep:
-    """A step: what it does to what, with the statement for definitions and the number of rows otherwise."""
+    """A step: its action and its object, with the statement for a definition, and the number of rows otherwise."""
 
     step_order: int
     action: str
@@ -77,7 +77,7 @@ def _rows(call: Call, plan: Plan, working: Working, target: Tree) -> Iterator[_F
 
 
 def _counts(call: Call, step: ChangeRows | Fill, working: Working, version_id: str) -> RowCounts:
-    """How many rows a step deletes, updates and inserts, as the tables are now."""
+    """The number of rows that a step would delete, update and insert now."""
     contents = call.contents
     if isinstance(step, Fill):
         return RowCounts(added=contents.version(version_id).row_count)

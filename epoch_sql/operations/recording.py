@@ -1,4 +1,4 @@
-"""Turning working tables into versions: what a commit or a stash stores."""
+"""Turns working tables into versions, for a commit or a stash."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Recorded:
 def record(call: Call, working: Working, fingerprints: bool = True) -> Recorded:
     """Store the working database as a tree.
 
-    ``fingerprints`` says whether the tree becomes what the working tables are compared with.
+    ``fingerprints`` says whether the working tables are compared with this tree from now on.
     """
     recorder = _Recorder(call, fingerprints)
     entries: dict[str, TableEntry] = {}
@@ -80,9 +80,9 @@ def record(call: Call, working: Working, fingerprints: bool = True) -> Recorded:
 
 
 def _with_ignored(tree: Tree, ignored: Tree) -> Tree:
-    """The tree with what stays as it is committed, since it is ignored here.
+    """The tree with its ignored parts, which stay as they are committed.
 
-    Raises EpochTableError when a table's schema is gone: the commit could not be checked out.
+    Raises EpochTableError if the schema of an ignored table was dropped, because the commit could not be checked out.
     """
     schemas = {o.name.name for o in tree.objects if o.kind == "schema"}
     gone = [e.name for e in ignored.tables.values() if e.name.schema not in schemas | {"main"}]
@@ -132,7 +132,7 @@ class _Recorder:
         return self._changed(working)
 
     def store(self) -> None:
-        """Write what was recorded to the catalog."""
+        """Write the recorded versions to the catalog."""
         self.contents.store_descriptions(self.schemas, self.levels, self.versions)
         if self.keep_fingerprints:
             Fingerprints(self.call.cursor).put(self.fingerprints)
@@ -143,7 +143,7 @@ class _Recorder:
         return entry, RowCounts(added=working.row_count)
 
     def _replaced(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
-        """A table whose rows cannot be told apart from before by a delta: another key, or converted values."""
+        """Record a table whose change is not a delta: it has another key, or converted values."""
         counts = self._counted(working)
         return self._based(working), counts
 
@@ -165,7 +165,7 @@ class _Recorder:
         return TableEntry(working.table_id, working.table.name, version.version_id)
 
     def _checksum(self, working: WorkingTable) -> int:
-        """The checksum of a large new table: the sum of its buckets, if they are kept, so that it is read once."""
+        """The checksum of a large new table: the sum of its buckets, if it has any, so that it is read once."""
         if not self.keep_fingerprints:
             return checksums(self.call.cursor, [working.table])[0][1]
         fill_buckets(self.call, working.table_id, working.table)
@@ -203,7 +203,7 @@ class _Recorder:
         return entry, written.rows if written else RowCounts()
 
     def _counted(self, working: WorkingTable) -> RowCounts:
-        """The rows that differ by their values, however they are stored."""
+        """The number of rows whose values differ, however they are stored."""
         assert working.entry and working.committed
         if crossing(working.committed, working.table):
             before = self.contents.state(working.entry.version_id)
@@ -223,7 +223,7 @@ class _Recorder:
         return shift_fingerprint(before.fingerprint, written.minus, written.plus) if written else before.fingerprint
 
     def _compacted(self, levels: list[Level], working: WorkingTable, fingerprint: str) -> list[Level]:
-        """The levels with small ones folded, or one new base when the deltas have grown to a fifth of it."""
+        """The levels with small deltas folded, or one new base level if the deltas have reached a fifth of it."""
         if sum(level.row_count for level in levels[1:]) * REWRITE_SHARE > levels[0].row_count:
             base = self.writer.base(working_rows(working.table), working.table, self._in_key_order(working.table))
             self.levels.append(base)
@@ -263,10 +263,10 @@ class _Recorder:
             shift_buckets(self.call, working.table_id, working.committed, working.table, rows)
 
     def _in_key_order(self, table: Table) -> bool:
-        """Whether the working rows already lie in the order of their key, by blocks of one Parquet row group."""
+        """Whether the working rows are in the order of their key, by blocks of one Parquet row group."""
         if len(table.key) != 1 or any(column.name.lower() == "rowid" for column in table.columns):
             return False
-        # The first blocks tell of most tables that they are not in order.
+        # For most unordered tables, the first blocks show it.
         return all(self._in_order(table, most) for most in (Sql("LIMIT 245760"), Sql("")))
 
     def _in_order(self, table: Table, most: Sql) -> bool:
@@ -291,16 +291,16 @@ def same_values(before: Table, after: Table) -> bool:
 
 
 def fold(call: Call, levels: list[Level], table: Table, fingerprint: str) -> list[Level]:
-    """Levels (base first, the last one new) with runs of small deltas folded into one, as size-tiered LSM trees do.
+    """Levels (base first, the last one new) with runs of small deltas folded into one, as in size-tiered LSM trees.
 
-    Four deltas of about one size (a factor of four) at the end become one, so that a table has a number of levels that
-    grows with the logarithm of its changes. A folded level leads from where its first delta started to the new version.
+    Four deltas of about the same size (within a factor of four) at the end become one. So the number of levels grows
+    with the logarithm of the changes. A folded level leads from the start of its first delta to the new version.
     """
     while True:
         run = _last_run(levels)
         if len(run) < FOLD_AT:
             return levels
-        # The newest delta is read back, and its definition may be as new.
+        # The newest delta is read back, and its definition may be new too.
         call.contents.store_descriptions([table], [])
         old, start = _start(call, run[0], table)
         shape = shape_of(old, table)
@@ -313,9 +313,9 @@ def fold(call: Call, levels: list[Level], table: Table, fingerprint: str) -> lis
 
 
 def _start(call: Call, first: Level, table: Table) -> tuple[Table, str | None]:
-    """What the old values of a folded level are under, and the version that it leads from.
+    """The definition of the old values of a folded level, and the version that it leads from.
 
-    A fold across a dropped column lacks that column's old values, so it is a level but leads from nowhere.
+    A fold across a dropped column lacks that column's old values. So it is a level, but not an edge from a version.
     """
     old = call.contents.schema(first.files[0].old_schema_id or table.digest)
     kept = {column.id for column in table.stored_columns}
@@ -334,7 +334,7 @@ def _tier(level: Level) -> int:
 
 
 def confirm(call: Call, working: WorkingTable, changes: Sql | None) -> None:
-    """EpochTransactionError when the caller's look at a table does not agree with the changes committed in it."""
+    """Raises EpochTransactionError if the committed changes of a table do not match what the caller saw of it."""
     if working.table.name not in call.seen:
         return
     known = working.known
@@ -349,7 +349,7 @@ def confirm(call: Call, working: WorkingTable, changes: Sql | None) -> None:
 
 
 def count_changes(call: Call, changes: Sql, keyless: bool) -> RowCounts:
-    """How many rows changes (see ``Shape``) add, modify and remove."""
+    """The numbers of rows that changes (see ``Shape``) add, modify and remove."""
     row = call.cursor.execute(
         render.render("count_bag_changes" if keyless else "count_changes", changes=changes)
     ).fetchone()
@@ -373,7 +373,7 @@ def fill_buckets(call: Call, table_id: str, table: Table) -> None:
 
 
 def shift_buckets(call: Call, table_id: str, old: Table, new: Table, changes: Sql) -> None:
-    """Bring the bucket checksums of a working table up to date with changes (see ``Shape``)."""
+    """Update the bucket checksums of a working table by changes (see ``Shape``)."""
     call.cursor.execute(
         render.render(
             "shift_buckets",
@@ -387,14 +387,14 @@ def shift_buckets(call: Call, table_id: str, old: Table, new: Table, changes: Sq
 
 
 def hash_shift(old: Table, new: Table, changes: Sql) -> Sql:
-    """The query that gives what changes (see ``Shape``) add to the sum of a table's row hashes."""
+    """The query for the difference that changes (see ``Shape``) make to the sum of a table's row hashes."""
     return render.fill(
         Sql("SELECT coalesce(sum({{shift}}), 0) FROM ({{changes}}) AS changes"), shift=_shift(old, new), changes=changes
     )
 
 
 def _shift(old: Table, new: Table) -> Sql:
-    """What one change adds to the sum of a table's row hashes."""
+    """The difference that one change makes to the sum of a table's row hashes."""
     shape = shape_of(old, new)
     keys = {column.id for column in shape.key}
 
@@ -413,7 +413,7 @@ def _shift(old: Table, new: Table) -> Sql:
 
 
 def _merge_buckets(call: Call, table_id: str) -> None:
-    """Keep at most two rows for each bucket: shifting adds rows instead of updating them."""
+    """Keep at most two rows for each bucket, because shifting adds rows instead of updating them."""
     cursor = call.cursor
     row = run(cursor, "SELECT count(*) FROM {{epoch}}.buckets WHERE table_id = ?", [table_id]).fetchone()
     if row and row[0] > 2 * BUCKETS:

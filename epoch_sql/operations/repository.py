@@ -1,4 +1,4 @@
-"""A repository as operations see it: catalog and files on one cursor, references resolved, changes in transactions."""
+"""A repository for operations: catalog and files on one cursor, resolved references, and transactions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WORKING = "WORKING"
 
 @dataclass(frozen=True)
 class Opened:
-    """An open database: its name in SQL, its file (None: it is in memory), and whether it is read-only."""
+    """An open database: its name in SQL, its file (None: in memory), and whether it is read-only."""
 
     name: str
     path: str | None
@@ -53,14 +53,13 @@ class Opened:
 
 @dataclass
 class Memory:
-    """What a process keeps of one database between operations: rows that never change, and the commit graph.
+    """What a process caches of one database between operations: rows that never change, and the commit graph.
 
-    ``own_macros`` are the macros that Epoch made, ``acting`` those of them that change something.
+    ``own_macros`` are Epoch's macros, and ``acting`` those of them that change something.
 
-    ``written`` says of which state of the catalog ``known`` and ``graph`` are: gc and compaction, by whatever
-    connection, thread or process, make another one of it, and then everything is forgotten when a repository is next
-    opened. The graph only grows, but for gc; ``last_commit``, the one with ``last_sequence``, tells whether it is still
-    the same.
+    ``written`` is the state of the catalog that ``known`` and ``graph`` belong to. After gc or compaction, by any
+    connection, thread or process, it differs, and the next operation clears the caches. The graph only grows, except by
+    gc. ``last_commit``, which has ``last_sequence``, shows whether it is still the same.
     """
 
     own_macros: frozenset[str] = frozenset()
@@ -78,8 +77,8 @@ class Memory:
 class Call:
     """The repository of the database that a cursor is on.
 
-    ``warnings`` are what an operation has to say besides its result. Raises EpochRepositoryError when the database is
-    in memory, has no repository, or one of a newer version.
+    ``warnings`` are the warnings of an operation. Raises EpochRepositoryError if the database is in memory, has no
+    repository, or has one of a newer version.
     """
 
     def __init__(
@@ -139,7 +138,8 @@ class Call:
         return self.scanner.scan(tree, self.seen, read_rows)
 
     def resolve(self, reference: str) -> str:
-        """The id of the commit that a reference names; EpochReferenceError if there is none, or more than one."""
+        """The id of the commit that a reference names. Raises EpochReferenceError if there is none, or more than
+        one."""
         try:
             commit_id = resolve(reference, _Lookup(self))
             if "@{" in reference and not self.commits.load([commit_id]):
@@ -177,7 +177,7 @@ class Call:
         return branch if branch != self.head().branch else None
 
     def forget(self) -> None:
-        """Read what is in memory anew when it is next needed: some of it may be gone."""
+        """Clear the caches, because rows may have been removed."""
         self.memory.known.forget()
         self._forget_graph()
 
@@ -187,7 +187,8 @@ class Call:
             memory.graph, memory.last_sequence, memory.last_commit = CommitGraph(), 0, None
 
     def author(self, stated: str | None = None) -> str:
-        """Who acts: as stated, else as the environment and the configuration say; EpochReferenceError for no name."""
+        """The author: as stated, or else from the environment and the configuration. Raises EpochReferenceError for
+        an invalid name."""
         who = stated or self._author or config.default_author(self.folder)
         check_identity(who)
         return who
@@ -196,7 +197,7 @@ class Call:
     def transaction(self) -> Iterator[None]:
         """One database transaction: all of it or nothing.
 
-        A conflict with another writer is an EpochTransactionError that says to try again.
+        A conflict with another writer raises EpochTransactionError, which says to try again.
         """
         self.keep_known()
         graph = self.memory.last_commit
@@ -221,7 +222,7 @@ class Call:
 
     @contextmanager
     def trying(self) -> Iterator[None]:
-        """A transaction that changes nothing: what is computed in it is rolled back."""
+        """A transaction that changes nothing: it is always rolled back."""
         self.keep_known()
         graph = self.memory.last_commit
         self.cursor.execute("BEGIN TRANSACTION")
@@ -232,7 +233,7 @@ class Call:
 
     @contextmanager
     def moving(self) -> Iterator[None]:
-        """A transaction in which references move: two of them at once conflict, and what was prepared binds anew."""
+        """A transaction in which references move. Two at once conflict, and prepared statements bind again."""
         try:
             with self.transaction():
                 self.state.moved()
@@ -243,16 +244,16 @@ class Call:
             raise
 
     def _audit(self, refused: EpochRefused) -> None:
-        """Note a refusal, which is to be known although nothing else came of it."""
+        """Record a refusal in the audit, although everything else was rolled back."""
         audit = Audit(self.cursor)
         audit.record(now(), self.author(), "refuse", refused.branch, refused.commit_id, refused.message)
 
     def keep_known(self) -> None:
-        """Say that a transaction has stored nothing yet, so that what is known by now stays known if it rolls back."""
+        """State that the transaction has stored nothing yet, so that a rollback keeps the cached rows."""
         self._known_before = self.memory.known.mark()
 
     def _roll_back(self, last_commit: str | None) -> None:
-        """Roll back, and forget what may have been of this transaction."""
+        """Roll back, and drop cached rows that may belong to this transaction."""
         self.memory.known.back_to(self._known_before)
         if self.memory.last_commit != last_commit:
             self._forget_graph()
@@ -265,8 +266,8 @@ class Call:
     def _check_version(self) -> bool:
         """Whether there is a catalog.
 
-        Raises EpochRepositoryError if it is one of a newer Epoch, or if strings are compared otherwise than by their
-        bytes: changes would go unnoticed.
+        Raises EpochRepositoryError if a newer Epoch made it, or if strings are not compared by their bytes, because
+        then changes would go unnoticed.
         """
         found = found_catalog(self.cursor)
         version, collation = found.version, found.collation
@@ -292,7 +293,7 @@ class Call:
 
 
 class _Lookup:
-    """What ``resolve`` asks of a repository."""
+    """What ``resolve`` needs from a repository."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -316,7 +317,7 @@ class _Lookup:
         return self._call.commits.get(commit).parents
 
     def reflog(self, ref: str) -> Sequence[tuple[datetime, str]]:
-        """The moves of a reference; those of HEAD are the ones of the checked-out branch."""
+        """The moves of a reference. Those of HEAD are the moves of the current branch."""
         kinds = {"heads": "branch", "tags": "tag", "remotes": "remote"}
         if ref == "HEAD":
             kind, name = "branch", self._call.head().branch or ""
@@ -331,17 +332,17 @@ class _Lookup:
 
 
 def open_database(cursor: duckdb.DuckDBPyConnection) -> Opened:
-    """The database that a new cursor is on: always the one that was connected to, whatever is attached besides."""
+    """The database of a new cursor: always the one that the connection opened, whatever else is attached."""
     row = cursor.execute(render.load("database")).fetchone()
     assert row
     return Opened(*row)
 
 
 def now() -> datetime:
-    """The time in UTC, without a zone, as the catalog keeps it."""
+    """The present time in UTC, without a time zone, as the catalog stores it."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def new_ref(kind: str, name: str, commit_id: str, message: str | None = None, author: str | None = None) -> Ref:
-    """A reference that is made or moved now."""
+    """A reference that is created or moved now."""
     return Ref(kind, name, commit_id, author, now(), message)

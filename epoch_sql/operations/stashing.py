@@ -1,4 +1,4 @@
-"""``stash``: setting working changes aside, and putting them back."""
+"""``stash``: sets uncommitted changes aside, and restores them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from epoch_sql.worktree.scan import Working
 
 @dataclass(frozen=True)
 class Stashed:
-    """A stash, and how many tables it changes."""
+    """A stash, and the number of tables that it changes."""
 
     stash_id: str
     tables_changed: int
@@ -72,8 +72,8 @@ def push(call: Call, message: str | None = None) -> StashResult:
 def pop(call: Call) -> StashResult:
     """Puts the newest stash back into the working tables.
 
-    What was committed since then is merged with it, cell by cell. Raises EpochDirtyError when there are uncommitted
-    changes, EpochConflict when both changed the same; the stash is kept then.
+    Merges it with what was committed since then, cell by cell. Raises EpochDirtyError if there are uncommitted changes,
+    and EpochConflict, which keeps the stash, if both changed the same cell.
     """
 
     def move() -> StashResult:
@@ -107,7 +107,7 @@ def drop(call: Call, stash_id: str | None = None) -> Stashed:
 
 
 def newest(call: Call, stash_id: str | None = None) -> Stash:
-    """The newest stash, or the one whose id starts as given; EpochReferenceError if there is none."""
+    """The newest stash, or the one whose id starts with ``stash_id``. Raises EpochReferenceError if there is none."""
     for stash in Stashes(call.cursor).load():
         if stash.stash_id.startswith(stash_id or ""):
             return stash
@@ -116,7 +116,7 @@ def newest(call: Call, stash_id: str | None = None) -> Stash:
 
 
 def as_recorded(working: Working, tree: Tree) -> Working:
-    """A working database of which a tree was just recorded: nothing in it differs from that tree."""
+    """A working database that was just recorded as a tree, so nothing in it differs from that tree."""
     tables = tuple(
         replace(w, entry=tree.tables[w.table_id], committed=w.table, rows_differ=False, known=None)
         for w in working.tables
@@ -125,7 +125,8 @@ def as_recorded(working: Working, tree: Tree) -> Working:
 
 
 def _require_seen(call: Call, head: Tree, target: Tree) -> None:
-    """EpochTableError when a stash changes what is ignored by now: it would be forgotten without being put back."""
+    """Raises EpochTableError if a stash changes tables that are ignored by now, because it would be deleted without
+    being restored."""
     before, after = call.scanner.hidden(head), call.scanner.hidden(target)
     named = {**before.tables, **after.tables}
     changed = [str(entry.name) for i, entry in named.items() if before.tables.get(i) != after.tables.get(i)]
@@ -145,7 +146,7 @@ def _require_seen(call: Call, head: Tree, target: Tree) -> None:
 
 
 def _onto(call: Call, stash: Stash, head: Tree) -> Tree:
-    """The tree of HEAD with what the stash changed since its commit: a three-way merge."""
+    """The tree of HEAD with the changes of the stash since its commit, by a three-way merge."""
     base, stashed = call.tree(stash.commit_id), call.trees.load(stash.root_id)
     merged = merge_trees(call, base, head, stashed, Decisions())
     obstacles = render.render("preview", conflicts=conflict_rows(merged), violations=violation_rows(call, merged))

@@ -1,4 +1,4 @@
-"""What is versioned, and by which key: ``epoch_key`` and ``epoch_ignore``."""
+"""``epoch_key`` and ``epoch_ignore``: which tables are versioned, and what identifies their rows."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def ignored(call: Call) -> Sql:
 
 
 def working_table(call: Call, name: str) -> Table:
-    """The working table of that name; EpochTableError that suggests others if there is none."""
+    """The working table of that name. Raises EpochTableError with suggestions if there is none."""
     tables = call.scanner.schema().tables
     meant = name_meant(name, (table.name for table in tables))
     for table in tables:

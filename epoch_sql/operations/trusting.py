@@ -1,4 +1,4 @@
-"""What came from remotes that are not trusted: data that nothing makes or runs, until ``remote trust``."""
+"""Definitions from untrusted remotes: data that is not created or run until ``remote trust``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from epoch_sql.operations.repository import Call
 
 
 def require_trusted(call: Call, *definitions: Table | SchemaObject) -> None:
-    """EpochTrustError for a definition that is kept as data."""
+    """Raises EpochTrustError for a definition that is kept as data."""
     found = _withheld(call, definitions)
     if found:
         raise EpochTrustError(
@@ -22,7 +22,7 @@ def require_trusted(call: Call, *definitions: Table | SchemaObject) -> None:
 
 
 def is_trusted(call: Call, *definitions: Table | SchemaObject) -> bool:
-    """Whether none of the definitions is kept as data, so that what they say may be computed."""
+    """Whether no definition is kept as data, so that all of them may be computed."""
     return _withheld(call, definitions) is None
 
 
@@ -32,7 +32,7 @@ def _withheld(call: Call, definitions: Iterable[Table | SchemaObject]) -> Withhe
 
 
 def warn_of_withheld(call: Call, withheld: Iterable[Withheld]) -> None:
-    """Say what is kept as data of what was just received."""
+    """Warn of received definitions that are kept as data."""
     found = sorted(withheld, key=str)
     call.warnings += [f"{one} is kept as data and not made, since {one.remote} is not trusted" for one in found]
     remotes = dict.fromkeys(one.remote for one in found)

@@ -1,4 +1,4 @@
-"""``reset``: going back, by moving the branch, or without rewriting history by a forward rollback."""
+"""``reset``: goes back by moving the branch, or by a forward rollback, which does not rewrite history."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class ResetResult:
 def reset(call: Call, ref: str = "HEAD", *, hard: bool = False) -> ResetResult:
     """Moves the checked-out branch to a commit.
 
-    Of a detached checkout, only what is uncommitted can be lost: there is no branch to move. Where the branch's history
-    only grows, ``hard`` adds a commit with the content of that commit instead, and a move that would rewrite is
-    refused. Raises EpochProtectionError for a move that the branch is protected from.
+    Of a detached checkout, only what is uncommitted can be lost: there is no branch to move. If the branch's history
+    only grows, ``hard`` adds a commit with the content of that commit instead, and other moves that would rewrite
+    history are refused. Raises EpochProtectionError for a move that the protection refuses.
 
     Args:
         ref: where the branch goes
@@ -56,13 +56,13 @@ def reset(call: Call, ref: str = "HEAD", *, hard: bool = False) -> ResetResult:
 
 
 def _leads_on(call: Call, branch: str, tip: str, commit_id: str) -> bool:
-    """Whether the branch may go to a commit without a rewrite of what must not be rewritten."""
+    """Whether the branch may move to a commit without rewriting protected history."""
     protected = Protections(call.cursor).get(branch).no_force_push
     return not protected or call.graph().is_ancestor(tip, commit_id)
 
 
 def _roll_back(call: Call, branch: str, tip_id: str, restored_id: str, ref: str) -> ResetResult:
-    """The forward rollback, within the caller's transaction; without a commit where the content is that already."""
+    """The forward rollback, within the caller's transaction. Adds no commit if the branch has that content already."""
     back = Move(branch, Route.ROLL_BACK, tip_id, None, restored_id, ref)
     require_allowed(call, back)
     tip, restored = call.commits.get(tip_id), call.commits.get(restored_id)
@@ -80,6 +80,6 @@ def _roll_back(call: Call, branch: str, tip_id: str, restored_id: str, ref: str)
 
 
 def _discard(call: Call, commit_id: str) -> ResetResult:
-    """Put the working tables at a commit; what is uncommitted is lost."""
+    """Bring the working tables to a commit, and discard uncommitted changes."""
     _, rows = put_working_tables(call, commit_id, "the reset", force=True)
     return ResetResult(commit_id, rows)

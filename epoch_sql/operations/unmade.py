@@ -1,4 +1,4 @@
-"""Objects that cannot be made: a checkout leaves them out and a commit keeps them, and both say so."""
+"""Objects that cannot be created. A checkout leaves them out and a commit keeps them, and both say so."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ from epoch_sql.worktree.scan import Working
 
 
 def left_out(call: Call, working: Working, target: Tree) -> dict[tuple[str, ObjectName], str]:
-    """The objects of the target that are not to be tried: they were refused in this operation, or stand as unmade and
-    only trying would tell (see ``plan.making``); with the reasons.
-    """
+    """The objects of the target that are not tried, with the reasons. They were refused in this operation, or they
+    are unmade and only an attempt would tell (see ``plan.making``)."""
     noted = Unmade(call.cursor).load() if working.unmade else []
     standing = {o: why for o, why in noted if o in working.unmade}
     tried = {o: why for o, why in standing.items() if o.kind != "view" or o.name.schema != "main"}
@@ -29,7 +28,7 @@ def left_out(call: Call, working: Working, target: Tree) -> dict[tuple[str, Obje
 
 
 def note_unmade(call: Call, working: Working, target: Tree, outcome: Outcome) -> None:
-    """Note what could not be made of the target."""
+    """Store the objects of the target that could not be created."""
     omitted = left_out(call, working, target)
     objects = _objects(call, target, [SchemaObject(kind, name, "") for kind, name in omitted])
     found = [(o, omitted[o.kind, o.name]) for o in objects if (o.kind, o.name) in omitted]
@@ -38,7 +37,7 @@ def note_unmade(call: Call, working: Working, target: Tree, outcome: Outcome) ->
 
 
 def _objects(call: Call, target: Tree, wanted: Collection[SchemaObject]) -> list[SchemaObject]:
-    """The objects of a tree; with the triggers of its tables, if any is wanted."""
+    """The objects of a tree, with the triggers of its tables if any are wanted."""
     if not any(o.kind == "trigger" for o in wanted):
         return [*target.objects]
     tables = [call.contents.table(entry.version_id) for entry in target.tables.values()]
@@ -46,16 +45,15 @@ def _objects(call: Call, target: Tree, wanted: Collection[SchemaObject]) -> list
 
 
 def note_replaced(call: Call, working: Working) -> None:
-    """Forget, at a commit, the unmade objects in whose place the user made something."""
+    """At a commit, remove the unmade objects whose name the user has used since."""
     unmade = Unmade(call.cursor)
     reasons = {(found.kind, found.name.name): why for found, why in unmade.load()}
     unmade.replace([(found, reasons[found.kind, found.name.name]) for found in working.unmade])
 
 
 def make_again(call: Call) -> None:
-    """Try once more what could not be made, each by itself, now that the transaction has ended: what reads the
-    repository can be made by now. What stays unmade by this operation is a warning.
-    """
+    """Try the unmade objects once more, each by itself, after the transaction: objects that read the repository can
+    be created now. Those that stay unmade are warnings."""
     unmade = Unmade(call.cursor)
     reasons = dict(unmade.load())
     if not reasons:
@@ -73,10 +71,9 @@ def make_again(call: Call) -> None:
 
 
 def warn_of_stale(call: Call, before: Tree, working: Working, strict: bool) -> None:
-    """Warn of objects in what is committed that could not be made again, by a checkout or a clone.
+    """Warn of committed objects that a checkout or a clone could not create again.
 
-    Looks at those that this commit changes, and at those that depend on what it changes. With ``strict`` they are an
-    EpochTableError.
+    Looks at objects that this commit changes, and at dependents of its changes. With ``strict`` raises EpochTableError.
     """
     reasons = {found: why for found in _suspects(call, before, working) if (why := _stale(call, found))}
     if not reasons:
@@ -100,7 +97,7 @@ def _stale(call: Call, found: SchemaObject) -> str | None:
 
 
 def _suspects(call: Call, before: Tree, working: Working) -> list[SchemaObject]:
-    """The views and macros that are committed and may not be as they were, in the order of their names."""
+    """The committed views and macros that the changes may have broken, in the order of their names."""
     old = set(call.scanner.visible(before).objects)
     made = [*working.made, *_made_triggers(working)]
     old |= set(ddl.trigger_objects(w.committed.renamed(w.table.name) for w in working.tables if w.committed))

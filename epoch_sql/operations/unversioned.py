@@ -1,4 +1,4 @@
-"""What DuckDB keeps and a commit does not: it is named, so that nobody counts on it."""
+"""Warns of what DuckDB keeps and a commit does not."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _LOST = {
 
 
 def warn_of_unversioned(call: Call, before: Tree, working: Working) -> None:
-    """Warn of traits that are not versioned, of what a commit adds or changes the definition of.
+    """Warn of unversioned traits of definitions that a commit adds or changes.
 
-    DuckDB 1.x does not tell which compression a table was made with.
+    DuckDB 1.x does not show the compression of a table.
     """
     old = set(before.objects)
     names = {w.table.name for w in working.tables if w.schema_differs}

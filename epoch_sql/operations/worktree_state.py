@@ -1,4 +1,4 @@
-"""What is uncommitted: for ``status``, and for operations that would lose it."""
+"""The uncommitted changes, for ``status`` and for operations that would lose them."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ def uncommitted(call: Call, tree: Tree, working: Working) -> list[Uncommitted]:
 
 
 def settle(call: Call, working: Working) -> Working:
-    """The same, with rows compared wherever the hashes left it open whether they changed.
+    """The same, after comparing rows wherever the hashes leave open whether they changed.
 
-    Rows of a table that stores what it computed, or the other way round, are stored differently even so.
+    If a table now stores a computed column, or the reverse, its rows are stored differently even if the values are
+    equal.
     """
     tables = tuple(
         replace(t, rows_differ=False)
@@ -68,7 +69,7 @@ def settle(call: Call, working: Working) -> Working:
 
 
 def require_clean(call: Call, tree: Tree, working: Working, doing: str) -> None:
-    """EpochDirtyError naming what is uncommitted, if anything is."""
+    """Raises EpochDirtyError, which names the uncommitted changes, if there are any."""
     changes = uncommitted(call, tree, working)
     if changes:
         names = ", ".join(change.table for change in changes[:3])
@@ -81,7 +82,7 @@ def require_clean(call: Call, tree: Tree, working: Working, doing: str) -> None:
 
 
 def changed_rows(call: Call, table: WorkingTable) -> RowCounts:
-    """How many rows of a working table differ from the last commit."""
+    """The number of rows of a working table that differ from the last commit."""
     if not table.rows_differ:
         return RowCounts()
     if table.entry is None:

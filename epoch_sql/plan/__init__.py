@@ -1,1 +1,1 @@
-"""What brings one state of a database to another: planned as a list of steps, carried out, or printed."""
+"""Plans the steps from one state of a database to another, and carries them out or prints them."""

@@ -1,9 +1,10 @@
-"""What depends on what changes: it goes before that and comes again after it.
+"""Finds dependents of changing objects: they are dropped before the change and created again after it.
 
 DuckDB records dependencies of tables on macros, sequences and types, and with ``enable_view_dependencies`` and
-``enable_macro_dependencies`` those of views and macros. It tells none of them reliably, so they are read from the
-definitions, and in doubt there is one: a view that is made anew costs nothing. Tables, which cost as much as they hold,
-depend on what their expressions call, on the types of their columns and on the tables that their foreign keys name.
+``enable_macro_dependencies`` those of views and macros. It reports none of them reliably, so they are read from the
+definitions. A doubtful mention counts as a dependency, because rebuilding a view costs nothing. Rebuilding a table
+costs as much as its rows. So tables depend only on what their expressions call, on the types of their columns and on
+the tables of their foreign keys.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ Folded = tuple[str, str]
 
 
 def folded(name: ObjectName) -> Folded:
-    """A name as SQL compares it."""
+    """A name as SQL compares it: in lower case."""
     return name.schema.lower(), name.name.lower()
 
 
 def dependents(
     candidates: Iterable[Definition], changed: Sequence[Definition], dropped: Iterable[Table]
 ) -> list[Definition]:
-    """Those of the candidates that depend on something which changes, not counting what depends on these in turn.
+    """The candidates that depend directly on something that changes.
 
-    ``dropped`` are the tables among the changed that go or are built anew: only these matter to foreign keys.
+    ``dropped`` are the changed tables that are dropped or rebuilt. Only these matter to foreign keys.
     """
     gone = {folded(table.name) for table in dropped}
     words = {definition.name.name.lower() for definition in changed}

@@ -1,8 +1,8 @@
-"""Carrying out a plan: bringing the working database to another state, by differences where DuckDB allows it.
+"""Carries out a plan: brings the working database to another state, by differences where DuckDB allows it.
 
-Rows are deleted, updated and inserted where they differ. A table is built anew from its target version where DuckDB
-cannot alter it in place, and on a second attempt after a constraint refused the differences: DuckDB checks indexes
-statement by statement, so that it refuses, for example, to delete a child and then its parent in one transaction.
+Deletes, updates and inserts the rows that differ. If DuckDB cannot alter a table in place, the table is rebuilt from
+its target version. So it is on a second attempt, after a constraint refused the differences: DuckDB checks indexes
+statement by statement, and refuses, for example, to delete a child and then its parent in one transaction.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ ObjectKey = tuple[str, ObjectName]
 """The kind and the name of an object."""
 
 Unmade = tuple[SchemaObject, str]
-"""An object that could not be made, and why."""
+"""An object that could not be created, and the reason."""
 
 
 _VIEWS_KEEP_COLUMNS = duckdb.__version__.startswith("1.4.")
-"""Whether a view keeps the columns that it had when it was made, and cannot be read after these have changed."""
+"""Whether a view keeps the columns that it was created with, and cannot be read after these have changed."""
 
 Attempt = Literal["first", "dependents", "differing", "all"]
-"""What is done besides what has to be: after the first attempt, views and macros that depend on what changes are
-dropped and created again; then all tables that differ are built anew; at last all tables."""
+"""What each attempt adds to the differences. The second drops and creates the views and macros that depend on
+changes. The next rebuilds all tables that differ, and the last one all tables."""
 
 
 @dataclass(frozen=True)
 class Applied:
     """What happened to one table.
 
-    ``changes`` names a temporary table with the changes of its rows, when rows were changed one by one; ``counts`` is
-    None where the table was built anew.
+    ``changes`` names a temporary table with the changes of its rows, if they were changed one by one. ``counts`` is
+    None if the table was rebuilt.
     """
 
     table_id: str
@@ -68,7 +68,7 @@ class Applied:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to tables, parents first, and the objects that could not be made."""
+    """What happened to tables, parents first, and the objects that could not be created."""
 
     tables: list[Applied]
     unmade: list[Unmade]
@@ -82,9 +82,9 @@ def working_plan(
     left_out: Collection[ObjectKey] = (),
     pinned: Sequence[WorkingTable] = (),
 ) -> Plan:
-    """The plan that makes the working database equal to a tree, but for objects that are ``left_out``.
+    """The plan that makes the working database equal to a tree, except for objects that are ``left_out``.
 
-    ``pinned`` are tables of the working database besides, which must not change.
+    ``pinned`` are other tables of the working database, which must not change.
     """
     contents.load(entry.version_id for entry in target.tables.values())
     current = {w.table_id: w for w in working.tables}
@@ -114,7 +114,7 @@ def _change(
 
 
 def _as_made(table: Table, unmade: Sequence[SchemaObject]) -> Table:
-    """A working table without the triggers that could not be made."""
+    """A working table without the triggers that could not be created."""
     if not unmade or not table.triggers:
         return table
     made = tuple(t for t in table.triggers if ddl.trigger_object(table.name, t) not in unmade)
@@ -137,7 +137,7 @@ class StillUsed(Exception):
         self.what = what
 
     def error(self) -> EpochTableError:
-        """What to say when all that is versioned was dropped before."""
+        """The error if even dropping all versioned dependents did not help."""
         kind = "table" if isinstance(self.what, Table) else self.what.kind
         name = self.what.name.name if kind == "schema" else str(self.what.name)
         return EpochTableError(
@@ -148,7 +148,7 @@ class StillUsed(Exception):
 
 
 class Executor:
-    """Carries out plans on the working database, on a cursor that is in a transaction; ``ghosts`` are to be laid."""
+    """Carries out plans on the working database, on a cursor within a transaction. Removes ``ghosts`` first."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, contents: Contents, ghosts: Iterable[Ghost] = ()) -> None:
         self.cursor = cursor
@@ -158,9 +158,9 @@ class Executor:
     def run(self, plan: Plan, working: Working, target: Tree) -> Outcome:
         """Carry out a plan that leads to the target.
 
-        Raises duckdb.ConstraintException or StillUsed when differences are refused that building tables anew would
-        bring about, CannotMake for an object that has to be left out, HeldByGhost for a ghost that has to be laid,
-        EpochTableError for a table that cannot be made.
+        Raises duckdb.ConstraintException or StillUsed if DuckDB refuses differences, and rebuilding tables would help.
+        Raises CannotMake for an object that has to be left out, HeldByGhost for a ghost that has to be removed, and
+        EpochTableError for a table that cannot be created.
         """
         unmade = [refused for step in plan.definitions for refused in self._define(step)]
         applied = _Rows(self.cursor, self.contents, working, target).run(plan)
@@ -177,7 +177,7 @@ class Executor:
             raise StillUsed(step.before if isinstance(step, Alter) else step.what) from error
 
     def _carry_out(self, step: DefinitionStep) -> list[Unmade]:
-        """Change a definition; the object with the reason, if DuckDB would refuse to make it."""
+        """Change a definition. Gives the object with the reason if DuckDB would refuse to create it."""
         if isinstance(step, Refresh):
             self._refresh(step)
             return []
@@ -211,9 +211,10 @@ class Executor:
             raise HeldByGhost(held) from error
 
     def _refresh(self, step: Refresh) -> None:
-        """Make a view anew that cannot be read any more; one of what is in neither state stays, unreadable as it was.
+        """Create a view again that cannot be read any more. A view over objects of neither state stays as it is,
+        unreadable.
 
-        On DuckDB 1.4 only, whose transactions survive an error.
+        Only on DuckDB 1.4, whose transactions survive an error.
         """
         try:
             self.cursor.execute(render.fill(Sql("DESCRIBE FROM {{view}}"), view=render.table(step.what.name)))
@@ -253,7 +254,7 @@ class _Rows:
         return applied
 
     def _difference(self, change: TableChange, after: Table, version_id: str) -> tuple[ObjectName, Shape, RowCounts]:
-        """The changes of a table's rows, as a temporary table: read once, after the definition was altered."""
+        """The changes of a table's rows, read once into a temporary table, after the definition was altered."""
         if change.table_id not in self.differences:
             rows, shape = self._changes(self.current[change.table_id], after, version_id)
             name = ObjectName("main", f"epoch_changes_{len(self.differences)}")
@@ -312,7 +313,8 @@ class _Rows:
         )
 
     def _differing(self, name: ObjectName, table: Table, shape: Shape) -> list[Column]:
-        """The columns that some modified row changes: others need no update, and their indexes no maintenance."""
+        """The columns that some modified row changes. Other columns need no update, and their indexes no
+        maintenance."""
         candidates = [c for c in shape.values if table.column_by_id(c.id)]
         tests = [
             render.fill(
@@ -351,8 +353,8 @@ class _Rows:
 def _rows_follow(now: Table, target: Table) -> bool:
     """Whether rows can be changed one by one after the definition was altered.
 
-    They can when they are told apart in the same way, and no column's values have to be converted with loss. Copies of
-    a row are told apart by ``rowid``, which a column of that name would hide.
+    They can if the same columns identify them, and no conversion loses values. ``rowid`` distinguishes copies of a row,
+    unless a column of that name hides it.
     """
     if not target.key and any(column.name.lower() == "rowid" for column in target.columns):
         return False

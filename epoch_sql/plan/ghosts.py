@@ -1,8 +1,8 @@
-"""Tables that DuckDB takes for children of another table although they are not there under that name.
+"""Tables that DuckDB counts as children of another table under a name that they no longer have.
 
-When a table with a foreign key is renamed, its parent goes on to know it by its old name, and cannot be dropped any
-more, not even after the child was. A table of that name that refers to the parent, made and dropped, frees it. Only the
-refusal to drop the parent tells the name.
+After the rename of a table with a foreign key, its parent keeps the old name, and cannot be dropped any more, even
+after the child is dropped. Creating and dropping a table of that name with the same foreign key frees the parent. Only
+the refusal to drop the parent gives the name.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _REFUSAL = re.compile(r'main key table of the table "(.*)"$', re.MULTILINE)
 
 @dataclass(frozen=True)
 class Ghost:
-    """A name under which DuckDB knows a child of a table."""
+    """A name under which DuckDB remembers a child of a table."""
 
     parent: Table
     child: ObjectName
 
 
 class HeldByGhost(Exception):
-    """DuckDB does not drop a table because of a child."""
+    """DuckDB refuses to drop a table because of a child."""
 
     def __init__(self, ghost: Ghost) -> None:
         super().__init__(f"{ghost.parent.name} has the child {ghost.child}")
@@ -36,13 +36,13 @@ class HeldByGhost(Exception):
 
 
 def ghost_of(table: Table, error: duckdb.CatalogException) -> Ghost | None:
-    """The child for which DuckDB refused to drop a table; None if that was not the reason."""
+    """The child because of which DuckDB refused to drop a table. None if there was another reason."""
     found = _REFUSAL.search(str(error))
     return Ghost(table, ObjectName(table.name.schema, found[1])) if found else None
 
 
 def lay(cursor: duckdb.DuckDBPyConnection, ghost: Ghost) -> None:
-    """Make DuckDB forget a child that is not there; EpochTableError when it is there."""
+    """Make DuckDB forget a child that does not exist. Raises EpochTableError if it exists."""
     key = next(c for c in ghost.parent.constraints if c.kind in ("PRIMARY KEY", "UNIQUE"))
     columns = tuple(
         replace(ghost.parent.column(name), default=None, comment=None, nullable=True) for name in key.columns
@@ -57,7 +57,7 @@ def lay(cursor: duckdb.DuckDBPyConnection, ghost: Ghost) -> None:
 
 
 def still_held(ghost: Ghost) -> EpochTableError:
-    """What to say when a child is in the way that is there."""
+    """The error for a child that exists and blocks the drop."""
     return EpochTableError(
         f"table {ghost.parent.name} cannot be dropped, since {ghost.child} refers to it and stays",
         f"drop {ghost.child}, or version it",

@@ -1,9 +1,9 @@
-"""Objects that DuckDB may refuse to make: views and macros over what is not there.
+"""Objects that DuckDB may refuse to create: views and macros over missing objects.
 
-DuckDB keeps a view whose table was dropped, but does not make it again. A plan leaves such an object out, and notes it
-as unmade. What a view misses is asked before it is made, since on DuckDB 2.0 an error ends the transaction; of a macro,
-and of a view outside of schema main, whose names mean something else, that is only found by trying, in the next attempt
-at the whole.
+DuckDB keeps a view whose table was dropped, but does not create it again. A plan leaves such an object out, and notes
+it as unmade. On DuckDB 2.0 an error ends the transaction, so Epoch asks what a view misses before it creates it. That
+works for views in schema main. For other views, whose names mean something else, and for macros, only the attempt to
+create them shows it, and the next attempt leaves them out.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from epoch_sql.worktree.capabilities import COMMENTS_BY_ALIAS
 from epoch_sql.worktree.triggers import read_trigger, table_of
 
 MAY_BE_UNMADE = ("macro", "view", "trigger")
-"""The kinds of objects without which the rest of a state can be made."""
+"""The kinds of objects that the rest of a state does not need."""
 
 REFUSALS = (
     duckdb.BinderException,
@@ -38,13 +38,13 @@ REFUSALS = (
     duckdb.OutOfRangeException,
     duckdb.PermissionException,
 )
-"""What DuckDB raises where an object refers to what is not there, or is not as it was."""
+"""The errors of DuckDB for an object that refers to something missing or changed."""
 
 _TRIAL = "epoch_trial"
 
 
 class CannotMake(Exception):
-    """DuckDB refused to make an object without which the rest can be made."""
+    """DuckDB refused to create an object that the rest does not need."""
 
     def __init__(self, made: SchemaObject, reason: str) -> None:
         super().__init__(f"{made.kind} {made.label}: {reason}")
@@ -54,7 +54,7 @@ class CannotMake(Exception):
 
 @contextmanager
 def making(made: Table | SchemaObject) -> Iterator[None]:
-    """Raises CannotMake when DuckDB refuses an object for what it refers to, EpochTableError when it is a table."""
+    """Raises CannotMake if DuckDB refuses an object for what it refers to, and EpochTableError if it is a table."""
     try:
         yield
     except REFUSALS as error:
@@ -64,7 +64,7 @@ def making(made: Table | SchemaObject) -> Iterator[None]:
 
 
 def cannot_be_made(made: Table | SchemaObject, reason: str) -> EpochTableError:
-    """The error for a table or object without which the rest cannot be made."""
+    """The error for a table or object that the rest needs."""
     called = f"table {made.name}" if isinstance(made, Table) else f"{made.kind} {made.label}"
     advice = "check out another commit, and correct it there"
     if ddl.lacking(made):
@@ -73,7 +73,7 @@ def cannot_be_made(made: Table | SchemaObject, reason: str) -> EpochTableError:
 
 
 def missing_of_view(cursor: duckdb.DuckDBPyConnection, view: SchemaObject) -> str | None:
-    """Why DuckDB would refuse to make a view of schema main now; None when it would not, or cannot tell."""
+    """The reason why DuckDB would refuse to create a view of schema main now. None if it would not, or cannot say."""
     if view.name.schema != "main":
         return None
     body = next(token.end for token in top_level(view.definition) if token.is_word("AS"))
@@ -86,7 +86,7 @@ def missing_of_view(cursor: duckdb.DuckDBPyConnection, view: SchemaObject) -> st
 
 
 def creation(cursor: duckdb.DuckDBPyConnection, made: Table | SchemaObject) -> list[Sql]:
-    """The statements that make something on the DuckDB that runs."""
+    """The statements that create an object on the installed DuckDB."""
     if isinstance(made, Table):
         return ddl.create_table(made)
     if made.kind == "view" and made.part_comments and not COMMENTS_BY_ALIAS:
@@ -95,7 +95,7 @@ def creation(cursor: duckdb.DuckDBPyConnection, made: Table | SchemaObject) -> l
 
 
 def _as_the_query_calls_them(cursor: duckdb.DuckDBPyConnection, view: SchemaObject) -> tuple[tuple[str, str], ...]:
-    """The comments of a view's columns, which have other names where the view has a list of them."""
+    """The comments of a view's columns by the names in its query, if the view has a list of column names."""
     as_ = next(token for token in top_level(view.definition) if token.is_word("AS"))
     if not any(token.text == "(" for token in tokens(view.definition[: as_.start])):
         return view.part_comments
@@ -107,9 +107,9 @@ def _as_the_query_calls_them(cursor: duckdb.DuckDBPyConnection, view: SchemaObje
 
 
 def try_to_make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | None:
-    """Why DuckDB refuses to make an object again that is there; None when it does not. Leaves no trace.
+    """The reason why DuckDB refuses to create an existing object again, or None. Leaves no trace.
 
-    It is made under another name, in a transaction of its own that is rolled back.
+    Creates it under another name, in a transaction that is rolled back.
     """
     cursor.execute("BEGIN TRANSACTION")
     try:
@@ -123,7 +123,7 @@ def try_to_make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | 
 
 
 def _trial(made: SchemaObject) -> list[Sql]:
-    """What makes an object under another name."""
+    """The statements that create an object under another name."""
     trial = ObjectName(made.name.schema, _TRIAL)
     if made.kind == "trigger":
         trigger = replace(read_trigger(made.definition), name=_TRIAL)
@@ -133,7 +133,7 @@ def _trial(made: SchemaObject) -> list[Sql]:
 
 
 def make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | None:
-    """Make an object in a transaction of its own; why DuckDB refuses, or None."""
+    """Create an object in a transaction of its own. Gives the reason if DuckDB refuses, or None."""
     if reason := ddl.lacking(made):
         return reason
     cursor.execute("BEGIN TRANSACTION")
@@ -150,5 +150,5 @@ def make(cursor: duckdb.DuckDBPyConnection, made: SchemaObject) -> str | None:
 
 
 def first_line(error: duckdb.Error) -> str:
-    """What DuckDB says, on one line."""
+    """The first line of an error of DuckDB."""
     return str(error).splitlines()[0]

@@ -1,7 +1,7 @@
-"""The plan that brings one state to another, whoever carries it out.
+"""Makes the plan that brings one state to another, for every executor.
 
-What goes or changes is dropped after all that depends on it, and what comes is created before all that depends on it.
-Tables that depend on it and stay are built anew with all of their rows, and so are views and macros where DuckDB keeps
+An object that goes or changes is dropped after all of its dependents, and an object that comes is created before them.
+Tables that depend on it and stay are rebuilt with all of their rows. So are views and macros, if DuckDB holds on to
 what they depend on.
 """
 
@@ -31,19 +31,20 @@ from epoch_sql.worktree import ddl
 from epoch_sql.worktree.ordering import FIRST, Definition, references
 
 Rebuild = Literal["needed", "differing", "all"]
-"""Which tables are built anew: those that cannot be changed in place, all that differ, or all that there are."""
+"""Which tables are rebuilt: those that cannot be changed in place, all that differ, or all."""
 
 Dependents = Literal["stay", "refresh", "go"]
-"""What becomes of views and macros that depend on what changes: they stay, since DuckDB binds them when they are used;
-the views are made anew in place; or they are dropped before it changes and created again."""
+"""What happens to views and macros that depend on changes. They stay, because DuckDB binds them when they are used;
+or the views are created again in place; or both are dropped before the change and created again."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the one who carries out a plan cannot do.
+    """What the executor of a plan cannot do.
 
-    ``rows_follow`` says whether rows can be changed one by one after a definition was altered, ``held`` whether a
-    change of rows is refused for another reason, and ``remakes`` whether a view can be made again in the newer state.
+    ``rows_follow`` says whether rows can be changed one by one after a definition was altered. ``held`` says whether a
+    change of rows is refused for another reason. ``remakes`` says whether a view can be created again in the newer
+    state.
     """
 
     rows_follow: Callable[[Table, Table], bool]
@@ -59,9 +60,10 @@ def make_plan(
     after: Sequence[SchemaObject],
     limits: Limits,
 ) -> Plan:
-    """The steps from one state to the other: ``tables`` are all of both, ``before`` and ``after`` the other objects.
+    """The steps from one state to the other. ``tables`` are the tables of both, and ``before`` and ``after`` the other
+    objects.
 
-    Raises EpochDirtyError when a pinned table would have to be built anew.
+    Raises EpochDirtyError if a pinned table would have to be rebuilt.
     """
     return _Planner(tables, before, after, limits).plan()
 
@@ -99,8 +101,8 @@ class _Planner:
         return Plan(steps, frozenset(built), frozenset(changed), tuple(Create(trigger) for trigger in come))
 
     def _triggers(self, written: Collection[str]) -> tuple[list[SchemaObject], list[SchemaObject]]:
-        """The triggers that go first, for they would fire for rows of tables that are written, or stand in the way of
-        definitions; and those that come in the end."""
+        """The triggers that are dropped first, because they would fire for written rows or block changes of
+        definitions, and the triggers that are created at the end."""
         touched = [c for c in self.tables if c.table_id in written or not c.after]
         names = {table.name.name.lower() for c in touched for table in (c.before, c.after) if table}
         names |= {o.name.name.lower() for o in (*self.outdated, *self.missing)}
@@ -113,7 +115,7 @@ class _Planner:
         return gone, come
 
     def _place(self, change: TableChange) -> None:
-        """Whether a table that stays and differs is altered or built anew."""
+        """Alters or rebuilds a table that stays and differs."""
         assert change.before and change.after
         referenced = folded(change.before.name) in self.referenced
         alters = ddl.alter_table(change.before, change.after, referenced)
@@ -135,7 +137,7 @@ class _Planner:
         self.altered.pop(change.table_id, None)
 
     def _free_names(self) -> None:
-        """Builds tables anew whose new name another table has until it goes or is renamed."""
+        """Rebuilds tables whose new name belongs to another table until that is dropped or renamed."""
         holders = {folded(c.before.name): c.table_id for c in self.tables if c.before}
         for change in self.tables:
             after = change.after if change.before else None
@@ -143,7 +145,7 @@ class _Planner:
                 self._build_anew(change)
 
     def _add_dependents(self) -> None:
-        """Adds what depends on what changes, until nothing more does."""
+        """Adds dependents of changes, until there are no more."""
         while True:
             dropped = [c.before for c in self.tables if c.before and not c.after]
             dropped += [c.before for c in self.rebuilt.values() if c.before]
@@ -169,7 +171,7 @@ class _Planner:
             self.kept = [o for o in self.kept if o not in objects]
 
     def _goes(self, found: SchemaObject) -> bool:
-        """Whether an object that depends on what changes is dropped; a view that cannot be made again stays."""
+        """Whether a dependent of a change is dropped. A view that cannot be created again stays."""
         if found.kind not in MAY_BE_UNMADE:
             return True
         return self.limits.dependents == "go" and (found.kind != "view" or self.limits.remakes(found))
@@ -182,8 +184,8 @@ class _Planner:
         yield from (Drop(found) for found in order if _is_schema(found))
 
     def _creations(self, built: Iterable[TableChange]) -> Iterator[DefinitionStep]:
-        """Creations in the order of dependencies; before them the alterations, since they free names, and before
-        these what their expressions call."""
+        """Creations in the order of dependencies. Alterations come before them, because they free names, and before
+        the alterations come the objects that their expressions call."""
         alters = list(self.altered.values())
         tables = [c.after for c in built if c.after]
         order = ddl.definition_order([*tables, *(alter.after for alter in alters)], self.missing)
@@ -202,7 +204,7 @@ def _is_schema(found: Definition) -> bool:
 
 
 def _needed(altered: Sequence[Table], order: Sequence[Definition]) -> list[Definition]:
-    """Those of the definitions that tables are altered with: schemas, types, sequences, and macros that are called."""
+    """The definitions that altered tables need: schemas, types, sequences, and macros that are called."""
     objects = [found for found in order if isinstance(found, SchemaObject)]
     needed: list[Definition] = [found for found in objects if found.kind in FIRST]
     macros = [found for found in objects if found.kind == "macro"]
@@ -215,13 +217,13 @@ def _needed(altered: Sequence[Table], order: Sequence[Definition]) -> list[Defin
 
 
 def _referenced(tables: Iterable[Table]) -> set[Folded]:
-    """The tables that foreign keys of others refer to."""
+    """The tables that foreign keys of other tables refer to."""
     found = ((t.name, ObjectName(t.name.schema, key.referenced or "")) for t in tables for key in t.foreign_keys)
     return {folded(parent) for child, parent in found if folded(child) != folded(parent)}
 
 
 def _row_steps(built: dict[str, TableChange], changed: dict[str, TableChange]) -> Iterator[Step]:
-    """Deletions, children before their parents; updates; then insertions, parents first."""
+    """Deletions, children before their parents, then updates, then insertions, parents first."""
     by_name = {c.after.name: c for c in (*built.values(), *changed.values()) if c.after}
     order = [by_name[table.name] for table in ddl.creation_order([c.after for c in by_name.values() if c.after])]
     staying = [change for change in order if change.table_id in changed]

@@ -1,4 +1,4 @@
-"""The steps of a plan. They hold definitions only: what carries them out knows where rows are."""
+"""The steps of a plan. They hold definitions only, and the executor knows where the rows are."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from epoch_sql.worktree import ddl
 
 @dataclass(frozen=True)
 class TableChange:
-    """A table of either state, under the id that it has in both.
+    """A table of one or both states, under its id.
 
-    ``differs`` says whether its definition or rows may differ. ``pinned`` is a table that must stay as it is.
+    ``differs`` says whether its definition or rows may differ. A ``pinned`` table must stay as it is.
     """
 
     table_id: str
@@ -27,14 +27,15 @@ class TableChange:
 
 @dataclass(frozen=True)
 class Drop:
-    """A table or another object goes, for good or to be created again."""
+    """Drop a table or another object, for good or to create it again."""
 
     what: Table | SchemaObject
 
 
 @dataclass(frozen=True)
 class Alter:
-    """A table's definition changes in place; ``referenced`` says whether foreign keys of other tables refer to it."""
+    """Change the definition of a table in place. ``referenced`` says whether foreign keys of other tables refer to
+    it."""
 
     before: Table
     after: Table
@@ -43,21 +44,21 @@ class Alter:
 
 @dataclass(frozen=True)
 class Create:
-    """A table, still empty, or another object is made."""
+    """Create an empty table or another object."""
 
     what: Table | SchemaObject
 
 
 @dataclass(frozen=True)
 class Refresh:
-    """A view that stays is made anew in place, since what it reads changed."""
+    """Create a view again in place, because what it reads changed."""
 
     what: SchemaObject
 
 
 @dataclass(frozen=True)
 class ChangeRows:
-    """Rows of a table that stays are deleted, updated or inserted."""
+    """Delete, update or insert rows of a table that stays."""
 
     action: Literal["delete", "update", "insert"]
     change: TableChange
@@ -65,7 +66,7 @@ class ChangeRows:
 
 @dataclass(frozen=True)
 class Fill:
-    """A table that was created gets all of its rows."""
+    """Insert all rows of a created table."""
 
     change: TableChange
 
@@ -76,10 +77,10 @@ Step = DefinitionStep | ChangeRows | Fill
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in the order in which they are to be carried out: definitions first, then rows.
+    """Steps in the order of their execution: definitions first, then rows.
 
-    ``built`` are the ids of the tables that are created, ``changed`` those of the other tables that may change.
-    ``triggers`` come after the rows, for which they must not fire.
+    ``built`` are the ids of the created tables, and ``changed`` those of the other tables that may change. ``triggers``
+    come after the rows, because they must not fire for them.
     """
 
     steps: tuple[Step, ...] = ()
@@ -99,7 +100,7 @@ class Plan:
 
 
 def describe(step: Step) -> str:
-    """What a step does, in a word."""
+    """The action of a step, in one word."""
     if isinstance(step, ChangeRows):
         return step.action
     return "insert" if isinstance(step, Fill) else type(step).__name__.lower()

@@ -1,1 +1,1 @@
-"""What SQL text of somebody else is, and what it would do, proved by DuckDB before any of it is executed."""
+"""Proves with DuckDB what SQL text of somebody else is and does, before any of it runs."""

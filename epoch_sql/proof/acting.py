@@ -1,6 +1,7 @@
-"""What the statement of a trigger names, read from its tokens: DuckDB serializes no statement that changes rows.
+"""Reads the names in the statement of a trigger from its tokens, because DuckDB serializes no statement that changes
+rows.
 
-In doubt a name is a function, and a string after FROM a file, so that what is taken for harmless is so.
+A doubtful name counts as a function, and a string after FROM as a file, so that nothing harmful counts as harmless.
 """
 
 from __future__ import annotations
@@ -21,16 +22,16 @@ _WORDS = frozenset({
 })
 # fmt: on
 _UNPRINTED = ("--", "/*", "$", "\\")
-"""Comments and other quotes than DuckDB prints, which its tokens are not told from."""
+"""Comments, and quotes that DuckDB does not print: the lexer does not recognise them."""
 _LIKE_A_FILE = re.compile(r"[/\\*?:\[\]{}.]")
 _BEFORE_RELATIONS = ("FROM", "JOIN", "INTO", "UPDATE", "USING")
 
 
 @dataclass
 class Named:
-    """Functions and relations (database, path of the schema, name) in lower case, and the strings given to nextval.
+    """Functions and relations (database, path of the schema, name) in lower case, and the arguments of nextval.
 
-    ``files`` says whether a string may be the name of a file, or the text is not one that DuckDB prints.
+    ``files`` says whether a string may name a file, or DuckDB would not print the text like this.
     """
 
     functions: set[str] = field(default_factory=set)
@@ -40,7 +41,7 @@ class Named:
 
 
 def named_in(statement: str) -> Named:
-    """What a statement names."""
+    """The names in a statement."""
     found, named = list(tokens(statement)), Named(files=any(mark in statement for mark in _UNPRINTED))
     targets = set()
     for number, token in enumerate(found):
@@ -61,7 +62,7 @@ def named_in(statement: str) -> Named:
 
 
 def _relation(found: Sequence[Token], number: int, named: Named, certain: bool) -> int:
-    """Note the relation that stands at a place, if one does; the place of the last part of its name."""
+    """Note the relation at a position, if there is one. Gives the position of the last part of its name."""
     if number >= len(found):
         return number
     if found[number].text[0] == "'":

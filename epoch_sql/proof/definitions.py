@@ -1,7 +1,7 @@
-"""The definitions of a store, taken apart: each is one statement of its kind that makes what its name says.
+"""Takes the definitions of a store apart, and proves that each is one statement of its kind and name.
 
-A definition is read by Epoch's own lexer, its parts are proved by DuckDB's parser, and what Epoch would write from
-those parts has to be the definition. So it does not matter where the two would read a text differently.
+Epoch's lexer reads a definition, DuckDB's parser proves its parts, and what Epoch would write from those parts has to
+be the definition. So a difference between the two lexers does no harm.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Definition = Table | SchemaObject
 
 @dataclass(frozen=True)
 class Parsed:
-    """A definition, and the parts of it that DuckDB binds or runs: their texts, and their syntax trees."""
+    """A definition, and its parts that DuckDB binds or runs: their texts and their syntax trees."""
 
     definition: Definition
     texts: tuple[str, ...]
@@ -35,7 +35,7 @@ class Parsed:
 
 
 class Refused(Exception):
-    """A definition that is not one statement of its kind; ``definition`` is which, the text says why."""
+    """A definition is not one statement of its kind. ``definition`` is the definition, and the text says why."""
 
     def __init__(self, definition: Definition, reason: str) -> None:
         self.definition = definition
@@ -43,7 +43,7 @@ class Refused(Exception):
 
 
 def take_apart(engine: duckdb.DuckDBPyConnection, definitions: Sequence[Definition]) -> list[Parsed]:
-    """The definitions with their syntax trees; Refused for the first that is not what it says."""
+    """The definitions with their syntax trees. Raises Refused for the first that is not what it claims to be."""
     parts = [_parts(definition) for definition in definitions]
     fragments = [fragment for found in parts for fragment in found]
     try:
@@ -62,7 +62,7 @@ def take_apart(engine: duckdb.DuckDBPyConnection, definitions: Sequence[Definiti
 
 
 def take_apart_own(engine: duckdb.DuckDBPyConnection, definitions: Sequence[Definition]) -> list[Parsed]:
-    """The user's own definitions with their syntax trees: of one that cannot be taken apart nothing is known."""
+    """The user's own definitions with their syntax trees. Leaves out those that cannot be taken apart."""
     found = []
     for definition in definitions:
         try:
@@ -73,7 +73,7 @@ def take_apart_own(engine: duckdb.DuckDBPyConnection, definitions: Sequence[Defi
 
 
 def called(definition: Definition) -> str:
-    """What messages call a definition: ``view v``, ``table t``."""
+    """A definition in messages: ``view v``, ``table t``."""
     return f"table {definition.name}" if isinstance(definition, Table) else f"{definition.kind} {definition.label}"
 
 
@@ -153,7 +153,7 @@ def _of_macro(macro: SchemaObject) -> Iterator[Fragment]:
 
 
 def _overload(text: str, start: int) -> Generator[Fragment, None, tuple[bool, int]]:
-    """The parts of ``(parameters) AS body``; returns whether it is a table macro, and where it ends."""
+    """Adds the parts of ``(parameters) AS body``. Returns whether it is a table macro, and its end."""
     _require(text.startswith("(", start))
     position = start + 1
     while not text.startswith(")", position):
@@ -196,14 +196,14 @@ def _parameter(text: str) -> Iterator[Fragment]:
 
 
 def _are_names(found: Sequence[Token]) -> bool:
-    """Whether tokens are names with commas between, as they are written in parentheses."""
+    """Whether tokens are names separated by commas."""
     names, commas = found[::2], found[1::2]
     spelled = all(name.name is not None and name.text != '"' for name in names)
     return len(names) > len(commas) and spelled and all(comma.text == "," for comma in commas)
 
 
 def _after(made: SchemaObject, kind: str, statement: str | None = None) -> str:
-    """What a CREATE statement has after the name; NotOne where it is of another kind or name."""
+    """The text of a CREATE statement after the name. Raises NotOne if its kind or name differs."""
     text = made.definition if statement is None else statement
     start = render.fill(f"CREATE {kind} {{{{name}}}}", name=render.relative(made.name))
     _require(text.startswith(start))

@@ -1,4 +1,4 @@
-"""The one engine in which text of somebody else is parsed or bound: it reaches nothing outside of itself."""
+"""The only engine that parses or binds text of somebody else. It reaches nothing outside of itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threading import Timer
 import duckdb
 
 SECONDS = 60.0
-"""How long one proof may take: what takes longer was made to."""
+"""The time limit of one proof. A text that takes longer was written to."""
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": False,
@@ -23,14 +23,14 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "512MB",
     "lock_configuration": True,
 }
-"""The newest storage version, because what DuckDB serializes for an older one lacks types of the newer."""
+"""The newest storage version, because a plan that DuckDB serializes for an older one lacks newer types."""
 
 
 @contextmanager
 def shut_in() -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty database in memory, without files, network, extensions, and variables of this process.
+    """An empty database in memory, without files, network, extensions and environment variables.
 
-    Statements that run for too long are interrupted, and fail.
+    Interrupts statements that run too long, so they fail.
     """
     with duckdb.connect(":memory:", config=_SETTINGS) as engine:
         timer = Timer(SECONDS, engine.interrupt)

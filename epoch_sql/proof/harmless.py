@@ -1,8 +1,7 @@
-"""Which definitions do nothing but compute from the rows and objects of their own database.
+"""Decides which definitions only compute from the rows and objects of their own database.
 
-That is decided by what is known to be harmless, and everything else is not: functions that this version of DuckDB
-says have no side effects, but for the few that look out of the database; a handful of table functions; kinds of nodes
-of a syntax tree that are written down here.
+Only known things count as harmless: a few table functions, the kinds of syntax nodes in the list below, and functions
+without side effects according to this version of DuckDB, except the few that look outside the database.
 """
 
 from __future__ import annotations
@@ -44,10 +43,10 @@ _OF_SYSTEM = ("duckdb_", "pragma_", "sqlite_", "pg_")
 
 @dataclass
 class Uses:
-    """What a definition uses: functions, table functions and relations by their names in lower case.
+    """The functions, table functions and relations that a definition uses, by their names in lower case.
 
-    ``others`` are kinds of nodes that nothing is known of; ``sequences`` are those that a constant tells nextval;
-    ``common`` are the names of WITH queries; ``queries`` and ``columns`` say whether it has any.
+    ``others`` are unknown kinds of nodes. ``sequences`` are the constant arguments of nextval. ``common`` are the names
+    of WITH queries. ``queries`` and ``columns`` say whether it has any.
     """
 
     functions: set[str] = field(default_factory=set)
@@ -62,9 +61,8 @@ class Uses:
 
 @dataclass(frozen=True)
 class Context:
-    """What definitions may mean besides each other: macros, tables and views (``has_relation`` says of a schema and a
-    name in lower case whether there is one), and ``readers``, Epoch's own functions that only read.
-    """
+    """What definitions may name besides each other: macros, tables and views, and ``readers``, Epoch's own functions
+    that only read. ``has_relation`` says whether there is a relation of a schema and name, in lower case."""
 
     macros: tuple[Parsed, ...]
     has_relation: Callable[[str, str], bool]
@@ -72,14 +70,14 @@ class Context:
 
 
 def offences(parsed: Sequence[Parsed], context: Context) -> dict[Definition, str]:
-    """The definitions that are not known to be harmless, with what they do, in words."""
+    """The definitions that are not known to be harmless, with a description of what they do."""
     judge = _Judge(parsed, context)
     found = {one.definition: judge.offence(one) for one in parsed}
     return _with_children({definition: reason for definition, reason in found.items() if reason}, parsed)
 
 
 def _with_children(found: dict[Definition, str], parsed: Sequence[Parsed]) -> dict[Definition, str]:
-    """The same with the tables that refer to one of them, and so cannot be made without it."""
+    """The same, with the tables that refer to one of them and so cannot be created without it."""
     tables = [one.definition for one in parsed if isinstance(one.definition, Table)]
     while True:
         gone = {_name(definition): definition for definition in found if isinstance(definition, Table)}
@@ -95,9 +93,9 @@ def _with_children(found: dict[Definition, str], parsed: Sequence[Parsed]) -> di
 
 
 def illegal(parsed: Parsed) -> str | None:
-    """Why a definition is no honest one: DuckDB takes no query in an expression of a table; values of earlier rows,
-    which Epoch writes itself, are constants; and a type in the place of one of DuckDB's own would change every table.
-    """
+    """The reason why no honest user has such a definition. DuckDB accepts no query in an expression of a table. Fill
+    values of earlier rows, which Epoch writes itself, are constants. A type with the name of one of DuckDB's own
+    would change every table."""
     table = parsed.definition
     if not isinstance(table, Table):
         return "it is called like a type of DuckDB's own" if table.kind == "type" and _hides(table) else None
@@ -147,14 +145,14 @@ def _consistent() -> frozenset[str]:
 
 
 def uses_of(tree: Node) -> Uses:
-    """What a syntax tree uses."""
+    """The uses of a syntax tree."""
     uses = Uses()
     pending: list[Any] = [tree]
     while pending:
         node = pending.pop()
         if isinstance(node, dict):
             _note(node, uses)
-            # A table function is no expression, but what it is called with is.
+            # A table function is not an expression, but its arguments are.
             called = node["function"] if node.get("type") == "TABLE_FUNCTION" else {}
             pending += [part for part in (called or node).values() if isinstance(part, dict | list)]
         elif isinstance(node, list):
@@ -179,7 +177,7 @@ class _Judge:
         self._judged: dict[str, str | None] = {}
 
     def offence(self, parsed: Parsed) -> str | None:
-        """What a definition does that is not known to be harmless; None for one that is."""
+        """What a definition does that is not known to be harmless, or None for a harmless one."""
         if _hides(parsed.definition):
             return f"it takes the place of DuckDB's own {parsed.definition.name.name}"
         is_table = isinstance(parsed.definition, Table)
@@ -203,19 +201,20 @@ class _Judge:
         return f"it reads {'.'.join(part for part in reads[0] if part)}" if reads else None
 
     def _function(self, name: str, harmless: frozenset[str]) -> str | None:
-        """Why a function is not known to be harmless: a macro of that name comes before DuckDB's own."""
+        """The reason why a function is not known to be harmless. A macro of that name comes before DuckDB's own
+        function."""
         if name not in self.macros:
             return None if name in harmless else f"it calls {name}()"
         if name not in self._judged:
-            # A macro that calls itself cannot be run.
+            # A macro that calls itself cannot run.
             self._judged[name] = None
             reasons = (self.offence(form) for form in self.macros[name])
             self._judged[name] = next((f"it calls {name}(): {reason}" for reason in reasons if reason), None)
         return self._judged[name]
 
     def _is_own_sequence(self, name: str | None) -> bool:
-        """Whether a name is that of a sequence of this database: of three parts the first is another one, or, since
-        DuckDB 2.0, a schema of what is read."""
+        """Whether a name is a sequence of this database. Of three parts, the first is another database or, since
+        DuckDB 2.0, a schema."""
         if name is None:
             return False
         parts = path_parts(name.lower())
@@ -259,7 +258,8 @@ def _scalars() -> frozenset[str]:
 
 @cache
 def _taken() -> Mapping[str, frozenset[str]]:
-    """The names of DuckDB's own functions and types: what is called like one is used in its place, by Epoch too."""
+    """The names of DuckDB's own functions and types. A macro or type of that name would be used instead, even by
+    Epoch."""
     with shut_in() as engine:
         functions = engine.execute("SELECT DISTINCT lower(function_name) FROM duckdb_functions()").fetchall()
         types = engine.execute("SELECT DISTINCT lower(type_name) FROM duckdb_types()").fetchall()
@@ -304,7 +304,7 @@ def _note_statement(text: str, uses: Uses) -> None:
 
 
 def _relation(node: Mapping[str, Any]) -> tuple[str, str, str]:
-    """The name of a relation in three parts; the second one is a path."""
+    """The name of a relation in three parts. The second part is a path."""
     path = (node.get("qualified_name") or {}).get("path")
     given = path or [node.get(part) for part in ("catalog_name", "schema_name", "table_name")]
     *qualifiers, table = (str(part).lower() for part in given if part)
@@ -329,7 +329,7 @@ def _function_name(node: Mapping[str, Any]) -> str:
 
 
 def _constant(call: Mapping[str, Any]) -> str | None:
-    """The string that a function is called with, if it is one."""
+    """The constant string argument of a call, if it has one."""
     arguments = call.get("children") or [argument.get("expression") for argument in call.get("arguments", ())]
     if len(arguments) != 1 or arguments[0].get("class") != "CONSTANT":
         return None

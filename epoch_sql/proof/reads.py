@@ -1,7 +1,8 @@
-"""Whether a query only reads, by the plan that DuckDB binds: views, macros and ``query()`` are in it as what they do.
+"""Decides whether a query only reads, by the plan that DuckDB binds. It shows views, macros and ``query()`` as what
+they do.
 
-Where DuckDB gives no plan (it serializes no scan of a CSV file), the syntax tree of the query is followed through the
-views and macros that it names. What can be proved in neither way does not count as reading.
+If DuckDB gives no plan (it serializes no scan of a CSV file), Epoch follows the syntax tree of the query through the
+views and macros that it names. A query that neither way proves does not count as reading.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ _IN_PROCESS = ("PandasScan", "process-local", "ArrowScan", "arrow")
 
 @dataclass(frozen=True)
 class Catalog:
-    """What names mean, in lower case: views and macros as the texts of their queries, and all relations that there are.
+    """What names mean, in lower case: the texts of views and macros, and all relations.
 
-    ``own`` are Epoch's functions that act; its readers are in no other set, as what they return is proved by itself.
+    ``own`` are Epoch's functions that act. Its readers are in no set, because the SQL that they return is proved by
+    itself.
     """
 
     views: Mapping[str, Sequence[str]]
@@ -69,9 +71,9 @@ class _Found:
 
 
 def acts(cursor: duckdb.DuckDBPyConnection, sql: str, plan: str, catalog: Callable[[], Catalog]) -> str | None:
-    """What a query does besides reading, in words; None for one that is proved to read.
+    """What a query does besides reading, in words, or None for one that is proved to read.
 
-    ``plan`` is what ``json_serialize_plan`` says of it where it is to run; ``catalog`` is asked where there is no plan.
+    ``plan`` is its ``json_serialize_plan`` in the place where it will run. Without a plan, ``catalog`` is used.
     """
     told: dict[str, Any] = json.loads(plan)
     if told["error"]:
@@ -81,19 +83,19 @@ def acts(cursor: duckdb.DuckDBPyConnection, sql: str, plan: str, catalog: Callab
 
 
 def acting_among(functions: set[str]) -> set[str]:
-    """Those of some functions, by name in lower case, that are DuckDB's own and act."""
+    """The functions, by name in lower case, that are DuckDB's own and act."""
     _, volatile = _builtin()
     return (functions & volatile) - _IDLE
 
 
 def not_builtin(functions: set[str]) -> set[str]:
-    """Those of some functions, by name in lower case, that are none of DuckDB's own."""
+    """The functions, by name in lower case, that are not DuckDB's own."""
     known, _ = _builtin()
     return functions - known
 
 
 def reads_by_plan(cursor: duckdb.DuckDBPyConnection, plan: str) -> bool:
-    """Whether a plan is there and reads only, or is that of an object in memory of the process, which cannot act."""
+    """Whether there is a plan that only reads. The plan of an object in the memory of the process cannot act either."""
     told: dict[str, Any] = json.loads(plan)
     if told["error"]:
         return any(word in str(told.get("error_message", "")) for word in _IN_PROCESS)
@@ -128,7 +130,7 @@ def _found(plans: Any) -> _Found:
 
 
 def _called(node: Mapping[str, Any]) -> str:
-    """The name of a bound function: DuckDB 2.0 gives its path."""
+    """The name of a bound function. DuckDB 2.0 gives its path."""
     path = (node.get("qname") or {}).get("path") or [node.get("name") or ""]
     return str(path[-1]).lower()
 
@@ -165,10 +167,10 @@ def _builtin() -> tuple[frozenset[str], frozenset[str]]:
 
 
 def _acts_as_written(cursor: duckdb.DuckDBPyConnection, sql: str, catalog: Catalog, in_process: bool) -> str | None:
-    """What a query may do by its text, and by the texts of the views and macros that it names.
+    """What a query may do, by its text and the texts of the views and macros that it names.
 
-    A relation that is not known here is one of the caller's own: a table in memory of its process (``in_process``), or
-    a temporary one, whose text nobody else sees.
+    A relation that is not in the catalog belongs to the caller: a table in the memory of its process (``in_process``),
+    or a temporary one, whose text nobody else sees.
     """
     functions: set[str] = set()
     table_functions: set[str] = set()

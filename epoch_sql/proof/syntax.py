@@ -1,7 +1,7 @@
-"""Fragments of SQL text (an expression, a query, a type) and what DuckDB's parser makes of them.
+"""Parses fragments of SQL text (expressions, queries, types) with DuckDB's parser.
 
-A fragment is proved by itself and once more in parentheses. What is one expression in both places, and the same one,
-can be put wherever SQL takes an expression: it closes no bracket that it did not open, and hides nothing after it.
+A fragment is proved by itself and once more in parentheses. If it is the same single expression in both, it is safe
+wherever SQL accepts an expression: it closes no bracket that it did not open, and hides nothing after it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import duckdb
 from epoch_sql.model.sql_text import Token, tokens
 
 LONGEST = 4_000_000
-"""Characters of one fragment: DuckDB itself would take hours for a longer expression or query."""
+"""The greatest length of a fragment, in characters. DuckDB would take hours for a longer expression or query."""
 
 Node = Mapping[str, Any]
 _BARE: dict[str, Any] = {
@@ -32,7 +32,7 @@ _BARE: dict[str, Any] = {
     "qualify": None,
 }
 STATEMENT = "STATEMENT_OF_A_TRIGGER"
-"""The type of the node of a statement, which has its text."""
+"""The type of the node for a statement, which holds its text."""
 _CHANGES_ROWS = (
     duckdb.StatementType.INSERT,
     duckdb.StatementType.UPDATE,
@@ -45,9 +45,8 @@ _PLACES = frozenset({"query_location", "query_location_length"})
 
 @dataclass(frozen=True)
 class Fragment:
-    """A part of a definition: its text, what it is of, and its kind: ``expression``, ``query``, ``type``, or, of a
-    trigger, ``statement``.
-    """
+    """A part of a definition: its text, its owner, and its kind: ``expression``, ``query``, ``type``, or
+    ``statement`` of a trigger."""
 
     kind: str
     text: str
@@ -55,11 +54,11 @@ class Fragment:
 
 
 class NotOne(Exception):
-    """A fragment that is not exactly what it is said to be; the text says which, and why."""
+    """A fragment is not exactly what it claims to be. The text says which, and why."""
 
 
 def parse(engine: duckdb.DuckDBPyConnection, fragments: Sequence[Fragment]) -> list[Node]:
-    """The syntax tree of each fragment; NotOne for the first that is not exactly one of its kind."""
+    """The syntax tree of each fragment. Raises NotOne for the first that is not exactly one of its kind."""
     for fragment in fragments:
         _require_text(fragment)
     forms = [_forms(fragment) for fragment in fragments]
@@ -71,7 +70,7 @@ def parse(engine: duckdb.DuckDBPyConnection, fragments: Sequence[Fragment]) -> l
 
 
 def serialized(engine: duckdb.DuckDBPyConnection, texts: Sequence[str]) -> list[Node]:
-    """What ``json_serialize_sql`` says of each text: ``statements``, or ``error``."""
+    """The result of ``json_serialize_sql`` for each text: ``statements``, or ``error``."""
     statement = "SELECT CAST(json_serialize_sql(CAST(text AS VARCHAR)) AS VARCHAR) FROM (SELECT unnest(?) AS text)"
     return [_read(answer) for (answer,) in engine.execute(statement, [list(texts)]).fetchall()] if texts else []
 
@@ -85,9 +84,10 @@ def _read(answer: str) -> Node:
 
 
 def _forms(fragment: Fragment) -> tuple[str, ...]:
-    """Nothing stands between the text and the parenthesis: a comment that is open at its end would take that away.
+    """The texts that prove a fragment. The parenthesis follows directly, so a comment that is open at the end would
+    remove it.
 
-    A statement has no form: DuckDB serializes those that read only.
+    A statement has no form, because DuckDB serializes only statements that read.
     """
     if fragment.kind == "statement":
         return ()
@@ -121,7 +121,7 @@ def _proved(fragment: Fragment, trees: Sequence[Node]) -> Node:
 
 
 def _statement(engine: duckdb.DuckDBPyConnection, fragment: Fragment) -> Node:
-    """A node for one statement that changes rows; what follows it in a definition is nothing."""
+    """A node for one statement that changes rows. Nothing follows it in a definition."""
     try:
         found = engine.extract_statements(fragment.text)
     except duckdb.Error as error:
@@ -156,7 +156,7 @@ def _is_bare(node: Node) -> bool:
 
 
 def _expression(node: Node) -> Node | None:
-    """The only expression of a query that has nothing else."""
+    """The only expression of a query without anything else."""
     selected = node.get("select_list", [])
     if not _is_bare(node) or node["from_table"].get("type") != "EMPTY" or len(selected) != 1:
         return None
@@ -165,7 +165,7 @@ def _expression(node: Node) -> Node | None:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two syntax trees differ only in where their parts stand in the text."""
+    """Whether two syntax trees differ at most in the positions of their parts."""
     pending = [(left, right)]
     while pending:
         a, b = pending.pop()
@@ -184,7 +184,7 @@ def same(left: Any, right: Any) -> bool:
 
 
 def _is_closed(kind: str) -> bool:
-    """Whether a type has nothing but names, strings, numbers, and brackets that close in it."""
+    """Whether a type consists of names, strings, numbers, and brackets that close in it."""
     opened: list[str] = []
     before: Token | None = None
     for token in tokens(kind):
@@ -204,5 +204,5 @@ def _is_closed(kind: str) -> bool:
 
 
 def _is_string(text: str) -> bool:
-    """Whether it is a string or a quoted name that ends; a prefix as in E'…' would change where."""
+    """Whether it is a string or a quoted name that ends. A prefix as in E'…' would change where it ends."""
     return len(text) > 1 and text[0] in "'\"" and text[-1] == text[0]

@@ -45,7 +45,7 @@ def fetch(call: Call, remote: str = "origin") -> FetchResult:
     """Brings the branches of a remote here as `REMOTE/BRANCH`, with its tags and reviews. Status: `fetched` or
     `up-to-date`; the commits are those of what the checked-out branch follows.
 
-    Raises EpochRemoteError when the remote cannot be used, EpochStorageError for what is damaged there.
+    Raises EpochRemoteError if the remote cannot be used, and EpochStorageError for damaged files there.
 
     Args:
         remote: the remote

@@ -47,7 +47,7 @@ class Contents:
         self._tables = known.tables
 
     def load(self, version_ids: Iterable[str]) -> None:
-        """Read the descriptions of many versions at once, for what follows."""
+        """Read the descriptions of many versions with one query, before they are used."""
         missing = [i for i in set(version_ids) if i not in self._versions]
         if missing:
             self._versions.update(Versions(self.cursor).load(missing))
@@ -56,18 +56,18 @@ class Contents:
     def store_descriptions(
         self, tables: Sequence[Table], levels: Sequence[Level], versions: Sequence[Version] = ()
     ) -> None:
-        """Store in the catalog what is not stored yet, and know it without reading it."""
+        """Store new descriptions in the catalog, and add them to the cache."""
         Schemas(self.cursor).add(tables)
         Levels(self.cursor).add(levels)
         Versions(self.cursor).add(versions)
         self._tables.update((table.digest, table) for table in tables)
         self._levels.update((level.level_id, level) for level in levels)
         self._versions.update((version.version_id, version) for version in versions)
-        # What this transaction stored is nobody else's business yet.
+        # Other transactions must not see these rows in the cache before this one commits.
         self._level_count, self._edges = None, {}
 
     def edges(self, table_id: str) -> list[Level]:
-        """Every delta between two versions of a table; read again when there are other levels than before."""
+        """Every delta between two versions of a table. Reads them again if levels were added or removed."""
         stored = Levels(self.cursor, self._known)
         if self._level_count is None:
             self._level_count = stored.count()
@@ -82,7 +82,7 @@ class Contents:
         return self._versions[version_id]
 
     def table(self, version_id: str) -> Table:
-        """The definition that the version has."""
+        """The definition of the version."""
         return self.schema(self.version(version_id).schema_id)
 
     def schema(self, schema_id: str) -> Table:
@@ -110,7 +110,7 @@ class Contents:
         return self.state_of(self.table(version_id), self.levels(version_id))
 
     def state_of(self, table: Table, levels: Sequence[Level]) -> Sql:
-        """The rows that levels (base first) make up, under a definition."""
+        """The rows of levels (base first), under a definition."""
         shape = shape_of(None, table)
         base = (self._base_rows(levels[0].files, table) if levels else None) or _no_rows(table)
         deltas = [level for level in levels[1:] if level.files]
@@ -137,7 +137,7 @@ class Contents:
         )
 
     def changes(self, before: str | None, after: str | None) -> Sql:
-        """The difference between two versions of a table (None: no table), one row for each key; see ``Shape``."""
+        """The difference between two versions of a table (None: no table), with one row for each key. See ``Shape``."""
         old = self.table(before) if before else None
         new = self.table(after) if after else None
         shape = shape_of(old, new)
@@ -154,10 +154,10 @@ class Contents:
         return self.compose(path, shape)
 
     def path(self, before: str, after: str) -> list[Step] | None:
-        """The deltas (and whether each is read forwards) that lead from one version to another at the least cost.
+        """The deltas that lead from one version to another at the least cost, and whether each is read forwards.
 
-        None if there is none that is cheaper than comparing the two states. Dijkstra over the deltas as edges, with the
-        number of rows as their length.
+        None if comparing the two states is cheaper than every path. Dijkstra's algorithm over the deltas as edges, with
+        the number of rows as their length.
         """
         limit = self.version(before).row_count + self.version(after).row_count
         neighbours: dict[str, list[tuple[str, Step]]] = {}
@@ -184,9 +184,9 @@ class Contents:
     def _whole(self, steps: Sequence[Step], before: str, after: str) -> bool:
         """Whether the deltas of a path carry every value of both ends.
 
-        They do not where a column of one end is dropped on the way: what it held in rows that change after the drop, or
-        that do not change at all, is in no delta. Nor do they where both ends have a column that was added with one
-        value on the one side and with another on the other.
+        They do not if a column of one end is dropped on the way: no delta has its values in rows that change after the
+        drop or not at all. They do not either if both ends have a column that was added with different values for old
+        rows.
         """
         fills = [{c.id: c.fill for c in self.table(end).stored_columns} for end in (before, after)]
         old, new = (set(end) for end in fills)
@@ -243,7 +243,7 @@ class Contents:
         return render.render("latest_floats", steps=steps, keys=shape.keys(), same_key=same_key)
 
     def _delta_rows(self, level: Level, forward: bool, shape: Shape, step: int) -> Sql:
-        """A delta's rows in the given shape; read backwards, old and new change places."""
+        """The rows of a delta in the given shape. Read backwards, old and new values are swapped."""
         groups: dict[tuple[str, str | None], list[DataFile]] = {}
         for file in level.files:
             groups.setdefault((file.schema_id, file.old_schema_id), []).append(file)
@@ -287,14 +287,15 @@ class Contents:
         return render.fill(Sql("SELECT {{outputs}} FROM read_parquet({{paths}})"), outputs=outputs, paths=paths)
 
     def require_sound(self, levels: Iterable[Level]) -> None:
-        """EpochStorageError when a file of the levels, however large, is not what it was: before it is copied from."""
+        """Raises EpochStorageError if a file of the levels, however large, has changed. Called before the file is
+        copied."""
         for file in (file for level in levels for file in level.files):
             problem = self.store.check(file, whole=True)
             if problem:
                 raise self.broken(file.file_id, problem)
 
     def broken(self, file_id: str, problem: str) -> EpochStorageError:
-        """The error for a file that is not what it should be: it names the tables and commits that need it."""
+        """The error for a damaged file. It names the tables and commits that need the file."""
         needing = render.render("needing_file", object_name=render.load("object_name"))
         rows = self.cursor.execute(needing, [file_id]).fetchall()
         tables = ", ".join(sorted({row[0] for row in rows})) or "nothing"
@@ -313,9 +314,9 @@ class Contents:
 
 
 def arrange(rows: Sql, shape: Shape, table: Table, old: bool = False) -> Sql:
-    """Rows of a definition in the columns of a shape: missing columns filled, equal rows of a bag counted (``c0``).
+    """Rows of a definition in the columns of a shape. Fills missing columns, and counts equal rows of a bag (``c0``).
 
-    ``old`` rows keep their own types; those of the key only where they have no common one with the newer rows'.
+    ``old`` rows keep their own types. In the key they do so only if there is no common type with the newer rows.
     """
     outputs = [_arranged(shape.old(c) if old else c, table) for c in shape.rows if abs(c.id) not in shape.twice]
     if shape.twice:
@@ -338,14 +339,14 @@ def _arranged(wanted: Column, table: Table) -> Sql:
 
 
 def _made(rows: Sql, shape: Shape, old: bool) -> Sql:
-    """Rows of one side with ``m<id>``: what a key column that the key has twice becomes under its other type."""
+    """Rows of one side with ``m<id>``: the value of a doubled key column under its other type."""
     pairs = [(was, new) if old else (new, was) for new, was in shape.twice.values()]
     made = [aliased(converted(render.column(f"c{own.id}"), own, other), f"m{own.id}") for own, other in pairs]
     return render.fill(Sql("SELECT *, {{made}} FROM ({{rows}}) AS state"), made=made, rows=rows)
 
 
 def _both(new: Column, was: Column, old: bool) -> tuple[Sql, Sql]:
-    """A value of one side under the newer and the older type."""
+    """A value of one side, under the newer and the older type."""
     own, other = (was, new) if old else (new, was)
     value = render.column(f"c{new.id}")
     turned = exactly(render.column(f"m{new.id}"), other, value, own)
@@ -416,7 +417,7 @@ def _read_base(column: Column, written: Table) -> Sql:
 
 
 def _read(column: Column, physical: str, written: Table) -> Sql:
-    """A value of a delta file, filled where the file was written before the column existed."""
+    """A value of a delta file, or the fill value if the file is older than the column."""
     if column.id == MULTIPLICITY.id:
         return Sql(physical)
     source = written.column_by_id(column.id)

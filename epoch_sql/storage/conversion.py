@@ -1,8 +1,8 @@
-"""Values under another type of their column: what a cast makes of them, and whether they can be told from it again.
+"""Converts values to another type of their column, and says whether the conversion loses nothing.
 
-Storage values are converted part by part. A cast as a whole would do other things: DuckDB 1.x refuses a statement for
-one map key that has no value of the new type, a union cannot lose a member, and a struct cannot lose all of its fields.
-Times with a time zone are converted as in UTC, so that no result depends on the zone of the session that asks.
+Storage values are converted part by part, because a cast of the whole has other results. DuckDB 1.x refuses a statement
+because of one map key without a value of the new type. A union cannot lose a member, and a struct cannot lose all of
+its fields. Times with a time zone are converted as in UTC, so that no result depends on the time zone of the session.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TEXTS = frozenset({"VARCHAR", "JSON"})
 _LISTS = frozenset({"LIST", "ARRAY"})
 _CAST = "TRY_CAST({{value}} AS {{type}})"
 _IN_UTC = "({{value}} AT TIME ZONE 'UTC')"
-# DuckDB 1.x refuses the statement for a time that nanoseconds do not reach, and TRY there changes what it is cast from.
+# DuckDB 1.x refuses the statement for a time beyond the range of nanoseconds, and TRY there changes the source value.
 _TO_NANOSECONDS = (
     "CASE WHEN NOT isfinite({{value}}) OR CAST({{value}} AS TIMESTAMP) BETWEEN '1677-09-21 00:12:43.145225' "
     "AND '2262-04-11 23:47:16.854775' THEN TRY_CAST({{value}} AS {{type}}) END"
@@ -52,22 +52,22 @@ _ZONED_CASTS = {
         for name in ("DATE", "TIMESTAMP_NS", *_MICROSECONDS)
     },
 }
-"""The casts that a time zone is involved in; others would depend on the session, or DuckDB has none."""
+"""The casts with a time zone. Others would depend on the session, or DuckDB does not have them."""
 
 
 def converted(value: exp.Column, source: Column, wanted: Column) -> Sql:
-    """A storage value as a cast to another type of its column gives it; NULL where there is no such value."""
+    """A storage value cast to another type of its column, or NULL if that type has no such value."""
     return convert(render.to_sql(value), parse_type(source.type), parse_type(wanted.type))
 
 
 def convert(value: Sql, source: DataType, wanted: DataType) -> Sql:
-    """The same for types as trees, whose fields may have the identities of fields that they were before a rename."""
+    """The same for types as trees. Their fields may have the identities of fields before a rename."""
     step = _step(source, wanted)
     return step(value) if step else _null(wanted.text)
 
 
 def exactly(made: exp.Column, wanted: Column, value: exp.Column, source: Column) -> Sql:
-    """What ``converted`` made of a value, but NULL also where that is not converted back to the value."""
+    """The result of ``converted``, but NULL if it does not convert back to the value."""
     if widens(source.type, wanted.type):
         return render.to_sql(made)
     back = converted(made, wanted, source)
@@ -75,7 +75,8 @@ def exactly(made: exp.Column, wanted: Column, value: exp.Column, source: Column)
 
 
 def differs(new: exp.Column, new_column: Column, old: exp.Column, old_column: Column) -> Sql:
-    """The condition that two storage values of one column under two types do not turn into each other, both ways."""
+    """The condition that two storage values of one column under two types do not convert to each other in both
+    directions."""
     terms = []
     if not widens(new_column.type, old_column.type):
         forth = converted(old, old_column, new_column)
@@ -91,7 +92,7 @@ def _null(type: str) -> Sql:
 
 
 def _step(old: DataType, new: DataType) -> Step | None:
-    """What turns storage values of one type into those of another; None where no value has one."""
+    """The conversion of storage values of one type to another, or None if no value has one."""
     if old == new:
         return lambda value: value
     if not old.fields or not new.fields:
@@ -104,7 +105,7 @@ def _step(old: DataType, new: DataType) -> Step | None:
 
 
 def _cast(old: DataType, new: DataType) -> Step | None:
-    """Of types of which one contains no other: those of text, and of JSON, also to and from types that do."""
+    """The conversion if one of the types has no parts. Text and JSON also convert to and from types with parts."""
     if (old.fields and new.name not in _TEXTS) or (new.fields and old.name not in _TEXTS):
         return None
     names = (old.name, new.name)
@@ -114,7 +115,7 @@ def _cast(old: DataType, new: DataType) -> Step | None:
             return None
         text = _ZONED_CASTS[names]
     if new.fields and duckdb.__version__.startswith("1.") and any(part.name == "MAP" for part in new.parts()):
-        # It refuses the statement for a text with one key twice.
+        # DuckDB refuses the statement for a text with a duplicate key.
         return None
     native = verbatim(new.text)
     cast: Step = lambda value: encode(fill(text, value=decode(value, old.text), type=native), new.text)  # noqa: E731
@@ -166,7 +167,7 @@ def _map(old: DataType, new: DataType) -> Step | None:
 
 
 def _struct(old: DataType, new: DataType) -> Step | None:
-    """Field by field, by name or by what it was before a rename; a field that only the new type has is NULL."""
+    """Field by field, by the name before a rename, if any. A field that only the new type has is NULL."""
     return _fields(old, new, {field.identity: field for field in old.fields})
 
 
@@ -182,7 +183,7 @@ def _fields(old: DataType, new: DataType, known: dict[str, Field]) -> Step | Non
 
 
 def _packing(new: DataType, known: dict[str, Field]) -> Step | None:
-    """A STRUCT of the fields of a type, each made of the field of that name; None where not one can be."""
+    """A STRUCT of the fields of a type, each converted from the field of that name, or None if none can be."""
     steps = []
     for field in new.fields:
         source = known.get(field.identity)
@@ -203,7 +204,7 @@ def _packing(new: DataType, known: dict[str, Field]) -> Step | None:
 
 
 def _union(old: DataType, new: DataType) -> Step | None:
-    """By the member that the value is of; NULL where the new type has no member of that name."""
+    """By the member of the value. NULL if the new type has no member of that name."""
     known = {field.identity: field for field in old.fields}
     shared = [(known[f.identity], f) for f in new.fields if f.identity in known]
     packing = _packing(new, known)

@@ -1,4 +1,4 @@
-"""Storage values: what Parquet carries exactly and DuckDB compares exactly, for native values of any type.
+"""Converts native values of any type to storage values, which Parquet carries and DuckDB compares exactly, and back.
 
 Two storage values are equal only if the native values are the same, except that -0.0 equals 0.0 and NaN equals NaN.
 NULL, and only NULL, is stored as NULL. Which conversions are exact was measured on DuckDB 1.4, 1.5 and 2.0.
@@ -20,29 +20,30 @@ from epoch_sql.storage.types import DataType, parse_type
 __all__ = ["check_supported", "decode", "encode", "storage_type"]
 
 _BINARY = Sql('({{value}}) COLLATE "binary"')
-# A collation inside a struct or list goes only when a cast changes the type, hence the field added and left behind.
+# Only a cast that changes the type removes a collation inside a struct or list, so a field is added and removed.
 _BINARY_INSIDE = Sql(
     "struct_extract(CAST(struct_pack(kept := {{value}}) AS STRUCT(kept {{type}}, dropped BOOLEAN)), 'kept')"
 )
 
 
 def storage_type(type: str) -> Sql:
-    """The DuckDB type of the stored column, which read_parquet gives back; UnsupportedType if there is none."""
+    """The DuckDB type of the stored column, which read_parquet gives back. Raises UnsupportedType if there is none."""
     return _encoding(type).storage
 
 
 def encode(value: exp.Expression | Sql, type: str) -> Sql:
-    """The storage value of a native value of a type; UnsupportedType if there is none."""
+    """The storage value of a native value of a type. Raises UnsupportedType if there is none."""
     return _encoding(type).encode(_text(value))
 
 
 def decode(value: exp.Expression | Sql, type: str) -> Sql:
-    """The native value, of exactly the type, of a storage value; UnsupportedType if the type cannot be stored."""
+    """The native value, of exactly this type, of a storage value. Raises UnsupportedType if the type cannot be
+    stored."""
     return _encoding(type).decode(_text(value))
 
 
 def check_supported(type: str) -> None:
-    """UnsupportedType, which names the type and the part of it that is at fault, if values cannot be stored exactly."""
+    """Raises UnsupportedType, with the type and the unsupported part, if its values cannot be stored exactly."""
     _encoding(type)
 
 
@@ -66,7 +67,7 @@ def _with_arrays(type: DataType, encoding: Encoding) -> Encoding:
 
 
 def _without_collation(type: DataType, encoding: Encoding) -> Encoding:
-    """The encoding, with strings that compare by their bytes whatever the column's collation is."""
+    """The encoding, with strings that compare by their bytes, whatever the collation of the column."""
     if all(leaf.name != "VARCHAR" for leaf in type.leaves()):
         return encoding
     if type.name == "VARCHAR":

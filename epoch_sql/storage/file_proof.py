@@ -1,6 +1,6 @@
-"""Proving files: what columns they have, and what their rows do to what is below them.
+"""Proves files of a store: their columns, and the effect of their rows on the levels below.
 
-Many files are read by each query, since a clone has thousands of small ones.
+Each query reads many files, because a clone has thousands of small ones.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Columns = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Footer:
-    """What a Parquet file says of itself; ``columns`` is one text for files with the same columns."""
+    """The footer of a Parquet file. ``columns`` is one text, equal for files with the same columns."""
 
     rows: int
     columns: str
@@ -33,7 +33,8 @@ class Footer:
 
 @dataclass(frozen=True)
 class Step:
-    """A delta above a base (None: there are no rows) and above other deltas, the lowest first; all are files."""
+    """A delta, the base level below it (None: no rows), and the deltas between them, the lowest first. All are
+    files."""
 
     base: str | None
     below: tuple[str, ...]
@@ -42,10 +43,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Shift:
-    """What a delta does to the rows below it.
+    """The effect of a delta on the rows below it.
 
-    ``rows`` and ``keys`` are counted in the file; ``wrong`` are the rows that say another old row than is there, or
-    what no change is. ``minus`` and ``plus`` are sums of hashes of rows.
+    ``rows`` and ``keys`` are counted in the file. ``wrong`` is the number of rows that are not changes, or that state a
+    wrong old row. ``minus`` and ``plus`` are sums of hashes of rows.
     """
 
     rows: int
@@ -57,26 +58,26 @@ class Shift:
 
 
 class Prover:
-    """Asks a store's files, with the SQL of one cursor."""
+    """Queries the files of a store, on one cursor."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore) -> None:
         self.cursor = cursor
         self.store = store
 
     def footers(self, file_ids: Sequence[str]) -> dict[str, Footer]:
-        """What some files say of themselves."""
+        """The footers of some files."""
         rows = self.cursor.execute(render.render("row_proof/footers", paths=self._paths(file_ids))).fetchall()
         return {file_id: Footer(count, told) for file_id, count, told in rows}
 
     def columns(self, file_id: str) -> Columns:
-        """The columns of a file, as they are read."""
+        """The columns of a file."""
         rows = render.fill(
             Sql("SELECT * FROM read_parquet({{p}}, hive_partitioning = false)"), p=self._paths([file_id])
         )
         return self._described(rows)
 
     def expected(self, outputs: Iterable[tuple[str, Column]]) -> Columns:
-        """Columns of these names, with the types that the values of these columns are stored in."""
+        """Columns of these names, with the storage types of these columns."""
         typed = [
             aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=storage_type(column.type)), name)
             for name, column in outputs
@@ -84,7 +85,7 @@ class Prover:
         return self._described(render.fill(Sql("SELECT {{outputs}}"), outputs=typed))
 
     def bases(self, files: Mapping[Table, Sequence[str]], table: Table) -> dict[str, tuple[int, int, int]]:
-        """Of each base file (by the definition that it has): its rows, their keys, the sum of their hashes."""
+        """For each base file (by its definition): the number of rows and of keys, and the sum of hashes."""
         key = columns("c", table.key)
         told = {}
         for rows in self._base_rows(files, table):
@@ -100,7 +101,8 @@ class Prover:
         return told
 
     def shifts(self, steps: Sequence[Step], files: Mapping[Table, Sequence[str]], table: Table) -> dict[int, Shift]:
-        """What each step does; ``files`` are those of the bases, by the definitions that they were written with."""
+        """The effect of each step. ``files`` are those of the base levels, by the definitions that they were written
+        with."""
         shape = shape_of(None, table)
         self._read_deltas({i for step in steps for i in (*step.below, step.file_id)}, shape, table)
         run = self.cursor.execute
@@ -130,7 +132,7 @@ class Prover:
         return found
 
     def changes_alone(self, file_id: str, shape: Shape) -> tuple[bool, RowCounts]:
-        """Whether a delta's rows are changes, one for each key, whatever is below; and how many of each kind."""
+        """Whether the rows of a delta are changes, one for each key, whatever is below, and the number of each kind."""
         counts, kinds = count_terms(shape)
         statement = render.render(
             "row_proof/delta",
@@ -147,7 +149,7 @@ class Prover:
         return rows == keys and not wrong, RowCounts(*told)
 
     def false_old_values(self, changes: Sql, before: Sql, shape: Shape, old: Table) -> int:
-        """How many changes (see ``Shape``) say another old row than there is before them."""
+        """The number of changes (see ``Shape``) whose old row is not the row before them."""
         if shape.keyless:
             wrong = Sql("coalesce(b.c0, 0) <> d.o0")
         else:
@@ -175,7 +177,7 @@ class Prover:
         return _number(self.cursor.execute(statement).fetchone())
 
     def repeated_keys(self, rows: Sql, table: Table) -> int:
-        """How many rows (``c<id>``) there are more than keys."""
+        """The number of rows (``c<id>``) minus the number of keys."""
         if not table.key:
             return 0
         key = columns("c", table.key)
@@ -237,7 +239,7 @@ def _well_formed(shape: Shape) -> Sql:
 
 
 def _distinct(key: Sequence[render.Piece]) -> Sql:
-    """The number of different keys, none of which has a NULL."""
+    """The number of keys without a NULL, each counted once."""
     if not key:
         return Sql("0")
     if len(key) == 1:

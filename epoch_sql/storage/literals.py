@@ -1,8 +1,7 @@
 """Values as SQL text: an expression that gives, for a value, the literal that evaluates to exactly that value.
 
-Text that is cast back is exact for most types; where it is not (the offset of TIME WITH TIME ZONE on 1.4 and 1.5, a sum
-of an INTERVAL's parts, TIMESTAMP WITH TIME ZONE in another time zone, a NUL in a string) the literal is built from
-parts.
+For most types, text that is cast back is exact. Otherwise the literal is built from parts: the offset of TIME WITH TIME
+ZONE on 1.4 and 1.5, the parts of an INTERVAL, TIMESTAMP WITH TIME ZONE in another time zone, a NUL in a string.
 """
 
 from __future__ import annotations
@@ -51,17 +50,17 @@ _UTC = {
 
 
 def literal_of(value: Sql, type: str) -> Sql:
-    """The SQL expression, of type VARCHAR, that gives the literal of a native value of a type; UnsupportedType if none
-    does.
+    """The SQL expression, of type VARCHAR, that gives the literal of a native value of a type. Raises UnsupportedType
+    if there is none.
 
-    The literal is of the type, or of one that an assignment converts to it without loss.
+    The literal has this type, or one that an assignment converts to it without loss.
     """
     return _literal(value, parse_type(type))
 
 
 @cache
 def has_interval(type: str) -> bool:
-    """Whether values of the type hold an INTERVAL, of which different ones count as equal: a month and 30 days."""
+    """Whether values of the type hold an INTERVAL. Different INTERVALs compare as equal: a month and 30 days."""
     return any(leaf.name == "INTERVAL" for leaf in parse_type(type).leaves())
 
 

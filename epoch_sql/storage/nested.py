@@ -1,7 +1,7 @@
-"""How values of types that contain others are stored: part by part, or cast as a whole where that does the same.
+"""Storage of nested types: part by part, or by a cast of the whole if that has the same result.
 
-Parquet has no fixed ARRAY (stored as a LIST), no TUPLE (stored as a STRUCT) and no UNION: stored as its tag and a
-STRUCT of all members, so that a member that is NULL keeps its tag, and NULL without a tag stays another value.
+Parquet has no fixed ARRAY (stored as a LIST), no TUPLE (stored as a STRUCT) and no UNION. A UNION is stored as its tag
+and a STRUCT of all members, so that a NULL member keeps its tag, and differs from a NULL without a tag.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Extract = Callable[[Sql, Field], Sql]
 
 
 def encoding_of(type: DataType) -> Encoding:
-    """The encoding of a type, collations aside; UnsupportedType if it or a part of it has no exact one."""
+    """The encoding of a type, without collations. Raises UnsupportedType if a part of it has no exact encoding."""
     if not type.fields:
         return scalar(type)
     parts = [encoding_of(field.type) for field in type.fields]
@@ -99,7 +99,7 @@ def _union(type: DataType, parts: Sequence[Encoding], decoded: Sql) -> tuple[Ste
 
 
 def _each(type: DataType, step: Step) -> Step:
-    """The step, taken for each element of a list; the height keeps the names of parameters in one another apart."""
+    """The step for each element of a list. The height gives nested parameters different names."""
     parameter = fill("{{name}}", name=identifier(f"part{type.height}"))
     changed = step(parameter)
     if changed == parameter:

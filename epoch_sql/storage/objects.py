@@ -1,4 +1,5 @@
-"""Content-addressed files under ``.epoch/objects``: written aside, synced, named by the SHA-256 of their bytes."""
+"""Content-addressed files under ``.epoch/objects``. Each is written aside, synced, and named by the SHA-256 of its
+bytes."""
 
 from __future__ import annotations
 
@@ -27,12 +28,12 @@ class ObjectStore:
         self.folder = folder
 
     def path(self, file_id: str) -> Path:
-        """Where the file of that id lies."""
+        """The path of the file with that id."""
         return self.folder / file_id[:2] / f"{file_id}.parquet"
 
     @contextmanager
     def writing(self) -> Iterator[Path]:
-        """A path to write a file to, aside; what is still there afterwards is removed."""
+        """A temporary path to write a file to. Removes the file afterwards if it is still there."""
         aside = self.folder / _INCOMING
         path = aside / f"{uuid.uuid4().hex}.parquet"
         try:
@@ -49,10 +50,10 @@ class ObjectStore:
                 path.unlink()
 
     def keep(self, path: Path, expected: str | None = None) -> str:
-        """Sync a written file and move it to its place; returns its id.
+        """Sync a written file, move it to its path, and return its id.
 
-        A file that is there already is replaced: that mends it if it was damaged, and makes it young for gc. One that
-        is not the ``expected`` file is left where it is.
+        Replaces an existing file, which repairs a damaged one and makes it young for gc. A file that is not
+        ``expected`` stays where it is.
         """
         file_id = sync_and_hash(path)
         if expected not in (None, file_id):
@@ -65,9 +66,9 @@ class ObjectStore:
         return file_id
 
     def check(self, file: DataFile, whole: bool = False) -> str | None:
-        """What is wrong with a stored file, or None: missing, of another size, or of another content.
+        """The problem of a stored file, or None: it is missing, or has another size or content.
 
-        The content is looked at once in a process; of files over 32 MiB, only where the ``whole`` of them is used.
+        Reads the content once in a process, and of files over 32 MiB only if the ``whole`` file is used.
         """
         path = self.path(file.file_id)
         try:
@@ -84,7 +85,7 @@ class ObjectStore:
         return None if _VERIFIED[mark] else "is corrupted: its content does not match its name"
 
     def verify(self, file: DataFile) -> str | None:
-        """As ``check``, but always reading the whole file."""
+        """Like ``check``, but always reads the whole file."""
         path = self.path(file.file_id)
         if not path.exists():
             return "is missing"
@@ -93,7 +94,7 @@ class ObjectStore:
         return None if content_hash(path) == file.file_id else "is corrupted: its content does not match its name"
 
     def all_files(self) -> Iterator[Path]:
-        """Every file of the store, also those being written; not what else lies there, or what links lead to."""
+        """Every file of the store, with those that are being written. Ignores other files, and follows no links."""
         for folder in sorted(self.folder.iterdir() if self.folder.is_dir() else ()):
             aside = folder.name == _INCOMING
             if folder.is_symlink() or not folder.is_dir() or not (aside or _FOLDER.fullmatch(folder.name)):
@@ -111,14 +112,14 @@ def content_hash(path: Path) -> str:
 
 
 def sync_and_hash(path: Path) -> str:
-    """Make sure that a file is on disk, and return the SHA-256 of its bytes."""
+    """Sync a file to disk, and return the SHA-256 of its bytes."""
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder are on disk."""
+    """Sync the names in a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""Whether values that are converted to another type of their column turn back into themselves, at any depth.
+"""Whether values that are converted to another type convert back to themselves, at any depth.
 
-Fields of structs and members of unions are matched by identity: their name, or that of the field that they were before
-a rename (see ``renamed``).
+Fields of structs and members of unions are matched by identity: their name, or their name before a rename (see
+``renamed``).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _NAMED = ("STRUCT", "UNION")
 
 
 def comes_back(value: Sql, source: DataType, wanted: DataType, before: Sql | None = None) -> Sql:
-    """The condition that a storage value is the same after it was converted to another type and back.
+    """The condition that a storage value survives the conversion to another type and back.
 
-    ``before`` is an earlier value of the source type: what it holds, too, in fields that the wanted type lacks is not
-    lost by the conversion, but by the drop of the field.
+    ``before`` is an earlier value of the source type. If a field that the wanted type lacks is equal in both, the drop
+    of the field lost its value, and not the conversion.
     """
     there = convert(value, source, wanted)
     back = convert(there, wanted, source)
@@ -36,9 +36,9 @@ def comes_back(value: Sql, source: DataType, wanted: DataType, before: Sql | Non
 
 
 def same(new: Sql, new_type: DataType, old: Sql, old_type: DataType, dropped: bool = False) -> Sql:
-    """The condition that two storage values of different types turn into each other, in both directions.
+    """The condition that two storage values of different types convert to each other in both directions.
 
-    ``dropped`` says that fields of the old type which the new one lacks do not count.
+    With ``dropped``, fields of the old type that the new one lacks do not count.
     """
     if new_type == old_type:
         return fill("({{n}} IS NOT DISTINCT FROM {{o}})", n=new, o=old)
@@ -54,10 +54,9 @@ def same(new: Sql, new_type: DataType, old: Sql, old_type: DataType, dropped: bo
 
 
 def renamed(old: DataType, new: DataType) -> DataType:
-    """The new type, with the identities that fields have in the old one if those that lie alike were renamed.
+    """The new type, with the identities of the old fields for fields that look renamed.
 
-    As with columns: fields that are new are taken for those that are gone between the same neighbours. Values have to
-    tell whether it is so.
+    As with columns, a new field counts as a missing one between the same neighbours. The values have to confirm it.
     """
     if old.name != new.name or (len(old.fields) != len(new.fields) and new.name not in _NAMED):
         return new
@@ -100,7 +99,7 @@ def _matched(old: tuple[Field, ...], new: tuple[Field, ...]) -> dict[str, Field]
 
 
 def _refilled(value: Sql, type: DataType, kept: DataType, before: Sql) -> Sql:
-    """A value that lacks the fields which the kept type has not, with those of an earlier value of its type."""
+    """A value whose fields that the kept type lacks are those of an earlier value."""
     if type.name != "STRUCT" or kept.name != "STRUCT":
         return value
     fields = {field.identity: field for field in kept.fields}

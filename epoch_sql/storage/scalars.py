@@ -1,8 +1,8 @@
-"""How values of types that contain no other are stored.
+"""Storage of types without parts.
 
 COPY to Parquet loses digits of HUGEINT, the offset of TIME WITH TIME ZONE and microseconds of INTERVAL, and refuses
-infinite TIMESTAMP_S on 1.4 and 1.5. Text is no way out for TIME WITH TIME ZONE: 1.4 and 1.5 print some offsets wrongly.
-Equality of INTERVAL takes 30 days for a month, that of VARIANT takes 1::TINYINT for 1::INTEGER.
+infinite TIMESTAMP_S on 1.4 and 1.5. TIME WITH TIME ZONE cannot be stored as text, because 1.4 and 1.5 print some
+offsets wrongly. INTERVALs of 30 days and of a month compare as equal, and so do the VARIANTs 1::TINYINT and 1::INTEGER.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Step = Callable[[Sql], Sql]
 
 @dataclass(frozen=True)
 class Encoding:
-    """The type in which another is stored; ``encode`` and ``decode`` turn one SQL expression into another.
+    """The storage type of a type. ``encode`` and ``decode`` turn one SQL expression into another.
 
     ``decode`` gives ``decoded``: the native type, but with LIST for ARRAY, because CASE has no ARRAY on 1.4 and 1.5.
-    ``casts`` says that a CAST to one type or the other does the same, so that a type that holds this one can be cast as
-    a whole, which is faster than taking it apart.
+    ``casts`` says that a CAST in either direction has the same result. Then a type around this one can be cast as a
+    whole, which is faster than part by part.
     """
 
     storage: Sql
@@ -36,7 +36,7 @@ class Encoding:
 
 
 def scalar(type: DataType) -> Encoding:
-    """The encoding of a type without parts; UnsupportedType if there is no exact one."""
+    """The encoding of a type without parts. Raises UnsupportedType if there is no exact one."""
     native = verbatim(type.text)
     if type.name in _CARRIED:
         return cast_encoding(native, native, native)
@@ -51,7 +51,7 @@ def scalar(type: DataType) -> Encoding:
 
 
 def cast_encoding(native: Sql, storage: Sql, decoded: Sql) -> Encoding:
-    """The encoding by CAST, or by nothing at all where there is nothing to cast."""
+    """The encoding by CAST, or without a cast if the types are equal."""
     return Encoding(storage, decoded, _cast(native, storage), _cast(storage, decoded), casts=True)
 
 
@@ -73,7 +73,7 @@ def _geometry_is_built_in() -> bool:
 
 
 def _geometry(type: DataType) -> Encoding:
-    """As WKB; the coordinate system is set by a function, since DuckDB takes EPSG:4326 in columns but not in a CAST."""
+    """As WKB. A function sets the coordinate system, because DuckDB accepts EPSG:4326 in columns but not in a CAST."""
     encode = _template("CAST(ST_AsWKB({{value}}) AS BLOB)")
     decode = _template("ST_GeomFromWKB({{value}})")
     if type.arguments:

@@ -1,12 +1,12 @@
-"""The columns that rows and changes of a table have while they are worked on, named by column id.
+"""The columns of rows and changes of a table in queries, named by column id.
 
-Rows carry ``c<id>``. A change carries ``op`` (``added``, ``modified``, ``removed``), the key ``k<id>``, new values
-``n<id>`` and old values ``o<id>``. A keyless table is a bag of rows: there the whole row is the key, and its only
-value, of id 0, is how often the row occurs.
+Rows have ``c<id>``. A change has ``op`` (``added``, ``modified``, ``removed``), the key ``k<id>``, new values ``n<id>``
+and old values ``o<id>``. A table without a key is a bag of rows. There the whole row is the key, and its only value,
+with id 0, is the number of copies.
 
-Where neither type of a key column has every value of the other, the key has the column twice: ``k<id>`` of the newer
-type and ``k-<id>`` of the older one. A value that turns into one of the other type and back has both, so that it is the
-same key on both sides; any other has only its own.
+If neither type of a key column has every value of the other, the key has the column twice: ``k<id>`` of the newer type
+and ``k-<id>`` of the older one. A value that converts to the other type and back has both, so it is the same key on
+both sides. Any other value has only its own.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ MULTIPLICITY = Column("multiplicity", "BIGINT", 0)
 class Shape:
     """Key and value columns of the changes between two definitions of a table.
 
-    ``compared`` are the values in which a row counts as modified: those that the newer definition has. ``retyped`` are
-    the older definitions of values whose type differs: old values keep the old type, and are converted to be compared.
-    ``twice`` are the key columns that the key has twice, by id: the newer and the older definition.
+    ``compared`` are the values that make a row count as modified: those of the newer definition. ``retyped`` are the
+    older definitions of values whose type differs. Old values keep the old type, and are converted to be compared.
+    ``twice`` are the doubled key columns by id: the newer and the older definition.
     """
 
     key: tuple[Column, ...]
@@ -43,11 +43,12 @@ class Shape:
     twice: Mapping[int, tuple[Column, Column]] = field(default_factory=dict)
 
     def old(self, column: Column) -> Column:
-        """The definition that a column's old values have."""
+        """The definition of a column's old values."""
         return self.retyped.get(column.id, column)
 
     def key_of(self, column_id: int, old: bool) -> Column | None:
-        """The key column (``k<id>``) with a column's value on one side of a change; None if it is not in the key."""
+        """The key column (``k<id>``) with a column's value on one side of a change, or None if the key does not have
+        it."""
         wanted = -column_id if old and column_id in self.twice else column_id
         return next((column for column in self.key if column.id == wanted), None)
 
@@ -66,7 +67,7 @@ class Shape:
         return [render.column(f"k{column.id}", relation) for column in self.key]
 
     def same_key(self, left: str, right: str, left_prefix: str = "c", right_prefix: str = "c") -> render.Sql:
-        """The join condition of two relations on the key; the NULLs of a keyless row are equal."""
+        """The join condition of two relations on the key. The NULLs of a row without a key are equal."""
         condition = "{{l}} IS NOT DISTINCT FROM {{r}}" if self.keyless else "{{l}} = {{r}}"
         terms = [
             render.fill(
@@ -79,7 +80,7 @@ class Shape:
         return render.joined(terms, " AND ")
 
     def differs(self, new: tuple[str | None, str], old: tuple[str | None, str]) -> render.Sql:
-        """The condition that some compared value differs; each side is a relation and the prefix of its columns."""
+        """The condition that some compared value differs. Each side is a relation and the prefix of its columns."""
         terms = [
             self.value_differs(
                 column, render.column(f"{new[1]}{column.id}", new[0]), render.column(f"{old[1]}{column.id}", old[0])
@@ -91,14 +92,15 @@ class Shape:
         )
 
     def value_differs(self, column: Column, new: exp.Column, old: exp.Column) -> render.Sql:
-        """The condition that one value differs: of two types, that they do not turn into each other, both ways."""
+        """The condition that one value differs. Two types differ if they do not convert to each other in both
+        directions."""
         if column.id not in self.retyped:
             return render.fill(render.Sql("{{n}} IS DISTINCT FROM {{o}}"), n=new, o=old)
         return differs(new, column, old, self.old(column))
 
 
 def shape_of(before: Table | None, after: Table | None) -> Shape:
-    """The shape of the changes from one definition to another; None stands for a table that does not exist."""
+    """The shape of the changes from one definition to another. None means that the table does not exist."""
     old = before or after
     new = after or before
     assert old and new
@@ -115,9 +117,7 @@ def shape_of(before: Table | None, after: Table | None) -> Shape:
 
 
 def keyed_alike(before: Table, after: Table) -> bool:
-    """Whether rows of both definitions are identified by the same columns, so that a delta can lead from one to the
-    other.
-    """
+    """Whether the same columns identify rows under both definitions, so that a delta can lead from one to the other."""
     if before.key or after.key:
         return _same_key(before, after)
     return [c.id for c in before.stored_columns] == [c.id for c in after.stored_columns]
@@ -131,19 +131,19 @@ def filling(column: Column) -> render.Sql:
 
 
 def stored_as(column: Column) -> render.Sql:
-    """The type in which a column's storage values are read."""
+    """The type of a column's storage values when they are read."""
     return render.Sql("BIGINT") if column.id == MULTIPLICITY.id else storage_type(column.type)
 
 
 def has_floats(column: Column) -> bool:
-    """Whether values of the column hold floating-point numbers, whose -0.0 DuckDB loses the sign of where it sorts."""
+    """Whether values of the column hold floating-point numbers. DuckDB loses the sign of -0.0 when it sorts them."""
     return any(leaf.name in ("FLOAT", "DOUBLE") for leaf in parse_type(column.type).leaves())
 
 
 def of_step(column: Column, value: exp.Column, newest: bool) -> render.Sql:
-    """The aggregate that gives a storage value in the newest or the oldest ``step`` of a key's changes, NULL too.
+    """The aggregate that gives the storage value (or NULL) of the newest or oldest ``step`` of a key's changes.
 
-    For most types DuckDB keeps the value as a sort key, in which -0.0 has become 0.0; DOUBLE itself and lists do not.
+    For most types DuckDB keeps the value as a sort key, which turns -0.0 into 0.0. DOUBLE and lists keep the sign.
     """
     pick = "arg_max_null({{v}}, step)" if newest else "arg_min_null({{v}}, step)"
     if column.type == "FLOAT":
@@ -173,7 +173,7 @@ def _same_key(old: Table, new: Table) -> bool:
 def _of_both_sides(
     columns: Iterable[Column], old: Table
 ) -> tuple[tuple[Column, ...], dict[int, tuple[Column, Column]]]:
-    """Key columns with types that have the values of both definitions, and those that it takes two types for."""
+    """Key columns with types that have the values of both definitions, and those that need two types."""
     before = {column.id: column for column in old.stored_columns}
     found, twice = [], {}
     for column in columns:

@@ -20,9 +20,9 @@ _Part = TypeVar("_Part")
 
 @dataclass(frozen=True)
 class Field:
-    """A part of a nested type; ``spelling`` is its name as DuckDB printed it, quoted where that is needed.
+    """A part of a nested type. ``spelling`` is its name as DuckDB printed it, with quotes if needed.
 
-    ``renamed_from`` is the identity of the field that it was under another name.
+    ``renamed_from`` is the identity of the field before a rename.
     """
 
     spelling: str
@@ -36,13 +36,13 @@ class Field:
 
     @property
     def identity(self) -> str:
-        """What it is matched by in another type: its name in lower case, or that of the field that it was before."""
+        """Matches it with a field of another type: its name in lower case, or its name before a rename."""
         return self.renamed_from or self.name.lower()
 
 
 @dataclass(frozen=True)
 class DataType:
-    """A type: its text, its name (LIST and ARRAY for ``[]`` and ``[3]``), its constants and the types inside it.
+    """A type: its text, its name (LIST and ARRAY for ``[]`` and ``[3]``), its constants and its parts.
 
     ``arguments`` are decimal digits, array size, enum labels or coordinate system. The parts of a LIST or ARRAY are
     one field ``item``, those of a MAP ``key`` and ``value``, those of a TUPLE ``element1``, ``element2`` and so on.
@@ -55,11 +55,11 @@ class DataType:
 
     @property
     def height(self) -> int:
-        """How many levels of types there are below this one."""
+        """The number of levels of types below this one."""
         return max((field.type.height + 1 for field in self.fields), default=0)
 
     def leaves(self) -> Iterator[DataType]:
-        """The types that contain no other, in order."""
+        """The types without parts, in order."""
         if not self.fields:
             yield self
         for field in self.fields:
@@ -74,7 +74,7 @@ class DataType:
 
 @cache
 def parse_type(text: str) -> DataType:
-    """The tree of a type's text; UnsupportedType if it is no type that DuckDB prints for a column."""
+    """The tree of a type's text. Raises UnsupportedType if DuckDB prints no such type for a column."""
     parser = _Parser(text)
     parsed = parser.data_type()
     parser.expect_end()
@@ -82,9 +82,10 @@ def parse_type(text: str) -> DataType:
 
 
 def castable(old: str, new: str) -> bool:
-    """Whether a cast between two types binds, and gives values of the one that stand for those of the other.
+    """Whether a cast between two types binds, and gives the same values under the other type.
 
-    DuckDB refuses some casts of structs and unions while it binds, TRY_CAST too; in a union, it makes a value of NULL.
+    DuckDB refuses some casts of structs and unions while it binds, also with TRY_CAST. In a union, it turns NULL into a
+    value.
     """
     return old == new or _castable(parse_type(old), parse_type(new))
 

@@ -1,4 +1,4 @@
-"""Writing levels: a delta or a base as Parquet files, synced, with what the catalog has to know of them."""
+"""Writes base levels and deltas as synced Parquet files, and gives their descriptions for the catalog."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OLD_VALUE = 1 << 30
 
 @dataclass(frozen=True)
 class WrittenDelta:
-    """A delta on disk: its file, its rows, and the sums of the hashes of the rows that went and that came."""
+    """A delta on disk: its file, its row counts, and the hash sums of removed and of added rows."""
 
     file: DataFile
     rows: RowCounts
@@ -41,16 +41,16 @@ class WrittenDelta:
 
 
 class LevelWriter:
-    """Writes levels into an object store, with the SQL of one cursor."""
+    """Writes levels into an object store, on one cursor."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore) -> None:
         self.cursor = cursor
         self.store = store
 
     def delta(self, changes: Sql, shape: Shape, old: Table, new: Table) -> WrittenDelta | None:
-        """Write changes (columns as in ``Shape``); None when there are none.
+        """Write changes (columns as in ``Shape``). None if there are no changes.
 
-        The hashes are those of the rows under each side's own definition.
+        The hashes are of rows under each side's own definition.
         """
         groups = (("k", shape.key, 0), ("n", shape.values, 0), ("o", shape.values, OLD_VALUE))
         names = [(f"{prefix}{c.id}", (c.id or OLD_VALUE - 1) + shift) for prefix, group, shift in groups for c in group]
@@ -73,7 +73,7 @@ class LevelWriter:
         return WrittenDelta(file, RowCounts(added, modified, removed), minus, plus)
 
     def base(self, rows: Sql, table: Table, ordered: bool = False) -> Level:
-        """Write rows (``c<id>``) as a base level, sorted by the key unless they are in order already."""
+        """Write rows (``c<id>``) as a base level. Sorts them by the key unless they are ``ordered``."""
         key = _ordering("c", table.key)
         source = (
             rows
@@ -94,14 +94,14 @@ class LevelWriter:
         return base_level(files)
 
     def fingerprint(self, rows: Sql, table: Table) -> tuple[int, str]:
-        """How many rows (``c<id>``) there are, and their fingerprint."""
+        """The number of rows (``c<id>``), and their fingerprint."""
         return _fingerprint(_row(self.cursor, _digest_rows(rows, table, Sql("0"))))[:2]
 
     @contextmanager
     def fingerprinting(self, rows: Sql, table: Table, other: Sql) -> Iterator[Future[tuple[int, str, int]]]:
-        """``fingerprint`` meanwhile, since COPY leaves processors idle: in a transaction of its own.
+        """Computes ``fingerprint`` meanwhile in a transaction of its own, because COPY leaves processors idle.
 
-        That may see other rows than this one, so it also gives the sum of another hash of a row, to tell.
+        That transaction may see other rows than this one. So it also gives the sum of another row hash, to compare.
         """
         statement = _digest_rows(rows, table, other)
         with self.cursor.cursor() as cursor, ThreadPoolExecutor(1) as pool:
@@ -151,7 +151,7 @@ def _fingerprint(digested: tuple[int, ...]) -> tuple[int, str, int]:
 
 
 def _reason(error: duckdb.IOException) -> str:
-    """What the operating system said, else the first line of what DuckDB makes of it."""
+    """The error of the operating system, or else the first line of DuckDB's."""
     text = str(error)
     told = (
         os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
@@ -160,7 +160,7 @@ def _reason(error: duckdb.IOException) -> str:
 
 
 def _ordering(prefix: str, key: Sequence[Column]) -> list[render.Piece]:
-    """What rows are sorted by: not floats as such, since DuckDB 1.x gives them back without the sign of -0.0."""
+    """The sort order of rows. Floats are not sorted as such, because DuckDB 1.x would lose the sign of -0.0."""
     found: list[render.Piece] = []
     for column, value in zip(key, columns(prefix, key), strict=True):
         text = "{{v}}"
@@ -172,7 +172,7 @@ def _ordering(prefix: str, key: Sequence[Column]) -> list[render.Piece]:
 
 
 def _options(of: Sequence[Column]) -> Sql:
-    """Further options of COPY: DuckDB 1.x loses the sign of -0.0 in dictionary pages."""
+    """Options of COPY. DuckDB 1.x loses the sign of -0.0 in dictionary pages."""
     return (
         Sql(", DICTIONARY_SIZE_LIMIT 0")
         if any(map(has_floats, of)) and duckdb.__version__.startswith("1.")
@@ -189,7 +189,7 @@ def base_level(files: tuple[DataFile, ...]) -> Level:
 def delta_level(
     written: WrittenDelta | None, from_version: str | None, to_version: str, fingerprint: str, schema_id: str
 ) -> Level:
-    """The delta between two versions; without a file when only the definition differs."""
+    """The delta between two versions. It has no file if only the definition differs."""
     files = (written.file,) if written else ()
     level_id = delta_identity(files, from_version, fingerprint, schema_id)
     return Level(level_id, "delta", files, written.rows if written else RowCounts(), from_version, to_version)
@@ -203,8 +203,8 @@ def delta_identity(files: tuple[DataFile, ...], from_version: str | None, finger
 def row_digest(values: Sequence[render.Fragment]) -> Sql:
     """A 128-bit hash of a row: the MD5 of DuckDB's canonical binary form of its storage values.
 
-    The form is injective and does not change between DuckDB versions; it treats -0.0 as 0.0 and all NaN alike. The
-    empty string at the end makes it a BLOB always: sort keys of up to 8 bytes are BIGINT otherwise.
+    The form is injective and the same in all DuckDB versions. It treats -0.0 as 0.0, and all NaN as equal. The empty
+    string at the end makes it a BLOB, because sort keys of up to 8 bytes are BIGINT otherwise.
     """
     terms = render.joined(
         [render.fill(Sql("{{v}}, 'ASC NULLS LAST'"), v=value) for value in (*values, Sql("''"))], ", "
@@ -215,7 +215,7 @@ def row_digest(values: Sequence[render.Fragment]) -> Sql:
 def delta_digest(rows: Sql, shape: Shape, old: Table, new: Table) -> Sql:
     """The query that gives the counts (added, modified, removed) of a delta and the sums of its row hashes.
 
-    The sums are of the lower and the upper 64 bits, first of the rows that went, then of those that came.
+    The sums are of the lower and the upper 64 bits, first of removed rows, then of added rows.
     """
 
     def digest(prefix: str, table: Table) -> Sql:
@@ -229,7 +229,8 @@ def delta_digest(rows: Sql, shape: Shape, old: Table, new: Table) -> Sql:
 
 
 def count_terms(shape: Shape) -> tuple[dict[str, Sql], dict[str, Sql]]:
-    """How often a delta's row was and is there (``old_count``, ``new_count``); what it adds, modifies and removes."""
+    """The copies of a row before and after a delta (``old_count``, ``new_count``), and the counts that it adds,
+    modifies and removes."""
     if shape.keyless:
         counts = {"old_count": Sql("o0"), "new_count": Sql("n0")}
         grown, shrunk = "greatest(new_count - old_count, 0)", "greatest(old_count - new_count, 0)"

@@ -1,1 +1,1 @@
-"""The working tables: what the user changed in them, and bringing them to another state."""
+"""The working tables: finds what the user changed, and has the DDL of definitions."""

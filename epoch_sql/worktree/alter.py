@@ -1,4 +1,4 @@
-"""Altering a table in place, where DuckDB can do it in one transaction with the changes of its rows that follow.
+"""Alters a table in place, if DuckDB can do it in one transaction with the changes of its rows that follow.
 
 What DuckDB 1.4, 1.5 and 2.0 refuse or break, found by experiment on databases that were opened from their file:
 
@@ -12,9 +12,9 @@ What DuckDB 1.4, 1.5 and 2.0 refuse or break, found by experiment on databases t
 - ALTER of a table after changes of its rows in the same transaction fails at COMMIT, CREATE INDEX after an UPDATE at
   once; the other way around works. So these statements come first, and must hold for the rows as they were: nothing
   that old rows could violate (SET NOT NULL, a new unique index, a narrowing type) is done in place.
-- On 1.4 and 1.5, a write-ahead log with such an ALTER, or a COMMENT ON COLUMN, of a table whose defaults, checks or
-  generated columns call a function or operator cannot be replayed: after a crash the database does not open. RENAME of
-  the table, CREATE TABLE and CREATE INDEX replay.
+- If defaults, checks or generated columns of a table call a function or operator, 1.4 and 1.5 cannot replay a
+  write-ahead log with such an ALTER of it, or with a COMMENT ON COLUMN: after a crash the database does not open.
+  RENAME of the table, CREATE TABLE and CREATE INDEX replay.
 
 DROP TABLE and CREATE TABLE with the same indexes, constraints and names, in one transaction, work everywhere.
 """
@@ -52,10 +52,10 @@ _CONSTANT_WORDS = frozenset(
 
 
 def alter_table(before: Table, after: Table, referenced: bool = False) -> list[Sql] | None:
-    """The statements that turn a table's definition into another, to run before its rows are changed.
+    """The statements that turn one definition of a table into another. They run before its rows are changed.
 
-    Columns are the same when their ids are. ``referenced`` says whether foreign keys of other tables refer to it.
-    None when the table has to be rebuilt: see the top of this module. Raises ValueError for columns without an id.
+    Columns with equal ids are the same column. ``referenced`` says whether foreign keys of other tables refer to it.
+    None if the table has to be rebuilt: see the top of this module. Raises ValueError for columns without an id.
     """
     if any(column.id == 0 for column in (*before.columns, *after.columns)):
         raise ValueError(f"columns of {after.name} are not identified")
@@ -109,27 +109,27 @@ class _Change:
 
     @property
     def alters_structure(self) -> bool:
-        """Whether something else changes than defaults, comments, indexes and columns added at the end."""
+        """Whether anything changes besides defaults, comments, indexes and columns that are added at the end."""
         relaxed = any(not old.nullable and new.nullable for old, new in self.kept)
         moved = self.before.name != self.after.name
         return bool(moved or self.dropped or self.renamed or self.retyped or relaxed)
 
     @property
     def alters_columns(self) -> bool:
-        """Whether there is a statement that DuckDB 1.4 refuses beside an index and in a table that is referred to."""
+        """Whether a statement is needed that DuckDB 1.4 refuses beside an index and in a referenced table."""
         defaults = any(old.default != new.default for old, new in self.kept)
         return self.alters_structure or defaults or any(not _added_at_once(new) for new in self.added)
 
     @property
     def touches_columns(self) -> bool:
-        """Whether there is a statement that DuckDB 1.4 and 1.5 cannot replay where columns call functions."""
+        """Whether a statement is needed that DuckDB 1.4 and 1.5 cannot replay if columns call functions."""
         comments = any(old.comment != new.comment for old, new in self.kept)
         only_moved = self.before.columns == self.after.columns
         return not only_moved and bool(self.alters_columns or self.added or comments)
 
     @cached_property
     def kept_indexes(self) -> set[str]:
-        """The names of the indexes that stay as they are, but for their comments."""
+        """The names of the indexes that stay as they are, except for their comments."""
         after = {_uncommented(index) for index in self.after.indexes}
         return {index.name for index in self.before.indexes if _uncommented(index) in after}
 
@@ -175,7 +175,7 @@ def _same_lists(left: Sequence[str], right: Sequence[str]) -> bool:
 
 
 def _holds_for_old_rows(change: _Change) -> bool:
-    """Whether no row that is there before the rows change can stand in the way."""
+    """Whether the new definition holds for the old rows, which change only later."""
     return (
         not any(old.nullable and not new.nullable for old, new in change.kept)
         and all(_accepts(old.type, new.type) for old, new in change.retyped)
@@ -184,7 +184,7 @@ def _holds_for_old_rows(change: _Change) -> bool:
 
 
 def _indexes_allow(change: _Change) -> bool:
-    """Whether indexes come and go only as DuckDB lets them beside the other changes."""
+    """Whether DuckDB allows the changes of indexes beside the other changes."""
     before, after = change.before.indexes, change.after.indexes
     come = [index for index in after if index.name not in change.kept_indexes]
     gone = [index for index in before if index.name not in change.kept_indexes]
@@ -200,7 +200,7 @@ def _accepts(old: str, new: str) -> bool:
 
 
 def _untangled(change: _Change) -> bool:
-    """Whether the columns that are renamed, retyped or dropped are free of what DuckDB keeps them for."""
+    """Whether nothing that DuckDB protects uses the columns that are renamed, retyped or dropped."""
     table = change.before
     computed = _mentioned_in(
         *(c.expression for c in table.constraints), *(column.generated for column in table.columns)
@@ -223,7 +223,7 @@ def _mentioned_in(*expressions: str | None) -> set[str]:
 
 
 def _computes(table: Table) -> bool:
-    """Whether a default, check or generated column calls something, as far as the text tells."""
+    """Whether a default, check or generated column calls something, as far as its text shows."""
     columns = {column.name.lower() for column in table.columns}
     expressions = [
         *(column.default for column in table.columns),
@@ -246,7 +246,7 @@ def _calls(expression: str, columns: set[str]) -> bool:
 
 
 def _added_at_once(column: Column) -> bool:
-    """Whether ADD COLUMN alone adds the column as it is to be."""
+    """Whether ADD COLUMN alone adds the whole column."""
     return column.nullable and _same_value(column.fill, column.default)
 
 
@@ -255,7 +255,8 @@ def _same_value(fill: str | None, default: str | None) -> bool:
 
 
 def _statements(change: _Change) -> Iterator[Sql]:
-    """Everything in the order that DuckDB takes it: indexes away, names, columns, values, comments, indexes back."""
+    """All statements in the order that DuckDB accepts: drop indexes, then names, columns, values and comments, then
+    create indexes."""
     before, after = change.before, change.after
     stay = change.kept_indexes
     yield from (drop_index(before, index) for index in before.indexes if index.name not in stay)
@@ -283,7 +284,7 @@ def _statements(change: _Change) -> Iterator[Sql]:
 
 
 def _renames(change: _Change) -> Iterator[Sql]:
-    """RENAME COLUMN for each; through temporary names when a new name is another column's old one."""
+    """RENAME COLUMN for each. Uses temporary names if a new name is the old name of another column."""
     kept = {old.name.lower(): old for old, _ in change.kept}
     collides = any(kept.get(new.name.lower(), old) is not old for old, new in change.renamed)
     steps = [(old.name, new.name) for old, new in change.renamed]
@@ -302,7 +303,7 @@ def _renames(change: _Change) -> Iterator[Sql]:
 
 
 def _addition(table: Table, column: Column) -> Iterator[Sql]:
-    """ADD COLUMN with the value of the rows that are there, then what holds for rows to come."""
+    """ADD COLUMN with the value of existing rows, then the default for new rows."""
     filled = Column(column.name, column.type, collation=column.collation, default=column.fill)
     yield render.fill(
         "ALTER TABLE {{table}} ADD COLUMN {{column}}",

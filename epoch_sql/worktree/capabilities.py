@@ -1,4 +1,4 @@
-"""What the DuckDB that runs has, and older ones have not."""
+"""What the installed DuckDB has and older ones lack."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ NESTED_SCHEMAS = _MAJOR >= 2
 TRIGGERS = _MAJOR >= 2
 """CREATE TRIGGER, and ``duckdb_triggers()``."""
 COMMENTS_BY_ALIAS = _MAJOR >= 2
-"""Whether COMMENT ON COLUMN calls the columns of a view as its column list does, not as its query does."""
+"""Whether COMMENT ON COLUMN uses the names of a view's column list, and not those of its query."""
 REPLAYS_EXPRESSIONS = _MAJOR >= 2
-"""Whether a write-ahead log can be replayed that alters a table whose columns call functions."""
+"""Whether DuckDB can replay a write-ahead log that alters a table whose columns call functions."""

@@ -10,7 +10,7 @@ from epoch_sql.render import Sql
 
 
 def column_clause(column: Column, not_null: bool) -> Sql:
-    """A column as CREATE TABLE declares it; ``not_null`` says whether NOT NULL is part of it."""
+    """A column in CREATE TABLE. ``not_null`` says whether NOT NULL is part of it."""
     parts = [render.to_sql(render.identifier(column.name)), render.verbatim(column.type)]
     if column.collation is not None:
         parts.append(render.fill("COLLATE {{name}}", name=render.verbatim(column.collation)))
@@ -57,7 +57,7 @@ def drop_index(table: Table, index: Index) -> Sql:
 
 
 def comment_on(kind: str, name: exp.Expression | Sql, comment: str | None) -> Sql:
-    """The COMMENT ON an object of a kind such as TABLE or MACRO; None takes the comment away."""
+    """The COMMENT ON an object of a kind such as TABLE or MACRO. None removes the comment."""
     return render.fill(
         "COMMENT ON {{kind}} {{name}} IS {{comment}}",
         kind=render.verbatim(kind),

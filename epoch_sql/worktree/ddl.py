@@ -1,4 +1,4 @@
-"""DDL for the definitions of the model: creating and dropping; altering and the order of creation come from beside."""
+"""The DDL that creates and drops the definitions of the model. ``alter`` and ``ordering`` have the rest."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _BOUNDS = re.compile(r"MINVALUE (-?\d+) MAXVALUE (-?\d+) (?:NO )?CYCLE$")
 
 
 def lacking(definition: Table | SchemaObject) -> str | None:
-    """Why the DuckDB that runs cannot have something, which a newer one can; None if it can."""
+    """The reason why the installed DuckDB cannot have a definition that newer ones can. None if it can."""
     path = definition.name.schema_path
     if isinstance(definition, SchemaObject) and definition.kind == "trigger":
         return None if TRIGGERS else f"DuckDB {duckdb.__version__} has no triggers, DuckDB 2.0 has"
@@ -64,7 +64,7 @@ def lacking(definition: Table | SchemaObject) -> str | None:
 
 
 def create_table(table: Table) -> list[Sql]:
-    """CREATE TABLE with its constraints, then its indexes and comments; triggers come when its rows are there."""
+    """CREATE TABLE with its constraints, then its indexes and comments. Triggers come after its rows."""
     unset = set(table.key_names if any(c.kind == "PRIMARY KEY" for c in table.constraints) else ())
     parts = [column_clause(c, not c.nullable and c.name not in unset) for c in table.columns]
     parts += [constraint_clause(constraint, table.name.schema) for constraint in table.constraints]
@@ -79,12 +79,12 @@ def create_table(table: Table) -> list[Sql]:
 
 
 def drop_table(name: ObjectName) -> Sql:
-    """The DROP TABLE; DuckDB refuses it while another table refers to this one."""
+    """The DROP TABLE. DuckDB refuses it while another table refers to this one."""
     return render.fill("DROP TABLE {{table}}", table=render.table(name))
 
 
 def create_object(found: SchemaObject) -> list[Sql]:
-    """The statements that create an object as it was, a sequence with the value that comes next, and its comments."""
+    """The statements that create an object with its comments. A sequence continues with its next value."""
     if found.kind == "trigger":
         return [create_trigger(found)]
     here, anywhere = (render.to_sql(name(found.name)) for name in (render.table, render.relative))
@@ -99,10 +99,10 @@ def create_object(found: SchemaObject) -> list[Sql]:
 
 
 def drop_object(found: SchemaObject) -> Sql:
-    """What drops an object (a macro may be two statements); DuckDB refuses while tables depend on it."""
+    """The statements that drop an object. A macro may need two. DuckDB refuses while tables depend on it."""
     if found.kind == "trigger":
         return drop_trigger(found)
-    # DuckDB 2.0 takes "shop"."a" for a schema within another one, if the database shop has a schema shop.
+    # DuckDB 2.0 reads "shop"."a" as a schema within another one, if the database shop has a schema shop.
     outermost = found.kind == "schema" and not found.name.schema
     name = render.identifier(found.name.name) if outermost else render.table(found.name)
     drops = [
@@ -113,7 +113,7 @@ def drop_object(found: SchemaObject) -> Sql:
 
 
 def _comments(found: SchemaObject, statements: Sequence[str]) -> Iterator[Sql]:
-    """The COMMENT ON for the object and its parts: its columns, or the table macro beside a scalar macro."""
+    """The COMMENT ON statements of an object and its parts: its columns, or the table macro beside a scalar macro."""
     comments = [found.comment, *[None] * (len(statements) - 1)]
     if found.kind == "macro" and len(statements) > 1:
         comments[1] = dict(found.part_comments).get("TABLE")
@@ -125,7 +125,7 @@ def _comments(found: SchemaObject, statements: Sequence[str]) -> Iterator[Sql]:
 
 
 def _catalog_kind(kind: str, statement: str) -> str:
-    """What DROP and COMMENT ON call the object: a table macro is a MACRO TABLE."""
+    """The kind of an object in DROP and COMMENT ON: a table macro is a MACRO TABLE."""
     if kind != "macro":
         return kind.upper()
     body = next(word.end for word in top_level(statement) if word.is_word("AS"))
@@ -133,7 +133,7 @@ def _catalog_kind(kind: str, statement: str) -> str:
 
 
 def _sequence_from(sequence: SchemaObject, definition: str, upcoming: int) -> list[Sql]:
-    """A sequence whose next value is ``upcoming``: one that is used up is created at its bound and used once."""
+    """A sequence whose next value is ``upcoming``. An exhausted sequence is created at its bound and used once."""
     bounds = _BOUNDS.search(sequence.definition)
     if bounds is None:
         raise ValueError(f"no sequence definition: {sequence.definition}")

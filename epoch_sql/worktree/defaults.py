@@ -1,4 +1,4 @@
-"""What the default of a column means for rows that are there."""
+"""What the default of a column means for existing rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _FLEETING_CASTS = (exp.DataType.Type.USERDEFINED, exp.DataType.Type.TIMESTAMPTZ,
 
 
 def is_constant(column: Column) -> bool:
-    """Whether a column's default is a constant, so that it is what ADD COLUMN put into existing rows.
+    """Whether a column's default is a constant, which ADD COLUMN puts into existing rows.
 
-    Texts of types whose meaning depends on the session's time zone, or that users define, are none.
+    Texts of user-defined types, and of types that depend on the session's time zone, do not count as constants.
     """
     if column.default is None or _FLEETING.search(column.type):
         return False

@@ -1,4 +1,4 @@
-"""Filling a table that was built anew: at once, or parents before children where its rows refer to one another."""
+"""Fills a rebuilt table: at once, or parents before children if its rows refer to one another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _GENERATION = render.identifier("epoch_generation")
 def fill_table(cursor: duckdb.DuckDBPyConnection, table: Table, state: Sql) -> None:
     """Insert all rows of a state (``c<id>``, as storage values) into the empty working table.
 
-    DuckDB refuses a row whose parent comes with the same statement, so a table that refers to itself is filled one
+    DuckDB refuses a row whose parent comes with the same statement. So a table that refers to itself is filled one
     generation after the other.
     """
     keys = [key for key in table.foreign_keys if (key.referenced or "").lower() == table.name.name.lower()]
@@ -37,7 +37,7 @@ def fill_table(cursor: duckdb.DuckDBPyConnection, table: Table, state: Sql) -> N
 
 
 def _take_generation(cursor: duckdb.DuckDBPyConnection, ready: Sql) -> int:
-    """Note the rows whose parents are there; how many there are."""
+    """Note the rows whose parents are in the table, and give their number."""
     cursor.execute(render.render("generation", generation=_GENERATION, pending=_PENDING, ready=ready))
     row = cursor.execute(render.fill(Sql("SELECT count(*) FROM {{g}}"), g=_GENERATION)).fetchone()
     assert row
@@ -45,7 +45,7 @@ def _take_generation(cursor: duckdb.DuckDBPyConnection, ready: Sql) -> int:
 
 
 def _has_parent(table: Table, key: Constraint) -> Sql:
-    """The condition that a pending row's parent is in the table, or that it has none."""
+    """The condition that a pending row has no parent, or that the table has it."""
     own = [table.column(name) for name in key.columns]
     values = [decode(render.column(f"c{c.id}", "pending"), c.type) for c in own]
     parents = [table.column(name) for name in key.referenced_columns]

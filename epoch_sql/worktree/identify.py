@@ -1,6 +1,6 @@
-"""Recognising tables and columns of the working database as those of the last commit, through renames.
+"""Recognises tables and columns of the working database as those of the last commit, through renames.
 
-DuckDB keeps no identity of columns or tables, but ALTER … RENAME keeps a column's place and ADD appends. Where that
+DuckDB keeps no identities of columns or tables. But ALTER … RENAME keeps a column's position, and ADD appends. If that
 leaves a choice, the data decide.
 """
 
@@ -25,11 +25,11 @@ SameData = Callable[[Column, Column], bool]
 def identify_columns(
     committed: Table | None, working: Table, table_id: str, same_data: SameData, stored_ids: Iterable[int] = ()
 ) -> Table:
-    """The working definition with column ids: those of the committed columns that the working ones are.
+    """The working definition with column ids: those of the committed columns that it recognises.
 
-    Columns of one name are one column. Others are a rename where they stand between the same neighbours; at the end of
-    the table, where it could as well be a drop and an add, where their data agree. ``stored_ids`` are the columns that
-    files of the table still hold: a new column must not be taken for one of them that was dropped before.
+    Columns with one name are one column. Others were renamed if they are between the same neighbours. At the end of the
+    table it could also be a drop and an add, so there their data have to agree. ``stored_ids`` are the columns that
+    files of the table still hold. A new column must not get the id of one of them that was dropped before.
     """
     if committed is None:
         return _with_ids(working, {}, table_id, ())
@@ -41,9 +41,9 @@ def identify_columns(
 
 
 def followed_key(key: tuple[str, ...], committed: Table | None, working: Table) -> tuple[str, ...]:
-    """A declared key of the working table under its columns' present names; none where a primary key takes its place.
+    """A declared key of the working table under the present names of its columns. Empty if a primary key replaces it.
 
-    ``working`` has identified columns. Raises EpochTableError when a column of the key is gone.
+    ``working`` has identified columns. Raises EpochTableError if a column of the key was dropped.
     """
     if any(constraint.kind == "PRIMARY KEY" for constraint in working.constraints):
         return ()
@@ -110,7 +110,7 @@ def _with_ids(working: Table, matched: dict[str, Column], table_id: str, taken: 
 
 
 def _fill(old: Column, new: Column) -> str | None:
-    """The value of rows from before the column existed: first of the type that it had then, for that may round it."""
+    """The value of rows that are older than the column: first of its type at that time, because that may round it."""
     if old.fill is None or old.type == new.type:
         return old.fill
     value, kind = render.verbatim(old.fill), render.verbatim(old.type)
@@ -122,7 +122,7 @@ def mostly_equal(
 ) -> bool:
     """Whether at least half of the rows hold the same value in a committed and in a working column.
 
-    Rows are matched by their key; in keyless tables, the two columns are compared as bags of values. Two empty columns
+    Matches rows by their key. In tables without a key, it compares the two columns as bags of values. Two empty columns
     of one type are the same.
     """
     if not castable(storage_type(new.type), storage_type(old.type)):

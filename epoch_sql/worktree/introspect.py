@@ -1,7 +1,7 @@
-"""Reading the definitions of everything that is versioned from the catalog of a DuckDB database.
+"""Reads all versioned definitions from the catalog of a DuckDB database.
 
-One catalog query, whatever the number of tables; nothing is written, so that it works in any transaction and sees what
-that transaction changed.
+It takes one catalog query, whatever the number of tables. It writes nothing, so it works in any transaction, and sees
+what that transaction changed.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def read_schema(
     ignored: Callable[[ObjectName], bool],
     own_macros: frozenset[str],
 ) -> DatabaseSchema:
-    """The definitions of the cursor's current database as its transaction sees them.
+    """The definitions of the cursor's current database, as its transaction sees them.
 
-    ``declared_keys`` are the columns given to ``epoch_key``, by table; ``ignored`` says which names are not versioned;
-    ``own_macros`` are the macros in schema main that Epoch made. Columns have no ids yet. Tables and objects come
-    sorted by name, so that equal databases give equal results; ``ddl.definition_order`` tells how to create them.
-    Raises EpochTableError for a macro whose signature DuckDB does not tell.
+    ``declared_keys`` are the columns given to ``epoch_key``, by table. ``ignored`` says which names are not versioned.
+    ``own_macros`` are Epoch's macros in schema main. Columns have no ids yet. Tables and objects are sorted by name, so
+    that equal databases give equal results. ``ddl.definition_order`` gives the order of creation. Raises
+    EpochTableError for a macro whose signature DuckDB does not show.
     """
     found = _read_all(cursor, (*_OF_TABLES, *_OF_OBJECTS))
     objects = [made for made in _objects(cursor, found, own_macros) if not ignored(made.name)]
@@ -54,7 +54,7 @@ def read_schema(
 
 
 def read_columns(cursor: duckdb.DuckDBPyConnection, ignored: Callable[[ObjectName], bool]) -> tuple[Table, ...]:
-    """The tables of ``read_schema`` without constraints, keys and indexes: what it takes to read their rows."""
+    """The tables of ``read_schema`` without constraints, keys and indexes: enough to read their rows."""
     found: dict[str, Rows] = {"constraints": [], "indexes": [], **_read_all(cursor, _OF_ROWS)}
     return tuple(table for table in _tables(found, {}) if not ignored(table.name))
 
@@ -65,12 +65,12 @@ def read_table_names(cursor: duckdb.DuckDBPyConnection) -> list[ObjectName]:
 
 
 def read_schema_paths(cursor: duckdb.DuckDBPyConnection) -> list[str]:
-    """The paths of all schemas, Epoch's own among them."""
+    """The paths of all schemas, including Epoch's own."""
     return [path for (path,) in _read_all(cursor, ())["schemas"]]
 
 
 def definitions_seen(database: str) -> Sql:
-    """The query that tells the number of definitions in a database, and a hash of them all."""
+    """The query for the number of definitions in a database, and a hash of them all."""
     catalog = render.literal(database)
     triggers = render.render("trigger_definitions", catalog=catalog) if TRIGGERS else Sql("SELECT NULL WHERE false")
     users = render.load("outside_of_epoch") if NESTED_SCHEMAS else Sql("schema_name <> 'epoch'")
@@ -115,7 +115,7 @@ def _columns(rows: Rows, sql: str | None) -> tuple[Column, ...]:
                 name,
                 kind,
                 nullable=nullable,
-                # DEFAULT NULL is no default; ALTER … SET DEFAULT NULL leaves it behind.
+                # DEFAULT NULL means no default. ALTER … SET DEFAULT NULL leaves it behind.
                 default=None if generated or expression == "NULL" else expression,
                 generated=_without_cast(expression) if generated else None,
                 collation=collation,
@@ -127,13 +127,13 @@ def _columns(rows: Rows, sql: str | None) -> tuple[Column, ...]:
 
 @lru_cache(maxsize=4096)
 def _traits(sql: str, count: int) -> dict[int, tuple[bool, str | None]]:
-    """Which of the first ``count`` columns of a CREATE TABLE are generated, and their collations, by place.
+    """Which of the first ``count`` columns of a CREATE TABLE are generated, and their collations, by position.
 
-    The catalog functions of DuckDB 1.4 and 1.5 tell neither, those of 2.0 no collation.
+    The catalog functions of DuckDB 1.4 and 1.5 show neither, and those of 2.0 show no collation.
     """
     traits = {}
     for place, element in enumerate(list_after(sql)[:count]):
-        # The first token is the column's name, whatever it spells.
+        # The first token is the column's name, even if it is a keyword.
         words = list(top_level(element))[1:]
         generated = any(word.is_word("GENERATED") for word in words)
         start = next((n for n, word in enumerate(words) if word.is_word("COLLATE")), None)
@@ -153,7 +153,7 @@ def _collation(element: str, words: Sequence[Any]) -> str:
 
 
 def _without_cast(expression: str) -> str:
-    """A generated column's expression without the cast to the column's type that DuckDB puts around it."""
+    """The expression of a generated column, without the cast to its type that DuckDB adds."""
     found = list(tokens(expression))
     if len(found) < 4 or not found[0].is_word("CAST") or found[1].text != "(":
         return expression
@@ -228,7 +228,7 @@ def _types(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[SchemaObje
 
 
 def _sequence(name: ObjectName, comment: str | None, options: Sequence[Any], sql: str) -> SchemaObject:
-    """A sequence: DuckDB prints the value that comes next as START and forgets the first one, so that is its state."""
+    """A sequence. DuckDB prints its next value as START and forgets the first one, so the next value is its state."""
     increment, lowest, highest, cycle = options
     definition = render.fill(
         "CREATE SEQUENCE {{name}} INCREMENT BY {{increment}} MINVALUE {{lowest}} MAXVALUE {{highest}} {{cycle}}",
@@ -264,7 +264,7 @@ def _read_all(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[s
     """The rows of ``sql/introspect/<kind>.sql`` for each kind, with the paths of their schemas, and those of all
     schemas.
 
-    Only the schema ``epoch`` that is in no other one is Epoch's own.
+    Only an outermost schema ``epoch`` is Epoch's own.
     """
     found = _rows_of(cursor, kinds, Sql("schema_name <> 'epoch'"), Sql("NULL"))
     paths = _schema_paths(found["schemas"])
@@ -283,12 +283,12 @@ def _read_all(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[s
 
 
 def _rows_of(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str], users: Sql, nested: Sql) -> dict[str, Rows]:
-    """The rows for each kind, in any order: by one statement, whose parts DuckDB runs side by side (to list its macros
-    takes it longer than everything else together).
+    """The rows for each kind, in any order, by one statement whose parts DuckDB runs in parallel. Listing macros takes
+    longer than everything else together.
 
-    ``users`` is the condition that something is not Epoch's, ``nested`` tells the schema of a macro that is within
-    another one: duckdb_functions() does not tell schemas of one name apart, but a macro depends on such a schema, and
-    on no other.
+    ``users`` is the condition that an object does not belong to Epoch. ``nested`` gives the schema of a macro in a
+    nested schema. duckdb_functions() does not distinguish schemas of one name, but a macro depends on its nested
+    schema, and on no other.
     """
     part = "SELECT list(found) AS {{kind}} FROM ({{rows}}) AS found"
     wanted = ("schemas", *kinds)

@@ -1,8 +1,8 @@
-"""Reading the definitions of macros, whose parameter defaults no catalog function of DuckDB tells.
+"""Reads the definitions of macros. No catalog function of DuckDB shows the defaults of their parameters.
 
-DuckDB prints the full signatures where it refuses a call with the wrong number of arguments, and
-``json_serialize_plan`` gives that refusal as a value, so that it aborts no transaction (as an error does on DuckDB 2.0)
-and sees macros that are not committed yet.
+DuckDB prints the full signatures when it refuses a call with the wrong number of arguments. ``json_serialize_plan``
+gives that refusal as a value. So it aborts no transaction (as an error does on DuckDB 2.0), and sees macros that are
+not committed yet.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class _Overload:
 
 @dataclass(frozen=True)
 class _Macro:
-    """The overloads of one name, which may stand for a scalar and for a table macro at once."""
+    """The overloads of one name, which may belong to a scalar and to a table macro at once."""
 
     name: ObjectName
     is_table: bool
@@ -51,7 +51,7 @@ def read_macros(
     """The macros of ``rows`` (those of ``introspect/macros``), without ``own_macros`` of schema main.
 
     A scalar and a table macro of one name are one object, whose definition has two statements. Raises EpochTableError
-    when DuckDB does not tell the signature of a macro.
+    if DuckDB does not show the signature of a macro.
     """
     macros = _grouped([row for row in rows if row[0] != "main" or row[1] not in own_macros])
     defaults = _defaults(cursor, [macro for macro in macros if macro.has_parameters])
@@ -103,7 +103,7 @@ def _signatures(macro: _Macro, message: str | None) -> list[dict[str, str]]:
     defaults = []
     for overload in macro.overloads:
         found: dict[str, str] = {}
-        # The names are printed as they are: only the known ones tell where they end.
+        # DuckDB prints the names without quotes, so only the known names show where they end.
         start = _after(text, position, [f"\t{spelled}(" for spelled in _spellings(macro.name.name)])
         if not marker or start is None:
             raise _unreadable(macro, message)
@@ -128,7 +128,7 @@ def _spellings(name: str) -> tuple[str, str]:
 
 
 def _unqualified(expression: str) -> str:
-    """The expression without ``"system".main.`` before DuckDB's own functions, as DuckDB prints it elsewhere."""
+    """The expression without ``"system".main.`` before DuckDB's own functions, as DuckDB prints it in other places."""
     prefix = ['"system"', ".", "main", "."]
     found = list(tokens(expression))
     parts, position = [], 0

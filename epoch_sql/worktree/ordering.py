@@ -1,8 +1,8 @@
 """The order in which definitions can be created: each after what it refers to.
 
-DuckDB records dependencies only in part and renumbers its objects on ALTER (1.4) and restart, so the references are
-found in the text: names where FROM lists relations, qualified names, and names of macros before a parenthesis count for
-certain; other mentions of a name only as long as they make no circle.
+DuckDB records dependencies only in part, and renumbers its objects on ALTER (1.4) and restart. So references are found
+in the text. Names in a FROM list, qualified names, and names of macros before a parenthesis count for certain. Other
+mentions of a name count only if they make no cycle.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ENDS_OF_FROM = (
 
 
 def creation_order(tables: Sequence[Table]) -> list[Table]:
-    """The tables, those that foreign keys refer to before those that have the foreign keys."""
+    """The tables, each after the tables that its foreign keys refer to."""
     ordered = sorted(tables, key=lambda table: table.name)
     places = {_table_key(table.name.schema, table.name.name): place for place, table in enumerate(ordered)}
     needs = [dict.fromkeys(_parents(table, places), True) for table in ordered]
@@ -32,14 +32,14 @@ def creation_order(tables: Sequence[Table]) -> list[Table]:
 
 
 def object_order(objects: Sequence[SchemaObject]) -> list[SchemaObject]:
-    """Schemas, types, sequences (tables come next), then macros and views, each after those that it uses."""
+    """Schemas, types and sequences (tables come next), then macros and views, each after the objects that it uses."""
     return [found for found in definition_order((), objects) if isinstance(found, SchemaObject)]
 
 
 def definition_order(tables: Sequence[Table], objects: Sequence[SchemaObject]) -> list[Definition]:
-    """All definitions in an order in which they can be created, also tables whose expressions use macros.
+    """All definitions in an order of creation. Tables come after the macros in their expressions.
 
-    A type that was made of another one comes after it: what it stands for holds what the other one stands for.
+    A type comes after the types that it was made of: its meaning contains theirs.
     """
     first = sorted((o for o in objects if o.kind in FIRST), key=_rank)
     last = sorted((o for o in objects if o.kind not in FIRST), key=lambda o: (o.kind, o.name))
@@ -57,13 +57,13 @@ def definition_order(tables: Sequence[Table], objects: Sequence[SchemaObject]) -
 
 
 def references(definition: Definition, others: Sequence[Definition]) -> dict[int, bool]:
-    """The tables, macros and views among the others that a definition mentions, by place, and whether it certainly
-    refers to them."""
+    """The tables, macros and views among the others that a definition mentions, by position, and whether it
+    certainly refers to them."""
     return _references(definition, others, _places_of_names(others))
 
 
 def meaning(made: SchemaObject) -> str:
-    """The type that a user's type stands for, which is what DuckDB prints for columns of it."""
+    """The type behind a user's type, which DuckDB prints for columns of it."""
     start = next(word.end for word in top_level(made.definition) if word.is_word("AS"))
     return made.definition[next(tokens(made.definition, start)).start :].rstrip("; ")
 
@@ -80,7 +80,7 @@ def _places_of_names(definitions: Sequence[Definition]) -> Mapping[str, Sequence
 
 
 def _sorted(needs: Sequence[Mapping[int, bool]]) -> list[int]:
-    """Places in an order that respects ``needs`` (place → certain), as far as the uncertain ones allow."""
+    """Positions in an order that respects ``needs`` (position → certain), as far as the uncertain ones allow."""
     remaining = list(range(len(needs)))
     done: dict[int, None] = {}
     while remaining:
@@ -120,7 +120,7 @@ def _references(
 
 
 def _relation_positions(text: Sequence[Token]) -> Iterator[bool]:
-    """For each token, whether a relation stands there: after FROM, JOIN, a comma or a bracket in a FROM clause."""
+    """For each token, whether a relation may be there: after FROM, JOIN, a comma or a bracket in a FROM clause."""
     clauses = [False]
     expected = False
     for token in text:
@@ -139,7 +139,7 @@ def _relation_positions(text: Sequence[Token]) -> Iterator[bool]:
 
 
 def _certainty(text: Sequence[Token], number: int, relation: bool, target: Definition) -> bool | None:
-    """Whether the mention certainly is one of ``target``; None when it certainly is none."""
+    """Whether the mention certainly is one of ``target``. None if it certainly is not."""
     called = number + 1 < len(text) and text[number + 1].text == "("
     if called != (isinstance(target, SchemaObject) and target.kind == "macro"):
         return None
@@ -151,7 +151,7 @@ def _certainty(text: Sequence[Token], number: int, relation: bool, target: Defin
 
 
 def _qualifiers(text: Sequence[Token], number: int) -> list[str]:
-    """The names before a name, in lower case: its schemas, and its database, it may be."""
+    """The names before a name, in lower case: its schemas, and perhaps its database."""
     found: list[str] = []
     while number >= 2 and text[number - 1].text == "." and (name := text[number - 2].name) is not None:
         found.insert(0, name.lower())

@@ -1,4 +1,4 @@
-"""The rows of working tables as storage values, and the hashes that tell whether they changed."""
+"""The rows of working tables as storage values, and hashes that show whether they changed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _NEIGHBOURLY = ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT")
 def working_rows(table: Table, source: ObjectName | None = None, where: Sql | None = None) -> Sql:
     """The working table's rows: ``c<id>`` for each stored column, as storage values.
 
-    ``source`` is the working table's name where it differs from the definition's; ``where`` a condition over its
-    columns, which DuckDB tests while it reads the table only if it stands here.
+    ``source`` is the name of the working table if it differs from the definition's. ``where`` is a condition over its
+    columns. Only here does DuckDB test it while it reads the table.
     """
     outputs = [aliased(encode(render.column(c.name), c.type), f"c{c.id}") for c in table.stored_columns]
     relation = render.table(source or table.name)
@@ -39,9 +39,7 @@ def working_rows(table: Table, source: ObjectName | None = None, where: Sql | No
 
 
 def row_hash(of: Sequence[Column]) -> Sql:
-    """DuckDB's 64-bit hash of a row (``c<id>``), mixed once more: sums of unmixed hashes miss values that change
-    places.
-    """
+    """DuckDB's 64-bit hash of a row (``c<id>``), hashed once more: sums of plain hashes miss values that swap rows."""
     return mixed_hash([(c, f"c{c.id}") for c in of])
 
 
@@ -51,9 +49,7 @@ def mixed_hash(values: Sequence[tuple[Column, str]]) -> Sql:
 
 
 def _hash(values: Sequence[tuple[Column, Piece]]) -> Sql:
-    """``hash()`` of several values; it takes some nested values for one another (NULL and [NULL]), their sort keys do
-    not.
-    """
+    """``hash()`` of several values. It confuses some nested values (NULL and [NULL]), and their sort keys do not."""
     nested = Sql("create_sort_key({{v}}, 'ASC NULLS LAST')")
     terms = [render.fill(nested if _is_nested(c) else Sql("{{v}}"), v=value) for c, value in values]
     return render.fill(Sql("hash({{terms}})"), terms=terms)
@@ -70,16 +66,16 @@ def bucket(key: Sequence[Column], buckets: int, prefix: str = "c") -> Sql:
 
 
 def working_bucket(table: Table, buckets: int) -> Sql:
-    """The same for a row of the working table, in the table's own columns."""
+    """The same for a row of the working table, in its own columns."""
     return _bucket([(c, encode(render.column(c.name), c.type)) for c in bucket_key(table)], buckets)
 
 
 def _bucket(key: Sequence[tuple[Column, Piece]], buckets: int) -> Sql:
-    """The bucket by the hash of a key; of integers, neighbours share one.
+    """The bucket by the hash of a key. Neighbouring integers share one.
 
-    Rows that lie in the order of their key then add up bucket by bucket, which is faster. Integers that are further
-    apart are spread by a hash, whatever pattern their lower bits have. NULL, in a keyless table or where a declared
-    key is broken, needs a bucket as well.
+    So rows in the order of their key add up bucket by bucket, which is faster. A hash spreads integers that are further
+    apart, whatever pattern their lower bits have. NULL, in a table without a key or with a broken declared key, needs a
+    bucket too.
     """
     mask = render.literal(buckets - 1)
     if len(key) > 1 or storage_type(key[0][0].type) not in _NEIGHBOURLY:
@@ -96,12 +92,12 @@ def _bucket(key: Sequence[tuple[Column, Piece]], buckets: int) -> Sql:
 
 
 def bucket_key(table: Table) -> tuple[Column, ...]:
-    """The columns whose hash gives the bucket: the key, or the whole row of a keyless table."""
+    """The columns whose hash gives the bucket: the key, or the whole row of a table without a key."""
     return table.key or table.stored_columns
 
 
 def checksums(cursor: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[tuple[int, int]]:
-    """(number of rows, sum of their hashes) of each working table, read once each."""
+    """(number of rows, sum of their hashes) of each working table. Reads each table once."""
     found = _of_each(cursor, list(tables), checksum_query)
     return [(rows, int(checksum)) for rows, checksum in found]
 
@@ -114,7 +110,7 @@ def row_counts(cursor: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> li
 def _of_each(
     cursor: duckdb.DuckDBPyConnection, tables: Sequence[Table], query: Callable[[Sequence[Table], int], Sql]
 ) -> list[tuple[Any, ...]]:
-    """What a query, which numbers its rows, says of each table, many of them at once."""
+    """The result of a query for each table, many tables at once. The query numbers its rows."""
     found: dict[int, tuple[Any, ...]] = {}
     for start in range(0, len(tables), TABLES_AT_ONCE):
         rows = cursor.execute(query(tables[start : start + TABLES_AT_ONCE], start)).fetchall()
@@ -146,7 +142,7 @@ def checksum_query(tables: Sequence[Table], start: int = 0) -> Sql:
 
 
 def dirty_buckets(table: Table, table_id: str, buckets: int) -> Sql:
-    """The buckets in which the working table differs from what ``epoch.buckets`` says of the committed version."""
+    """The buckets in which the working table differs from the committed version in ``epoch.buckets``."""
     return render.render(
         "dirty",
         bucket=bucket(bucket_key(table), buckets),
@@ -158,7 +154,8 @@ def dirty_buckets(table: Table, table_id: str, buckets: int) -> Sql:
 
 
 def engine(cursor: duckdb.DuckDBPyConnection) -> str:
-    """What identifies the ``hash()`` of this DuckDB, whose fingerprints alone are used: its values for a sample."""
+    """Identifies the ``hash()`` of this DuckDB by its values for a sample. Only fingerprints of this engine are
+    used."""
     if duckdb.__version__ not in _ENGINES:
         row = cursor.execute(render.load("engine")).fetchone()
         assert row

@@ -1,7 +1,7 @@
-"""Finding what the user changed: the working database against the tree of a commit.
+"""Finds what the user changed: compares the working database with the tree of a commit.
 
-Definitions are compared first. A table whose definition is as committed is hashed once; only where the hash is not the
-committed one, rows are compared, and of a large table only those in buckets whose hashes differ.
+It compares definitions first. A table with the committed definition is hashed once. Only if the hash differs from the
+committed one, it compares rows, and in a large table only those in buckets whose hashes differ.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from epoch_sql.worktree.trust import Trust, place_of
 class WorkingTable:
     """A table of the working database.
 
-    ``table`` is its definition with identified columns; ``entry`` the table of the commit that it is (None: it is new).
-    ``row_count`` and ``checksum`` are of the working rows; the checksum of a large new table is None, for its rows have
-    not been read yet. ``rows_differ`` is False when the hashes prove that no row changed, True when rows may have
+    ``table`` is its definition with identified columns. ``entry`` is its table in the commit (None: it is new).
+    ``row_count`` and ``checksum`` are of the working rows. The checksum of a large new table is None, because its rows
+    have not been read yet. ``rows_differ`` is False if the hashes prove that no row changed, and True if rows may have
     changed.
     """
 
@@ -59,7 +59,7 @@ class WorkingTable:
 
     @property
     def schema_differs(self) -> bool:
-        """Whether the definition is another than the committed one."""
+        """Whether the definition differs from the committed one."""
         return self.committed is None or self.committed != self.table
 
     @property
@@ -70,11 +70,11 @@ class WorkingTable:
 
 @dataclass(frozen=True)
 class Working:
-    """The working database against a tree: its tables, the tables of the tree that are gone, and its other objects.
+    """The working database against a tree: its tables, the missing tables of the tree, and its other objects.
 
-    ``ignored`` is what the tree has under names that are ignored here: it stays as it is committed. ``unmade`` are
-    those of the objects that DuckDB could not make: they count, although they are not there. ``withheld`` is what the
-    tree has of remotes that are not trusted: it is not there either, and stays as it is committed.
+    ``ignored`` is what the tree has under ignored names: it stays as it is committed. ``unmade`` are objects that
+    DuckDB could not create: they count as present. ``withheld`` is what the tree has from untrusted remotes: it does
+    not exist here, and stays as it is committed.
     """
 
     tables: tuple[WorkingTable, ...]
@@ -86,7 +86,7 @@ class Working:
 
     @property
     def made(self) -> list[SchemaObject]:
-        """The objects that are there."""
+        """The objects that exist."""
         return [found for found in self.objects if found not in self.unmade]
 
     def named(self, name: ObjectName) -> WorkingTable | None:
@@ -99,7 +99,7 @@ Seen = Mapping[ObjectName, tuple[int, int]]
 
 
 class Scanner:
-    """Reads the working database on one cursor; within a transaction, everything it tells is of one moment."""
+    """Reads the working database on one cursor. Within a transaction, all of its results are of one moment."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, contents: Contents, own_macros: frozenset[str]) -> None:
         self.cursor = cursor
@@ -109,7 +109,7 @@ class Scanner:
         self.trust = Trust(cursor, contents, self.schema)
 
     def schema(self) -> DatabaseSchema:
-        """The definitions of everything that is versioned, without identities and declared keys."""
+        """All versioned definitions, without identities and declared keys."""
         return read_schema(self.cursor, {}, self._ignored(), self.own_macros)
 
     def tables(self) -> tuple[Table, ...]:
@@ -117,13 +117,12 @@ class Scanner:
         return read_columns(self.cursor, self._ignored())
 
     def visible(self, tree: Tree) -> Tree:
-        """The tree without what is ignored or not trusted: that is neither compared with the working database nor
-        brought into it.
-        """
+        """The tree without ignored and untrusted parts, which are neither compared with the working database nor
+        checked out."""
         return self._divided(self.trust.divided(tree)[0])[0]
 
     def hidden(self, tree: Tree) -> Tree:
-        """What the tree has under names that are ignored here."""
+        """The parts of the tree under ignored names."""
         return self._divided(tree)[1]
 
     def _divided(self, tree: Tree) -> tuple[Tree, Tree]:
@@ -153,7 +152,7 @@ class Scanner:
     def scan(self, tree: Tree, seen: Seen, read_rows: bool = True) -> Working:
         """The working database against the tree of a commit; of what the caller has seen, rows are not read again.
 
-        Without ``read_rows`` no row is read: the numbers of rows are -1, and all of them may differ.
+        Without ``read_rows`` it reads no row: the numbers of rows are -1, and all rows may differ.
         """
         found = self.schema()
         unmade = self._unmade(found)
@@ -178,7 +177,7 @@ class Scanner:
         return Working(working, removed, objects, ignored, unmade, withheld)
 
     def _unmade(self, found: DatabaseSchema) -> tuple[SchemaObject, ...]:
-        """The objects that could not be made, without those in whose place the user made something."""
+        """The objects that could not be created, without those whose name the user has used since."""
         ignored = self._ignored()
         unmade = [made for made, _ in Unmade(self.cursor).load() if not ignored(made.name)]
         if not unmade:
@@ -188,8 +187,8 @@ class Scanner:
         return tuple(made for made in unmade if place_of(made.kind, made.name) not in taken)
 
     def _sums(self, tables: Sequence[Table], new: Sequence[bool], seen: Seen) -> list[tuple[int, int | None]]:
-        """Rows and checksum of each table: what the caller saw of it, if it looked, else read now; of a new table that
-        is large only the number of rows, since there is nothing to compare it with."""
+        """Rows and checksum of each table: what the caller saw, if it looked, or else read now. For a large new
+        table only the number of rows, because there is nothing to compare it with."""
         found: dict[ObjectName, tuple[int, int | None]] = dict(seen)
         unseen = [(table, is_new) for table, is_new in zip(tables, new, strict=True) if table.name not in found]
         fresh = [table for table, is_new in unseen if is_new]
@@ -203,8 +202,8 @@ class Scanner:
     def changes(self, working: WorkingTable) -> tuple[Sql, Shape]:
         """The difference between the committed and the working rows of a table, and its shape.
 
-        If the table's rows were read, those that may have changed are looked for now: until it changes again, the query
-        tells all of the difference.
+        If the table's rows were read, the buckets that may have changed are found now. The query then gives the whole
+        difference until the table changes again.
         """
         shape = shape_of(working.committed, working.table)
         after = working_rows(working.table)
@@ -223,7 +222,7 @@ class Scanner:
         return self._compared(shape, working, before, self._working_in_dirty(working, dirty)), shape
 
     def check_key(self, working: WorkingTable) -> None:
-        """EpochTableError when a declared key has NULLs or duplicates, naming some of them."""
+        """Raises EpochTableError, with examples, if a declared key has NULLs or duplicates."""
         key = working.table.key
         if not working.table.declared_key or working.table.key_names != working.table.declared_key:
             return
@@ -283,9 +282,8 @@ class Scanner:
         )
 
     def _match(self, tree: Tree, tables: tuple[Table, ...], taken: set[str]) -> tuple[Matches, tuple[TableEntry, ...]]:
-        """Each working table with the table of the tree that it is, and an id, none of ``taken`` for a new one; and
-        what is left of the tree.
-        """
+        """Each working table with its table in the tree and its id, and the rest of the tree. A new table gets an id
+        that is not ``taken``."""
         left = {(e.name.schema.lower(), e.name.name.lower()): e for e in tree.tables.values()}
         pairs: list[tuple[Table, TableEntry | None]] = []
         fresh: list[Table] = []
@@ -309,7 +307,7 @@ class Scanner:
         return matches, tuple(gone)
 
     def _renamed(self, entry: TableEntry, table: Table) -> bool:
-        """Whether a new table is one that is gone, renamed: with the same columns, and at least half of the rows."""
+        """Whether a new table is a missing one, renamed: with the same columns and at least half of the rows."""
         committed = self.contents.table(entry.version_id)
         if [(c.name, c.type) for c in committed.columns] != [(c.name, c.type) for c in table.columns]:
             return False
@@ -403,7 +401,7 @@ def _with_ids_of(table: Table, committed: Table) -> Table:
 
 
 def _in_dirty(dirty: str, bucket: Sql) -> Sql:
-    """The condition that a row's bucket is one of those that differ: a constant, not a join."""
+    """The condition that the bucket of a row differs: a constant, not a join."""
     return render.fill(
         Sql("get_bit(CAST({{bits}} AS BIT), CAST({{bucket}} AS INTEGER)) = 1"),
         bits=render.literal(dirty),

@@ -1,4 +1,4 @@
-"""Triggers: reading them from the catalog, and making and dropping them.
+"""Triggers: reads them from the catalog, and creates and drops them.
 
 What DuckDB 2.0.1 does, found by experiment:
 
@@ -7,9 +7,9 @@ What DuckDB 2.0.1 does, found by experiment:
   rows, not both.
 - BEFORE and AFTER; INSERT, UPDATE [OF columns] and DELETE, one of them; no WHEN. REFERENCING names the old or the new
   rows of a statement; FOR EACH ROW has OLD and NEW. The body is one INSERT, UPDATE, DELETE or MERGE.
-- It depends on its table and on all that the body names, also through views: none of these can be dropped, renamed or
-  altered but by ADD COLUMN and defaults. Dropped before and made anew after, in one transaction, it stands in the way
-  of nothing, and the log of such a transaction can be replayed.
+- It depends on its table and on everything that its body names, also through views. None of these can be dropped,
+  renamed or altered, except by ADD COLUMN and defaults. If the trigger is dropped before and created again after, in
+  one transaction, it blocks nothing, and the log of that transaction can be replayed.
 - Triggers that lead back to their own table are refused.
 """
 
@@ -27,11 +27,11 @@ from epoch_sql.model.sql_text import Token, mentioned_anywhere, tokens
 from epoch_sql.render import Sql
 
 Matches = list[tuple[Table, TableEntry | None, str]]
-"""Working tables, each with the table of the tree that it is, and an id."""
+"""Working tables, each with its table in the tree and its id."""
 
 
 def read_trigger(sql: str) -> Trigger:
-    """The trigger that a CREATE TRIGGER makes, as DuckDB prints it."""
+    """The trigger in a CREATE TRIGGER that DuckDB printed."""
     found = tokens(sql)
     next(token for token in found if token.is_word("TRIGGER"))
     name, timing, event, following = _named(next(found)), next(found), next(found), next(found)
@@ -58,7 +58,7 @@ def read_trigger(sql: str) -> Trigger:
 
 
 def trigger_object(table: ObjectName, trigger: Trigger) -> SchemaObject:
-    """A trigger as an object of its own, which is in its table as other objects are in a schema."""
+    """A trigger as an object of its own, in its table as other objects are in a schema."""
     definition = _created(trigger, render.to_sql(render.relative(table)))
     return SchemaObject("trigger", ObjectName(table.as_schema, trigger.name), definition)
 
@@ -90,8 +90,7 @@ def table_of(found: SchemaObject) -> ObjectName:
 def dependent_triggers(
     tables: Iterable[Table], objects: Sequence[SchemaObject], changed: Iterable[str]
 ) -> Iterator[SchemaObject]:
-    """The triggers of tables that may depend on something whose name (in lower case) is among the changed, be it
-    through views and macros."""
+    """The triggers that may depend on a changed object (by its name in lower case), also through views and macros."""
     names = set(changed)
     through = {o.name.name.lower(): mentioned_anywhere(o.definition) for o in objects if o.kind in ("view", "macro")}
     while more := {name for name, mentions in through.items() if name not in names and mentions & names}:
@@ -106,7 +105,7 @@ def dependent_triggers(
 def with_unmade_triggers(unmade: Sequence[SchemaObject], matches: Matches) -> tuple[tuple[SchemaObject, ...], Matches]:
     """The unmade objects, and the working tables with those of their triggers that are among them.
 
-    A trigger follows its table where that was renamed; it goes with a table that was dropped.
+    A trigger follows its renamed table, and is dropped with its table.
     """
     triggers = [made for made in unmade if made.kind == "trigger"]
     if not triggers:

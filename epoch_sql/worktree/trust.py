@@ -1,4 +1,4 @@
-"""What of a tree came from remotes that are not trusted: it is not made here, and stays as it is committed."""
+"""Divides trees into trusted and untrusted parts. Untrusted parts are not created, and stay as they are committed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from epoch_sql.worktree.introspect import KINDS
 
 
 class Trust:
-    """Divides trees by what is trusted; ``schema`` tells what there is in the working database."""
+    """Divides trees by trust. ``schema`` gives the definitions of the working database."""
 
     def __init__(
         self, cursor: duckdb.DuckDBPyConnection, contents: Contents, schema: Callable[[], DatabaseSchema]
@@ -25,7 +25,8 @@ class Trust:
         self._held: Mapping[str, Withheld] | None = None
 
     def held(self) -> Mapping[str, Withheld]:
-        """What is not trusted, by the ids of definitions; what is there, the user has made."""
+        """The untrusted definitions by id, without those that exist in the working database, which the user has
+        created."""
         if self._held is None:
             held = Untrusted(self._cursor).load()
             found = self._schema() if held else DatabaseSchema()
@@ -34,11 +35,11 @@ class Trust:
         return self._held
 
     def forget(self) -> None:
-        """Read anew what is not trusted."""
+        """Clear the cache of untrusted definitions."""
         self._held = None
 
     def divided(self, tree: Tree) -> tuple[Tree, Tree]:
-        """The tree without what is not trusted, and that."""
+        """The trusted and the untrusted part of a tree."""
         held = self.held()
         if not held:
             return tree, Tree()
@@ -50,7 +51,7 @@ class Trust:
 
 
 def together(tree: Tree, withheld: Tree) -> Tree:
-    """A tree with what was withheld from it, unless something has taken its place."""
+    """A tree with its withheld parts, except those whose name is used again."""
     if withheld == Tree():
         return tree
     taken = {place_of("table", entry.name) for entry in tree.tables.values()}
@@ -62,5 +63,5 @@ def together(tree: Tree, withheld: Tree) -> Tree:
 
 
 def place_of(kind: str, name: ObjectName) -> tuple[str, str, str]:
-    """What two objects cannot share: a name in either case; tables and views have theirs in common."""
+    """The name that two objects cannot share, in lower case. Tables and views share one set of names."""
     return "relation" if kind in ("table", "view") else kind, name.schema.lower(), name.name.lower()

@@ -1,5 +1,5 @@
 -- In: the rows of a delta file.
--- Out: one row: how many rows and keys it has, how many rows are no change, and how many rows it adds, modifies and removes.
+-- Out: one row: its numbers of rows and keys, of rows that are not changes, and of rows that it adds, modifies and removes.
 SELECT
     count(*),
     {{distinct}},

@@ -1,5 +1,5 @@
 -- In: the changes of a delta, and the rows that it leads from, in the columns of its shape.
--- Out: one row: how many of the changes say another old row than is there.
+-- Out: one row: the number of changes whose old row is not the row before them.
 SELECT count(*)
 FROM ({{changes}}) AS d
 LEFT JOIN (SELECT *, true AS present FROM ({{before}}) AS before_rows) AS b ON {{same_key}}

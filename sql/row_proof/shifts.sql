@@ -1,6 +1,6 @@
 -- In: the tables that the other queries of the proof made.
--- Out: a row per step: node, rows, keys, rows whose old values are not those that are below, rows added, modified and removed,
--- then the sums of the lower and upper halves of the hashes of the old rows and of the new ones, each as often as it is there.
+-- Out: a row per step: node, rows, keys, rows with wrong old values, rows added, modified and removed. Then the sums of the
+-- lower and upper halves of the hashes of the old rows and of the new ones, each counted by its copies.
 WITH own AS MATERIALIZED (
     SELECT node, base_id, d.* FROM epoch_proof_steps JOIN epoch_proof_deltas AS d USING (file_id)
 ),

@@ -1,6 +1,6 @@
 -- In: the moves of references, the commits that are kept (epoch_kept_commits), and the end of the grace period.
--- Out: the older moves between commits that are gone: kind, object_id (the sequence), bytes, description.
--- The move by which an existing reference came to a gone commit stays, so that `main@{2026-01-31}` never means another commit.
+-- Out: the older moves between removed commits: kind, object_id (the sequence), bytes, description.
+-- The move of an existing reference to a removed commit stays, so that `main@{2026-01-31}` never means another commit.
 SELECT
     'reflog' AS kind,
     CAST(l.sequence AS VARCHAR) AS object_id,

@@ -1,6 +1,6 @@
 -- In: the subtrees that are kept (epoch_kept_trees).
--- Out: the versions that are kept: id. A version that was compacted is in no tree any more; it is kept as a stepping stone
--- as long as some delta leads from it, or to it, to a version that is kept besides its compacted form.
+-- Out: the kept versions: id. No tree has a compacted version any more. It is kept as a stepping stone while a delta leads
+-- from it, or to it, to another kept version than its compacted form.
 WITH RECURSIVE named AS (
     SELECT DISTINCT t.version_id AS id
     FROM {{epoch}}.trees AS t

@@ -1,4 +1,4 @@
-"""What came into a branch: its first-parent line, with what each commit changed in each table."""
+"""The changelog of a branch: its first-parent line, with the rows that each commit changed in each table."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def changelog(call: Call, branch: str, *, since: str | None = None) -> list[Chan
     """What came into a branch, newest first: a row for each commit of its own line (promotions, hotfixes, reverts,
     rollbacks), with what was merged and the rows that changed in each table.
 
-    Rows are counted by what deltas say of themselves, and by reading deltas where one commit took several. A column
-    that is stored now and was computed before, or the other way round, counts where its value differs.
+    The row counts come from the catalog, and from reading deltas if one commit has several. A column that was stored on
+    one side and computed on the other counts if its value differs.
 
     Args:
         branch: a branch; also a tag or a commit
@@ -98,7 +98,7 @@ class _Counter:
         yield from sorted(found, key=lambda table: table.table)
 
     def between(self, old: str | None, new: str | None) -> RowCounts:
-        """The rows that differ between two versions of a table; None is a table that is not there."""
+        """The rows that differ between two versions of a table. None means that the table does not exist."""
         if old is None or new is None:
             count = self.contents.version(old or new or "").row_count
             return RowCounts(added=count) if new else RowCounts(removed=count)

@@ -1,4 +1,4 @@
-"""Which queries a check may be: one that reads, and that DuckDB can bind."""
+"""Decides which queries a check may be: those that only read, and that DuckDB can bind."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _WRITES = frozenset(
 
 
 def require_query(call: Call, check: Check, states: Iterable[tuple[str, Side]]) -> None:
-    """EpochCheckQueryError unless the check is one query that only reads, and binds on one of the states."""
+    """Raises EpochCheckQueryError unless the check is one query that only reads and that binds on one of the states."""
     functions = _functions(call, check.query)
     writing = sorted(name for name in functions if name in _WRITES or name in _procedures(call))
     if writing:
@@ -60,7 +60,7 @@ def require_query(call: Call, check: Check, states: Iterable[tuple[str, Side]]) 
 
 
 def _functions(call: Call, sql: str) -> set[str]:
-    """The functions that a query uses, also through macros that a user made."""
+    """The functions that a query uses, even through macros of users."""
     tree = syntax_tree(call.cursor, sql)
     if tree.get("error"):
         if tree.get("error_type") == "not implemented":
@@ -85,7 +85,7 @@ def _functions(call: Call, sql: str) -> set[str]:
 
 
 def _procedures(call: Call) -> set[str]:
-    """Epoch's own functions that are no plain readers: their inner functions have side effects."""
+    """Epoch's own functions whose inner functions have side effects."""
     rows = call.cursor.execute(
         "SELECT replace(function_name, 'epoch__', 'epoch_'), function_name FROM duckdb_functions() "
         "WHERE has_side_effects AND function_name LIKE 'epoch\\_\\_%' ESCAPE '\\'"
@@ -94,7 +94,7 @@ def _procedures(call: Call) -> set[str]:
 
 
 def _binding_problem(call: Call, check: Check, where: str, side: Side) -> str | None:
-    """Why DuckDB cannot bind the query on a state; None if it can. Nothing is run.
+    """The reason why DuckDB cannot bind the query on a state, or None. Runs nothing.
 
     Raises EpochCheckQueryError for a query that does more than read.
     """

@@ -1,4 +1,5 @@
-"""Checks: named queries that must return no row, run on a merge's result before anybody sees it, and on any state."""
+"""Checks: named queries that must return no row. They run on the result of a merge before anybody sees it, and on
+any state."""
 
 from __future__ import annotations
 
@@ -37,9 +38,9 @@ SHOWN_LENGTH = 200
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check said of one state: how many rows it returned, and the first of them as JSON.
+    """The outcome of a check on one state: the number of returned rows, and the first of them as JSON.
 
-    ``problem`` is why it could not be run, which counts as failed.
+    ``problem`` is the reason why it could not run, which counts as failed.
     """
 
     check: Check
@@ -54,7 +55,7 @@ class Outcome:
 
     @property
     def told(self) -> str:
-        """How it failed, on one line."""
+        """One line that says how it failed."""
         if self.problem:
             return f"it cannot be run: {self.problem}"
         rows = ", ".join(row if len(row) <= SHOWN_LENGTH else f"{row[:SHOWN_LENGTH]}…" for row in self.first_rows)
@@ -106,7 +107,7 @@ def add_check(call: Call, name: str, sql: str, *, branch: str = "*") -> CheckInf
     """
     check = Check(name.strip(), sql.strip(), branch.strip())
     _require_branch(call, check)
-    # Not within the transaction, which a query that cannot be bound would end.
+    # Not within the transaction, because a query that cannot be bound would end it.
     require_query(call, check, _states_to_bind(call, check))
     with call.moving():
         _require_new_name(call, check)
@@ -168,7 +169,7 @@ def _outcomes(call: Call, ref: str) -> list[Outcome]:
 
 
 def require_passing(call: Call, branch: str, tree: Tree, source: str) -> None:
-    """EpochCheckError when a check for the branch fails on what it is to become: the tree, before anything shows it."""
+    """Raises EpochCheckError if a check for the branch fails on the tree that the branch is about to get."""
     checks = [check for check in Checks(call.cursor).load() if check.applies_to(branch)]
     if not checks:
         return
@@ -178,7 +179,7 @@ def require_passing(call: Call, branch: str, tree: Tree, source: str) -> None:
         outcome = _outcome(call, check, side, where, False)
         failed += [] if outcome.passed else [outcome]
         if outcome.problem:
-            # A query that fails may have ended the transaction, so that no other can be run in it.
+            # A query that fails may have ended the transaction, so no other query can run in it.
             break
     if not failed:
         return
@@ -193,7 +194,7 @@ def require_passing(call: Call, branch: str, tree: Tree, source: str) -> None:
 
 
 def _outcome(call: Call, check: Check, side: Side, where: str, working: bool) -> Outcome:
-    """A query that fails is a failed check: nobody knows what it would have found."""
+    """Runs a check. A query with an error is a failed check, because its result is unknown."""
     cursor = call.cursor
     try:
         provable = query_of(call, side, where, check.query, working, "a check")
@@ -222,7 +223,7 @@ def _require_new_name(call: Call, check: Check) -> None:
 
 
 def _require_branch(call: Call, check: Check) -> None:
-    """A pattern may match branches that are still to come; a plain name that is no branch is a mistake."""
+    """A pattern may match future branches. A plain name without a branch is a mistake."""
     branches = call.refs.all("branch")
     if check.branch not in branches and not check.is_pattern:
         near = suggest(check.branch, branches)
@@ -232,7 +233,7 @@ def _require_branch(call: Call, check: Check) -> None:
 
 
 def _states_to_bind(call: Call, check: Check) -> Iterable[tuple[str, Side]]:
-    """Where the query may find its tables: the working tables, else a branch that the check is for."""
+    """The states on which the query may find its tables: the working tables, or else a branch of the check."""
     yield WORKING, side_of(call, WORKING)
     for name, ref in call.refs.all("branch").items():
         if check.applies_to(name):

@@ -1,7 +1,8 @@
-"""The one way in which a branch is made, moved, renamed and deleted: by a route that its protection is asked about.
+"""The only place where branches are created, moved, renamed and deleted. Each move has a route, and the protection
+decides by it.
 
 Every route has a rule for each protection in ``REVIEW`` and ``GROWTH``. An operation asks ``require_allowed`` before
-costly work, and ``move_branch`` asks again, so that none can forget it.
+costly work, and ``move_branch`` asks again, so no operation can forget it.
 """
 
 from __future__ import annotations
@@ -23,10 +24,10 @@ from epoch_sql.operations.repository import Call, new_ref, now
 
 @dataclass(frozen=True)
 class Move:
-    """A branch that moves from one commit to another (``new`` is None while that is not made, or for a deletion).
+    """A move of a branch from one commit to another. ``new`` is None before that commit exists, and for a deletion.
 
-    ``source`` is the commit that is merged, picked, reverted or gone back to, and ``named`` how the user called it.
-    ``by_hand`` says that values came in that none of the commits has.
+    ``source`` is the commit that is merged, picked, reverted or gone back to, and ``named`` is the user's name for it.
+    ``by_hand`` says that the move brings in values that none of the commits has.
     """
 
     branch: str
@@ -40,7 +41,7 @@ class Move:
 
 
 def require_allowed(call: Call, move: Move) -> None:
-    """EpochProtectionError, with what to type, when the branch's protection refuses the move."""
+    """Raises EpochProtectionError, with what to type, if the branch's protection refuses the move."""
     if REVIEW[move.route] is GROWTH[move.route] is _free:
         return
     protection = Protections(call.cursor).get(move.branch)
@@ -52,7 +53,7 @@ def require_allowed(call: Call, move: Move) -> None:
 
 
 def move_branch(call: Call, move: Move, action: str, author: str) -> None:
-    """Make or move a branch, within the caller's transaction; promotions and rollbacks are noted in the audit."""
+    """Create or move a branch, within the caller's transaction. Records promotions and rollbacks in the audit."""
     require_allowed(call, move)
     assert move.new
     if CHECKED[move.route] and move.new != move.old:
@@ -61,7 +62,7 @@ def move_branch(call: Call, move: Move, action: str, author: str) -> None:
     store = call.refs.add if move.route is Route.CREATE else call.refs.put
     ref = new_ref("branch", move.branch, move.new)
     if move.route in _ADDING:
-        # The branch was there from the time that the commit states, which is what users ask for by REF@{…}.
+        # The branch had the commit since the commit's own time, which users ask for with REF@{…}.
         ref = replace(ref, moved_at=call.commits.get(move.new).committed_at)
     store(ref, move.route, action, author)
     kind = _AUDITED.get(move.route)
@@ -70,7 +71,7 @@ def move_branch(call: Call, move: Move, action: str, author: str) -> None:
 
 
 def move_to_name(call: Call, branch: Ref, new: str, author: str) -> None:
-    """Give a branch another name, within the caller's transaction."""
+    """Rename a branch, within the caller's transaction."""
     require_allowed(call, Move(branch.name, Route.RENAME, branch.commit_id, branch.commit_id))
     call.refs.remove(branch, Route.RENAME, f"branch: renamed to {new}", author, now())
     made = new_ref("branch", new, branch.commit_id)
@@ -84,16 +85,16 @@ def remove_branch(call: Call, branch: Ref, author: str) -> None:
 
 
 def evidence(call: Call, target: str) -> Evidence:
-    """What decisions about a branch of this repository are made from."""
+    """The evidence for decisions about a branch of this repository."""
     reviews = Reviews(call.cursor).into(target)
     return Evidence(call.graph(), call.commits.load, reviews, partial(is_as_recorded, call))
 
 
 def states_had(call: Call, branch: str) -> set[str]:
-    """The commits that a branch was at: where its reflog says, and its first-parent line.
+    """The commits that a branch was at: those of its reflog, and its first-parent line.
 
-    Not those of the line that it skipped by a fast-forward: it never had their state. (A pull skips what the branch
-    had at the remote.)
+    Without commits that a fast-forward skipped, because the branch never had their state. (A pull skips states that the
+    branch had at the remote.)
     """
     graph = call.graph()
     moves: list[LoggedMove] = []
@@ -113,7 +114,7 @@ def states_had(call: Call, branch: str) -> set[str]:
 
 @dataclass(frozen=True)
 class _Case:
-    """A move of a protected branch, and what is needed to judge it, read when it is asked for."""
+    """A move of a protected branch, and the facts to judge it, which are read when they are needed."""
 
     call: Call
     protection: Protection
@@ -132,7 +133,7 @@ Rule = Callable[[_Case], None]
 
 
 def _free(case: _Case) -> None:
-    """Nothing is refused."""
+    """Refuses nothing."""
 
 
 def _direct(case: _Case) -> None:
@@ -150,7 +151,8 @@ def _approved(case: _Case) -> None:
 
 
 def _undoes(case: _Case) -> None:
-    """A revert must be of a commit of the branch's own line, and decide conflicts among values that were reviewed."""
+    """A revert must undo a commit on the branch's first-parent line, and resolve conflicts with reviewed values
+    only."""
     move = case.move
     assert move.source and move.old
     if move.source not in case.evidence.graph.first_parents(move.old):
@@ -161,7 +163,8 @@ def _undoes(case: _Case) -> None:
 
 
 def _had(case: _Case) -> None:
-    """A reset or rollback must lead to a state that the branch had; a rollback also to one of the same content."""
+    """A reset or rollback must lead to a state that the branch had. For a rollback, a state of the same content is
+    enough."""
     move = case.move
     wanted = move.source if move.route is Route.ROLL_BACK else move.new
     assert wanted
@@ -183,7 +186,7 @@ def _grows(case: _Case) -> None:
 
 
 def _pushable(case: _Case) -> None:
-    """What a pull brings must be what a push to this branch could have brought."""
+    """A pull may bring only what a push to this branch could bring."""
     rules.check_push(case.protection, case.evidence, case.move.old, case.move.new, case.had)
 
 
@@ -206,7 +209,7 @@ REVIEW: Mapping[Route, Rule] = {
     Route.RENAME: _stays,
     Route.DELETE: _stays,
 }
-"""What ``require_review`` refuses."""
+"""The rules of ``require_review``."""
 
 GROWTH: Mapping[Route, Rule] = {
     Route.INIT: _free,
@@ -223,7 +226,7 @@ GROWTH: Mapping[Route, Rule] = {
     Route.RENAME: _stays,
     Route.DELETE: _stays,
 }
-"""What ``no_force_push`` refuses: a route that is free here adds a commit to the branch."""
+"""The rules of ``no_force_push``. A free route here adds a commit to the branch."""
 
 CHECKED: Mapping[Route, bool] = {
     Route.INIT: False,
@@ -240,7 +243,7 @@ CHECKED: Mapping[Route, bool] = {
     Route.RENAME: False,
     Route.DELETE: False,
 }
-"""Whether checks run on what a branch comes to: on what is promoted into it. The way back stays open."""
+"""Whether checks run: on routes that promote into a branch. Routes back run no checks, so they stay open."""
 
 _ADDING = {
     Route.INIT,
@@ -251,7 +254,7 @@ _ADDING = {
     Route.REVERT,
     Route.ROLL_BACK,
 }
-"""The routes to a commit that was just made for the branch."""
+"""The routes to a commit that was just created for the branch."""
 
 _AUDITED = {
     Route.MERGE: "promote",

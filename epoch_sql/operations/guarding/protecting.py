@@ -1,4 +1,4 @@
-"""Protecting branches, and saying which are."""
+"""Protects branches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def protect(
 ) -> Protection:
     """Protects a branch, from what is named and from nothing else; a protected branch cannot be deleted or renamed.
 
-    Raises EpochReferenceError for a branch that does not exist, and for a protection that would refuse nothing.
+    Raises EpochReferenceError for a missing branch, and for a protection that would refuse nothing.
 
     Args:
         branch: the branch
@@ -66,7 +66,7 @@ def unprotect(call: Call, branch: str) -> Protection:
 
 
 def described(protection: Protection) -> str:
-    """What a branch is protected from, in words: ``require_review, no_force_push``."""
+    """The protection of a branch in words: ``require_review, no_force_push``."""
     return ", ".join(name for name, value in vars(protection).items() if value is True)
 
 

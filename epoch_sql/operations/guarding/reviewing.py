@@ -1,4 +1,4 @@
-"""Reviews: verdicts on exactly one commit that is to be merged into a branch."""
+"""Reviews: verdicts on merging exactly one commit into a branch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ State = Literal["open", "approved", "rejected", "stale"]
 
 @dataclass(frozen=True)
 class Reviewed:
-    """A review that was recorded."""
+    """A recorded review."""
 
     review_id: str
     source: str
@@ -64,7 +64,7 @@ def review(
                 f"branch {target} cannot be merged into itself", Suggestion("branches"), name=target
             )
         who, reviews = call.author(reviewer), Reviews(call.cursor)
-        # The clock may have been set back, and the latest verdict is the one that counts.
+        # The clock may have been set back, and the latest verdict counts.
         last = reviews.latest()
         at = max(now(), last + timedelta(microseconds=1)) if last else now()
         made = new_review(source, commit_id, target, verdict, who, message, at)
@@ -75,10 +75,9 @@ def review(
 
 
 def reviews_with_states(call: Call) -> Iterator[tuple[Review, State]]:
-    """Every review, newest first, with the state of what it is about.
+    """Every review, newest first, with the state of its merge.
 
-    ``stale`` when its source is another commit by now, else ``rejected``, ``approved`` or ``open`` as a merge of that
-    commit would find it.
+    The state is ``stale`` if its source is another commit by now, or else ``rejected``, ``approved`` or ``open``.
     """
     protections = Protections(call.cursor).load()
     current: dict[str, str | None] = {}

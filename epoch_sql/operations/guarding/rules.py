@@ -1,7 +1,7 @@
-"""What a protection refuses, decided from commits and reviews alone, wherever these are kept.
+"""Decides what a protection refuses, from commits and reviews alone, wherever these are kept.
 
-So a move of a branch here and a push to a remote, which is checked against the settings that the remote has, are
-decided alike. ``check_push`` is the whole decision on a push.
+So the same rules decide a local move of a branch and a push, which is checked against the remote's settings.
+``check_push`` is the whole decision on a push.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from epoch_sql.model.undo import expected_undo, present
 
 @dataclass(frozen=True)
 class Evidence:
-    """What decisions are made from.
+    """The facts for decisions.
 
-    ``graph`` holds both tips of a move, ``commits`` gives commits by id, ``reviews`` are those of merges into the
-    branch. ``is_as_recorded`` says whether the content of a merge or revert is what merging or reverting gives.
+    ``graph`` holds both tips of a move. ``commits`` gives commits by id. ``reviews`` are those of merges into the
+    branch. ``is_as_recorded`` says whether a merge or revert has the content that merging or reverting gives.
     """
 
     graph: CommitGraph
@@ -32,7 +32,7 @@ class Evidence:
 
 
 class Lacking(Enum):
-    """Why a commit is not approved."""
+    """The reason why a commit is not approved."""
 
     REJECTED = "rejected"
     NOBODY = "nobody"
@@ -44,7 +44,7 @@ _WHO = {Lacking.REJECTED: "the one who rejected it: ", Lacking.NOBODY: "", Lacki
 
 @dataclass(frozen=True)
 class Missing:
-    """What an approval lacks, and the same as a clause for people."""
+    """What an approval lacks, also as a clause for people."""
 
     lacking: Lacking
     clause: str
@@ -53,10 +53,10 @@ class Missing:
 def check_push(
     protection: Protection, evidence: Evidence, old: str | None, new: str | None, had: Iterable[str] = ()
 ) -> None:
-    """EpochProtectionError when a protected branch must not move from one commit to another by a push or a pull.
+    """Raises EpochProtectionError if a protected branch must not move from one commit to another by a push or a pull.
 
-    ``old`` is None where there is no such branch yet, which nothing protects, and ``new`` None where it is to be
-    deleted. ``had`` are further states that the branch is known to have had.
+    ``old`` is None if the branch does not exist yet, so nothing protects it. ``new`` is None to delete it. ``had`` are
+    other states that the branch is known to have had.
     """
     if not protection.protects or old is None or old == new:
         return
@@ -69,7 +69,7 @@ def check_push(
 
 
 def brought(graph: CommitGraph, target: str, source: str, keep_undone: bool = False) -> set[str]:
-    """The commits that a merge brings into a branch, those included that were undone there and come again."""
+    """The commits that a merge brings into a branch, including those that were undone there and come again."""
     found = graph.difference((source,), (target,))
     if keep_undone or not graph.undoing(target):
         return found
@@ -77,7 +77,7 @@ def brought(graph: CommitGraph, target: str, source: str, keep_undone: bool = Fa
 
 
 def missing_approval(protection: Protection, evidence: Evidence, source: str, commits: Iterable[str]) -> Missing | None:
-    """What an approval of merging ``source`` lacks, which brings ``commits``; None if it is approved."""
+    """What an approval of merging ``source``, which brings ``commits``, lacks. None if it is approved."""
     found = verdicts(evidence.reviews, protection.branch, source)
     against = [review.reviewer for review in found if review.verdict == REJECT]
     if against:
@@ -97,7 +97,7 @@ def missing_approval(protection: Protection, evidence: Evidence, source: str, co
 def require_approval(
     protection: Protection, evidence: Evidence, source: str, commits: Iterable[str], named: str | None = None
 ) -> None:
-    """EpochProtectionError, with what to type, unless merging ``source`` (as ``named``) is approved."""
+    """Raises EpochProtectionError, with what to type, unless merging ``source`` (as ``named``) is approved."""
     missing = missing_approval(protection, evidence, source, commits)
     if missing is None:
         return
@@ -145,7 +145,7 @@ def rewritten(protection: Protection, old: str, new: str) -> Protected:
 
 
 def direct(protection: Protection, doing: str, commit_id: str | None = None) -> Protected:
-    """The error for what would come into a branch without a review."""
+    """The error for a commit that would come into a branch without a review."""
     branch = protection.branch
     return Protected(
         f"branch {branch} requires a review: it takes no {doing}",
@@ -157,7 +157,7 @@ def direct(protection: Protection, doing: str, commit_id: str | None = None) -> 
 
 
 def by_hand(protection: Protection, doing: str, named: str, commit_id: str | None = None) -> Protected:
-    """The error for a merge or revert with values that nobody has reviewed, since neither side has them."""
+    """The error for a merge or revert with values that neither side has, so that nobody has reviewed them."""
     branch = protection.branch
     return Protected(
         f"branch {branch} requires a review: it takes no {doing} with values that nobody has reviewed",
@@ -182,7 +182,7 @@ def _request(branch: str) -> Suggestion:
 
 
 def first_parents_until(graph: CommitGraph, commit: str, known: Set[str]) -> Iterator[str]:
-    """The first-parent line from a commit down to, and without, the first one that is known."""
+    """The first-parent line from a commit down to the first ``known`` one, without that."""
     for earlier in graph.first_parents(commit):
         if earlier in known:
             return
@@ -190,9 +190,9 @@ def first_parents_until(graph: CommitGraph, commit: str, known: Set[str]) -> Ite
 
 
 def _require_reviewed_line(protection: Protection, evidence: Evidence, old: str, new: str, had: Iterable[str]) -> None:
-    """Refuse a line of first parents with a commit that is neither an approved merge nor an undo.
+    """Refuse a first-parent line with a commit that is neither an approved merge nor an undo.
 
-    A commit on it that was approved itself came by a fast-forward, with everything before it.
+    A commit that was approved itself came by a fast-forward, with everything before it.
     """
     graph = evidence.graph
     known = {*had, *graph.first_parents(old)}
@@ -224,16 +224,16 @@ def _is_approved_merge(protection: Protection, evidence: Evidence, commit: Commi
 
 
 def _source(commit: Commit) -> str | None:
-    """The commit that a commit merged; None for any that is no merge."""
+    """The commit that a merge commit merged. None for other commits."""
     if len(commit.parents) > 1:
         return commit.parents[1]
     return commit.origin.squashes if commit.parents else None
 
 
 def _is_undo(evidence: Evidence, commit: Commit, states: Set[str]) -> bool:
-    """Whether a commit goes back to a state that the branch had, or reverts a commit of the branch's own line.
+    """Whether a commit goes back to a state that the branch had, or reverts a commit on its first-parent line.
 
-    It has to record what doing so undoes, for later merges are made by that, and a revert to have the content that
+    It has to record exactly what this undoes, because later merges follow that. A revert has to have the content that
     reverting gives.
     """
     graph, origin = evidence.graph, commit.origin

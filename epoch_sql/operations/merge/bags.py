@@ -1,6 +1,6 @@
-"""Merging rows of a table without a key: how often each occurs in the base, in ours and in theirs.
+"""Merges rows of a table without a key, by their number of copies in the base, in ours and in theirs.
 
-A number that both sides changed is a conflict: nobody can know whether the two added the same row or one each.
+A number that both sides changed is a conflict: they may have added the same row, or one each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from epoch_sql.storage.shape import aliased, filling, stored_as
 
 
 def bag_outcome(contents: Contents, merge: RowMerge) -> Sql:
-    """The rows that do not occur on the foundation as often as in the result, or in conflict: sql/merge_bags.sql."""
+    """The rows whose number of copies differs between the foundation and the result, or is in conflict:
+    sql/merge_bags.sql."""
     misfits = [_item(c) for c in merge.shape.key if c.id in merge.unlike]
     unfit = [Sql(f"misfit_{c.id} IS NOT NULL") for c in merge.shape.key if c.id in merge.unlike]
     return render.render(
@@ -75,7 +76,7 @@ def _of_changes(contents: Contents, merge: RowMerge) -> Sql:
 
 
 def _changes(contents: Contents, merge: RowMerge, side: Side) -> Sql:
-    """How often rows occur since the base, under the merged definition."""
+    """The changes in the number of copies since the base, under the merged definition."""
     tables = [*(each.table for each in merge.sides), merge.merged]
     plain = not merge.merged.key and not any(each.rows for each in merge.sides)
     if plain and len({tuple((c.id, c.type) for c in table.stored_columns) for table in tables}) == 1:
@@ -86,7 +87,7 @@ def _changes(contents: Contents, merge: RowMerge, side: Side) -> Sql:
 
 
 def _counted(contents: Contents, merge: RowMerge, side: Side) -> Sql:
-    """The rows of a side under the merged definition, ``c<id>``, and how often each occurs, ``c0``."""
+    """The rows of a side under the merged definition, ``c<id>``, and their numbers of copies, ``c0``."""
     return render.fill(
         Sql("SELECT {{keys}}, count(*) AS c0 FROM ({{rows}}) AS rows GROUP BY ALL"),
         keys=[aliased(render.column(f"key_{c.id}"), f"c{c.id}") for c in merge.shape.key],
@@ -122,7 +123,7 @@ def _of_states(contents: Contents, merge: RowMerge) -> Sql:
 
 
 def _rows(contents: Contents, merge: RowMerge, side: Side | None) -> Sql:
-    """The rows of a side under the merged definition, with what does not fit it."""
+    """The rows of a side under the merged definition, with the values that do not fit it."""
     outputs = []
     for column in merge.shape.key:
         own = side.column(column) if side else None

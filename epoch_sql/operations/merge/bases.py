@@ -1,4 +1,4 @@
-"""What both sides of a merge are compared with: a base, or several merged into one, and what lies below an undo."""
+"""The base of a merge: one commit, several merged into one, or a state below an undo."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def planned_base(call: Call, plan: MergePlan, ours: str, theirs: str) -> Tree:
 
 
 def base_tree(call: Call, bases: Sequence[str]) -> Tree:
-    """The tree to merge against: of the only base, or of several merged into one (git's recursive strategy).
+    """The tree to merge against: that of the only base, or several merged into one (git's recursive strategy).
 
-    Where two bases conflict, the virtual base has what their own base had, so that both sides' values count as changed.
+    If two bases conflict, the virtual base has the value of their own base, so the values of both sides count as
+    changed.
     """
     if not bases:
         return Tree()
@@ -46,10 +47,10 @@ def _common(graph: CommitGraph, merged: Sequence[str], base: str) -> list[str]:
 
 
 def base_below_undos(call: Call, bases: Sequence[str], target: str, source: str, undos: Sequence[str]) -> Tree:
-    """The tree to merge against where the bases lie below what some commits (``undos``, newest first) undid.
+    """The tree to merge against if the bases are below what some commits (``undos``, newest first) undid.
 
-    Rows without a key are counted, so that what both sides have since such a base would be in conflict. Their tables
-    are therefore merged against git's ordinary base, less what the undos took away.
+    Rows without a key are counted, so everything that both sides have since such a base would be in conflict. So their
+    tables are merged against git's ordinary base, without what the undos removed.
     """
     below = base_tree(call, bases)
     graph = call.graph()

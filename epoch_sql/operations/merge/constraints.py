@@ -1,8 +1,8 @@
-"""Checking constraints on what a merge touched: each side was valid, the merged rows need not be.
+"""Checks constraints on what a merge touched. Each side was valid, but the merged rows may not be.
 
-NOT NULL and CHECK are looked at in the rows that the merge brings to ours; UNIQUE among those against the whole table;
-foreign keys from those rows to their parents, and from all children to parents that the merge removed. A constraint
-that only one side had is looked at in every row.
+NOT NULL and CHECK are checked in the rows that the merge brings to ours. UNIQUE is checked between those rows and the
+whole table. Foreign keys are checked from those rows to their parents, and from all children to removed parents. A
+constraint that only one side had is checked in every row.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def violation_rows(call: Call, merged: MergedTree) -> Sql:
 
 
 def missed(call: Call, merged: MergedTree) -> list[tuple[str, str]]:
-    """The tables and objects of the merged tree that cannot be made without another one, and that one's name."""
+    """The tables and objects of the merged tree that need a missing object, and the name of that object."""
     names = [(found.name, name) for found in impossible(call, merged) for name in found.misses]
     tables = {_folded(entry.table.name) for entry in merged.tables}
     parents = [
@@ -47,7 +47,7 @@ def missed(call: Call, merged: MergedTree) -> list[tuple[str, str]]:
 
 
 def missed_names(call: Call, merged: MergedTree) -> list[str]:
-    """The names of tables and objects that something in the merged tree cannot be made without."""
+    """The names of missing tables and objects that something in the merged tree needs."""
     return [name for _, name in missed(call, merged)]
 
 
@@ -70,7 +70,7 @@ class _Checker:
         self.merged = merged
 
     def all(self) -> Iterator[Sql]:
-        """A select for each constraint that has to be checked; of unchanged tables only those whose parents changed."""
+        """A SELECT for each constraint to check. Unchanged tables are checked only if their parents changed."""
         for entry in self.changed:
             if entry.merge is not None:
                 yield from self._not_null(entry)
@@ -134,7 +134,7 @@ class _Checker:
         yield self._violations(entry, name, "unique", duplicated, f"another row has the same ({names})")
 
     def _unique_index(self, entry: MergedEntry, index: Index) -> Sql:
-        """Rows whose expressions in a unique index are those of another row; NULL is like no other value."""
+        """Rows that have the same expressions in a unique index as another row. NULL equals no other value."""
         assert entry.merge
         sides = (entry.merge.ours.table, entry.merge.theirs.table)
         everywhere = not all(any(i.name == index.name and i.unique for i in side.indexes) for side in sides)
@@ -198,7 +198,7 @@ class _Checker:
         children: list[Column],
         parents: list[Column],
     ) -> Iterator[Sql]:
-        """The child rows to look at: those that changed, and those whose parent may have gone."""
+        """The child rows to check: changed rows, and rows whose parent may have been removed."""
         if entry in self.changed:
             whole = entry.merge is not None and not self._on_both_sides(entry, constraint)
             yield merged_state(self.contents, entry) if whole else touched_rows(self.contents, entry)
@@ -270,7 +270,7 @@ def _this_row(table: Table) -> Sql:
 
 
 def _shape_of(constraint: Constraint, table: Table) -> tuple[object, ...]:
-    """A constraint by the identities of its columns, so that a renamed column does not make it another."""
+    """A constraint by the ids of its columns, so that a renamed column does not change it."""
     ids = tuple(table.column(name).id for name in constraint.columns) if constraint.kind != "CHECK" else ()
     return constraint.kind, ids, constraint.expression, constraint.referenced, constraint.referenced_columns
 

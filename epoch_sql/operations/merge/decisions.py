@@ -1,4 +1,4 @@
-"""What was decided for the conflicts of a merge: by a strategy, or by ``epoch_resolve``."""
+"""The decisions for the conflicts of a merge: by a strategy, or by ``epoch_resolve``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from epoch_sql.render import Sql
 SIDES = ("ours", "theirs", "base")
 NULL = "null"
 BOTH = "both"
-"""The choice for copies of a row in a table without a key: those that both sides added or removed."""
+"""The choice for copies of a row in a table without a key: the changes of both sides count."""
 
 _CHOICE = Sql("STRUCT(side VARCHAR, forced BOOLEAN, value VARCHAR)")
 
 
 @dataclass(frozen=True)
 class RowDecisions:
-    """What was decided for rows of one table, earliest first, and the side that a strategy gives them."""
+    """The decisions for rows of one table, earliest first, and the side that a strategy gives them."""
 
     resolutions: tuple[Resolution, ...] = ()
     strategy: str | None = None
@@ -42,7 +42,7 @@ class RowDecisions:
         )
 
     def default(self, side: str | None) -> Sql:
-        """The choice where nothing was decided."""
+        """The choice without a decision."""
         return render.fill(
             Sql("CAST({{c}} AS {{t}})"),
             c=render.fill(Sql("{'side': {{s}}, 'forced': false, 'value': NULL}"), s=render.literal(side))
@@ -52,11 +52,11 @@ class RowDecisions:
         )
 
     def of_cells(self, column: Column) -> bool:
-        """Whether cells of a column were decided by its name."""
+        """Whether there are decisions for cells of the column."""
         return any(r.column_name == column.name for r in self.resolutions)
 
     def keys(self, columns: Sequence[Column]) -> list[list[str | None]]:
-        """The rows that were decided one by one, as the texts of their key's values in the order of the columns."""
+        """The rows with decisions of their own, as the texts of their key values in the order of the columns."""
         found = []
         for text in dict.fromkeys(r.key for r in self.resolutions if r.key is not None):
             given = key_fields(text)
@@ -69,9 +69,9 @@ class RowDecisions:
 class Decisions:
     """Resolutions, and the side that a strategy gives conflicting cells.
 
-    Of several resolutions that cover a conflict the most specific one counts, and of equally specific ones the last:
-    what is said of everything settles what is still open. ``copies`` is the choice for copies of rows where it is not
-    that of the strategy.
+    If several resolutions cover a conflict, the most specific one counts, and of equally specific ones the last. So a
+    resolution of everything resolves what is still open. ``copies`` is the choice for copies of rows if it differs from
+    the strategy.
     """
 
     resolutions: tuple[Resolution, ...] = ()
@@ -79,7 +79,8 @@ class Decisions:
     copies: str | None = None
 
     def for_definition(self, table_name: str, column_name: str | None) -> str | None:
-        """The side chosen for a schema conflict: strategies settle cells only, a virtual base everything."""
+        """The side chosen for a schema conflict. Strategies resolve cells only, and a virtual base resolves
+        everything."""
         for resolution in _by_weight(self.resolutions):
             if resolution.key is not None or resolution.side not in SIDES:
                 continue
@@ -89,14 +90,13 @@ class Decisions:
         return self.strategy if self.strategy == "base" else None
 
     def forced(self, *names: str) -> str | None:
-        """The side that a table or another object, which may have several names, is defined as although nothing in it
-        clashes: it could not be made otherwise, or something else could not.
-        """
+        """The side chosen for the definition of a table or object without a conflict, because it or another one
+        could not be created otherwise. It may have several names."""
         sides = [r.side for r in self.resolutions if r.table_name in names and r.of_definition]
         return sides[-1] if sides else None
 
     def for_table(self, keyless: bool, names: Iterable[str]) -> RowDecisions:
-        """What concerns rows of a table."""
+        """The decisions for rows of a table."""
         known = set(names)
         own = (r for r in self.resolutions if r.table_name is None or r.table_name in known)
         strategy = self.copies if keyless and self.copies else self.strategy
@@ -104,7 +104,7 @@ class Decisions:
 
 
 def key_fields(text: str) -> dict[str, str | None] | None:
-    """The values of a key that is written as JSON, each as text that can be cast; None if it is no JSON object."""
+    """The values of a key in JSON, each as text that can be cast. None if it is not a JSON object."""
     try:
         parsed = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
     except ValueError:

@@ -1,7 +1,8 @@
-"""Definitions of a merged tree that DuckDB cannot make: a view over a column that the other side dropped, and the like.
+"""Finds definitions of a merged tree that DuckDB cannot create, such as a view over a column that the other side
+dropped.
 
-DuckDB itself is asked: what the merge may have broken is made in an empty database of its own, which takes as long as a
-few statements, whatever the size of the tables. What could not be made on its own side either is not the merge's doing.
+DuckDB itself decides: the suspects are created in an empty database, which takes a few statements, whatever the size of
+the tables. If a definition cannot be created on its own side either, the merge is not at fault.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from epoch_sql.worktree.ordering import expressions
 
 Definition = Table | SchemaObject
 Name = tuple[str, str, str]
-"""What a definition is known by: its kind (tables and views have one in common), schema and name, in lower case."""
+"""Identifies a definition: its kind (the same for tables and views), schema and name, in lower case."""
 
 
 @dataclass(frozen=True)
 class Impossible:
-    """A definition that cannot be made: its kind, why, and the names of what it misses."""
+    """A definition that cannot be created: its kind, the reason, and the names that it misses."""
 
     name: str
     kind: str
@@ -51,7 +52,7 @@ class _State:
 
 
 def impossible(call: Call, merged: MergedTree) -> list[Impossible]:
-    """What cannot be made of a merged tree, although it could be on the sides that it comes from."""
+    """The definitions of a merged tree that cannot be created, although their own sides could create them."""
     tables = {entry.table_id: entry.table for entry in merged.tables}
     result = _state(tables, merged.objects)
     sides = [_side(call.contents, tree) for tree in (merged.ours, merged.theirs)]
@@ -87,7 +88,7 @@ def _name(definition: Definition) -> Name:
 
 
 def _suspects(result: _State, sides: Sequence[_State]) -> list[Name]:
-    """Definitions that name something which is not in the merged tree as it is on any side that they come from."""
+    """Definitions that name something that differs between the merged tree and the sides that they come from."""
     changed = [_changed(side, result) for side in sides]
     if not any(changed):
         return []
@@ -111,20 +112,22 @@ def _depends(definition: Definition) -> bool:
 
 
 def _since(definition: Definition, sides: Sequence[_State], changed: Sequence[set[str]]) -> list[set[str]]:
-    """What changed, by the sides that have a definition as it is in the merged tree; if none has, it is new itself."""
+    """The changed names, seen from the sides that have the definition as it is merged. If no side has it, it is new
+    itself."""
     own = [new for side, new in zip(sides, changed, strict=True) if side.like(definition) == definition]
     return own or [set().union(*changed, mentioned(expressions(definition)), _trigger_words(definition))]
 
 
 def _changed(side: _State, result: _State) -> set[str]:
-    """The names of what others can depend on and is not in the merged tree as it is on a side."""
+    """The names that others can depend on and that differ between the merged tree and a side."""
     both = side.definitions.keys() | result.definitions.keys()
     states = (side.definitions, result.definitions)
     return {name[2] for name in both if len({_interface(state.get(name)) for state in states}) > 1}
 
 
 def _interface(definition: Definition | None) -> object:
-    """What others can depend on: of a table its columns, its keys, and its triggers, which may lead in a circle."""
+    """The part of a definition that others can depend on: for a table its columns, its keys, and its triggers, which
+    may form a cycle."""
     if not isinstance(definition, Table):
         return definition
     keys = frozenset(c for c in definition.constraints if c.kind in ("PRIMARY KEY", "UNIQUE"))
@@ -146,13 +149,13 @@ def _trigger_words(definition: Definition) -> set[str]:
 
 
 def _origins(definition: Definition, sides: Sequence[_State]) -> list[_State]:
-    """The sides that have a definition as it is; if none, because it was merged, those that have one of its name."""
+    """The sides that have the same definition. If it was merged, the sides that have one of its name."""
     same = [side for side in sides if side.like(definition) == definition]
     return same or [side for side in sides if side.like(definition) is not None] or list(sides)
 
 
 def _refused(call: Call, state: _State, wanted: Sequence[Name]) -> dict[Name, str]:
-    """Those of the wanted definitions that DuckDB does not make, with the first line of its reason."""
+    """The wanted definitions that DuckDB refuses, with the first line of its reason."""
     needed = _with_dependencies(state, wanted)
     tables = [d for d in needed if isinstance(d, Table)]
     objects = [d for d in needed if isinstance(d, SchemaObject)]
@@ -190,7 +193,7 @@ def _creation(state: _State, definition: Definition) -> Iterator[str]:
 
 
 def _with_parents(state: _State, table: Table) -> Table:
-    """A table without the foreign keys whose parents are missing: these are violations of their own."""
+    """A table without the foreign keys whose parents are missing, which are violations of their own."""
     kept = []
     for constraint in table.constraints:
         name = ("relation", table.name.schema.lower(), (constraint.referenced or "").lower())
@@ -202,7 +205,7 @@ def _with_parents(state: _State, table: Table) -> Table:
 
 
 def missing_of_parent(table: Table, key: Constraint, parent: Table | None) -> str | None:
-    """What a foreign key of a table refers to and is not there."""
+    """The missing target of a foreign key."""
     if parent is None:
         return f"table {ObjectName(table.name.schema, key.referenced or '')}"
     names = {column.name.lower() for column in parent.columns}
@@ -211,7 +214,7 @@ def missing_of_parent(table: Table, key: Constraint, parent: Table | None) -> st
 
 
 def _with_dependencies(state: _State, wanted: Sequence[Name]) -> list[Definition]:
-    """The wanted definitions of a state, and all that they may depend on."""
+    """The wanted definitions of a state, and everything that they may depend on."""
     by_word: dict[str, list[Name]] = {}
     for name in state.definitions:
         by_word.setdefault(name[2], []).append(name)
@@ -229,7 +232,7 @@ def _with_dependencies(state: _State, wanted: Sequence[Name]) -> list[Definition
 def _explained(
     definition: Definition, side: _State, result: _State, refused: Mapping[Name, str]
 ) -> tuple[str, tuple[str, ...]]:
-    """What a definition misses of the side that it comes from, in words, and by name."""
+    """What a definition misses from its own side, in words and by name."""
     words = _mentions(definition)
     reasons, misses = [], []
     for name, was in side.definitions.items():
@@ -243,7 +246,7 @@ def _explained(
 
 
 def _missing(was: Definition, side: _State, result: _State, words: set[str]) -> str | None:
-    """What is missing of one definition that another one mentions."""
+    """The missing parts of one definition that another one mentions."""
     now = result.like(was)
     if isinstance(was, Table):
         identity = next(i for i, table in side.tables.items() if table is was)

@@ -1,4 +1,4 @@
-"""Computing one merge: its base, the merged tree, what is in the way, and the commit that it becomes."""
+"""Computes one merge: its base, the merged tree, its conflicts and violations, and its commit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from epoch_sql.worktree.scan import Working
 
 @dataclass(frozen=True)
 class Done:
-    """A merge that was committed: the commit, and the rows that it changed in the target."""
+    """A committed merge: the commit, and the rows that it changed in the target."""
 
     commit: Commit
     rows: RowCounts
@@ -35,7 +35,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A merge that is in progress because of conflicts (per table) or violations.
+    """A merge that is in progress because of conflicts (for each table) or violations.
 
     ``into`` is its target where that is not the branch that is checked out.
     """
@@ -67,9 +67,9 @@ class Stopped:
 
 
 def merge(call: Call, progress: MergeInProgress, decided: bool = True, rows: bool = True) -> MergedTree:
-    """The merged tree of a merge; ``decided`` says whether the decisions made so far for its target are its own.
+    """The merged tree of a merge. ``decided`` says whether the stored decisions for its target belong to it.
 
-    Without ``rows`` only definitions are merged.
+    Without ``rows`` it merges only definitions.
     """
     resolutions = Resolutions(call.cursor).of(progress.target) if decided else ()
     strategy = progress.strategy if progress.strategy in ("ours", "theirs") else None
@@ -81,9 +81,9 @@ def merge(call: Call, progress: MergeInProgress, decided: bool = True, rows: boo
 
 
 def finish(call: Call, progress: MergeInProgress, only_changes: bool = False) -> Done | Stopped:
-    """Commit a merge, or keep it as in progress with what is in its way.
+    """Commit a merge, or keep it in progress with its conflicts and violations.
 
-    ``only_changes`` asks for no new commit, but the target's, when that has the result already.
+    With ``only_changes``, the result is the target's commit, and not a new one, if the target has the result already.
     """
     merged = merge(call, progress)
     stopped = list_obstacles(call, progress, merged)
@@ -128,7 +128,7 @@ def move_of(call: Call, progress: MergeInProgress) -> Move:
 
 
 def list_obstacles(call: Call, progress: MergeInProgress, merged: MergedTree) -> Stopped | None:
-    """List what is in the way of a merge, and keep the merge as in progress if anything is."""
+    """List the conflicts and violations of a merge. If there are any, keep the merge in progress."""
     merges = Merges(call.cursor)
     merges.list_obstacles(progress.target, conflict_rows(merged), violation_rows(call, merged))
     conflicts, violations = merges.open_obstacles(progress.target)
@@ -140,10 +140,10 @@ def list_obstacles(call: Call, progress: MergeInProgress, merged: MergedTree) ->
 
 
 def bring_working(call: Call, ours: Tree, stored: StoredTree, doing: str = "merge") -> RowCounts:
-    """Bring the checked-out working tables to a merged tree; uncommitted changes in other tables stay.
+    """Bring the working tables to a merged tree. Uncommitted changes in other tables stay.
 
-    Returns the rows changed in tables that were not rebuilt. Raises EpochDirtyError when uncommitted changes are in
-    tables or objects that the merge changes.
+    Returns the rows changed in tables that were not rebuilt. Raises EpochDirtyError if the merge changes tables or
+    objects with uncommitted changes.
     """
     working = settle(call, call.scan(ours))
     dirty = {w.table_id: str(w.table.name) for w in working.tables if w.differs}
@@ -175,5 +175,5 @@ def bring_working(call: Call, ours: Tree, stored: StoredTree, doing: str = "merg
 
 
 def _place(kind: str, name: ObjectName) -> tuple[str, str, str]:
-    """What two objects cannot share: a name in either case; tables and views have theirs in common."""
+    """The name that two objects cannot share, in lower case. Tables and views share one set of names."""
     return "relation" if kind in ("table", "view") else kind, name.schema.lower(), name.name.lower()

@@ -1,4 +1,5 @@
-"""Values that are typed into ``epoch_resolve``: texts, which count only if the column's type has exactly that value."""
+"""Values that users give to ``epoch_resolve``, as texts. They count only if the column's type has exactly that
+value."""
 
 from __future__ import annotations
 
@@ -15,16 +16,17 @@ _ROUNDED = {
     **dict.fromkeys(("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "DECIMAL"), "DOUBLE"),
     **dict.fromkeys(("DATE", "TIMESTAMP_S", "TIMESTAMP_MS"), "TIMESTAMP"),
 }
-"""Types whose cast from text rounds or cuts off, and types that show it."""
+"""Types whose cast from text rounds or truncates, and types that show the difference."""
 
 
 def given(text: Sql, column: Column) -> Sql:
-    """The storage value that a text stands for; NULL if it stands for none."""
+    """The storage value of a text, or NULL if the type has no such value."""
     return encode(_cast(text, column.type), column.type)
 
 
 def given_misfits(text: Sql, column: Column) -> Sql:
-    """The condition that a text (NULL stands for NULL) is no value of a column's type, or would be rounded."""
+    """The condition that a text is not a value of a column's type, or would be rounded. A NULL text is the value
+    NULL."""
     value = _cast(text, column.type)
     wide = _wide(parse_type(column.type)).text
     rounded = Sql("false")
@@ -36,12 +38,12 @@ def given_misfits(text: Sql, column: Column) -> Sql:
 
 
 def _cast(text: Sql, type: str) -> Sql:
-    """A strict cast, that of TRY_CAST makes NULL of what does not fit inside a list or a struct."""
+    """A strict cast. TRY_CAST would make NULL of a value inside a list or struct that does not fit."""
     return render.fill(Sql("TRY(CAST({{t}} AS {{type}}))"), t=text, type=render.verbatim(type))
 
 
 def _wide(type: DataType) -> DataType:
-    """A type with the same shape in which nothing is rounded."""
+    """A type of the same structure that rounds nothing."""
     if not type.fields:
         name = _ROUNDED.get(type.name)
         return DataType(name, name) if name else type

@@ -1,4 +1,4 @@
-"""The keys of merged rows as JSON, and those that were decided one by one as a relation."""
+"""The keys of merged rows as JSON, and the keys with decisions of their own as a relation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from epoch_sql.storage.shape import aliased
 
 
 def key_json(merge: RowMerge) -> Sql:
-    """The canonical text of a row's key: JSON with the columns' names in the order of the table.
+    """The canonical text of a row's key: JSON with the names of the columns, in the order of the table.
 
-    A value of a row without a key that is none of the merged type is shown as it is.
+    In a table without a key, a value that does not fit the merged type is shown as it is.
     """
     fields = []
     for column in merge.shape.key:
@@ -26,7 +26,7 @@ def key_json(merge: RowMerge) -> Sql:
 
 
 def decided_keys(merge: RowMerge) -> Sql | None:
-    """Keys that were decided, as storage values ``key_<id>``; a text that is no value of its column gives NULL."""
+    """Keys with decisions, as storage values ``key_<id>``. A text that is not a value of its column gives NULL."""
     columns = merge.shape.key
     selects = []
     for texts in merge.decisions.keys(columns):
@@ -40,7 +40,7 @@ def decided_keys(merge: RowMerge) -> Sql | None:
         selects.append(render.fill(Sql("SELECT {{typed}}"), typed=render.joined(typed, ", ")))
     if not selects:
         return None
-    # Of a constant, DuckDB forgets the types of the parts of a UNION.
+    # In a constant, DuckDB loses the types of the members of a UNION.
     stored = [aliased(encode(render.column(f"given_{c.id}"), c.type), f"key_{c.id}") for c in columns]
     return render.fill(
         Sql("SELECT {{stored}} FROM ({{given}}) AS given"),

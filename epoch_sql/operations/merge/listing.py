@@ -24,7 +24,7 @@ def conflict_rows(merged: MergedTree) -> Sql:
 
 
 def data_conflicts(entry: MergedEntry) -> list[Sql]:
-    """The select that lists the clashing cells and rows of one table, if it has merged rows."""
+    """The SELECT that lists the clashing cells and rows of one table, if it has merged rows."""
     if entry.rows is None:
         return []
     statement = "SELECT {{name}}, key_json, unnest(conflicts, max_depth := 2) FROM {{rows}}"

@@ -1,4 +1,4 @@
-"""What merging two trees gives: tables, of which some have merged rows in temporary tables, objects and conflicts."""
+"""The result of merging two trees: tables (some with merged rows in temporary tables), objects and conflicts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from epoch_sql.operations.merge.sides import RowMerge
 class MergedEntry:
     """A table of the merged tree.
 
-    Either ``entry`` says that a side's table is taken as it is, or ``rows`` names a temporary table with the merged
-    rows (columns as in sql/merge_rows.sql) on top of the foundation of ``merge``.
+    Either ``entry`` is the table of one side, taken as it is, or ``rows`` names a temporary table with the merged rows
+    (columns as in sql/merge_rows.sql) on top of the foundation of ``merge``.
     """
 
     table_id: str
@@ -27,7 +27,7 @@ class MergedEntry:
 
     @property
     def version_id(self) -> str | None:
-        """The version whose rows are the result, but for those in ``rows``."""
+        """The version whose rows are the result, except for those in ``rows``."""
         return self.merge.standing.version_id if self.merge else self.entry.version_id if self.entry else None
 
 

@@ -1,4 +1,4 @@
-"""What the commit of a merge, revert or cherry-pick records of how it came about."""
+"""What the commit of a merge, revert or cherry-pick records about its origin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from epoch_sql.operations.repository import Call
 
 
 def origin_of(call: Call, progress: MergeInProgress) -> Origin:
-    """The origin of the commit that a merge, revert or cherry-pick becomes, with the decisions made so far."""
+    """The origin of the commit of a merge, revert or cherry-pick, with the decisions so far."""
     graph = call.graph()
     strategy = progress.strategy if progress.strategy != "three-way" else None
     decided = Origin(strategy=strategy, resolutions=Resolutions(call.cursor).of(progress.target))
@@ -27,29 +27,29 @@ def origin_of(call: Call, progress: MergeInProgress) -> Origin:
 
 
 def planned(graph: CommitGraph, origin: Origin, ours: str, theirs: str) -> Origin:
-    """The origin of a merge with what its plan says that it undoes, brings back and keeps."""
+    """The origin of a merge, with what it undoes, brings back and keeps according to its plan."""
     plan = plan_merge(graph, ours, theirs, keep_undone=origin.keep_undone)
     undo = undo_kept(graph, ours, theirs) if origin.keep_undone else Undo()
     return with_undo(replace(origin, reapplied=reapplied(plan), kept=kept(plan)), undo)
 
 
 def reapplied(plan: MergePlan) -> tuple[UndoneCommits, ...]:
-    """What a merge brings back that its target had undone."""
+    """The commits that a merge brings back although its target undid them."""
     return tuple(UndoneCommits(undone.undoing, undone.changes) for undone in plan.reapplies)
 
 
 def kept(plan: MergePlan) -> tuple[UndoneCommits, ...]:
-    """What a merge keeps that its source had undone."""
+    """The commits that a merge keeps although its source undid them."""
     return tuple(UndoneCommits(undone.undoing, undone.changes) for undone in plan.keeps)
 
 
 def with_undo(origin: Origin, undo: Undo) -> Origin:
-    """The origin with what the commit records about merges that it undoes."""
+    """The origin with an undo."""
     return replace(origin, undoes=undo.undoes, redoes=undo.redoes, restores=undo.restores)
 
 
 def notes(origin: Origin) -> list[str]:
-    """What a merge says of what it brings back or keeps although it was undone, one line each."""
+    """The lines in the message of a merge about undone commits that it brings back or keeps."""
     where = f" on {origin.source}"
     groups = (("re-applies", origin.reapplied, ""), ("keeps", origin.kept, where))
     return [

@@ -1,6 +1,5 @@
-"""What a call of ``epoch_resolve`` is about: everything, a table, a row or a cell that is in conflict or violates a
-constraint.
-"""
+"""The scope of a call of ``epoch_resolve``: everything, a table, a row or a cell that is in conflict or violates a
+constraint."""
 
 from __future__ import annotations
 
@@ -23,10 +22,10 @@ from epoch_sql.storage.shape import shape_of
 
 @dataclass(frozen=True)
 class Place:
-    """A table, row (its key as canonical JSON) and column, named as in the merged tree; None for all of them.
+    """A table, row (its key as canonical JSON) and column, with the names of the merged tree. None means all.
 
-    ``forced`` says that the row is decided because of a violation, so that a side is taken also where nothing clashes;
-    ``violated`` that something in it violates a constraint, or did before it was decided.
+    ``forced`` says that the row is decided because of a violation, so a side counts even without a conflict.
+    ``violated`` says that something in it violates a constraint, or did before it was decided.
     """
 
     table: Table | None
@@ -37,7 +36,7 @@ class Place:
     violated: bool
 
     def require_copies(self, call: Call, target: str) -> None:
-        """EpochTableError when there are no copies of rows in conflict."""
+        """Raises EpochTableError if no copies of rows are in conflict."""
         if self.column_name is None and _listed(call, target, self, "kind = 'copies'"):
             return
         where = f"row {self.key} of {self.table_name}" if self.key else self.table_name or "the conflicts"
@@ -48,9 +47,8 @@ class Place:
         )
 
     def require_fitting(self, call: Call, target: str, value: str | None) -> None:
-        """EpochTableError when a cell cannot be given a value (None: NULL): the column has another type, or is part of
-        the key.
-        """
+        """Raises EpochTableError if a cell cannot have the value (None: NULL): the type does not fit, or the column
+        is part of the key."""
         column = _column(self.table, self.column_name) if self.table else None
         if self.table is None or column is None:
             raise ColumnNotFound(
@@ -88,9 +86,10 @@ def located(
     key: str | None,
     column_name: str | None,
 ) -> Place:
-    """What the arguments of ``epoch_resolve`` mean; EpochTableError when it is neither in conflict nor in violation.
+    """The scope that the arguments of ``epoch_resolve`` name. Raises EpochTableError if it has neither a conflict nor a
+    violation.
 
-    ``violating`` names the merge, and the constraint that it is about, if it is.
+    ``violating`` names the merge, and the constraint, if there is one.
     """
     target = violating.target
     if key is not None and table_name is None:
@@ -113,7 +112,7 @@ def located(
 
 
 def _table_name(call: Call, target: str, merged: MergedTree, given: str | None) -> str | None:
-    """The table's name as it is listed, or as that of a table that a violated foreign key refers to."""
+    """The name of the table in the listing, or of a table that a violated foreign key refers to."""
     if given is None:
         return None
     rows = run(
@@ -160,9 +159,8 @@ def _forced(
     column_name: str | None,
     some_violate: bool,
 ) -> bool:
-    """Whether the place is, or was, one of a violation and of no open conflict; EpochTableError when it is neither, and
-    nothing in it violates a constraint.
-    """
+    """Whether the scope has, or had, a violation and no open conflict. Raises EpochTableError if it has neither, and
+    nothing in it violates a constraint."""
     row = run(
         call.cursor,
         "SELECT count(*), count(*) FILTER (NOT resolved) FROM {{epoch}}.conflicts WHERE target = $target "
@@ -210,7 +208,7 @@ def _violated(call: Call, target: str, merged: MergedTree, table_name: str | Non
 
 
 def _was_forced(call: Call, target: str, table_name: str | None, key: str | None) -> bool:
-    """Whether a violation was resolved there before, so that it is no longer listed, and the decision is changed."""
+    """Whether a violation was resolved there before. It is no longer listed, so the decision is changed."""
     row = run(
         call.cursor,
         "SELECT count(*) FROM {{epoch}}.resolutions WHERE target = ? AND table_name = ? AND key IS NOT DISTINCT FROM ? "
@@ -222,7 +220,7 @@ def _was_forced(call: Call, target: str, table_name: str | None, key: str | None
 
 
 def _undefined(call: Call, target: str, merged: MergedTree, name: str) -> bool:
-    """Whether a table or object cannot be made, or another one cannot be made without it."""
+    """Whether a table or object cannot be created, or another one needs it."""
     row = run(
         call.cursor,
         "SELECT count(*) FROM {{epoch}}.violations WHERE target = ? AND table_name = ? AND key IS NULL",
@@ -233,7 +231,7 @@ def _undefined(call: Call, target: str, merged: MergedTree, name: str) -> bool:
 
 
 def _listed(call: Call, target: str, place: Place, condition: str) -> bool:
-    """Whether a conflict of some kind is listed at a place."""
+    """Whether a conflict of some kind is listed in the scope."""
     row = run(
         call.cursor,
         "SELECT count(*) FROM {{epoch}}.conflicts WHERE target = $target AND ($table IS NULL OR table_name = $table) "
@@ -244,7 +242,7 @@ def _listed(call: Call, target: str, place: Place, condition: str) -> bool:
 
 
 def _key_text(call: Call, target: str, table: Table, key: str) -> str | None:
-    """A key as it is listed, or given as JSON or as the value of a one-column key, in the text that is listed."""
+    """The listed text of a key that is given as that text, as JSON, or as the value of a one-column key."""
     listed = run(
         call.cursor,
         "SELECT key FROM (SELECT target, table_name, key FROM {{epoch}}.conflicts UNION ALL "

@@ -1,6 +1,5 @@
-"""What has to be known of both sides of a table before their rows are merged: fields that were renamed, values that are
-computed, and the side that the result is written on.
-"""
+"""Prepares both sides of a table for merging their rows: renamed fields, computed values, and the side that the
+result is written on."""
 
 from __future__ import annotations
 
@@ -26,7 +25,7 @@ _NOTHING = RowDecisions()
 
 @dataclass(frozen=True)
 class Preparation:
-    """Answers questions about the sides of one merge by looking at their rows."""
+    """Answers questions about the sides of one merge from their rows."""
 
     call: Call
 
@@ -39,9 +38,7 @@ class Preparation:
         return self._founded(merge)
 
     def loses_values(self, base: Side, side: Side, other: Table, column_id: int) -> bool:
-        """Whether a side gave values to a column that the expression by which the other side computes it does not
-        give.
-        """
+        """Whether a side stores values in a column that the expression of the other side does not give."""
         computed = other.column_by_id(column_id)
         assert computed
         changes, shape = side_changes(self.call.contents, RowMerge(base, side, side, other, _NOTHING), side)
@@ -82,7 +79,7 @@ class Preparation:
         )
 
     def keys_fit(self, side: Side, column: Column) -> bool:
-        """Whether every value that a side has in a key column is one of a type."""
+        """Whether every value of a side's key column fits a type."""
         own = side.column(column)
         if own is None or widens(own.type, column.type):
             return True
@@ -95,7 +92,7 @@ class Preparation:
         return bool(row and row[0])
 
     def _with_values(self, side: Side, merged: Table) -> Side:
-        """A side with values in the columns that it computes and the merged table stores."""
+        """A side with stored values in the columns that it computes and the merged table stores."""
         stored = {c.id for c in merged.stored_columns}
         computed = {c.id for c in side.table.columns if not c.stored and _merged_id(side, c) in stored}
         if not computed or side.version_id is None:
@@ -112,7 +109,7 @@ class Preparation:
         return replace(side, table=table, rows=rows)
 
     def _with_renames(self, merge: RowMerge, side: Side) -> Side:
-        """A side with the types in which it renamed fields: those that lie alike and mostly hold the same values."""
+        """A side with the types in which it renamed fields: fields in the same position with mostly the same values."""
         found = {}
         for column in merge.base.table.stored_columns if merge.base else ():
             own = side.table.column_by_id(column.id)
@@ -125,7 +122,7 @@ class Preparation:
         return replace(side, types=found) if found else side
 
     def _mostly_equal(self, merge: RowMerge, side: Side, column: Column, guess: DataType) -> bool:
-        """Whether at least half of the values that need a rename to be the same on a side are the same by it."""
+        """Whether at least half of the values that differ on a side are equal after the rename."""
         assert merge.base
         old, new = type_of(column), type_of(side.table.column_by_id(column.id) or column)
         if shape_of(None, merge.merged).keyless:
@@ -169,7 +166,8 @@ class Preparation:
     def _founded(self, merge: RowMerge) -> RowMerge:
         """The merge with the side that the result is written on: ours if possible.
 
-        If it has all columns of the base that the result has, and its values need no conversion, the result is a delta.
+        The result is a delta if that side has all columns of the base that the result has, and its values need no
+        conversion.
         """
         needed = {c.id for c in merge.merged.stored_columns} & (_stored(merge.base.table) if merge.base else set())
         sides = (merge.ours, merge.theirs)
@@ -182,9 +180,9 @@ class Preparation:
         return replace(merge, foundation=side.name, converts=True, restored=restored)
 
     def _is_read_as(self, side: Side, merged: Table) -> bool:
-        """Whether a side's files give its rows when they are read under the merged definition.
+        """Whether a side's files, read under the merged definition, give its rows.
 
-        They do not where they still hold values of a column that the side dropped and that came back.
+        They do not if they still hold values of a dropped column that came back.
         """
         assert side.version_id
         back = _stored(merged) - _stored(side.table)
@@ -210,12 +208,12 @@ def _stored(table: Table) -> set[int]:
 
 
 def _restored(side: Side, merged: Table) -> frozenset[int]:
-    """The columns that a side lacks and that its rows get the default of."""
+    """The columns that a side lacks and whose default its rows get."""
     own = {side.aliases.get(c.id, c.id): c for c in merged.stored_columns}
     return frozenset(c.id for i, c in own.items() if i not in _stored(side.table) and lacks_filling(c))
 
 
 def _same_fills(standing: Table, merged: Table) -> bool:
-    """Whether rows from before a column existed have the same value in it under both definitions."""
+    """Whether rows that are older than a column have the same value in it under both definitions."""
     fills = {column.id: column.fill for column in merged.stored_columns}
     return all(column.fill == fills.get(column.id, column.fill) for column in standing.stored_columns)

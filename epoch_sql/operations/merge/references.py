@@ -15,7 +15,7 @@ from epoch_sql.storage.contents import Contents
 def followed(
     contents: Contents, entry: MergedEntry, entries: Mapping[str, MergedEntry], sides: Iterable[Tree]
 ) -> Table:
-    """The definition of a merged table whose foreign keys name their parents as they are called in the merged tree.
+    """The definition of a merged table whose foreign keys use the names of their parents in the merged tree.
 
     ``entries`` are the merged tables by id, ``sides`` the two trees that were merged, ours first.
     """
@@ -50,7 +50,7 @@ def _same_parent(left: Constraint, right: Constraint) -> bool:
 
 
 def _merged_names(table: Table, merged: MergedEntry, side: str, names: Iterable[str]) -> tuple[str, ...]:
-    """What columns of a side's table are called in the merged one; a column that is gone keeps its name."""
+    """The merged names of the columns of a side's table. A dropped column keeps its name."""
     sides: tuple[Side, ...] = (merged.merge.ours, merged.merge.theirs) if merged.merge else ()
     aliases = {own: i for s in sides if s.name == side for i, own in s.aliases.items()}
     found = []

@@ -1,4 +1,4 @@
-"""The merged rows of a table as relations: what changes, and the whole state, before anything is written."""
+"""The merged rows of a table as relations, before anything is written: the changes, and the whole state."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
 
 
 def _copies(entry: MergedEntry) -> Sql:
-    """The rows of a table without a key, all of which were merged."""
+    """The rows of a table without a key, if all of them were merged."""
     return render.fill(
         Sql("SELECT {{rows}} FROM (SELECT *, unnest(range(n0)) FROM ({{changes}}) AS changes WHERE n0 > 0) AS copies"),
         rows=[aliased(render.column(f"k{c.id}"), f"c{c.id}") for c in entry.table.stored_columns],
@@ -89,7 +89,7 @@ def changes_from_ours(contents: Contents, entry: MergedEntry) -> tuple[Sql, Shap
 
 
 def touched_rows(contents: Contents, entry: MergedEntry) -> Sql:
-    """The merged rows (``c<id>``) that ours does not have like that: those a constraint has to be checked for."""
+    """The merged rows (``c<id>``) that differ from ours, whose constraints have to be checked."""
     changes, shape = changes_from_ours(contents, entry)
     key = {column.id for column in shape.key}
     outputs = [

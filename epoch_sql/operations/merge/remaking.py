@@ -1,6 +1,6 @@
-"""Whether a commit is what it says: the merge or revert that it was made of is made again, and compared.
+"""Proves the origin of a commit: makes its merge or revert again, and compares the results.
 
-What a commit records is only what its author says. Protection believes it where the content is what it gives.
+What a commit records is only a statement of its author. Protection believes it if it gives the commit's content.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from epoch_sql.operations.repository import Call
 
 
 def is_as_recorded(call: Call, commit: Commit) -> bool:
-    """Whether a merge, squash or revert has the content, and records the undo, that its origin gives.
+    """Whether a merge, squash or revert has the content and the undo that its origin gives.
 
-    What was decided is decided again as it was recorded. Costs what the merge cost. Writes what it computes, within the
-    caller's transaction.
+    Applies the recorded decisions again. Costs what the merge cost. Writes its results within the caller's transaction.
     """
     origin = commit.origin
     if Undo(origin.undoes, origin.redoes, origin.restores) != expected_undo(call.graph(), commit):
@@ -40,7 +39,7 @@ def is_as_recorded(call: Call, commit: Commit) -> bool:
 
 
 def _sides(call: Call, commit: Commit) -> tuple[Tree, Tree] | None:
-    """The base and the incoming tree of what a commit was made of; None if it says that it was made of nothing."""
+    """The base and the incoming tree of a commit's origin. None if the origin names no commit."""
     graph, origin, ours = call.graph(), commit.origin, commit.parents[0]
     if origin.reverts is not None:
         before = graph.parents(origin.reverts)[0]

@@ -1,7 +1,7 @@
-"""Merging the rows of one table: the changes of both sides are joined by key, and cells are merged one by one.
+"""Merges the rows of one table: joins the changes of both sides by key, and merges cell by cell.
 
-Cell-wise three-way merge as in Dolt. Only rows that a side changed, or that were decided one by one, are looked at: the
-result is written as a delta on one side's version, so that the cost follows the changes and never the table.
+Cell-wise three-way merge, as in Dolt. It reads only rows that a side changed or that have decisions of their own. It
+writes the result as a delta on one side's version. So the cost follows the changes and never the table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from epoch_sql.storage.shape import aliased
 
 
 def outcome(contents: Contents, merge: RowMerge) -> Sql:
-    """The merged rows that are not on the foundation like that, or in conflict: as in sql/merge_rows.sql."""
+    """The merged rows that differ from the foundation or are in conflict, with the columns of sql/merge_rows.sql."""
     if merge.shape.keyless:
         return bag_outcome(contents, merge)
     shape = merge.shape
@@ -60,7 +60,7 @@ def outcome(contents: Contents, merge: RowMerge) -> Sql:
 
 
 def _value(column: Column, merge: RowMerge) -> Item:
-    """What the template says of one value column."""
+    """The fragments of the template for one value column."""
     named = merge.decisions.of_cells(column)
     choice = f"choice_{column.id}" if named else "choice"
     text = Sql(f"{choice}.value")
@@ -77,7 +77,7 @@ def _value(column: Column, merge: RowMerge) -> Item:
 
 
 def _untouched(contents: Contents, merge: RowMerge) -> list[Item]:
-    """Rows of the base that neither side changed, but were decided or get values of their own: one item or none."""
+    """Rows of the base that neither side changed, but that have decisions or get new values. At most one item."""
     decided = decided_keys(merge)
     if merge.base is None or not (decided or merge.restored):
         return []
@@ -116,7 +116,7 @@ def _changed(merge: RowMerge, side: str) -> Sql:
 
 
 def _json(merge: RowMerge, column: Column, side: str) -> Sql:
-    """A value as JSON, also where it is none of the merged type."""
+    """A value as JSON, even if it does not fit the merged type."""
     value = decode(render.column(f"{side}_{column.id}"), column.type)
     text = render.fill(Sql("CAST(to_json({{v}}) AS VARCHAR)"), v=value)
     if column.id not in merge.unlike:

@@ -1,8 +1,9 @@
-"""Deciding what violates constraints after a merge: rows, and what cannot be made, in bulk and by side.
+"""Resolves violations of a merge in bulk and by side: rows that break constraints, and definitions that cannot be
+created.
 
-What violates is taken as it is on that side, from the nearest to the farthest, until nothing of it is left: the rows
-and objects themselves, the rows that they refer to, what they cannot be made without, the definitions of their tables.
-Each side was valid, so what is taken as a whole from one side is.
+It takes violating parts from that side, from the nearest to the farthest, until nothing violates. First come the rows
+and objects themselves, then the rows that they refer to, the objects that they need, and the definitions of their
+tables. Each side was valid, so a part that comes as a whole from one side is valid too.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from epoch_sql.storage.shape import shape_of
 
 
 def settle(call: Call, progress: MergeInProgress, side: str, violating: Violating) -> None:
-    """Decide what violates constraints for a side, and list what is in the way of the merge then."""
+    """Decide violations for a side, and list the remaining conflicts and violations."""
     settler = _Settler(call, progress, side, violating)
     settler.resolutions.take_again(violating, side, settler.since)
     settler.list()
@@ -34,7 +35,7 @@ def settle(call: Call, progress: MergeInProgress, side: str, violating: Violatin
 
 
 def follow(call: Call, progress: MergeInProgress, side: str, violating: Violating) -> None:
-    """Take from a side what rows refer to that were changed in part, and list what is in the way of the merge then."""
+    """Take from a side the rows that partly changed rows refer to, and list the remaining conflicts and violations."""
     settler = _Settler(call, progress, side, violating)
     settler.list()
     while settler.left() and settler.parents():
@@ -61,7 +62,7 @@ class _Settler:
         return self.resolutions.count_violating(self.violating)
 
     def decided(self) -> bool:
-        """Whether there was something more to decide: what is the nearest to the violations."""
+        """Decide the next nearest parts, and say whether there were any."""
         steps = [self._rows, self.parents]
         if self.violating.key is None:
             steps += [self._missed, self._definitions]
@@ -71,7 +72,7 @@ class _Settler:
         return self.resolutions.take_violating(self.violating, self.side, self.since)
 
     def parents(self) -> int:
-        """The rows that violating rows refer to on the side, which the other side removed or gave another key."""
+        """The rows that violating rows refer to on the side, and that the other side removed or gave another key."""
         assert self.merged
         taken = 0
         for table_name, constraint_name in self.resolutions.violated_foreign_keys(self.violating):
@@ -125,12 +126,12 @@ class _Settler:
         )
 
     def _missed(self) -> int:
-        """The tables and objects that something violating cannot be made without."""
+        """The tables and objects that something violating needs."""
         assert self.merged
         return sum(self._define(*pair) for pair in dict.fromkeys(missed(self.call, self.merged)))
 
     def _definitions(self) -> int:
-        """The tables whose rows still violate: a constraint of the other side does not go with them."""
+        """The tables whose rows still violate, because a constraint of the other side does not fit them."""
         return sum(self._define(name, name) for name in self.resolutions.tables_violating(self.violating))
 
     def _define(self, cause: str, name: str) -> int:

@@ -1,4 +1,5 @@
-"""What is merged of one table: the base and the two sides, each with its own definition, and the merged definition."""
+"""The input of merging one table: the base and the two sides, each with its own definition, and the merged
+definition."""
 
 from __future__ import annotations
 
@@ -26,11 +27,11 @@ NO_TEXT = Sql("CAST(NULL AS VARCHAR)")
 
 @dataclass(frozen=True)
 class Side:
-    """The base or a side of a merge: its version of the table (None: it has none) and the definition of its rows.
+    """The base or a side of a merge: its version of the table (None: no table) and the definition of its rows.
 
-    ``aliases`` are the ids that its columns have where they differ from the merged ones. ``rows`` are its rows where
-    they are not those of the version's files: generated columns that the merged table stores have values there.
-    ``types`` are the types of columns, by id, in which fields were renamed.
+    ``aliases`` are the ids of its columns that differ from the merged ids. ``rows`` are its rows if the version's files
+    do not give them: they have values in generated columns that the merged table stores. ``types`` are the types of
+    columns, by id, in which fields were renamed.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Side:
         return {column.id: column for column in self.table.stored_columns}
 
     def column(self, merged: Column) -> Column | None:
-        """The stored column that a merged column is on this side, if there is one."""
+        """The stored column of this side for a merged column, if there is one."""
         return self.stored.get(self.aliases.get(merged.id, merged.id))
 
     def type_of(self, column: Column) -> DataType:
@@ -61,11 +62,11 @@ class Side:
 
 @dataclass(frozen=True)
 class RowMerge:
-    """What is merged: the base (None: the table was added on both sides), ours, theirs, and the merged definition.
+    """A merge of rows: the base (None: both sides added the table), ours, theirs, and the merged definition.
 
-    ``foundation`` names the side that the result is written on as a delta; ``converts`` says that it is no delta, but
-    is written anew. ``restored`` are the columns (by id) that the foundation lacks and every row gets a value of its
-    own in. ``gone`` names the side that has no such table.
+    ``foundation`` names the side that the result is written on as a delta. ``converts`` says that the table is written
+    again instead. ``restored`` are the columns (by id) that the foundation lacks and that get values in every row.
+    ``gone`` names the side that dropped the table.
     """
 
     base: Side | None
@@ -90,7 +91,7 @@ class RowMerge:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every row is merged: those of a table without a key whose values may not fit the merged types."""
+        """Whether every row is merged, in a table without a key whose values may not fit the merged types."""
         return self.shape.keyless and bool(self.unlike)
 
     @property
@@ -99,7 +100,7 @@ class RowMerge:
         return (self.ours, self.theirs, *((self.base,) if self.base else ()))
 
     def type_of(self, column: Column) -> DataType:
-        """The type of a merged column, which is as on one of the sides."""
+        """The type of a merged column, which is that of one of the sides."""
         for side in self.sides:
             own = side.column(column)
             if own and own.type == column.type:
@@ -113,7 +114,7 @@ class RowMerge:
 
     @cached_property
     def unlike(self) -> frozenset[int]:
-        """The columns that on some side have values which may have none of the merged type."""
+        """The columns with values, on some side, that may not fit the merged type."""
         return frozenset(
             column.id
             for column in self.merged.stored_columns
@@ -122,13 +123,13 @@ class RowMerge:
         )
 
     def converted(self, value: exp.Column, side: Side, own: Column, column: Column) -> Sql:
-        """A value of a side's column as one of the merged type."""
+        """A value of a side's column, converted to the merged type."""
         if own.type == column.type:
             return render.to_sql(value)
         return convert(render.to_sql(value), side.type_of(own), self.type_of(column))
 
     def misfit(self, value: exp.Column, side: Side, own: Column, column: Column, before: Sql | None = None) -> Sql:
-        """A value of a side's column as JSON if it is none of the merged type, else NULL."""
+        """A value of a side's column as JSON if it does not fit the merged type, or else NULL."""
         if widens(own.type, column.type):
             return NO_TEXT
         fits = comes_back(render.to_sql(value), side.type_of(own), self.type_of(column), before)
@@ -165,9 +166,10 @@ def changes_of(contents: Contents, merge: RowMerge, side: Side) -> Sql:
 
 
 def lacks_filling(column: Column) -> bool:
-    """Whether rows from where a column is missing get its default, although rows from before it existed have none.
+    """Whether a side that lacks a column gets its default in its rows, although rows that are older than the column
+    have NULL.
 
-    So it is with a column that comes back after it was dropped.
+    This is so for a column that comes back after a drop.
     """
     return column.fill is None and is_constant(column)
 
@@ -181,7 +183,7 @@ def base_value(column: Column, merge: RowMerge, prefix: str) -> Sql:
 
 
 def base_misfit(column: Column, merge: RowMerge, prefix: str) -> Sql:
-    """The base's value of a merged column as JSON, if it is none of the merged type."""
+    """The base's value of a merged column as JSON, if it does not fit the merged type."""
     old = merge.base.column(column) if merge.base else None
     return merge.misfit(render.column(f"{prefix}{old.id}"), merge.base, old, column) if old and merge.base else NO_TEXT
 
@@ -222,11 +224,11 @@ def _misfits(column: Column, merge: RowMerge, side: Side) -> dict[str, Sql]:
 
 
 def _default(column: Column, old: Column | None) -> Sql:
-    """The value of a column in rows that were added where it is missing: its default, if that is a constant."""
+    """The value of a column in rows that were added on a side without it: its default, if that is a constant."""
     known = is_constant(column) if old else lacks_filling(column)
     return filling(replace(column, fill=column.default) if known else column)
 
 
 def _item(column: Column, **fragments: render.Fragment | bool) -> render.Item:
-    """What a template says of one column."""
+    """The fragments of a template for one column."""
     return {"id": render.literal(column.id), **fragments}

@@ -1,4 +1,4 @@
-"""Merging two trees against a base: tables one by one, then the other objects; nothing is stored here.
+"""Merges two trees against a base: tables one by one, then the other objects. Stores nothing.
 
 The result of each table is a ``MergedEntry``; ``writing.py`` turns it into a version, ``constraints.py`` checks it, and
 ``listing.py`` lists its conflicts.
@@ -38,7 +38,7 @@ from epoch_sql.storage.shape import keyed_alike, shape_of
 def merge_trees(
     call: Call, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool = True
 ) -> MergedTree:
-    """Merge two trees; rows that both sides changed are merged into temporary tables of the cursor, if wanted."""
+    """Merge two trees. With ``rows``, merge rows that both sides changed into temporary tables of the cursor."""
     for tree in (base, ours, theirs):
         call.contents.load(entry.version_id for entry in tree.tables.values())
     merger = _TreeMerger(call, base, ours, theirs, decisions, rows)
@@ -80,7 +80,7 @@ class _TreeMerger:
         return self._both_changed(old, left, right)
 
     def distinct_names(self, entries: Iterable[MergedEntry]) -> list[MergedEntry]:
-        """The entries, after a conflict for each name that two different tables have."""
+        """The entries. Adds a conflict for each name that two different tables have."""
         kept: dict[tuple[str, str], MergedEntry] = {}
         for entry in entries:
             key = (entry.table.name.schema.lower(), entry.table.name.name.lower())
@@ -98,7 +98,7 @@ class _TreeMerger:
     def distinct_views(
         self, entries: list[MergedEntry], objects: tuple[SchemaObject, ...]
     ) -> tuple[list[MergedEntry], tuple[SchemaObject, ...]]:
-        """Tables and views, after a conflict for each name that a table has on one side and a view on the other."""
+        """Tables and views. Adds a conflict for each name of a table on one side and a view on the other."""
         tables = {(e.table.name.schema.lower(), e.table.name.name.lower()): e for e in entries}
         gone: list[MergedEntry | SchemaObject] = []
         for view in objects:
@@ -115,7 +115,7 @@ class _TreeMerger:
         return [e for e in entries if e not in gone], tuple(o for o in objects if o not in gone)
 
     def with_followed_references(self, entries: list[MergedEntry]) -> list[MergedEntry]:
-        """The entries with foreign keys that name their parents as the merged tree does."""
+        """The entries with foreign keys that use the merged names of their parents."""
         by_id = {entry.table_id: entry for entry in entries}
         found = []
         for entry in entries:
@@ -129,7 +129,7 @@ class _TreeMerger:
         return found
 
     def _redefined(self, entry: MergedEntry, table: Table) -> MergedEntry:
-        """A table that is taken as one side has it, under another definition."""
+        """The table of one side under another definition."""
         assert entry.entry
         version_id = entry.entry.version_id
         foundation = "ours" if entry.ours and entry.ours.version_id == version_id else "theirs"
@@ -140,7 +140,7 @@ class _TreeMerger:
     def _taken(
         self, entry: TableEntry | None, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
     ) -> MergedEntry | None:
-        """A table that is as in one side (or in the base), but for rows that were decided one by one."""
+        """The table of one side (or of the base), except for rows with decisions of their own."""
         if entry is None:
             return None
         table = self.contents.table(entry.version_id)
@@ -161,7 +161,8 @@ class _TreeMerger:
     def _as_forced(
         self, side: str, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
     ) -> MergedEntry | None:
-        """A table whose definition was decided for a side; the rows of both are merged under it, if both have it."""
+        """A table with the chosen definition of a side. The rows of both sides are merged under it, if both have the
+        table."""
         chosen = {"ours": left, "theirs": right, "base": old}[side]
         if chosen is None or left is None or right is None:
             return self._taken(chosen, old, left, right)
@@ -179,9 +180,7 @@ class _TreeMerger:
         return self._taken({"theirs": right, "base": old}.get(side or "", left), old, left, right)
 
     def _rows_decided(self, *sides: TableEntry) -> bool:
-        """Whether rows of a table were decided one by one, which makes it a table to merge even if one side left it
-        alone.
-        """
+        """Whether rows of a table have decisions of their own. Then it is merged even if only one side changed it."""
         names = [str(side.name) for side in sides]
         return any(r.key is not None and r.table_name in names for r in self.decisions.resolutions)
 
@@ -225,7 +224,8 @@ class _TreeMerger:
         return self._merged(left, merge, MergedEntry(left.table_id, definition.table, left, None))
 
     def _with_fitting_keys(self, definition: MergedTable, base: Side | None, ours: Side, theirs: Side) -> MergedTable:
-        """The merged definition, with key columns of types that have the keys of both sides: a conflict otherwise."""
+        """The merged definition, whose key columns have types that fit the keys of both sides. Otherwise there is a
+        conflict."""
         table, conflicts = definition.table, list(definition.conflicts)
         sides = [side for side in (ours, theirs, base) if side]
         for column in table.key:
@@ -257,9 +257,9 @@ class _TreeMerger:
         return replace(definition, table=table, conflicts=tuple(conflicts))
 
     def _merged(self, ours: TableEntry | None, merge: RowMerge, entry: MergedEntry) -> MergedEntry:
-        """An entry whose rows are merged, into a temporary table if they are wanted.
+        """An entry with merged rows, in a temporary table if they are wanted.
 
-        EpochTrustError if a definition that they are merged by is only data.
+        Raises EpochTrustError if a needed definition is only data.
         """
         require_trusted(self.call, *(side.table for side in merge.sides))
         if not self.rows:
@@ -276,9 +276,9 @@ class _TreeMerger:
         return MergedEntry(entry.table_id, merge.merged, ours, None, merge, rows)
 
     def _without_dropped(self, old: TableEntry, base: Side, side: Side, merged: Table) -> Side:
-        """A side of a table without a key; one that dropped a column which the result has stands in as the base.
+        """A side of a table without a key. The base replaces a side that dropped a column of the result.
 
-        Its rows cannot be told apart without that column: they must be those of the base but for what it dropped.
+        Its rows cannot be distinguished without that column, so apart from it they must equal those of the base.
         """
         has = {c.id for c in side.table.columns}
         missing = {c.id for c in base.table.stored_columns} & {c.id for c in merged.stored_columns} - has
@@ -292,7 +292,7 @@ class _TreeMerger:
         return replace(side, version_id=base.version_id, table=base.table, aliases={}) if missing else side
 
     def _rows_differ(self, old: TableEntry, base: Table, side: Side) -> bool:
-        """Whether a side changed rows in the columns that it has in common with the base."""
+        """Whether a side changed rows in the columns that it shares with the base."""
         kept = {c.id for c in base.stored_columns}
         common = replace(side.table, columns=tuple(c for c in side.table.stored_columns if c.id in kept))
         shape = shape_of(None, common)
@@ -325,7 +325,7 @@ class _TreeMerger:
         return bool(row and row[0])
 
     def _same(self, a: TableEntry | None, b: TableEntry | None) -> bool:
-        """Whether two entries are one content under one name, whatever the way that led there."""
+        """Whether two entries have the same content and name, however they came about."""
         if a is None or b is None:
             return a is b
         if a == b:
@@ -348,5 +348,5 @@ class _TreeMerger:
 
 
 def _keyed_alike(left: Table, right: Table) -> bool:
-    """Whether rows are told apart in the same way; rows without a key always are."""
+    """Whether the same columns identify rows on both sides. Always so for rows without a key."""
     return not (left.key or right.key) or keyed_alike(left, right)

@@ -1,4 +1,4 @@
-"""Storing a merged tree: a delta on one side's version for each table that both sides changed."""
+"""Stores a merged tree: a delta on one side's version for each table that both sides changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from epoch_sql.storage.writing import WrittenDelta, delta_level
 
 @dataclass(frozen=True)
 class StoredTree:
-    """A merged tree in the catalog, and what it changes in ours."""
+    """A stored merged tree, and the rows that it changes in ours."""
 
     tree: Tree
     tree_id: str
@@ -28,7 +28,7 @@ class StoredTree:
 
 
 def store(call: Call, merged: MergedTree, count: bool = True) -> StoredTree:
-    """Write the versions of a merged tree; ``count`` says whether the rows that it changes in ours are wanted."""
+    """Write the versions of a merged tree. With ``count``, count the rows that it changes in ours."""
     entries, rows, touched = {}, RowCounts(), set()
     for entry in merged.tables:
         stored = entry.entry or _write(call, entry)
@@ -93,7 +93,8 @@ def _write(call: Call, entry: MergedEntry) -> TableEntry:
 
 
 def _write_anew(call: Call, entry: MergedEntry) -> TableEntry:
-    """A table whose merged rows are no delta on either side, for both have values that had to be converted."""
+    """Write a whole table, because both sides have values that had to be converted, so the result is not a delta on
+    either."""
     rows = merged_state(call.contents, entry)
     level = call.writer.base(rows, entry.table)
     count, fingerprint = call.writer.fingerprint(rows, entry.table)
@@ -122,7 +123,7 @@ def _described(call: Call, entry: MergedEntry, before: Version, written: Written
 def _compacted(
     call: Call, levels: list[Level], entry: MergedEntry, fingerprint: str, pending: Level
 ) -> tuple[list[Level], list[Level]]:
-    """The levels folded or rewritten as after a commit, and the delta if it is no longer one of them."""
+    """The levels, folded or rewritten as after a commit, and the delta if it is no longer one of them."""
     if sum(level.row_count for level in levels[1:]) * REWRITE_SHARE > levels[0].row_count:
         call.contents.require_sound(levels)
         levels = [call.writer.base(call.contents.state_of(entry.table, levels), entry.table)]

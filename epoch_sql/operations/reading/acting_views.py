@@ -46,7 +46,7 @@ class Texts:
         return self._macros
 
     def functions(self, text: str) -> set[str]:
-        """The functions that a query names, itself or in the macros that it uses."""
+        """The functions that a query names, directly or in its macros."""
         return {function for query in self._queries(text) for function in query.functions}
 
     def acting(self, names: Iterable[Parts], database: str, schemas: Sequence[str]) -> dict[Parts, str]:

@@ -1,4 +1,4 @@
-"""Tables as of a reference, as users see them."""
+"""Tables as of a reference, in the columns of users."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from epoch_sql.storage.shape import aliased
 
 
 def table_rows(call: Call, side: TableSide, bare: bool = False) -> Sql:
-    """The rows of a table on one side, in its own columns; ``bare`` is for those of a commit without its rows."""
+    """The rows of a table on one side, in its own columns. With ``bare``, a relation of the same columns without
+    rows."""
     if side.version_id is None:
         return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
     require_trusted(call, side.table)
@@ -23,7 +24,7 @@ def table_rows(call: Call, side: TableSide, bare: bool = False) -> Sql:
 
 
 def native_rows(table: Table, state: Sql) -> Sql:
-    """Rows of storage values (``c<id>``) as native values under the columns' names, generated columns computed."""
+    """Rows of storage values (``c<id>``) as native values under the names of the columns, with generated columns."""
     stored = [aliased(decode(render.column(f"c{c.id}"), c.type), c.name) for c in table.stored_columns]
     rows = render.fill(Sql("SELECT {{stored}} FROM ({{state}}) AS state"), stored=stored, state=state)
     generated = [c for c in table.columns if not c.stored]

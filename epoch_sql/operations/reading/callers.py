@@ -1,8 +1,8 @@
-"""What the names of a query mean to its caller: what is temporary there, or registered, and where DuckDB looks first.
+"""What the names in a query mean to its caller: temporary tables, registered data frames, and the search path.
 
-A function that returns SQL text works on a cursor of its own, which sees neither the temporary tables and registered
-data frames of its caller nor what the caller's ``USE`` chose. So the macro asks for it in the caller's query: DuckDB
-plans a small query for each name (``json_serialize_plan``), and the plans are passed in.
+A function that returns SQL text works on a cursor of its own. That cursor sees neither the caller's temporary tables
+and registered data frames nor the choice of its ``USE``. So the macro asks in the caller's query: DuckDB plans a small
+query for each name (``json_serialize_plan``), and the macro passes the plans in.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from epoch_sql.model.schema import ObjectName
 from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 
-# The plan of a data frame or of another Python object cannot be written down; that there is one is what counts.
+# The plan of a data frame or another Python object cannot be serialized. Only its existence matters.
 _NOT_WRITTEN = "not implemented"
 
 
 @dataclass(frozen=True)
 class Caller:
-    """The current database of the caller, the schemas that it looks in first, and the plans of ``probes``."""
+    """The current database of the caller, its search path, and the plans of ``probes``."""
 
     database: str
     schemas: tuple[str, ...]
     plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def has_temporary(self, name: str) -> bool:
-        """Whether a table, view or data frame of the caller's connection hides what is stored under a name."""
+        """Whether a table, view or data frame of the caller's connection hides the stored object of a name."""
         return self._is_there(temporary(name))
 
     def knows(self, parts: Sequence[str]) -> bool:
@@ -38,7 +38,7 @@ class Caller:
         return self._is_there(named(parts))
 
     def reads(self, probe: Sql) -> Iterator[tuple[str, ObjectName]]:
-        """The tables that a name stands for, each with its database."""
+        """The tables behind a name, each with its database."""
         return _tables(self.plans.get(probe, {}))
 
     def _is_there(self, probe: Sql) -> bool:
@@ -55,7 +55,7 @@ class Asking:
 
 
 def caller(database: str, schemas: Sequence[str], probes: Sequence[str], plans: Sequence[str]) -> Caller:
-    """The caller of a function, from what the macro passed in."""
+    """The caller of a function, from the arguments of the macro."""
     known = {probe: json.loads(plan) for probe, plan in zip(probes, plans, strict=True)}
     return Caller(database, tuple(schemas), known)
 
@@ -67,7 +67,7 @@ def plans_by_name(probes: Sequence[str], plans: Sequence[str]) -> dict[str, str]
 
 
 def temporary(name: str) -> Sql:
-    """The query that asks whether a name is that of something temporary."""
+    """The query that asks whether a name is temporary."""
     return named(("temp", "main", name))
 
 

@@ -1,4 +1,4 @@
-"""The columns of a difference as users see them: values of their own types, under their own names."""
+"""The columns of a difference for users: native values under the names of the columns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from epoch_sql.storage.shape import Shape, aliased
 
 @dataclass(frozen=True)
 class Pair:
-    """A column on both sides of a difference; one of them is None where the column exists on one side only."""
+    """A column on both sides of a difference. One of them is None if only one side has the column."""
 
     before: Column | None
     after: Column | None
@@ -36,7 +36,8 @@ class Pair:
 
 
 def pairs(before: Table | None, after: Table | None) -> list[Pair]:
-    """The columns of either side, the later one's order first; columns of one name are one pair, renamed ones too."""
+    """The columns of both sides, in the order of the later one. Columns with one name are a pair, and so are renamed
+    ones."""
     old = {c.id: c for c in before.columns} if before else {}
     new = after.columns if after else ()
     matched = {c.id: old[c.id] for c in new if c.id in old}
@@ -46,9 +47,8 @@ def pairs(before: Table | None, after: Table | None) -> list[Pair]:
 
 
 def value(column: Column | None, shape: Shape, prefix: str, like: Column | None = None) -> Sql:
-    """The native value of a column on one side (``n`` or ``o``) of a change; NULL where the side has no such row or
-    column.
-    """
+    """The native value of a column on one side (``n`` or ``o``) of a change. NULL if the side has no such row or
+    column."""
     if column is None:
         assert like
         return render.fill(Sql("CAST(NULL AS {{t}})"), t=render.verbatim(like.type))
@@ -67,7 +67,7 @@ def value(column: Column | None, shape: Shape, prefix: str, like: Column | None 
 
 
 def computed(table: Table | None, shape: Shape, prefix: str, rows: Sql, carried: Sequence[str]) -> Sql:
-    """Changes with the generated columns of one side as ``g<prefix><id>``; ``carried`` are the other columns."""
+    """Changes with the generated columns of one side as ``g<prefix><id>``. ``carried`` are the other columns."""
     generated = [c for c in table.columns if not c.stored] if table else []
     if not table or not generated:
         return rows
@@ -85,7 +85,7 @@ def computed(table: Table | None, shape: Shape, prefix: str, rows: Sql, carried:
 
 
 def row_struct(table: Table | None, shape: Shape, prefix: str) -> Sql:
-    """All values of one side as JSON, or NULL where the side has no row."""
+    """All values of one side as JSON, or NULL if the side has no row."""
     if table is None:
         return Sql("CAST(NULL AS JSON)")
     present = Sql("op <> 'removed'" if prefix == "n" else "op <> 'added'")
@@ -94,7 +94,7 @@ def row_struct(table: Table | None, shape: Shape, prefix: str) -> Sql:
 
 
 def key_struct(table: Table, shape: Shape) -> Sql:
-    """The key of a change as JSON; NULL for a keyless table."""
+    """The key of a change as JSON. NULL for a table without a key."""
     if shape.keyless:
         return Sql("CAST(NULL AS JSON)")
     keys = {
@@ -118,7 +118,7 @@ def struct(fields: Sequence[tuple[str, Sql]]) -> Sql:
 
 
 def changed_columns(shape: Shape) -> Sql:
-    """The names of the columns in which a modified row differs; an empty list for added and removed rows."""
+    """The names of the columns in which a modified row differs. Empty for added and removed rows."""
     if shape.keyless or not shape.compared:
         return Sql("CAST([] AS VARCHAR[])")
     names = [
@@ -133,7 +133,7 @@ def changed_columns(shape: Shape) -> Sql:
 
 
 def expanded(changes: Sql, shape: Shape) -> Sql:
-    """Changes with one row for each copy of a keyless row that was added or removed."""
+    """Changes with one row for each added or removed copy of a row without a key."""
     if not shape.keyless:
         return changes
     return render.render("expand_copies", changes=changes)

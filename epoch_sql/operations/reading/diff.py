@@ -237,7 +237,7 @@ def _view_stat(view: ViewDifference) -> Sql:
 
 
 def _changes(call: Call, difference: Difference) -> tuple[Sql, Shape]:
-    """The changed rows; a column that is generated on one side is compared by its values with one that is stored."""
+    """The changed rows. A column that is generated on one side and stored on the other is compared by its values."""
     before, after = difference.before, difference.after
     if not before or not after or not crossing(before.table, after.table):
         return changes_between(call, difference)

@@ -1,4 +1,4 @@
-"""Values of generated columns, which no version holds: computed from the row, as its table said at that time."""
+"""Computes generated columns, which no version holds, from the row and the definition at that time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from epoch_sql.storage.shape import Shape, aliased, shape_of
 
 
 def with_generated(table: Table, rows: Sql) -> Sql:
-    """Rows with the native values of all stored columns, and with those of the generated ones after them."""
+    """Rows with the native values of all stored columns, and after them those of the generated columns."""
     for column in table.columns:
         if column.generated is not None:
             value = render.fill(
@@ -27,7 +27,7 @@ def with_generated(table: Table, rows: Sql) -> Sql:
 
 
 def free_name(name: str, table: Table) -> str:
-    """A name that no column of a table has, to carry other columns along under."""
+    """A name that no column of a table has, for an additional column."""
     taken = [column.name.lower() for column in table.columns]
     while name.lower() in taken:
         name += "_"
@@ -42,9 +42,8 @@ def crossing(before: Table, after: Table) -> frozenset[int]:
 
 
 def by_value(before: Table, before_rows: Sql, after: Table, after_rows: Sql) -> tuple[Sql, Shape]:
-    """What differs between rows (``c<id>``) of two definitions, a column that is generated on one side and stored on
-    the other by its values.
-    """
+    """The difference between rows (``c<id>``) of two definitions. A column that is generated on one side and stored
+    on the other is compared by its values."""
     ids = crossing(before, after)
     (old, old_rows), (new, new_rows) = as_stored(before, before_rows, ids), as_stored(after, after_rows, ids)
     shape = shape_of(old, new)
@@ -52,14 +51,14 @@ def by_value(before: Table, before_rows: Sql, after: Table, after_rows: Sql) -> 
 
 
 def storing(table: Table, ids: Iterable[int]) -> Table:
-    """A table as if it held the values of generated columns."""
+    """A table as if it stored the values of generated columns."""
     wanted = set(ids)
     columns = tuple(replace(c, generated=None) if c.id in wanted and not c.stored else c for c in table.columns)
     return table if columns == table.columns else replace(table, columns=columns)
 
 
 def as_stored(table: Table, rows: Sql, ids: Iterable[int]) -> tuple[Table, Sql]:
-    """A table and its rows (``c<id>``, storage values) as if it held the values of generated columns."""
+    """A table and its rows (``c<id>``, storage values) as if it stored the values of generated columns."""
     wanted = [c for c in table.columns if c.id in set(ids) and not c.stored]
     if not wanted:
         return table, rows

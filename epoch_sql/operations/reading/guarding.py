@@ -24,7 +24,7 @@ class ReviewState(Review):
 
 @query("epoch_protections", Protection)
 def protections(call: Call) -> Sql:
-    """The protected branches, and what they are protected from."""
+    """The protected branches, and what each refuses."""
     return render.render("protections")
 
 

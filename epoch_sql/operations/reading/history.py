@@ -102,7 +102,7 @@ def blame(call: Call, table: str) -> Sql:
 
 
 def _last_set(merged: MergedChanges, line: list[Step]) -> Sql:
-    """For each key that changed along a line of commits, the place of the commit that set its current value."""
+    """For each key that changed along a line of commits, the position of the commit that set its current value."""
     keys = columns("c", merged.identity)
     if not merged.lineage.merges:
         return render.fill(
@@ -121,9 +121,7 @@ def _last_set(merged: MergedChanges, line: list[Step]) -> Sql:
 
 
 def _last_added(merged: MergedChanges, made: Step) -> Sql:
-    """For each row without a key of which a copy was added since the table was made, the place of the newest such
-    commit.
-    """
+    """For each row without a key, the position of the newest commit that added a copy since the table was created."""
     lineage = merged.lineage
     since = [c for c in lineage.commits if lineage.places[c] < made.place and c not in lineage.transparent]
     parts = [merged.changes.relation(s for s in lineage.steps(since) if s.commit_id not in lineage.merges)]
@@ -140,7 +138,7 @@ def _last_added(merged: MergedChanges, made: Step) -> Sql:
 
 
 def _since_made(lineage: Lineage) -> tuple[list[Step], Step]:
-    """The steps that made the table what it is since it was made, newest first, and the step that made it."""
+    """The steps since the table was created, newest first, and the step that created it."""
     line = [s for s in lineage.steps(lineage.line(lineage.head)) if s.commit_id not in lineage.transparent]
     made = next(place for place, step in enumerate(line) if step.before is None)
     end = made + 1 if line[made].commit_id in lineage.merges else made
@@ -148,7 +146,7 @@ def _since_made(lineage: Lineage) -> tuple[list[Step], Step]:
 
 
 def _has_bags(lineage: Lineage, steps: Iterable[Step]) -> bool:
-    """Whether some step is of rows without a key, which come in copies."""
+    """Whether some step has rows without a key, which have copies."""
     versions = {version for step in steps for version in (step.before, step.after) if version}
     keys = {tuple(c.id for c in table.key) for table in map(lineage.table_of, versions)}
     return () in keys or len(keys) > 1
@@ -164,7 +162,7 @@ def _commits(steps: Iterable[Step]) -> Sql:
 
 
 def _native(table: Table, rows: Sql, carried: dict[str, str]) -> Sql:
-    """Rows of storage values as native values, generated columns computed, with further columns under free names."""
+    """Rows of storage values as native values, with generated columns, and with additional columns under free names."""
     outputs = [
         *(aliased(render.column(name), free) for name, free in carried.items()),
         *(aliased(decode(render.column(f"c{c.id}"), c.type), c.name) for c in table.stored_columns),

@@ -1,4 +1,4 @@
-"""A row's key as an argument: JSON with every key column, or the value of a one-column key."""
+"""The key of a row as an argument: JSON with every key column, or the value of a one-column key."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from epoch_sql.storage.encoding import encode
 def key_condition(cursor: duckdb.DuckDBPyConnection, table: Table, key: str) -> Sql:
     """The condition on ``c<id>`` that a row has the key.
 
-    Raises EpochTableError for a table without a key, for names that are no key columns, for missing ones, and for a
-    value that is none of the column's type.
+    Raises EpochTableError for a table without a key, for unknown and missing key columns, and for a value that does not
+    fit the column's type.
     """
     values = _values(table, key)
     terms = [
@@ -34,7 +34,7 @@ def key_condition(cursor: duckdb.DuckDBPyConnection, table: Table, key: str) -> 
 
 
 def _values(table: Table, key: str) -> dict[str, Any]:
-    """The given value of each key column; numbers as they were written."""
+    """The given value of each key column. Numbers stay as they were written."""
     if not table.key:
         raise EpochTableError(
             f"table {table.name} has no key, so there is no row of key {key}",
@@ -65,7 +65,7 @@ def _values(table: Table, key: str) -> dict[str, Any]:
 
 
 def _parsed(key: str) -> dict[str, Any] | None:
-    """The members of a JSON object by their names in lower case; None when the text is none."""
+    """The members of a JSON object by their names in lower case. None if the text is not a JSON object."""
     try:
         parsed = json.loads(key, parse_int=str, parse_float=str, parse_constant=str)
     except ValueError:

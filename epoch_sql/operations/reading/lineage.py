@@ -1,4 +1,4 @@
-"""What each commit did to one table: versions along the commit graph, and the lines on which its rows came about."""
+"""The history of one table: what each commit did to it, and which commits made its rows."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from epoch_sql.operations.trusting import require_trusted
 
 @dataclass(frozen=True)
 class Step:
-    """What a commit did to the table, against its first parent; a version is None where the table did not exist."""
+    """What a commit did to the table, against its first parent. A version is None if the table did not exist."""
 
     commit_id: str
     place: int
@@ -29,14 +29,14 @@ class Step:
 class Lineage:
     """One table through the history of HEAD, followed through renames by its identity.
 
-    A commit's ``place`` counts from the newest commit, 0, to the oldest, children before their parents. A row of a
-    commit with one parent is that commit's when it differs from the parent. A row of a merge commit is the merge's own
-    when it differs from the first parent and no other side made it so since the sides parted: git's combined diff, but
-    a row that a merge brings back (a side's row, unchanged since the sides parted) is the merge's. Raises
-    EpochTableError when HEAD has no such table.
+    A commit's ``place`` counts from the newest commit, 0, to the oldest, children before their parents. A row belongs
+    to a commit with one parent if it differs from the parent. A row belongs to a merge commit if it differs from the
+    first parent, and no other side changed it to this since the sides parted. That is git's combined diff, with one
+    exception: a row that a merge brings back (a side's row, unchanged since the sides parted) belongs to the merge.
+    Raises EpochTableError if HEAD has no such table.
 
     ``crossing`` are the columns, by id, that were computed at some time and stored at another. ``table`` is the
-    definition in HEAD, as if it stored them.
+    definition in HEAD as if it stored them.
     """
 
     def __init__(self, call: Call, table_name: str) -> None:
@@ -66,11 +66,11 @@ class Lineage:
         return self.versions.get(commit_id) if commit_id else None
 
     def table_of(self, version_id: str) -> Table:
-        """The definition that a version has."""
+        """The definition of a version."""
         return self.call.contents.table(version_id)
 
     def step(self, commit_id: str) -> Step | None:
-        """What a commit did; None where its version has the same rows as that of its first parent."""
+        """What a commit did. None if its version has the same rows as that of its first parent."""
         parents = self.graph.parents(commit_id)
         before, after = self.version(parents[0] if parents else None), self.version(commit_id)
         if self._same(before, after):
@@ -78,12 +78,12 @@ class Lineage:
         return Step(commit_id, self.places[commit_id], before, after)
 
     def steps(self, commits: Sequence[str]) -> list[Step]:
-        """What those of the commits did that did something."""
+        """The steps of the commits that changed the table."""
         return [step for step in map(self.step, commits) if step]
 
     @cached_property
     def merges(self) -> dict[str, list[list[str]]]:
-        """The merge commits that may have made rows themselves, with the commits of each side that they brought in."""
+        """The merge commits that may have changed rows themselves, with the commits that each side brought in."""
         found = {}
         for commit_id in self.commits:
             parents = self.graph.parents(commit_id)
@@ -93,7 +93,7 @@ class Lineage:
 
     @cached_property
     def transparent(self) -> frozenset[str]:
-        """The merge commits that only took over what a side did: they made no row."""
+        """The merge commits that only took over the rows of a side."""
         return frozenset(
             commit_id
             for commit_id in self.commits
@@ -101,7 +101,7 @@ class Lineage:
         )
 
     def line(self, commit_id: str) -> list[str]:
-        """The commits whose steps together made the table what it is in a commit, newest first."""
+        """The commits whose steps together give the table in a commit, newest first."""
         found = []
         current: str | None = commit_id
         while current is not None:
@@ -116,7 +116,7 @@ class Lineage:
         return next(iter(parents), None)
 
     def _side(self, first: str, other: str) -> list[str]:
-        """The line of another parent, as far as the first parent does not descend from it."""
+        """The line of another parent, down to the ancestors of the first parent."""
         own = self.graph.difference((other,), (first,))
         side = []
         current: str | None = other
@@ -126,7 +126,7 @@ class Lineage:
         return side
 
     def _taken_from(self, commit_id: str) -> str | None:
-        """The parent whose rows a merge commit took over as they are, the other side not having changed any."""
+        """The parent whose rows a merge commit took over unchanged, because the other side changed none."""
         if commit_id not in self._taken:
             self._taken[commit_id] = self._find_taken(commit_id)
         return self._taken[commit_id]
@@ -143,7 +143,7 @@ class Lineage:
         return None
 
     def _unmoved(self, first: str, other: str) -> bool:
-        """Whether the first side is what both sides had when they parted, and had no other rows since."""
+        """Whether the first side has had the same rows ever since the sides parted."""
         start = self.version(first)
         own = self.graph.difference((first,), (other,))
         theirs = self.graph.difference((other,), (first,))
@@ -153,7 +153,7 @@ class Lineage:
         return self._same(self.version(current), start) and all(self._same(self.version(c), start) for c in own)
 
     def _same(self, left: str | None, right: str | None) -> bool:
-        """Whether two versions have the same definition and rows; two that do not exist are the same."""
+        """Whether two versions have the same definition and rows. Two missing versions are the same."""
         if left is None or right is None or left == right:
             return left == right
         one, other = (self.call.contents.version(version_id) for version_id in (left, right))

@@ -140,7 +140,7 @@ def log(
         table: only commits that changed this table
     """
     tip = call.resolve(ref)
-    # After the reference, which another thread may move meanwhile: to a commit that an earlier graph lacks.
+    # Read after the reference: another thread may move that to a commit that an earlier graph lacks.
     graph = call.graph()
     ids = list(graph.first_parents(tip)) if first_parent else graph.topological(graph.ancestors(tip))
     if table is not None:
@@ -242,7 +242,7 @@ def merge_base(call: Call, a: str, b: str) -> MergeBase | None:
 
 
 def _touching(call: Call, ids: Sequence[str], table_name: str) -> list[str]:
-    """Those of the commits whose version of a table is not the one of their first parent."""
+    """The commits whose version of a table differs from that of their first parent."""
     commits = call.commits.load(ids)
     versions: dict[str, str | None] = {}
 

@@ -1,4 +1,4 @@
-"""``epoch_conflicts`` and ``epoch_violations``: what is in the way of a merge in progress."""
+"""``epoch_conflicts``, ``epoch_violations`` and ``epoch_merges``: merges in progress, and what stops them."""
 
 from __future__ import annotations
 

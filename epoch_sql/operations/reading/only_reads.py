@@ -1,4 +1,4 @@
-"""Proving, for queries that users give, that they only read."""
+"""Proves that queries of users only read."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _PLAN = "SELECT CAST(json_serialize_plan(CAST(? AS VARCHAR)) AS VARCHAR)"
 
 @dataclass(frozen=True)
 class Provable:
-    """A query, and the same with an empty relation in the place of each committed state.
+    """A query, and the same query with an empty relation instead of each committed state.
 
-    DuckDB 2.0 serializes no plan that scans Parquet files, and older versions open each file to bind one. What Epoch
-    reads of a state only reads, so that the plan of ``bare`` has all that is to be proved.
+    DuckDB 2.0 serializes no plan that scans Parquet files, and older versions open each file to bind one. Epoch's SQL
+    for a state only reads, so the plan of ``bare`` shows everything that needs a proof.
     """
 
     sql: Sql
@@ -30,9 +30,8 @@ class Provable:
 
 
 def require_reading(call: Call, bare: Sql, what: str) -> None:
-    """EpochActsError unless a query, given as its ``Provable.bare``, is proved to read only; ``what`` is how messages
-    call it.
-    """
+    """Raises EpochActsError unless a query, given as its ``Provable.bare``, is proved to only read. ``what`` is its
+    name in messages."""
     (plan,) = call.cursor.execute(_PLAN, [bare]).fetchone() or ("",)
     require_reading_plan(call.cursor, call.memory, bare, what, plan, {})
 
@@ -40,9 +39,9 @@ def require_reading(call: Call, bare: Sql, what: str) -> None:
 def require_reading_plan(
     cursor: duckdb.DuckDBPyConnection, memory: Memory, bare: Sql, what: str, plan: str, own: Mapping[str, str]
 ) -> None:
-    """The same, where ``plan`` is what ``json_serialize_plan`` says of the query where it is to run.
+    """The same, with ``plan``, the ``json_serialize_plan`` of the query in the place where it will run.
 
-    ``own`` are the plans of what only its caller has, temporary tables and data frames, by name.
+    ``own`` are the plans of temporary tables and data frames, which only its caller has, by name.
     """
     problem = acts(cursor, bare, plan, lambda: _catalog(cursor, memory, own))
     if problem:
@@ -50,7 +49,7 @@ def require_reading_plan(
 
 
 def require_idle(functions: set[str], what: str) -> None:
-    """EpochActsError if one of DuckDB's functions that a query names acts."""
+    """Raises EpochActsError if a query names one of DuckDB's functions that act."""
     found = acting_among(functions)
     if found:
         raise _refusal(what, f"{min(found)}() acts")

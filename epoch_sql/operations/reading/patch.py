@@ -1,7 +1,7 @@
-"""``epoch_patch``: the SQL that turns one state into another, in any DuckDB database that holds the first.
+"""``epoch_patch``: SQL that turns one state into another, in any DuckDB database that holds the first.
 
-The statements are to be executed one after the other, each in a transaction of its own: DuckDB refuses to delete a row
-and the row that it refers to in one transaction.
+The statements run one after the other, each in a transaction of its own, because DuckDB refuses to delete a row and the
+row that it refers to in one transaction.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class PatchStatement:
 def patch(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
     """The SQL statements that turn one state into another, in any DuckDB database: to be run in order, one by one.
 
-    Definitions first; then deletions, children before what they refer to; updates; insertions, parents first; and
-    triggers, which none of this may fire. Raises EpochTableError for an unknown table, and for a table of which no
-    patch of its own can be made.
+    Definitions come first, then deletions, children before parents, then updates, then insertions, parents first, and
+    at the end triggers, which must not fire. Raises EpochTableError for an unknown table, and for a table that cannot
+    have a patch of its own.
 
     Args:
         from_ref: the older side: a reference, or WORKING
@@ -101,7 +101,7 @@ def _definitions(found: Sequence[tuple[str, Sql]], phase: int) -> list[Sql]:
 class TableRows:
     """The statements for the rows of one table, as queries.
 
-    ``place`` is the one that it has among all tables; ``referenced`` says whether foreign keys refer to it.
+    ``place`` is its position among all tables. ``referenced`` says whether foreign keys refer to it.
     """
 
     call: Call
@@ -111,7 +111,7 @@ class TableRows:
     referenced: bool
 
     def fill(self) -> Sql:
-        """The insertions of all rows, into a table that was created."""
+        """The insertions of all rows into a created table."""
         assert self.source.after
         return self._inserts(rows_of(self.call, self.source.after))
 
@@ -127,7 +127,8 @@ class TableRows:
 
     @property
     def shared(self) -> list[Sql]:
-        """The changes, read once for all kinds of statements; ``moved`` marks rows that go before they come back."""
+        """The changes, read once for all kinds of statements. ``moved`` marks rows that are deleted before they are
+        inserted again."""
         changes, shape = self._changes
         query = render.fill(
             Sql("WITH changes AS MATERIALIZED ({{changes}}) SELECT *, {{moved}} AS moved FROM changes"),
@@ -146,7 +147,7 @@ class TableRows:
 
     @cached_property
     def _changes(self) -> tuple[Sql, Shape]:
-        """The changes after the definition was altered: by key, or of whole rows where the key is not the same."""
+        """The changes after the definition was altered: by key, or of whole rows if the key differs."""
         before, after = self.source.before, self.source.after
         assert before and after
         if self.table.key and keyed_alike(before.table, after.table):
@@ -184,7 +185,7 @@ class TableRows:
         return self._part(INSERTS, self.place, self._deep(rows, "c"), statement, sort_key)
 
     def _deletes(self, changes: Sql, shape: Shape) -> Sql:
-        """One DELETE for each row that goes, for good or to come back changed."""
+        """One DELETE for each row that is removed, for good or to be inserted again."""
         keys = {column.id for column in shape.key}
         outputs = [
             aliased(render.column(f"{'k' if c.id in keys else 'o'}{c.id}"), f"c{c.id}")
@@ -201,7 +202,7 @@ class TableRows:
         return self._part(DELETES, -self.place, self._deep(rows, "c"), statement, _names(shape.key), "-depth")
 
     def _updates(self, changes: Sql, shape: Shape) -> list[Sql]:
-        """One UPDATE, of the columns that differ, for each row that changes and stays where it is."""
+        """One UPDATE of the differing columns for each row that changes in place."""
         if not shape.compared:
             return []
         assignments = [
@@ -225,7 +226,7 @@ class TableRows:
         return [self._part(UPDATES, self.place, rows, statement, [f"k{c.id}" for c in shape.key])]
 
     def _copies(self, changes: Sql, shape: Shape, action: Literal["delete", "update", "insert"]) -> list[Sql]:
-        """For rows without a key: a DELETE of the copies that are too many, an INSERT for each that is missing."""
+        """For rows without a key: a DELETE of surplus copies, and an INSERT for each missing one."""
         columns = [aliased(render.column(f"k{c.id}"), f"c{c.id}") for c in shape.key]
         keeps = _hides_row_ids(self.table)
         if action == "delete":
@@ -256,7 +257,7 @@ class TableRows:
         )
 
     def _where(self, columns: Sequence[Column], prefix: str) -> Sql:
-        """The text of the condition that a row of the database is this one."""
+        """The text of the condition that a row of the database equals this one."""
         terms = []
         for column in columns:
             own = self.table.column(column.name)
@@ -302,9 +303,8 @@ class TableRows:
             ) from error
 
     def _moved(self, shape: Shape) -> Sql:
-        """The condition that a modified row must go before it comes back: where it refers to others, or takes their
-        values.
-        """
+        """The condition that a modified row must be deleted before it is inserted: it refers to others, or takes
+        over their values."""
         if self.referenced:
             return Sql("false")
         by_name = {c.name.lower(): c for c in shape.compared}
@@ -341,7 +341,7 @@ class TableRows:
         )
 
     def _deep(self, rows: Sql, prefix: str) -> Sql:
-        """The rows, with their depth below each other in a table that refers to itself."""
+        """The rows, with their depth in a table that refers to itself."""
         if not _refers_to_itself(self.table):
             return rows
         ids = {c.name.lower(): c.id for c in self.table.stored_columns}
@@ -400,16 +400,16 @@ def _refers_to_itself(table: Table) -> bool:
 
 
 def _column_name(expression: str) -> str | None:
-    """The column that an index expression is; None for one that computes something."""
+    """The column in an index expression. None for an expression that computes something."""
     found = list(tokens(expression))
     return found[0].name if len(found) == 1 else None
 
 
 def _hides_row_ids(table: Table) -> bool:
-    """Whether a column has the name of DuckDB's row ids, so that they cannot be asked for."""
+    """Whether a column has the name of DuckDB's row ids and hides them."""
     return any(column.name.lower() == "rowid" for column in table.columns)
 
 
 def _compares_otherwise(column: Column) -> bool:
-    """Whether ``=`` takes values of the column for equal that are not the same."""
+    """Whether different values of the column can be equal under ``=``."""
     return column.collation is not None or has_interval(column.type) or parse_type(column.type).name == "GEOMETRY"

@@ -1,8 +1,8 @@
-"""The plan of a patch, which differs from that of a checkout in what it can do.
+"""The plan of a patch. It differs from that of a checkout in what it can do.
 
-Each statement is a transaction of its own, on a database that holds whatever it holds. DuckDB cannot take a foreign
-key, unique constraint or check away from a table, and turns updates of indexed and of nested columns into a deletion
-and an insertion, which it refuses for rows that others refer to. Such tables are built anew.
+Each statement is a transaction of its own, on any database. DuckDB cannot remove a foreign key, unique constraint or
+check from a table. It turns updates of indexed and of nested columns into a deletion and an insertion, and refuses
+these for rows that others refer to. Such tables are rebuilt.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from epoch_sql.worktree.triggers import table_of
 
 @dataclass(frozen=True)
 class PatchPlan:
-    """The steps of a patch, and where the rows of its tables are, by the ids that these have in the steps.
+    """The steps of a patch, and the rows of its tables, by the ids of the tables in the steps.
 
     ``referenced`` are the tables that foreign keys refer to, on either side.
     """
@@ -44,10 +44,10 @@ class PatchPlan:
     limits: _Limits
 
     def definitions(self, steps: Sequence[DefinitionStep]) -> list[tuple[str, Sql]]:
-        """The statements of steps that change definitions, each with the name of what it changes.
+        """The statements of steps that change definitions, each with the name of its object.
 
-        A view that DuckDB could not make is told in a statement of its own, which does nothing, and one that may not
-        be there for that reason is dropped only if it is.
+        For a view that DuckDB could not create there is a statement that does nothing but name it. A view that may be
+        missing for that reason is dropped with IF EXISTS.
         """
         found = [(_called(step), self._statements(step)) for step in steps]
         return [(name, statement) for name, listed in found for statement in listed]
@@ -65,10 +65,10 @@ class PatchPlan:
 
 
 def plan_patch(call: Call, from_ref: str, to_ref: str, table_name: str | None = None) -> PatchPlan:
-    """How to get from one reference to another, for all tables and objects or for one table.
+    """The plan from one reference to another, for all tables and objects or for one table.
 
-    Raises EpochTableError for an unknown table, and for one that others refer to and that has to be built anew;
-    EpochTrustError for what it would make of a remote that is not trusted.
+    Raises EpochTableError for an unknown table, and for one that has to be rebuilt while others refer to it. Raises
+    EpochTrustError for a definition of an untrusted remote.
     """
     before, after = side_of(call, from_ref), side_of(call, to_ref)
     sources = {str(number): pair for number, pair in enumerate(_pairs(before, after))}
@@ -81,7 +81,7 @@ def plan_patch(call: Call, from_ref: str, to_ref: str, table_name: str | None = 
         schemas = {path_text(path[:depth]) for path in paths for depth in range(1, len(path) + 1)}
         old, new = (), tuple(o for o in new if o.kind == "schema" and o.name.as_schema in schemas and o not in old)
         tables = [change for change in tables if change.differs or (change.before and change.after)]
-    # A patch is there to be run, so it has nothing that is only data here.
+    # Users run a patch, so it contains no definition that is only data.
     require_trusted(call, *(change.after for change in tables if change.after and change.after != change.before))
     require_trusted(call, *(found for found in new if found not in old))
     plan = make_plan(tables, old, new, Limits(_rows_follow, limits.holds, limits.is_readable))
@@ -112,7 +112,7 @@ class _Limits:
                     self.references.setdefault(parent, []).append(key)
 
     def holds(self, change: TableChange) -> bool:
-        """Whether rows change that others may refer to, in a way that DuckDB refuses then."""
+        """Whether DuckDB refuses the change of rows because others may refer to them."""
         assert change.before and change.after
         table = change.after
         names = {folded(change.before.name), folded(table.name)}
@@ -138,21 +138,21 @@ class _Limits:
         return bool(row and row[0])
 
     def is_readable(self, view: SchemaObject) -> bool:
-        """Whether the query of a view can be bound in the newer state."""
+        """Whether the query of a view binds in the newer state."""
         try:
             return self._binds(view, self.to_ref)
         except EpochQueryError:
             return False
 
     def can_be_made(self, view: SchemaObject, newer: bool) -> bool:
-        """Whether DuckDB makes a view in the newer state, or in the older one, as far as can be told."""
+        """Whether DuckDB creates a view in the newer or in the older state, as far as can be known."""
         try:
             return self._binds(view, self.to_ref if newer else self.from_ref)
         except EpochQueryError:
             return True
 
     def _binds(self, view: SchemaObject, ref: str) -> bool:
-        """Whether a view can be bound as of a reference; EpochQueryError when it cannot be read there in any case."""
+        """Whether a view binds as of a reference. Raises EpochQueryError if it cannot be read there in any case."""
         with unqualified():
             rows = render.fill(Sql("FROM {{view}}"), view=render.table(view.name))
         try:
@@ -165,7 +165,7 @@ class _Limits:
 
 @contextmanager
 def unqualified() -> Iterator[None]:
-    """Names without a database meanwhile: the statements are for any."""
+    """Renders names without a database meanwhile, because the statements are for any database."""
     token = render.DATABASE.set(None)
     try:
         yield
@@ -190,7 +190,7 @@ def _name(pair: Difference) -> ObjectName:
 
 
 def _pairs(before: Side, after: Side) -> list[Difference]:
-    """The tables of both sides, also those that do not differ."""
+    """The tables of both sides, including equal ones."""
     found = differences(before, after)
     ends = {id(side.table) for pair in found for side in (pair.before, pair.after) if side}
     same = [
@@ -202,7 +202,7 @@ def _pairs(before: Side, after: Side) -> list[Difference]:
 
 
 def _require_alone(plan: Plan, tables: Sequence[TableChange]) -> None:
-    """EpochTableError where a patch of one table would change another, which refers to it."""
+    """Raises EpochTableError if a patch of one table would change another one that refers to it."""
     other = next((c.before for c in tables if c.before and c.table_id in plan.built and not c.differs), None)
     if other:
         raise EpochTableError(
@@ -213,7 +213,7 @@ def _require_alone(plan: Plan, tables: Sequence[TableChange]) -> None:
 
 
 def _rows_follow(old: Table, new: Table) -> bool:
-    """Whether the rows that are there after the definition was altered can be changed one by one."""
+    """Whether existing rows can be changed one by one after the definition was altered."""
     types = {c.id: c.type for c in old.stored_columns}
     widened = all(widens(types[c.id], c.type) for c in new.stored_columns if c.id in types)
     return widened and (keyed_alike(old, new) or not _has_primary_key(old, new))
@@ -224,7 +224,7 @@ def _has_primary_key(*tables: Table) -> bool:
 
 
 def _fast_columns(table: Table, shape: Shape) -> Sql | None:
-    """The condition that a column changed whose update DuckDB makes a deletion and an insertion."""
+    """The condition that a column changed whose updates DuckDB turns into a deletion and an insertion."""
     indexed = {name.lower() for c in table.constraints if c.kind != "CHECK" for name in c.columns}
     indexed |= {name for index in table.indexes for text in index.expressions for name in mentioned(text)}
     terms = [

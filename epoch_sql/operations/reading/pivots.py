@@ -1,7 +1,7 @@
-"""PIVOT without IN: where a query has one, and the query that tells its values.
+"""PIVOT without IN: finds it in a query, and gives the query for its values.
 
-DuckDB makes two statements of such a PIVOT: one for the distinct values, as texts in order, and one that names them. A
-function that gives rows has to be one statement, so that the first is run before.
+DuckDB turns such a PIVOT into two statements: one for the distinct values, as sorted texts, and one that names them. A
+function that gives rows has to be one statement, so Epoch runs the first one before.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _NOTHING = "epoch: PIVOT without values"
 
 @dataclass(frozen=True)
 class Unlisted:
-    """An expression after ON without values, or the query in its IN: where it stands, and the query of the values.
+    """An expression after ON without values, or the query in its IN: its position, and the query for its values.
 
-    ``statement`` is where its PIVOT starts and ends.
+    ``statement`` is the start and end of its PIVOT.
     """
 
     start: int
@@ -43,18 +43,18 @@ class _Word(NamedTuple):
     end: int
     text: str
     level: int
-    """Where the bracket that it stands in starts; -1 outside of all."""
+    """The position of the bracket around it, or -1 outside of all brackets."""
 
 
 def with_values(sql: str, values: Callable[[Sql], Sequence[str]]) -> str:
-    """The query with the values of every PIVOT in it, which ``values`` reads."""
+    """The query with the values of every PIVOT in it. ``values`` reads them."""
     while found := _unlisted(text := inner_text(sql)):
         sql = _listed(text, [(one, values(one.values)) for one in found])
     return sql
 
 
 def with_some_values(sql: str) -> str:
-    """The query as DuckDB can parse it, to tell what it names."""
+    """The query in a form that DuckDB can parse, to find the names in it."""
     while found := _unlisted(text := inner_text(sql)):
         for one in reversed(found):
             named = "''" if one.is_query else f"({text[one.start : one.end]}) IN ('')"
@@ -64,9 +64,9 @@ def with_some_values(sql: str) -> str:
 
 
 def _unlisted(text: str) -> list[Unlisted]:
-    """What has no values in the outermost PIVOT statements of a query, in the order of the text.
+    """The items without values in the outermost PIVOT statements of a query, in the order of the text.
 
-    What is in the source of another one is found once that has its values.
+    A PIVOT in the source of another one is found after that has its values.
     """
     if "PIVOT" not in text.upper():
         return []
@@ -109,7 +109,7 @@ def _without_values(
 
 
 def _listed(text: str, found: Sequence[tuple[Unlisted, Sequence[str]]]) -> str:
-    """The query with values; that others are met is an error. Where there are none, no column is made of any."""
+    """The query with values. Meeting another value is an error. Without values, it makes no columns."""
     edits: set[tuple[int, int, str]] = set()
     for one, values in found:
         texts = [render.literal(value) for value in values or [_NOTHING]]
@@ -149,7 +149,7 @@ def _words(text: str) -> tuple[list[_Word], dict[int, int]]:
 
 
 def _statement(words: Sequence[_Word], number: int) -> list[_Word]:
-    """What follows a PIVOT up to the end of its statement, without what is in brackets."""
+    """The words after a PIVOT up to the end of its statement, without the contents of brackets."""
     level = words[number].level
     own: list[_Word] = []
     for word in words[number + 1 :]:
@@ -183,7 +183,8 @@ def _items(own: Sequence[_Word]) -> list[list[_Word]]:
 
 
 def _scopes(text: str, words: Sequence[_Word], enclosing: Mapping[int, int], pivot: _Word) -> list[str]:
-    """The WITH lists that a PIVOT sees, the outermost first, each up to what is complete before the PIVOT."""
+    """The WITH lists that a PIVOT sees, the outermost first, each with the entries that are complete before the
+    PIVOT."""
     found: list[str] = []
     level, until = pivot.level, pivot.start
     while True:
@@ -197,7 +198,7 @@ def _scopes(text: str, words: Sequence[_Word], enclosing: Mapping[int, int], piv
 
 
 def _end_of_entries(own: Sequence[_Word]) -> int:
-    """Where the last complete entry of a WITH list ends: name AS [MATERIALIZED] (…). Where it starts, if none is."""
+    """The end of the last complete entry of a WITH list, name AS [MATERIALIZED] (…), or the start of the list."""
     end = own[0].start
     for number, word in enumerate(own):
         if word.text == ")" and own[number - 2].text in {"AS", "MATERIALIZED"}:

@@ -1,9 +1,8 @@
 """``epoch_query``: a user's query, its text unchanged, with every versioned table and view as of a reference.
 
-DuckDB's own parser tells which tables the query names (``json_serialize_sql``). Around its text goes a WITH query for
-each of them, under the same name, which DuckDB then finds before the working table. Only a name with a schema has to be
-changed in the text, to that of its WITH query. So everything that DuckDB can parse works, and literals stay as they
-are.
+DuckDB's own parser finds the tables in the query (``json_serialize_sql``). Epoch adds a WITH query of the same name for
+each of them, and DuckDB finds that before the working table. Only a name with a schema has to change in the text, to
+the name of its WITH query. So everything that DuckDB can parse works, and literals stay as they are.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _READS_BY_NAME = frozenset({"query", "query_table"})
 def names_to_ask(
     cursor: duckdb.DuckDBPyConnection, _ref: str, sql: str, database: str, schemas: Sequence[str]
 ) -> list[Sql]:
-    """What ``query_for_caller`` has to know of its caller, as queries that DuckDB plans there (see ``callers``).
+    """What ``query_for_caller`` needs from its caller: queries that DuckDB plans there (see ``callers``).
 
     ``database`` and ``schemas`` are where the caller looks. What would act when it is planned is not asked for.
     """
@@ -64,8 +63,8 @@ def names_to_ask(
 def query(call: Call, ref: str, sql: str) -> Provable:
     """The rows of ``sql``, one query, with versioned tables and views as of ``ref``.
 
-    Names without a schema are those of schema main. What is not versioned (ignored, temporary and system tables, files)
-    is read as it is. Raises EpochQueryError for what is no query, or cannot be read as of a reference, and
+    Names without a schema are in schema main. Unversioned relations (ignored, temporary and system tables, files) are
+    read as they are. Raises EpochQueryError unless ``sql`` is a query that can be read as of a reference, and
     EpochTableError for a table that does not exist there.
     """
     return query_of(call, side_of(call, ref), ref, sql, parse_revision(ref).is_working)
@@ -92,20 +91,20 @@ def query_for_caller(asking: Asking, ref: str, sql: str) -> Provable:
 def query_of(call: Call, side: Side, name: str, sql: str, working: bool, what: str = "epoch_query") -> Provable:
     """The rows of ``sql`` as in ``query``, of any state; ``name`` is how messages call it, and ``what`` the query.
 
-    ``working`` says that it is the working tables. Names without a schema are those of schema main.
+    ``working`` says that the state is the working tables. Names without a schema are in schema main.
     """
     reader = _Reader(call, side, name, working, what=what)
     return reader.provable(lambda: reader.rewritten(sql, ("main",), ()))
 
 
 def view_of(call: Call, side: Side, ref: str, view: SchemaObject) -> Provable:
-    """The rows of a view as of ``ref``, of which ``side`` is the state."""
+    """The rows of a view as of ``ref``, whose state is ``side``."""
     reader = _Reader(call, side, ref, working=False)
     return reader.provable(lambda: reader.view_rows(view, ()))
 
 
 def parsed_query(cursor: duckdb.DuckDBPyConnection, sql: str) -> Query:
-    """What a query names; EpochQueryError for what is not one query."""
+    """The names in a query. Raises EpochQueryError unless the text is one query."""
     tree = syntax_tree(cursor, with_some_values(sql))
     if tree.get("error"):
         message = str(tree.get("error_message", "")).splitlines()
@@ -149,7 +148,7 @@ class _Reader:
         self._bare = False
 
     def provable(self, rows: Callable[[], Sql]) -> Provable:
-        """A query that is written twice: with the rows of the tables, and without."""
+        """A query in two forms: with the rows of the tables, and without."""
         sql = rows()
         self._bare = True
         bare = rows()
@@ -157,9 +156,10 @@ class _Reader:
         return Provable(sql, bare)
 
     def rewritten(self, sql: str, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql:
-        """The query with its tables as of the reference; ``within`` are the views that it is the text of."""
+        """The query with its tables as of the reference. ``within`` are the views around it."""
         if not self._bare:
-            # DuckDB runs what table functions are called with when it binds them, which the proof by the plan does.
+            # DuckDB evaluates the arguments of table functions when it binds them, and the proof by the plan binds
+            # them.
             require_idle(self.texts.functions(sql), self.what)
         sql = self._with_values(sql, schemas)
         parsed = self._parsed(sql)
@@ -186,14 +186,14 @@ class _Reader:
         return render.fill(Sql("WITH {{commons}}\n{{query}}"), commons=listed, query=query)
 
     def _with_values(self, sql: str, schemas: Sequence[str]) -> str:
-        """The query with the values of each PIVOT without IN: those that there are as of the reference."""
+        """The query with the values of each PIVOT without IN, as of the reference."""
         if sql not in self._listed:
             self._require_visible(self._parsed(sql))
             self._listed[sql] = with_values(sql, lambda values: self._values(values, schemas))
         return self._listed[sql]
 
     def _values(self, query: Sql, schemas: Sequence[str]) -> list[str]:
-        """The values of an expression of PIVOT. They are read here, where nothing is seen that is only the caller's."""
+        """The values of an expression of PIVOT. They are read here, where nothing of the caller alone is visible."""
         if self.working:
             raise EpochQueryError(
                 f"PIVOT without IN reads what is committed, and {self.ref} may be in an open transaction",
@@ -214,7 +214,7 @@ class _Reader:
         return self._queries[sql]
 
     def _meaning(self, mention: Mention, schemas: Sequence[str], within: tuple[ObjectName, ...]) -> Sql | None:
-        """The rows that a name stands for; None for what is not versioned, and stays as it is."""
+        """The rows of a name. None for an unversioned relation, which stays as it is."""
         if self._is_temporary(mention, within):
             return None
         database = self.caller.database if self.caller and not within else self.call.catalog
@@ -235,15 +235,15 @@ class _Reader:
         return None
 
     def _is_temporary(self, mention: Mention, within: tuple[ObjectName, ...]) -> bool:
-        """Whether a name is that of something of the caller's connection, which hides what is versioned."""
+        """Whether a relation of the caller's connection has the name and hides the versioned one."""
         if not self.caller or within or len(mention.parts) > 1 or not self.caller.has_temporary(mention.table):
             return False
         self._require_no_versioned(mention, temporary(mention.table))
         return True
 
     def _require_there(self, mention: Mention, names: Sequence[ObjectName]) -> None:
-        """EpochTableError for a name that means nothing to the caller, or what is versioned, but is not there as of
-        the reference."""
+        """Raises EpochTableError for a name that means nothing to the caller, and for a versioned relation that does
+        not exist as of the reference."""
         assert self.caller
         live = any(_folded(name) in self._live_names() for name in names)
         if live or not self.caller.knows(mention.parts):
@@ -253,8 +253,8 @@ class _Reader:
         self._require_no_versioned(mention, named(mention.parts))
 
     def _require_no_versioned(self, mention: Mention, probe: Sql) -> None:
-        """EpochQueryError for what is not versioned but reads what is, such as a temporary view: it would read it as it
-        is now."""
+        """Raises EpochQueryError for an unversioned relation over versioned ones, such as a temporary view, because
+        it would read them as they are now."""
         assert self.caller
         if self.working:
             return
@@ -266,9 +266,10 @@ class _Reader:
                 )
 
     def _candidates(self, mention: Mention, schemas: Sequence[str], database: str) -> list[ObjectName]:
-        """The tables that a mention can mean, first choice first; none for another database's or the system's.
+        """The tables that a mention can mean, first choice first. Empty for tables of another database or of the
+        system.
 
-        ``database`` is where names without one are looked for.
+        ``database`` is the database of names without one.
         """
         current = self.call.catalog.lower()
         first = mention.qualifiers[0].lower() if mention.qualifiers else ""
@@ -286,7 +287,7 @@ class _Reader:
         return [ObjectName(schema, mention.table)]
 
     def _schemas(self) -> set[str]:
-        """The schemas that there are as of the reference."""
+        """The schemas as of the reference."""
         made = {o.name.as_schema.lower() for o in self.side.objects if o.kind == "schema"}
         return {"main", *made, *(schema for schema, _ in self.tables)}
 
@@ -316,9 +317,7 @@ class _Reader:
         return self._live
 
     def _is_unversioned(self, names: Iterable[ObjectName]) -> bool:
-        """Whether the working database has a relation of such a name that is not versioned: an ignored one or DuckDB's
-        own.
-        """
+        """Whether the working database has an unversioned relation of such a name: an ignored one or DuckDB's own."""
         row = self.call.cursor.execute(
             render.render("relations_named"),
             [[n.name.lower() for n in names], [n.schema_path[-1].lower() for n in names]],
@@ -339,8 +338,8 @@ class _Reader:
         return TableNotFound(message, advice, table=str(name), suggestions=tuple(near))
 
     def _require_visible(self, parsed: Query) -> None:
-        """EpochQueryError for functions that read tables where nobody sees it: they would read the working tables; and
-        for Epoch's own that act."""
+        """Raises EpochQueryError for functions that read tables invisibly, because they would read the working
+        tables, and for Epoch's own functions that act."""
         for function in sorted(parsed.functions & self.call.memory.acting):
             raise EpochQueryError(f"{function} acts, and a query only reads", "call it by itself")
         if self.working:
@@ -357,7 +356,7 @@ class _Reader:
                 )
 
     def _reads_tables(self, macro: str, seen: frozenset[str]) -> bool:
-        """Whether a macro's text names tables, itself or in macros that it uses."""
+        """Whether a macro names tables, directly or in other macros."""
         tree = syntax_tree(self.call.cursor, self.texts.macros[macro])
         if tree.get("error"):
             return True
@@ -376,7 +375,8 @@ def _common_table(name: str, rows: Sql) -> Sql:
 
 
 def _free_name(mention: Mention, parsed: Query) -> str:
-    """The name of a mention's WITH query: its own, or for one with a schema, one that the query does not use."""
+    """The name of a mention's WITH query: its own name, or, for a name with a schema, one that the query does not
+    use."""
     if not mention.qualifiers:
         return mention.table
     name = ".".join(mention.parts)

@@ -23,7 +23,7 @@ from epoch_sql.worktree.scan import WorkingTable
 class TableSide:
     """A table on one side: a version of it, or the working table.
 
-    ``stored`` is the definition that its rows are read under where ``table`` gives other ids to the columns.
+    ``stored`` is the definition for reading its rows if ``table`` has other column ids.
     """
 
     table: Table
@@ -60,18 +60,18 @@ class Difference:
 
     @property
     def table(self) -> Table:
-        """The later definition that there is."""
+        """The definition of the later side, or else of the earlier one."""
         side = self.after or self.before
         assert side
         return side.table
 
 
 def side_of(call: Call, reference: str) -> Side:
-    """What a reference names: the tree of a commit, or for ``WORKING`` the working tables."""
+    """The side of a reference: the tree of a commit, or the working tables for ``WORKING``."""
     if not parse_revision(reference).is_working:
         return tree_side(call, call.tree(call.resolve(reference)))
     working = call.scan(call.tree(call.head().commit_id), read_rows=False)
-    # What is ignored or not trusted stays as it is committed, whatever there is here.
+    # Ignored and untrusted parts stay as they are committed, whatever the working database has.
     ignored, withheld = (tree_side(call, tree) for tree in (working.ignored, working.withheld))
     tables = {w.table_id: TableSide(w.table, None, w) for w in working.tables}
     objects = (*working.objects, *ignored.objects, *withheld.objects)
@@ -87,9 +87,9 @@ def tree_side(call: Call, tree: Tree) -> Side:
 
 
 def differences(before: Side, after: Side, table_name: str | None = None) -> list[Difference]:
-    """The tables that may differ, by name; only the one of ``table_name`` if given.
+    """The tables that may differ, by name. With ``table_name``, only that table.
 
-    Raises EpochTableError when neither side has that table.
+    Raises EpochTableError if neither side has that table.
     """
     pairs = _pairs(before, after)
     if table_name is None:
@@ -105,7 +105,7 @@ def differences(before: Side, after: Side, table_name: str | None = None) -> lis
 
 
 def _pairs(before: Side, after: Side) -> list[Difference]:
-    """The tables of both sides: paired by identity, else by name, so that equal contents never differ."""
+    """The tables of both sides, paired by identity, or else by name, so that equal contents never differ."""
     shared = before.tables.keys() & after.tables.keys()
     named = {_folded(side): i for i, side in before.tables.items() if i not in shared}
     partners = {i: i if i in shared else named.pop(_folded(side), None) for i, side in after.tables.items()}
@@ -122,9 +122,9 @@ def _folded(side: TableSide) -> tuple[str, str]:
 
 
 def _aligned(before: TableSide, after: TableSide, same_table: bool) -> TableSide:
-    """The older side with the newer one's ids for columns that are the same by name, but not by identity.
+    """The older side, with the newer side's ids for columns of the same name and different identities.
 
-    Such are columns that were dropped and added again, and all columns of two tables that share only their name.
+    Such columns were dropped and added again, or belong to two tables that share only their name.
     """
     old, new = before.table.columns, after.table.columns
     shared = {c.id for c in old} & {c.id for c in new} if same_table else set[int]()

@@ -1,8 +1,8 @@
 """The changes of commits to one table as a relation, in the columns that the table has in HEAD.
 
-The rows are ``place`` (of the commit), ``op`` (``added``, ``modified``, ``removed``), ``copies`` (of a row without a
-key; else 1) and ``c<id>``, a storage value for each stored column of HEAD: the new row, or the old one when it was
-removed.
+The columns are ``place`` (of the commit), ``op`` (``added``, ``modified``, ``removed``), ``copies`` (of a row without a
+key, or else 1) and ``c<id>`` for each stored column of HEAD. The storage values are those of the new row, or of the old
+one if it was removed.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Group = tuple[str, str, bool]
 
 
 class TableChanges:
-    """Renders the changes of steps; ``condition`` is one on ``c<id>``, for the rows that are wanted.
+    """Renders the changes of steps. ``condition`` on ``c<id>`` chooses the wanted rows.
 
-    Deltas with equal columns are read in one scan, however many commits they belong to. Versions are compared only
-    where no delta leads from one to the other.
+    One scan reads all deltas with equal columns, however many commits they belong to. Versions are compared only if no
+    delta leads from one to the other.
     """
 
     def __init__(self, lineage: Lineage, condition: Sql | None = None) -> None:
@@ -59,9 +59,7 @@ class TableChanges:
         return render.joined(selects, "\nUNION ALL\n") if selects else self._nothing()
 
     def _edge(self, step: Step) -> tuple[Level, bool] | None:
-        """The delta that is the step, and whether it is read forwards; backwards it would lack columns that were
-        dropped.
-        """
+        """The delta of the step, and whether it is read forwards. Read backwards, it would lack dropped columns."""
         if step.before is None or step.after is None:
             return None
         if crossing(self.lineage.table_of(step.before), self.lineage.table_of(step.after)):
@@ -74,7 +72,7 @@ class TableChanges:
         return None
 
     def _scanned(self, group: Group, files: Sequence[tuple[DataFile, int]]) -> Sql:
-        """Delta files of one shape, each row with the place of its commit."""
+        """The rows of delta files of one shape, each with the position of its commit."""
         new_schema, old_schema, forward = group
         written, replaced = self.contents.schema(new_schema), self.contents.schema(old_schema)
         shape = shape_of(replaced, written)
@@ -111,9 +109,7 @@ class TableChanges:
     def _with_computed(
         self, changes: Sql, shape: Shape, ends: Iterable[tuple[str, Table]], names: Sequence[str]
     ) -> Sql:
-        """Changes with the values that a side computed of columns that are stored at another time; ``names`` are the
-        other columns.
-        """
+        """Changes with computed values of columns that are stored at another time. ``names`` are the other columns."""
         carried = list(names)
         for prefix, table in ends:
             changes = computed(table, shape, prefix, changes, carried)
@@ -125,7 +121,7 @@ class TableChanges:
         return changes
 
     def _compared(self, step: Step) -> Sql:
-        """The step of versions between which no delta leads; all rows, where the table came or went."""
+        """The step between versions without a delta. All rows, if the table was created or dropped."""
         if step.before is None or step.after is None:
             version_id = step.after or step.before
             assert version_id
@@ -158,7 +154,7 @@ class TableChanges:
     def _outputs(
         self, shape: Shape, ends: tuple[Table, Table], prefixes: tuple[str, str], op: Sql, relation: str
     ) -> Iterator[Sql]:
-        """What a change is in the columns of HEAD; ``ends`` and ``prefixes`` are of the new and of the old values."""
+        """A change in the columns of HEAD. ``ends`` and ``prefixes`` are those of the new and of the old values."""
         if shape.keyless:
             more = render.fill(
                 Sql("CAST({{new}} - {{old}} AS BIGINT)"),
@@ -190,9 +186,10 @@ class TableChanges:
                 yield self._value(column, table, prefix, relation)
 
     def _counterpart(self, column: Column, table: Table) -> Column | None:
-        """The column of another definition that HEAD's column is: by identity, else by a name that HEAD has no more.
+        """The column of another definition for a column of HEAD: by identity, or else by a name whose column HEAD
+        lacks.
 
-        The latter are columns that were dropped and made again, and those of a table that was.
+        The latter are columns (or columns of tables) that were dropped and created again.
         """
         same = table.column_by_id(column.id)
         if same and same.stored:
@@ -201,7 +198,7 @@ class TableChanges:
         return named if named and self.head.column_by_id(named.id) is None else None
 
     def _value(self, column: Column, table: Table, prefix: str, relation: str) -> Sql:
-        """A storage value of HEAD's column from one of another definition; filled where that has no such column."""
+        """A storage value of HEAD's column, converted from another definition, or filled if that lacks the column."""
         source = self._counterpart(column, table)
         return _typed(f"{prefix}{source.id}", source, column, relation) if source else filling(column)
 
@@ -213,7 +210,7 @@ class TableChanges:
         )
 
     def _nothing(self) -> Sql:
-        """No changes, with the columns that changes have."""
+        """An empty relation of changes."""
         nulls = [
             aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}")
             for c in self.head.stored_columns
@@ -224,7 +221,7 @@ class TableChanges:
 
 
 class MergedChanges:
-    """The parts of changes that concern merge commits: what their sides brought, and what is their own."""
+    """The changes of merge commits: what their sides brought, and what they changed themselves."""
 
     def __init__(self, lineage: Lineage, changes: TableChanges) -> None:
         self.lineage = lineage
@@ -233,7 +230,7 @@ class MergedChanges:
         self.identity = self.head.key or self.head.stored_columns
 
     def own(self) -> Sql | None:
-        """The changes that merge commits made themselves; None where no merge commit made any."""
+        """The changes that merge commits made themselves. None if there are none."""
         merges = self.lineage.merges
         if not merges:
             return None
@@ -248,7 +245,8 @@ class MergedChanges:
         )
 
     def sources(self) -> Sql:
-        """Of which change on a side a merge commit took a row over: keys, place of the merge, place of that change."""
+        """The change on a side from which a merge commit took a row: keys, position of the merge, position of that
+        change."""
         return render.render(
             "merge_sources",
             merge_keys=columns("c", self.identity, "merges"),
@@ -265,7 +263,7 @@ class MergedChanges:
         return [s for s in self.lineage.steps(list(commits)) if s.commit_id not in self.lineage.transparent]
 
     def _sides(self) -> Sql:
-        """Which commits each side of a merge commit has: merge, side, place."""
+        """The commits of each side of a merge commit: merge, side, position."""
         places = self.lineage.places
         rows = [
             (places[merge], number, places[commit_id])
@@ -281,7 +279,7 @@ class MergedChanges:
         return render.fill(Sql("SELECT {{lists}}"), lists=lists)
 
     def _same_row(self, other: str) -> Sql:
-        """Whether a merge commit left a row as a side did: with the same values, or removed."""
+        """Whether a merge commit left a row as a side has it: with the same values, or removed."""
         keys = {column.id for column in self.identity}
         values = [c for c in self.head.stored_columns if c.id not in keys]
         removed = render.fill(Sql("(merges.op = 'removed') = ({{op}} = 'removed')"), op=render.column("op", other))

@@ -1,7 +1,7 @@
-"""Where a query names tables, as DuckDB's parser tells: the tree of ``json_serialize_sql``, with the scopes of WITH.
+"""Finds the tables in a query by DuckDB's parser: the tree of ``json_serialize_sql``, with the scopes of WITH.
 
-DuckDB gives the place of a name as an offset in bytes. It gives none where a statement takes a table's name instead of
-a query (TABLE, DESCRIBE, SUMMARIZE on 2.0), and that of the alias for ``alias: name``.
+DuckDB gives the position of a name in bytes. It gives none if a statement takes a table's name instead of a query
+(TABLE, DESCRIBE, SUMMARIZE on 2.0), and for ``alias: name`` it gives that of the alias.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _NOWHERE = (1 << 64) - 1
 
 
 class Unlocated(Exception):
-    """A table whose place in the text is not known."""
+    """A table whose position in the text is unknown."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -46,7 +46,7 @@ class Unlocated(Exception):
 
 @dataclass(frozen=True)
 class Mention:
-    """A table or view that a query names: the parts of its name as they are written, its alias, and the byte offset."""
+    """A table or view in a query: the parts of its name as they are written, its alias, and its byte offset."""
 
     parts: tuple[str, ...]
     alias: str
@@ -59,7 +59,7 @@ class Mention:
 
     @property
     def qualifiers(self) -> tuple[str, ...]:
-        """What stands before it: the path of a schema, or a database, or both."""
+        """The names before it: the path of a schema, or a database, or both."""
         return self.parts[:-1]
 
     @property
@@ -70,9 +70,10 @@ class Mention:
 
 @dataclass
 class Query:
-    """What a query names: tables (not its own WITH queries), functions in lower case, and columns with their offsets.
+    """The names in a query: tables (without its own WITH queries), functions in lower case, and columns with their
+    offsets.
 
-    ``common`` are the names of its WITH queries in lower case; ``shows`` says that it has a SHOW of names.
+    ``common`` are the names of its WITH queries in lower case. ``shows`` says that it has a SHOW of names.
     """
 
     mentions: list[Mention] = field(default_factory=list)
@@ -83,7 +84,7 @@ class Query:
 
 
 def read_query(statement: Mapping[str, Any]) -> Query:
-    """What one statement of ``json_serialize_sql`` names."""
+    """The names in one statement of ``json_serialize_sql``."""
     found: dict[tuple[int, tuple[str, ...]], Mention] = {}
     query = Query()
     _visit(statement, frozenset(), query, found)
@@ -92,13 +93,13 @@ def read_query(statement: Mapping[str, Any]) -> Query:
 
 
 def inner_text(sql: str) -> str:
-    """The text of a statement without what surrounds it: blanks, comments and semicolons."""
+    """The text of a statement without blanks, comments and semicolons around it."""
     start, end = span(sql)
     return sql[start:end]
 
 
 def span(sql: str) -> tuple[int, int]:
-    """Where the text of a statement starts and ends, without the blanks, comments and semicolons around it."""
+    """The start and end of a statement, without blanks, comments and semicolons around it."""
     places = [(start, end) for start, end, lexeme in lexemes(sql) if lexeme != ";"]
     return (places[0][0], places[-1][1]) if places else (0, 0)
 
@@ -115,10 +116,10 @@ def lexemes(sql: str) -> Iterator[tuple[int, int, str]]:
 
 
 def renamed(sql: str, query: Query, names: Mapping[Mention, str]) -> str:
-    """The text with mentions replaced by other names; what had no alias keeps the table's name as its alias.
+    """The text with other names for mentions. A mention without an alias keeps the table's name as its alias.
 
-    Columns that are qualified by the schema of such a table lose it. Raises Unlocated for a mention whose place is not
-    known.
+    Removes the schema of such a table from the names of columns. Raises Unlocated for a mention with an unknown
+    position.
     """
     text = inner_text(sql)
     edits: set[tuple[int, int, str]] = set()
@@ -161,7 +162,7 @@ def _visit(node: Any, scope: frozenset[str], query: Query, found: dict[Any, Ment
 def _common_tables(
     node: Mapping[str, Any], scope: frozenset[str], query: Query, found: dict[Any, Mention]
 ) -> frozenset[str]:
-    """Visits the WITH queries of a node, each of which sees those before it; gives the scope of what follows."""
+    """Visits the WITH queries of a node. Each sees those before it. Gives the scope of the rest."""
     for entry in _maps(node):
         _visit(entry["value"], scope, query, found)
         scope |= {str(entry["key"]).lower()}
@@ -191,14 +192,15 @@ def _note(node: Mapping[str, Any], scope: frozenset[str], query: Query, found: d
 
 
 def _path_of(node: Mapping[str, Any]) -> tuple[str, ...]:
-    """The parts of a table's name: since DuckDB 2.0 there may be more of them than three."""
+    """The parts of a table's name. Since DuckDB 2.0 there may be more than three."""
     path = (node.get("qualified_name") or {}).get("path")
     parts = path or [node.get(part) for part in ("catalog_name", "schema_name", "table_name")]
     return tuple(str(part) for part in parts if part)
 
 
 def _place(text: str, mention: Mention, taken: set[int]) -> tuple[int, int]:
-    """The start and end of a mention: where DuckDB says, or else after a word that takes a table's name."""
+    """The start and end of a mention: the position that DuckDB gives, or else the one after a word that takes a
+    table's name."""
     given = _character(text, mention.location)
     for start in [*([] if given is None else [given]), *_after_verbs(text)]:
         alias = _ALIAS.match(text, start)
@@ -210,13 +212,13 @@ def _place(text: str, mention: Mention, taken: set[int]) -> tuple[int, int]:
 
 
 def _character(text: str, location: int) -> int | None:
-    """The place in the text of an offset in bytes; None for one outside of it."""
+    """The position in the text of an offset in bytes. None for one outside of it."""
     encoded = text.encode()
     return len(encoded[:location].decode(errors="ignore")) if location < len(encoded) else None
 
 
 def _after_verbs(text: str) -> Iterator[int]:
-    """Where something follows a word such as TABLE, outside of strings and comments."""
+    """The positions after words such as TABLE, outside of strings and comments."""
     verb = False
     for start, _, lexeme in lexemes(text):
         if verb:
@@ -240,8 +242,7 @@ def _unquoted(part: str) -> str:
 
 
 def _qualified(mention: Mention) -> Iterator[tuple[str, ...]]:
-    """How a table's name can be written before that of a column, with a schema: with all that is written of it, or less
-    from the left."""
+    """The ways to write a table's name with a schema before a column: in full, or without parts from the left."""
     parts = tuple(part.lower() for part in (mention.parts if mention.qualifiers else ("main", mention.table)))
     yield from (parts[start:] for start in range(len(parts) - 1))
 
@@ -249,7 +250,7 @@ def _qualified(mention: Mention) -> Iterator[tuple[str, ...]]:
 def _unqualified(
     text: str, location: int, names: tuple[str, ...], qualified: set[tuple[str, ...]]
 ) -> tuple[int, int, str] | None:
-    """The edit that takes schema (and database) off a column's name, if they are those of a replaced table."""
+    """The edit that removes the schema (and database) from a column's name, if they belong to a replaced table."""
     start = _character(text, location)
     if start is None:
         return None
@@ -262,7 +263,7 @@ def _unqualified(
 
 
 def _comment_end(sql: str, position: int) -> int:
-    """Where the comment that starts before ``position`` ends; comments nest."""
+    """The end of the comment that starts before ``position``. Comments nest."""
     depth = 1
     for match in re.finditer(r"/\*|\*/", sql[position:]):
         depth += 1 if match[0] == "/*" else -1
@@ -272,7 +273,7 @@ def _comment_end(sql: str, position: int) -> int:
 
 
 def syntax_tree(cursor: duckdb.DuckDBPyConnection, sql: str) -> dict[str, Any]:
-    """What DuckDB's parser makes of SQL that reads; a dictionary with ``error`` of any other."""
+    """The syntax tree of SQL that reads, by DuckDB's parser. For other SQL, a dictionary with ``error``."""
     row = cursor.execute("SELECT CAST(json_serialize_sql(CAST(? AS VARCHAR)) AS VARCHAR)", [inner_text(sql)]).fetchone()
     assert row
     tree: dict[str, Any] = json.loads(row[0])

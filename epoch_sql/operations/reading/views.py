@@ -1,7 +1,7 @@
-"""``epoch_at``: a table or a view as of a reference; and the difference of a view between two sides.
+"""``epoch_at``: a table or a view as of a reference. Also the difference of a view between two sides.
 
-The rows of a view are those that ``epoch_query`` gives. A view has no versions and no key, so its difference is that of
-two bags of rows: those that only one side has.
+``epoch_query`` gives the rows of a view. A view has no versions and no key, so its difference is that of two bags: the
+rows that only one side has.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from epoch_sql.verb import relation
 
 @dataclass(frozen=True)
 class Result:
-    """The rows of a view, or of a table of its name, on one side; the definition is that of a table like it."""
+    """The rows of a view, or of a table of its name, on one side. The definition is that of a table with the same
+    columns."""
 
     table: Table
     rows: Sql
@@ -37,7 +38,7 @@ class Result:
 
 @dataclass(frozen=True)
 class ViewDifference:
-    """The difference of a view between two sides; None where there is none of its name."""
+    """The difference of a view between two sides. A side is None if it has no view of that name."""
 
     before: Result | None
     after: Result | None
@@ -67,7 +68,7 @@ def at(call: Call, ref: str, table: str) -> Sql:
 
 
 def view_rows(call: Call, side: Side, ref: str, view: SchemaObject) -> Sql:
-    """The rows of a view as of a reference; EpochTableError if it cannot be read there."""
+    """The rows of a view as of a reference. Raises EpochTableError if it cannot be read there."""
     if parse_revision(ref).is_working:
         rows = render.fill(Sql("FROM {{view}}"), view=render.table(view.name))
         provable = Provable(rows, rows)
@@ -79,7 +80,7 @@ def view_rows(call: Call, side: Side, ref: str, view: SchemaObject) -> Sql:
 
 
 def is_of_view(before: Side, after: Side, name: str) -> bool:
-    """Whether a difference of that name is one of a view, on one side at least, and not of a table and its past."""
+    """Whether the name is a view on at least one side, so that the difference is not that of a table."""
     found = after.named(name)
     if found:
         return before.view(name) is not None and found[0] not in before.tables
@@ -115,7 +116,7 @@ def _result(call: Call, side: Side, ref: str, name: str) -> Result | None:
 
 
 def _described(call: Call, rows: Sql, name: ObjectName, ref: str) -> list[tuple[str, str]]:
-    """The names and types of columns; EpochTableError if DuckDB cannot bind the rows."""
+    """The names and types of columns. Raises EpochTableError if DuckDB cannot bind the rows."""
     try:
         found = call.cursor.execute(render.fill(Sql("DESCRIBE {{rows}}"), rows=rows)).fetchall()
     except duckdb.Error as error:

@@ -1,4 +1,4 @@
-"""Whether documents agree: on the files that several of them describe, and within the tree of a commit."""
+"""Checks that documents agree: about files that several of them describe, and within the tree of a commit."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def with_one_description(
     manifests: Mapping[str, Manifest],
     definitions: Mapping[str, Table],
 ) -> tuple[list[PortableCommit], dict[str, Manifest]]:
-    """Commits and versions that describe each file in one way, the one that it has here if it is here.
+    """Commits and versions with one description of each file: the local one, if the file is known locally.
 
-    The same bytes may be the rows of two definitions that differ in what does not concern rows. EpochStorageError for
-    documents that differ in more.
+    The same bytes may be the rows of two definitions that differ only in parts that do not concern rows. Raises
+    EpochStorageError for documents that differ in more.
     """
     told = _Descriptions(call, dict(definitions))
     return (
@@ -42,7 +42,7 @@ class _Descriptions:
     files: dict[str, DataFile] = field(default_factory=dict)
 
     def levels(self, levels: Iterable[PortableLevel], where: str) -> tuple[PortableLevel, ...]:
-        """The levels with the files as they are known."""
+        """The levels with the known descriptions of their files."""
         given = [*levels]
         unknown = {file.file_id for level in given for file in level.files} - self.files.keys()
         if self.call.exists:
@@ -58,7 +58,7 @@ class _Descriptions:
         return known
 
     def _alike(self, one: str | None, other: str | None) -> bool:
-        """Whether files of two definitions are read alike."""
+        """Whether files are read in the same way under two definitions."""
         if one is None or other is None or one == other:
             return one == other
         missing = {one, other} - self.tables.keys()
@@ -72,7 +72,7 @@ class _Descriptions:
 
 
 def broken_tree_rule(rows: Iterable[Row]) -> str | None:
-    """What is wrong with the tree of a commit: one thing twice, or two things of one name."""
+    """The problem of the tree of a commit: an object twice, or two objects with one name."""
     identities: set[str] = set()
     names: set[tuple[str, ...]] = set()
     for row in rows:

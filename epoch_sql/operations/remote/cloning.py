@@ -1,4 +1,4 @@
-"""``clone``: making a repository of what a remote has, in a new database."""
+"""``clone``: creates a repository from a remote, in a new database."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from epoch_sql.operations.trusting import warn_of_withheld
 
 @dataclass(frozen=True)
 class _Cloned:
-    """What was read from a store, for a repository that has nothing yet."""
+    """The contents of a store, for a new repository."""
 
     remote: Remote
     header: Header
@@ -45,13 +45,13 @@ class _Cloned:
 
     @property
     def default_branch(self) -> str:
-        """What is checked out: the branch that the store was made with, else main, else the first."""
+        """The branch to check out: the one that the store was created with, or else main, or else the first."""
         names = self.listing.heads
         return next((name for name in (self.header.default_branch, "main") if name in names), min(names))
 
 
 def database_name(url: str) -> str:
-    """What the database of a store is called; EpochRemoteError where no store is."""
+    """The name of the database of a store. Raises EpochRemoteError if there is no store."""
     store = store_at(str(parse_url(url, Path.cwd())))
     header = read_header(store)
     if header is None:
@@ -63,9 +63,9 @@ def database_name(url: str) -> str:
 def clone(call: Call, url: str, remote: str, trust: bool) -> FetchResult:
     """Make a repository in an empty database of everything that a remote has, and check its default branch out.
 
-    Each branch of the remote becomes a branch here that follows it, protected as it is there. What is not known to be
-    harmless is kept as data, unless ``trust``. Raises EpochRepositoryError when the database is not empty, and leaves
-    nothing behind when it fails.
+    Each branch of the remote becomes a local branch that follows it, with the same protection. Definitions that are not
+    known to be harmless stay data, unless ``trust``. Raises EpochRepositoryError if the database is not empty. Leaves
+    nothing behind if it fails.
     """
     _require_empty(call)
     there_before = call.folder.exists()

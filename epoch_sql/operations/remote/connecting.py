@@ -1,4 +1,4 @@
-"""Reaching a remote: its name, its store, and whether that is a store of this repository."""
+"""Connects to the store of a remote, and checks that it belongs to this repository."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from epoch_sql.storage.remote.opening import open_store
 
 @dataclass(frozen=True)
 class Connected:
-    """A remote whose store was reached, and what that says of itself."""
+    """A remote with its store and the header of the store."""
 
     remote: Remote
     store: RemoteStore
@@ -28,14 +28,14 @@ class Connected:
 
     @property
     def is_same_store(self) -> bool:
-        """Whether it is the store that was there when the remote was last used: it has what it had then."""
+        """Whether it is the store of the last use of the remote, which still has everything that it had then."""
         return self.remote.store_id == self.header.store_id
 
 
 def connect(call: Call, name: str) -> Connected:
-    """Reach the store of a remote.
+    """Connect to the store of a remote.
 
-    Raises EpochRemoteError when there is none, or when it is the store of another repository.
+    Raises EpochRemoteError if there is none, or if it belongs to another repository.
     """
     remote = remote_named(call, name)
     store = store_at(remote.url)
@@ -47,7 +47,7 @@ def connect(call: Call, name: str) -> Connected:
 
 
 def connect_to_push(call: Call, name: str, branch: str) -> Connected:
-    """Reach the store of a remote, made if there is nothing yet; ``branch`` is what a clone then checks out."""
+    """Connect to the store of a remote, and create it if there is nothing yet. Then clones check out ``branch``."""
     remote = remote_named(call, name)
     store = store_at(remote.url)
     header = read_header(store) or _made(call, remote, store, branch)
@@ -58,12 +58,12 @@ def connect_to_push(call: Call, name: str, branch: str) -> Connected:
 
 
 def store_at(url: str) -> RemoteStore:
-    """The store at a URL as the catalog keeps it."""
+    """The store at a URL of the catalog."""
     return open_store(parse_url(url, Path.cwd()))
 
 
 def read_header(store: RemoteStore) -> Header | None:
-    """What a store says of itself; None where there is no store. EpochRemoteError for one of a newer Epoch."""
+    """The header of a store, or None if there is no store. Raises EpochRemoteError for a store of a newer Epoch."""
     data = store.read(HEADER)
     if data is None:
         return None
@@ -78,7 +78,7 @@ def read_header(store: RemoteStore) -> Header | None:
 
 
 def no_store(store: RemoteStore) -> EpochRemoteError:
-    """The error for a place where no store is."""
+    """The error for a location without a store."""
     advice = (Suggestion("push"), " makes one; or correct the URL")
     return EpochRemoteError(f"there is no Epoch store at {store.where}", advice)
 
@@ -107,7 +107,8 @@ def _made(call: Call, remote: Remote, store: RemoteStore, branch: str) -> Header
 
 
 def _require_conditions(store: RemoteStore, header: Header) -> None:
-    """EpochRemoteError for a server that ignores conditions: there, of two pushes at once both would win."""
+    """Raises EpochRemoteError for a server that ignores conditions, because both of two simultaneous pushes would
+    win there."""
     if store.put_new(HEADER, seal(header_fields(header))):
         raise EpochRemoteError(
             f"{store.where} writes over what is there although it is asked not to; two pushes at once could lose one",

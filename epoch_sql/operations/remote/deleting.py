@@ -1,4 +1,4 @@
-"""``push --delete``: taking a branch or a tag off a remote. Its commits stay there, as everything does."""
+"""``push --delete``: deletes a branch or a tag at a remote. Its commits stay there, like everything in a store."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from epoch_sql.operations.repository import Call, now
 
 
 def delete(call: Call, remote: str, named: str | None) -> TransferResult:
-    """Delete a branch or a tag at a remote, and the remote branch that it was here; no branch and no tag of here.
+    """Delete a branch or a tag at a remote, and its local remote branch. Deletes no local branch or tag.
 
-    Raises EpochReferenceError when the remote has none of that name, or both; EpochRemoteRefused for a branch that is
-    protected there; EpochRemoteError for the one that clones check out, and when somebody else moved it meanwhile.
+    Raises EpochReferenceError if the remote has neither of that name, or both, and EpochRemoteRefused for a branch that
+    is protected there. Raises EpochRemoteError for the branch that clones check out, and if somebody else moved it
+    meanwhile.
     """
     connected = connect(call, remote)
     if not named:
@@ -64,7 +65,7 @@ def _forget(call: Call, remote: str, name: str, author: str) -> None:
 
 
 def _found(connected: Connected, named: str) -> tuple[str, str, Found]:
-    """The folder and the name of what is meant, and what it is now."""
+    """The folder, the name and the present value of the named reference."""
     listing = read_references(connected.store)
     meant = [
         (folder, name, known[name])

@@ -1,4 +1,4 @@
-"""``fetch``: bringing what a remote has into this repository, into remote branches; and ``pull``, which merges it."""
+"""``fetch``: brings the branches of a remote into remote branches. ``pull`` also merges them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class _Fetched:
 
 
 def fetch(call: Call, remote: str) -> FetchResult:
-    """Bring the branches of a remote here as ``REMOTE/BRANCH``, with its tags and reviews. No branch of here moves.
+    """Bring the branches of a remote as ``REMOTE/BRANCH``, with its tags and reviews. Moves no local branch.
 
-    Raises EpochRemoteError when the remote cannot be used, EpochStorageError for what is damaged there.
+    Raises EpochRemoteError if the remote cannot be used, and EpochStorageError for damaged files there.
     """
     connected = connect(call, remote)
     found = without_taken_tags(
@@ -65,9 +65,9 @@ def fetch(call: Call, remote: str) -> FetchResult:
 
 
 def pull(call: Call, remote: str) -> FetchResult:
-    """Fetch, then bring the branch that the checked-out one follows into it: by a fast-forward, else by a merge.
+    """Fetch, then merge the upstream into the current branch: by a fast-forward if possible, or else by a merge.
 
-    Raises what ``fetch`` and ``merge`` raise: EpochConflict when the merge stopped.
+    Raises what ``fetch`` and ``merge`` raise, such as EpochConflict if the merge stopped.
     """
     branch, _ = checked_out_branch(call)
     fetched = fetch(call, remote)
@@ -92,7 +92,7 @@ def pull(call: Call, remote: str) -> FetchResult:
 
 
 def move_references(call: Call, remote: str, tips: Mapping[str, str], listing: Listing, author: str) -> list[str]:
-    """Let the remote branches be where a remote's branches are, and add its tags; the names of what moved."""
+    """Move the remote branches to the branches of a remote, and add its tags. Gives the names of moved references."""
     moved = []
     for name, commit_id in tips.items():
         tracking = f"{remote}/{name}"
@@ -114,7 +114,8 @@ def move_references(call: Call, remote: str, tips: Mapping[str, str], listing: L
 def without_taken_tags(
     call: Call, remote: str, listing: Listing, branches: Iterable[str], tracking: Iterable[str] = ()
 ) -> Listing:
-    """What a remote has, without tags whose names mean branches or remote branches here: those win, with a warning."""
+    """The listing of a remote without tags whose names mean local branches or remote branches. Those win, with a
+    warning."""
     remote_branches = {*tracking, *(f"{remote}/{name}" for name in listing.heads)}
     taken = texts_meaning(BRANCHES, branches) | texts_meaning(REMOTE_BRANCHES, remote_branches)
     for name in sorted(taken & listing.tags.keys()):
@@ -125,7 +126,7 @@ def without_taken_tags(
 
 
 def _taken_in(call: Call, fetched: _Fetched) -> list[str]:
-    """Store what was fetched; another writer may be faster a few times, and nothing has to be read again for it."""
+    """Store what was fetched. If another writer is faster, tries again a few times, without reading anything again."""
     for attempt in range(ATTEMPTS):
         try:
             return _take_in(call, fetched)
@@ -150,7 +151,7 @@ def _take_in(call: Call, fetched: _Fetched) -> list[str]:
 
 
 def _news(call: Call, fetched: _Fetched) -> bool:
-    """Whether there is anything to write: a fetch without news leaves what was prepared as it is."""
+    """Whether there is anything to write. A fetch without news does not make prepared statements bind again."""
     own = call.refs.all("remote")
     remote = fetched.connected.remote.name
     heads = fetched.listing.heads.items()
@@ -164,7 +165,7 @@ def _news(call: Call, fetched: _Fetched) -> bool:
 
 
 def _upstream_commit(call: Call, remote: str) -> tuple[str | None, str | None]:
-    """The remote branch that the checked-out branch follows, and where it is here."""
+    """The upstream of the current branch, and its local commit."""
     branch = call.head().branch
     if branch is None:
         return None, None
@@ -174,13 +175,13 @@ def _upstream_commit(call: Call, remote: str) -> tuple[str | None, str | None]:
 
 
 def _followed(call: Call, branch: str, remote: str) -> Upstream:
-    """What a branch follows at a remote: as it was set, else the branch of its own name."""
+    """The branch that a branch follows at a remote: its upstream, or else the branch of its own name."""
     upstream = Upstreams(call.cursor).load().get(branch)
     return upstream if upstream and upstream.remote == remote else Upstream(branch, remote, branch)
 
 
 def _unambiguous(call: Call, tracking: str) -> str:
-    """The name of a remote branch, in full where a branch or a tag of here is called like it."""
+    """The name of a remote branch, in full if a local branch or tag has the same name."""
     others = (call.refs.get(kind, tracking) for kind in ("branch", "tag"))
     return f"refs/remotes/{tracking}" if any(others) else tracking
 

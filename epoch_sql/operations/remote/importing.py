@@ -1,8 +1,8 @@
-"""Taking what a fetch read into the catalog, within one transaction.
+"""Imports what a fetch read into the catalog, within one transaction.
 
-Versions get the layouts, and so the ids, that they have here already, and are otherwise stored as the remote has them.
-A tree takes over its parent's versions wherever the contents are the same: operations take two versions for different
-when their ids are.
+Versions keep their local layouts, and so their ids. Without one, they are stored as the remote has them. A tree takes
+over its parent's versions if the contents are the same, because operations take versions with different ids for
+different.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ from epoch_sql.storage.writing import base_level
 
 
 def take_in(call: Call, received: Received) -> list[Commit]:
-    """Store what was received; the commits that are new.
+    """Store what was received, and give the new commits.
 
-    Raises EpochTransactionError when the catalog has changed so much meanwhile that more would have to be read.
+    Raises EpochTransactionError if the catalog has changed so much meanwhile that more would have to be read.
     """
     here = call.commits.load(c.commit.commit_id for c in received.commits)
     commits = [c for c in received.commits if c.commit.commit_id not in here]
@@ -64,7 +64,7 @@ def take_in(call: Call, received: Received) -> list[Commit]:
 
 
 def _require_files(call: Call, received: Received) -> None:
-    """A file to which nothing referred yet may have been garbage to gc."""
+    """Until now nothing referred to the files, so gc may have removed them."""
     for file in received.files.values():
         problem = call.store.check(file)
         if problem:
@@ -77,7 +77,7 @@ def _require_files(call: Call, received: Received) -> None:
 
 @dataclass
 class _Place:
-    """A tree here: its subtrees by their ids at the remote."""
+    """A local tree: its subtrees by their ids at the remote."""
 
     subtrees: dict[str, str] = field(default_factory=dict)
 
@@ -96,7 +96,7 @@ class _Importer:
         self._contents: dict[str, str] = dict(trees.contents)
         self._places = {i: _place(trees, c.root_id) for i, c in commits.items()}
         self._twins = versions_of(call, _tables(received))
-        # A tree that goes back to what an earlier one was has subtrees that its parent does not have.
+        # A tree that goes back to an earlier one has subtrees that its parent lacks.
         self._everywhere = {there: here for place in self._places.values() for there, here in place.subtrees.items()}
         self._here = {i: ids[0] for i, ids in self._twins.items()}
         self._contents.update((version_id, i) for i, ids in self._twins.items() for version_id in ids)
@@ -109,7 +109,7 @@ class _Importer:
         self._definitions = dict(received.definitions)
 
     def commit(self, portable: PortableCommit) -> Commit:
-        """The commit as it is here, its tree, versions and deltas made ready to be stored."""
+        """The local form of a commit. Prepares its tree, versions and deltas to be stored."""
         parents = [self._places[p] for p in portable.commit.parents]
         place = _Place()
         for there in portable.subtrees:
@@ -137,7 +137,7 @@ class _Importer:
         Roots(cursor).insert_missing(self._roots.items())
 
     def _require_definitions(self) -> None:
-        """One that was here when it was asked what is may have been removed by gc."""
+        """A definition that was local when the fetch began may have been removed by gc."""
         files = self._received.files.values()
         needed = {version.schema_id for version in self._new_versions}
         needed |= {i for file in files for i in (file.schema_id, file.old_schema_id) if i}
@@ -145,7 +145,7 @@ class _Importer:
             raise EpochTransactionError("the tables have changed meanwhile; nothing was changed", "fetch again")
 
     def _subtree(self, there: str, portable: PortableCommit, parents: Iterable[_Place]) -> str:
-        """The id here of a subtree that no parent has."""
+        """The local id of a subtree that no parent has."""
         common = set(portable.subtrees)
         before = {
             (row[IDENTITY], self._contents[row[VERSION]]): row[VERSION]
@@ -170,7 +170,7 @@ class _Importer:
         return here
 
     def _version(self, content_id: str) -> str:
-        """A version here with that content: one that is here, else one that is made as the remote has it."""
+        """A local version with that content: an existing one, or else one that is made as the remote has it."""
         if content_id not in self._here:
             manifest = self._received.manifests.get(content_id)
             if manifest is None:
@@ -179,7 +179,8 @@ class _Importer:
         return self._here[content_id]
 
     def _make(self, content_id: str, manifest: Manifest) -> None:
-        """A delta whose other end is not here is a level that leads from nowhere: it is read, but no way to go."""
+        """Makes a version. A delta from an unknown content is a level for reading, but not an edge in the graph of
+        versions."""
         own = manifest.version
         levels = [self._level(level, content_id, own) for level in manifest.levels]
         level_ids = tuple(level.level_id for level in levels)
@@ -192,7 +193,8 @@ class _Importer:
         self._contents[version_id] = content_id
 
     def _level(self, level: PortableLevel, content_id: str, own: Version) -> Level:
-        """A level of a version that is being made; where it leads to that version itself, to an empty id for now."""
+        """A level of a version that is being made. If it leads to that version itself, its end is an empty id for
+        now."""
         if level.kind == "base":
             return base_level(level.files)
         before = self._here.get(level.before or "")
@@ -202,7 +204,7 @@ class _Importer:
         return _delta(level, before, after, self._versions[after] if after else None)
 
     def _edge(self, commit: Commit, delta: PortableLevel, place: _Place, parents: Iterable[_Place]) -> None:
-        """A delta as the edge that it is between the version of a parent and the one of the commit."""
+        """A delta as an edge between the version of a parent and that of the commit."""
         ends = ((delta.before, [*parents]), (delta.after, [place]))
         if not all(end in self._named_by(places) for end, places in ends):
             raise _other_content(commit, "has a delta between contents that it does not have")
@@ -211,12 +213,12 @@ class _Importer:
             self._levels.append(_delta(delta, before, after, self._versions[after]))
 
     def _named_by(self, places: Iterable[_Place]) -> set[str]:
-        """The contents of tables that trees name."""
+        """The contents of tables in trees."""
         rows = (row for place in places for here in place.subtrees.values() for row in self._rows[here])
         return {self._contents[row[VERSION]] for row in rows if row[KIND] == "table"}
 
     def _named(self, content_id: str | None, places: Iterable[_Place]) -> str | None:
-        """The version with that content, preferably the one that a tree names."""
+        """The version with that content, preferably the one in a tree."""
         preferred = self._here.get(content_id or "")
         if preferred is None or content_id is None:
             return None
@@ -227,7 +229,7 @@ class _Importer:
         return next((version_id for version_id in twins if version_id in named), preferred)
 
     def _require_content(self, commit: Commit, place: _Place) -> None:
-        """EpochStorageError unless the tree is what the commit's id was made of."""
+        """Raises EpochStorageError unless the commit's id covers the tree."""
         tables, objects = [], []
         rows = [row for here in place.subtrees.values() for row in self._rows[here]]
         for row in rows:
@@ -247,7 +249,7 @@ class _Importer:
             raise _other_content(commit, "does not hold the content that it names")
 
     def _defined(self, schema_id: str) -> tuple[str, ObjectName]:
-        """What a user can see of a definition, as a hash; and the name of the table."""
+        """The hash of the visible definition, and the name of the table."""
         if schema_id not in self._digests:
             if schema_id not in self._definitions:
                 self._definitions.update(Schemas(self._call.cursor).load([schema_id]))
@@ -274,6 +276,6 @@ def _place(trees: LocalTrees, root_id: str) -> _Place:
 
 
 def _tables(received: Received) -> set[str]:
-    """The tables that are named by what was received."""
+    """The tables in what was received."""
     named = {row[IDENTITY] for rows in received.subtrees.values() for row in rows if row[KIND] == "table"}
     return named | {manifest.version.table_id for manifest in received.manifests.values()}

@@ -1,4 +1,4 @@
-"""Where things lie at a remote: the paths of its layout (docs/remote-layout.md)."""
+"""The paths of the layout of a remote (docs/remote-layout.md)."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def tag_path(tag: str) -> str:
 
 
 def protection_path(branch: str) -> str:
-    """What a branch is protected from: changed as references are."""
+    """The protection of a branch, which changes as references do."""
     return f"protections/{encoded(branch)}"
 
 
 def review_path(target: str, source_commit: str, review_id: str) -> str:
-    """A review of a commit that is to be merged into a branch."""
+    """A review of merging a commit into a branch."""
     return f"{REVIEWS}/{encoded(target)}/{source_commit}/{review_id}.json"
 
 
 def is_id(text: object) -> bool:
-    """Whether something that a remote says is an id: only such a thing may become part of a path here."""
+    """Whether a text from a remote is an id. Only ids may become part of a local path."""
     return isinstance(text, str) and _ID.fullmatch(text) is not None

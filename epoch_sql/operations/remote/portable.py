@@ -1,4 +1,4 @@
-"""Trees of this repository with versions named by their contents, as a remote names them."""
+"""Local trees in the form of a remote, which names versions by their contents."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from epoch_sql.model.remote import TreeRow, content_of
 from epoch_sql.operations.repository import Call
 
 Row = TreeRow
-"""A row of ``epoch.trees`` without its id; it names a content at a remote, and a version here."""
+"""A row of ``epoch.trees`` without its id. At a remote it names a content, and locally a version."""
 
 KIND, IDENTITY, VERSION = 0, 1, 4
 
 
 @dataclass(frozen=True)
 class LocalTrees:
-    """Trees by their roots: the subtrees of each, the rows of each subtree, and what both are at a remote.
+    """Trees by their roots: the subtrees of each, the rows of each subtree, and their ids at a remote.
 
-    ``contents`` are the contents of the versions that the rows name; ``portable`` are the ids of the subtrees there.
+    ``contents`` are the contents of the versions in the rows. ``portable`` are the ids of the subtrees at a remote.
     """
 
     roots: Mapping[str, tuple[str, ...]]
@@ -30,12 +30,12 @@ class LocalTrees:
     portable: Mapping[str, str]
 
     def portable_rows(self, subtree_id: str) -> list[Row]:
-        """The rows of a subtree as a remote has them."""
+        """The rows of a subtree in the form of a remote."""
         return [with_version(row, self.contents.get(row[VERSION])) for row in self.rows[subtree_id]]
 
 
 def local_trees(call: Call, root_ids: Iterable[str]) -> LocalTrees:
-    """The trees of some roots; none where there is no repository yet."""
+    """The trees of some roots. Empty without a repository."""
     wanted = sorted(set(root_ids))
     if not wanted:
         return LocalTrees({}, {}, {}, {})
@@ -54,7 +54,7 @@ def local_trees(call: Call, root_ids: Iterable[str]) -> LocalTrees:
 
 
 def versions_of(call: Call, table_ids: Iterable[str]) -> dict[str, list[str]]:
-    """The versions that these tables have had here, by their contents; the one to choose first."""
+    """The local versions of these tables by content, the preferred one first."""
     found: dict[str, list[str]] = {}
     statement = render.load("content_ids")
     for content_id, version_id in run(call.cursor, statement, [sorted(set(table_ids))]).fetchall():

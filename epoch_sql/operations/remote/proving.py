@@ -1,4 +1,4 @@
-"""Proving the definitions that a fetch read, before anything of it is kept: none of them has been executed by then."""
+"""Proves the definitions that a fetch read, before any of it is kept and before any of them has run."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from epoch_sql.proof.engine import shut_in
 from epoch_sql.proof.harmless import Context, illegal, offences
 
 _RUNS_TEXT = frozenset({"epoch_query"})
-"""A reader of Epoch's that runs SQL which it is given."""
+"""Epoch's own function that runs SQL from its arguments."""
 
 
 def prove(call: Call, where: str, rows: Iterable[Row], tables: Iterable[Table], remote: Remote) -> list[Withheld]:
-    """Those of the definitions that are read from a store which are not known to be harmless; none of a trusted one.
+    """The definitions from a store that are not known to be harmless. Empty for a trusted remote.
 
-    Raises EpochRemoteError, naming the first, for what is not one statement of its kind that makes what its name says.
+    Raises EpochRemoteError, with the name, for the first definition that is not one statement of its kind and name.
     """
     found = dict.fromkeys(SchemaObject(row[KIND], ObjectName(row[2], row[3]), *row[5:8]) for row in rows)
     definitions: list[Definition] = [*dict.fromkeys(tables), *found]
@@ -51,7 +51,7 @@ def prove(call: Call, where: str, rows: Iterable[Row], tables: Iterable[Table], 
 
 
 def _is_own(call: Call, definition: Definition) -> bool:
-    """Whether a definition is here already: it is the user's own, or kept as data since it first came."""
+    """Whether the repository has the definition already: the user's own, or one that is kept as data."""
     if not call.exists:
         return False
     trees = Trees(call.cursor)
@@ -67,7 +67,7 @@ def _withheld(definition: Table | SchemaObject, reason: str, remote: str) -> Wit
 
 
 def _macros_here(call: Call, found: Mapping[SchemaObject, None]) -> Sequence[SchemaObject]:
-    """The macros that there have been here: what is read may mean one of them."""
+    """The present and earlier local macros, because a definition may name one of them."""
     if not call.exists or not any(made.kind in ("macro", "view") for made in found):
         return []
     return Trees(call.cursor).macros()

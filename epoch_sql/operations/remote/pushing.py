@@ -1,6 +1,6 @@
-"""``push``: sending a branch to a remote, and moving its reference there last, by compare-and-swap.
+"""``push``: sends a branch to a remote, and moves its reference there last, by compare-and-swap.
 
-No transaction is open while files are sent. What the remote allows is decided by its own settings and reviews, before
+No transaction is open while files are sent. The remote's own settings and reviews decide what is allowed, before
 anything is sent and again before the reference moves.
 """
 
@@ -49,7 +49,7 @@ from epoch_sql.operations.repository import Call, new_ref, now
 
 @dataclass(frozen=True)
 class _Push:
-    """What is pushed, and what the remote had when it began."""
+    """What is pushed, and the state of the remote at the beginning."""
 
     connected: Connected
     listing: Listing
@@ -59,7 +59,7 @@ class _Push:
 
     @property
     def old(self) -> str | None:
-        """Where the branch is at the remote."""
+        """The commit of the branch at the remote."""
         found = self.listing.heads.get(self.branch.name)
         return found.ref.commit_id if found else None
 
@@ -67,9 +67,9 @@ class _Push:
 def push(call: Call, remote: str, branch: str | None, force: bool, tags: bool, protection: bool) -> TransferResult:
     """Push a branch (default: the checked-out one), with reviews; ``tags`` also pushes every tag.
 
-    ``protection`` sets what the branch is protected from there to what it is here; without, that is done only where the
-    remote has nothing set for it. Raises EpochRemoteError when the remote has commits that are not here (unless
-    ``force``), EpochRemoteRefused when the branch is protected there, and what a remote that cannot be used raises.
+    ``protection`` sets the remote's protection of the branch to the local one. Without it, a push does so only if the
+    remote has no settings for the branch. Raises EpochRemoteError if the remote has commits that are not local (unless
+    ``force``) or cannot be used, and EpochRemoteRefused if its protection refuses the push.
     """
     remote_named(call, remote)
     ref = existing(call, "branch", branch or _checked_out(call, remote))
@@ -120,7 +120,7 @@ def _begin(call: Call, connected: Connected, ref: Ref, tags: bool) -> _Push:
 
 
 def _require_forward(call: Call, begun: _Push, force: bool) -> None:
-    """EpochRemoteError when the push would drop commits of the remote's branch."""
+    """Raises EpochRemoteError if the push would drop commits of the remote's branch."""
     old, new, graph = begun.old, begun.branch.commit_id, call.graph()
     if old is None or (old in graph and graph.is_ancestor(old, new)):
         return
@@ -161,7 +161,7 @@ def _require_forward(call: Call, begun: _Push, force: bool) -> None:
 
 
 def _require_allowed(call: Call, begun: _Push, protection: Protection) -> None:
-    """EpochRemoteRefused when the remote's own protection and reviews do not allow the move."""
+    """Raises EpochRemoteRefused if the remote's protection and reviews do not allow the move."""
     old, new, graph = begun.old, begun.branch.commit_id, call.graph()
     if not protection.protects or old is None or old == new:
         return
@@ -183,19 +183,20 @@ def _require_allowed(call: Call, begun: _Push, protection: Protection) -> None:
 
 
 def _known(call: Call, begun: _Push) -> set[str]:
-    """Commits that the remote has with all before them: where its references are, and were when last fetched."""
+    """Commits that the remote has with all of their ancestors: those of its references, now and at the last fetch."""
     graph = call.graph()
     prefix, store = f"{begun.connected.remote.name}/", begun.connected.store
     tips = set(begun.listing.tips)
     if begun.connected.is_same_store:
         fetched = {r.commit_id for name, r in call.refs.all("remote").items() if name.startswith(prefix)}
-        # A store that was restored from an older backup does not have them any more.
+        # A store that was restored from an older backup may lack them.
         tips |= {tip for tip in fetched - tips if store.size(commit_path(tip)) is not None}
     return {tip for tip in tips if tip in graph}
 
 
 def _set_protection(call: Call, begun: _Push, wanted: bool) -> bool:
-    """Protect the branch there as here, if that is ``wanted`` or nothing is set there; whether it changed anything."""
+    """Set the remote's protection to the local one, if ``wanted`` or if the remote has none. Says whether it
+    changed."""
     own = Protections(call.cursor).get(begun.branch.name)
     store, name = begun.connected.store, begun.branch.name
     there = begun.guard
@@ -239,7 +240,7 @@ def _make_tag(begun: _Push, tag: Ref) -> None:
 
 
 def _note(call: Call, begun: _Push, tags: list[Ref], protected: bool) -> None:
-    """Keep here where the branch now is there; another writer may be faster a few times."""
+    """Store the new commit of the remote branch. If another writer is faster, tries again a few times."""
     for attempt in range(ATTEMPTS):
         try:
             _note_once(call, begun, tags, protected)

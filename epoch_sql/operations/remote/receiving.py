@@ -1,6 +1,6 @@
-"""What a fetch reads from a remote, before anything is changed here: commits, and all that they need; each is verified.
+"""Reads commits and all that they need from a remote, and verifies each, before anything local changes.
 
-Files go to ``.epoch/objects``, where nobody refers to them until the catalog does.
+Files go to ``.epoch/objects``. Nothing refers to them before the catalog does.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from epoch_sql.storage.remote.base import RemoteStore
 
 @dataclass
 class Received:
-    """What was read: commits with parents first, and by their ids the rest that was not here yet."""
+    """What was read: commits with parents first, and by id everything else that was not local yet."""
 
     commits: list[PortableCommit] = field(default_factory=list)
     subtrees: Mapping[str, list[Row]] = field(default_factory=dict)
@@ -58,10 +58,10 @@ class Received:
 
 
 def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str]) -> Received:
-    """Read some commits, all before them that are not here, and what they need; files are stored.
+    """Read some commits, their ancestors that are not local, and what they need. Stores the files.
 
-    Raises EpochStorageError for what is missing or damaged there, EpochRemoteError for an unrelated history, and for
-    a definition that is not what it says.
+    Raises EpochStorageError for missing or damaged files, and EpochRemoteError for an unrelated history, and for a
+    definition that is not what it claims to be.
     """
     reader = _Reader(call, store)
     commits = reader.commits(tips)
@@ -90,7 +90,7 @@ class _Reader:
     store: RemoteStore
 
     def commits(self, tips: Iterable[str]) -> list[PortableCommit]:
-        """The commits that are not here, parents first; they are asked for generation by generation."""
+        """The commits that are not local, parents first. Requests them generation by generation."""
         read = {} if self.call.exists else self._all_commits()
         found: dict[str, PortableCommit] = {}
         pending = self._lacking(set(tips))
@@ -114,14 +114,14 @@ class _Reader:
         return dict(zip(wanted, in_parallel(self._subtree, wanted), strict=True))
 
     def manifests(self, subtrees: Mapping[str, list[Row]]) -> dict[str, Manifest]:
-        """How the versions are stored that subtrees name, and that are not here in any layout."""
+        """The manifests of versions in subtrees that have no local layout."""
         named = {row[VERSION]: row[IDENTITY] for rows in subtrees.values() for row in rows if row[KIND] == "table"}
         here = versions_of(self.call, named.values()) if self.call.exists else {}
         wanted = sorted(named.keys() - here.keys())
         return dict(zip(wanted, in_parallel(self._manifest, wanted), strict=True))
 
     def versions_here(self, commits: Iterable[PortableCommit], manifests: Mapping[str, Manifest]) -> dict[str, Version]:
-        """The versions of this repository, by their contents, that deltas lead from or to."""
+        """The local versions, by content, that deltas lead from or to."""
         levels = [
             *(delta for c in commits for delta in c.deltas),
             *(level for m in manifests.values() for level in m.levels),
@@ -135,7 +135,7 @@ class _Reader:
         return {i: versions[version_id] for i, version_id in first.items()}
 
     def definitions(self, manifests: Iterable[Manifest], files: Iterable[DataFile]) -> dict[str, Table]:
-        """The definitions of tables that these need and that are not here."""
+        """The definitions of tables that these need and that are not local."""
         ids = {manifest.version.schema_id for manifest in manifests}
         ids |= {i for file in files for i in (file.schema_id, file.old_schema_id) if i}
         here = {row[0] for row in Schemas(self.call.cursor).with_ids(ids)} if self.call.exists else set()
@@ -143,14 +143,14 @@ class _Reader:
         return dict(zip(wanted, in_parallel(self._definition, wanted), strict=True))
 
     def files(self, files: Iterable[DataFile]) -> list[DataFile]:
-        """Store the files that are not here; those that were."""
+        """Store the files that are not local, and give those that were."""
         wanted = [file for file in files if self.call.store.check(file)]
         self.call.progress.begin(sum(file.bytes for file in wanted))
         in_parallel(self._fetch, wanted, FILES_AT_ONCE)
         return wanted
 
     def _all_commits(self) -> dict[str, bytes]:
-        """A clone wants them all, and a list of them saves walking."""
+        """All commits of the store. A clone needs all of them, and a list saves walking."""
         names = [path.rpartition("/")[2].removesuffix(".json") for path in self.store.paths(COMMITS)]
         wanted = [name for name in names if is_id(name)]
         return dict(zip(wanted, in_parallel(lambda i: self._read(commit_path(i)), wanted), strict=True))
@@ -159,13 +159,13 @@ class _Reader:
         return sorted(commit_ids - self._local_commits(commit_ids).keys())
 
     def _local_commits(self, commit_ids: set[str]) -> dict[str, str]:
-        """Those of the commits that are here, with their roots."""
+        """The local ones among the commits, with their roots."""
         if not self.call.exists or not commit_ids:
             return {}
         return {i: commit.root_id for i, commit in self.call.commits.load(commit_ids).items()}
 
     def _sound(self, commits: list[PortableCommit]) -> list[PortableCommit]:
-        """The commits, none of which is unrelated to what is here, or undoes what it does not descend from."""
+        """The commits. Each is related to the local history, and undoes only commits that it descends from."""
         seen: set[str] = set()
         for portable in commits:
             commit = portable.commit
@@ -228,7 +228,7 @@ def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> 
 
 
 def _parents_first(found: Mapping[str, PortableCommit]) -> list[PortableCommit]:
-    """The commits in an order in which every one comes after its parents."""
+    """The commits, each after its parents."""
     ordered: dict[str, PortableCommit] = {}
     for tip in found:
         path = [tip]

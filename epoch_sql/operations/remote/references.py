@@ -26,7 +26,7 @@ from epoch_sql.storage.remote.base import RemoteStore, Token
 
 @dataclass(frozen=True)
 class Found:
-    """A reference at a remote, and the token that moving it needs."""
+    """A reference at a remote, and the token for moving it."""
 
     ref: RemoteRef
     token: Token
@@ -34,7 +34,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Listing:
-    """The branches and tags of a remote by name; ``gone`` are the tokens of deleted ones, by folder and name."""
+    """The branches and tags of a remote by name. ``gone`` are the tokens of deleted ones, by folder and name."""
 
     heads: Mapping[str, Found]
     tags: Mapping[str, Found]
@@ -42,13 +42,13 @@ class Listing:
 
     @property
     def tips(self) -> set[str]:
-        """The commits that they name."""
+        """The commits of the branches and tags."""
         return {found.ref.commit_id for kind in (self.heads, self.tags) for found in kind.values()}
 
 
 @dataclass(frozen=True)
 class Guard:
-    """The protection of a branch at a remote, and the token that changing it needs (None: it was never set)."""
+    """The protection of a branch at a remote, and the token for changing it (None: it was never set)."""
 
     protection: Protection
     token: Token | None = None
@@ -67,22 +67,22 @@ def read_references(store: RemoteStore) -> Listing:
 def moved_ref(
     name: str, commit_id: str, author: str | None, at: datetime, message: str | None, previous: str | None
 ) -> RemoteRef:
-    """A reference that is made or moved at a remote."""
+    """A reference that is created or moved at a remote."""
     return RemoteRef(name, commit_id, author, at, message, previous, uuid.uuid4().hex)
 
 
 def deleted_ref(name: str, author: str, at: datetime, previous: str) -> RemoteRef:
-    """A reference that is deleted at a remote: nothing is ever removed from a store, so that this is a value, too."""
+    """A reference that is deleted at a remote. Nothing is ever removed from a store, so this is a value, too."""
     return moved_ref(name, "", author, at, None, previous)
 
 
 def write_reference(store: RemoteStore, path: str, token: Token | None, ref: RemoteRef) -> bool:
-    """Move a reference, or make it (no token); False when somebody was faster."""
+    """Move a reference, or create it (no token). False if somebody was faster."""
     return store.swap(path, token, seal(ref_fields(ref)))
 
 
 def read_protection(store: RemoteStore, branch: str) -> Guard:
-    """What a branch is protected from there."""
+    """The protection of a branch at a remote."""
     path = protection_path(branch)
     stored = store.read_reference(path)
     if stored is None:
@@ -91,14 +91,14 @@ def read_protection(store: RemoteStore, branch: str) -> Guard:
 
 
 def write_protection(store: RemoteStore, guard: Guard, protection: Protection, author: str) -> bool:
-    """Set what a branch is protected from there; False when somebody was faster."""
+    """Set the protection of a branch at a remote. False if somebody was faster."""
     at = now().isoformat(timespec="microseconds")
     fields = {"protection": vars(protection), "author": author, "changed_at": at, "change_id": uuid.uuid4().hex}
     return store.swap(protection_path(protection.branch), guard.token, seal(fields))
 
 
 def read_reviews(store: RemoteStore, known: Iterable[str], target: str | None = None) -> list[Review]:
-    """The reviews that a remote has, of one target or of all, but for those that are known."""
+    """The reviews of a remote, of one target or of all, without the ``known`` ones."""
     there = set(known)
     folder = f"{REVIEWS}/{encoded(target)}" if target else REVIEWS
     paths = [path for path in store.paths(folder) if path.rpartition("/")[2].removesuffix(".json") not in there]
@@ -106,7 +106,7 @@ def read_reviews(store: RemoteStore, known: Iterable[str], target: str | None = 
 
 
 def write_reviews(store: RemoteStore, reviews: Iterable[Review]) -> None:
-    """Put those reviews that a remote does not have; they are never changed."""
+    """Store the reviews that a remote lacks. Reviews never change."""
     wanted = {review_path(r.target, r.source_commit, r.review_id): r for r in reviews}
     there = set(store.paths(REVIEWS)) if wanted else set()
     in_parallel(

@@ -1,4 +1,4 @@
-"""``remote``: which remotes there are."""
+"""``remote``: adds, lists, trusts and removes remotes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RemoteInfo:
 
 
 def remote_named(call: Call, name: str) -> Remote:
-    """The remote of that name; EpochRemoteError, naming ``remote add``, if there is none."""
+    """The remote of that name. Raises EpochRemoteError, which names ``remote add``, if there is none."""
     remotes = Remotes(call.cursor).load()
     if name in remotes:
         return remotes[name]
@@ -137,9 +137,9 @@ def listing(call: Call) -> Sql:
 
 
 def _make_trusted(call: Call, remote: str) -> None:
-    """Let what came from a remote be what it is, and bring here what of it is checked out.
+    """Trust the definitions of a remote, and create those of the checked-out commit.
 
-    Uncommitted changes stay, also where they took its place.
+    Uncommitted changes stay, even under the same names.
     """
     head = call.tree(call.head().commit_id)
     working = settle(call, call.scan(head))

@@ -1,9 +1,9 @@
-"""Proving that the rows that a fetch read are those that its documents name, before anything refers to them.
+"""Proves that the rows that a fetch read are those that its documents name, before anything refers to them.
 
-A version's rows are its base and the deltas on it, and its name has the fingerprint of these rows. So the hashes of the
-base are summed up, once for each base, and for each delta what it takes away and what it adds; that the old rows that
-it states are those below it is looked up. What is proved once, or was here before, is not read again: a fetch of one
-commit costs what that commit changed. Where a table got other columns, all of its rows are read.
+A version's rows are its base level and the deltas on it, and its name has the fingerprint of these rows. So the hashes
+of each base level are summed up once, and for each delta the hashes that it removes and adds. A lookup proves that the
+old rows in a delta are the rows below it. Proved and local versions are not read again, so a fetch of one commit costs
+what that commit changed. If a table got other columns, all of its rows are read.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OP = Column("op", "VARCHAR", 0)
 
 @dataclass(frozen=True)
 class Stated:
-    """What documents of a remote at an address say of rows: versions by their contents, and what commits changed."""
+    """What the documents of a remote state about rows: versions by their contents, and the changes of commits."""
 
     where: str
     commits: Sequence[PortableCommit]
@@ -55,7 +55,7 @@ class RowProof:
         cursor, store = self.call.cursor, self.call.store
         self.where = self.received.where
         self.tables = dict(self.received.definitions)
-        # What is not proved yet is known here only.
+        # Only this class knows unproved versions.
         self.contents = Contents(cursor, store, Known(tables=self.tables))
         self.prover = Prover(cursor, store)
         self.writer = LevelWriter(cursor, store)
@@ -63,7 +63,7 @@ class RowProof:
     def run(self) -> None:
         """Prove every version and delta.
 
-        Raises EpochStorageError, which names the document that does not say what is in the files.
+        Raises EpochStorageError, which names a document that does not match the files.
         """
         self.load_tables(self._schema_ids())
         for schema_id in self.received.definitions:
@@ -112,7 +112,7 @@ class RowProof:
                 ) from error
 
     def state(self, content_id: str) -> State:
-        """A version that was received, or one that is here."""
+        """A received or a local version."""
         if content_id not in self._states:
             self._states[content_id] = self._made(content_id)
         return self._states[content_id]
@@ -133,12 +133,12 @@ class RowProof:
         return State(version, table, levels, where, self._plain(table, levels))
 
     def _plain(self, table: Table, levels: Iterable[Level]) -> bool:
-        """Whether all files are read as they are: the hash of a row is the same in each of them."""
+        """Whether all files are read as they are, so that the hash of a row is the same in each of them."""
         ids = {i for level in levels for f in level.files for i in (f.schema_id, f.old_schema_id) if i}
         return all(signature(self.tables[i]) == signature(table) for i in ids)
 
     def _edges(self) -> Iterator[Edge]:
-        """The deltas both of whose ends are known; one that leads from nowhere is only read as a part of a version."""
+        """The deltas with two known ends. A delta from an unknown content is only read as a part of a version."""
         seen = set()
         for where, level in self._deltas():
             ends = (level.before, level.after)
@@ -162,7 +162,7 @@ class RowProof:
             yield from ((where, level) for level in manifest.levels[1:] if level.before and level.after)
 
     def _prove_files(self) -> None:
-        """Every file has the columns and the number of rows that it is said to have."""
+        """Prove that every file has the stated columns and number of rows."""
         kinds = {file.file_id: (file, level.kind) for level in self._levels() for file in level.files}
         if not kinds:
             return
@@ -186,7 +186,7 @@ class RowProof:
                 raise damaged(where, problem)
 
     def _expected(self, file: DataFile, kind: str) -> tuple[Columns, Columns]:
-        """The columns that a file has to have, and others that it may have; of one name any of the types."""
+        """The columns that a file must have, and those that it may have. A name may have any of its types."""
         new = self.tables[file.schema_id]
         if kind == "base":
             return self.prover.expected((c.name, c) for c in new.stored_columns), ()
@@ -205,7 +205,7 @@ class RowProof:
         return self.prover.expected(needed), self.prover.expected(allowed)
 
     def _prove_changes(self, level: Level, where: str, table: Table) -> None:
-        """What a delta says without looking at what is below it."""
+        """Prove a delta without the levels below it."""
         for file in level.files:
             shape = shape_of(self.tables[file.old_schema_id or file.schema_id], self.tables[file.schema_id])
             sound, counts = self.prover.changes_alone(file.file_id, shape)
@@ -225,7 +225,8 @@ class RowProof:
             raise other_rows(state.where, state.table)
 
     def _prove_edge(self, edge: Edge) -> None:
-        """By all rows: what the delta makes of those before it, and that those are the ones that it says."""
+        """Prove a delta by all rows: the rows before it are the stated ones, and it turns them into the rows after
+        it."""
         before, after = edge.before, edge.after
         levels = (*before.levels, edge.level) if edge.level.files else before.levels
         with telling(edge.where, "has a delta that cannot be read"):
@@ -244,7 +245,7 @@ class RowProof:
 
 
 def _columns_problem(found: Columns, needed: Columns, allowed: Columns) -> str | None:
-    """What is wrong with the columns of a file, if anything."""
+    """The problem of a file's columns, or None."""
     names = [name for name, _ in found]
     types: dict[str, set[str]] = {}
     for name, kind in (*needed, *allowed):

@@ -1,4 +1,4 @@
-"""Proving deltas that lie above each other, many at once: from the rows of their bases, and the shifts they make."""
+"""Proves deltas on top of each other, many at once, from the rows of their base levels and their shifts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from epoch_sql.model.version import FINGERPRINT_BITS, Level, Version
 from epoch_sql.storage.file_proof import Prover, Shift, Step
 
 Chain = tuple[str | None, ...]
-"""The files of a version: its base (None: no rows), and the deltas on it."""
+"""The files of a version: its base level (None: no rows), and the deltas on it."""
 Sum = tuple[int, int]
 """A number of rows, and the sum of their hashes."""
 
 
 @dataclass(frozen=True)
 class State:
-    """A version with its levels; ``where`` is the document that says so, None for one that is here and is believed.
+    """A version with its levels. ``where`` is its document, or None for a local version, which needs no proof.
 
     It is ``plain`` if all its files have the columns of its own definition.
     """
@@ -42,13 +42,13 @@ class State:
 
     @property
     def sum(self) -> Sum:
-        """What its name says of its rows."""
+        """The number and hash sum of its rows, according to its name."""
         return self.version.row_count, int(self.version.fingerprint, 16)
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A delta between two versions, and the document that says so."""
+    """A delta between two versions, and its document."""
 
     before: State
     after: State
@@ -63,7 +63,7 @@ def signature(table: Table) -> tuple[object, ...]:
 
 
 def prove_steps(prover: Prover, tables: Mapping[str, Table], states: Iterable[State], edges: Iterable[Edge]) -> None:
-    """Prove plain versions, and plain deltas between plain versions; ``tables`` are definitions by their ids."""
+    """Prove plain versions, and plain deltas between plain versions. ``tables`` are definitions by id."""
     groups: dict[tuple[object, ...], _Group] = {}
 
     def group(state: State) -> _Group:
@@ -106,7 +106,7 @@ class _Group:
                 raise other_rows(edge.where, self.table)
 
     def _steps(self) -> dict[Chain, tuple[str, Level]]:
-        """The deltas that have to be read, as the chains that end with them, and where they are said to be so."""
+        """The deltas to read, as the chains that end with them, and their documents."""
         steps: dict[Chain, tuple[str, Level]] = {}
         self._unknown: dict[Chain, str] = {}
         for state in self.states:
@@ -158,7 +158,7 @@ class _Group:
             raise other_rows(where, self.table)
 
     def _sum(self, chain: Chain, where: str) -> Sum:
-        """What the rows of a chain add up to."""
+        """The number and hash sum of the rows of a chain."""
         missing = []
         while chain not in self._sums:
             missing.append(chain)
@@ -178,7 +178,7 @@ def other_rows(where: str, table: Table) -> EpochStorageError:
 
 @contextmanager
 def telling(where: str, problem: str) -> Iterator[None]:
-    """DuckDB's errors about files as errors about the document that names them."""
+    """Turns errors of DuckDB about files into errors about the document that names them."""
     try:
         yield
     except duckdb.Error as error:

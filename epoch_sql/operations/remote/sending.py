@@ -1,7 +1,7 @@
-"""What a push sends before it moves a reference: files, definitions, versions, subtrees, commits, in that order.
+"""Sends what a push needs before its reference: files, definitions, versions, subtrees and commits, in that order.
 
-A version that the remote has, in whatever layout, is not sent: none of its files is. Nothing that is sent is referred
-to by what was there before, so a push that dies has changed nothing, and the next one goes on where it was.
+It sends no file of a version that the remote has in any layout. Nothing that the remote had before refers to what is
+sent. So a push that dies has changed nothing, and the next one continues from there.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from epoch_sql.storage.remote.base import RemoteStore
 
 @dataclass
 class Sent:
-    """The Parquet files that were sent, and their bytes."""
+    """The number of Parquet files that were sent, and their bytes."""
 
     objects: int = 0
     bytes: int = 0
@@ -47,7 +47,7 @@ class Sent:
 
 @dataclass
 class _Load:
-    """What is sent for some commits. ``versions`` are by content, the version of the oldest commit that has it."""
+    """What is sent for some commits. ``versions`` has, for each content, the version of the oldest commit with it."""
 
     commits: list[PortableCommit] = field(default_factory=list)
     subtrees: dict[str, bytes] = field(default_factory=dict)
@@ -55,9 +55,9 @@ class _Load:
 
 
 def send(call: Call, store: RemoteStore, tips: Iterable[str], known: Iterable[str]) -> Sent:
-    """Send what some commits need, and all before them, but for what the remote has with the ``known`` commits.
+    """Send what some commits and their ancestors need, without what the remote has with the ``known`` commits.
 
-    Raises EpochStorageError for a file of this repository that is missing or damaged.
+    Raises EpochStorageError for a missing or damaged local file.
     """
     graph = call.graph()
     missing = graph.topological(graph.difference(tips, known))[::-1]
@@ -78,7 +78,7 @@ def send(call: Call, store: RemoteStore, tips: Iterable[str], known: Iterable[st
 
 
 def _load(call: Call, missing: Sequence[str]) -> _Load:
-    """The commits with what is new in each against its parents, oldest first."""
+    """The commits, oldest first, with what is new in each against its parents."""
     commits = call.commits.load(missing)
     edge = call.commits.load({p for c in commits.values() for p in c.parents} - commits.keys())
     known = {**commits, **edge}
@@ -106,7 +106,7 @@ def _load(call: Call, missing: Sequence[str]) -> _Load:
 def _deltas(
     call: Call, missing: Sequence[Commit], known: dict[str, Commit], trees: LocalTrees
 ) -> dict[str, list[PortableLevel]]:
-    """For each commit the deltas, one for each table and parent, that lead to it: history is read from them."""
+    """For each commit, the deltas from its parents, one for each table and parent. They hold its history."""
     steps: dict[str, set[tuple[str, str]]] = {commit.commit_id: set() for commit in missing}
     tables = set()
     for commit in missing:
@@ -119,7 +119,7 @@ def _deltas(
 
 
 def _changed(trees: LocalTrees, before: str, after: str) -> Iterable[tuple[str, str, str]]:
-    """The tables that two roots have with different contents: (table, content before, content after)."""
+    """The tables with different contents under two roots: (table, content before, content after)."""
     old, new = (
         {
             row[IDENTITY]: trees.contents[row[VERSION]]
@@ -134,7 +134,7 @@ def _changed(trees: LocalTrees, before: str, after: str) -> Iterable[tuple[str, 
 
 
 def _edges(call: Call, tables: set[str], steps: set[tuple[str, str]]) -> dict[tuple[str, str], PortableLevel]:
-    """The shortest delta of each step from one content to another, whatever the layouts that it is between."""
+    """The shortest delta of each step from one content to another, between any layouts."""
     by_content = versions_of(call, tables)
     content = {version_id: i for i, versions in by_content.items() for version_id in versions}
     ends = [[v for step in steps for v in by_content.get(step[end], ())] for end in (0, 1)]

@@ -1,4 +1,4 @@
-"""Many requests at once, and how far they are."""
+"""Many requests at once, and their progress."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class TransferResult:
-    """What a push, a fetch, a pull or a clone did.
+    """The result of a push, a fetch, a pull or a clone.
 
-    ``old_commit_id`` and ``new_commit_id`` are where the branch was and is: at the remote for a push, here otherwise.
-    ``moved`` names every reference that moved; ``objects`` and ``bytes`` are the Parquet files that were sent.
+    ``old_commit_id`` and ``new_commit_id`` are the commits of the branch before and after: at the remote for a push,
+    and locally otherwise. ``moved`` names every moved reference. ``objects`` and ``bytes`` count the Parquet files that
+    were transferred.
     """
 
     remote: str
@@ -40,7 +41,7 @@ class FetchResult(TransferResult):
 
 
 def in_parallel(function: Callable[[Item], Result], items: Iterable[Item], workers: int = WORKERS) -> list[Result]:
-    """The results in the order of the items; the first error is raised, and what has not begun is not begun."""
+    """The results in the order of the items. Raises the first error, and starts no further items after it."""
     wanted: Sequence[Item] = list(items)
     if len(wanted) < 2:
         return [function(item) for item in wanted]

@@ -1,4 +1,4 @@
-"""Other databases in the folder of a database: copies of it share its files, and gc must know what they need."""
+"""Other databases in the folder of a database. Copies share its files, so gc must know what they need."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _IS_REPOSITORY = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'epoch' AND 
 
 @contextmanager
 def files_needed_beside(database: Path) -> Iterator[Set[str]]:
-    """The files that other databases in a database's folder name; they are held open, so that none commits meanwhile.
+    """The files that other databases in the folder name. Holds these databases open, so that none commits meanwhile.
 
-    Raises EpochRepositoryError for one that cannot be read: nobody knows then what it needs.
+    Raises EpochRepositoryError for one that cannot be read, because its files are unknown then.
     """
     needed: set[str] = set()
     with ExitStack() as opened:

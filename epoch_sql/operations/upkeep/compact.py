@@ -1,7 +1,7 @@
-"""``compact``: rewriting the current versions of tables into one base level each, with the same content.
+"""``compact``: rewrites the current version of each table as one base level, with the same content.
 
-The new files are written and compared first, while others may go on; then one transaction replaces the versions
-wherever they are named. An empty delta leads from the old version to the new one, so that differences still cost what
+First it writes and compares the new files, while other connections may work. Then one transaction replaces the versions
+wherever they are named. An empty delta leads from the old version to the new one, so differences still cost what
 changed.
 """
 
@@ -22,7 +22,7 @@ from epoch_sql.verb import procedure
 
 @dataclass(frozen=True)
 class Compacted:
-    """A table that was rewritten: where it is current, its rows, and the files and bytes that a reader of it reads."""
+    """A rewritten table: its branches, its rows, and the files and bytes for reading it."""
 
     table: str
     branches: list[str]
@@ -35,7 +35,7 @@ class Compacted:
 
 @dataclass
 class _Current:
-    """A version of a table, and the branches at whose heads it is."""
+    """A version of a table, and the branches that have it at their heads."""
 
     table_name: str
     version: Version
@@ -81,7 +81,7 @@ def _current(call: Call, table_name: str | None) -> list[_Current]:
 
 
 def _worth(call: Call, currents: list[_Current]) -> list[_Current]:
-    """Those that are not one base level of the table's present definition already."""
+    """The versions that are not one base level of the table's present definition yet."""
 
     def whole(current: _Current) -> bool:
         levels = call.contents.levels(current.version.version_id)
@@ -91,7 +91,7 @@ def _worth(call: Call, currents: list[_Current]) -> list[_Current]:
 
 
 def _rewritten(call: Call, current: _Current) -> Level:
-    """The version's rows as a new base level, written and found to be the same rows."""
+    """Write the version's rows as a new base level, and check that they are the same rows."""
     contents, version = call.contents, current.version
     table = contents.table(version.version_id)
     level = call.writer.base(contents.state(version.version_id), table)
@@ -106,7 +106,7 @@ def _rewritten(call: Call, current: _Current) -> Level:
 
 
 def _store(call: Call, current: _Current, level: Level) -> str:
-    """Add the rewritten version to the catalog, with the empty delta that leads to it; its id."""
+    """Add the rewritten version to the catalog, with the empty delta that leads to it. Gives its id."""
     for file in level.files:
         problem = call.store.check(file)
         if problem:

@@ -1,4 +1,4 @@
-"""Checks of files and rows: the bytes are those of the name, the rows those that the versions say."""
+"""Checks files and rows: the bytes of a file match its name, and its rows match the versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Found = tuple[str, str, str]
 
 
 def broken_files(call: Call, inventory: Inventory) -> Iterator[Found]:
-    """Files that are missing, or whose bytes are not what their name says."""
+    """Files that are missing, or whose bytes do not match their name."""
     for file in inventory.files.values():
         problem = call.store.verify(file)
         if problem:
@@ -30,7 +30,7 @@ def broken_files(call: Call, inventory: Inventory) -> Iterator[Found]:
 
 
 def broken_rows(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
-    """Versions at references and in stashes whose rows are not those that the version says."""
+    """Versions at references and in stashes whose rows do not match the version."""
     for version_id in sorted(_current(call, inventory) & sound):
         contents, version = call.contents, call.contents.version(version_id)
         try:
@@ -45,7 +45,7 @@ def broken_rows(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iter
 
 
 def broken_deltas(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
-    """Deltas that do not lead from the rows of one version to those of the other, as far as their own rows tell."""
+    """Deltas that do not lead from the rows of one version to those of the other, as far as their own rows show."""
     for stored in inventory.levels.values():
         if stored.kind != "delta" or not {stored.from_version, stored.to_version} <= sound:
             continue
@@ -71,9 +71,7 @@ def broken_deltas(call: Call, inventory: Inventory, sound: frozenset[str]) -> It
 
 
 def broken_fingerprints(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
-    """Cached hashes of working tables that would hide changes: they are not those of the version that they are said to
-    be.
-    """
+    """Cached hashes of working tables that do not match their version, and would hide changes."""
     known = Fingerprints(call.cursor).load()
     current = engine(call.cursor)
     head = _head(call, inventory)
@@ -118,7 +116,7 @@ def _current(call: Call, inventory: Inventory) -> set[str]:
 
 
 def _head(call: Call, inventory: Inventory) -> str | None:
-    """The commit that is checked out; None where the catalog does not say, or does not have it."""
+    """The commit that is checked out. None if the catalog does not name or have one."""
     states = State(call.cursor).select()
     commit_id = call.head().commit_id if len(states) == 1 else None
     return commit_id if commit_id in inventory.commits else None

@@ -1,4 +1,4 @@
-"""``fsck``: every file hashed again, every id computed again, every reference followed."""
+"""``fsck``: hashes every file again, computes every id again, and follows every reference."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from epoch_sql.operations.upkeep.structure_checks import (
 from epoch_sql.verb import procedure
 
 Found = tuple[str, str, str]
-"""What a check finds: the kind of the object, its id, and what is wrong with it."""
+"""The finding of a check: the kind of the object, its id, and the problem."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that is wrong, the table that it concerns, and the commits that it concerns, newest first.
+    """A problem, its table, and its commits, newest first.
 
     ``kind`` is ``file``, ``level``, ``version``, ``schema``, ``tree``, ``root``, ``commit``, ``ref``, ``stash``,
     ``merge`` or ``fingerprint``.
@@ -47,7 +47,7 @@ def check(call: Call) -> list[Problem]:
 
 
 def _found(call: Call, inventory: Inventory) -> Iterator[Found]:
-    """What is wrong. Rows are read only of versions in which nothing else is wrong."""
+    """The findings. Reads the rows only of versions without other problems."""
     wrong = [
         *duplicates(inventory),
         *broken_files(call, inventory),
@@ -66,7 +66,7 @@ def _found(call: Call, inventory: Inventory) -> Iterator[Found]:
 
 
 def _sound_versions(inventory: Inventory, wrong: Iterable[Found]) -> frozenset[str]:
-    """The versions that can be read: nothing that they are made of is broken."""
+    """The versions that can be read, because all of their parts are sound."""
     return frozenset(inventory.versions) - inventory.versions_needing((kind, i) for kind, i, _ in wrong)
 
 

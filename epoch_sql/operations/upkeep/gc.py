@@ -1,7 +1,7 @@
-"""``gc``: removing what nothing refers to any more, first from the catalog, then from the disk.
+"""``gc``: removes unreferenced data, first from the catalog, then from the disk.
 
-The catalog is swept in one transaction. Files are deleted after it, in a second one in which no reference can move: a
-file that a commit has just written is either named by the catalog by then, or younger than the grace period.
+One transaction sweeps the catalog. A second one, in which no reference can move, deletes files. So a file that a commit
+has just written is either in the catalog by then, or younger than the grace period.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ _DEAD = ("commits", "reflog", "trees", "versions", "levels", "schemas")
 
 @dataclass(frozen=True)
 class Removed:
-    """Something that was removed: ``kind`` is ``commit``, ``reflog``, ``tree``, ``version``, ``level``, ``schema`` or
-    ``file``.
+    """A removed object. ``kind`` is ``commit``, ``reflog``, ``tree``, ``version``, ``level``, ``schema`` or ``file``.
 
     ``object_id`` is its id, or the number of a move of a reference. ``bytes`` is the size of a file, or of the files of
     a level. ``description`` is the message of a commit, the table of a version or a definition, or the path of a file.
@@ -76,7 +75,7 @@ def _collect(call: Call, dry_run: bool, period: timedelta, needed: Set[str]) -> 
 
 
 def _mark(call: Call, grace: timedelta) -> list[Removed]:
-    """Mark what is kept; what else is in the catalog."""
+    """Mark what is kept, and list the rest of the catalog."""
     until = now() - grace
     mark(call, until)
     moment = render.fill(render.Sql("CAST({{t}} AS TIMESTAMP)"), t=render.literal(until.isoformat(sep=" ")))
@@ -112,9 +111,8 @@ def _delete_files(call: Call, grace: timedelta, needed: Set[str]) -> list[Remove
 
 
 def _unreferenced(call: Call, grace: timedelta, needed: Set[str], swept: bool) -> Iterator[Path]:
-    """The files on disk that neither the catalog (when it is ``swept``) nor another one names, older than the grace
-    period.
-    """
+    """The files on disk, older than the grace period, that neither the catalog (after it is ``swept``) nor another
+    one names."""
     source = render.catalog_table("files") if swept else render.identifier("epoch_kept_files")
     column = render.column("file_id" if swept else "id")
     statement = render.fill(render.Sql("SELECT {{column}} FROM {{source}}"), column=column, source=source)
@@ -142,7 +140,7 @@ def _interval(call: Call, grace: str) -> timedelta:
 
 
 def _require_own_files(call: Call) -> None:
-    """Refuse where the files may be needed by another database, which nothing here knows of."""
+    """Refuse if another, unknown database may need the files."""
     named = config.read(config.repository_config(call.database)).get("database")
     name = call.database.name
     if named is None:

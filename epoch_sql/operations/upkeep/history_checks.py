@@ -1,4 +1,4 @@
-"""Checks of commits, references, stashes and merges in progress: everything that they lead to is there."""
+"""Checks commits, references, stashes and merges in progress: everything that they lead to exists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Found = tuple[str, str, str]
 
 
 def broken_commits(inventory: Inventory) -> Iterator[Found]:
-    """Commits whose parents or tree are not there, and those that are not what their id says."""
+    """Commits whose parents or tree are missing, and those that do not match their id."""
     trees: dict[str, str | None] = {}
     digests = _content_digests(inventory)
     for commit in inventory.commits.values():
@@ -38,7 +38,7 @@ def broken_commits(inventory: Inventory) -> Iterator[Found]:
 
 
 def _tree_id(inventory: Inventory, root_id: str, digests: Mapping[str, str]) -> str | None:
-    """The id of the content under a root; None where parts of it are missing, which other checks tell."""
+    """The id of the content under a root. None if parts are missing, which other checks report."""
     if any(i not in inventory.subtrees for i in inventory.roots[root_id]):
         return None
     tree = inventory.tree(root_id)
@@ -53,7 +53,7 @@ def _tree_id(inventory: Inventory, root_id: str, digests: Mapping[str, str]) -> 
 
 
 def _content_digests(inventory: Inventory) -> dict[str, str]:
-    """What a user can see of each definition that can be read, as a hash."""
+    """The hash of the visible part of each readable definition."""
     found = {}
     for schema_id, definition in inventory.schemas.items():
         with suppress(ValueError, KeyError, TypeError):
@@ -62,7 +62,7 @@ def _content_digests(inventory: Inventory) -> dict[str, str]:
 
 
 def broken_references(call: Call, inventory: Inventory) -> Iterator[Found]:
-    """Branches, tags, HEAD, stashes and merges in progress that lead to commits or trees that are not there."""
+    """Branches, tags, HEAD, stashes and merges in progress that lead to missing commits or trees."""
     cursor = call.cursor
     refs = Refs(cursor).select()
     for kind, name, commit_id, *_ in refs:

@@ -1,4 +1,4 @@
-"""Everything that the catalog holds, in memory, taken as it stands: for checks that trust nothing."""
+"""The whole catalog in memory, as it is, for checks that trust nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class StoredLevel:
 class Inventory:
     """The rows of the catalog by their ids; ``subtrees`` hold the rows of ``epoch.trees`` without their id.
 
-    ``commits`` are newest first. ``duplicates`` are (catalog table, id) of what is there more than once.
+    ``commits`` are newest first. ``duplicates`` are (catalog table, id) of rows that exist more than once.
     """
 
     schemas: Mapping[str, str]
@@ -49,12 +49,12 @@ class Inventory:
             self._uses[used].append(user)
 
     def commits_needing(self, kind: str, object_id: str) -> list[str]:
-        """The commits that cannot be read whole without the object, newest first."""
+        """The commits that cannot be read completely without the object, newest first."""
         found = {used for used_kind, used in self._reaching(kind, object_id) if used_kind == "commit"}
         return [commit_id for commit_id in self.commits if commit_id in found]
 
     def table_of(self, kind: str, object_id: str) -> str | None:
-        """The name of the table that the object belongs to, where it belongs to one."""
+        """The name of the object's table, if it belongs to one."""
         names = {
             str(ObjectName(row[2], row[3]))
             for used_kind, used in self._reaching(kind, object_id)
@@ -66,14 +66,14 @@ class Inventory:
         return ", ".join(sorted(names)) or None
 
     def versions_needing(self, objects: Iterable[tuple[str, str]]) -> set[str]:
-        """The versions that are made of one of the objects (kind, id), or from or to which it leads."""
+        """The versions that contain one of the objects (kind, id), or that it leads from or to."""
         reached: set[tuple[str, str]] = set()
         for kind, object_id in objects:
             reached |= self._reaching(kind, object_id)
         return {used for used_kind, used in reached if used_kind == "version"}
 
     def tree(self, root_id: str) -> Tree:
-        """The tree of a root, all of whose subtrees are there."""
+        """The tree of a root without missing subtrees."""
         rows = sorted((row for i in self.roots[root_id] for row in self.subtrees[i]), key=lambda row: str(row[1]))
         tables = {row[1]: TableEntry(row[1], ObjectName(row[2], row[3]), row[4]) for row in rows if row[0] == "table"}
         objects = [object_of_row(row[0], ObjectName(row[2], row[3]), *row[5:9]) for row in rows if row[0] != "table"]
@@ -121,7 +121,7 @@ class Inventory:
 
 
 def take(call: Call) -> Inventory:
-    """Read the whole catalog but its references."""
+    """Read the whole catalog except its references."""
     cursor = call.cursor
     subtrees: dict[str, list[tuple[Any, ...]]] = {}
     for subtree_id, *row in Trees(cursor).select("ORDER BY identity"):

@@ -1,6 +1,7 @@
-"""What is kept: everything that a reference, a stash, a merge in progress or a young move of a reference leads to.
+"""Marks what gc keeps: everything that a reference, a stash, a merge in progress or a young move of a reference leads
+to.
 
-Mark and sweep, as git's gc does it: from the references over the commits to the files.
+Mark and sweep, as in git's gc: from the references over the commits to the files.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ SWEPT = (
     ("files", "file_id", "files"),
     ("schemas", "schema_id", "schemas"),
 )
-"""The catalog tables that are swept: their names, their columns of ids, and the marks that these are compared with."""
+"""The swept catalog tables: their names, their id columns, and the marks for these."""
 
 
 def mark(call: Call, until: datetime) -> None:
-    """Tell what is kept, in temporary tables ``epoch_kept_<what>`` of ids.
+    """Store the ids of what is kept in temporary tables ``epoch_kept_<what>``.
 
-    ``until`` is where the grace period ends: what a reference moved to, or away from, since then is kept.
+    ``until`` is the end of the grace period. What a reference moved to or away from since then is kept.
     """
     ids = render.fill(
         Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(call, until))
@@ -41,7 +42,7 @@ def mark(call: Call, until: datetime) -> None:
 
 
 def kept_commits(call: Call, until: datetime) -> list[str]:
-    """The commits that are kept: the marked ones, and everything before them."""
+    """The kept commits: the marked ones and their ancestors."""
     parents: dict[str, list[str]] = {}
     for commit_id, _, parent_id in Parents(call.cursor).select():
         parents.setdefault(commit_id, []).append(parent_id)
@@ -67,5 +68,5 @@ def sweep(call: Call) -> None:
 
 
 def kept(what: str) -> render.Fragment:
-    """The temporary table of the ids of what is kept."""
+    """The temporary table of kept ids."""
     return render.identifier(f"epoch_kept_{what}")

@@ -1,7 +1,7 @@
-"""Replacing a version by another one with the same content, wherever the catalog names it.
+"""Replaces a version by another one with the same content, wherever the catalog names it.
 
-A commit's id is made of the tree's content, not of how it is stored, so commits keep their ids and only their roots
-change. Every tree has to change at once: operations take two versions for different when their ids are.
+A commit's id covers the content of its tree and not its storage, so commits keep their ids, and only their roots
+change. Every tree has to change at once, because operations take versions with different ids for different.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ _VERSION = list(Trees.columns).index("version_id")
 
 
 def repoint(call: Call, replacements: Mapping[str, str]) -> None:
-    """Replace versions (by id) in every tree, in what the working tables are compared with, and in what names the
-    trees.
-    """
+    """Replace versions (by id) in every tree, in the fingerprints of the working tables, and in everything that
+    names the trees."""
     cursor = call.cursor
     call.state.rewritten()
     subtrees = _subtrees(call, replacements)
@@ -36,7 +35,7 @@ def repoint(call: Call, replacements: Mapping[str, str]) -> None:
 
 
 def _subtrees(call: Call, replacements: Mapping[str, str]) -> dict[str, str]:
-    """Store the subtrees with the versions replaced; the new id of each."""
+    """Store the subtrees with the new versions, and give the new id of each."""
     found: dict[str, list[tuple[Any, ...]]] = {}
     for row in run(call.cursor, render.load("upkeep/affected_trees"), [list(replacements)]).fetchall():
         version = replacements.get(row[_VERSION], row[_VERSION])
@@ -49,7 +48,7 @@ def _subtrees(call: Call, replacements: Mapping[str, str]) -> dict[str, str]:
 
 
 def _roots(call: Call, subtrees: Mapping[str, str]) -> dict[str, str]:
-    """Store the roots with the subtrees replaced; the new id of each."""
+    """Store the roots with the new subtrees, and give the new id of each."""
     roots = Roots(call.cursor)
     found = {
         root_id: [subtrees.get(i, i) for i in ids]

@@ -1,4 +1,4 @@
-"""Checks of what the catalog says: each id is the hash of its content, and everything that is named is there."""
+"""Checks the catalog: each id is the hash of its content, and everything that is named exists."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def duplicates(inventory: Inventory) -> Iterator[Found]:
 
 
 def broken_definitions(inventory: Inventory) -> Iterator[Found]:
-    """Definitions of tables that are not what their id says, or cannot be read."""
+    """Definitions of tables that do not match their id, or cannot be read."""
     for schema_id, definition in inventory.schemas.items():
         if hashlib.sha256(definition.encode()).hexdigest() != schema_id:
             yield "schema", schema_id, "the definition of the table does not match its id"
@@ -44,7 +44,7 @@ def broken_definitions(inventory: Inventory) -> Iterator[Found]:
 
 
 def broken_levels(inventory: Inventory) -> Iterator[Found]:
-    """Levels whose files are not in the catalog, and those that are not what their id says."""
+    """Levels whose files are not in the catalog, and those that do not match their id."""
     for level in inventory.levels.values():
         missing = [i for i in level.file_ids if i not in inventory.files]
         if missing:
@@ -60,7 +60,7 @@ def broken_levels(inventory: Inventory) -> Iterator[Found]:
 
 
 def _level_is_itself(inventory: Inventory, level: StoredLevel) -> bool:
-    """Whether the id is that of the content; a delta to a version that is gone cannot tell."""
+    """Whether the id matches the content. A delta to a removed version cannot say."""
     if level.kind == "base":
         return level.level_id == level_identity("base", level.file_ids, None, None)
     end = inventory.versions.get(level.to_version or "")
@@ -71,7 +71,7 @@ def _level_is_itself(inventory: Inventory, level: StoredLevel) -> bool:
 
 
 def broken_versions(inventory: Inventory) -> Iterator[Found]:
-    """Versions whose levels or definition are not there, and those that are not what their id says."""
+    """Versions whose levels or definition are missing, and those that do not match their id."""
     for version in inventory.versions.values():
         i = version.version_id
         if i != version_identity(version.table_id, version.schema_id, version.fingerprint, version.level_ids):
@@ -88,7 +88,7 @@ def broken_versions(inventory: Inventory) -> Iterator[Found]:
 
 
 def broken_trees(inventory: Inventory) -> Iterator[Found]:
-    """Trees whose parts or versions are not there, and those that are not what their id says."""
+    """Trees whose parts or versions are missing, and those that do not match their id."""
     for subtree_id, rows in inventory.subtrees.items():
         if subtree_identity(rows) != subtree_id:
             yield "tree", subtree_id, "its tables and objects do not match its id"

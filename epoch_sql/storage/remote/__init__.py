@@ -1,1 +1,1 @@
-"""Where remotes are: folders and object stores behind one small interface."""
+"""The stores of remotes: folders and object stores behind one small interface."""

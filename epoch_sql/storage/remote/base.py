@@ -1,4 +1,4 @@
-"""What is asked of the place where a remote is."""
+"""The interface of the store of a remote."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from epoch_sql.model.remote import damaged
 from epoch_sql.model.remote_url import RemoteURL
 
 MAX_DOCUMENT = 32 << 20
-"""How many bytes of a document are read: what is larger is none."""
+"""The greatest size of a document, in bytes."""
 
 Token = int | str
-"""What a reference's value is told by: the number of its file in a folder, the ETag in an object store."""
+"""Identifies the value of a reference: the number of its file in a folder, the ETag in an object store."""
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A reference's value, and the token that replacing it needs."""
+    """The value of a reference, and the token for replacing it."""
 
     data: bytes
     token: Token
 
 
 class RemoteStore(ABC):
-    """Immutable files, put once and whole, and references, changed by compare-and-swap. Paths have slashes.
+    """Immutable files, put once and as a whole, and references, changed by compare-and-swap. Paths have slashes.
 
-    Any method raises EpochRemoteError where the place does not answer, or refuses, and EpochStorageError for what is
-    there, and is no document or file of a store. Methods may be called from many threads.
+    Every method raises EpochRemoteError if the store does not answer or refuses, and EpochStorageError for anything
+    that is not a document or file of a store. Threads may share it.
     """
 
     def __init__(self, url: RemoteURL) -> None:
@@ -36,24 +36,24 @@ class RemoteStore(ABC):
 
     @property
     def where(self) -> str:
-        """The address, for messages."""
+        """The location, for messages."""
         return str(self.url)
 
     @abstractmethod
     def prepare(self) -> None:
-        """Make ready for writing: a folder is made, where its parent exists."""
+        """Prepare for writing. Creates a folder if its parent exists."""
 
     @abstractmethod
     def is_empty(self) -> bool:
-        """Whether nothing is there, or only what a push left that died."""
+        """Whether the store is empty, apart from the remains of interrupted pushes."""
 
     @abstractmethod
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None if there is none."""
+        """The bytes of a file, or None if it does not exist."""
 
     @abstractmethod
     def size(self, path: str) -> int | None:
-        """How many bytes a file has; None if there is none."""
+        """The size of a file in bytes, or None if it does not exist."""
 
     @abstractmethod
     def paths(self, prefix: str) -> list[str]:
@@ -61,15 +61,15 @@ class RemoteStore(ABC):
 
     @abstractmethod
     def put_new(self, path: str, data: bytes) -> bool:
-        """Write a file, whole and for good, unless there is one: then False."""
+        """Write a whole file durably. False if it exists already."""
 
     @abstractmethod
     def upload(self, path: str, source: Path) -> None:
-        """Write a file of the same bytes as a local one, whole and for good, instead of what may be there."""
+        """Copy a whole local file to the store durably, and replace an existing one."""
 
     @abstractmethod
     def download(self, path: str, target: Path, size: int) -> bool:
-        """Write a file's bytes, which have to be so many, to a local one; False if there is none."""
+        """Copy a file of exactly this size to a local one. False if it does not exist."""
 
     def _require_document(self, path: str, size: int) -> None:
         if size > MAX_DOCUMENT:
@@ -85,8 +85,8 @@ class RemoteStore(ABC):
 
     @abstractmethod
     def read_reference(self, path: str) -> Stored | None:
-        """The value of a reference; None if there is none."""
+        """The value of a reference, or None if it does not exist."""
 
     @abstractmethod
     def swap(self, path: str, token: Token | None, data: bytes) -> bool:
-        """Give a reference a value if it still is as the token says (None: there is none); else False."""
+        """Set a reference if it still has the token (None: it does not exist). Otherwise False."""

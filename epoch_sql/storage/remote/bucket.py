@@ -1,4 +1,4 @@
-"""A remote in an object store, through obstore: references are changed by conditional puts."""
+"""A remote in an object store, through obstore. Conditional puts change references."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ _CREDENTIALS = (
 
 
 class BucketStore(RemoteStore):
-    """A remote in S3 (or what speaks its protocol), Google Cloud Storage or Azure Blob Storage."""
+    """A remote in S3 (or a store with its protocol), Google Cloud Storage or Azure Blob Storage."""
 
     def __init__(self, url: RemoteURL) -> None:
         super().__init__(url)
         with self._telling():
             self._store = _opened(url, SILENCE_SECONDS)
-            # While a file is sent the server is silent, for as long as a slow line takes.
+            # While a file is sent the server is silent, for a long time on a slow line.
             self._bulk = _opened(url, BULK_SILENCE_SECONDS)
 
     def prepare(self) -> None:
-        """Nothing: a bucket has no folders, and is not made here."""
+        """Does nothing: a bucket has no folders, and Epoch does not create buckets."""
 
     def is_empty(self) -> bool:
         """Whether there is no object below the path."""
@@ -60,12 +60,12 @@ class BucketStore(RemoteStore):
             return not any(page for page in self._store.list(chunk_size=1))
 
     def read(self, path: str) -> bytes | None:
-        """An object's bytes; None if there is none."""
+        """The bytes of an object, or None if it does not exist."""
         stored = self.read_reference(path)
         return stored.data if stored else None
 
     def size(self, path: str) -> int | None:
-        """How many bytes an object has; None if there is none."""
+        """The size of an object in bytes, or None if it does not exist."""
         with self._telling():
             try:
                 return int(self._store.head(path)["size"])
@@ -78,16 +78,16 @@ class BucketStore(RemoteStore):
             return sorted(str(found["path"]) for page in self._store.list(prefix) for found in page)
 
     def put_new(self, path: str, data: bytes) -> bool:
-        """Put an object on condition that there is none."""
+        """Put an object on condition that it does not exist."""
         return self._put(path, data, "create")
 
     def upload(self, path: str, source: Path) -> None:
-        """Put an object; a large one goes in parts, and appears when they are all there."""
+        """Put an object. A large one is sent in parts, and appears after the last one."""
         with self._telling():
             self._bulk.put(path, source, max_concurrency=PARTS_AT_ONCE)
 
     def download(self, path: str, target: Path, size: int) -> bool:
-        """Get an object; False if there is none."""
+        """Get an object. False if it does not exist."""
         with self._telling():
             try:
                 found = self._bulk.get(path)
@@ -116,9 +116,9 @@ class BucketStore(RemoteStore):
                 return None
 
     def swap(self, path: str, token: Token | None, data: bytes) -> bool:
-        """Put on condition that the object has the ETag, or that there is none.
+        """Put on condition that the object has the ETag, or that it does not exist.
 
-        A put that is repeated because its answer was lost finds its own object: that is no refusal.
+        A put that is repeated because its answer was lost finds its own object, which does not count as a refusal.
         """
         return self._put(path, data, "create" if token is None else {"e_tag": token}) or self.read(path) == data
 
@@ -144,7 +144,7 @@ class BucketStore(RemoteStore):
 
     @contextmanager
     def _telling(self) -> Iterator[None]:
-        """What obstore raises, as one line: it quotes whole requests and answers."""
+        """Turns errors of obstore, which quote whole requests and answers, into one line."""
         from obstore.exceptions import BaseError
 
         try:
@@ -167,7 +167,7 @@ class BucketStore(RemoteStore):
 
 
 def _opened(url: RemoteURL, silence: int) -> ObjectStore:
-    """The client, which gives up on a server that does not answer within a bounded time."""
+    """The client. It gives up on a server that does not answer within a bounded time."""
     from obstore.store import AzureStore, GCSStore, S3Store
 
     endpoints = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
@@ -176,7 +176,7 @@ def _opened(url: RemoteURL, silence: int) -> ObjectStore:
         "client_options": {
             "connect_timeout": timedelta(seconds=CONNECT_SECONDS),
             "read_timeout": timedelta(seconds=silence),
-            # Of a whole request: a large file takes its time, silence is what the other bounds end.
+            # The limit of a whole request. A large file takes long, and the other limits end silence.
             "timeout": timedelta(hours=12),
             **({"allow_http": True} if plain else {}),
         },

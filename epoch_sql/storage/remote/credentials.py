@@ -1,4 +1,5 @@
-"""Credentials for S3: from the environment and the usual AWS chain, never from Epoch's own settings, never kept."""
+"""Credentials for S3, from the environment and the usual AWS chain. Epoch's settings never hold them, and nothing
+stores them."""
 
 from __future__ import annotations
 
@@ -17,11 +18,11 @@ _ROLES = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
 
 
 def s3_settings() -> dict[str, Any]:
-    """What S3Store is given besides the environment, which it reads itself.
+    """The settings of S3Store besides the environment, which it reads itself.
 
     In the order of the AWS command line: keys in the environment, roles of the environment, the profile of
-    ``~/.aws/credentials`` and ``~/.aws/config``; else what boto3 finds where it is installed (single sign-on, assumed
-    roles); else what the machine that this runs on is given.
+    ``~/.aws/credentials`` and ``~/.aws/config``, then what boto3 finds if it is installed (single sign-on, assumed
+    roles), then the role of the machine.
     """
     profile = _profile()
     settings: dict[str, Any] = {}
@@ -36,7 +37,7 @@ def s3_settings() -> dict[str, Any]:
 
 
 def _profile() -> Mapping[str, str]:
-    """The settings of the profile that AWS_PROFILE names, of both files; those of the credentials file first."""
+    """The settings of the profile that AWS_PROFILE names, from both files. The credentials file comes first."""
     name = os.environ.get("AWS_PROFILE") or "default"
     home = Path("~/.aws").expanduser()
     files = (
@@ -49,7 +50,7 @@ def _profile() -> Mapping[str, str]:
         try:
             parser.read(Path(file).expanduser(), encoding="utf-8")
         except (configparser.Error, UnicodeDecodeError, OSError) as error:
-            # The text of the error could quote a line with a key in it.
+            # The text of the error could quote a line with a secret key.
             raise EpochRemoteError(
                 f"{file} cannot be read: {type(error).__name__}", "correct it, or set AWS_ACCESS_KEY_ID"
             ) from None
@@ -59,7 +60,7 @@ def _profile() -> Mapping[str, str]:
 
 
 def _from_boto3() -> Any:
-    """A provider over boto3's own chain; None where it is not installed or finds nothing."""
+    """A provider over boto3's own chain, or None if boto3 is not installed or finds nothing."""
     if not importlib.util.find_spec("boto3"):
         return None
     from obstore.auth.boto3 import Boto3CredentialProvider

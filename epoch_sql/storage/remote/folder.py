@@ -1,10 +1,10 @@
-"""A remote in a folder: files appear whole, by a hard link, and references are numbered files.
+"""A remote in a folder. Hard links make files appear whole, and references are numbered files.
 
-A store is somebody else's folder. A link in it could lead to other files, which a push would then write to, so links in
-it are refused, and so is what is no regular file.
+A store is somebody else's folder. A link in it could lead a push to other files. So links are refused, and everything
+else that is not a regular file.
 
 A reference is a folder of files ``1``, ``2``, …, and the highest number counts. Its next value is linked as the next
-number, which the file system does for one process only: compare-and-swap without a lock that a crash could leave
+number. The file system does that for one process only, so it is a compare-and-swap, and no crash can leave a lock
 behind.
 """
 
@@ -37,14 +37,14 @@ _WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, er
 
 
 class FolderStore(RemoteStore):
-    """A remote in a folder, of this machine or of a share."""
+    """A remote in a folder, on this machine or on a network share."""
 
     def __init__(self, url: RemoteURL) -> None:
         super().__init__(url)
         self.folder = Path(url.path)
 
     def prepare(self) -> None:
-        """Make the folder; remove what pushes that died more than a day ago were writing."""
+        """Create the folder. Removes temporary files of pushes that died more than a day ago."""
         with self._telling():
             if not self.folder.parent.is_dir():
                 raise EpochRemoteError(
@@ -55,13 +55,13 @@ class FolderStore(RemoteStore):
             aside = self._place(_ASIDE)
             aside.mkdir(exist_ok=True)
             for path in aside.iterdir():
-                # Another push may just be done with it.
+                # Another push may have just finished with it.
                 with suppress(FileNotFoundError):
                     if _BEING_WRITTEN.fullmatch(path.name) and _abandoned(path.lstat()):
                         path.unlink()
 
     def is_empty(self) -> bool:
-        """Whether the folder is empty, or is not there."""
+        """Whether the folder is empty or missing."""
         with self._telling():
             try:
                 return all(path.name == _ASIDE for path in self.folder.iterdir())
@@ -69,7 +69,7 @@ class FolderStore(RemoteStore):
                 return True
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None if there is none."""
+        """The bytes of a file, or None if it does not exist."""
         with self._telling():
             try:
                 with self._opened(path) as stream:
@@ -79,7 +79,7 @@ class FolderStore(RemoteStore):
                 return None
 
     def size(self, path: str) -> int | None:
-        """How many bytes a file has; None if there is none."""
+        """The size of a file in bytes, or None if it does not exist."""
         with self._telling():
             try:
                 return self._place(path).stat().st_size
@@ -99,7 +99,7 @@ class FolderStore(RemoteStore):
             return sorted(found)
 
     def put_new(self, path: str, data: bytes) -> bool:
-        """Write a file aside and link it to its place, which fails where there is one."""
+        """Write a file aside and link it to its path, which fails if the path exists."""
         with self._telling(), self._aside() as aside:
             target = self._place(path)
             with aside.open("wb") as stream:
@@ -122,7 +122,7 @@ class FolderStore(RemoteStore):
             return True
 
     def upload(self, path: str, source: Path) -> None:
-        """Copy a file aside and move it to its place."""
+        """Copy a file aside and move it to its path."""
         with self._telling(), self._aside() as aside:
             target = self._place(path)
             shutil.copyfile(source, aside)
@@ -133,7 +133,7 @@ class FolderStore(RemoteStore):
             sync_folder(target.parent)
 
     def download(self, path: str, target: Path, size: int) -> bool:
-        """Copy a file; False if there is none."""
+        """Copy a file. False if it does not exist."""
         with self._telling():
             try:
                 with self._opened(path) as stream, target.open("wb") as copy:
@@ -160,7 +160,8 @@ class FolderStore(RemoteStore):
             return None if data is None else Stored(data, number)
 
     def swap(self, path: str, token: Token | None, data: bytes) -> bool:
-        """Write the next number, unless there is one by now (on a share that repeats requests: another's)."""
+        """Write the next number, unless another writer has. A network share may repeat a request, so its own file
+        does not count."""
         next_one = f"{path}/{int(token or 0) + 1}"
         return self.put_new(next_one, data) or self.read(next_one) == data
 
@@ -179,7 +180,7 @@ class FolderStore(RemoteStore):
             path.unlink(missing_ok=True)
 
     def _place(self, path: str) -> Path:
-        """Where something lies, none of whose folders is a link."""
+        """The local path of a file. None of its folders is a link."""
         place = self.folder
         for part in path.split("/"):
             place /= part
@@ -195,7 +196,7 @@ class FolderStore(RemoteStore):
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO]:
-        """A regular file, to be read: others could be endless, or never begin."""
+        """Opens a regular file to read. Others could be endless, or block."""
         descriptor = os.open(self._place(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as stream:
             if not S_ISREG(os.fstat(descriptor).st_mode):
@@ -203,7 +204,7 @@ class FolderStore(RemoteStore):
             yield stream
 
     def _make_folder(self, folder: Path) -> None:
-        """Make a folder, so that it outlives a crash as surely as the file that goes into it."""
+        """Create a folder durably, so that a crash does not lose it with its files."""
         if not folder.is_dir():
             self._make_folder(folder.parent)
             folder.mkdir(exist_ok=True)
@@ -221,5 +222,5 @@ class FolderStore(RemoteStore):
 
 
 def _abandoned(stat: os.stat_result) -> bool:
-    """Whether what was being written is a file, and from a push that must have died."""
+    """Whether it is the temporary file of a push that must have died."""
     return S_ISREG(stat.st_mode) and stat.st_mtime < time.time() - _ABANDONED_SECONDS

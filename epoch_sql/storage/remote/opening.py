@@ -1,4 +1,4 @@
-"""From an address to the place that it names."""
+"""Opens the store at a location."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from epoch_sql.storage.remote.folder import FolderStore
 
 
 def open_store(url: RemoteURL) -> RemoteStore:
-    """The store at an address; obstore is imported only for one that is no folder. Nothing is asked of it yet."""
+    """The store at a location. Imports obstore only for object stores. Does not contact the store yet."""
     if url.scheme == "file":
         return FolderStore(url)
     from epoch_sql.storage.remote.bucket import BucketStore
