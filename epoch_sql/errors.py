@@ -36,8 +36,15 @@ class Suggestion:
 
     def __str__(self) -> str:
         """The call in Python."""
+        new = self.verb in _MAKING
+        arguments = (*self.arguments, "DATABASE") if new else self.arguments
         options = [f"{name}={_literal(value)}" for name, value in self.options.items()]
-        return f"repo.{self.verb}({', '.join([*map(_literal, self.arguments), *options])})"
+        called = f"{'epoch_sql' if new else 'repo'}.{self.verb}"
+        return f"{called}({', '.join([*map(_literal, arguments), *options])})"
+
+
+_MAKING = ("init", "clone")
+"""What makes a repository is no method of one."""
 
 
 Advice = str | Suggestion | tuple[str | Suggestion, ...]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import pickle
 import re
@@ -19,12 +20,13 @@ import pytest
 from conftest import Epoch, MakeRepo, Repo
 
 import epoch_sql
-from epoch_sql import errors
+from epoch_sql import Repository, errors
 from epoch_sql.cli.main import program
 from epoch_sql.cli.suggested import command
 from epoch_sql.errors import EpochError, MergeConflict, ReferenceNotFound, Suggestion, Value
 from epoch_sql.extension.failing import in_sql
-from epoch_sql.extension.install import ACTING, SURFACE
+from epoch_sql.extension.install import ACTING
+from epoch_sql.extension.surface import VERBS
 from epoch_sql.model.protection import REQUEST
 
 ROOT = Path(__file__).parent.parent
@@ -85,6 +87,18 @@ SPELLINGS = [
         'repo.push("origin", "v1", delete=True)',
     ),
     (
+        Suggestion("init"),
+        "CALL epoch_init()",
+        "epoch init",
+        'epoch_sql.init("DATABASE")',
+    ),
+    (
+        Suggestion("clone", "URL"),
+        "CALL epoch_clone('URL')",
+        "epoch clone URL",
+        'epoch_sql.clone("URL", "DATABASE")',
+    ),
+    (
         Suggestion("log", "abc", max_count=1),
         "FROM epoch_log('abc', max_count := 1)",
         "epoch log abc --max-count 1",
@@ -111,48 +125,73 @@ def test_values_come_back_from_each_language_as_they_were() -> None:
 
 
 # Raised in every way: the statement, the command line and the facts that both have.
-REFUSED: list[tuple[str, list[str], type[EpochError], dict[str, Any]]] = [
+REFUSED: list[tuple[str, Callable[[Repository], object], list[str], type[EpochError], dict[str, Any]]] = [
     (
         "CALL epoch_checkout('mian')",
+        lambda repo: repo.checkout("mian"),
         ["checkout", "mian"],
         ReferenceNotFound,
         {"name": "mian", "suggestions": ("main",)},
     ),
-    ("CALL epoch_checkout('xyzzy')", ["checkout", "xyzzy"], ReferenceNotFound, {"name": "xyzzy", "suggestions": ()}),
-    ("CALL epoch_branch('main')", ["branch", "create", "main"], errors.ReferenceExists, {"name": "main"}),
+    (
+        "CALL epoch_checkout('xyzzy')",
+        lambda repo: repo.checkout("xyzzy"),
+        ["checkout", "xyzzy"],
+        ReferenceNotFound,
+        {"name": "xyzzy", "suggestions": ()},
+    ),
+    (
+        "CALL epoch_branch('main')",
+        lambda repo: repo.branch("main"),
+        ["branch", "create", "main"],
+        errors.ReferenceExists,
+        {"name": "main"},
+    ),
     (
         "CALL epoch_branch('a b')",
+        lambda repo: repo.branch("a b"),
         ["branch", "create", "a b"],
         errors.InvalidName,
         {"name": "a b", "nearest": "a-b"},
     ),
     (
         "FROM epoch_log('both')",
+        lambda repo: repo.log("both"),
         ["log", "both"],
         errors.ReferenceAmbiguous,
         {"name": "both", "meanings": ("refs/heads/both", "refs/tags/both")},
     ),
     (
         "CALL epoch_commit('x')",
+        lambda repo: repo.commit("x"),
         ["commit", "-m", "x"],
         errors.EpochNothingToCommit,
         {},
     ),
     (
         "CALL epoch_key('ordes', ['id'])",
+        lambda repo: repo.key("ordes", ["id"]),
         ["table", "key", "ordes", "id"],
         errors.TableNotFound,
         {"table": "ordes", "column": None, "suggestions": ("orders",)},
     ),
     (
         "CALL epoch_key('plain', ['itm'])",
+        lambda repo: repo.key("plain", ["itm"]),
         ["table", "key", "plain", "itm"],
         errors.ColumnNotFound,
         {"table": "plain", "column": "itm", "suggestions": ("item",)},
     ),
-    ("CALL epoch_merge_abort()", ["merge", "--abort"], errors.EpochMergeError, {"target": "main"}),
+    (
+        "CALL epoch_merge_abort()",
+        lambda repo: repo.merge_abort(),
+        ["merge", "--abort"],
+        errors.EpochMergeError,
+        {"target": "main"},
+    ),
     (
         "CALL epoch_merge('dev')",
+        lambda repo: repo.merge("dev"),
         ["merge", "dev"],
         MergeConflict,
         {
@@ -166,48 +205,67 @@ REFUSED: list[tuple[str, list[str], type[EpochError], dict[str, Any]]] = [
     ),
     (
         "CALL epoch_branch_delete('guarded')",
+        lambda repo: repo.branch_delete("guarded"),
         ["branch", "delete", "guarded"],
         errors.Protected,
         {"branch": "guarded", "commit_id": None, "needs": "unprotect"},
     ),
     (
         "CALL epoch_merge('dev', target := 'guarded')",
+        lambda repo: repo.merge("dev", into="guarded"),
         ["merge", "dev", "--into", "guarded"],
         errors.Protected,
         {"branch": "guarded", "needs": "review"},
     ),
     (
         "CALL epoch_merge('dev', target := 'checked')",
+        lambda repo: repo.merge("dev", into="checked"),
         ["merge", "dev", "--into", "checked"],
         errors.EpochCheckError,
         {"branch": "checked", "commit_id": None, "checks": ("small",)},
     ),
     (
         "CALL epoch_check_remove('smal')",
+        lambda repo: repo.check_remove("smal"),
         ["check", "remove", "smal"],
         errors.EpochCheckNameError,
         {"name": "smal", "suggestions": ("small",)},
     ),
     (
         "CALL epoch_check_add('acts', 'SELECT nextval(''numbers'')')",
+        lambda repo: repo.check_add("acts", "SELECT nextval('numbers')"),
         ["check", "add", "acts", "SELECT nextval('numbers')"],
         errors.EpochCheckQueryError,
         {"check": "acts"},
     ),
-    ("CALL epoch_fetch('elsewhere')", ["fetch", "elsewhere"], errors.RemoteNotFound, {"remote": "elsewhere"}),
+    (
+        "CALL epoch_fetch('elsewhere')",
+        lambda repo: repo.fetch("elsewhere"),
+        ["fetch", "elsewhere"],
+        errors.RemoteNotFound,
+        {"remote": "elsewhere"},
+    ),
     (
         "FROM epoch_query('HEAD', 'DELETE FROM orders')",
+        lambda repo: repo.query("HEAD", "DELETE FROM orders"),
         ["query", "DELETE FROM orders", "--ref", "HEAD"],
         errors.EpochQueryError,
         {},
     ),
     (
         "CALL epoch_stash_drop('ffff')",
+        lambda repo: repo.stash_drop("ffff"),
         ["stash", "drop", "ffff"],
         ReferenceNotFound,
         {"name": "ffff", "suggestions": ()},
     ),
-    ("CALL epoch_gc(grace := '-1 day')", ["gc", "--grace", "-1 day"], errors.EpochRepositoryError, {"database": None}),
+    (
+        "CALL epoch_gc(grace := '-1 day')",
+        lambda repo: repo.gc(grace="-1 day"),
+        ["gc", "--grace", "-1 day"],
+        errors.EpochRepositoryError,
+        {"database": None},
+    ),
 ]
 
 
@@ -242,12 +300,15 @@ def forget_merge(shop: Repo) -> None:
         shop("CALL epoch_merge_abort()")
 
 
-@pytest.mark.parametrize(("statement", "words", "kind", "facts"), REFUSED, ids=[" ".join(row[1]) for row in REFUSED])
-def test_an_error_is_the_same_through_sql_and_the_command_line(
+@pytest.mark.parametrize(
+    ("statement", "method", "words", "kind", "facts"), REFUSED, ids=[" ".join(row[2]) for row in REFUSED]
+)
+def test_an_error_is_the_same_through_sql_python_and_the_command_line(
     shop: Repo,
     epoch: Epoch,
     monkeypatch: pytest.MonkeyPatch,
     statement: str,
+    method: Callable[[Repository], object],
     words: list[str],
     kind: type[EpochError],
     facts: dict[str, Any],
@@ -261,6 +322,12 @@ def test_an_error_is_the_same_through_sql_and_the_command_line(
     in_python, in_statements = error.hint, error.hinted(lambda found: in_sql(found, ACTING))
     assert f"{error.kind}: {error.message}" + (f" (hint: {in_statements})" if in_statements else "") in told
     assert str(error) == error.message + (f" (hint: {in_python})" if in_python else "")
+
+    with epoch_sql.open(shop.path) as library, pytest.raises(kind) as caught:
+        method(library)
+    forget_merge(shop)
+    assert type(caught.value) is kind
+    assert (caught.value.facts, str(caught.value)) == (error.facts, str(error))
 
     plain = epoch(*words, code=kind.exit_code).err
     forget_merge(shop)
@@ -394,7 +461,7 @@ def test_every_class_is_in_one_place() -> None:
 COMMAND = re.compile(
     r"\bepoch (?:-|init|config|status|commit|stash|diff|log|show|reflog|branch|checkout|tag|reset|merge|revert|"
     r"cherry-pick|conflicts|review|check|changelog|remote|push|fetch|pull|clone|table|query|export|gc|compact|fsck|demo)"
-    r"|\b(?:CALL|FROM) epoch_|\bepoch_\w+ ?\(|\brepo\.\w+\("
+    r"|\bepoch_\w+ ?\(|\brepo\.\w+\("
 )
 
 
@@ -456,17 +523,24 @@ def examples(call: ast.Call) -> Iterator[Suggestion]:
 
 
 def test_every_suggestion_is_a_call_that_there_is() -> None:
-    functions = {**SURFACE.readings, **SURFACE.procedures}
+    verbs = {verb.name: verb for verb in VERBS}
     for where, call in SUGGESTED:
         for found in examples(call):
             told = f"{where}: {in_sql(found, ACTING)} | {command(found)} | {found}"
-            parameters = functions[f"epoch_{found.verb}"].parameters
+            parameters = verbs[f"epoch_{found.verb}"].parameters
             given = [p.name for p in parameters[: len(found.arguments)]]
             named = re.findall(r"(\w+) := ", in_sql(found, ACTING))
             assert len(found.arguments) <= len(parameters), told
             assert {*named} <= {p.name for p in parameters} - {*given}, told
             assert {p.name for p in parameters if p.default is None} <= {*given, *named}, told
-            assert isinstance(ast.parse(str(found), mode="eval").body, ast.Call), told
+            in_python = ast.parse(str(found), mode="eval").body
+            assert isinstance(in_python, ast.Call) and isinstance(in_python.func, ast.Attribute), told
+            of_module = ast.unparse(in_python.func.value) == "epoch_sql"
+            function = getattr(epoch_sql if of_module else Repository, in_python.func.attr)
+            arguments = [ast.literal_eval(argument) for argument in in_python.args]
+            options = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in in_python.keywords}
+            signature = inspect.signature(function) if of_module else function.signature
+            signature.bind(*arguments, **options)
             try:
                 parse(shlex.split(command(found))[1:])
             except click.UsageError as error:

@@ -31,10 +31,10 @@ from epoch_sql.errors import (
     Value,
 )
 from epoch_sql.render import Sql
+from epoch_sql.verb import sql_name
 
 _ABORTED = "If a transaction was open, DuckDB has aborted it: ROLLBACK, then run its statements again."
 _LOCK = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<process>\d+)\)")
-_SQL_NAMES = {"table": "table_name", "column": "column_name", "constraint": "constraint_name", "into": "target"}
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def failing(failed: Failure) -> Sql:
 def in_sql(suggestion: Suggestion, acting: Container[str]) -> str:
     """A suggestion as a statement; ``acting`` are the functions that do more than read."""
     name = f"epoch_{suggestion.verb}"
-    options = [f"{_SQL_NAMES.get(option, option)} := {_literal(v)}" for option, v in suggestion.options.items()]
+    options = [f"{sql_name(option)} := {_literal(v)}" for option, v in suggestion.options.items()]
     arguments = ", ".join([*map(_literal, suggestion.arguments), *options])
     return f"{'CALL' if name in acting else 'FROM'} {name}({arguments})"
 
