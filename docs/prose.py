@@ -25,7 +25,17 @@ from proselint.registry.checks.types import ExistenceSimple
 from proselint.tools import LintFile
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "tests/README.md", "docs", "cli")
+PLACES = (
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "tests/README.md",
+    "docs",
+    "cli",
+    "epoch_sql",
+    "sql",
+)
 LONGEST = 40
 
 # Checks of proselint that do not suit a text about data: marks that Markdown sets, "key key", "the only".
@@ -53,10 +63,10 @@ RULES = {
 }
 
 # A sentence ends at a stop; the end of a cell, an item or a paragraph ends it, too.
-_ENDS = re.compile(r"[.!?][)\"'*]*(?=\s|$)|\n\s*\n|\n(?=\s*([-*:#>]|\d+\.) )|\|")
+_ENDS = re.compile(r"[.!?][)\"'*]*(?=\s|$)|\n\s*\n|\n(?=\s*([-*:#>]|\d+\.|\w+:) )|\|")
 _SENTENCE = re.compile(r"\w+[,:]? \w+.* \w+", re.DOTALL)
 _STATEMENT = re.compile(
-    r"\s*(SELECT|FROM|WITH|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|CALL|COPY|SET|CASE|VALUES|AND|OR|WHERE|JOIN|ON)\b"
+    r"\s*(SELECT|FROM|WITH|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|CALL|COPY|SET|CASE|VALUES|AND|OR|WHERE|JOIN|ON)\b|.*{{"
 )
 
 

@@ -167,7 +167,7 @@ def _existing(database: Path, advice: str) -> Path:
 def _parts(key: str) -> list[str]:
     parts = key.split(".")
     if not all(parts):
-        message = f"'{key}' is no setting: names are joined by dots"
+        message = f"'{key}' is not a setting: names are joined by dots"
         raise EpochConfigError(message, "for example user.name", key=key)
     return parts
 

@@ -21,7 +21,7 @@ class Suggestion:
 
     ``Suggestion("merge", "staging", into="production")`` reads ``repo.merge("staging", into="production")`` in Python,
     ``CALL epoch_merge('staging', target := 'production')`` in SQL, and ``epoch merge staging --into production`` on the
-    command line. Words in capitals stand for what the reader fills in.
+    command line. The reader replaces words in capitals.
     """
 
     verb: str

@@ -93,12 +93,12 @@ class Repository(Verbs):
             return verb(call, **given)
 
     def _seen(self, cursor: duckdb.DuckDBPyConnection, looks: str) -> list[dict[str, Any]]:
-        """What the repository's connection sees of the working tables, within its transaction."""
+        """The working tables as the repository's connection sees them, within its transaction."""
         seen = self.connection.sql(look_query(self._session, cursor, looks))
         return [dict(zip(seen.columns, row, strict=True)) for row in seen.fetchall()]
 
     def _relation(self, verb: Relation[..., Any], given: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
-        """The rows of the function in SQL, bound anew whenever they are read."""
+        """The rows of the function in SQL, which bind again whenever they are read."""
         arguments = [
             render.fill(
                 "{{value}}" if parameter.default is None else "{{name}} := {{value}}",
@@ -188,10 +188,10 @@ def clone(
     progress: Progress | None = None,
     **options: Any,
 ) -> Repository:
-    """Make a new database of everything that a remote has, check its default branch out, and open it.
+    """Create a new database from a remote, check out its default branch, and open it.
 
-    Raises EpochRepositoryError where the database is not empty, EpochRemoteError where the remote cannot be used. What
-    is left out is an ``EpochWarning``.
+    Raises EpochRepositoryError if the database is not empty, and EpochRemoteError if the remote cannot be used. Warns,
+    with ``EpochWarning``, of what it leaves out.
 
     Args:
         url: a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials

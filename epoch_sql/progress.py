@@ -1,4 +1,4 @@
-"""How far a transfer is, for who watches it."""
+"""The progress of a transfer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from threading import Lock
 
 @dataclass
 class Progress:
-    """How many bytes of Parquet files are to be moved, and how many have been, for who watches from another thread."""
+    """The bytes of Parquet files to transfer, and those transferred so far. Another thread may watch them."""
 
     total: int = 0
     done: int = 0

@@ -196,7 +196,7 @@ def _text(fragment: Any) -> str:
     if isinstance(fragment, exp.Expression):
         return _spelled(fragment)
     if isinstance(fragment, str):
-        raise TypeError(f"a plain string is no SQL fragment: {fragment!r}")
+        raise TypeError(f"a plain string is not a SQL fragment: {fragment!r}")
     return ", ".join(_text(part) for part in fragment)
 
 

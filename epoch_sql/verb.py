@@ -197,12 +197,12 @@ class Query(Verb[P, R]):
 
 
 class Relation(Query[P, R]):
-    """A query of which the library hands out a relation, for rows of users' tables.
+    """A query that the library gives as a relation, for rows of users' tables.
 
-    ``also`` says in words what columns there are besides those of ``record``, or instead of them. ``asks`` is there
-    where a user's own text is in the SQL, which has to be proved to read only where it is bound: it returns queries
-    about what the text's names mean to the caller, given a cursor, the arguments, and the caller's current database and
-    schemas; the context of the function then has these, the queries, and what ``json_serialize_plan`` says of each.
+    ``also`` describes the columns besides those of ``record``, or instead of them. ``asks`` is for SQL with a user's
+    own text, which has to be proved to only read in the place where it is bound. Given a cursor, the arguments, and the
+    caller's current database and schemas, it returns queries about the meaning of the text's names. The context of the
+    function then has these, the queries, and the ``json_serialize_plan`` of each.
     """
 
     def __init__(

@@ -154,7 +154,7 @@ def test_wrong_input_is_one_line_with_a_hint(epoch: Epoch) -> None:
         (["review", "approve", "staging", "--into", "produktion"], "there is no branch produktion"),
         (["branch", "protect", "nowhere", "--require-review"], "there is no branch nowhere"),
         (["branch", "protect", "production"], "nothing to protect"),
-        (["check", "add", "a", "DELETE FROM orders"], "a check only reads: its SQL is no query"),
+        (["check", "add", "a", "DELETE FROM orders"], "a check only reads: its SQL is not a query"),
         (["check", "add", "a", "SELEC"], "the SQL of the check is wrong"),
         (["check", "add", "a", "SELECT 1", "--branch", "stagign"], "there is no branch 'stagign'"),
         (["check", "remove", "a"], "there is no check a"),

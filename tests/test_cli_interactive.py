@@ -190,7 +190,7 @@ def test_a_value_for_each_cell_and_one_that_does_not_fit(start: Start, folder: P
     terminal.until("value of amount .*: $")
     terminal.type("much\n")
     refused = terminal.until(_QUESTION)
-    assert "error: 'much' is no value of column amount DECIMAL(10,2) in table orders" in refused
+    assert "error: 'much' is not a value of column amount DECIMAL(10,2) in table orders" in refused
     terminal.press("v")
     terminal.until("value of amount .*: $")
     terminal.type("99.25\n")

@@ -113,8 +113,8 @@ def test_keys_of_many_kinds(table: str, make_repo: MakeRepo) -> None:
 REFUSED = {
     "FROM epoch_history('order')": "EpochTableError: there is no table order in HEAD (hint: did you mean orders",
     "FROM epoch_blame('nope')": "EpochTableError: there is no table nope in HEAD (hint: FROM epoch_tables()",
-    "FROM epoch_history('orders', key := 'x')": "EpochTableError: x is no value of key column id INTEGER of table orders",
-    "FROM epoch_history('orders', key := '{\"idd\": 1}')": "EpochTableError: idd is no key column of table orders (hint: did",
+    "FROM epoch_history('orders', key := 'x')": "EpochTableError: x is not a value of key column id INTEGER of table orders",
+    "FROM epoch_history('orders', key := '{\"idd\": 1}')": "EpochTableError: idd is not a key column of table orders (hint: did",
     "FROM epoch_history('orders', key := '{}')": "EpochTableError: key column id of table orders is missing in {}",
     "FROM epoch_history('c', key := 'x')": "EpochTableError: the key of table c has 2 columns, but x is one value",
     "FROM epoch_history('c', key := '{\"d\": \"2020-01-01\"}')": "EpochTableError: key column a b of table c is missing",

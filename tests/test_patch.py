@@ -312,7 +312,7 @@ def test_a_table_that_others_hold_fast_has_no_patch_of_its_own(make_repo: MakeRe
         "DELETE FROM items; UPDATE orders SET customer = 3 WHERE id = 10; INSERT INTO items VALUES (10, 1), (10, 2), (11, 1)"
     )
     message = repo.refused("FROM epoch_patch('HEAD', 'WORKING', table_name := 'orders')")
-    assert "EpochTableError: the table has to be built anew, and items refers to it" in message
+    assert "EpochTableError: the table has to be rebuilt, and items refers to it" in message
 
 
 def test_an_unknown_table_is_refused_with_suggestions(make_repo: MakeRepo) -> None:

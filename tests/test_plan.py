@@ -231,7 +231,7 @@ def test_a_macro_that_an_uncommitted_table_uses_holds_a_merge_up(make_repo: Make
     repo("INSERT INTO t VALUES (99)")
     before = picture(repo)
     told = repo.refused("CALL epoch_merge('side')")
-    assert "EpochDirtyError: table t has uncommitted changes and would have to be built anew" in told
+    assert "EpochDirtyError: table t has uncommitted changes and would have to be rebuilt" in told
     assert picture(repo) == before
     repo.commit()
     repo("CALL epoch_merge('side')")

@@ -155,15 +155,15 @@ def test_names_of_columns_are_those_of_the_query(shop: Repo) -> None:
 
 
 REFUSED = {
-    "DELETE FROM orders": "EpochQueryError: epoch_query reads; this is no query",
-    "CREATE TABLE x AS FROM orders": "EpochQueryError: epoch_query reads; this is no query",
-    "COPY orders TO 'x.csv'": "EpochQueryError: epoch_query reads; this is no query",
-    "SELECT 1; DROP TABLE orders": "EpochQueryError: epoch_query reads; this is no query",
+    "DELETE FROM orders": "EpochQueryError: epoch_query reads; this is not a query",
+    "CREATE TABLE x AS FROM orders": "EpochQueryError: epoch_query reads; this is not a query",
+    "COPY orders TO 'x.csv'": "EpochQueryError: epoch_query reads; this is not a query",
+    "SELECT 1; DROP TABLE orders": "EpochQueryError: epoch_query reads; this is not a query",
     "SELECT 1; SELECT 2": "EpochQueryError: epoch_query takes one statement, not 2",
     "FROM epoch_commit('x', allow_empty := true)": "EpochQueryError: epoch_commit acts, and a query only reads",
     "FROM orders WHERE id IN (SELECT 1 FROM EPOCH_Tag('x'))": "EpochQueryError: epoch_tag acts, and a query only reads",
     " -- nothing": "EpochQueryError: epoch_query takes one statement, not 0",
-    "SELEC 1": 'EpochQueryError: the query is no SQL: syntax error at or near "SELEC"',
+    "SELEC 1": 'EpochQueryError: the query is not SQL: syntax error at or near "SELEC"',
     "FROM later": "EpochTableError: there is no table later in HEAD~1",
     "FROM order_s": "EpochTableError: there is no table order_s in HEAD~1 (hint: did you mean orders",
     "WITH x AS (FROM later), later AS (SELECT 1) FROM x": "EpochTableError: there is no table later in HEAD~1",

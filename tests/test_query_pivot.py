@@ -142,7 +142,7 @@ REFUSED = {
     "PIVOT orders ON nextval('counter') + g": r"nextval\(\) acts",
     "PIVOT orders ON no": 'column "no" not found',
     "PIVOT orders ON random() > 2 USING sum(n)": r"Cannot pivot on constant value \"\(random\(\) > 2\)",
-    "PIVOT orders ON g USING": "the query is no SQL",
+    "PIVOT orders ON g USING": "the query is not SQL",
     "PIVOT orders ON g; PIVOT orders ON id": "takes one statement, not 2",
 }
 

@@ -385,7 +385,7 @@ class TestGc:
         assert repo("CALL epoch_fsck()") == []
 
     @pytest.mark.parametrize(
-        ("grace", "message"), [("'soon'", "'soon' is no interval"), ("INTERVAL (-1) DAY", "'-1 day' is negative")]
+        ("grace", "message"), [("'soon'", "'soon' is not an interval"), ("INTERVAL (-1) DAY", "'-1 day' is negative")]
     )
     def test_a_grace_that_is_none(self, make_repo: MakeRepo, grace: str, message: str) -> None:
         assert f"EpochRepositoryError: the grace period {message}" in make_repo().refused(

@@ -77,8 +77,8 @@ def require_same_view(call: Call, looks: str | None, looked: Sequence[Mapping[st
 
 
 def _committed(call: Call, seen: Sequence[str], closely: bool) -> list[tuple[str, int, int]]:
-    """(name, rows, checksum) as committed: of everything, or of the tables that the caller saw, which do not have to be
-    listed again; a table that came since is no change of the caller's."""
+    """(name, rows, checksum) as committed: of everything, or of the tables that the caller saw, which need no new
+    listing. A table that was created since is not a change of the caller's."""
     names = [_name_of(name) for name in seen if name != _DEFINITIONS]
     try:
         return call.cursor.execute(_everything(call) if closely else _counts(names)).fetchall()
@@ -99,10 +99,10 @@ def _require_writable(call: Call) -> None:
 
 
 def _checkpointed(call: Call) -> bool:
-    """Whether CHECKPOINT goes through: if not, a transaction is open that changed something, or that is older.
+    """Whether CHECKPOINT succeeds. If not, an open transaction changed something, or is older.
 
-    In DuckDB 1.4 it is not tried: it waits, and cannot be interrupted, until what other connections read has been
-    fetched, by this very thread, it may be.
+    On DuckDB 1.4 it is not tried: it would wait until the results of other connections are fetched, perhaps by this
+    thread, and cannot be interrupted.
     """
     if duckdb.__version__.startswith("1.4."):
         return False
@@ -115,11 +115,11 @@ def _checkpointed(call: Call) -> bool:
 
 
 def _refuse_altered(call: Call) -> None:
-    """EpochTransactionError when a table is altered or dropped in an open transaction.
+    """Raises EpochTransactionError if a table is altered or dropped in an open transaction.
 
-    In its caller's transaction, a look at the table would fail for want of a table or a column. An attempt to create a
-    table of that name tells, for it fails in two ways. (An attempt to alter the table would tell too, but on DuckDB 2.0
-    makes others fail who are just writing to it.)
+    In its caller's transaction, a query of the table would fail because the table or a column is missing. An attempt to
+    create a table of that name finds out, because it fails in two ways. (An attempt to alter the table would find out
+    too, but on DuckDB 2.0 other connections that write to it would fail.)
     """
     cursor = call.cursor
     for name in _table_names(call):

@@ -1,12 +1,12 @@
-"""How an error is raised in its caller's query: without ending the caller's transaction, where DuckDB lets it live.
+"""Raises an error in its caller's query, and keeps the caller's transaction if DuckDB allows it.
 
-DuckDB 1.4 and 1.5 keep a transaction after an error of the parser, the binder or the catalog, also if it comes while a
-statement runs, and abort it after any other; its COMMIT then goes through, and saves nothing. ``error()`` is another.
-``json_deserialize_sql`` raises the error that a document tells of, as one of the parser. DuckDB 2.0 aborts at any
-error, unless ``default_transaction_invalidation_policy`` is SYNTACTIC_ERRORS_DO_NOT_INVALIDATE. A function cannot know
-whether its caller's transaction is an open one, so there each error says what has become of it, should there be one.
+DuckDB 1.4 and 1.5 keep a transaction after an error of the parser, the binder or the catalog, even while a statement
+runs. They abort it after any other error, such as that of ``error()``, and its COMMIT then succeeds and saves nothing.
+``json_deserialize_sql`` raises the error in a document as one of the parser. DuckDB 2.0 aborts at any error, unless
+``default_transaction_invalidation_policy`` is SYNTACTIC_ERRORS_DO_NOT_INVALIDATE. A function cannot know whether its
+caller has an open transaction, so there each error says what happened to one.
 
-DuckDB carries a text only. For those who wait for the error itself (``Failures``) the object is kept beside it.
+DuckDB carries only a text. For callers that wait for the error itself (``Failures``), the object is kept beside it.
 """
 
 from __future__ import annotations
@@ -173,5 +173,5 @@ def _literal(value: Value) -> Sql:
 
 
 def _valid(text: str) -> str:
-    """Text that DuckDB takes: the name of a file may hold what is no character."""
+    """Text that DuckDB accepts. The name of a file may hold bytes that are not characters."""
     return text.encode(errors="replace").decode()

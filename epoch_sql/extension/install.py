@@ -130,7 +130,7 @@ def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registe
     """
     session = _sessions.setdefault(path or ":memory:", Session(_new_memory(), path))
     if not registered:
-        # Opened anew: another process may have written meanwhile.
+        # The database was opened again: another process may have written meanwhile.
         session.memory, session.author, session.progress = _new_memory(), None, Progress()
         functions = _functions.setdefault(session, functions_of(session))
         register_functions(connection, functions)

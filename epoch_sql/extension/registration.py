@@ -35,15 +35,15 @@ AnyVerb = Verb[..., Any]
 AnyReading = Reading[..., Any] | Query[..., Any]
 
 REGISTERED = f"{_NAMESPACE}registered"
-"""A function that tells, by being there, that a database instance has the others too."""
+"""A function whose existence shows that a database instance has the others too."""
 _PROVED = f"{_NAMESPACE}proved"
 MACROS = f"{_NAMESPACE}macros"
-"""A macro that tells of which version a database's macros are."""
+"""A macro that gives the version of a database's macros."""
 
 
 @dataclass(frozen=True)
 class Function:
-    """A Python function behind the surface, as DuckDB has to know it."""
+    """A Python function behind the surface, with what DuckDB needs to register it."""
 
     name: str
     call: Callable[..., Any]

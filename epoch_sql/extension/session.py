@@ -18,14 +18,14 @@ from epoch_sql.progress import Progress
 
 
 class Session:
-    """A database file in this process, or what is in memory: where its functions get cursors from.
+    """A database file in this process, or a database in memory. Gives its functions their cursors.
 
-    To a file they connect anew for each call, with the options that its connections were made with (DuckDB refuses
-    others). A cursor of a user's connection would be closed with it while another thread works on it, and DuckDB 2.0
-    refuses calls on a connection whose cursors are at work in other threads. Connections are held weakly: a function
-    that held one would keep the database open, and its lock, for as long as the process runs. ``creating_macros`` says
-    that functions are called only because a macro over them is being made. ``author`` is who acts, unless a call says
-    otherwise; ``progress`` tells how far transfers are.
+    Functions connect to a file again for each call, with the options of its connections (DuckDB refuses others). A
+    cursor of a user's connection would be closed with it while another thread works on it, and DuckDB 2.0 refuses calls
+    on a connection whose cursors are at work in other threads. Connections are held weakly: a function that held one
+    would keep the database open, and its lock, for as long as the process runs. ``creating_macros`` says that functions
+    are called only because a macro over them is being created. ``author`` is the author, unless a call names another.
+    ``progress`` is the progress of transfers.
     """
 
     def __init__(self, memory: Memory, path: str | None = None) -> None:

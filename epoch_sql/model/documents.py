@@ -203,7 +203,9 @@ def read_ref(data: bytes, where: str) -> RemoteRef:
     def ref(stated: _Ref) -> RemoteRef:
         _require_name("name", stated.name)
         _require_line("author", stated.author)
-        _require(bool(stated.commit_id or stated.previous), "previous", "is none, of what was deleted")
+        _require(
+            bool(stated.commit_id or stated.previous), "previous", "is missing, although the reference was deleted"
+        )
         return RemoteRef(stated.name, stated.commit_id or "", *msgspec.structs.astuple(stated)[2:])
 
     return _sealed(data, where, _Ref, ref, ref_fields)
@@ -225,7 +227,7 @@ def read_review(data: bytes, where: str) -> Review:
     """A review. Its id is the hash of its content."""
 
     def review(stated: _Review) -> Review:
-        _require(stated.verdict in VERDICTS, "verdict", f"is none of {', '.join(VERDICTS)}")
+        _require(stated.verdict in VERDICTS, "verdict", f"is not one of {', '.join(VERDICTS)}")
         _require_name("target", stated.target)
         _require_line("reviewer", stated.reviewer)
         found = Review(*msgspec.structs.astuple(stated))
@@ -351,7 +353,7 @@ def _exact(found: Found, content: bytes, written: str, where: str) -> Found:
     except UnicodeError:
         same = False
     if not same:
-        raise damaged(where, "does not say what it should: it is not written in the one form that it has")
+        raise damaged(where, "does not say what it should: its form differs from the one that Epoch writes")
     return found
 
 
@@ -370,11 +372,11 @@ def _level(stated: _Level, place: str) -> PortableLevel:
 
 
 def _require_line(field: str, text: str | None) -> None:
-    _require(text is None or is_line(text), field, "is no name of somebody or something, on one line")
+    _require(text is None or is_line(text), field, "is not a name on one line")
 
 
 def _require_name(field: str, name: str) -> None:
-    _require(is_valid_ref_name(name), field, "is no valid name of a branch or a tag")
+    _require(is_valid_ref_name(name), field, "is not a valid name of a branch or a tag")
 
 
 def _require_distinct(field: str, values: Iterable[object]) -> None:

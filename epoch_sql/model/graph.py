@@ -75,7 +75,7 @@ class CommitGraph:
             return
         for named in undo.commits:
             if named not in self._nodes:
-                raise ValueError(f"commit {commit} undoes {named}, which is none of its ancestors")
+                raise ValueError(f"commit {commit} undoes {named}, which is not one of its ancestors")
         generation = 1 + max((self._nodes[parent].generation for parent in parents), default=0)
         self._nodes[commit] = _Node(parents, generation, committed_at, undo, self._undoing(commit, parents, undo))
 

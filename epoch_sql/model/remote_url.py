@@ -59,11 +59,11 @@ def parse_url(text: str, start: Path) -> RemoteURL:
     if not text[len(scheme) :].startswith("://") or not parts.netloc:
         raise EpochRemoteError(f"the {scheme}: URL names no bucket", f"{scheme}://BUCKET/PATH")
     if not _BUCKET.fullmatch(parts.netloc):
-        raise EpochRemoteError(f"what the {scheme}:// URL names is no bucket", f"{scheme}://BUCKET/PATH")
+        raise EpochRemoteError(f"what the {scheme}:// URL names is not a bucket", f"{scheme}://BUCKET/PATH")
     path = parts.path[1:].removesuffix("/")
     if path and any(name in ("", ".", "..") or _NO_NAME.search(name) for name in path.split("/")):
         raise EpochRemoteError(
-            f"the path of the {scheme}:// URL has . or .., //, % or ; in it, which are no names in a bucket",
+            f"the path of the {scheme}:// URL has . or .., //, % or ; in it, which are not names in a bucket",
             f"{scheme}://BUCKET/PATH, with names of letters, digits, -, _ and .",
         )
     return RemoteURL(scheme, parts.netloc, path)

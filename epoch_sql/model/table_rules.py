@@ -38,7 +38,7 @@ def _broken(table: Table) -> Iterator[tuple[str, str]]:
         if not index.name or not index.expressions or not all(index.expressions):
             yield "indexes", "have one without a name or expressions"
         if not re.fullmatch(r"\w*", index.method or "", re.ASCII) or not _OPTIONS.fullmatch(index.options or "WITH ()"):
-            yield "indexes", "have one of a type or with options that are none"
+            yield "indexes", "have one with an invalid type or invalid options"
     if len({index.name.lower() for index in table.indexes}) != len(table.indexes):
         yield "indexes", "have one name twice"
     yield from _broken_triggers(table, names)
@@ -50,7 +50,7 @@ def _broken_columns(table: Table) -> Iterator[tuple[str, str]]:
     if not all(names) or len(set(names)) != len(names):
         yield "columns", "have no name, or two of them one name"
     if not all(0 < i <= _LARGEST_ID for i in ids) or len(set(ids)) != len(ids):
-        yield "columns", "have ids that are none, or two of them one id"
+        yield "columns", "have an invalid id, or the same id twice"
     if not table.stored_columns:
         yield "columns", "have no values"
     for column in table.columns:
@@ -61,7 +61,7 @@ def _broken_columns(table: Table) -> Iterator[tuple[str, str]]:
 def _broken_constraint(constraint: Constraint, names: set[str], stored: set[str]) -> Iterator[tuple[str, str]]:
     kind, key = constraint.kind, constraint.kind in ("PRIMARY KEY", "UNIQUE", "FOREIGN KEY")
     if kind not in _KINDS:
-        yield "constraints", f"have one that is none of {', '.join(_KINDS)}"
+        yield "constraints", f"have one that is not one of {', '.join(_KINDS)}"
     if (kind == "CHECK") != bool(constraint.expression):
         yield "constraints", "have a CHECK without an expression, or an expression without a CHECK"
     if key != bool(constraint.columns) and kind != "CHECK":
@@ -94,7 +94,7 @@ def broken_tree_row(row: TreeRow) -> str | None:
     """What is wrong with a row of a tree."""
     kind, identity, schema, name, version, definition, _, state, part_comments = row
     if kind not in _OBJECTS:
-        return f"the kind is none of {', '.join(_OBJECTS)}"
+        return f"the kind is not one of {', '.join(_OBJECTS)}"
     if not name or (not schema and kind != "schema"):
         return "the name is empty"
     if kind == "table":

@@ -121,7 +121,7 @@ def commit(
 
 
 def _nothing_changed(call: Call, branch: str) -> EpochNothingToCommit:
-    """In git a commit concludes a merge, so who tries that is told what does it here."""
+    """In git a commit concludes a merge. For those who try that, the advice is the verb that does it in Epoch."""
     merging = Merges(call.cursor).get(branch) is not None
     advice: Advice = (Suggestion("merge_continue"), ", to commit the merge") if merging else Suggestion("status")
     return EpochNothingToCommit("nothing to commit, the working tables are as committed", advice)

@@ -129,7 +129,7 @@ class _Planner:
         if change.pinned:
             assert change.before
             raise EpochDirtyError(
-                f"table {change.before.name} has uncommitted changes and would have to be built anew",
+                f"table {change.before.name} has uncommitted changes and would have to be rebuilt",
                 (Suggestion("commit", "MESSAGE"), " or ", Suggestion("stash"), ", then again"),
                 tables=(str(change.before.name),),
             )

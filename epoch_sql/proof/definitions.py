@@ -85,7 +85,7 @@ def _parts(definition: Definition) -> list[Fragment]:
     except NotOne as error:
         raise Refused(definition, str(error)) from error
     except (KeyError, StopIteration, RuntimeError, AttributeError, TypeError) as error:
-        raise Refused(definition, "it is no definition of its kind") from error
+        raise Refused(definition, "it is not a definition of its kind") from error
 
 
 def _of_table(table: Table) -> Iterator[Fragment]:
@@ -106,7 +106,7 @@ def _of_table(table: Table) -> Iterator[Fragment]:
 def _of_column(column: Column) -> Iterator[Fragment]:
     yield Fragment("type", column.type, f"the type of column {column.name}")
     if column.collation is not None and not _COLLATION.fullmatch(column.collation):
-        raise NotOne(f"the collation of column {column.name} is no name")
+        raise NotOne(f"the collation of column {column.name} is not a name")
     values = {"DEFAULT": column.default, "value": column.generated, "value of earlier rows": column.fill}
     for what, expression in values.items():
         if expression is not None:

@@ -100,7 +100,7 @@ def _forms(fragment: Fragment) -> tuple[str, ...]:
 
 def _require_text(fragment: Fragment) -> None:
     if not fragment.text.strip():
-        raise NotOne(f"{fragment.what} is no {fragment.kind}")
+        raise NotOne(f"{fragment.what} is not a valid {fragment.kind}")
     if "\0" in fragment.text or len(fragment.text) > LONGEST:
         raise NotOne(f"{fragment.what} is too long, or has a NUL character in it")
 

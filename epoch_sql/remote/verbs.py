@@ -1,4 +1,4 @@
-"""``push``, ``fetch``, ``pull`` and ``clone``: what talks to a remote is imported when it is used."""
+"""``push``, ``fetch``, ``pull`` and ``clone``. The code that talks to a remote is imported when it is used."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ What DuckDB 1.4, 1.5 and 2.0 refuse or break, found by experiment on databases t
   once; the other way around works. So these statements come first, and must hold for the rows as they were: nothing
   that old rows could violate (SET NOT NULL, a new unique index, a narrowing type) is done in place.
 - If defaults, checks or generated columns of a table call a function or operator, 1.4 and 1.5 cannot replay a
-  write-ahead log with such an ALTER of it, or with a COMMENT ON COLUMN: after a crash the database does not open.
+  write-ahead log with such an ALTER of it, or with a COMMENT ON COLUMN. After a crash the database does not open.
   RENAME of the table, CREATE TABLE and CREATE INDEX replay.
 
 DROP TABLE and CREATE TABLE with the same indexes, constraints and names, in one transaction, work everywhere.

@@ -162,7 +162,7 @@ def test_an_uncommitted_name_that_the_merge_brings_refuses_it(repo: Repo, change
     repo(change)
     before = catalog(repo), repo.status()
     message = repo.refused("CALL epoch_merge('staging')")
-    assert "epochdirtyerror: uncommitted changes in taken are in the way of the merge" in message.lower()
+    assert "epochdirtyerror: uncommitted changes in taken block the merge" in message.lower()
     assert (catalog(repo), repo.status()) == before
 
 

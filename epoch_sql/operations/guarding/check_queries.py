@@ -64,7 +64,7 @@ def _functions(call: Call, sql: str) -> set[str]:
     tree = syntax_tree(call.cursor, sql)
     if tree.get("error"):
         if tree.get("error_type") == "not implemented":
-            raise EpochCheckQueryError("a check only reads: its SQL is no query", _HINT)
+            raise EpochCheckQueryError("a check only reads: its SQL is not a query", _HINT)
         told = str(tree.get("error_message", "")).splitlines() or ["syntax error"]
         raise EpochCheckQueryError(f"the SQL of the check is wrong: {told[0]}", _HINT)
     if len(tree["statements"]) != 1:

@@ -156,7 +156,7 @@ def _undoes(case: _Case) -> None:
     move = case.move
     assert move.source and move.old
     if move.source not in case.evidence.graph.first_parents(move.old):
-        what = f"revert of {move.source[:7]}, which is no promotion into {move.branch}"
+        what = f"revert of {move.source[:7]}, which is not a promotion into {move.branch}"
         raise rules.direct(case.protection, what, move.source)
     if move.by_hand:
         raise rules.by_hand(case.protection, "revert", move.branch, move.source)

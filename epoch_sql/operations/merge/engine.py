@@ -161,7 +161,7 @@ def bring_working(call: Call, ours: Tree, stored: StoredTree, doing: str = "merg
     clashing += [name for place, name in taken.items() if place in brought]
     if clashing:
         raise EpochDirtyError(
-            f"uncommitted changes in {', '.join(sorted(set(clashing))[:3])} are in the way of the {doing}",
+            f"uncommitted changes in {', '.join(sorted(set(clashing))[:3])} block the {doing}",
             (Suggestion("commit", "MESSAGE"), " or ", Suggestion("stash"), f", then {doing} again"),
             tables=tuple(sorted(set(clashing))),
         )

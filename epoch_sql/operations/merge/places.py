@@ -71,7 +71,7 @@ class Place:
             raise EpochTableError(message, "give a value", table=self.table_name, column=column.name)
         if value is not None and not _fits(call, column, value):
             raise EpochTableError(
-                f"{value!r} is no value of column {column.name} {column.type} in table {self.table.name}",
+                f"{value!r} is not a value of column {column.name} {column.type} in table {self.table.name}",
                 "give another value",
                 table=self.table_name,
                 column=column.name,

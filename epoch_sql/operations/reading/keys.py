@@ -55,7 +55,7 @@ def _values(table: Table, key: str) -> dict[str, Any]:
     for name in given:
         if name not in names:
             near = suggest(name, list(names.values()))
-            message, advice = f"{name} is no key column of table {table.name}", did_you_mean(near) or _hint(table)
+            message, advice = f"{name} is not a key column of table {table.name}", did_you_mean(near) or _hint(table)
             raise ColumnNotFound(message, advice, table=str(table.name), column=name, suggestions=tuple(near))
     for name, column in names.items():
         if name not in given:
@@ -89,7 +89,7 @@ def _typed(cursor: duckdb.DuckDBPyConnection, table: Table, column: Column, valu
         cursor.execute(render.fill(Sql("SELECT {{typed}}"), typed=typed))
     except duckdb.Error as error:
         raise EpochTableError(
-            f"{text} is no value of key column {column.name} {column.type} of table {table.name}",
+            f"{text} is not a value of key column {column.name} {column.type} of table {table.name}",
             _hint(table),
             table=str(table.name),
             column=column.name,

@@ -206,7 +206,7 @@ def _require_alone(plan: Plan, tables: Sequence[TableChange]) -> None:
     other = next((c.before for c in tables if c.before and c.table_id in plan.built and not c.differs), None)
     if other:
         raise EpochTableError(
-            f"the table has to be built anew, and {other.name} refers to it",
+            f"the table has to be rebuilt, and {other.name} refers to it",
             "ask for the patch of all tables",
             table=str(other.name),
         )

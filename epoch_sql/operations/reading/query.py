@@ -113,8 +113,10 @@ def parsed_query(cursor: duckdb.DuckDBPyConnection, sql: str) -> Query:
                 raise EpochQueryError(
                     "PIVOT without IN has to read its values before, which cannot be done in this form", NAME_VALUES
                 )
-            raise EpochQueryError("epoch_query reads; this is no query", "one SELECT, FROM, WITH or VALUES statement")
-        raise EpochQueryError(f"the query is no SQL: {message[0] if message else 'syntax error'}", "correct the query")
+            raise EpochQueryError(
+                "epoch_query reads; this is not a query", "one SELECT, FROM, WITH or VALUES statement"
+            )
+        raise EpochQueryError(f"the query is not SQL: {message[0] if message else 'syntax error'}", "correct the query")
     if len(tree["statements"]) != 1:
         raise EpochQueryError(
             f"epoch_query takes one statement, not {len(tree['statements'])}",

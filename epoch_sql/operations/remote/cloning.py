@@ -88,7 +88,7 @@ def _clone(call: Call, remote: Remote) -> FetchResult:
         raise EpochStorageError(
             f"commit {tip[:7]}, at branch {branch} of the remote, cannot be checked out: "
             f"{shown(str(error).partition(chr(10))[0], 400)}",
-            "its rows may break its own constraints; push a commit there that mends them",
+            "its rows may break its own constraints; push a commit there that fixes them",
         ) from error
     names = [f"{remote.name}/{name}" for name in cloned.listing.heads] + list(cloned.listing.tags)
     received = cloned.received

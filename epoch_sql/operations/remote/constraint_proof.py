@@ -276,7 +276,7 @@ class ConstraintProof:
         return EpochStorageError(
             f"{self.where} has a row in table {table.name} that breaks {shown(constraint, 200)}: "
             f"{shown(str(key), 200)}; nothing was changed",
-            "restore the remote from a backup, or mend the commit where it was made",
+            "restore the remote from a backup, or fix the commit where it was made",
         )
 
 

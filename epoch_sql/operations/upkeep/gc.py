@@ -132,7 +132,7 @@ def _interval(call: Call, grace: str) -> timedelta:
     try:
         row = call.cursor.execute("SELECT epoch(CAST(? AS INTERVAL))", [grace]).fetchone()
     except duckdb.ConversionException as error:
-        raise EpochRepositoryError(f"the grace period {grace!r} is no interval", advice) from error
+        raise EpochRepositoryError(f"the grace period {grace!r} is not an interval", advice) from error
     assert row
     if row[0] < 0:
         raise EpochRepositoryError(f"the grace period {grace!r} is negative", advice)

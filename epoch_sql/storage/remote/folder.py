@@ -200,7 +200,7 @@ class FolderStore(RemoteStore):
         descriptor = os.open(self._place(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as stream:
             if not S_ISREG(os.fstat(descriptor).st_mode):
-                raise damaged(f"{self.where}/{path}", "is no file")
+                raise damaged(f"{self.where}/{path}", "is not a file")
             yield stream
 
     def _make_folder(self, folder: Path) -> None:
