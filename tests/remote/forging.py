@@ -13,11 +13,12 @@ from typing import Any
 
 import duckdb
 
+from epoch_sql.catalog.content import object_of_row
 from epoch_sql.model.commit import commit_identity, tree_identity
 from epoch_sql.model.origin import origin_of
 from epoch_sql.model.remote import content_identity, seal
 from epoch_sql.model.remote_url import encoded
-from epoch_sql.model.schema import ObjectName, SchemaObject, canonical_json, table_from_json
+from epoch_sql.model.schema import ObjectName, canonical_json, table_from_json
 
 BARE = ("trees", "schemas")
 Document = Any
@@ -104,7 +105,7 @@ class Store:
                 digest = table_from_json(canonical_json(self.documents["schemas"][f"{version['schema_id']}.json"]))
                 tables.append((ObjectName(row[2], row[3]), digest.content_digest, version["fingerprint"]))
             else:
-                objects.append(SchemaObject(row[0], ObjectName(row[2], row[3]), *row[5:]))
+                objects.append(object_of_row(row[0], ObjectName(row[2], row[3]), *row[5:9]))
         return tree_identity(tables, objects)
 
     def _levels(self, levels: list[Document], ids: dict[str, str], contents: dict[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.trust import Withheld
@@ -36,7 +36,7 @@ def prove(call: Call, where: str, rows: Iterable[Row], tables: Iterable[Table], 
                 reason = illegal(one)
                 if reason:
                     raise Refused(one.definition, reason)
-            macros = take_apart_own(engine, _macros_here(call, found))
+            macros = take_apart_own(engine, _macros_here(call, definitions))
     except Refused as refused:
         made = refused.definition
         kind = "table" if isinstance(made, Table) else made.kind
@@ -66,9 +66,9 @@ def _withheld(definition: Table | SchemaObject, reason: str, remote: str) -> Wit
     return Withheld(definition_id(definition), remote, kind, name.schema, name.name, reason)
 
 
-def _macros_here(call: Call, found: Mapping[SchemaObject, None]) -> Sequence[SchemaObject]:
-    """The present and earlier local macros, because a definition may name one of them."""
-    if not call.exists or not any(made.kind in ("macro", "view") for made in found):
+def _macros_here(call: Call, definitions: Iterable[Definition]) -> Sequence[SchemaObject]:
+    """The macros that there have been here: what is read may mean one of them."""
+    if not call.exists or not any(isinstance(d, Table) or d.kind in ("macro", "view") for d in definitions):
         return []
     return Trees(call.cursor).macros()
 

@@ -6,7 +6,7 @@ Files go to ``.epoch/objects``. Nothing refers to them before the catalog does.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from epoch_sql.catalog.content import Schemas, Versions
@@ -17,6 +17,7 @@ from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged
 from epoch_sql.model.schema import Table
 from epoch_sql.model.version import DataFile, Version
 from epoch_sql.operations.remote.agreeing import with_one_description
+from epoch_sql.operations.remote.binding import bind_tables
 from epoch_sql.operations.remote.places import (
     COMMITS,
     commit_path,
@@ -73,6 +74,11 @@ def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str])
     definitions = reader.definitions(manifests.values(), _files(manifests.values(), commits))
     objects = [row for rows in subtrees.values() for row in rows if row[KIND] != "table"]
     withheld = prove(call, store.where, objects, definitions.values(), remote)
+    trees = Trees(commits, subtrees, edge)
+    known = {one.definition_id for one in withheld} | reader.withheld()
+    # One version of each new definition.
+    new = {m.version.schema_id: i for i, m in manifests.items() if m.version.schema_id in definitions}
+    bind_tables(store.where, trees, reader.table_of(manifests, definitions, edge), set(new.values()), known)
     commits, manifests = with_one_description(call, store.where, commits, manifests, definitions)
     files = {file.file_id: file for file in _files(manifests.values(), commits)}
     fetched = reader.files(files.values())
@@ -141,6 +147,26 @@ class _Reader:
         here = {row[0] for row in Schemas(self.call.cursor).with_ids(ids)} if self.call.exists else set()
         wanted = sorted(ids - here)
         return dict(zip(wanted, in_parallel(self._definition, wanted), strict=True))
+
+    def table_of(
+        self, manifests: Mapping[str, Manifest], definitions: Mapping[str, Table], edge: LocalTrees
+    ) -> Callable[[str], Table | None]:
+        """The definition of a content that was received, or is in a tree here."""
+        here = {content_id: version_id for version_id, content_id in edge.contents.items()}
+        contents = self.call.contents
+
+        def found(content_id: str) -> Table | None:
+            manifest = manifests.get(content_id)
+            if manifest is None:
+                return contents.table(here[content_id]) if content_id in here else None
+            schema_id = manifest.version.schema_id
+            return definitions[schema_id] if schema_id in definitions else contents.schema(schema_id)
+
+        return found
+
+    def withheld(self) -> set[str]:
+        """The ids of definitions here that are only data."""
+        return set(self.call.scanner.trust.held()) if self.call.exists else set()
 
     def files(self, files: Iterable[DataFile]) -> list[DataFile]:
         """Store the files that are not local, and give those that were."""

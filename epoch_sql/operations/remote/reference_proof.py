@@ -30,6 +30,17 @@ class Trees:
     subtrees: Mapping[str, list[Row]]
     edge: LocalTrees
 
+    def received(self, contents: Collection[str]) -> Iterator[list[Row]]:
+        """The rows of each tree of a commit that has one of some contents in what was received."""
+        wanted = {i for i, rows in self.subtrees.items() if any(row[VERSION] in contents for row in rows)}
+        here: dict[str, list[Row]] | None = None
+        for commit in self.commits:
+            if wanted.isdisjoint(commit.subtrees):
+                continue
+            wanted -= set(commit.subtrees)
+            here = here or {there: self.edge.portable_rows(i) for i, there in self.edge.portable.items()}
+            yield [row for i in commit.subtrees for row in (self.subtrees[i] if i in self.subtrees else here[i])]
+
     def of_tables(self, wanted: Collection[Named]) -> Iterator[tuple[bool, dict[Named, str]]]:
         """The contents of some tables in each tree; first those of trees that are here, and are believed."""
         here = {there: self.edge.portable_rows(i) for i, there in self.edge.portable.items()}
