@@ -43,7 +43,7 @@ def sql_page() -> Iterator[str]:
         "`REF@{2026-01-31 12:00}`, `REMOTE/BRANCH`, or `WORKING`, the uncommitted working tables. Table arguments take "
         "`orders` for schema main and `schema.orders` otherwise. Times are in UTC.",
         "## Reading",
-        "They are table functions: use them in `FROM`, join them, make views of them. Arguments are constants or "
+        "They are table functions: use them in `FROM`, join them, create views of them. Arguments are constants or "
         "prepared parameters.",
     )
     readers = [p for p in PROCEDURES.values() if not p.acts]
@@ -51,8 +51,8 @@ def sql_page() -> Iterator[str]:
         yield from _function(verb, "FROM")
     yield from _paragraphs(
         "## Procedures",
-        "They act once for each `CALL` (or `FROM`), never from `EXPLAIN`, `PREPARE` or `DESCRIBE`, and in a "
-        "transaction of their own: called where uncommitted changes are open, they refuse.",
+        "They act once for each `CALL` (or `FROM`), and never from `EXPLAIN`, `PREPARE` or `DESCRIBE`. Each acts in a "
+        "transaction of its own, and refuses if its caller has a transaction with uncommitted changes.",
     )
     for procedure in sorted(PROCEDURES.values(), key=lambda verb: verb.name):
         if procedure.acts:

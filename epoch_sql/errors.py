@@ -44,7 +44,7 @@ class Suggestion:
 
 
 _MAKING = ("init", "clone")
-"""What makes a repository is no method of one."""
+"""These verbs create a repository, so they are not methods of one."""
 
 
 Advice = str | Suggestion | tuple[str | Suggestion, ...]

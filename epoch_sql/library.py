@@ -196,8 +196,8 @@ def clone(
     Args:
         url: a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials
         database: the file
-        remote: how the remote is called here
-        trust: make and run what comes from it, also where it looks out of the database
+        remote: the local name of the remote
+        trust: trust its definitions, even those that read files or reach outside the database
         author: the author, now and later; see `open`
         progress: told how far it is
         options: for `duckdb.connect`

@@ -148,7 +148,7 @@ class State(Relation):
     }
 
     def head(self) -> Head:
-        """What is checked out."""
+        """The branch and the commit that are checked out."""
         row = self.run(
             """
             SELECT s.head_branch, coalesce(r.commit_id, s.head_commit)

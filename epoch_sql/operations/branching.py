@@ -25,7 +25,7 @@ class RefResult:
 
 @procedure("epoch_branch")
 def create_branch(call: Call, name: str, start: str = "HEAD") -> RefResult:
-    """Makes a branch.
+    """Creates a branch.
 
     Raises EpochReferenceError if the name is taken or breaks git's rules.
 
@@ -52,7 +52,7 @@ def delete_branch(call: Call, name: str, *, force: bool = False) -> RefResult:
 
     Args:
         name: the branch
-        force: also with commits that nothing else has
+        force: delete it even if nothing else has its commits
     """
     with call.moving():
         branch = existing(call, "branch", name)

@@ -59,7 +59,7 @@ class CommitResult:
 
 @procedure("epoch_init", needs="database")
 def init(call: Call, branch: str = "main") -> InitResult:
-    """Makes a repository of the database, with a first commit of what it holds.
+    """Makes the database a repository, and commits what it holds.
 
     Raises EpochRepositoryError if it is one already, and EpochReferenceError for an invalid branch name.
 
@@ -86,7 +86,7 @@ def init(call: Call, branch: str = "main") -> InitResult:
 def commit(
     call: Call, message: str, *, author: str | None = None, allow_empty: bool = False, strict: bool = False
 ) -> CommitResult:
-    """Commits every change of the working tables to the checked-out branch.
+    """Commits every change of the working tables to the current branch.
 
     Raises EpochNothingToCommit without a change, EpochReferenceError on a detached checkout, and EpochTableError for
     tables that cannot be versioned.
@@ -94,8 +94,8 @@ def commit(
     Args:
         message: what changed and why
         author: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
-        allow_empty: commit also without a change
-        strict: refuse views and macros that could not be made again
+        allow_empty: commit even if nothing changed
+        strict: refuse views and macros that cannot be created again
     """
     if not message.strip():
         raise EpochNothingToCommit("a commit needs a message", Suggestion("commit", "what changed and why"))

@@ -102,18 +102,18 @@ def merge(
     strategy: Strategy = "three-way",
     keep_undone: bool = False,
 ) -> MergeResult:
-    """Merges a reference into a branch, cell by cell; conflicts are an error, and the merge stays in progress.
+    """Merges a reference into a branch, cell by cell. Conflicts are an error, and the merge stays in progress.
 
     It is one commit on the branch's first-parent line. Raises EpochConflict if it stops on conflicts or violations.
     Then the merge is in progress, and nothing else changed.
 
     Args:
-        source: what is merged: a reference
-        into: the branch that is merged into; default: the checked-out one
+        source: the reference to merge
+        into: the branch that is merged into; default: the current one
         message: default: `Merge SOURCE into TARGET`
-        ff: move the branch without a commit where that is possible
-        squash: one commit with one parent
-        strategy: `ours` or `theirs` settle conflicting cells
+        ff: move the branch without a commit, if possible
+        squash: add a commit with one parent
+        strategy: `ours` or `theirs` takes conflicting cells from that side
         keep_undone: leave out what was undone on the target
     """
     _require_strategy(strategy)
@@ -140,13 +140,13 @@ def merge(
 
 @procedure("epoch_merge_continue")
 def continue_merge(call: Call, message: str | None = None, *, into: str | None = None) -> MergeResult:
-    """Commits the merge in progress, after its conflicts were resolved.
+    """Commits the merge in progress, after its conflicts are resolved.
 
     Raises EpochConflict while something still stops it.
 
     Args:
-        message: instead of the merge's own message
-        into: the branch that is merged into; default: the checked-out one
+        message: replaces the merge's own message
+        into: the branch that is merged into; default: the current one
     """
 
     def move() -> MergeResult | Stopped:
@@ -168,10 +168,10 @@ def continue_merge(call: Call, message: str | None = None, *, into: str | None =
 
 @procedure("epoch_merge_abort")
 def abort(call: Call, *, into: str | None = None) -> MergeResult:
-    """Forgets the merge in progress.
+    """Ends the merge in progress, and keeps nothing of it.
 
     Args:
-        into: the branch that is merged into; default: the checked-out one
+        into: the branch that is merged into; default: the current one
     """
     with call.moving():
         progress = in_progress(call, into)
@@ -191,8 +191,8 @@ def resolve(
     into: str | None = None,
     constraint: str | None = None,
 ) -> Resolved:
-    """Decides conflicts and violations of the merge in progress. What violates a constraint is taken from a side as a
-    whole, with what it needs there: the rows that it refers to and, where a table is decided, its definition.
+    """Resolves conflicts and violations of the merge in progress, by a side or a value. A side gives a violating row as
+    a whole, with the rows that it refers to there and, if a whole table is resolved, its definition.
 
     ``both`` are ours and theirs less the base. A row that a violated foreign key refers to can be decided by its key,
     too. Raises EpochTableError for what is not in conflict, and for a value that does not fit the column's type.
@@ -203,8 +203,8 @@ def resolve(
         key: only this row: JSON (`{"id": 42}`) or the value of a one-column key
         column: only this column
         value: a value of the column's type for one cell, instead of a side; for NULL, side := 'null'
-        into: the branch that is merged into; default: the checked-out one
-        constraint: only what violates this constraint
+        into: the branch that is merged into; default: the current one
+        constraint: only rows that violate this constraint
     """
     if (side is None) == (value is None) or side not in (*SIDES, BOTH, NULL, None):
         raise EpochTableError(
@@ -251,12 +251,12 @@ def resolve(
 def preview(
     call: Call, source: str, *, into: str | None = None, strategy: Strategy = "three-way", keep_undone: bool = False
 ) -> list[TablePreview]:
-    """What a merge would do, by table; changes nothing.
+    """What a merge would do, by table: rows, conflicts and violations. Changes nothing.
 
     Args:
-        source: what would be merged
-        into: the branch that is merged into; default: the checked-out one
-        strategy: `ours` or `theirs` settle conflicting cells
+        source: the reference to merge
+        into: the branch that is merged into; default: the current one
+        strategy: `ours` or `theirs` takes conflicting cells from that side
         keep_undone: leave out what was undone on the target
     """
     _require_strategy(strategy)
@@ -288,7 +288,7 @@ def revert(call: Call, ref: str) -> PickResult:
     It is a three-way merge of its own, which may stop as one: it raises EpochConflict then.
 
     Args:
-        ref: the commit to undo; a merge is undone against its first parent
+        ref: the commit to undo; the revert of a merge goes back to its first parent
     """
 
     def move() -> PickResult | Stopped:
@@ -310,7 +310,7 @@ def cherry_pick(call: Call, ref: str) -> PickResult:
     Raises EpochConflict when it stops, as a merge does.
 
     Args:
-        ref: the commit whose changes are taken
+        ref: the commit to pick
     """
 
     def move() -> PickResult | Stopped:

@@ -48,14 +48,14 @@ class CheckoutResult:
 
 @procedure("epoch_checkout", looks="rows")
 def checkout(call: Call, ref: str, *, new_branch: bool = False, force: bool = False) -> CheckoutResult:
-    """Puts the working tables at a reference.
+    """Brings the working tables to a reference.
 
     Raises EpochDirtyError if uncommitted changes would be lost, unless ``force``.
 
     Args:
-        ref: a branch, tag or commit; with new_branch, the name of the branch to make
-        new_branch: make a branch of that name at HEAD and check it out
-        force: lose uncommitted changes
+        ref: a branch, tag or commit; with new_branch, the name of the branch to create
+        new_branch: create a branch of that name at HEAD and check it out
+        force: discard uncommitted changes
     """
     if new_branch:
         return _checkout_new(call, ref)

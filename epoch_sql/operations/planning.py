@@ -36,13 +36,13 @@ class PlanStep:
 
 @procedure("epoch_plan", acts=False)
 def steps(call: Call, ref: str) -> list[PlanStep]:
-    """The steps that a checkout or a hard reset would take; changes nothing. Actions are `drop`, `alter`, `create`,
+    """The steps that a checkout or a hard reset would take. Changes nothing. Actions are `drop`, `alter`, `create`,
     `refresh`, and for rows `delete`, `update` and `insert`.
 
     Steps that change no row are left out.
 
     Args:
-        ref: where a checkout, or a hard reset, would go
+        ref: the target of the checkout or hard reset
     """
     target = call.scanner.visible(call.tree(call.resolve(ref)))
     working = settle(call, call.scan(call.tree(call.head().commit_id)))

@@ -122,7 +122,7 @@ class Call:
         self._known_before: Mark = {}
 
     def head(self) -> Head:
-        """What is checked out."""
+        """The branch and the commit that are checked out."""
         return self.state.head()
 
     def commit(self, reference: str) -> Commit:

@@ -70,7 +70,7 @@ def push(call: Call, message: str | None = None) -> StashResult:
 
 @procedure("epoch_stash_pop", looks="rows")
 def pop(call: Call) -> StashResult:
-    """Puts the newest stash back into the working tables.
+    """Restores the newest stash to the working tables, and deletes it.
 
     Merges it with what was committed since then, cell by cell. Raises EpochDirtyError if there are uncommitted changes,
     and EpochConflict, which keeps the stash, if both changed the same cell.
@@ -93,7 +93,7 @@ def pop(call: Call) -> StashResult:
 
 @procedure("epoch_stash_drop")
 def drop(call: Call, stash_id: str | None = None) -> Stashed:
-    """Forgets a stash.
+    """Deletes a stash.
 
     Raises EpochReferenceError if there is none.
 

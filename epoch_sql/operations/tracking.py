@@ -60,13 +60,13 @@ def declare_key(call: Call, table: str, columns: Sequence[str]) -> KeyResult:
 
 @procedure("epoch_ignore")
 def ignore(call: Call, pattern: str, *, remove: bool = False) -> IgnoredPattern:
-    """Leaves tables whose name matches out of versioning; what is committed stays as it is committed.
+    """Leaves tables whose names match a pattern out of versioning. Committed tables stay as they are committed.
 
     Raises EpochTableError where ``remove`` finds no such pattern.
 
     Args:
         pattern: a shell pattern of table names: `scratch_*`
-        remove: no longer ignore what matches it
+        remove: no longer ignore this pattern
     """
     if not pattern.strip():
         raise EpochTableError("a pattern is empty", Suggestion("ignore", "scratch_*"))
@@ -85,7 +85,7 @@ def ignore(call: Call, pattern: str, *, remove: bool = False) -> IgnoredPattern:
 
 @query("epoch_ignored", IgnoredPattern)
 def ignored(call: Call) -> Sql:
-    """The patterns of names that are not versioned."""
+    """The patterns of `epoch_ignore`: tables whose names match are not versioned."""
     return render.render("ignored")
 
 

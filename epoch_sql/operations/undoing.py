@@ -28,15 +28,15 @@ class ResetResult:
 
 @procedure("epoch_reset", looks="rows")
 def reset(call: Call, ref: str = "HEAD", *, hard: bool = False) -> ResetResult:
-    """Moves the checked-out branch to a commit.
+    """Moves the current branch to a commit.
 
     Of a detached checkout, only what is uncommitted can be lost: there is no branch to move. If the branch's history
     only grows, ``hard`` adds a commit with the content of that commit instead, and other moves that would rewrite
     history are refused. Raises EpochProtectionError for a move that the protection refuses.
 
     Args:
-        ref: where the branch goes
-        hard: also the working tables, losing uncommitted changes
+        ref: the commit to move to
+        hard: reset the working tables too, and discard uncommitted changes
     """
 
     def move() -> ResetResult:

@@ -30,9 +30,8 @@ class Uncommitted:
 
 @procedure("epoch_status", acts=False)
 def status(call: Call) -> list[Uncommitted]:
-    """What is uncommitted: `added`, `modified`, `removed`, `renamed` or `schema`, with the rows that changed; and
-    `unmade`, what is committed but could not be made here.
-    """
+    """The uncommitted changes: `added`, `modified`, `removed`, `renamed` or `schema`, with the numbers of rows. Also
+    `unmade`: committed objects that DuckDB refuses to create here."""
     tree = call.tree(call.head().commit_id)
     working = call.scan(tree)
     unmade = [Uncommitted(found.label, "unmade", RowCounts()) for found in working.unmade]

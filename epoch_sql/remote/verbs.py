@@ -18,19 +18,19 @@ def push(
     protection: bool = False,
     delete: bool = False,
 ) -> TransferResult:
-    """Sends a branch to a remote: what it lacks, and the reference last. Status: `pushed`, `new`, `forced`,
-    `up-to-date` or `deleted`.
+    """Sends a branch to a remote: first what the remote lacks, and the reference last. Status: `pushed`, `new`,
+    `forced`, `up-to-date` or `deleted`.
 
     Raises EpochRemoteError when the remote has commits that are not here, unless ``force``, and EpochRemoteRefused when
     the branch is protected there.
 
     Args:
         remote: the remote
-        branch: the branch; default: the checked-out one
-        force: also where the remote loses commits, unless it protects the branch
+        branch: the branch; default: the current one
+        force: push even if the remote's branch loses commits, unless the remote protects it
         tags: push every tag too
-        protection: protect the branch there as it is protected here
-        delete: delete the branch, or the tag of that name, there instead
+        protection: set the remote's protection of the branch to the local one
+        delete: delete the branch or tag of that name at the remote instead
     """
     from epoch_sql.operations.remote.deleting import delete as delete_there
     from epoch_sql.operations.remote.pushing import push as push_there
@@ -42,8 +42,8 @@ def push(
 
 @procedure("epoch_fetch")
 def fetch(call: Call, remote: str = "origin") -> FetchResult:
-    """Brings the branches of a remote here as `REMOTE/BRANCH`, with its tags and reviews. Status: `fetched` or
-    `up-to-date`; the commits are those of what the checked-out branch follows.
+    """Brings the branches of a remote as `REMOTE/BRANCH`, with its tags and reviews. Status: `fetched` or `up-to-date`.
+    The commits are those of the current branch's upstream.
 
     Raises EpochRemoteError if the remote cannot be used, and EpochStorageError for damaged files there.
 
@@ -57,8 +57,8 @@ def fetch(call: Call, remote: str = "origin") -> FetchResult:
 
 @procedure("epoch_pull", looks="rows")
 def pull(call: Call, remote: str = "origin") -> FetchResult:
-    """Fetches, and brings what the checked-out branch follows into it. Status: `fast-forward`, `merged` or
-    `up-to-date`; conflicts are an error, as in a merge.
+    """Fetches, and merges the upstream into the current branch. Status: `fast-forward`, `merged` or `up-to-date`.
+    Conflicts are an error, as in a merge.
 
     Raises what ``fetch`` and ``merge`` raise.
 
@@ -72,7 +72,7 @@ def pull(call: Call, remote: str = "origin") -> FetchResult:
 
 @procedure("epoch_clone", needs="database")
 def clone(call: Call, url: str, remote: str = "origin", *, trust: bool = False) -> FetchResult:
-    """Makes a repository in an empty database of everything that a remote has, and checks its default branch out.
+    """Creates a repository in an empty database from a remote, and checks out its default branch.
 
     Each branch of the remote becomes a branch here that follows it, protected as it is there. Raises
     EpochRepositoryError when the database is not empty.
@@ -80,7 +80,7 @@ def clone(call: Call, url: str, remote: str = "origin", *, trust: bool = False) 
     Args:
         url: a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials
         remote: the remote
-        trust: make and run what comes from it, also where it looks out of the database
+        trust: trust its definitions, even those that read files or reach outside the database
     """
     from epoch_sql.operations.remote.cloning import clone as clone_here
 

@@ -43,7 +43,7 @@ class ChangelogEntry:
 
 @procedure("epoch_changelog", acts=False)
 def changelog(call: Call, branch: str, *, since: str | None = None) -> list[ChangelogEntry]:
-    """What came into a branch, newest first: a row for each commit of its own line (promotions, hotfixes, reverts,
+    """The changelog of a branch, newest first: each commit on its first-parent line (promotions, hotfixes, reverts,
     rollbacks), with what was merged and the rows that changed in each table.
 
     The row counts come from the catalog, and from reading deltas if one commit has several. A column that was stored on

@@ -95,7 +95,7 @@ class CheckReport:
 
 @procedure("epoch_check_add")
 def add_check(call: Call, name: str, sql: str, *, branch: str = "*") -> CheckInfo:
-    """Adds a check that is run on the result of each merge into a matching branch, before anybody sees it.
+    """Adds a check. It runs on the result of each merge into a matching branch, before anybody sees that result.
 
     Raises EpochReferenceError for a plain name that names no branch, EpochCheckQueryError for what is not one query,
     or does more than read, and EpochCheckNameError for a name that is taken.
@@ -138,7 +138,8 @@ def remove_check(call: Call, name: str) -> CheckInfo:
 
 @procedure("epoch_check_run", acts=False)
 def run_checks(call: Call, ref: str = WORKING) -> list[CheckResult]:
-    """Runs every check on a state, whichever branches it is for; one that cannot be run there fails with NULL rows.
+    """Runs every check on a state, whichever branches the check is for. A check that cannot run there fails, with NULL
+    as its number of rows.
 
     Args:
         ref: a reference; default: the working tables
@@ -148,8 +149,8 @@ def run_checks(call: Call, ref: str = WORKING) -> list[CheckResult]:
 
 @procedure("epoch_check_report", acts=False)
 def report_checks(call: Call, ref: str = WORKING) -> list[CheckReport]:
-    """Runs every check as `epoch_check_run` does, and shows the first rows that it returned, as JSON, or why it
-    cannot be run.
+    """Runs every check like `epoch_check_run`, and gives the first rows that each returned, as JSON, or the reason why
+    it cannot run.
 
     Args:
         ref: a reference; default: the working tables

@@ -20,13 +20,13 @@ def protect(
     no_force_push: bool = False,
     allow_self_review: bool = False,
 ) -> Protection:
-    """Protects a branch, from what is named and from nothing else; a protected branch cannot be deleted or renamed.
+    """Protects a branch. The arguments state the whole protection. A protected branch cannot be deleted or renamed.
 
     Raises EpochReferenceError for a missing branch, and for a protection that would refuse nothing.
 
     Args:
         branch: the branch
-        require_review: it takes only merges that were approved, and undos
+        require_review: it takes only approved merges, and undos
         no_force_push: its history only grows: a hard reset adds a commit
         allow_self_review: authors may approve their own changes
     """
@@ -47,7 +47,7 @@ def protect(
 
 @procedure("epoch_unprotect")
 def unprotect(call: Call, branch: str) -> Protection:
-    """Takes the protection off a branch.
+    """Removes the protection of a branch.
 
     Raises EpochReferenceError if it has none.
 

@@ -42,14 +42,14 @@ def review(
     message: str | None = None,
     reviewer: str | None = None,
 ) -> Reviewed:
-    """Records a verdict on merging a commit into a branch. The latest one of each reviewer counts, and a rejection
+    """Records a verdict on merging a commit into a branch. The latest verdict of each reviewer counts, and a rejection
     blocks the merge.
 
     Raises EpochReferenceError for a source or target that does not exist, and for another verdict.
 
     Args:
-        source: what is to be merged: the commit that it names now is reviewed
-        target: the branch that it is to be merged into
+        source: the reference to merge: the review is for the commit that it names now
+        target: the branch to merge it into
         verdict: `approve` or `reject`; `request` asks others for a review
         message: why
         reviewer: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user

@@ -101,7 +101,7 @@ def diff(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) ->
 
 @query("epoch_diff_stat", DiffStat)
 def diff_stat(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
-    """How many rows and cells differ, by table.
+    """For each table that differs, how many rows and cells differ.
 
     Args:
         from_ref: the older side: a reference, or WORKING
@@ -126,7 +126,7 @@ def diff_stat(call: Call, from_ref: str, to_ref: str, *, table: str | None = Non
 
 @query("epoch_diff_summary", DiffSummary)
 def diff_summary(call: Call, from_ref: str, to_ref: str) -> Sql:
-    """Which tables differ, and in what.
+    """The tables that differ, and whether their data or their schema differs.
 
     Args:
         from_ref: the older side: a reference, or WORKING
@@ -151,7 +151,7 @@ def diff_summary(call: Call, from_ref: str, to_ref: str) -> Sql:
 
 @reading("epoch_schema_diff")
 def schema_diff(call: Call, from_ref: str, to_ref: str) -> list[SchemaChange]:
-    """How the definitions of tables and other objects differ.
+    """The definitions of tables, columns and other objects that differ.
 
     Args:
         from_ref: the older side: a reference, or WORKING

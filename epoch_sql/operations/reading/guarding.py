@@ -30,13 +30,12 @@ def protections(call: Call) -> Sql:
 
 @reading("epoch_reviews")
 def reviews(call: Call) -> list[ReviewState]:
-    """The reviews, newest first. The state says how a merge would find what they are about: `open`, `approved` or
-    `rejected`; it is `stale` when the source has moved to another commit.
-    """
+    """The reviews, newest first. The state is `open`, `approved` or `rejected`, or `stale` if the source has moved
+    to another commit."""
     return [ReviewState(**vars(review), state=state) for review, state in reviews_with_states(call)]
 
 
 @query("epoch_checks", CheckInfo)
 def checks(call: Call) -> Sql:
-    """The checks, and the branches that each is for."""
+    """The checks: their queries, and the branches that each guards."""
     return render.render("checks")

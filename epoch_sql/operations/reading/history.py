@@ -73,7 +73,7 @@ def history(call: Call, table: str, key: str | None = None) -> Sql:
     also="the key columns (without a key: all stored columns), commit_id, author, committed_at TIMESTAMP, message",
 )
 def blame(call: Call, table: str) -> Sql:
-    """The commit that last set each row to its current value; of a table without a key, each distinct row once.
+    """The commit that last set each row to its current value. A table without a key gives each distinct row once.
 
     A row that a merge only took over is the commit's that made it. Of a table without a key, it is the commit that last
     added a copy. Raises EpochTableError for an unknown table.

@@ -136,7 +136,7 @@ def log(
     Args:
         ref: where to start
         first_parent: follow only first parents: the promotion log of a branch
-        max_count: at most so many commits
+        max_count: at most this many commits
         table: only commits that changed this table
     """
     tip = call.resolve(ref)
@@ -200,7 +200,7 @@ def tables(call: Call, ref: str = "HEAD") -> Sql:
 
 @query("epoch_reflog", ReflogEntry)
 def reflog(call: Call, branch: str | None = None) -> Sql:
-    """Where branches and tags were, newest move first.
+    """The moves of branches and tags, newest first: the two commits, the author and the route of each.
 
     Args:
         branch: only this branch or tag
@@ -216,20 +216,20 @@ def stashes(call: Call) -> Sql:
 
 @query("epoch_audit", AuditEntry)
 def audit(call: Call) -> Sql:
-    """What was guarded, approved, refused and promoted, newest first."""
+    """The audit: each change of a protection, review, refusal, promotion and rollback, newest first."""
     return render.render("audit")
 
 
 @reading("epoch_head")
 def head(call: Call) -> CheckedOut:
-    """What is checked out."""
+    """The branch and the commit that are checked out."""
     checked_out = call.head()
     return CheckedOut(checked_out.branch, checked_out.commit_id, checked_out.detached)
 
 
 @reading("epoch_merge_base")
 def merge_base(call: Call, a: str, b: str) -> MergeBase | None:
-    """The best common ancestor of two references.
+    """The best common ancestor of two references, as git computes it.
 
     None where their histories are unrelated.
 

@@ -54,29 +54,29 @@ class MergeState:
 
 @query("epoch_conflicts", Conflict)
 def conflicts(call: Call, table: str | None = None, *, into: str | None = None) -> Sql:
-    """The conflicts of the merge in progress.
+    """The conflicts of the merge in progress: cells, rows and definitions that both sides changed differently.
 
     Args:
         table: only this table
-        into: the branch that is merged into; default: the checked-out one
+        into: the branch that is merged into; default: the current one
     """
     return render.render("conflicts", target=_target(call, into), table_name=render.literal(table))
 
 
 @query("epoch_violations", Violation)
 def violations(call: Call, *, into: str | None = None) -> Sql:
-    """What would violate a constraint after the merge in progress: rows, and definitions that could not be made
+    """What would violate a constraint after the merge in progress: rows, and definitions that cannot be created
     (without a key: a view over a dropped column, a foreign key to a dropped table).
 
     Args:
-        into: the branch that is merged into; default: the checked-out one
+        into: the branch that is merged into; default: the current one
     """
     return render.render("violations", target=_target(call, into))
 
 
 @query("epoch_merges", MergeState)
 def merges(call: Call) -> Sql:
-    """The merges in progress."""
+    """The merges, reverts and cherry-picks in progress, with their open conflicts and violations."""
     return render.render("merges")
 
 

@@ -46,7 +46,7 @@ class PatchStatement:
 
 @relation("epoch_patch", PatchStatement)
 def patch(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
-    """The SQL statements that turn one state into another, in any DuckDB database: to be run in order, one by one.
+    """The SQL statements that turn one state into another, in any DuckDB database. Run them in order, one by one.
 
     Definitions come first, then deletions, children before parents, then updates, then insertions, parents first, and
     at the end triggers, which must not fire. Raises EpochTableError for an unknown table, and for a table that cannot

@@ -72,7 +72,7 @@ def query(call: Call, ref: str, sql: str) -> Provable:
 
 @relation("epoch_query", also="the columns of the query", asks=names_to_ask)
 def query_for_caller(asking: Asking, ref: str, sql: str) -> Provable:
-    """The result of a query with every versioned table and view read as of a reference.
+    """The result of a query in which every versioned table and view is as of a reference.
 
     What is not versioned (ignored, temporary and system tables, data frames, files) is read as it is. Raises
     EpochQueryError for what is not one query, or cannot be read as of a reference, and EpochTableError for a table that

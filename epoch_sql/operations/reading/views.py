@@ -48,7 +48,7 @@ class ViewDifference:
 
 @relation("epoch_at", also="its own columns")
 def at(call: Call, ref: str, table: str) -> Sql:
-    """A table or a view as of a reference.
+    """The rows of a table or view as of a reference, in the columns that it had then.
 
     Raises EpochTableError if it did not exist there.
 

@@ -63,15 +63,15 @@ def remote_named(call: Call, name: str) -> Remote:
 
 @procedure("epoch_remote_add")
 def add(call: Call, name: str, url: str, *, trust: bool = False) -> RemoteResult:
-    """Adds a remote; nothing is asked of it yet.
+    """Adds a remote. Does not contact it.
 
     Raises EpochReferenceError for an invalid name, EpochRemoteError for one that is taken, and for a URL that is
     invalid or has credentials in it.
 
     Args:
-        name: how it is called here: `origin` is the usual one
+        name: its local name; `origin` is usual
         url: a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials
-        trust: make and run what comes from it, also where it looks out of the database
+        trust: trust its definitions, even those that read files or reach outside the database
     """
     check_ref_name(name)
     if "/" in name:
@@ -96,12 +96,12 @@ def add(call: Call, name: str, url: str, *, trust: bool = False) -> RemoteResult
 
 @procedure("epoch_remote_trust")
 def set_trust(call: Call, name: str, *, trust: bool = True) -> TrustResult:
-    """Trusts a remote: what came from it, and comes, is made and run, also where it reads files or looks out of the
-    database. What was kept as data until now, and is checked out, is made.
+    """Trusts a remote: its past and future definitions are created and run, even if they read files or reach outside
+    the database. Creates the definitions of the checked-out commit that were only data.
 
     Args:
         name: the remote
-        trust: whether it is trusted from now on
+        trust: whether to trust it from now on
     """
 
     def move() -> TrustResult:
@@ -116,7 +116,7 @@ def set_trust(call: Call, name: str, *, trust: bool = True) -> TrustResult:
 
 @procedure("epoch_remote_remove")
 def remove(call: Call, name: str) -> RemoteResult:
-    """Forgets a remote and its remote branches; what is stored there stays.
+    """Removes a remote and its remote branches. Its store stays.
 
     Args:
         name: the remote
@@ -132,7 +132,7 @@ def remove(call: Call, name: str) -> RemoteResult:
 
 @query("epoch_remotes", RemoteInfo)
 def listing(call: Call) -> Sql:
-    """The remotes, and the branches that follow theirs."""
+    """The remotes: their URLs, the local branches that follow them, and whether their definitions are trusted."""
     return render.render("remotes")
 
 

@@ -44,7 +44,7 @@ class _Current:
 
 @procedure("epoch_compact")
 def compact(call: Call, table: str | None = None) -> list[Compacted]:
-    """Rewrites the tables at the head of every branch for fast reading; commits keep their ids and contents.
+    """Rewrites the tables at the head of every branch for fast reading. Commits keep their ids and contents.
 
     What is rewritten has deltas, or files of older definitions. Raises EpochTableError when no branch has the table,
     EpochStorageError when a version does not hold the rows it should.

@@ -39,7 +39,8 @@ class Problem:
 
 @procedure("epoch_fsck", acts=False)
 def check(call: Call) -> list[Problem]:
-    """Hashes every file again and walks every commit: one row for each problem, none when all is sound."""
+    """Hashes every file again and walks every commit. Gives one row for each problem, and no row if everything is
+    sound."""
     call.forget()
     with call.transaction():
         inventory = take(call)

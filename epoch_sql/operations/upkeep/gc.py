@@ -42,15 +42,15 @@ class Removed:
 
 @procedure("epoch_gc")
 def collect(call: Call, *, dry_run: bool = False, grace: str | None = None) -> list[Removed]:
-    """Removes what no branch, tag, stash or recent move of a reference needs, and files that nobody refers to.
+    """Removes commits that no branch, tag, stash or recent move of a reference needs, and files that nothing names.
 
     Files younger than ``grace`` stay, and so does what a reference held within it. Raises EpochRepositoryError for a
     grace that is not an interval, and where the files belong to another database; EpochStorageError for a file that
     cannot be removed.
 
     Args:
-        dry_run: only tell what would be removed
-        grace: an INTERVAL: what is younger stays; default: 7 days
+        dry_run: only list what would be removed
+        grace: an INTERVAL: keep what is younger; default: 7 days
     """
     period = GRACE if grace is None else _interval(call, grace)
     _require_own_files(call)
