@@ -8,7 +8,7 @@ WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 OLDER := 1.4 1.5
 
-.PHONY: demo test test-all lint bench docs clean $(OLDER:%=test-%)
+.PHONY: demo test test-all lint bench tour docs clean $(OLDER:%=test-%)
 
 demo: $(VENV)/.demo
 	$(BIN)/epoch demo
@@ -23,7 +23,7 @@ test-all: $(VENV)/.test $(OLDER:%=test-%)
 	$(BIN)/python -m pytest -s -m long $(ARGS)
 
 $(OLDER:%=test-%): test-%: $(VENV)-%/.test
-	$(VENV)-$*/bin/python -m pytest $(PARALLEL) -m core $(ARGS)
+	$(VENV)-$*/bin/python -m pytest $(PARALLEL) -m "core and not slow" $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check --quiet $(SOURCES)
@@ -34,6 +34,10 @@ lint: $(VENV)/.lint
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# The modules that commit, merge, diff and push pass, in the order entered.
+tour: $(VENV)/.test
+	$(BIN)/python -m tests.tour
 
 docs: $(VENV)/.docs
 	$(BIN)/python -m docs.generate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,23 @@ ADA = "Ada <ada@example.com>"
 collect_ignore = ["test_triggers.py", "test_nested_schemas.py"] if duckdb.__version__ < "2" else []
 
 Row = tuple[Any, ...]
+
+
+_ASKED: Counter[tuple[str, str]] = Counter()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a grid, ``make test`` runs one case in ``every``, spread over all of it; the others are slow."""
+    seen: Counter[str] = Counter()
+    for item in items:
+        grid = item.get_closest_marker("grid")
+        if grid is None:
+            continue
+        name = item.nodeid.partition("[")[0]
+        if seen[name] % grid.kwargs["every"]:
+            item.add_marker(pytest.mark.slow)
+        seen[name] += 1
 
 
 @cache
@@ -112,14 +130,44 @@ def opened(repo: Repo) -> Iterator[Call]:
             render.DATABASE.reset(token)
 
 
+@cache
+def _initialised(sql: str, name: str, nth: int) -> Path:
+    """A folder with a repository made from a text of SQL, for tests to copy; the nth of a test is another history."""
+    folder = Path(mkdtemp(prefix="epoch-tests-"))
+    atexit.register(shutil.rmtree, folder)
+    repo = Repo(folder / name)
+    try:
+        if sql:
+            repo(sql)
+        repo("CALL epoch_init()")
+    finally:
+        repo.close()
+    return folder
+
+
+def _is_asked_again(sql: str, name: str) -> bool:
+    _ASKED[sql, name] += 1
+    return _ASKED[sql, name] > 1
+
+
 @pytest.fixture
 def make_repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeRepo]:
-    """Makes repositories: ``make_repo(sql, name)`` runs SQL in a new database and initialises a repository there."""
+    """Makes repositories: ``make_repo(sql, name)`` runs SQL in a new database and initialises a repository there.
+
+    What several tests begin with is made once and copied; ``fresh`` asks for one made in the test's own environment.
+    """
     monkeypatch.setenv("EPOCH_AUTHOR", ADA)
+    asked: Counter[tuple[str, str]] = Counter()
     with ExitStack() as opened:
 
-        def make(sql: str = "", name: str = "shop.duckdb", init: bool = True) -> Repo:
+        def make(sql: str = "", name: str = "shop.duckdb", init: bool = True, fresh: bool = False) -> Repo:
             folder = tmp_path / f"repository{len(list(tmp_path.iterdir()))}"
+            if init and not fresh and _is_asked_again(sql, name):
+                shutil.copytree(_initialised(sql, name, asked[sql, name]), folder)
+                asked[sql, name] += 1
+                repo = Repo(folder / name)
+                opened.callback(repo.close)
+                return repo
             folder.mkdir()
             repo = Repo(folder / name)
             opened.callback(repo.close)

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 OPERATIONS = (
     "initial commit",
     "branch create",
@@ -38,6 +40,7 @@ OPERATIONS = (
 )
 
 
+@pytest.mark.slow
 def test_the_table_has_every_operation(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.bench", "--rows", "1000", "--tables", "5", "--rounds", "1", "--growth"]
     ran = subprocess.run(

@@ -108,6 +108,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     repo.close()
 
 
+@pytest.mark.grid(every=5)
 @pytest.mark.parametrize(("start", "change"), CHANGES, ids=[change[:60] for _, change in CHANGES])
 def test_back_and_forth(empty: Repo, start: str, change: str) -> None:
     repo, nothing = empty, picture(empty)

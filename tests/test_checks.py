@@ -58,6 +58,7 @@ def everything(repo: Repo) -> list[object]:
     ]
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("options", ["", ", ff := true", ", squash := true", ", strategy := 'theirs'"])
 @pytest.mark.parametrize("checked_out", [True, False])
 def test_a_failing_check_stops_the_merge_and_leaves_nothing_behind(repo: Repo, options: str, checked_out: bool) -> None:

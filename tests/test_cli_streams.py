@@ -264,6 +264,7 @@ NO_SPACE = b"error: cannot write to standard output: No space left on device\n"
 
 
 class TestStreams:
+    @pytest.mark.grid(every=4)
     @pytest.mark.parametrize(
         ("command", "code", "told"),
         [
@@ -292,6 +293,7 @@ class TestStreams:
         assert ran.stderr.endswith(b"done (0 tables)\n" + NO_SPACE)
         assert b"done" in in_shell(shop, "epoch log -n 1").stdout
 
+    @pytest.mark.slow
     def test_a_closed_stream_is_not_where_the_database_writes(self, shop: Path) -> None:
         assert in_shell(shop, "epoch query 'INSERT INTO t VALUES (-1, NULL)' >&- 2>&- <&-").returncode == 0
         assert json.loads(in_shell(shop, "epoch query 'FROM t WHERE k < 0' --json").stdout) == [{"k": -1, "v": None}]

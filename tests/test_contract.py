@@ -115,6 +115,7 @@ def test_every_verb_is_called_here() -> None:
     assert called == {verb.name for verb in VERBS} - elsewhere
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("call", READING)
 def test_reading_functions_from_everywhere(shop: Repo, call: str) -> None:
     columns = shop.columns(f"FROM {call}")

@@ -198,6 +198,7 @@ def definition(statements: Sequence[str], renamed: Mapping[str, str], fills: Map
         return identified(found[0], renamed, fills)
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("case", IN_PLACE)
 def test_a_table_is_altered_in_place_and_its_rows_change_in_the_same_transaction(case: str, tmp_path: Path) -> None:
     before_ddl, after_ddl, renamed, fills = IN_PLACE[case]
@@ -340,6 +341,7 @@ REBUILT: dict[str, tuple[list[str], list[str], dict[str, str], dict[str, str]]] 
 }
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("case", REBUILT)
 def test_a_table_has_to_be_rebuilt(case: str) -> None:
     before_ddl, after_ddl, renamed, fills = REBUILT[case]
@@ -399,6 +401,7 @@ def test_columns_without_identity_are_refused() -> None:
         ddl.alter_table(bare, table)
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("used", [0, 1, 3, 4, 5])
 @pytest.mark.parametrize(
     "options", ["INCREMENT 3 MAXVALUE 14", "INCREMENT 3 MAXVALUE 14 CYCLE", "START 9 INCREMENT -4"]

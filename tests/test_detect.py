@@ -245,11 +245,13 @@ def same_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     repo.close()
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("change", ROWS)
 def test_rows_that_change(same_shop: Repo, change: str) -> None:
     assert_noticed(same_shop, lambda: same_shop(change), ROWS[change])
 
 
+@pytest.mark.grid(every=5)
 @pytest.mark.parametrize("change", TABLES)
 def test_definitions_that_change(same_shop: Repo, change: str) -> None:
     assert_noticed(same_shop, lambda: same_shop(change), TABLES[change])
@@ -410,6 +412,7 @@ def test_ignored_tables_are_left_alone(shop: Repo) -> None:
 # Odd tables.
 
 
+@pytest.mark.slow
 def test_a_large_table_is_narrowed_down_by_buckets(make_repo: MakeRepo) -> None:
     rows = 250_000
     repo = make_repo(
@@ -432,6 +435,7 @@ def test_a_large_table_is_narrowed_down_by_buckets(make_repo: MakeRepo) -> None:
     assert repo.status() == []
 
 
+@pytest.mark.slow
 def test_one_row_among_a_thousand_tables(make_repo: MakeRepo) -> None:
     tables = ";".join(f"CREATE TABLE t{n} AS SELECT {n} AS i" for n in range(1000))
     repo = make_repo(tables)

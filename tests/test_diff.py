@@ -284,6 +284,7 @@ def in_schema_of_its_own(repo: Repo, number: int, steps: str) -> None:
             repo.commit()
 
 
+@pytest.mark.slow
 def test_columns_that_come_go_and_change(make_repo: MakeRepo) -> None:
     repo = make_repo("; ".join(f"CREATE SCHEMA s{n}; USE s{n}; {ORDERS}" for n in range(len(COLUMNS))) + "; USE main")
     repo("CALL epoch_tag('old')")

@@ -263,6 +263,7 @@ def assert_survives(connection: Connection, parquet: Path, type: str) -> None:
     assert changed.fetchall() == []
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("type", TYPES)
 def test_hard_values_survive_parquet(connection: Connection, parquet: Path, type: str) -> None:
     create(connection, type, TYPES[type])
@@ -271,6 +272,7 @@ def test_hard_values_survive_parquet(connection: Connection, parquet: Path, type
     assert_survives(connection, parquet, type)
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("type", [type for type in SCALARS if type in TYPES])
 def test_hard_values_survive_inside_other_types(connection: Connection, parquet: Path, type: str) -> None:
     inside = f'STRUCT("a b" {type}[], u UNION(x {type}, y VARCHAR), m MAP(INTEGER, {type}[1]))'

@@ -300,6 +300,7 @@ def forget_merge(shop: Repo) -> None:
         shop("CALL epoch_merge_abort()")
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize(
     ("statement", "method", "words", "kind", "facts"), REFUSED, ids=[" ".join(row[2]) for row in REFUSED]
 )

@@ -26,6 +26,7 @@ def crossed(make_repo: MakeRepo, key: str, to_plain: bool, type: str = "INTEGER"
     return repo, first, second
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("type", ["INTEGER", "HUGEINT"])
 @pytest.mark.parametrize("to_plain", [True, False])
 @pytest.mark.parametrize("key", [" PRIMARY KEY", ""])

@@ -172,6 +172,7 @@ ROUTES = (
 )
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.__name__)
 def test_what_is_ignored_stays_as_it_is_committed(repo: Repo, route: Callable[[Repo], str]) -> None:
     states = {branch: held(repo, branch) for branch in ("main", "there")}

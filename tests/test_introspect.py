@@ -389,6 +389,7 @@ QUERIES = [
 ]
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("query", QUERIES)
 def test_queries_read_the_same_after_a_restart_and_when_made_again(query: str, tmp_path) -> None:
     path = str(tmp_path / "d.duckdb")

@@ -108,6 +108,7 @@ def comments(repo: Repo) -> list[Any]:
     return sorted(repo(f"FROM ({LISTED}) AS listed (kind, name, comment) WHERE comment IN ('ours', 'theirs', 'it''s')"))
 
 
+@pytest.mark.slow
 def test_each_comment_is_a_change_of_its_own(make_repo: MakeRepo, tmp_path: Any) -> None:
     repo = make_repo(MADE)
     seen = []
@@ -136,6 +137,7 @@ def test_each_comment_is_a_change_of_its_own(make_repo: MakeRepo, tmp_path: Any)
     assert comments(repo) == seen[-1]
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("target", COMMENTS)
 def test_comments_merge_and_conflict(make_repo: MakeRepo, target: str) -> None:
     repo = make_repo(MADE)

@@ -44,6 +44,7 @@ def named(make_repo: MakeRepo) -> Repo:
     return repo
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_tables_and_columns(named: Repo) -> None:
     for name in NAMES:

@@ -189,6 +189,7 @@ CHANGES: dict[str, tuple[str, str]] = {
 }
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_patch_turns_one_state_into_the_other_and_back(
     name: str, make_repo: MakeRepo, plain: duckdb.DuckDBPyConnection
@@ -243,6 +244,7 @@ def test_values_of_every_type_are_exact(make_repo: MakeRepo, plain: duckdb.DuckD
     assert state(plain) == state(repo.con)
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("seed", range(4))
 def test_random_changes_of_related_rows(seed: int, make_repo: MakeRepo, plain: duckdb.DuckDBPyConnection) -> None:
     chance = random.Random(seed)

@@ -103,6 +103,7 @@ def there_and_back(repo: Repo, change: str) -> None:
         assert repo.status() == []
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("case", DEPENDING)
 def test_everything_goes_and_comes_in_the_order_of_its_dependencies(case: str, make_repo: MakeRepo) -> None:
     start, change = DEPENDING[case]
@@ -110,6 +111,7 @@ def test_everything_goes_and_comes_in_the_order_of_its_dependencies(case: str, m
     there_and_back(repo, change)
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("case", DEPENDING)
 def test_patches_keep_that_order(case: str, make_repo: MakeRepo) -> None:
     start, change = DEPENDING[case]
@@ -135,6 +137,7 @@ VIEWED = {
 }  # fmt: skip
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("change", VIEWED)
 def test_what_duckdb_records_of_views_and_macros_is_heeded(change: str, make_repo: MakeRepo) -> None:
     repo = make_repo(

@@ -241,6 +241,7 @@ def protect(case: Case, protection: str) -> None:
         case.repo(f"CALL epoch_protect(?, {given})", case.branch)
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("protection", PROTECTIONS)
 @pytest.mark.parametrize(("name", "route", "act", "outcomes"), ROWS, ids=[row[0] for row in ROWS])
 def test_every_route_and_every_protection(

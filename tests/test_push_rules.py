@@ -198,6 +198,7 @@ def test_a_commit_counts_as_a_merge_or_an_undo_only_with_the_content_that_this_g
     assert "direct commit" in str(history.push("a", "revert"))
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize(
     ("message", "origin"),
     [
@@ -217,6 +218,7 @@ def test_messages_and_names_of_routes_are_not_believed(
     assert "direct commit" in str(history.push("m", "lie"))
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize(
     ("like", "origin", "passes"),
     [

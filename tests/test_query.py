@@ -134,6 +134,7 @@ ROWS: dict[str, tuple[str, list[tuple[object, ...]]]] = {
 }
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("name", ROWS)
 def test_a_query_sees_the_tables_as_they_were(name: str, shop: Repo) -> None:
     sql, expected = ROWS[name]
@@ -178,6 +179,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("sql", REFUSED)
 def test_what_is_no_query_of_versioned_tables_is_refused(sql: str, shop: Repo) -> None:
     message = shop.refused("FROM epoch_query('HEAD~1', ?)", sql)
@@ -269,6 +271,7 @@ def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     repo.close()
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.core
 @pytest.mark.parametrize(("schema", "sql", "expected"), BESIDES, ids=[f"{s}: {q}" for s, q, _ in BESIDES])
 def test_names_mean_what_they_mean_to_the_caller(

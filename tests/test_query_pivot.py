@@ -112,6 +112,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     repo.close()
 
 
+@pytest.mark.grid(every=5)
 @pytest.mark.parametrize("sql", QUERIES)
 def test_it_gives_what_duckdb_gives_for_such_tables(sql: str, shop: Shop) -> None:
     assert given(shop.repo, "FROM epoch_query('HEAD~1', ?)", sql) == shop.before[sql]
@@ -147,6 +148,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("sql", REFUSED)
 def test_what_it_cannot_read_is_refused(sql: str, shop: Shop) -> None:
     shop.repo("CREATE OR REPLACE TEMP TABLE keep AS SELECT 1 AS id")

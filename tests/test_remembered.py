@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 import epoch_sql
 from epoch_sql import render
 from epoch_sql.catalog.content import Files, Levels, Schemas, Trees, Versions
@@ -131,6 +133,7 @@ def test_every_procedure_is_walked() -> None:
     assert all(any(f"CALL {name}(" in step for step in steps) for name, steps in STEPS.items())
 
 
+@pytest.mark.slow
 def test_after_every_procedure(make_repo: MakeRepo, tmp_path: Path) -> None:
     repo = make_repo(START)
     remote = tmp_path / "remote"

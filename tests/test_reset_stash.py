@@ -64,6 +64,7 @@ def test_reset_forwards(shop: Repo) -> None:
     assert shop.at("v3", "orders") == shop("FROM orders ORDER BY ALL")
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize(
     "edits", ["", EDITS, "DROP VIEW seen; DROP TABLE orders; DROP TABLE log", "ALTER TABLE orders RENAME TO log2"]
 )
@@ -136,6 +137,7 @@ def test_a_stash_takes_everything_aside_and_puts_it_back(shop: Repo) -> None:
     assert picture(shop) == clean
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize(
     "edits",
     [
@@ -220,6 +222,7 @@ MOVES = {
 }
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("case", MOVES)
 def test_a_stash_on_a_branch_that_moved_on(shop: Repo, case: str) -> None:
     stashed, moved, conflict = MOVES[case]

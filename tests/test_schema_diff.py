@@ -163,6 +163,7 @@ MODIFIED: list[tuple[str, Table, Table, list[Row]]] = [
 ]
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize(("before", "after", "expected"), [case[1:] for case in MODIFIED], ids=[c[0] for c in MODIFIED])
 def test_changes_of_a_table(before: Table, after: Table, expected: Sequence[Row]) -> None:
     assert rows(before, after) == expected

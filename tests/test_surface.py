@@ -86,6 +86,7 @@ ONCE = [
 ]
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("statement", ONCE)
 def test_a_procedure_acts_once(shared: Repo, statement: str) -> None:
     before = commits(shared)

@@ -92,6 +92,7 @@ def refused(con: duckdb.DuckDBPyConnection, call: str) -> None:
     assert "ROLLBACK, run its" in line if ABORTED else "COMMIT or ROLLBACK it, then retry" in line
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("change", CHANGES)
 def test_refused_with_uncommitted_changes(con: duckdb.DuckDBPyConnection, change: str) -> None:
     """A procedure that leaves the working tables alone looks at the number of rows, not at the rows."""
@@ -102,6 +103,7 @@ def test_refused_with_uncommitted_changes(con: duckdb.DuckDBPyConnection, change
         con.execute("ROLLBACK")
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("name", PROCEDURES)
 def test_every_procedure_is_refused(con: duckdb.DuckDBPyConnection, name: str) -> None:
     for change in ("insert", "update", "delete", "create"):
@@ -134,6 +136,7 @@ def test_executemany_does_not_hide_a_transaction(con: duckdb.DuckDBPyConnection)
     con.execute("DELETE FROM t WHERE i >= 200")
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_prepared_commit_is_refused_as_well(con: duckdb.DuckDBPyConnection, change: str) -> None:
     con.execute("PREPARE committing AS FROM epoch_commit('from within')")
@@ -219,6 +222,7 @@ class TestWhatIsWrittenIsNotLost:
         if ABORTED:
             working.execute("RESET default_transaction_invalidation_policy")
 
+    @pytest.mark.grid(every=3)
     @pytest.mark.parametrize(
         ("verb", "work"),
         [*(("FROM", work) for work in WORK), ("EXPLAIN FROM", "a table"), ("PREPARE wrong AS FROM", "a table")],
@@ -259,6 +263,7 @@ class TestWhatIsWrittenIsNotLost:
 
 
 class TestAnotherConnection:
+    @pytest.mark.grid(every=4)
     @pytest.mark.parametrize("change", CHANGES)
     def test_what_it_has_not_committed_is_not_recorded(self, con: duckdb.DuckDBPyConnection, change: str) -> None:
         with con.cursor() as other:

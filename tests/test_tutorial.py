@@ -192,6 +192,7 @@ def content(folder: Path) -> tuple[dict[str, str], dict[str, list[tuple[str]]], 
     return dict(trees), amounts, [message.splitlines()[0] for (message,) in log]
 
 
+@pytest.mark.slow
 def test_the_demo_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     assert run(["demo"]) == 0

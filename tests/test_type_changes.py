@@ -188,6 +188,7 @@ def check_bags(repo: Repo, one: str, other: str) -> None:
     assert repo(" UNION ALL ".join(shown) + " ORDER BY ALL") == repo(" UNION ALL ".join(held) + " ORDER BY ALL")
 
 
+@pytest.mark.slow
 def test_the_grid(make_repo: MakeRepo) -> None:
     repo = make_repo(init=False)
     build(repo)

@@ -97,6 +97,7 @@ def test_commits_hold_what_the_tables_held(types: Repo, type: str) -> None:
             assert_same(types, f"FROM epoch_at('{ref}', '{name}')", f"{side}_{name}", type)
 
 
+@pytest.mark.grid(every=6)
 @pytest.mark.core
 @pytest.mark.parametrize("type", TYPES)
 def test_differences_have_the_values_of_both_sides(types: Repo, type: str) -> None:
@@ -120,6 +121,7 @@ def test_differences_are_complete_as_json(types: Repo) -> None:
         assert counted[name] == count
 
 
+@pytest.mark.slow
 @pytest.mark.core
 def test_checkouts_bring_every_value_back(types: Repo) -> None:
     for side, ref in (("first", "HEAD~1"), ("second", "main")):

@@ -130,6 +130,7 @@ class TestCompact:
         assert repo("CALL epoch_fsck()") == []
         assert repo("CALL epoch_compact()") == []
 
+    @pytest.mark.slow
     def test_what_follows_is_as_if_nothing_had_happened(self, with_history: WithHistory) -> None:
         plain, compacted = with_history(), with_history()
         compacted("CALL epoch_compact()")
@@ -314,6 +315,7 @@ class TestGc:
             con.execute(f"CALL epoch_gc({NOW})")
         assert repo("CALL epoch_fsck()") == []
 
+    @pytest.mark.slow
     def test_what_a_copy_beside_the_original_needs_stays(self, make_repo: MakeRepo) -> None:
         """Also of copies of copies, under any name, and after a rename; what cannot be read stops gc."""
         repo = make_repo(START)
@@ -470,6 +472,7 @@ class TestFsck:
         assert with_history()("CALL epoch_fsck()") == []
         assert make_repo()("CALL epoch_fsck()") == []
 
+    @pytest.mark.grid(every=4)
     @pytest.mark.parametrize(("statement", "expected"), TAMPERED)
     def test_a_tampered_catalog(
         self, with_history: WithHistory, statement: str, expected: set[tuple[str, str]]

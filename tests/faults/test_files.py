@@ -65,6 +65,7 @@ def named(repo: Repo, message: str, path: Path, commits: list[str]) -> None:
 
 @pytest.mark.parametrize("how", DAMAGES)
 class TestBase:
+    @pytest.mark.grid(every=4)
     def test_what_needs_it_names_it(self, two_tables: Repo, how: str) -> None:
         repo = two_tables
         repo("CALL epoch_branch('old', 'HEAD~2')")
@@ -79,6 +80,7 @@ class TestBase:
         repo("CREATE OR REPLACE TABLE t AS SELECT 'x' AS nothing_like_it")
         named(repo, repo.refused("CALL epoch_commit('compares with it')"), path, ["third"])
 
+    @pytest.mark.grid(every=4)
     def test_what_does_not_need_it_goes_on(self, two_tables: Repo, how: str) -> None:
         repo = two_tables
         damage(path_of(repo, BASE), how)
@@ -95,6 +97,7 @@ class TestBase:
 
 @pytest.mark.parametrize("how", DAMAGES)
 class TestDelta:
+    @pytest.mark.grid(every=4)
     def test_what_needs_it_names_it(self, two_tables: Repo, how: str) -> None:
         repo = two_tables
         path = path_of(repo, FIRST_DELTA)
@@ -113,6 +116,7 @@ class TestDelta:
         ((kind, table, file, commits, _),) = repo("CALL epoch_fsck()")
         assert (kind, table, file, len(commits)) == ("file", "t", path.stem, 3)
 
+    @pytest.mark.grid(every=4)
     def test_what_does_not_need_it_goes_on(self, two_tables: Repo, how: str) -> None:
         repo = two_tables
         damage(path_of(repo, FIRST_DELTA), how)
@@ -123,6 +127,7 @@ class TestDelta:
         assert repo("SELECT v FROM t WHERE i IN (1, 2) ORDER BY i") == [("second",), ("v2",)]
         repo("CALL epoch_checkout('main')")
 
+    @pytest.mark.grid(every=4)
     def test_the_same_content_written_again_mends_it(self, two_tables: Repo, how: str) -> None:
         repo = two_tables
         path = path_of(repo, FIRST_DELTA)

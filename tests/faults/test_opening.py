@@ -85,6 +85,7 @@ class TestLocked:
 
 
 class TestRefused:
+    @pytest.mark.grid(every=4)
     @pytest.mark.parametrize(
         "call", [*NO_ARGUMENTS, *PROCEDURES, "epoch_at('HEAD', 't')", "epoch_diff('HEAD', 'WORKING')"]
     )
@@ -94,6 +95,7 @@ class TestRefused:
         assert f"EpochRepositoryError: {repo.path} has no Epoch repository" in line
         assert "epoch_init()" in line
 
+    @pytest.mark.grid(every=4)
     @pytest.mark.parametrize("call", [*NO_ARGUMENTS, *PROCEDURES, "epoch_init()"])
     def test_in_memory(self, call: str) -> None:
         with epoch_sql.connect(":memory:") as con, pytest.raises(duckdb.Error) as caught:
@@ -102,6 +104,7 @@ class TestRefused:
         assert "EpochRepositoryError: an in-memory database cannot be versioned" in line
         assert "epoch_sql.connect('shop.duckdb')" in line
 
+    @pytest.mark.grid(every=4)
     @pytest.mark.parametrize("call", [*NO_ARGUMENTS, *PROCEDURES, "epoch_init()"])
     def test_a_newer_catalog(self, make_repo: MakeRepo, call: str) -> None:
         repo = make_repo()
@@ -111,6 +114,7 @@ class TestRefused:
         assert "was written by a newer Epoch (catalog version 99" in line
         assert "pip install --upgrade epoch-sql" in line
 
+    @pytest.mark.grid(every=3)
     @pytest.mark.parametrize("call", [*PROCEDURES, "epoch_init()"])
     def test_procedures_on_a_read_only_connection(self, make_repo: MakeRepo, call: str) -> None:
         repo = opened_read_only(make_repo)

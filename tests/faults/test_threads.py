@@ -114,6 +114,7 @@ def test_rows_inserted_while_another_thread_commits(make_repo: MakeRepo) -> None
     assert repo("CALL epoch_fsck()") == []
 
 
+@pytest.mark.slow
 def test_reading_while_another_thread_commits_and_collects(make_repo: MakeRepo) -> None:
     repo = make_repo("CREATE TABLE t AS SELECT i, 0 AS v FROM range(1000) AS r(i)")
     first = repo.head()

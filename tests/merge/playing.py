@@ -123,8 +123,11 @@ class Played:
     rows: dict[str, list[Row] | str] = field(default_factory=dict)
 
 
-def play(repo: Repo, scenarios: Sequence[Scenario]) -> dict[tuple[str, str], Played]:
-    """Play scenarios in one empty repository; by name and direction (``theirs into ours``, ``ours into theirs``)."""
+def play(repo: Repo, scenarios: Sequence[Scenario], mirrored: bool, remade: bool) -> dict[str, Played]:
+    """Play scenarios in one empty repository, theirs into ours or, if mirrored, ours into theirs; by name.
+
+    With ``remade``, the merge is also made again from what it records, as a push to a branch with review does.
+    """
     schemas = {s.name: "main" if s.alone else f"s{n}" for n, s in enumerate(scenarios)}
 
     def build(side: Callable[[Scenario], str]) -> None:
@@ -144,17 +147,20 @@ def play(repo: Repo, scenarios: Sequence[Scenario]) -> dict[tuple[str, str], Pla
     repo("CALL epoch_tag('theirs-before')")
     repo("CALL epoch_checkout('ours')")
     repo("CALL epoch_tag('ours-before')")
-    found = {}
-    for source, target in (("theirs-before", "ours"), ("ours-before", "theirs")):
-        mirrored = target == "theirs"
-        played = _merge(repo, scenarios, schemas, source, target, mirrored)
-        found.update({(name, f"{source.removesuffix('-before')} into {target}"): one for name, one in played.items()})
+    found = _merge(repo, scenarios, schemas, mirrored)
+    target = "theirs" if mirrored else "ours"
+    if remade:
+        with opened(repo) as call, call.trying():
+            assert is_as_recorded(call, call.commit(target)), "the merge is not what it records"
+    repo("CALL epoch_checkout(?)", target)
+    assert repo.status() == []
+    for scenario in scenarios:
+        _look(repo, scenario, schemas[scenario.name], found[scenario.name])
     return found
 
 
-def _merge(
-    repo: Repo, scenarios: Sequence[Scenario], schemas: Mapping[str, str], source: str, target: str, mirrored: bool
-) -> dict[str, Played]:
+def _merge(repo: Repo, scenarios: Sequence[Scenario], schemas: Mapping[str, str], mirrored: bool) -> dict[str, Played]:
+    source, target = ("ours-before", "theirs") if mirrored else ("theirs-before", "ours")
     found = {s.name: Played() for s in scenarios}
     by_schema = {schema: found[name] for name, schema in schemas.items()}
     for table, *counts in repo("FROM epoch_preview_merge(?, target := ?)", source, target):
@@ -180,12 +186,6 @@ def _merge(
     ):
         one, name = _of(by_schema, table)
         one.stat[name] = (added, modified, removed)
-    with opened(repo) as call, call.trying():
-        assert is_as_recorded(call, call.commit(target)), "the merge is not what it records"
-    repo("CALL epoch_checkout(?)", target)
-    assert repo.status() == []
-    for scenario in scenarios:
-        _look(repo, scenario, schemas[scenario.name], found[scenario.name])
     return found
 
 

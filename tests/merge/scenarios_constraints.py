@@ -377,7 +377,7 @@ ONE_SIDED = (
     _alone("as in the base, without the row", [(21, 1, "y")], Resolve("c", "base", 20)),
     _alone("the row stays, with another parent", [(20, 3, "x"), (21, 1, "y")], Resolve("c", None, 20, "p", "3")),
     _alone("the row stays, without a parent", [(20, None, "x"), (21, 1, "y")], Resolve("c", "null", 20, "p")),
-    _alone("a decision is changed; the parent that came with it stays", [(20, 3, "x"), (21, 1, "y")], Resolve("c", "ours", 20), Resolve("c", "theirs", 20), Resolve("c", None, 20, "p", "3"), parents=[(1, "one"), (2, "two"), (3, "three")]),
+    _alone("a decision is changed, the parent that came with it goes", [(20, 3, "x"), (21, 1, "y")], Resolve("c", "ours", 20), Resolve("c", "theirs", 20), Resolve("c", None, 20, "p", "3")),
     _alone("without the copies of a row without a key", [(1, "y")], Resolve("c", "ours", {"p": 2, "note": "x"}), theirs=_ADDS_BAG, key={"p": 2, "note": "x"}),
     _alone("changed on one side alone: as before", [(20, 1, "x"), (21, 1, "y")], Resolve("c", "ours", 20), base=f"{_PARENTS} {_ADDS.replace('(20, 2', '(20, 1')}", theirs="UPDATE c SET p = 2, note = 'z' WHERE id = 20"),
     _alone("changed on one side alone: one cell as before", [(20, 1, "z"), (21, 1, "y")], Resolve("c", "ours", 20, "p"), base=f"{_PARENTS} {_ADDS.replace('(20, 2', '(20, 1')}", theirs="UPDATE c SET p = 2, note = 'z' WHERE id = 20"),

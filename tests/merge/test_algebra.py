@@ -134,6 +134,7 @@ def test_revert_after_commit_is_identity(repo: Repo, edits: list[str]) -> None:
     assert repo.status() == []
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(_SIDES)
 def test_cherry_pick_onto_the_same_parent_gives_the_same_content(repo: Repo, edits: list[str]) -> None:
@@ -149,6 +150,7 @@ def test_cherry_pick_onto_the_same_parent_gives_the_same_content(repo: Repo, edi
     assert (repo("FROM epoch_log()"), repo.head()) == before
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(_SIDES, _SIDES)
 def test_the_merge_of_equal_content_is_that_content(repo: Repo, edits: list[str], detour: list[str]) -> None:
@@ -164,6 +166,7 @@ def test_the_merge_of_equal_content_is_that_content(repo: Repo, edits: list[str]
     assert repo.tree(f"{two}-with-{one}") == repo.tree(one)
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(_SIDES, _SIDES)
 def test_equal_content_has_equal_tree_ids(repo: Repo, first: list[str], second: list[str]) -> None:
@@ -178,6 +181,7 @@ def test_equal_content_has_equal_tree_ids(repo: Repo, first: list[str], second: 
     assert json.dumps(repo.at(one, "t")) == json.dumps(repo.at(two, "t"))
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(_SIDES, _DEFINITIONS, _SIDES, _DEFINITIONS)
 def test_patches_run_in_an_empty_database_give_each_state(
@@ -217,6 +221,7 @@ def rows(con: duckdb.DuckDBPyConnection, relation: str, *parameters: object) -> 
     return con.execute(f"FROM {relation} ORDER BY ALL", list(parameters)).fetchall()
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(_SIDES, _SIDES)
 def test_a_diff_applied_to_the_one_state_gives_the_other(repo: Repo, left: list[str], right: list[str]) -> None:

@@ -52,6 +52,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
         repo.close()
 
 
+@pytest.mark.slow
 def test_every_key_is_found_as_it_is_listed(stopped: Repo) -> None:
     listed = stopped("SELECT table_name, key, count(*) FROM epoch_conflicts() GROUP BY ALL")
     for number, type in enumerate(TYPES):
@@ -68,6 +69,7 @@ def test_every_key_is_found_as_it_is_listed(stopped: Repo) -> None:
         assert list_obstacles(call, progress, merge(call, progress)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "type", ["MAP(VARCHAR, VARCHAR)", 'UNION("name" VARCHAR, age SMALLINT)', "UNION(a INTEGER, b VARCHAR)[]", "BLOB"]
 )

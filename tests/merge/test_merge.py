@@ -100,6 +100,7 @@ def test_target_that_is_checked_out_is_brought_along(repo: Repo) -> None:
     assert ids(repo) == [1, 2, 4]
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize(
     "source", ["staging", "v1", "heads/staging", "staging~0", "origin/staging", "commit", "staging@{0 seconds ago}"]
 )
@@ -190,6 +191,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(repo: Repo, name: str) -> None:
     repo("CALL epoch_tag('v1', 'staging')")

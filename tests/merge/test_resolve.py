@@ -172,6 +172,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(stopped: Repo, name: str) -> None:
     before = catalog(stopped)

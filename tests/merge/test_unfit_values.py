@@ -115,6 +115,7 @@ def parted(make_repo: MakeRepo, tables: Sequence[str]) -> Repo:
     return repo
 
 
+@pytest.mark.slow
 @pytest.mark.core
 def test_the_row_can_be_left_out(make_repo: MakeRepo) -> None:
     """By its key only: what is said of everything leaves it open."""
@@ -175,6 +176,7 @@ def test_a_fitting_value_settles_it(make_repo: MakeRepo) -> None:
     assert repo.status() == []
 
 
+@pytest.mark.slow
 def test_revert_and_stash(make_repo: MakeRepo) -> None:
     """The types are widened, then narrowed again: by a revert, or under a stash."""
     repo = make_repo(made("narrow"))

@@ -149,6 +149,7 @@ def stopped(make_repo: MakeRepo, case: Case) -> Repo:
     return repo
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("side", ["ours", "theirs"])
 @pytest.mark.parametrize("name", CASES)
 def test_all_are_settled_by_side(make_repo: MakeRepo, name: str, side: str) -> None:
@@ -161,6 +162,7 @@ def test_all_are_settled_by_side(make_repo: MakeRepo, name: str, side: str) -> N
     assert repo.status() == []
 
 
+@pytest.mark.grid(every=5)
 @pytest.mark.parametrize("sides", [("theirs", "ours"), ("ours", "theirs"), ("theirs", "ours", "theirs")])
 @pytest.mark.parametrize("name", CASES)
 def test_what_was_settled_is_settled_again(make_repo: MakeRepo, name: str, sides: tuple[str, ...]) -> None:
@@ -231,6 +233,7 @@ class TestScope:
 class TestConsequences:
     """What a row needs comes with the decision for it, and goes when that is changed."""
 
+    @pytest.mark.grid(every=3)
     @pytest.mark.parametrize("first", [{"table_name": "c", "key": "10"}, {"table_name": "c"}, {}])
     @pytest.mark.parametrize(
         ("name", "needing"),

@@ -72,7 +72,7 @@ def s3(s3_server: tuple[str, Serial], monkeypatch: pytest.MonkeyPatch) -> str:
     return f"s3://{bucket}/team/store"
 
 
-@pytest.fixture(params=["folder", "s3"])
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.slow)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty place for a remote, of either kind."""
     if request.param == "folder":

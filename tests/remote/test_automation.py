@@ -148,6 +148,7 @@ def test_the_workflow(shop: Repo, clone: Clone, url: str, tmp_path: Path) -> Non
     assert everything(shop, "origin/staging") == everything(shop, "development")
 
 
+@pytest.mark.slow
 def test_the_crontab(shop: Repo, clone: Clone, url: str) -> None:
     cron = Cron(shop.path)
     shop.close()

@@ -103,6 +103,7 @@ def test_a_truncated_object_is_sent_again(shop: Repo, tmp_path: Path, clone: Clo
     assert sound(clone(str(store)))
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize(
     "hostile",
     [

@@ -91,6 +91,7 @@ class Colleague:
                 self.repo("CALL epoch_merge_abort()")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_clones_agree(
     make_repo: MakeRepo, clone: Clone, s3: str, tmp_path_factory: pytest.TempPathFactory, seed: int

@@ -209,6 +209,7 @@ ALLOWED = (
 )
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("lie", REFUSED, ids=lambda lie: lie.__name__)
 def test_what_was_made_by_hand_is_not_pushed(clone: Repo, lie: Callable[[Repo], None]) -> None:
     lie(clone)
@@ -220,6 +221,7 @@ def test_what_was_made_by_hand_is_not_pushed(clone: Repo, lie: Callable[[Repo], 
     assert clone("CALL epoch_fsck()") == []
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("made", ALLOWED, ids=lambda made: made.__name__)
 def test_what_a_merge_or_an_undo_gives_may_be_pushed(clone: Repo, made: Callable[[Repo], None]) -> None:
     made(clone)

@@ -31,6 +31,7 @@ def everything_in(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize(
     "place",
     [
@@ -65,6 +66,7 @@ def test_no_link_leads_out_of_the_store(shop: Repo, store: Path, tmp_path: Path,
     assert everything_in(home) == before
 
 
+@pytest.mark.grid(every=5)
 @pytest.mark.parametrize("kind", ["link", "fifo", "folder", "endless"])
 @pytest.mark.parametrize("what", ["epoch.json", "commits", "trees", "schemas", "versions", "objects", "refs"])
 def test_what_is_no_file_is_refused_by_name(shop: Repo, store: Path, tmp_path: Path, what: str, kind: str) -> None:

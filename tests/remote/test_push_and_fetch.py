@@ -29,6 +29,7 @@ def pushed(repo: Repo, call: str = "epoch_push()") -> tuple[str, list[str], int]
 
 
 @pytest.mark.core
+@pytest.mark.parametrize("url", ["folder", "s3"], indirect=True)
 def test_a_clone_is_the_same_repository(shop: Repo, clone: Clone, url: str) -> None:
     shop("CREATE VIEW big AS SELECT * FROM orders WHERE amount > 10; CREATE SEQUENCE numbers START 5")
     shop("ALTER TABLE orders ADD COLUMN paid BOOLEAN DEFAULT false")
@@ -170,6 +171,7 @@ def test_a_branch_that_appears_later_is_checked_out_by_its_name(shop: Repo, clon
     assert other("SELECT branches FROM epoch_remotes()") == [(["main"],)]
 
 
+@pytest.mark.slow
 def test_layouts_may_differ_between_clones(shop: Repo, clone: Clone, url: str) -> None:
     for number in range(12):
         shop("UPDATE orders SET amount = ? WHERE id = ?", 1000 + number, number)
@@ -223,6 +225,7 @@ def test_undone_promotions_and_squashes_travel(shop: Repo, clone: Clone, url: st
     assert other.one("SELECT amount FROM orders WHERE id = 5") == 5
 
 
+@pytest.mark.slow
 def test_a_transfer_costs_what_is_missing(
     make_repo: MakeRepo, clone: Clone, s3: str, s3_server: tuple[str, Serial]
 ) -> None:
@@ -268,6 +271,7 @@ def test_others_write_while_files_are_sent(shop: Repo, monkeypatch: pytest.Monke
     assert shop.status() == [("log", "modified", 1, 0, 0)]
 
 
+@pytest.mark.slow
 def test_every_type_survives(make_repo: MakeRepo, clone: Clone, url: str) -> None:
     types = {f"t{number}": type for number, type in enumerate(TYPES)}
     repo = make_repo(init=False)

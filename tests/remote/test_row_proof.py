@@ -166,6 +166,7 @@ def refused(repo: Repo, call: str, *parameters: Any) -> str:
     return told
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize(
     ("table", "kind"),
     [
@@ -253,6 +254,7 @@ SAYINGS: dict[str, Saying] = {
 }
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("what", SAYINGS)
 def test_what_is_said_of_rows_is_proved(
     stores: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
@@ -268,6 +270,7 @@ def test_what_is_said_of_rows_is_proved(
     empty.close()
 
 
+@pytest.mark.slow
 def test_a_sound_store_of_many_levels_is_taken(make_repo: Any, clone: Clone, tmp_path: Path) -> None:
     """Folds, rewritten bases, columns that come and go, types that widen: nothing of that is mistaken for other rows."""
     from tests.test_many_commits import change
