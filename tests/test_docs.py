@@ -86,7 +86,7 @@ class Reader:
     def type_console(self, text: str) -> None:
         for command, shown in commands(text):
             code, printed = self.command(command)
-            refused = bool(re.search(r"^error: ", shown, re.MULTILINE))
+            refused = bool(re.search(r"^error: |^  \"kind\": ", shown, re.MULTILINE))
             assert (code != 0) == refused, f"$ {command}\nexit code {code}\n{printed}"
             self.same(printed, shown, f"$ {command}")
 
