@@ -32,7 +32,7 @@ from epoch_sql.model.graph import NO_UNDO, Undo
 from epoch_sql.model.undo import plan_merge, undo_of_revert
 from tests.merge_model import Clash, Column, Decision, History, InProgress, Merged, Row, State, Value, merge
 
-STEPS = int(os.environ.get("EPOCH_MACHINE_STEPS", "20000"))
+STEPS = int(os.environ.get("EPOCH_MACHINE_STEPS", "6000"))
 STEPS_OF_ONE = 60
 EXAMPLES_IN_ONE_DATABASE = 8
 START = State(
