@@ -192,7 +192,7 @@ def clone(session: Session, url: str, folder: str | None, trust: bool, form: str
     Creates DIR (default: the last part of URL), and checks out the default branch of the remote. For every branch of
     the remote, creates a local branch that follows it.
     """
-    from epoch_sql.model.remote_url import parse_url
+    from epoch_sql.model.remote import parse_url
 
     target = Path(folder) if folder else Path(parse_url(url, Path.cwd()).last_name)
     _require_free(target)
@@ -215,7 +215,7 @@ COMMANDS = (remote, push, fetch, pull, clone)
 
 
 def _clone_into(session: Session, url: str, folder: Path, trust: bool) -> tuple[dict[str, Any], str]:
-    from epoch_sql.operations.remote.cloning import database_name
+    from epoch_sql.remote.fetching import database_name
 
     with diagnostics.working("reading the remote"):
         database = database_name(url)

@@ -22,7 +22,7 @@ from epoch_sql.extension.install import has_repository, installed
 from epoch_sql.extension.performing import perform
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Verbs
-from epoch_sql.operations.reading.listing import TableInfo
+from epoch_sql.history.listing import TableInfo
 from epoch_sql.progress import Progress
 from epoch_sql.verb import P, Procedure, Query, R, Reading, Relation, Verb, record_of
 

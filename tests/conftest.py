@@ -19,9 +19,9 @@ import pytest
 
 import epoch_sql
 from epoch_sql import render
+from epoch_sql.call import Call, Memory
 from epoch_sql.cli.main import run
 from epoch_sql.extension.install import OWN_MACROS
-from epoch_sql.operations.repository import Call, Memory
 
 ADA = "Ada <ada@example.com>"
 

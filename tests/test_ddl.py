@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from epoch_sql.model.schema import DatabaseSchema, ObjectName, SchemaObject, Table
-from epoch_sql.worktree import ddl
+from epoch_sql.worktree import alter, ddl, ordering
 from epoch_sql.worktree.introspect import read_schema
 
 pytestmark = pytest.mark.core
@@ -210,7 +210,7 @@ def test_a_table_is_altered_in_place_and_its_rows_change_in_the_same_transaction
     with duckdb.connect(str(path)) as con:
         con.execute("SET wal_autocheckpoint = '1GB'")
         old = {row[0]: row for row in rows(con, before)}
-        statements = ddl.alter_table(before, after)
+        statements = alter.alter_table(before, after)
         assert statements is not None
         con.execute("BEGIN")
         run(con, statements)
@@ -345,7 +345,7 @@ REBUILT: dict[str, tuple[list[str], list[str], dict[str, str], dict[str, str]]] 
 @pytest.mark.parametrize("case", REBUILT)
 def test_a_table_has_to_be_rebuilt(case: str) -> None:
     before_ddl, after_ddl, renamed, fills = REBUILT[case]
-    assert ddl.alter_table(definition(before_ddl, {}, {}), definition(after_ddl, renamed, fills)) is None
+    assert alter.alter_table(definition(before_ddl, {}, {}), definition(after_ddl, renamed, fills)) is None
 
 
 @pytest.mark.parametrize(
@@ -364,10 +364,10 @@ def test_calls_in_a_table_keep_it_from_being_altered_where_the_log_could_not_be_
     before = definition(more(clause), {}, {})
     renamed = definition([f"CREATE TABLE t ({COLUMNS.replace(', d INT', ', x INT')}, {clause})"], {"x": "d"}, {})
     commented = definition([*more(clause), "COMMENT ON COLUMN t.d IS 'd'"], {}, {})
-    assert (ddl.alter_table(before, renamed) is not None) == REPLAYS_EXPRESSIONS
-    assert (ddl.alter_table(before, commented) is not None) == REPLAYS_EXPRESSIONS
-    assert ddl.alter_table(before, before.renamed(ObjectName("main", "other"))) is not None
-    assert ddl.alter_table(before, replace(before, comment="it")) is not None
+    assert (alter.alter_table(before, renamed) is not None) == REPLAYS_EXPRESSIONS
+    assert (alter.alter_table(before, commented) is not None) == REPLAYS_EXPRESSIONS
+    assert alter.alter_table(before, before.renamed(ObjectName("main", "other"))) is not None
+    assert alter.alter_table(before, replace(before, comment="it")) is not None
 
 
 def test_a_table_that_others_refer_to_takes_columns_comments_and_indexes(tmp_path: Path) -> None:
@@ -380,7 +380,7 @@ def test_a_table_that_others_refer_to_takes_columns_comments_and_indexes(tmp_pat
             (columns("a INTEGER", "x INTEGER"), False),
         ):
             after = definition(after_ddl, {"x": "a"}, {"z": "7"})
-            statements = ddl.alter_table(before, after, referenced=True)
+            statements = alter.alter_table(before, after, referenced=True)
             assert (statements is not None) == possible
             if statements is not None:
                 con.execute("BEGIN")
@@ -391,14 +391,14 @@ def test_a_table_that_others_refer_to_takes_columns_comments_and_indexes(tmp_pat
 
 def test_no_difference_needs_no_statement() -> None:
     table = definition([*T, "CREATE INDEX i ON t (a)", "COMMENT ON COLUMN t.a IS 'a'"], {}, {})
-    assert ddl.alter_table(table, table) == []
+    assert alter.alter_table(table, table) == []
 
 
 def test_columns_without_identity_are_refused() -> None:
     table = definition(T, {}, {})
     bare = replace(table, columns=tuple(replace(column, id=0) for column in table.columns))
     with pytest.raises(ValueError, match="not identified"):
-        ddl.alter_table(bare, table)
+        alter.alter_table(bare, table)
 
 
 @pytest.mark.grid(every=4)
@@ -460,7 +460,7 @@ def test_everything_that_was_created_is_dropped_in_the_opposite_order() -> None:
             ],
         )
         schema = read(con)
-        order = ddl.definition_order(schema.tables, schema.objects)
+        order = ordering.definition_order(schema.tables, schema.objects)
         con.execute("BEGIN")
         for found in reversed(order):
             con.execute(ddl.drop_table(found.name) if isinstance(found, Table) else ddl.drop_object(found))
@@ -475,7 +475,7 @@ def order_of(*statements: str) -> list[str]:
     with duckdb.connect() as con:
         run(con, statements)
         schema = read(con)
-    return [found.name.name for found in ddl.definition_order(schema.tables, schema.objects)]
+    return [found.name.name for found in ordering.definition_order(schema.tables, schema.objects)]
 
 
 def test_views_come_after_what_they_read() -> None:
@@ -524,7 +524,7 @@ def test_parents_come_before_children_and_a_table_may_refer_to_itself() -> None:
             ],
         )
         tables = read(con).tables
-    assert [table.name.name for table in ddl.creation_order(tables)] == ["z", "M", "a"]
+    assert [table.name.name for table in ordering.creation_order(tables)] == ["z", "M", "a"]
 
 
 def test_objects_are_ordered_by_kind_and_use() -> None:
@@ -541,4 +541,4 @@ def test_objects_are_ordered_by_kind_and_use() -> None:
             ],
         )
         objects = read(con).objects
-    assert [found.name.name for found in ddl.object_order(objects)] == ["z", "e", "s", "v", "a", "m"]
+    assert [found.name.name for found in ordering.object_order(objects)] == ["z", "e", "s", "v", "a", "m"]

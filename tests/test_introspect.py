@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from epoch_sql.model.schema import Column, Constraint, DatabaseSchema, Index, ObjectName, SchemaObject, Table
-from epoch_sql.worktree import ddl
+from epoch_sql.worktree import ddl, ordering
 from epoch_sql.worktree.introspect import read_schema
 
 pytestmark = pytest.mark.core
@@ -45,7 +45,7 @@ def made(con: duckdb.DuckDBPyConnection, kind: str) -> list[SchemaObject]:
 def recreated(schema: DatabaseSchema) -> DatabaseSchema:
     """What is read from an empty database after everything of ``schema`` was created there."""
     with duckdb.connect() as other:
-        for definition in ddl.definition_order(schema.tables, schema.objects):
+        for definition in ordering.definition_order(schema.tables, schema.objects):
             create = ddl.create_table if isinstance(definition, Table) else ddl.create_object
             run(other, *create(definition))
         return read(other)

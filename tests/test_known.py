@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from epoch_sql.catalog.known import Known
+from epoch_sql.catalog.relation import Known
 from epoch_sql.model.commit import Tree
 from tests.conftest import MakeRepo
 

@@ -15,8 +15,13 @@ import epoch_sql
 from epoch_sql.catalog.history import Refs
 from epoch_sql.errors import EpochProtectionError
 from epoch_sql.extension.surface import PROCEDURES
+from epoch_sql.guard.moves import (
+    GROWTH,
+    REVIEW,
+    Move,
+    move_branch,
+)
 from epoch_sql.model.commit import Route
-from epoch_sql.operations.guarding.moves import GROWTH, REVIEW, Move, move_branch
 from tests.conftest import MakeRepo, Repo, opened
 
 FREE: dict[str, bool] = {}
@@ -282,10 +287,10 @@ def test_every_procedure_is_known_to_move_branches_or_not_to() -> None:
 
 
 def test_nothing_else_moves_a_branch() -> None:
-    """Calls of ``Refs.put`` and ``Refs.remove`` outside of ``guarding.moves`` are for tags and remote branches."""
+    """Calls of ``Refs.put`` and ``Refs.remove`` outside of ``guard.moves`` are for tags and remote branches."""
     assert callable(Refs.put) and callable(Refs.remove)
     sources = Path(epoch_sql.__file__).parent
-    moves = sources / "operations" / "guarding" / "moves.py"
+    moves = sources / "guard" / "moves.py"
     found = 0
     for file in sources.rglob("*.py"):
         text = file.read_text(encoding="utf-8")

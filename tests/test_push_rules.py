@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from epoch_sql.errors import EpochProtectionError
-from epoch_sql.model.commit import Commit
+from epoch_sql.guard.rules import Evidence, check_push
+from epoch_sql.model.commit import Commit, Origin, Resolution
 from epoch_sql.model.graph import CommitGraph, Undo
-from epoch_sql.model.origin import Origin, Resolution
 from epoch_sql.model.protection import APPROVE, REJECT, Protection, Review, new_review
-from epoch_sql.operations.guarding.rules import Evidence, check_push
 
 START = datetime(2026, 1, 1)
 REVIEWED = Protection("production", require_review=True)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from epoch_sql.characters import escaped, has_hidden
 from epoch_sql.errors import EpochReferenceError
-from epoch_sql.model.refnames import (
+from epoch_sql.model.names import (
     check_identity,
     check_ref_name,
     is_line,

@@ -12,13 +12,13 @@ import pytest
 
 import epoch_sql
 from epoch_sql import render
+from epoch_sql.call import Call, Memory
 from epoch_sql.catalog.content import Files, Levels, Schemas, Trees, Versions
 from epoch_sql.catalog.history import Commits
 from epoch_sql.extension.install import ACTING, OWN_MACROS, _sessions
 from epoch_sql.extension.surface import PROCEDURES
-from epoch_sql.operations.repository import Call, Memory
-from epoch_sql.operations.upkeep.compact import compact
-from epoch_sql.operations.upkeep.gc import collect
+from epoch_sql.upkeep.compact import compact
+from epoch_sql.upkeep.gc import collect
 from tests.conftest import MakeRepo, Repo
 
 START = "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t SELECT i, i FROM range(100) r(i)"

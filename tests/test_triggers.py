@@ -13,7 +13,7 @@ from epoch_sql.proof.definitions import Refused, take_apart
 from epoch_sql.proof.engine import shut_in
 from epoch_sql.proof.harmless import Context, offences
 from epoch_sql.worktree import ddl
-from epoch_sql.worktree.triggers import read_trigger
+from epoch_sql.worktree.ddl import read_trigger
 from tests.conftest import MakeRepo, Repo
 
 BASE = """

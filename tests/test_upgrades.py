@@ -9,7 +9,7 @@ import pytest
 
 import epoch_sql
 from epoch_sql import render
-from epoch_sql.catalog import upgrades
+from epoch_sql.catalog import relation
 from epoch_sql.extension import install
 
 
@@ -25,12 +25,12 @@ def test_an_older_catalog_is_upgraded_once_when_it_is_opened(tmp_path: Path, mon
     database = tmp_path / "shop.duckdb"
     with epoch_sql.connect(database) as connection:
         connection.execute("CALL epoch_init()")
-    assert _version(database) == (upgrades.CATALOG_VERSION, False)
+    assert _version(database) == (relation.CATALOG_VERSION, False)
 
-    newer = upgrades.CATALOG_VERSION + 1
-    monkeypatch.setattr(upgrades, "UPGRADES", (*upgrades.UPGRADES, "catalog/upgrade_next"))
+    newer = relation.CATALOG_VERSION + 1
+    monkeypatch.setattr(relation, "UPGRADES", (*relation.UPGRADES, "catalog/upgrade_next"))
     monkeypatch.setattr(install, "CATALOG_VERSION", newer)
-    monkeypatch.setattr("epoch_sql.operations.repository.CATALOG_VERSION", newer)
+    monkeypatch.setattr("epoch_sql.call.CATALOG_VERSION", newer)
     loaded = render.load
     script = render.Sql("CREATE TABLE {{epoch}}.second (n INTEGER)")
     monkeypatch.setattr(render, "load", lambda name: script if name == "catalog/upgrade_next" else loaded(name))

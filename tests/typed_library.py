@@ -5,11 +5,16 @@ from typing import assert_type
 from duckdb import DuckDBPyRelation
 
 import epoch_sql
-from epoch_sql.model.version import RowCounts
-from epoch_sql.operations.committing import CommitResult
-from epoch_sql.operations.merging import MergeResult, PickResult
-from epoch_sql.operations.reading.listing import Branch, CheckedOut, LogEntry, MergeBase
-from epoch_sql.operations.worktree_state import Uncommitted
+from epoch_sql.history.listing import (
+    Branch,
+    CheckedOut,
+    LogEntry,
+    MergeBase,
+)
+from epoch_sql.model.commit import RowCounts
+from epoch_sql.verbs.committing import CommitResult
+from epoch_sql.verbs.merging import MergeResult, PickResult
+from epoch_sql.verbs.worktree_state import Uncommitted
 
 with epoch_sql.open("shop.duckdb", read_only=True, author="Ada <ada@example.com>") as repo:
     assert_type(repo, epoch_sql.Repository)

@@ -9,9 +9,16 @@ from typing import Any
 
 import duckdb
 
-from epoch_sql.catalog.known import Known
-from epoch_sql.catalog.relation import Relation
-from epoch_sql.model.commit import SUBTREES, TableEntry, Tree
+from epoch_sql.catalog.relation import Known, Relation
+from epoch_sql.model.commit import (
+    SUBTREES,
+    DataFile,
+    Level,
+    RowCounts,
+    TableEntry,
+    Tree,
+    Version,
+)
 from epoch_sql.model.schema import (
     ObjectName,
     SchemaObject,
@@ -22,7 +29,6 @@ from epoch_sql.model.schema import (
     table_from_json,
     table_to_json,
 )
-from epoch_sql.model.version import DataFile, Level, RowCounts, Version
 
 _parse_table = lru_cache(maxsize=4096)(table_from_json)
 

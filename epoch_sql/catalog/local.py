@@ -1,15 +1,18 @@
-"""The catalog tables that describe only this working database: keys, ignore patterns, fingerprints and stashes."""
+"""The catalog tables that describe this working database only: keys, ignores, fingerprints, stashes, remotes, and what
+is not trusted.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from epoch_sql.catalog.content import described, object_of_row
 from epoch_sql.catalog.relation import Relation
-from epoch_sql.model.schema import ObjectName, SchemaObject
+from epoch_sql.model.remote import Remote, Upstream
+from epoch_sql.model.schema import ObjectName, SchemaObject, Table, definition_id
 
 
 class DeclaredKeys(Relation):
@@ -189,3 +192,94 @@ class Stashes(Relation):
     def remove(self, stash_id: str) -> None:
         """Forget a stash."""
         self.run("DELETE FROM {{epoch}}.stashes WHERE stash_id = ?", [stash_id])
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A definition that is kept as data: its id, its remote, its kind and name, and what it does."""
+
+    definition_id: str
+    remote: str
+    kind: str
+    schema_name: str
+    object_name: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {ObjectName(self.schema_name, self.object_name)} ({self.reason})"
+
+
+class Untrusted(Relation):
+    """``epoch.untrusted``: definitions that are not created or run until their remote is trusted."""
+
+    name = "untrusted"
+    columns = {
+        "definition_id": "VARCHAR",
+        "remote": "VARCHAR",
+        "kind": "VARCHAR",
+        "schema_name": "VARCHAR",
+        "object_name": "VARCHAR",
+        "reason": "VARCHAR",
+    }
+
+    def load(self) -> dict[str, Withheld]:
+        """All of them, by the ids of the definitions."""
+        return {row[0]: Withheld(*row) for row in self.select()}
+
+    def add(self, withheld: Iterable[Withheld]) -> None:
+        """Keep definitions as data that are not kept so yet."""
+        self.insert_missing(astuple(one) for one in withheld)
+
+    def trust(self, remote: str) -> None:
+        """Trust all definitions of a remote."""
+        self.run("DELETE FROM {{epoch}}.untrusted WHERE remote = ?", [remote])
+
+    def adopt(self, definitions: Iterable[Table | SchemaObject]) -> None:
+        """Remove definitions that the user has created, because they are the user's own."""
+        own = [definition_id(definition) for definition in definitions]
+        self.run("DELETE FROM {{epoch}}.untrusted WHERE definition_id IN (SELECT unnest(CAST(? AS VARCHAR[])))", [own])
+
+
+class Remotes(Relation):
+    """``epoch.remotes``: the remotes by name. A URL has no credentials in it."""
+
+    name = "remotes"
+    columns = {"name": "VARCHAR", "url": "VARCHAR", "store_id": "VARCHAR", "trusted": "BOOLEAN"}
+
+    def load(self) -> dict[str, Remote]:
+        """The remotes by name."""
+        return {row[0]: Remote(*row) for row in self.select("ORDER BY name")}
+
+    def put(self, remote: Remote) -> None:
+        """Add or change a remote."""
+        self.run("DELETE FROM {{epoch}}.remotes WHERE name = ?", [remote.name])
+        self.insert([tuple(vars(remote).values())])
+
+    def remove(self, name: str) -> None:
+        """Delete a remote, and the upstreams at it."""
+        self.run("DELETE FROM {{epoch}}.remotes WHERE name = ?", [name])
+        self.run("DELETE FROM {{epoch}}.upstreams WHERE remote = ?", [name])
+
+
+class Upstreams(Relation):
+    """``epoch.upstreams``: the remote branch that a branch follows."""
+
+    name = "upstreams"
+    columns = {"branch": "VARCHAR", "remote": "VARCHAR", "remote_branch": "VARCHAR"}
+
+    def load(self) -> dict[str, Upstream]:
+        """The upstreams by branch."""
+        return {row[0]: Upstream(*row) for row in self.select()}
+
+    def put(self, upstream: Upstream) -> None:
+        """Set the upstream of a branch, and replace an earlier one."""
+        self.remove(upstream.branch)
+        self.insert([tuple(vars(upstream).values())])
+
+    def remove(self, branch: str) -> None:
+        """Remove the upstream of a branch."""
+        self.run("DELETE FROM {{epoch}}.upstreams WHERE branch = ?", [branch])
+
+    def rename(self, old: str, new: str) -> None:
+        """Move the upstream of a branch to its new name."""
+        self.run("UPDATE {{epoch}}.upstreams SET branch = ? WHERE branch = ?", [new, old])

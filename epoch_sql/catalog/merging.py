@@ -10,7 +10,7 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.catalog.relation import Relation
-from epoch_sql.model.origin import Resolution
+from epoch_sql.model.commit import Resolution
 from epoch_sql.render import Sql
 
 

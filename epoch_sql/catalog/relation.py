@@ -1,13 +1,63 @@
-"""The base class of the catalog's tables: bulk inserts and typed reads."""
+"""What the classes of the catalog's tables have in common: bulk inserts, typed reads, what a process has read of
+immutable rows, and the script that makes the tables.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.model.commit import Commit, DataFile, Level, Tree, Version
+from epoch_sql.model.schema import Table
+
+MOST = 10_000
+Mark = Mapping[str, tuple[dict[Any, Any], int]]
+"""The dictionary of each kind of rows, and its length at that moment. The rows up to there are older."""
+
+
+@dataclass
+class Known:
+    """Rows whose ids are hashes of their content, by id. A process reads each of them once.
+
+    It has to be cleared when such rows may have been removed or replaced (see ``Memory.written``). After a rollback,
+    rows that were added since the transaction began have to be dropped. Another thread may do so at any time. So code
+    that uses a dictionary more than once holds on to it, and clearing replaces the dictionary instead of emptying it.
+    """
+
+    commits: dict[str, Commit] = field(default_factory=dict)
+    trees: dict[str, Tree] = field(default_factory=dict)
+    versions: dict[str, Version] = field(default_factory=dict)
+    levels: dict[str, Level] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
+    files: dict[str, DataFile] = field(default_factory=dict)
+    edges: dict[tuple[int, str], list[Level]] = field(default_factory=dict)
+    """The deltas between versions of a table, by the number of levels at that time and the table's identity."""
+
+    def forget(self) -> None:
+        """Clear everything, so that it is read again."""
+        for kind in fields(self):
+            setattr(self, kind.name, {})
+
+    def mark(self) -> Mark:
+        """The present state of the cache, for ``back_to``."""
+        return {kind.name: (rows := getattr(self, kind.name), len(rows)) for kind in fields(self)}
+
+    def back_to(self, mark: Mark) -> None:
+        """Drop rows that were added since the mark. If a kind was cleared meanwhile, drop all of its rows."""
+        for kind, (rows, count) in mark.items():
+            kept = list(rows.items())[:count] if getattr(self, kind) is rows else []
+            setattr(self, kind, dict(kept))
+
+    def trim(self) -> None:
+        """Keep the memory of the cache within bounds."""
+        kinds = (self.commits, self.trees, self.versions, self.levels, self.tables, self.files)
+        if any(len(rows) > MOST for rows in kinds) or sum(map(len, list(self.edges.values()))) > MOST:
+            self.forget()
+
 
 _INSERT = render.Sql("INSERT INTO {{table}} ({{columns}}) SELECT {{values}}")
 _INSERT_MISSING = render.Sql(
@@ -106,3 +156,46 @@ def _parameters(kinds: Sequence[str], values: Sequence[Any]) -> list[Any]:
         str(value) if kind == "HUGEINT" and value is not None else value
         for kind, value in zip(kinds, values, strict=True)
     ]
+
+
+UPGRADES = ("catalog/upgrade_1",)
+CATALOG_VERSION = len(UPGRADES)
+Written = tuple[str | None, int | None]
+"""The repository, and the number of times that rows of its catalog were replaced or removed."""
+
+
+def upgrade(cursor: duckdb.DuckDBPyConnection, found: int) -> None:
+    """Upgrade a catalog from the version ``found`` (0: no catalog) to this one, within the caller's transaction."""
+    for number, script in enumerate(UPGRADES[found:], found + 1):
+        for statement in cursor.extract_statements(render.render(script)):
+            cursor.execute(statement)
+        run(cursor, "UPDATE {{epoch}}.state SET catalog_version = ?", [number])
+
+
+def catalog_version(cursor: duckdb.DuckDBPyConnection) -> int | None:
+    """The version of the catalog in the database that SQL is rendered for, or None without a catalog."""
+    return found_catalog(cursor).version
+
+
+@dataclass(frozen=True)
+class FoundCatalog:
+    """A catalog as it was found: its version (None: no catalog), and the default collation of strings.
+
+    ``written`` changes whenever rows that processes remember by their ids may have been replaced or removed.
+    """
+
+    version: int | None
+    collation: str
+    written: Written | None = None
+
+
+def found_catalog(cursor: duckdb.DuckDBPyConnection) -> FoundCatalog:
+    """Reads, with one query, what has to be known before a catalog is used."""
+    collation = "current_setting('default_collation')"
+    try:
+        found = run(cursor, f"SELECT catalog_version, {collation}, repository_id, rewrites FROM {{{{epoch}}}}.state")
+    except duckdb.CatalogException:
+        found = run(cursor, f"SELECT NULL, {collation}, NULL, NULL")
+    row = found.fetchone()
+    assert row
+    return FoundCatalog(row[0], row[1], (row[2], row[3]))

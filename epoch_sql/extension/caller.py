@@ -21,10 +21,10 @@ import duckdb
 from sqlglot import exp
 
 from epoch_sql import render
+from epoch_sql.call import Call
 from epoch_sql.errors import EpochReadOnlyError, EpochStorageError, EpochTransactionError, UnsupportedType
 from epoch_sql.extension.session import Session
 from epoch_sql.model.schema import ObjectName, Table, canonical_json
-from epoch_sql.operations.repository import Call
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.worktree.introspect import definitions_seen, read_columns, read_table_names

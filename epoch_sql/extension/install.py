@@ -12,7 +12,8 @@ from weakref import WeakKeyDictionary
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.catalog.upgrades import CATALOG_VERSION, catalog_version, upgrade
+from epoch_sql.call import Memory, open_database
+from epoch_sql.catalog.relation import CATALOG_VERSION, catalog_version, upgrade
 from epoch_sql.extension.failing import Watch
 from epoch_sql.extension.registration import (
     MACROS,
@@ -25,7 +26,6 @@ from epoch_sql.extension.registration import (
 )
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import PROCEDURES, VERBS
-from epoch_sql.operations.repository import Memory, open_database
 from epoch_sql.progress import Progress
 
 OWN_MACROS = frozenset((*(verb.name for verb in VERBS), MACROS))

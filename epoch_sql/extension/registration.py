@@ -25,8 +25,8 @@ from epoch_sql.extension.failing import Failure, aborts_transactions, as_epoch_e
 from epoch_sql.extension.performing import perform
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import PROCEDURES, READINGS, VERBS
-from epoch_sql.operations.reading.callers import Asking, caller, plans_by_name
-from epoch_sql.operations.reading.only_reads import Provable, require_reading_plan
+from epoch_sql.query.pivots import Asking, caller, plans_by_name
+from epoch_sql.query.table_references import Provable, require_reading_plan
 from epoch_sql.render import Sql
 from epoch_sql.verb import Parameter, Procedure, Query, Reading, Verb, rows_of
 

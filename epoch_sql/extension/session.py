@@ -11,9 +11,9 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.call import Call, Memory, open_database
 from epoch_sql.errors import EpochRepositoryError
 from epoch_sql.extension.failing import Failures
-from epoch_sql.operations.repository import Call, Memory, open_database
 from epoch_sql.progress import Progress
 
 

@@ -6,23 +6,22 @@ from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from typing import Any
 
-from epoch_sql.operations import (
+from epoch_sql.diff import diff
+from epoch_sql.guard import checks, protecting
+from epoch_sql.history import changelog, listing, rows
+from epoch_sql.patch import patch
+from epoch_sql.query import query, views
+from epoch_sql.remote import connecting, verbs
+from epoch_sql.upkeep import compact, fsck, gc
+from epoch_sql.verb import Procedure, Query, Reading, Verb, procedure
+from epoch_sql.verbs import (
     branching,
+    checkout,
     committing,
     merging,
-    moving,
-    planning,
     stashing,
-    tracking,
-    undoing,
     worktree_state,
 )
-from epoch_sql.operations.guarding import changelog, checking, protecting, reviewing
-from epoch_sql.operations.reading import diff, guarding, history, listing, obstacles, patch, query, views
-from epoch_sql.operations.remote import remotes
-from epoch_sql.operations.upkeep import compact, fsck, gc
-from epoch_sql.remote import verbs
-from epoch_sql.verb import Procedure, Query, Reading, Verb, procedure
 
 
 @dataclass(frozen=True)
@@ -55,16 +54,16 @@ class Verbs:
     stash_pop = stashing.pop
     stash_drop = stashing.drop
     stashes = listing.stashes
-    key = tracking.declare_key
-    ignore = tracking.ignore
-    ignored = tracking.ignored
+    key = committing.declare_key
+    ignore = committing.ignore
+    ignored = committing.ignored
 
     _at = views.at
     query = query.query_for_caller
     tables = listing.tables
     log = listing.log
-    blame = history.blame
-    history = history.history
+    blame = rows.blame
+    rows = rows.history
 
     diff_stat = diff.diff_stat
     diff_summary = diff.diff_summary
@@ -80,40 +79,40 @@ class Verbs:
     tags = listing.tags
     tag = branching.create_tag
     tag_delete = branching.delete_tag
-    plan = planning.steps
-    reset = undoing.reset
-    checkout = moving.checkout
+    plan = checkout.steps
+    reset = checkout.reset
+    checkout = checkout.checkout
     reflog = listing.reflog
 
     preview_merge = merging.preview
     merge = merging.merge
     merge_base = listing.merge_base
-    merges = obstacles.merges
-    conflicts = obstacles.conflicts
-    violations = obstacles.violations
+    merges = listing.merges
+    conflicts = listing.conflicts
+    violations = listing.violations
     resolve = merging.resolve
     merge_continue = merging.continue_merge
     merge_abort = merging.abort
     revert = merging.revert
     cherry_pick = merging.cherry_pick
 
-    protections = guarding.protections
+    protections = listing.protections
     protect = protecting.protect
     unprotect = protecting.unprotect
-    reviews = guarding.reviews
-    review = reviewing.review
-    check_add = checking.add_check
-    check_remove = checking.remove_check
-    check_run = checking.run_checks
-    check_report = checking.report_checks
-    checks = guarding.checks
+    reviews = listing.reviews
+    review = protecting.review
+    check_add = checks.add_check
+    check_remove = checks.remove_check
+    check_run = checks.run_checks
+    check_report = checks.report_checks
+    checks = listing.checks
     changelog = changelog.changelog
     audit = listing.audit
 
-    remote_add = remotes.add
-    remote_trust = remotes.set_trust
-    remote_remove = remotes.remove
-    remotes = remotes.listing
+    remote_add = connecting.add
+    remote_trust = connecting.set_trust
+    remote_remove = connecting.remove
+    connecting = connecting.listing
     push = verbs.push
     fetch = verbs.fetch
     pull = verbs.pull

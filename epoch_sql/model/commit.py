@@ -1,4 +1,6 @@
-"""Commits, the trees that they name, and references."""
+"""Commits, how each came about, the trees that they name, and the versions of tables in those: a base level of rows
+and delta levels on top, as in a log-structured merge tree.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,214 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
-from epoch_sql.model.origin import NO_ORIGIN, Origin, origin_fields
 from epoch_sql.model.schema import ObjectName, SchemaObject, canonical_json
+
+# A delta is also an edge between two versions. It holds old and new values, so it can be read in both directions. So
+# the diff of two versions is the composition of the deltas on the cheapest path between them.
+
+FINGERPRINT_BITS = 128
+EMPTY_FINGERPRINT = "0" * (FINGERPRINT_BITS // 4)
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """How many rows a change adds, modifies and removes."""
+
+    added: int = 0
+    modified: int = 0
+    removed: int = 0
+
+    @property
+    def total(self) -> int:
+        """The number of changed rows."""
+        return self.added + self.modified + self.removed
+
+    def __add__(self, other: RowCounts) -> RowCounts:
+        return RowCounts(self.added + other.added, self.modified + other.modified, self.removed + other.removed)
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file named by the SHA-256 of its bytes.
+
+    ``schema_id`` is the definition of its rows (in a delta: of its new values), and ``old_schema_id`` that of the old
+    values.
+    """
+
+    file_id: str
+    schema_id: str
+    row_count: int
+    bytes: int
+    old_schema_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Level:
+    """An immutable level: kind ``base`` (rows sorted by key) or ``delta`` (one row per key changed between two
+    versions).
+    """
+
+    level_id: str
+    kind: str
+    files: tuple[DataFile, ...]
+    rows: RowCounts
+    from_version: str | None = None
+    to_version: str | None = None
+
+    @property
+    def row_count(self) -> int:
+        """The number of rows in the files."""
+        return sum(file.row_count for file in self.files)
+
+
+@dataclass(frozen=True)
+class Version:
+    """The content of a table: its definition, its rows as levels (base first), and a fingerprint of the rows.
+
+    ``fingerprint`` is 32 hex digits: the sum over all rows, modulo 2^128, of a hash of the row (a multiset hash). It
+    does not depend on the levels, and a delta updates it without reading the table.
+    """
+
+    version_id: str
+    table_id: str
+    schema_id: str
+    row_count: int
+    fingerprint: str
+    level_ids: tuple[str, ...]
+
+
+def version_identity(table_id: str, schema_id: str, fingerprint: str, level_ids: tuple[str, ...]) -> str:
+    """The id of a version: the SHA-256 of what describes it."""
+    return _sha256(canonical_json(["version", table_id, schema_id, fingerprint, level_ids]))
+
+
+def level_identity(kind: str, file_ids: tuple[str, ...], from_version: str | None, to_fingerprint: str | None) -> str:
+    """The id of a level: the SHA-256 of its files and its ends."""
+    return _sha256(canonical_json(["level", kind, file_ids, from_version, to_fingerprint]))
+
+
+def shift_fingerprint(fingerprint: str, minus: int, plus: int) -> str:
+    """The fingerprint after removing rows with the hash sum ``minus`` and adding rows with the hash sum ``plus``."""
+    total = (int(fingerprint, 16) - minus + plus) % (1 << FINGERPRINT_BITS)
+    return f"{total:0{FINGERPRINT_BITS // 4}x}"
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """One decision. table_name, key (canonical JSON) and column_name are None if it is for all of them.
+
+    ``side`` is ``ours``, ``theirs``, ``base``, ``both`` (copies of rows) or ``value``. ``value`` is then the text of a
+    value of the column's type, or None for NULL. A ``forced`` decision takes a row or a cell from a side even without a
+    conflict, for a row that violates a constraint. Without a key, it takes a definition, for one that cannot be
+    created.
+    """
+
+    table_name: str | None
+    key: str | None
+    column_name: str | None
+    side: str
+    value: str | None = None
+    forced: bool = False
+
+    @property
+    def of_definition(self) -> bool:
+        """Whether it takes a definition that is not in conflict."""
+        return self.forced and self.key is None and self.column_name is None
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it brings in a value that neither side has."""
+        return self.side == "value"
+
+
+@dataclass(frozen=True)
+class UndoneCommits:
+    """Commits that another one undid (``undone_by``), newest first."""
+
+    undone_by: str
+    commits: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How a commit came about. Later decisions follow it, so it is a part of the commit's id.
+
+    ``source`` is the reference that was merged or gone back to, as the user named it. ``squashes``, ``reverts``,
+    ``picks`` and ``rolls_back_to`` are the commit behind a squashed merge, a revert, a cherry-pick or a rollback.
+    ``undoes``, ``redoes`` and ``restores`` say which merges it undoes (see ``epoch_sql.model.graph.Undo``).
+    ``strategy`` (``ours``, ``theirs``), ``keep_undone`` and ``resolutions`` are how a merge, revert or cherry-pick was
+    decided, ``reapplied`` what it brings back that its target had undone, ``kept`` what it keeps that its source had.
+    """
+
+    source: str | None = None
+    squashes: str | None = None
+    reverts: str | None = None
+    picks: str | None = None
+    rolls_back_to: str | None = None
+    undoes: tuple[str, ...] = ()
+    redoes: tuple[str, ...] = ()
+    restores: str | None = None
+    strategy: str | None = None
+    keep_undone: bool = False
+    resolutions: tuple[Resolution, ...] = ()
+    reapplied: tuple[UndoneCommits, ...] = ()
+    kept: tuple[UndoneCommits, ...] = ()
+
+    @property
+    def named(self) -> str | None:
+        """The reference that was merged or gone back to, or else the commit."""
+        return self.source or self.reverts or self.picks
+
+    @property
+    def undone(self) -> tuple[str, ...]:
+        """Every commit that the choice of a merge base depends on. Each is an ancestor."""
+        return self.undoes + self.redoes + ((self.restores,) if self.restores else ())
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it brings in a value that neither side has."""
+        return any(resolution.by_hand for resolution in self.resolutions)
+
+
+NO_ORIGIN = Origin()
+
+
+def origin_fields(origin: Origin) -> dict[str, Any]:
+    """The origin as JSON."""
+    return {
+        **vars(origin),
+        "undoes": list(origin.undoes),
+        "redoes": list(origin.redoes),
+        "resolutions": [vars(resolution) for resolution in origin.resolutions],
+        "reapplied": [undone_fields(undone) for undone in origin.reapplied],
+        "kept": [undone_fields(undone) for undone in origin.kept],
+    }
+
+
+def origin_of(stated: Mapping[str, Any]) -> Origin:
+    """The origin that ``origin_fields`` wrote."""
+    return Origin(
+        **{
+            **stated,
+            "undoes": tuple(stated["undoes"]),
+            "redoes": tuple(stated["redoes"]),
+            "resolutions": tuple(Resolution(**resolution) for resolution in stated["resolutions"]),
+            "reapplied": tuple(UndoneCommits(u["undone_by"], tuple(u["commits"])) for u in stated["reapplied"]),
+            "kept": tuple(UndoneCommits(u["undone_by"], tuple(u["commits"])) for u in stated["kept"]),
+        }
+    )
+
+
+def undone_fields(undone: UndoneCommits) -> dict[str, Any]:
+    """Undone commits as JSON."""
+    return {"undone_by": undone.undone_by, "commits": list(undone.commits)}
+
 
 SUBTREES = 64
 

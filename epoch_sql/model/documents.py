@@ -16,10 +16,9 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from epoch_sql.model.commit import Commit, commit_identity
-from epoch_sql.model.origin import origin_of
+from epoch_sql.model.commit import Commit, DataFile, RowCounts, Version, commit_identity, origin_of
+from epoch_sql.model.names import is_line, is_valid_ref_name
 from epoch_sql.model.protection import VERDICTS, Protection, Review, new_review
-from epoch_sql.model.refnames import is_line, is_valid_ref_name
 from epoch_sql.model.remote import (
     Header,
     Manifest,
@@ -39,7 +38,6 @@ from epoch_sql.model.remote import (
 )
 from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table, Trigger, canonical_json, table_to_json
 from epoch_sql.model.table_rules import broken_table_rule, broken_tree_row
-from epoch_sql.model.version import DataFile, RowCounts, Version
 
 Id = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 RandomId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]

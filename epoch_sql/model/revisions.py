@@ -17,7 +17,7 @@ from epoch_sql.errors import (
     Suggestion,
     did_you_mean,
 )
-from epoch_sql.model.refnames import quoted, suggest
+from epoch_sql.model.names import quoted, suggest
 
 HEAD = "HEAD"
 WORKING = "WORKING"

@@ -1,14 +1,15 @@
-"""Reads SQL text that DuckDB printed from its catalog: tokens, lists and names, and quotes.
-
-DuckDB prints two kinds of quotes (``'…'`` and ``"…"``, doubled inside) and no comments. So a few lines read it exactly
-in every version, and no parser of all of SQL is needed.
+"""SQL text that DuckDB printed from its catalog: its tokens, lists and names, and one spelling for what DuckDB prints
+in several ways.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
+
+# DuckDB prints two kinds of quotes (``'…'`` and ``"…"``, doubled inside) and no comments. So a few lines read it
+# exactly in every version, and no parser of all of SQL is needed.
 
 TOKEN = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[^\W\d][\w$]*|\d[\w.]*|\s+|:=|[-+*/%<>=!~^&|@#]+|.""",
@@ -159,3 +160,210 @@ def readable(name: str) -> str:
 
 def _normalized(text: str) -> list[str]:
     return [token.name.lower() if token.name is not None else token.text for token in tokens(text)]
+
+
+# DuckDB prints the same definition differently before and after a restart (1.4, 1.5), after it was created again from
+# its own text, and in different versions. Without one spelling, an unchanged view or default would look changed.
+
+# The names in duckdb_types() of each type that DuckDB prints under more than one name.
+_TYPE_NAMES = {
+    name: canonical_name
+    for canonical_name, names in {
+        "BIGINT": "bigint int64 int8 long oid",
+        "BIGNUM": "bignum varint",
+        "BIT": "bit bitstring",
+        "BLOB": "binary blob bytea varbinary",
+        "BOOLEAN": "bool boolean logical",
+        "DATE": "date",
+        "DECIMAL": "dec decimal numeric",
+        "DOUBLE": "double float8",
+        "ENUM": "enum",
+        "FLOAT": "float float4 real",
+        "HUGEINT": "hugeint int128",
+        "INTEGER": "int int32 int4 integer integral signed",
+        "INTERVAL": "interval",
+        "MAP": "map",
+        "SMALLINT": "int16 int2 short smallint",
+        "STRUCT": "row struct",
+        "TIME": "time",
+        "TIME WITH TIME ZONE": "timetz",
+        "TIMESTAMP": "datetime timestamp timestamp_us",
+        "TIMESTAMP WITH TIME ZONE": "timestamptz",
+        "TIMESTAMP_MS": "timestamp_ms",
+        "TIMESTAMP_NS": "timestamp_ns",
+        "TIMESTAMP_S": "timestamp_s",
+        "TIME_NS": "time_ns",
+        "TINYINT": "int1 tinyint",
+        "UBIGINT": "ubigint uint64",
+        "UHUGEINT": "uhugeint uint128",
+        "UINTEGER": "uint32 uinteger",
+        "UNION": "union",
+        "USMALLINT": "uint16 usmallint",
+        "UTINYINT": "uint8 utinyint",
+        "UUID": "guid uuid",
+        "VARCHAR": "bpchar char nvarchar string text varchar",
+    }.items()
+    for name in names.split()
+} | {"time with time zone": "TIME WITH TIME ZONE", "timestamp with time zone": "TIMESTAMP WITH TIME ZONE"}
+_LAMBDA_FUNCTIONS = frozenset(
+    f"{prefix}{name}" for prefix in ("list_", "array_", "") for name in ("transform", "apply", "filter", "reduce")
+)
+_VALUES = ["(", "SELECT", "*", "FROM", "(", "VALUES"]
+_BOOLEANS = {"'t'": "true", "'f'": "false"}
+
+
+def canonical(text: str) -> str:
+    """The one spelling for all spellings that DuckDB has for the expression or query."""
+    text = _spaced(text)
+    if "valueslist" in text:
+        text = _with_bare_values(text)
+    if "->" in text:
+        text = _with_lambdas(text)
+    return _with_booleans(_with_settled_types(text)) if "CAST(" in text else text
+
+
+def _spaced(text: str) -> str:
+    """The text with the same white space from all DuckDB versions: one space where there was some, and one between
+    ``)`` and a word."""
+    parts: list[str] = []
+    for match in TOKEN.finditer(text):
+        part = " " if match[0].isspace() else match[0]
+        if parts and parts[-1] == ")" and Token(part, 0).name is not None:
+            parts.append(" ")
+        parts.append(part)
+    return "".join(parts).strip()
+
+
+def _with_bare_values(text: str) -> str:
+    """``(SELECT * FROM (VALUES …) AS valueslist)`` as ``(VALUES …)``: DuckDB wraps it once more each time it parses."""
+    while True:
+        found = list(tokens(text))
+        words = [token.text for token in found]
+        place = next((n for n in range(len(words)) if words[n : n + 6] == _VALUES and _is_wrapped(words, n)), None)
+        if place is None:
+            return text
+        close = _closing(words, place + 4)
+        inner = text[found[place + 5].start : found[close].start]
+        text = text[: found[place].end] + inner + text[found[close + 3].start :]
+
+
+def _is_wrapped(words: Sequence[str], place: int) -> bool:
+    close = _closing(words, place + 4)
+    return list(words[close + 1 : close + 4]) == ["AS", "valueslist", ")"]
+
+
+def _closing(words: Sequence[str], opening: int) -> int:
+    """The position of the bracket that closes the one at ``opening``."""
+    depth = 0
+    for place in range(opening, len(words)):
+        depth += (words[place] in "([{") - (words[place] in ")]}")
+        if depth == 0:
+            return place
+    return len(words) - 1
+
+
+def _with_lambdas(text: str) -> str:
+    """``(x -> …)`` as ``(lambda x: …)`` in the arguments of list functions, where it cannot be JSON's arrow.
+
+    DuckDB 1.4 and 1.5 forget at a restart which of the two was written; 2.0 refuses the first one.
+    """
+    found = list(tokens(text))
+    called: list[str] = []
+    parts, position = [], 0
+    for number, token in enumerate(found):
+        if token.text == "(":
+            argument = number > 0 and found[number - 1].text == "," and called and called[-1] in _LAMBDA_FUNCTIONS
+            names, arrow = _arrow(found, number) if argument else ([], number)
+            if found[arrow].text == "->":
+                parts += [text[position : token.end], f"lambda {', '.join(names)}:"]
+                position = found[arrow].end
+        if token.text in "([{":
+            called.append((found[number - 1].name or "").lower() if number else "")
+        elif token.text in ")]}" and called:
+            called.pop()
+    return "".join(parts) + text[position:]
+
+
+def _arrow(found: Sequence[Token], opening: int) -> tuple[list[str], int]:
+    """The name, or the names in ``row(…)``, in the bracket at ``opening``, and the position where an arrow would
+    follow."""
+    words = [token.text for token in found]
+    start = opening + (3 if words[opening + 1 : opening + 3] == ["main", "."] else 1)
+    if found[start].name == "row" and words[start + 1] == "(":
+        end = _closing(words, start + 1)
+        return [token.text for token in found[start + 2 : end] if token.name is not None], end + 1
+    return [words[start]], start + 1 if found[start].name is not None else opening
+
+
+def _with_settled_types(text: str) -> str:
+    """The expression with the types of its casts spelled as DuckDB spells them after a restart.
+
+    DuckDB 1.5 prints ``CAST(x AS "DATE")`` and ``CAST(x AS DECIMAL(10, 2))`` until the database is opened again, and
+    ``CAST(x AS DATE)`` and ``CAST(x AS DECIMAL(10,2))`` from then on.
+    """
+    parts, position = [], 0
+    for kind in _cast_types(list(tokens(text))):
+        if kind[0].start >= position:
+            parts += [text[position : kind[0].start], _settled(kind)]
+            position = kind[-1].end
+    return "".join(parts) + text[position:]
+
+
+def _with_booleans(text: str) -> str:
+    """``CAST('t' AS BOOLEAN)`` as ``true``: DuckDB 1.4 and 1.5 print either."""
+    found = list(tokens(text))
+    parts, position = [], 0
+    for number in range(len(found) - 5):
+        words = [token.text for token in found[number : number + 6]]
+        if words[2] in _BOOLEANS and [*words[:2], *words[3:]] == ["CAST", "(", "AS", "BOOLEAN", ")"]:
+            parts += [text[position : found[number].start], _BOOLEANS[words[2]]]
+            position = found[number + 5].end
+    return "".join(parts) + text[position:]
+
+
+def _cast_types(found: Sequence[Token]) -> list[Sequence[Token]]:
+    """The tokens of the type of each cast, by the position of the first one."""
+    types = []
+    opened: list[tuple[bool, int | None]] = []
+    for number, token in enumerate(found):
+        if token.text in "([{":
+            opened.append((number > 0 and found[number - 1].is_word("CAST", "TRY_CAST"), None))
+        elif token.text in ")]}" and opened:
+            _, start = opened.pop()
+            if start is not None:
+                types.append(found[start:number])
+        elif opened and opened[-1][0] and token.is_word("AS"):
+            opened[-1] = (True, number + 1)
+    return sorted(types, key=lambda kind: kind[0].start)
+
+
+def _settled(kind: Sequence[Token]) -> str:
+    """A type as DuckDB prints it after a restart; names of fields stay."""
+    parts: list[str] = []
+    has_fields: list[bool] = []
+    ignored = 0
+    for number, token in enumerate(kind):
+        before, after = (
+            kind[number - 1].text if number else "",
+            kind[number + 1].text if number + 1 < len(kind) else ")",
+        )
+        is_field = bool(has_fields and has_fields[-1] and before in ("(", ","))
+        qualified = "." in (before, after)
+        text = token.text
+        if token.name is not None and not is_field and not qualified:
+            text = _TYPE_NAMES.get(token.name.lower(), token.text)
+        if token.text == "(":
+            has_fields.append(before.upper() in ("STRUCT", "ROW", "UNION"))
+        elif token.text == ")":
+            has_fields.pop()
+        if ignored:
+            ignored -= 1
+            continue
+        if text in ("BIT", "VARCHAR") and after == "(" and not is_field:
+            ignored = 3
+        if text == "DECIMAL" and after in (")", ",", "[") and not is_field:
+            text = "DECIMAL(18,3)"
+        scale = before == "," and kind[number - 2].text.isdigit() and text.isdigit()
+        gap = " " if number and token.start > kind[number - 1].end and not scale else ""
+        parts.append(gap + text)
+    return "".join(parts)

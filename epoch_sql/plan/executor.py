@@ -18,20 +18,41 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.catalog.local import DeclaredKeys
 from epoch_sql.errors import EpochTableError, Suggestion
-from epoch_sql.model.commit import TableEntry, Tree
-from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
-from epoch_sql.model.version import RowCounts
-from epoch_sql.model.widening import widens
-from epoch_sql.plan.ghosts import Ghost, HeldByGhost, ghost_of, lay
-from epoch_sql.plan.making import MAY_BE_UNMADE, REFUSALS, cannot_be_made, creation, making, missing_of_view
-from epoch_sql.plan.planner import Dependents, Limits, Rebuild, make_plan
-from epoch_sql.plan.steps import Alter, Create, DefinitionStep, Drop, Fill, Plan, Refresh, TableChange, statements
+from epoch_sql.model.commit import RowCounts, TableEntry, Tree
+from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table, widens
+from epoch_sql.plan.making import (
+    MAY_BE_UNMADE,
+    REFUSALS,
+    Ghost,
+    HeldByGhost,
+    cannot_be_made,
+    creation,
+    fill_table,
+    ghost_of,
+    lay,
+    making,
+    missing_of_view,
+)
+from epoch_sql.plan.planner import (
+    Alter,
+    Create,
+    DefinitionStep,
+    Dependents,
+    Drop,
+    Fill,
+    Limits,
+    Plan,
+    Rebuild,
+    Refresh,
+    TableChange,
+    make_plan,
+    statements,
+)
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.shape import Shape, keyed_alike, shape_of
 from epoch_sql.worktree import ddl
-from epoch_sql.worktree.filling import fill_table
 from epoch_sql.worktree.rows import working_rows
 from epoch_sql.worktree.scan import Working, WorkingTable
 

@@ -1,9 +1,4 @@
-"""Makes the plan that brings one state to another, for every executor.
-
-An object that goes or changes is dropped after all of its dependents, and an object that comes is created before them.
-Tables that depend on it and stay are rebuilt with all of their rows. So are views and macros, if DuckDB holds on to
-what they depend on.
-"""
+"""The plan that brings one state to another, as a list of steps, whoever carries it out."""
 
 from __future__ import annotations
 
@@ -13,22 +8,127 @@ from typing import Literal
 
 from epoch_sql.errors import EpochDirtyError, Suggestion
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table
-from epoch_sql.plan.dependencies import Folded, dependents, folded
-from epoch_sql.plan.making import MAY_BE_UNMADE
-from epoch_sql.plan.steps import (
-    Alter,
-    ChangeRows,
-    Create,
-    DefinitionStep,
-    Drop,
-    Fill,
-    Plan,
-    Refresh,
-    Step,
-    TableChange,
-)
-from epoch_sql.worktree import ddl
+from epoch_sql.model.sql_text import split_statements
+from epoch_sql.plan.making import MAY_BE_UNMADE, Folded, dependents, folded
+from epoch_sql.render import Sql, verbatim
+from epoch_sql.worktree import alter, ddl, ordering
 from epoch_sql.worktree.ordering import FIRST, Definition, references
+
+
+@dataclass(frozen=True)
+class TableChange:
+    """A table of one or both states, under its id.
+
+    ``differs`` says whether its definition or rows may differ. A ``pinned`` table must stay as it is.
+    """
+
+    table_id: str
+    before: Table | None
+    after: Table | None
+    differs: bool = True
+    pinned: bool = False
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Drop a table or another object, for good or to create it again."""
+
+    what: Table | SchemaObject
+
+
+@dataclass(frozen=True)
+class Alter:
+    """Change the definition of a table in place. ``referenced`` says whether foreign keys of other tables refer to
+    it."""
+
+    before: Table
+    after: Table
+    referenced: bool
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create an empty table or another object."""
+
+    what: Table | SchemaObject
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """Create a view again in place, because what it reads changed."""
+
+    what: SchemaObject
+
+
+@dataclass(frozen=True)
+class ChangeRows:
+    """Delete, update or insert rows of a table that stays."""
+
+    action: Literal["delete", "update", "insert"]
+    change: TableChange
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Insert all rows of a created table."""
+
+    change: TableChange
+
+
+DefinitionStep = Drop | Alter | Create | Refresh
+Step = DefinitionStep | ChangeRows | Fill
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order of their execution: definitions first, then rows.
+
+    ``built`` are the ids of the created tables, and ``changed`` those of the other tables that may change. ``triggers``
+    come after the rows, because they must not fire for them.
+    """
+
+    steps: tuple[Step, ...] = ()
+    built: frozenset[str] = frozenset()
+    changed: frozenset[str] = frozenset()
+    triggers: tuple[Create, ...] = ()
+
+    @property
+    def definitions(self) -> list[DefinitionStep]:
+        """The steps that change definitions before rows change."""
+        return [step for step in self.steps if isinstance(step, DefinitionStep)]
+
+    @property
+    def rows(self) -> list[ChangeRows | Fill]:
+        """The steps that change rows."""
+        return [step for step in self.steps if isinstance(step, ChangeRows | Fill)]
+
+
+def describe(step: Step) -> str:
+    """The action of a step, in one word."""
+    if isinstance(step, ChangeRows):
+        return step.action
+    return "insert" if isinstance(step, Fill) else type(step).__name__.lower()
+
+
+def statements(step: DefinitionStep) -> list[Sql]:
+    """The SQL of a step that changes a definition."""
+    if isinstance(step, Alter):
+        found = alter.alter_table(step.before, step.after, step.referenced)
+        assert found is not None
+        return found
+    if isinstance(step, Create):
+        return ddl.create_table(step.what) if isinstance(step.what, Table) else ddl.create_object(step.what)
+    if isinstance(step, Refresh):
+        create, *comments = ddl.create_object(step.what)
+        return [Sql(create.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)), *comments]
+    if isinstance(step.what, Table):
+        return [ddl.drop_table(step.what.name)]
+    return [verbatim(statement) for statement in split_statements(ddl.drop_object(step.what))]
+
+
+# An object that goes or changes is dropped after all of its dependents, and an object that comes is created before
+# them. Tables that depend on it and stay are rebuilt with all of their rows. So are views and macros, if DuckDB holds
+# on to what they depend on.
 
 Rebuild = Literal["needed", "differing", "all"]
 """Which tables are rebuilt: those that cannot be changed in place, all that differ, or all."""
@@ -118,7 +218,7 @@ class _Planner:
         """Alters or rebuilds a table that stays and differs."""
         assert change.before and change.after
         referenced = folded(change.before.name) in self.referenced
-        alters = ddl.alter_table(change.before, change.after, referenced)
+        alters = alter.alter_table(change.before, change.after, referenced)
         follows = alters is not None and self.limits.rows_follow(change.before, change.after)
         if self.limits.rebuild != "needed" or not follows or self.limits.held(change):
             self._build_anew(change)
@@ -179,7 +279,7 @@ class _Planner:
     def _drops(self) -> Iterator[DefinitionStep]:
         tables = [c.before for c in self.tables if c.before and not c.after]
         tables += [c.before for c in self.rebuilt.values() if c.before]
-        order = ddl.definition_order(tables, self.outdated)[::-1]
+        order = ordering.definition_order(tables, self.outdated)[::-1]
         yield from (Drop(found) for found in order if not _is_schema(found))
         yield from (Drop(found) for found in order if _is_schema(found))
 
@@ -188,7 +288,7 @@ class _Planner:
         the alterations come the objects that their expressions call."""
         alters = list(self.altered.values())
         tables = [c.after for c in built if c.after]
-        order = ddl.definition_order([*tables, *(alter.after for alter in alters)], self.missing)
+        order = ordering.definition_order([*tables, *(alter.after for alter in alters)], self.missing)
         altered = {id(alter.after) for alter in alters}
         order = [found for found in order if id(found) not in altered]
         first = {id(found) for found in _needed([alter.after for alter in alters], order)}
@@ -196,7 +296,7 @@ class _Planner:
         yield from alters
         yield from (Create(found) for found in order if id(found) not in first)
         if self.limits.dependents == "refresh":
-            yield from (Refresh(o) for o in ddl.object_order(self.affected) if o.kind == "view")
+            yield from (Refresh(o) for o in ordering.object_order(self.affected) if o.kind == "view")
 
 
 def _is_schema(found: Definition) -> bool:
@@ -225,7 +325,7 @@ def _referenced(tables: Iterable[Table]) -> set[Folded]:
 def _row_steps(built: dict[str, TableChange], changed: dict[str, TableChange]) -> Iterator[Step]:
     """Deletions, children before their parents, then updates, then insertions, parents first."""
     by_name = {c.after.name: c for c in (*built.values(), *changed.values()) if c.after}
-    order = [by_name[table.name] for table in ddl.creation_order([c.after for c in by_name.values() if c.after])]
+    order = [by_name[table.name] for table in ordering.creation_order([c.after for c in by_name.values() if c.after])]
     staying = [change for change in order if change.table_id in changed]
     yield from (ChangeRows("delete", change) for change in reversed(staying))
     yield from (ChangeRows("update", change) for change in staying)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from epoch_sql.operations.remote.transfer import FetchResult, TransferResult
-from epoch_sql.operations.repository import Call
+from epoch_sql.call import Call
+from epoch_sql.remote.connecting import FetchResult, TransferResult
 from epoch_sql.verb import procedure
 
 
@@ -32,8 +32,8 @@ def push(
         protection: set the remote's protection of the branch to the local one
         delete: delete the branch or tag of that name at the remote instead
     """
-    from epoch_sql.operations.remote.deleting import delete as delete_there
-    from epoch_sql.operations.remote.pushing import push as push_there
+    from epoch_sql.remote.pushing import delete as delete_there
+    from epoch_sql.remote.pushing import push as push_there
 
     if delete:
         return delete_there(call, remote, branch)
@@ -50,7 +50,7 @@ def fetch(call: Call, remote: str = "origin") -> FetchResult:
     Args:
         remote: the remote
     """
-    from epoch_sql.operations.remote.fetching import fetch as fetch_here
+    from epoch_sql.remote.fetching import fetch as fetch_here
 
     return fetch_here(call, remote)
 
@@ -65,7 +65,7 @@ def pull(call: Call, remote: str = "origin") -> FetchResult:
     Args:
         remote: the remote
     """
-    from epoch_sql.operations.remote.fetching import pull as pull_here
+    from epoch_sql.remote.fetching import pull as pull_here
 
     return pull_here(call, remote)
 
@@ -82,6 +82,6 @@ def clone(call: Call, url: str, remote: str = "origin", *, trust: bool = False) 
         remote: the remote
         trust: trust its definitions, even those that read files or reach outside the database
     """
-    from epoch_sql.operations.remote.cloning import clone as clone_here
+    from epoch_sql.remote.fetching import clone as clone_here
 
     return clone_here(call, url, remote, trust)

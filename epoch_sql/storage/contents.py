@@ -11,13 +11,12 @@ from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.catalog.content import Levels, Schemas, Versions
-from epoch_sql.catalog.known import Known
+from epoch_sql.catalog.relation import Known
 from epoch_sql.errors import EpochStorageError, Suggestion
+from epoch_sql.model.commit import DataFile, Level, Version
 from epoch_sql.model.schema import Column, Table
-from epoch_sql.model.version import DataFile, Level, Version
 from epoch_sql.render import Sql
 from epoch_sql.storage.conversion import converted, exactly
-from epoch_sql.storage.objects import ObjectStore
 from epoch_sql.storage.shape import (
     MULTIPLICITY,
     Shape,
@@ -29,6 +28,7 @@ from epoch_sql.storage.shape import (
     shape_of,
     stored_as,
 )
+from epoch_sql.storage.writing import ObjectStore
 
 Step = tuple[Level, bool]
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.model.commit import RowCounts
 from epoch_sql.model.schema import Column, Table
-from epoch_sql.model.version import RowCounts
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import storage_type
-from epoch_sql.storage.objects import ObjectStore
 from epoch_sql.storage.shape import Shape, aliased, columns, shape_of
-from epoch_sql.storage.writing import count_terms, row_digest
+from epoch_sql.storage.writing import ObjectStore, count_terms, row_digest
 
 Columns = tuple[tuple[str, str], ...]
 """Names and types."""

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from epoch_sql import render
-from epoch_sql.model.schema import Column, Table
-from epoch_sql.model.widening import common, widens
+from epoch_sql.model.schema import Column, Table, common, widens
+from epoch_sql.render import Sql
 from epoch_sql.storage.conversion import differs
 from epoch_sql.storage.encoding import encode, storage_type
 from epoch_sql.storage.types import parse_type
@@ -188,3 +188,9 @@ def _of_both_sides(
 def _union(old: Table, new: Table) -> tuple[Column, ...]:
     ids = {column.id for column in new.stored_columns}
     return (*new.stored_columns, *(column for column in old.stored_columns if column.id not in ids))
+
+
+def struct(fields: Sequence[tuple[str, Sql]]) -> Sql:
+    """A struct constant: ``{'name': value, …}``."""
+    parts = [render.fill(Sql("{{n}}: {{v}}"), n=render.literal(name), v=expression) for name, expression in fields]
+    return Sql("{" + render.joined(parts, ", ") + "}")

@@ -26,12 +26,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from epoch_sql import render
-from epoch_sql.model.schema import Column, Constraint, Index, Table
+from epoch_sql.model.schema import Column, Constraint, Index, Table, widens
 from epoch_sql.model.sql_text import list_after, mentioned, same_expression, tokens
-from epoch_sql.model.widening import widens
 from epoch_sql.render import Sql
-from epoch_sql.worktree.capabilities import REPLAYS_EXPRESSIONS
-from epoch_sql.worktree.clauses import (
+from epoch_sql.worktree.ddl import (
+    REPLAYS_EXPRESSIONS,
     column_clause,
     comment_on,
     comment_on_column,

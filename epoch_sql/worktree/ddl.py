@@ -1,52 +1,233 @@
-"""The DDL that creates and drops the definitions of the model. ``alter`` and ``ordering`` have the rest."""
+"""DDL for the definitions of the model: the clauses that CREATE and ALTER share, CREATE, DROP, and triggers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import duckdb
+from sqlglot import exp
 
 from epoch_sql import render
-from epoch_sql.model.schema import ObjectName, SchemaObject, Table
-from epoch_sql.model.sql_text import split_statements, tokens, top_level
+from epoch_sql.model.commit import TableEntry
+from epoch_sql.model.names import parse_name
+from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, SchemaObject, Table, Trigger
+from epoch_sql.model.sql_text import Token, canonical, mentioned_anywhere, split_statements, tokens, top_level
 from epoch_sql.render import Sql
-from epoch_sql.worktree.alter import alter_table
-from epoch_sql.worktree.capabilities import NESTED_SCHEMAS, TRIGGERS
-from epoch_sql.worktree.clauses import (
-    column_clause,
-    comment_on,
-    comment_on_column,
-    comment_on_index,
-    constraint_clause,
-    create_index,
-    drop_index,
-)
-from epoch_sql.worktree.ordering import creation_order, definition_order, object_order
-from epoch_sql.worktree.triggers import (
-    create_trigger,
-    dependent_triggers,
-    drop_trigger,
-    trigger_object,
-    trigger_objects,
-)
 
-__all__ = [
-    "alter_table",
-    "create_index",
-    "create_object",
-    "create_table",
-    "creation_order",
-    "definition_order",
-    "dependent_triggers",
-    "drop_index",
-    "drop_object",
-    "drop_table",
-    "lacking",
-    "object_order",
-    "trigger_object",
-    "trigger_objects",
-]
+_MAJOR = int(duckdb.__version__.split(".")[0])
+
+NESTED_SCHEMAS = _MAJOR >= 2
+"""Schemas within schemas."""
+TRIGGERS = _MAJOR >= 2
+"""CREATE TRIGGER, and ``duckdb_triggers()``."""
+COMMENTS_BY_ALIAS = _MAJOR >= 2
+"""Whether COMMENT ON COLUMN uses the names of a view's column list, and not those of its query."""
+REPLAYS_EXPRESSIONS = _MAJOR >= 2
+"""Whether DuckDB can replay a write-ahead log that alters a table whose columns call functions."""
+
+
+def column_clause(column: Column, not_null: bool) -> Sql:
+    """A column in CREATE TABLE. ``not_null`` says whether NOT NULL is part of it."""
+    parts = [render.to_sql(render.identifier(column.name)), render.verbatim(column.type)]
+    if column.collation is not None:
+        parts.append(render.fill("COLLATE {{name}}", name=render.verbatim(column.collation)))
+    if column.generated is not None:
+        parts.append(render.fill("GENERATED ALWAYS AS ({{value}})", value=render.verbatim(column.generated)))
+    if column.default is not None:
+        parts.append(render.fill("DEFAULT ({{value}})", value=render.verbatim(column.default)))
+    if not_null:
+        parts.append(Sql("NOT NULL"))
+    return render.joined(parts, " ")
+
+
+def constraint_clause(constraint: Constraint, schema: str) -> Sql:
+    """A table constraint of a table in ``schema``."""
+    if constraint.kind == "CHECK":
+        return render.fill("CHECK ({{condition}})", condition=render.verbatim(constraint.expression or ""))
+    columns = [render.identifier(name) for name in constraint.columns]
+    if constraint.kind != "FOREIGN KEY":
+        return render.fill("{{kind}} ({{columns}})", kind=render.verbatim(constraint.kind), columns=columns)
+    return render.fill(
+        "FOREIGN KEY ({{columns}}) REFERENCES {{referenced}} ({{referenced_columns}})",
+        columns=columns,
+        referenced=render.relative(ObjectName(schema, constraint.referenced or "")),
+        referenced_columns=[render.identifier(name) for name in constraint.referenced_columns],
+    )
+
+
+def create_index(table: Table, index: Index) -> Sql:
+    """The CREATE INDEX of an index of the table."""
+    return render.fill(
+        "CREATE {{unique}}INDEX {{name}} ON {{table}} {{method}}({{expressions}}){{options}}",
+        unique=Sql("UNIQUE " if index.unique else ""),
+        method=render.fill("USING {{type}} ", type=render.verbatim(index.method)) if index.method else Sql(""),
+        options=render.verbatim(f" {index.options}" if index.options else ""),
+        name=render.identifier(index.name),
+        table=render.table(table.name),
+        expressions=[render.verbatim(expression) for expression in index.expressions],
+    )
+
+
+def drop_index(table: Table, index: Index) -> Sql:
+    """The DROP INDEX of an index of the table."""
+    return render.fill("DROP INDEX {{name}}", name=render.table(ObjectName(table.name.schema, index.name)))
+
+
+def comment_on(kind: str, name: exp.Expression | Sql, comment: str | None) -> Sql:
+    """The COMMENT ON an object of a kind such as TABLE or MACRO. None removes the comment."""
+    return render.fill(
+        "COMMENT ON {{kind}} {{name}} IS {{comment}}",
+        kind=render.verbatim(kind),
+        name=name,
+        comment=render.literal(comment),
+    )
+
+
+def comment_on_column(relation: ObjectName, column: str, comment: str | None) -> Sql:
+    """The COMMENT ON COLUMN of a column of a table or view."""
+    name = render.fill("{{relation}}.{{column}}", relation=render.table(relation), column=render.identifier(column))
+    return comment_on("COLUMN", name, comment)
+
+
+def comment_on_index(table: Table, index: Index) -> Sql:
+    """The COMMENT ON INDEX that gives an index of the table its comment."""
+    return comment_on("INDEX", render.table(ObjectName(table.name.schema, index.name)), index.comment)
+
+
+# What DuckDB 2.0.1 does, found by experiment:
+#
+# - A name is unique among the triggers of one table. DROP TRIGGER needs the table; there is no ALTER TRIGGER or
+#   COMMENT ON TRIGGER. Views and temporary tables have none; an event of a table has triggers for statements or for
+#   rows, not both.
+# - BEFORE and AFTER; INSERT, UPDATE [OF columns] and DELETE, one of them; no WHEN. REFERENCING names the old or the new
+#   rows of a statement; FOR EACH ROW has OLD and NEW. The body is one INSERT, UPDATE, DELETE or MERGE.
+# - It depends on its table and on everything that its body names, also through views. None of these can be dropped,
+#   renamed or altered, except by ADD COLUMN and defaults. If the trigger is dropped before and created again after, in
+#   one transaction, it blocks nothing, and the log of that transaction can be replayed.
+# - Triggers that lead back to their own table are refused.
+
+Matches = list[tuple[Table, TableEntry | None, str]]
+"""Working tables, each with its table in the tree and its id."""
+
+
+def read_trigger(sql: str) -> Trigger:
+    """The trigger in a CREATE TRIGGER that DuckDB printed."""
+    found = tokens(sql)
+    next(token for token in found if token.is_word("TRIGGER"))
+    name, timing, event, following = _named(next(found)), next(found), next(found), next(found)
+    columns: list[str] = []
+    while not following.is_word("ON"):
+        columns.append(_named(next(found)))
+        following = next(found)
+    next(found)
+    following = next(found)
+    while following.text == ".":
+        next(found)
+        following = next(found)
+    rows: dict[str, str] = {}
+    if following.is_word("REFERENCING"):
+        following = next(found)
+        while following.is_word("OLD", "NEW"):
+            _table, _as, named = next(found), next(found), next(found)
+            rows[following.text.upper()] = _named(named)
+            following = next(found)
+    _each, unit = next(found), next(found)
+    body = canonical(sql[unit.end :]).removesuffix(";")
+    kinds = (timing.text.upper(), event.text.upper(), unit.text.upper())
+    return Trigger(name, *kinds, body, tuple(columns), rows.get("OLD"), rows.get("NEW"))
+
+
+def trigger_object(table: ObjectName, trigger: Trigger) -> SchemaObject:
+    """A trigger as an object of its own, in its table as other objects are in a schema."""
+    definition = _created(trigger, render.to_sql(render.relative(table)))
+    return SchemaObject("trigger", ObjectName(table.as_schema, trigger.name), definition)
+
+
+def trigger_objects(tables: Iterable[Table]) -> list[SchemaObject]:
+    """The triggers of tables as objects of their own."""
+    return [trigger_object(table.name, trigger) for table in tables for trigger in table.triggers]
+
+
+def create_trigger(found: SchemaObject) -> Sql:
+    """The CREATE TRIGGER of a trigger."""
+    return _created(read_trigger(found.definition), render.to_sql(render.table(table_of(found))))
+
+
+def drop_trigger(found: SchemaObject) -> Sql:
+    """The DROP TRIGGER of a trigger."""
+    return render.fill(
+        "DROP TRIGGER {{name}} ON {{table}}",
+        name=render.identifier(found.name.name),
+        table=render.table(table_of(found)),
+    )
+
+
+def table_of(found: SchemaObject) -> ObjectName:
+    """The name of a trigger's table."""
+    return parse_name(found.name.schema)
+
+
+def dependent_triggers(
+    tables: Iterable[Table], objects: Sequence[SchemaObject], changed: Iterable[str]
+) -> Iterator[SchemaObject]:
+    """The triggers that may depend on a changed object (by its name in lower case), also through views and macros."""
+    names = set(changed)
+    through = {o.name.name.lower(): mentioned_anywhere(o.definition) for o in objects if o.kind in ("view", "macro")}
+    while more := {name for name, mentions in through.items() if name not in names and mentions & names}:
+        names |= more
+    for table in tables:
+        own = table.name.name.lower() in names
+        for trigger in table.triggers:
+            if own or mentioned_anywhere(trigger.body) & names:
+                yield trigger_object(table.name, trigger)
+
+
+def with_unmade_triggers(unmade: Sequence[SchemaObject], matches: Matches) -> tuple[tuple[SchemaObject, ...], Matches]:
+    """The unmade objects, and the working tables with those of their triggers that are among them.
+
+    A trigger follows its renamed table, and is dropped with its table.
+    """
+    triggers = [made for made in unmade if made.kind == "trigger"]
+    if not triggers:
+        return tuple(unmade), matches
+    found, others = [], [made for made in unmade if made.kind != "trigger"]
+    for table, entry, table_id in matches:
+        names = {table.name, entry.name if entry else table.name}
+        own = [read_trigger(made.definition) for made in triggers if table_of(made) in names]
+        others += [trigger_object(table.name, trigger) for trigger in own]
+        whole = tuple(sorted((*table.triggers, *own), key=lambda trigger: trigger.name))
+        found.append((replace(table, triggers=whole), entry, table_id))
+    return tuple(others), found
+
+
+def _created(trigger: Trigger, table: Sql) -> Sql:
+    rows = ((kind, name) for kind, name in (("OLD", trigger.old_table), ("NEW", trigger.new_table)) if name is not None)
+    referencing = [
+        render.fill("{{kind}} TABLE AS {{name}}", kind=Sql(kind), name=render.identifier(name)) for kind, name in rows
+    ]
+    parts = [
+        render.fill("CREATE TRIGGER {{name}}", name=render.identifier(trigger.name)),
+        render.verbatim(trigger.timing),
+        render.verbatim(trigger.event),
+        *([_of(trigger.columns)] if trigger.columns else []),
+        render.fill("ON {{table}}", table=table),
+        *([render.joined([Sql("REFERENCING"), *referencing], " ")] if referencing else []),
+        render.fill("FOR EACH {{unit}}", unit=render.verbatim(trigger.for_each)),
+        render.verbatim(trigger.body),
+    ]
+    return render.joined(parts, " ")
+
+
+def _of(columns: Sequence[str]) -> Sql:
+    return render.fill("OF {{columns}}", columns=[render.identifier(name) for name in columns])
+
+
+def _named(token: Token) -> str:
+    assert token.name is not None
+    return token.name
+
 
 _BOUNDS = re.compile(r"MINVALUE (-?\d+) MAXVALUE (-?\d+) (?:NO )?CYCLE$")
 

@@ -6,10 +6,13 @@ leaves a choice, the data decide.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import duckdb
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
 
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError, Suggestion
@@ -17,6 +20,25 @@ from epoch_sql.model.schema import Column, Table, identity
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import encode, storage_type
 from epoch_sql.storage.types import castable
+
+_CONSTANT = (exp.Literal, exp.Cast, exp.Neg, exp.Boolean, exp.Null, exp.Paren, exp.DataType, exp.DataTypeParam)
+_FLEETING = re.compile(r"TIME ZONE|TZ")
+_FLEETING_CASTS = (exp.DataType.Type.USERDEFINED, exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMETZ)
+
+
+def is_constant(column: Column) -> bool:
+    """Whether a column's default is a constant, which ADD COLUMN puts into existing rows.
+
+    Texts of user-defined types, and of types that depend on the session's time zone, do not count as constants.
+    """
+    if column.default is None or _FLEETING.search(column.type):
+        return False
+    try:
+        nodes = list(parse_one(column.default, dialect="duckdb").walk())
+        return all(isinstance(n, _CONSTANT) and n.this not in _FLEETING_CASTS for n in nodes)
+    except SqlglotError:
+        return False
+
 
 SameData = Callable[[Column, Column], bool]
 """Whether a column of the last commit and one of the working table hold mostly the same values."""
@@ -153,3 +175,17 @@ def mostly_equal(
 
 def _has(table: Table, name: str) -> bool:
     return any(column.name.lower() == name.lower() for column in table.columns)
+
+
+def _same_rows(committed: Table, working: Table) -> bool:
+    """Whether hashes of the rows under both definitions can be compared."""
+    old = [(c.id, c.type) for c in committed.stored_columns]
+    new = [(c.id, c.type) for c in working.stored_columns]
+    return old == new and [c.id for c in committed.key] == [c.id for c in working.key]
+
+
+def _with_ids_of(table: Table, committed: Table) -> Table:
+    columns = tuple(
+        replace(column, id=old.id, fill=old.fill) for column, old in zip(table.columns, committed.columns, strict=True)
+    )
+    return replace(table, columns=columns)

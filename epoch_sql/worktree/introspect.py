@@ -14,14 +14,12 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.model.canonical import canonical
 from epoch_sql.model.names import path_parts, path_text, schema_name
 from epoch_sql.model.schema import Column, Constraint, DatabaseSchema, Index, ObjectName, SchemaObject, Table
-from epoch_sql.model.sql_text import list_after, tokens, top_level
+from epoch_sql.model.sql_text import canonical, list_after, tokens, top_level
 from epoch_sql.render import Sql
-from epoch_sql.worktree.capabilities import NESTED_SCHEMAS, TRIGGERS
+from epoch_sql.worktree.ddl import NESTED_SCHEMAS, TRIGGERS, read_trigger
 from epoch_sql.worktree.macros import read_macros
-from epoch_sql.worktree.triggers import read_trigger
 
 Rows = list[tuple[Any, ...]]
 KINDS = ("schema", "type", "sequence", "macro", "view")
@@ -43,7 +41,7 @@ def read_schema(
 
     ``declared_keys`` are the columns given to ``epoch_key``, by table. ``ignored`` says which names are not versioned.
     ``own_macros`` are Epoch's macros in schema main. Columns have no ids yet. Tables and objects are sorted by name, so
-    that equal databases give equal results. ``ddl.definition_order`` gives the order of creation. Raises
+    that equal databases give equal results. ``ordering.definition_order`` gives the order of creation. Raises
     EpochTableError for a macro whose signature DuckDB does not show.
     """
     found = _read_all(cursor, (*_OF_TABLES, *_OF_OBJECTS))

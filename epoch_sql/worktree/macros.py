@@ -16,9 +16,8 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError, Suggestion
-from epoch_sql.model.canonical import canonical
 from epoch_sql.model.schema import ObjectName, SchemaObject
-from epoch_sql.model.sql_text import element_end, tokens, top_level
+from epoch_sql.model.sql_text import canonical, element_end, tokens, top_level
 from epoch_sql.render import Sql
 
 _SIGNATURES = "Candidate macros:\n"

@@ -20,8 +20,15 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange, compare
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.shape import Shape, shape_of
-from epoch_sql.worktree.defaults import is_constant
-from epoch_sql.worktree.identify import followed_key, identify_columns, mostly_equal
+from epoch_sql.worktree.ddl import Matches, trigger_objects, with_unmade_triggers
+from epoch_sql.worktree.identify import (
+    _same_rows,
+    _with_ids_of,
+    followed_key,
+    identify_columns,
+    is_constant,
+    mostly_equal,
+)
 from epoch_sql.worktree.introspect import KINDS, read_columns, read_schema, read_table_names
 from epoch_sql.worktree.rows import (
     ROWS_WORTH_BUCKETS,
@@ -34,7 +41,6 @@ from epoch_sql.worktree.rows import (
     working_bucket,
     working_rows,
 )
-from epoch_sql.worktree.triggers import Matches, trigger_objects, with_unmade_triggers
 from epoch_sql.worktree.trust import Trust, place_of
 
 
@@ -384,20 +390,6 @@ class Scanner:
             and (usable.row_count, usable.checksum) == count_and_sum
         )
         return WorkingTable(table_id, table, entry, committed, *count_and_sum, rows_differ=not same, known=usable)
-
-
-def _same_rows(committed: Table, working: Table) -> bool:
-    """Whether hashes of the rows under both definitions can be compared."""
-    old = [(c.id, c.type) for c in committed.stored_columns]
-    new = [(c.id, c.type) for c in working.stored_columns]
-    return old == new and [c.id for c in committed.key] == [c.id for c in working.key]
-
-
-def _with_ids_of(table: Table, committed: Table) -> Table:
-    columns = tuple(
-        replace(column, id=old.id, fill=old.fill) for column, old in zip(table.columns, committed.columns, strict=True)
-    )
-    return replace(table, columns=columns)
 
 
 def _in_dirty(dirty: str, bucket: Sql) -> Sql:

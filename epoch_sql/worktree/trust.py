@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import duckdb
 
-from epoch_sql.catalog.trust import Untrusted, Withheld
+from epoch_sql.catalog.local import Untrusted, Withheld
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.schema import DatabaseSchema, ObjectName, definition_id
 from epoch_sql.storage.contents import Contents

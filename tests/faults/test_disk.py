@@ -15,8 +15,8 @@ import pytest
 import epoch_sql
 from epoch_sql.catalog.history import Refs
 from epoch_sql.errors import EpochStorageError
-from epoch_sql.operations import committing
 from epoch_sql.storage.writing import LevelWriter
+from epoch_sql.verbs import committing
 from tests.conftest import Epoch, MakeRepo, Repo
 
 ROOT = os.geteuid() == 0

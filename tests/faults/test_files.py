@@ -141,7 +141,7 @@ class TestDelta:
 
 def test_a_large_file_is_hashed_before_it_is_copied(make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkout that fills a table does not bring a flipped bit of it into the database."""
-    monkeypatch.setattr("epoch_sql.storage.objects.VERIFY_BYTES", 0)
+    monkeypatch.setattr("epoch_sql.storage.writing.VERIFY_BYTES", 0)
     repo = make_repo("CREATE TABLE t AS SELECT i, md5(i::VARCHAR) AS v FROM range(50000) AS r(i)")
     (path,) = (repo.path.parent / ".epoch" / "objects").glob("??/*.parquet")
     repo("DROP TABLE t")
@@ -159,7 +159,7 @@ def test_a_large_file_is_checked_by_its_size_at_each_read_and_hashed_by_fsck(
     make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Files over 32 MiB are not hashed at each read; here the bound is lowered."""
-    monkeypatch.setattr("epoch_sql.storage.objects.VERIFY_BYTES", 0)
+    monkeypatch.setattr("epoch_sql.storage.writing.VERIFY_BYTES", 0)
     repo = make_repo("CREATE TABLE t AS SELECT i, md5(i::VARCHAR) AS v FROM range(50000) AS r(i)")
     (path,) = (repo.path.parent / ".epoch" / "objects").glob("??/*.parquet")
     damage(path, "one bit flipped")

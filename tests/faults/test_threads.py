@@ -10,8 +10,8 @@ import duckdb
 import pytest
 
 import epoch_sql
+from epoch_sql.call import Call
 from epoch_sql.model.graph import CommitGraph
-from epoch_sql.operations.repository import Call
 from tests.conftest import MakeRepo, Repo
 
 ROUNDS = 20

@@ -14,8 +14,8 @@ from typing import Any
 
 import duckdb
 
+from epoch_sql.merge.engine import is_as_recorded
 from epoch_sql.model.names import ObjectName, parse_name
-from epoch_sql.operations.merge.remaking import is_as_recorded
 from tests.conftest import Repo, opened
 
 Row = tuple[Any, ...]

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from epoch_sql.catalog.merging import Resolutions
-from epoch_sql.operations.merge.engine import list_obstacles, merge
-from epoch_sql.operations.merge.places import _key_text
-from epoch_sql.operations.merging import in_progress
+from epoch_sql.merge.conflicts import _key_text
+from epoch_sql.merge.engine import list_obstacles, merge
 from epoch_sql.render import column
 from epoch_sql.storage.encoding import encode
+from epoch_sql.verbs.merging import in_progress
 from tests.conftest import Repo, opened
 from tests.test_encoding import TYPES
 

@@ -14,10 +14,8 @@ from typing import Any
 import duckdb
 
 from epoch_sql.catalog.content import object_of_row
-from epoch_sql.model.commit import commit_identity, tree_identity
-from epoch_sql.model.origin import origin_of
-from epoch_sql.model.remote import content_identity, seal
-from epoch_sql.model.remote_url import encoded
+from epoch_sql.model.commit import commit_identity, origin_of, tree_identity
+from epoch_sql.model.remote import content_identity, encoded, seal
 from epoch_sql.model.schema import ObjectName, canonical_json, table_from_json
 
 BARE = ("trees", "schemas")

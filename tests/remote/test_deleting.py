@@ -72,13 +72,13 @@ def test_what_is_not_deleted(shop: Repo, clone: Clone, url: str) -> None:
 
 
 def test_of_a_deletion_and_a_push_one_wins(shop: Repo, clone: Clone, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from epoch_sql.operations.remote import deleting
+    from epoch_sql.remote import pushing
 
     other = clone(url)
-    look = deleting.read_protection
+    look = pushing.read_protection
 
     def meanwhile(store: object, branch: str) -> object:
-        monkeypatch.setattr(deleting, "read_protection", look)
+        monkeypatch.setattr(pushing, "read_protection", look)
         found = look(store, branch)  # type: ignore[arg-type]
         shop(
             "CALL epoch_tag_delete('feature'); CALL epoch_checkout('feature'); DELETE FROM log; CALL epoch_commit('x')"
@@ -86,7 +86,7 @@ def test_of_a_deletion_and_a_push_one_wins(shop: Repo, clone: Clone, url: str, m
         shop("CALL epoch_push()")
         return found
 
-    monkeypatch.setattr(deleting, "read_protection", meanwhile)
+    monkeypatch.setattr(pushing, "read_protection", meanwhile)
     told = other.refused("CALL epoch_push(branch := 'refs/heads/feature', delete := true)")
     assert "was moved by another push meanwhile" in told
     other("CALL epoch_fetch()")

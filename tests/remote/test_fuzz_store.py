@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from epoch_sql.model.remote_url import encoded
+from epoch_sql.model.remote import encoded
 from tests.conftest import ADA, Repo
 from tests.remote.forging import Spot, Store, at, read_table, spots
 

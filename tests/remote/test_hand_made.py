@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from epoch_sql.model.commit import Route
-from epoch_sql.model.origin import NO_ORIGIN, Origin
+from epoch_sql.call import new_ref
+from epoch_sql.guard.moves import evidence
+from epoch_sql.guard.rules import check_push
+from epoch_sql.model.commit import NO_ORIGIN, Origin, Route
 from epoch_sql.model.protection import Protection
-from epoch_sql.operations.committing import new_commit
-from epoch_sql.operations.guarding.moves import evidence
-from epoch_sql.operations.guarding.rules import check_push
-from epoch_sql.operations.repository import new_ref
+from epoch_sql.verbs.committing import new_commit
 from tests.conftest import Repo, opened
 
 BO = "Bo <bo@example.com>"

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from epoch_sql.errors import EpochRemoteError
-from epoch_sql.model.remote import seal, unseal
-from epoch_sql.model.remote_url import encoded, parse_url
+from epoch_sql.model.remote import encoded, parse_url, seal, unseal
 from epoch_sql.storage.remote.base import RemoteStore
-from epoch_sql.storage.remote.opening import open_store
+from epoch_sql.storage.remote.folder import open_store
 
 
 @pytest.fixture

@@ -256,7 +256,7 @@ def test_a_transfer_costs_what_is_missing(
 
 
 def test_others_write_while_files_are_sent(shop: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    from epoch_sql.operations.remote import sending
+    from epoch_sql.remote import sending
 
     sent = []
     send_files = sending._send_files

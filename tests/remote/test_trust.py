@@ -12,11 +12,11 @@ import duckdb
 import pytest
 
 import epoch_sql.worktree.scan
+from epoch_sql.call import Call, Memory
 from epoch_sql.errors import EpochRemoteError
 from epoch_sql.model.remote import Remote
 from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
-from epoch_sql.operations.remote.proving import prove
-from epoch_sql.operations.repository import Call, Memory
+from epoch_sql.remote.proving import prove
 from tests.conftest import Epoch, MakeRepo, Repo
 
 pytestmark = pytest.mark.core

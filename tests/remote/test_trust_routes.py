@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from epoch_sql.worktree.capabilities import TRIGGERS
+from epoch_sql.worktree.ddl import TRIGGERS
 from tests.conftest import MakeRepo, Repo
 from tests.remote.forging import Document, Store
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from epoch_sql.errors import EpochRemoteError
-from epoch_sql.model.remote_url import parse_url
+from epoch_sql.model.remote import parse_url
 from tests.conftest import Epoch, MakeRepo, Repo
 from tests.remote.conftest import SECRET
 

@@ -6,8 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
-from epoch_sql.model.remote import damaged
-from epoch_sql.model.remote_url import RemoteURL
+from epoch_sql.model.remote import RemoteURL, damaged
 
 MAX_DOCUMENT = 32 << 20
 """The greatest size of a document, in bytes."""

@@ -23,11 +23,10 @@ from stat import S_ISREG
 from typing import BinaryIO
 
 from epoch_sql.errors import EpochRemoteError
-from epoch_sql.model.refnames import shown
-from epoch_sql.model.remote import damaged
-from epoch_sql.model.remote_url import RemoteURL
-from epoch_sql.storage.objects import sync_folder
+from epoch_sql.model.names import shown
+from epoch_sql.model.remote import RemoteURL, damaged
 from epoch_sql.storage.remote.base import MAX_DOCUMENT, RemoteStore, Stored, Token
+from epoch_sql.storage.writing import sync_folder
 
 _ASIDE = "incoming"
 _BEING_WRITTEN = re.compile(r"[0-9a-f]{32}")
@@ -224,3 +223,12 @@ class FolderStore(RemoteStore):
 def _abandoned(stat: os.stat_result) -> bool:
     """Whether it is the temporary file of a push that must have died."""
     return S_ISREG(stat.st_mode) and stat.st_mtime < time.time() - _ABANDONED_SECONDS
+
+
+def open_store(url: RemoteURL) -> RemoteStore:
+    """The store at a location. Imports obstore only for object stores. Does not contact the store yet."""
+    if url.scheme == "file":
+        return FolderStore(url)
+    from epoch_sql.storage.remote.bucket import BucketStore
+
+    return BucketStore(url)

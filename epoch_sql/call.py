@@ -1,0 +1,409 @@
+"""A repository for operations: catalog and files on one cursor, resolved references, and transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+
+import duckdb
+
+from epoch_sql import config, render
+from epoch_sql.catalog.content import Trees
+from epoch_sql.catalog.history import Audit, Commits, Reflog, Refs, State
+from epoch_sql.catalog.local import Withheld
+from epoch_sql.catalog.relation import (
+    CATALOG_VERSION,
+    Known,
+    Mark,
+    Written,
+    found_catalog,
+    run,
+)
+from epoch_sql.errors import (
+    EpochReferenceError,
+    EpochRefused,
+    EpochRepositoryError,
+    EpochStorageError,
+    EpochTransactionError,
+    EpochTrustError,
+    ReferenceNotFound,
+    RepositoryNotFound,
+    Suggestion,
+    TableNotFound,
+    did_you_mean,
+)
+from epoch_sql.model.commit import (
+    Commit,
+    Head,
+    Ref,
+    Tree,
+)
+from epoch_sql.model.graph import CommitGraph, Undo
+from epoch_sql.model.names import check_identity, suggest
+from epoch_sql.model.revisions import resolve
+from epoch_sql.model.schema import SchemaObject, Table, definition_id
+from epoch_sql.plan.executor import Attempt, ObjectKey
+from epoch_sql.plan.making import Ghost
+from epoch_sql.progress import Progress
+from epoch_sql.storage.contents import Contents
+from epoch_sql.storage.writing import LevelWriter, ObjectStore
+from epoch_sql.worktree.scan import Scanner, Seen, Working
+
+WORKING = "WORKING"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open database: its name in SQL, its file (None: in memory), and whether it is read-only."""
+
+    name: str
+    path: str | None
+    read_only: bool
+
+
+@dataclass
+class Memory:
+    """What a process caches of one database between operations: rows that never change, and the commit graph.
+
+    ``own_macros`` are Epoch's macros, and ``acting`` those of them that change something.
+
+    ``written`` is the state of the catalog that ``known`` and ``graph`` belong to. After gc or compaction, by any
+    connection, thread or process, it differs, and the next operation clears the caches. The graph only grows, except by
+    gc. ``last_commit``, which has ``last_sequence``, shows whether it is still the same.
+    """
+
+    own_macros: frozenset[str] = frozenset()
+    acting: frozenset[str] = frozenset()
+    opened: Opened | None = None
+    known: Known = field(default_factory=Known)
+    written: Written | None = None
+    graph: CommitGraph = field(default_factory=CommitGraph)
+    last_sequence: int = 0
+    last_commit: str | None = None
+    repository_id: str | None = None
+    lock: Lock = field(default_factory=Lock)
+
+
+class Call:
+    """The repository of the database that a cursor is on.
+
+    ``warnings`` are the warnings of an operation. Raises EpochRepositoryError if the database is in memory, has no
+    repository, or has one of a newer version.
+    """
+
+    def __init__(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        memory: Memory,
+        create: bool = False,
+        author: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.cursor = cursor
+        self.memory = memory
+        self.progress = progress or Progress()
+        self.seen: Seen = {}
+        self._author = author
+        opened = memory.opened or open_database(cursor)
+        if not opened.path:
+            raise EpochRepositoryError(
+                "an in-memory database cannot be versioned", "connect to a file: epoch_sql.connect('shop.duckdb')"
+            )
+        self.catalog, self.database, self.read_only = opened.name, Path(opened.path).resolve(), opened.read_only
+        self.folder = config.repository_folder(self.database)
+        self.store = ObjectStore(self.folder / "objects")
+        self.exists = self._check_version()
+        if not create and not self.exists:
+            message = f"{self.database} has no Epoch repository"
+            raise RepositoryNotFound(message, Suggestion("init"), database=str(self.database))
+        memory.known.trim()
+        self.contents = Contents(cursor, self.store, memory.known)
+        self.scanner = Scanner(cursor, self.contents, memory.own_macros)
+        self.writer = LevelWriter(cursor, self.store)
+        self.commits = Commits(cursor, memory.known)
+        self.refs = Refs(cursor)
+        self.state = State(cursor)
+        self.trees = Trees(cursor, memory.known)
+        self.attempt: Attempt = "first"
+        self.refused: dict[ObjectKey, str] = {}
+        self.ghosts: list[Ghost] = []
+        self.unmade_before: tuple[SchemaObject, ...] = ()
+        self.warnings: list[str] = []
+        self._known_before: Mark = {}
+
+    def head(self) -> Head:
+        """The branch and the commit that are checked out."""
+        return self.state.head()
+
+    def commit(self, reference: str) -> Commit:
+        """The commit that a reference names."""
+        return self.commits.get(self.resolve(reference))
+
+    def tree(self, commit_id: str) -> Tree:
+        """The tree of a commit."""
+        return self.trees.load(self.commits.get(commit_id).root_id)
+
+    def scan(self, tree: Tree, read_rows: bool = True) -> Working:
+        """The working database against a tree."""
+        return self.scanner.scan(tree, self.seen, read_rows)
+
+    def resolve(self, reference: str) -> str:
+        """The id of the commit that a reference names. Raises EpochReferenceError if there is none, or more than
+        one."""
+        try:
+            commit_id = resolve(reference, _Lookup(self))
+            if "@{" in reference and not self.commits.load([commit_id]):
+                raise KeyError(commit_id)
+        except KeyError as gone:
+            raise EpochReferenceError(
+                f"{reference} leads to commit {gone.args[0][:7]}, which gc has removed",
+                Suggestion("reflog"),
+                name=reference,
+            ) from gone
+        return commit_id
+
+    def graph(self) -> CommitGraph:
+        """The commit graph, brought up to date."""
+        memory = self.memory
+        with memory.lock:
+            row = run(
+                self.cursor,
+                "SELECT repository_id, (SELECT any_value(commit_id) FROM {{epoch}}.commits WHERE sequence = ?) "
+                "FROM {{epoch}}.state",
+                [memory.last_sequence],
+            ).fetchone()
+            assert row
+            if (memory.repository_id, memory.last_commit) != row:
+                memory.graph, memory.last_sequence, memory.last_commit = CommitGraph(), 0, None
+                memory.repository_id = row[0]
+            for sequence, commit_id, parents, at, undoes, redoes, restores in self.commits.edges(memory.last_sequence):
+                undo = Undo(tuple(undoes), tuple(redoes), restores)
+                memory.graph.add(commit_id, parents or (), at, undo)
+                memory.last_sequence, memory.last_commit = sequence, commit_id
+            return memory.graph
+
+    def elsewhere(self, branch: str) -> str | None:
+        """The branch, if it is not the checked-out one: calls about its merge have to name it then."""
+        return branch if branch != self.head().branch else None
+
+    def forget(self) -> None:
+        """Clear the caches, because rows may have been removed."""
+        self.memory.known.forget()
+        self._forget_graph()
+
+    def _forget_graph(self) -> None:
+        memory = self.memory
+        with memory.lock:
+            memory.graph, memory.last_sequence, memory.last_commit = CommitGraph(), 0, None
+
+    def author(self, stated: str | None = None) -> str:
+        """The author: as stated, or else from the environment and the configuration. Raises EpochReferenceError for
+        an invalid name."""
+        who = stated or self._author or config.default_author(self.folder)
+        check_identity(who)
+        return who
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One database transaction: all of it or nothing.
+
+        A conflict with another writer raises EpochTransactionError, which says to try again.
+        """
+        self.keep_known()
+        graph = self.memory.last_commit
+        self.cursor.execute("BEGIN TRANSACTION")
+        try:
+            yield
+            self.cursor.execute("COMMIT")
+        except duckdb.TransactionException as error:
+            self._roll_back(graph)
+            told = str(error).splitlines()[0]
+            if "Could not write" in told or "Could not sync" in told:
+                raise EpochStorageError(f"{told}; nothing was changed", "free space, then retry") from error
+            if "Could not commit creation of dependency" in told:
+                raise EpochTransactionError(
+                    f"DuckDB 1.4 cannot make a table and its sequence or type again that it has dropped ({told})",
+                    "close the database, open it again, then retry",
+                ) from error
+            raise EpochTransactionError.by_another_writer(told) from error
+        except BaseException:
+            self._roll_back(graph)
+            raise
+
+    @contextmanager
+    def trying(self) -> Iterator[None]:
+        """A transaction that changes nothing: it is always rolled back."""
+        self.keep_known()
+        graph = self.memory.last_commit
+        self.cursor.execute("BEGIN TRANSACTION")
+        try:
+            yield
+        finally:
+            self._roll_back(graph)
+
+    @contextmanager
+    def moving(self) -> Iterator[None]:
+        """A transaction in which references move. Two at once conflict, and prepared statements bind again."""
+        try:
+            with self.transaction():
+                self.state.moved()
+                yield
+        except EpochRefused as refused:
+            with self.transaction():
+                self._audit(refused)
+            raise
+
+    def _audit(self, refused: EpochRefused) -> None:
+        """Record a refusal in the audit, although everything else was rolled back."""
+        audit = Audit(self.cursor)
+        audit.record(now(), self.author(), "refuse", refused.branch, refused.commit_id, refused.message)
+
+    def keep_known(self) -> None:
+        """State that the transaction has stored nothing yet, so that a rollback keeps the cached rows."""
+        self._known_before = self.memory.known.mark()
+
+    def _roll_back(self, last_commit: str | None) -> None:
+        """Roll back, and drop cached rows that may belong to this transaction."""
+        self.memory.known.back_to(self._known_before)
+        if self.memory.last_commit != last_commit:
+            self._forget_graph()
+        try:
+            self.cursor.execute("ROLLBACK")
+        except duckdb.TransactionException as error:
+            if "no transaction is active" not in str(error):
+                raise
+
+    def _check_version(self) -> bool:
+        """Whether there is a catalog.
+
+        Raises EpochRepositoryError if a newer Epoch made it, or if strings are not compared by their bytes, because
+        then changes would go unnoticed.
+        """
+        found = found_catalog(self.cursor)
+        version, collation = found.version, found.collation
+        if collation.lower() not in ("", "binary"):
+            raise EpochRepositoryError(
+                f"default_collation is {collation}, under which strings that differ are equal",
+                "RESET default_collation",
+                database=str(self.database),
+            )
+        if version is None:
+            return False
+        if version > CATALOG_VERSION:
+            raise EpochRepositoryError(
+                f"the repository of {self.database} was written by a newer Epoch "
+                f"(catalog version {version}, this one knows {CATALOG_VERSION})",
+                "pip install --upgrade epoch-sql",
+                database=str(self.database),
+            )
+        if self.memory.written != found.written:
+            self.forget()
+            self.memory.written = found.written
+        return True
+
+
+class _Lookup:
+    """What ``resolve`` needs from a repository."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def head(self) -> str | None:
+        return self._call.head().commit_id
+
+    def branches(self) -> Mapping[str, str]:
+        return self._named("branch")
+
+    def tags(self) -> Mapping[str, str]:
+        return self._named("tag")
+
+    def remote_branches(self) -> Mapping[str, str]:
+        return self._named("remote")
+
+    def commits_with_prefix(self, prefix: str) -> Sequence[str]:
+        return self._call.commits.with_prefix(prefix)
+
+    def parents(self, commit: str) -> tuple[str, ...]:
+        return self._call.commits.get(commit).parents
+
+    def reflog(self, ref: str) -> Sequence[tuple[datetime, str]]:
+        """The moves of a reference. Those of HEAD are the moves of the current branch."""
+        kinds = {"heads": "branch", "tags": "tag", "remotes": "remote"}
+        if ref == "HEAD":
+            kind, name = "branch", self._call.head().branch or ""
+        else:
+            _, folder, name = ref.split("/", 2)
+            kind = kinds[folder]
+        moves = Reflog(self._call.cursor).moves_of(kind, name)
+        return [(move.moved_at, move.new) for move in reversed(moves) if move.new]
+
+    def _named(self, kind: str) -> dict[str, str]:
+        return {name: ref.commit_id for name, ref in self._call.refs.all(kind).items()}
+
+
+def open_database(cursor: duckdb.DuckDBPyConnection) -> Opened:
+    """The database of a new cursor: always the one that the connection opened, whatever else is attached."""
+    row = cursor.execute(render.load("database")).fetchone()
+    assert row
+    return Opened(*row)
+
+
+def now() -> datetime:
+    """The present time in UTC, without a time zone, as the catalog stores it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def new_ref(kind: str, name: str, commit_id: str, message: str | None = None, author: str | None = None) -> Ref:
+    """A reference that is created or moved now."""
+    return Ref(kind, name, commit_id, author, now(), message)
+
+
+def no_table(name: str, others: Sequence[str], where: str) -> TableNotFound:
+    """The error for a table that does not exist."""
+    near = suggest(name, others)
+    advice = did_you_mean(near) or Suggestion("tables")
+    return TableNotFound(f"there is no table {name} in {where}", advice, table=name, suggestions=tuple(near))
+
+
+def existing(call: Call, kind: str, name: str) -> Ref:
+    """The branch or tag of that name. Raises EpochReferenceError with suggestions if there is none."""
+    ref = call.refs.get(kind, name)
+    if ref is None:
+        near = suggest(name, call.refs.all(kind))
+        listing = Suggestion("tags" if kind == "tag" else "branches")
+        advice = did_you_mean(near) or listing
+        raise ReferenceNotFound(f"there is no {kind} {name}", advice, name=name, suggestions=tuple(near))
+    return ref
+
+
+def require_trusted(call: Call, *definitions: Table | SchemaObject) -> None:
+    """Raises EpochTrustError for a definition that is kept as data."""
+    found = _withheld(call, definitions)
+    if found:
+        raise EpochTrustError(
+            f"{found} came from {found.remote}, which is not trusted, so it is not run",
+            Suggestion("remote_trust", found.remote),
+            remote=found.remote,
+        )
+
+
+def is_trusted(call: Call, *definitions: Table | SchemaObject) -> bool:
+    """Whether no definition is kept as data, so that all of them may be computed."""
+    return _withheld(call, definitions) is None
+
+
+def _withheld(call: Call, definitions: Iterable[Table | SchemaObject]) -> Withheld | None:
+    held = call.scanner.trust.held()
+    return next((held[i] for i in map(definition_id, definitions) if i in held), None) if held else None
+
+
+def warn_of_withheld(call: Call, withheld: Iterable[Withheld]) -> None:
+    """Warn of received definitions that are kept as data."""
+    found = sorted(withheld, key=str)
+    call.warnings += [f"{one} is kept as data and not made, since {one.remote} is not trusted" for one in found]
+    remotes = dict.fromkeys(one.remote for one in found)
+    call.warnings += [f"trust remote {name} to make what came from it" for name in remotes]

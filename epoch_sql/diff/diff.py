@@ -1,0 +1,283 @@
+"""``epoch_diff`` in its two forms, ``epoch_diff_stat``, ``epoch_diff_summary`` and ``epoch_schema_diff``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from epoch_sql import render
+from epoch_sql.call import Call, require_trusted
+from epoch_sql.model.commit import RowCounts
+from epoch_sql.model.schema import Table
+from epoch_sql.model.schema_diff import SchemaChange, schema_changes
+from epoch_sql.query.views import (
+    Result,
+    ViewDifference,
+    is_of_view,
+    view_difference,
+)
+from epoch_sql.render import Sql
+from epoch_sql.storage.shape import Shape, aliased
+from epoch_sql.verb import Json, columns_of, query, reading, relation
+from epoch_sql.versions.sides import (
+    Difference,
+    Side,
+    TableSide,
+    by_value,
+    changed_columns,
+    changes_between,
+    computed,
+    crossing,
+    differences,
+    expanded,
+    key_struct,
+    pairs,
+    row_struct,
+    rows_of,
+    side_of,
+    value,
+)
+
+_NO_ROWS = Sql("CAST(NULL AS BIGINT)")
+
+
+@dataclass(frozen=True)
+class RowDifference:
+    """A row that differs."""
+
+    table: str
+    diff_type: Literal["added", "modified", "removed"]
+    key: Json | None
+    changed_columns: list[str]
+    from_row: Json | None
+    to_row: Json | None
+
+
+@dataclass(frozen=True)
+class DiffStat:
+    """How much of a table differs; None where there are no rows to compare with."""
+
+    table: str
+    rows: RowCounts
+    rows_unmodified: int
+    cells_modified: int
+    old_row_count: int | None
+    new_row_count: int | None
+
+
+@dataclass(frozen=True)
+class DiffSummary:
+    """In what a table differs."""
+
+    table: str
+    diff_type: Literal["added", "modified", "removed", "renamed"]
+    data_change: bool
+    schema_change: bool
+
+
+@relation(
+    "epoch_diff",
+    RowDifference,
+    also="with table_name: diff_type, changed_columns, then `from_<col>` and `to_<col>` for each column of either side",
+)
+def diff(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
+    """The rows that differ between two references: of all tables as JSON, or of one table with its own columns.
+
+    Args:
+        from_ref: the older side: a reference, or WORKING
+        to_ref: the newer side: a reference, or WORKING
+        table: only this table, or the rows of this view
+    """
+    before, after = side_of(call, from_ref), side_of(call, to_ref)
+    if table is not None and is_of_view(before, after, table):
+        view = view_difference(call, (before, from_ref), (after, to_ref), table)
+        old, new = (side.table if side else None for side in (view.before, view.after))
+        return _typed(old, new, view.changes, view.shape)
+    found = differences(before, after, table)
+    if table is not None:
+        tables = _tables(found[0])
+        require_trusted(call, *(table for table in tables if table and any(not c.stored for c in table.columns)))
+        return _typed(*tables, *_changes(call, found[0]))
+    selects = [_as_json(call, difference) for difference in found]
+    return union(selects, RowDifference)
+
+
+@query("epoch_diff_stat", DiffStat)
+def diff_stat(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
+    """For each table that differs, how many rows and cells differ.
+
+    Args:
+        from_ref: the older side: a reference, or WORKING
+        to_ref: the newer side: a reference, or WORKING
+        table: only this table, or the rows of this view
+    """
+    before, after = side_of(call, from_ref), side_of(call, to_ref)
+    if table is not None and is_of_view(before, after, table):
+        return _view_stat(view_difference(call, (before, from_ref), (after, to_ref), table))
+    selects = [_stat(call, difference) for difference in differences(before, after, table)]
+    rows = union(selects, DiffStat)
+    if table is not None:
+        return rows
+    return render.fill(
+        Sql(
+            "FROM ({{rows}}) AS statistics "
+            "WHERE rows_added + rows_modified + rows_removed > 0 OR old_row_count IS NULL OR new_row_count IS NULL"
+        ),
+        rows=rows,
+    )
+
+
+@query("epoch_diff_summary", DiffSummary)
+def diff_summary(call: Call, from_ref: str, to_ref: str) -> Sql:
+    """The tables that differ, and whether their data or their schema differs.
+
+    Args:
+        from_ref: the older side: a reference, or WORKING
+        to_ref: the newer side: a reference, or WORKING
+    """
+    before, after = side_of(call, from_ref), side_of(call, to_ref)
+    selects = []
+    for difference in differences(before, after):
+        kind, schema_differs = _kind(difference)
+        changes, _ = _changes(call, difference)
+        selects.append(
+            render.render(
+                "diff_summary",
+                table_name=render.literal(str(difference.table.name)),
+                diff_type=render.literal(kind),
+                schema_change=render.literal(schema_differs),
+                changes=changes,
+            )
+        )
+    return union(selects, DiffSummary)
+
+
+@reading("epoch_schema_diff")
+def schema_diff(call: Call, from_ref: str, to_ref: str) -> list[SchemaChange]:
+    """The definitions of tables, columns and other objects that differ.
+
+    Args:
+        from_ref: the older side: a reference, or WORKING
+        to_ref: the newer side: a reference, or WORKING
+    """
+    return schema_changes_between(side_of(call, from_ref), side_of(call, to_ref))
+
+
+def schema_changes_between(before: Side, after: Side) -> list[SchemaChange]:
+    """The differences of all definitions between two sides."""
+    pairs = {str(place): pair for place, pair in enumerate(differences(before, after))}
+    old = {place: pair.before.table for place, pair in pairs.items() if pair.before}
+    new = {place: pair.after.table for place, pair in pairs.items() if pair.after}
+    return schema_changes(old, new, before.objects, after.objects)
+
+
+def union(selects: list[Sql], record: type) -> Sql:
+    """The rows of all; if there are none, no rows with the columns of a dataclass."""
+    return render.joined(selects, "\nUNION ALL\n") if selects else render.constants(columns_of(record))
+
+
+def _typed(before: Table | None, after: Table | None, changes: Sql, shape: Shape) -> Sql:
+    rows = expanded(changes, shape)
+    carried = ["op", *(f"k{c.id}" for c in shape.key), *(f"{p}{c.id}" for c in shape.values for p in "no")]
+    for table, prefix in ((before, "o"), (after, "n")):
+        rows = computed(table, shape, prefix, rows, carried)
+        carried += [f"g{prefix}{c.id}" for c in (table.columns if table else ()) if not c.stored]
+    found = pairs(before, after)
+    taken = {p.from_name.lower() for p in found if p.before} | {p.to_name.lower() for p in found if p.after}
+    outputs = []
+    for pair in found:
+        if pair.before or pair.from_name.lower() not in taken:
+            outputs.append(aliased(value(pair.before, shape, "o", pair.after), pair.from_name))
+        if pair.after or pair.to_name.lower() not in taken:
+            outputs.append(aliased(value(pair.after, shape, "n", pair.before), pair.to_name))
+    return render.fill(
+        Sql("SELECT op AS diff_type, {{changed}} AS changed_columns, {{outputs}} FROM ({{changes}}) AS changes"),
+        changed=changed_columns(shape),
+        outputs=outputs,
+        changes=rows,
+    )
+
+
+def _as_json(call: Call, difference: Difference) -> Sql:
+    changes, shape = _changes(call, difference)
+    before, after = _tables(difference)
+    return render.render(
+        "diff_as_json",
+        table_name=render.literal(str(difference.table.name)),
+        key=key_struct(difference.table, shape),
+        changed=changed_columns(shape),
+        from_row=row_struct(before, shape, "o"),
+        to_row=row_struct(after, shape, "n"),
+        changes=expanded(changes, shape),
+    )
+
+
+def _stat(call: Call, difference: Difference) -> Sql:
+    changes, shape = _changes(call, difference)
+    return render.render(
+        "bag_diff_stat" if shape.keyless else "diff_stat",
+        table_name=render.literal(str(difference.table.name)),
+        cells=_cells(shape),
+        changes=changes,
+        old_row_count=_row_count(call, difference.before),
+        new_row_count=_row_count(call, difference.after),
+    )
+
+
+def _view_stat(view: ViewDifference) -> Sql:
+    def count(side: Result | None) -> Sql:
+        return render.fill(Sql("(SELECT count(*) FROM ({{rows}}) AS result)"), rows=side.rows) if side else _NO_ROWS
+
+    side = view.after or view.before
+    assert side
+    return render.render(
+        "bag_diff_stat",
+        table_name=render.literal(str(side.table.name)),
+        changes=view.changes,
+        old_row_count=count(view.before),
+        new_row_count=count(view.after),
+    )
+
+
+def _changes(call: Call, difference: Difference) -> tuple[Sql, Shape]:
+    """The changed rows. A column that is generated on one side and stored on the other is compared by its values."""
+    before, after = difference.before, difference.after
+    if not before or not after or not crossing(before.table, after.table):
+        return changes_between(call, difference)
+    require_trusted(call, before.table, after.table)
+    return by_value(before.table, rows_of(call, before), after.table, rows_of(call, after))
+
+
+def _cells(shape: Shape) -> Sql:
+    terms = [
+        render.fill(
+            Sql("CAST({{d}} AS BIGINT)"),
+            d=shape.value_differs(c, render.column(f"n{c.id}"), render.column(f"o{c.id}")),
+        )
+        for c in shape.compared
+    ]
+    return render.joined(terms, " + ") if terms else Sql("0")
+
+
+def _row_count(call: Call, side: TableSide | None) -> Sql:
+    if side is None:
+        return _NO_ROWS
+    if side.version_id:
+        return render.fill(
+            Sql("CAST({{n}} AS BIGINT)"), n=render.literal(call.contents.version(side.version_id).row_count)
+        )
+    return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(side.table.name))
+
+
+def _kind(difference: Difference) -> tuple[str, bool]:
+    before, after = _tables(difference)
+    if before is None:
+        return "added", True
+    if after is None:
+        return "removed", True
+    return ("renamed" if before.name != after.name else "modified"), before.content_digest != after.content_digest
+
+
+def _tables(difference: Difference) -> tuple[Table | None, Table | None]:
+    before, after = difference.before, difference.after
+    return (before.table if before else None), (after.table if after else None)

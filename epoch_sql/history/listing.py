@@ -1,0 +1,380 @@
+"""Queries over the catalog: log, branches, tags, tables, reflog, protections, reviews, checks and the merges in
+progress.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from epoch_sql import render
+from epoch_sql.call import Call, no_table
+from epoch_sql.catalog.history import Protections
+from epoch_sql.catalog.local import Upstreams
+from epoch_sql.diff.diff import union
+from epoch_sql.guard.checks import CheckInfo
+from epoch_sql.guard.protecting import State, reviews_with_states
+from epoch_sql.model.names import ObjectName, name_meant
+from epoch_sql.model.protection import Protection, Review
+from epoch_sql.render import Sql
+from epoch_sql.verb import Json, query, reading
+from epoch_sql.versions.sides import side_of
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """A commit, and the branches and tags at it."""
+
+    commit: str
+    parents: list[str]
+    author: str
+    committed_at: datetime
+    message: str
+    refs: list[str]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A branch; how far it is ahead of and behind its upstream is None where there is nothing to compare with."""
+
+    name: str
+    commit: str
+    is_current: bool
+    is_protected: bool
+    upstream: str | None
+    ahead: int | None
+    behind: int | None
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag."""
+
+    name: str
+    commit: str
+    tagger: str | None
+    tagged_at: datetime
+    message: str | None
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """A table or a view; the bytes of its files are known where it is committed."""
+
+    table: str
+    kind: Literal["table", "view"]
+    key_columns: list[str]
+    row_count: int | None
+    bytes: int | None
+
+
+@dataclass(frozen=True)
+class ReflogEntry:
+    """A move of a branch, a tag or a remote branch; it was made or deleted where one of the commits is None."""
+
+    branch: str
+    kind: str
+    old_commit: str | None
+    new_commit: str | None
+    action: str
+    author: str
+    moved_at: datetime
+    route: str
+
+
+@dataclass(frozen=True)
+class StashEntry:
+    """A stash."""
+
+    stash_id: str
+    branch: str | None
+    created_at: datetime
+    author: str
+    message: str | None
+    tables_changed: int
+
+
+@dataclass(frozen=True)
+class AuditEntry:
+    """Something that was guarded, approved, refused or promoted."""
+
+    recorded_at: datetime
+    actor: str
+    action: str
+    ref: str | None
+    commit: str | None
+    detail: str | None
+
+
+@dataclass(frozen=True)
+class CheckedOut:
+    """What is checked out: a branch, or a commit (``detached``)."""
+
+    branch: str | None
+    commit: str
+    detached: bool
+
+
+@dataclass(frozen=True)
+class MergeBase:
+    """A common ancestor."""
+
+    commit: str
+
+
+@query("epoch_log", LogEntry)
+def log(
+    call: Call,
+    ref: str = "HEAD",
+    *,
+    first_parent: bool = False,
+    max_count: int | None = None,
+    table: str | None = None,
+) -> Sql:
+    """The commits that a reference reaches, newest first.
+
+    Children come before their parents.
+
+    Args:
+        ref: where to start
+        first_parent: follow only first parents: the promotion log of a branch
+        max_count: at most this many commits
+        table: only commits that changed this table
+    """
+    tip = call.resolve(ref)
+    # Read after the reference: another thread may move that to a commit that an earlier graph lacks.
+    graph = call.graph()
+    ids = list(graph.first_parents(tip)) if first_parent else graph.topological(graph.ancestors(tip))
+    if table is not None:
+        ids = _touching(call, ids, table)
+    if max_count is not None:
+        ids = ids[: max(max_count, 0)]
+    return render.render("log", ids=render.strings(ids))
+
+
+@reading("epoch_branches")
+def branches(call: Call) -> list[Branch]:
+    """The branches."""
+    remote, local = call.refs.all("remote"), call.refs.all("branch")
+    graph = call.graph()
+    upstreams = Upstreams(call.cursor).load()
+    protected = Protections(call.cursor).load()
+    rows = []
+    head = call.head().branch
+    for name, ref in local.items():
+        upstream = upstreams[name].tracking if name in upstreams else None
+        known = remote.get(upstream or "")
+        ahead, behind = graph.ahead_behind(ref.commit_id, known.commit_id) if known else (None, None)
+        rows.append(Branch(name, ref.commit_id, name == head, name in protected, upstream, ahead, behind))
+    return rows
+
+
+@query("epoch_tags", Tag)
+def tags(call: Call) -> Sql:
+    """The tags."""
+    return render.render("tags")
+
+
+@query("epoch_tables", TableInfo)
+def tables(call: Call, ref: str = "HEAD") -> Sql:
+    """The versioned tables and views.
+
+    Args:
+        ref: a reference, or WORKING
+    """
+    side = side_of(call, ref)
+    selects = []
+    for table_side in sorted(side.tables.values(), key=lambda t: str(t.table.name)):
+        table = table_side.table
+        selects.append(
+            render.render(
+                "table_row",
+                table_name=render.literal(str(table.name)),
+                key_columns=render.fill(Sql("CAST({{k}} AS VARCHAR[])"), k=render.strings(table.key_names)),
+                row_count=_row_count(call, table_side.version_id, table.name),
+                bytes=_bytes(call, table_side.version_id),
+            )
+        )
+    views = [o for o in side.objects if o.kind == "view"]
+    selects.extend(render.render("view_row", table_name=render.literal(str(o.name))) for o in views)
+    return union(selects, TableInfo)
+
+
+@query("epoch_reflog", ReflogEntry)
+def reflog(call: Call, branch: str | None = None) -> Sql:
+    """The moves of branches and tags, newest first: the two commits, the author and the route of each.
+
+    Args:
+        branch: only this branch or tag
+    """
+    return render.render("reflog", name=render.literal(branch))
+
+
+@query("epoch_stashes", StashEntry)
+def stashes(call: Call) -> Sql:
+    """The stashes, newest first."""
+    return render.render("stashes")
+
+
+@query("epoch_audit", AuditEntry)
+def audit(call: Call) -> Sql:
+    """The audit: each change of a protection, review, refusal, promotion and rollback, newest first."""
+    return render.render("audit")
+
+
+@reading("epoch_head")
+def head(call: Call) -> CheckedOut:
+    """The branch and the commit that are checked out."""
+    checked_out = call.head()
+    return CheckedOut(checked_out.branch, checked_out.commit_id, checked_out.detached)
+
+
+@reading("epoch_merge_base")
+def merge_base(call: Call, a: str, b: str) -> MergeBase | None:
+    """The best common ancestor of two references, as git computes it.
+
+    None where their histories are unrelated.
+
+    Args:
+        a: a reference
+        b: a reference
+    """
+    left, right = call.resolve(a), call.resolve(b)
+    return next((MergeBase(found) for found in call.graph().merge_bases(left, right)), None)
+
+
+def _touching(call: Call, ids: Sequence[str], table_name: str) -> list[str]:
+    """The commits whose version of a table differs from that of their first parent."""
+    commits = call.commits.load(ids)
+    versions: dict[str, str | None] = {}
+
+    def version(commit_id: str | None) -> str | None:
+        if commit_id is None:
+            return None
+        if commit_id not in versions:
+            root = call.commits.get(commit_id).root_id if commit_id not in commits else commits[commit_id].root_id
+            entries = call.trees.load(root).tables.values()
+            meant = name_meant(table_name, (e.name for e in entries))
+            entry = next((e for e in entries if e.name == meant), None)
+            versions[commit_id] = entry.version_id if entry else None
+        return versions[commit_id]
+
+    found = [i for i in ids if version(i) != version(commits[i].parents[0] if commits[i].parents else None)]
+    if not found:
+        names = {str(e.name) for i in ids[:1] for e in call.trees.load(commits[i].root_id).tables.values()}
+        raise no_table(table_name, sorted(names), "that history")
+    return found
+
+
+def _row_count(call: Call, version_id: str | None, name: ObjectName) -> Sql:
+    if version_id is None:
+        return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(name))
+    return render.to_sql(render.literal(call.contents.version(version_id).row_count))
+
+
+def _bytes(call: Call, version_id: str | None) -> Sql:
+    if version_id is None:
+        return Sql("NULL")
+    levels = call.contents.levels(version_id)
+    return render.to_sql(render.literal(sum(file.bytes for level in levels for file in level.files)))
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What both sides of a merge changed: a cell, a row, copies of a row, or (without a key) a definition."""
+
+    table: str
+    key: Json | None
+    column: str | None
+    kind: Literal["modify/modify", "modify/delete", "delete/modify", "add/add", "copies", "schema"]
+    base: Json | None
+    ours: Json | None
+    theirs: Json | None
+    resolved: bool
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A row that would violate a constraint, or (without a key) a definition that could not be made."""
+
+    table: str
+    constraint: str
+    kind: str
+    key: Json | None
+    detail: str
+
+
+@dataclass(frozen=True)
+class MergeState:
+    """A merge, revert or cherry-pick in progress, and the number of its obstacles."""
+
+    target: str
+    kind: Literal["merge", "revert", "cherry-pick"]
+    source: str
+    source_commit: str
+    message: str
+    author: str
+    started_at: datetime
+    conflicts: int
+    violations: int
+
+
+@query("epoch_conflicts", Conflict)
+def conflicts(call: Call, table: str | None = None, *, into: str | None = None) -> Sql:
+    """The conflicts of the merge in progress: cells, rows and definitions that both sides changed differently.
+
+    Args:
+        table: only this table
+        into: the branch that is merged into; default: the current one
+    """
+    return render.render("conflicts", target=_target(call, into), table_name=render.literal(table))
+
+
+@query("epoch_violations", Violation)
+def violations(call: Call, *, into: str | None = None) -> Sql:
+    """What would violate a constraint after the merge in progress: rows, and definitions that cannot be created
+    (without a key: a view over a dropped column, a foreign key to a dropped table).
+
+    Args:
+        into: the branch that is merged into; default: the current one
+    """
+    return render.render("violations", target=_target(call, into))
+
+
+@query("epoch_merges", MergeState)
+def merges(call: Call) -> Sql:
+    """The merges, reverts and cherry-picks in progress, with their open conflicts and violations."""
+    return render.render("merges")
+
+
+def _target(call: Call, target: str | None) -> render.Fragment:
+    return render.literal(target or call.head().branch)
+
+
+@dataclass(frozen=True)
+class ReviewState(Review):
+    """A review, and how a merge would find what it is about."""
+
+    verdict: Literal["approve", "reject", "request"]
+    state: State
+
+
+@query("epoch_protections", Protection)
+def protections(call: Call) -> Sql:
+    """The protected branches, and what each refuses."""
+    return render.render("protections")
+
+
+@reading("epoch_reviews")
+def reviews(call: Call) -> list[ReviewState]:
+    """The reviews, newest first. The state is `open`, `approved` or `rejected`, or `stale` if the source has moved
+    to another commit."""
+    return [ReviewState(**vars(review), state=state) for review, state in reviews_with_states(call)]
+
+
+@query("epoch_checks", CheckInfo)
+def checks(call: Call) -> Sql:
+    """The checks: their queries, and the branches that each guards."""
+    return render.render("checks")

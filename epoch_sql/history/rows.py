@@ -1,0 +1,263 @@
+"""``epoch_history``: every version of every row; ``epoch_blame``: the commit that made each row what it is; and a
+row's key as an argument.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.call import Call, require_trusted
+from epoch_sql.errors import ColumnNotFound, EpochTableError, Suggestion, did_you_mean
+from epoch_sql.history.changes import MergedChanges, TableChanges, same_columns
+from epoch_sql.history.lineage import Lineage, Step
+from epoch_sql.model.names import suggest
+from epoch_sql.model.schema import Column, Table
+from epoch_sql.render import Sql
+from epoch_sql.storage.encoding import decode, encode
+from epoch_sql.storage.shape import aliased, columns
+from epoch_sql.verb import relation
+from epoch_sql.versions.sides import as_stored, free_name, with_generated
+
+
+def key_condition(cursor: duckdb.DuckDBPyConnection, table: Table, key: str) -> Sql:
+    """The condition on ``c<id>`` that a row has the key.
+
+    Raises EpochTableError for a table without a key, for unknown and missing key columns, and for a value that does not
+    fit the column's type.
+    """
+    values = _values(table, key)
+    terms = [
+        render.fill(
+            Sql("{{c}} IS NOT DISTINCT FROM {{v}}"),
+            c=render.column(f"c{column.id}"),
+            v=encode(_key_value(cursor, table, column, values[column.name]), column.type),
+        )
+        for column in table.key
+    ]
+    return render.joined(terms, " AND ")
+
+
+def _values(table: Table, key: str) -> dict[str, Any]:
+    """The given value of each key column. Numbers stay as they were written."""
+    if not table.key:
+        raise EpochTableError(
+            f"table {table.name} has no key, so there is no row of key {key}",
+            (Suggestion("key", str(table.name), ("COLUMN",)), ", or filter the rows with WHERE"),
+            table=str(table.name),
+        )
+    given = _parsed(key)
+    names = {column.name.lower(): column.name for column in table.key}
+    alone = table.key[0].name if len(table.key) == 1 else None
+    if given is None or (alone and not (given.keys() & names.keys()) and _takes_objects(table.key[0])):
+        if alone is None:
+            raise EpochTableError(
+                f"the key of table {table.name} has {len(names)} columns, but {key} is one value",
+                _hint(table),
+                table=str(table.name),
+            )
+        return {alone: key}
+    for name in given:
+        if name not in names:
+            near = suggest(name, list(names.values()))
+            message, advice = f"{name} is not a key column of table {table.name}", did_you_mean(near) or _hint(table)
+            raise ColumnNotFound(message, advice, table=str(table.name), column=name, suggestions=tuple(near))
+    for name, column in names.items():
+        if name not in given:
+            message = f"key column {column} of table {table.name} is missing in {key}"
+            raise EpochTableError(message, _hint(table), table=str(table.name), column=column)
+    return {names[name]: value for name, value in given.items()}
+
+
+def _parsed(key: str) -> dict[str, Any] | None:
+    """The members of a JSON object by their names in lower case. None if the text is not a JSON object."""
+    try:
+        parsed = json.loads(key, parse_int=str, parse_float=str, parse_constant=str)
+    except ValueError:
+        return None
+    return {name.lower(): value for name, value in parsed.items()} if isinstance(parsed, dict) else None
+
+
+def _takes_objects(column: Column) -> bool:
+    """Whether the text of a JSON object can be a value of the column."""
+    return column.type in ("VARCHAR", "JSON") or column.type.startswith(("STRUCT", "MAP"))
+
+
+def _key_value(cursor: duckdb.DuckDBPyConnection, table: Table, column: Column, value: Any) -> Sql:
+    """The value as a constant of the column's type."""
+    if value is None:
+        return render.fill(Sql("CAST(NULL AS {{t}})"), t=render.verbatim(column.type))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    source = Sql("CAST({{v}} AS {{t}})") if not isinstance(value, dict | list) else Sql("CAST({{v}}::JSON AS {{t}})")
+    typed = render.fill(source, v=render.literal(text), t=render.verbatim(column.type))
+    try:
+        cursor.execute(render.fill(Sql("SELECT {{typed}}"), typed=typed))
+    except duckdb.Error as error:
+        raise EpochTableError(
+            f"{text} is not a value of key column {column.name} {column.type} of table {table.name}",
+            _hint(table),
+            table=str(table.name),
+            column=column.name,
+        ) from error
+    return typed
+
+
+def _hint(table: Table) -> str:
+    names = ", ".join(f'"{column.name}": …' for column in table.key)
+    return f"key := '{{{names}}}'"
+
+
+@dataclass(frozen=True)
+class RowChange:
+    """What a commit did to a row."""
+
+    commit: str
+    committed_at: datetime
+    author: str
+    diff_type: Literal["added", "modified", "removed"]
+
+
+@relation("epoch_history", RowChange, also="then the table's columns (of a removed row, its last values)")
+def history(call: Call, table: str, key: str | None = None) -> Sql:
+    """Every version of every row of a table, or of one row, in the history of HEAD, newest first.
+
+    The rows have the columns that the table has in HEAD. A merge commit has only the rows that it made itself. Raises
+    EpochTableError for an unknown table or key column.
+
+    Args:
+        table: `orders` or `schema.orders`
+        key: only this row: JSON (`{"id": 42}`) or the value of a one-column key
+    """
+    lineage = Lineage(call, table)
+    condition = None if key is None else key_condition(call.cursor, lineage.table, key)
+    changes = TableChanges(lineage, condition)
+    steps = lineage.steps([c for c in lineage.commits if c not in lineage.transparent])
+    parts = [changes.relation(step for step in steps if step.commit_id not in lineage.merges)]
+    own = MergedChanges(lineage, changes).own()
+    rows = render.joined([*parts, own] if own else parts, "\nUNION ALL BY NAME\n")
+    if _has_bags(lineage, steps):
+        rows = render.fill(
+            Sql("SELECT * EXCLUDE (copies), unnest(range(copies)) AS copy FROM ({{rows}}) AS copies"), rows=rows
+        )
+    defined = lineage.table
+    if any(not column.stored for column in defined.columns):
+        require_trusted(call, defined)
+    place, op = free_name("place", defined), free_name("op", defined)
+    return render.render(
+        "history",
+        op=render.column(op, "changes"),
+        columns=[render.column(c.name, "changes") for c in defined.columns],
+        changes=_native(defined, rows, {"place": place, "op": op}),
+        commits=_commits(steps),
+        place=render.column(place, "changes"),
+        order=[render.column("place", "commits"), *(render.column(c.name, "changes") for c in defined.key)],
+    )
+
+
+@relation(
+    "epoch_blame",
+    also="the key columns (without a key: all stored columns), commit_id, author, committed_at TIMESTAMP, message",
+)
+def blame(call: Call, table: str) -> Sql:
+    """The commit that last set each row to its current value. A table without a key gives each distinct row once.
+
+    A row that a merge only took over is the commit's that made it. Of a table without a key, it is the commit that last
+    added a copy. Raises EpochTableError for an unknown table.
+
+    Args:
+        table: `orders` or `schema.orders`
+    """
+    lineage = Lineage(call, table)
+    version_id = lineage.version(lineage.head)
+    assert version_id
+    merged = MergedChanges(lineage, TableChanges(lineage))
+    line, made = _since_made(lineage)
+    latest = _last_set(merged, line) if lineage.table.key else _last_added(merged, made)
+    _, state = as_stored(lineage.table_of(version_id), call.contents.state(version_id), lineage.crossing)
+    if not lineage.table.key:
+        state = render.fill(Sql("SELECT DISTINCT * FROM ({{state}}) AS state"), state=state)
+    return render.render(
+        "blame",
+        outputs=[aliased(decode(render.column(f"c{c.id}", "rows"), c.type), c.name) for c in merged.identity],
+        rows=state,
+        latest=latest,
+        same_key=same_columns(merged.identity, "rows", "latest"),
+        commits=_commits([*lineage.steps(lineage.commits), made]),
+        made=render.literal(made.place),
+    )
+
+
+def _last_set(merged: MergedChanges, line: list[Step]) -> Sql:
+    """For each key that changed along a line of commits, the position of the commit that set its current value."""
+    keys = columns("c", merged.identity)
+    if not merged.lineage.merges:
+        return render.fill(
+            Sql("SELECT {{k}}, min(place) AS place FROM ({{c}}) AS changes WHERE op <> 'removed' GROUP BY {{k}}"),
+            k=keys,
+            c=merged.changes.relation(line),
+        )
+    return render.render(
+        "latest_places",
+        sources=merged.sources(),
+        keys=keys,
+        latest_keys=columns("c", merged.identity, "latest"),
+        changes=merged.changes.relation(line),
+        same_key=same_columns(merged.identity, "latest", "sources"),
+    )
+
+
+def _last_added(merged: MergedChanges, made: Step) -> Sql:
+    """For each row without a key, the position of the newest commit that added a copy since the table was created."""
+    lineage = merged.lineage
+    since = [c for c in lineage.commits if lineage.places[c] < made.place and c not in lineage.transparent]
+    parts = [merged.changes.relation(s for s in lineage.steps(since) if s.commit_id not in lineage.merges)]
+    own = merged.own()
+    return render.fill(
+        Sql(
+            "SELECT {{k}}, min(place) AS place FROM ({{c}}) AS changes "
+            "WHERE op = 'added' AND place <= {{made}} GROUP BY {{k}}"
+        ),
+        k=columns("c", merged.identity),
+        c=render.joined([*parts, own] if own else parts, "\nUNION ALL BY NAME\n"),
+        made=render.literal(made.place),
+    )
+
+
+def _since_made(lineage: Lineage) -> tuple[list[Step], Step]:
+    """The steps since the table was created, newest first, and the step that created it."""
+    line = [s for s in lineage.steps(lineage.line(lineage.head)) if s.commit_id not in lineage.transparent]
+    made = next(place for place, step in enumerate(line) if step.before is None)
+    end = made + 1 if line[made].commit_id in lineage.merges else made
+    return line[:end], line[made]
+
+
+def _has_bags(lineage: Lineage, steps: Iterable[Step]) -> bool:
+    """Whether some step has rows without a key, which have copies."""
+    versions = {version for step in steps for version in (step.before, step.after) if version}
+    keys = {tuple(c.id for c in table.key) for table in map(lineage.table_of, versions)}
+    return () in keys or len(keys) > 1
+
+
+def _commits(steps: Iterable[Step]) -> Sql:
+    places = {step.commit_id: step.place for step in steps}
+    return render.render(
+        "commit_places",
+        ids=render.strings(list(places)),
+        places=Sql("[" + render.joined([render.literal(place) for place in places.values()], ", ") + "]"),
+    )
+
+
+def _native(table: Table, rows: Sql, carried: dict[str, str]) -> Sql:
+    """Rows of storage values as native values, with generated columns, and with additional columns under free names."""
+    outputs = [
+        *(aliased(render.column(name), free) for name, free in carried.items()),
+        *(aliased(decode(render.column(f"c{c.id}"), c.type), c.name) for c in table.stored_columns),
+    ]
+    native = render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS stored"), outputs=outputs, rows=rows)
+    return with_generated(table, native)

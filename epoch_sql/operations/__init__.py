@@ -1,1 +1,0 @@
-"""The verbs of Epoch, one module each. They decide in Python and compute in DuckDB."""

@@ -1,1 +1,0 @@
-"""Guards branches: each move of a branch goes through ``moves``, which asks ``rules``. Also reviews and checks."""

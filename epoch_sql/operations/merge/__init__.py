@@ -1,1 +1,0 @@
-"""Merging: of trees, tables, rows and constraints; and merges in progress."""

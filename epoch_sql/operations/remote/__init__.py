@@ -1,1 +1,0 @@
-"""Remotes: ``push``, ``fetch``, ``pull`` and ``clone``, and their common parts."""

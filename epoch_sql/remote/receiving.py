@@ -1,0 +1,268 @@
+"""Reads commits and all that they need from a remote, and verifies each, before anything local changes.
+
+Files go to ``.epoch/objects``. Nothing refers to them before the catalog does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from epoch_sql.call import Call
+from epoch_sql.catalog.content import Schemas, Versions
+from epoch_sql.catalog.local import Withheld
+from epoch_sql.errors import EpochRemoteError, Suggestion
+from epoch_sql.model.commit import DataFile, Version
+from epoch_sql.model.documents import read_commit, read_definition, read_manifest, read_tree
+from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged
+from epoch_sql.model.schema import Table
+from epoch_sql.remote.binding import bind_tables
+from epoch_sql.remote.connecting import (
+    COMMITS,
+    FILES_AT_ONCE,
+    commit_path,
+    file_path,
+    in_parallel,
+    is_id,
+    manifest_path,
+    schema_path,
+    subtree_path,
+)
+from epoch_sql.remote.proving import prove, with_one_description
+from epoch_sql.remote.reference_proof import Trees, prove_constraints
+from epoch_sql.remote.row_proof import RowProof, Stated
+from epoch_sql.remote.sending import (
+    IDENTITY,
+    KIND,
+    VERSION,
+    LocalTrees,
+    Row,
+    local_trees,
+    versions_of,
+)
+from epoch_sql.storage.remote.base import RemoteStore
+
+
+@dataclass
+class Received:
+    """What was read: commits with parents first, and by id everything else that was not local yet."""
+
+    commits: list[PortableCommit] = field(default_factory=list)
+    subtrees: Mapping[str, list[Row]] = field(default_factory=dict)
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
+    definitions: Mapping[str, Table] = field(default_factory=dict)
+    files: Mapping[str, DataFile] = field(default_factory=dict)
+    withheld: list[Withheld] = field(default_factory=list)
+    objects: int = 0
+    bytes: int = 0
+
+
+def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str]) -> Received:
+    """Read some commits, their ancestors that are not local, and what they need. Stores the files.
+
+    Raises EpochStorageError for missing or damaged files, and EpochRemoteError for an unrelated history, and for a
+    definition that is not what it claims to be.
+    """
+    reader = _Reader(call, store)
+    commits = reader.commits(tips)
+    if not commits:
+        return Received()
+    edge = reader.edge(commits)
+    subtrees = reader.subtrees(commits, edge)
+    manifests = reader.manifests(subtrees)
+    definitions = reader.definitions(manifests.values(), _files(manifests.values(), commits))
+    objects = [row for rows in subtrees.values() for row in rows if row[KIND] != "table"]
+    withheld = prove(call, store.where, objects, definitions.values(), remote)
+    trees = Trees(commits, subtrees, edge)
+    known = {one.definition_id for one in withheld} | reader.withheld()
+    # One version of each new definition.
+    new = {m.version.schema_id: i for i, m in manifests.items() if m.version.schema_id in definitions}
+    bind_tables(store.where, trees, reader.table_of(manifests, definitions, edge), set(new.values()), known)
+    commits, manifests = with_one_description(call, store.where, commits, manifests, definitions)
+    files = {file.file_id: file for file in _files(manifests.values(), commits)}
+    fetched = reader.files(files.values())
+    stated = Stated(store.where, commits, manifests, definitions)
+    proof = RowProof(call, stated, reader.versions_here(commits, manifests))
+    proof.run()
+    prove_constraints(call, proof, Trees(commits, subtrees, edge), withheld)
+    size = sum(file.bytes for file in fetched)
+    return Received(commits, subtrees, manifests, definitions, files, withheld, len(fetched), size)
+
+
+@dataclass
+class _Reader:
+    call: Call
+    store: RemoteStore
+
+    def commits(self, tips: Iterable[str]) -> list[PortableCommit]:
+        """The commits that are not local, parents first. Requests them generation by generation."""
+        read = {} if self.call.exists else self._all_commits()
+        found: dict[str, PortableCommit] = {}
+        pending = self._lacking(set(tips))
+        while pending:
+            unread = [i for i in pending if i not in read]
+            read.update(zip(unread, in_parallel(lambda i: self._read(commit_path(i)), unread), strict=True))
+            found.update((i, self._commit(i, read.pop(i))) for i in pending)
+            pending = self._lacking({p for i in pending for p in found[i].commit.parents} - found.keys())
+        return self._sound(_parents_first(found))
+
+    def edge(self, commits: Iterable[PortableCommit]) -> LocalTrees:
+        """The trees of the commits here that these are made on."""
+        own = {c.commit.commit_id for c in commits}
+        parents = self._local_commits({p for c in commits for p in c.commit.parents} - own)
+        return local_trees(self.call, parents.values())
+
+    def subtrees(self, commits: Iterable[PortableCommit], edge: LocalTrees) -> dict[str, list[Row]]:
+        """The subtrees of these commits, but for those that the trees have that they are made on."""
+        there = set(edge.portable.values())
+        wanted = sorted({i for c in commits for i in c.subtrees} - there)
+        return dict(zip(wanted, in_parallel(self._subtree, wanted), strict=True))
+
+    def manifests(self, subtrees: Mapping[str, list[Row]]) -> dict[str, Manifest]:
+        """The manifests of versions in subtrees that have no local layout."""
+        named = {row[VERSION]: row[IDENTITY] for rows in subtrees.values() for row in rows if row[KIND] == "table"}
+        here = versions_of(self.call, named.values()) if self.call.exists else {}
+        wanted = sorted(named.keys() - here.keys())
+        return dict(zip(wanted, in_parallel(self._manifest, wanted), strict=True))
+
+    def versions_here(self, commits: Iterable[PortableCommit], manifests: Mapping[str, Manifest]) -> dict[str, Version]:
+        """The local versions, by content, that deltas lead from or to."""
+        levels = [
+            *(delta for c in commits for delta in c.deltas),
+            *(level for m in manifests.values() for level in m.levels),
+        ]
+        ends = {end for level in levels for end in (level.before, level.after) if end} - manifests.keys()
+        if not ends or not self.call.exists:
+            return {}
+        found = versions_of(self.call, Versions(self.call.cursor).table_ids())
+        first = {i: ids[0] for i, ids in found.items() if i in ends}
+        versions = Versions(self.call.cursor).load(first.values())
+        return {i: versions[version_id] for i, version_id in first.items()}
+
+    def definitions(self, manifests: Iterable[Manifest], files: Iterable[DataFile]) -> dict[str, Table]:
+        """The definitions of tables that these need and that are not local."""
+        ids = {manifest.version.schema_id for manifest in manifests}
+        ids |= {i for file in files for i in (file.schema_id, file.old_schema_id) if i}
+        here = {row[0] for row in Schemas(self.call.cursor).with_ids(ids)} if self.call.exists else set()
+        wanted = sorted(ids - here)
+        return dict(zip(wanted, in_parallel(self._definition, wanted), strict=True))
+
+    def table_of(
+        self, manifests: Mapping[str, Manifest], definitions: Mapping[str, Table], edge: LocalTrees
+    ) -> Callable[[str], Table | None]:
+        """The definition of a content that was received, or is in a tree here."""
+        here = {content_id: version_id for version_id, content_id in edge.contents.items()}
+        contents = self.call.contents
+
+        def found(content_id: str) -> Table | None:
+            manifest = manifests.get(content_id)
+            if manifest is None:
+                return contents.table(here[content_id]) if content_id in here else None
+            schema_id = manifest.version.schema_id
+            return definitions[schema_id] if schema_id in definitions else contents.schema(schema_id)
+
+        return found
+
+    def withheld(self) -> set[str]:
+        """The ids of definitions here that are only data."""
+        return set(self.call.scanner.trust.held()) if self.call.exists else set()
+
+    def files(self, files: Iterable[DataFile]) -> list[DataFile]:
+        """Store the files that are not local, and give those that were."""
+        wanted = [file for file in files if self.call.store.check(file)]
+        self.call.progress.begin(sum(file.bytes for file in wanted))
+        in_parallel(self._fetch, wanted, FILES_AT_ONCE)
+        return wanted
+
+    def _all_commits(self) -> dict[str, bytes]:
+        """All commits of the store. A clone needs all of them, and a list saves walking."""
+        names = [path.rpartition("/")[2].removesuffix(".json") for path in self.store.paths(COMMITS)]
+        wanted = [name for name in names if is_id(name)]
+        return dict(zip(wanted, in_parallel(lambda i: self._read(commit_path(i)), wanted), strict=True))
+
+    def _lacking(self, commit_ids: set[str]) -> list[str]:
+        return sorted(commit_ids - self._local_commits(commit_ids).keys())
+
+    def _local_commits(self, commit_ids: set[str]) -> dict[str, str]:
+        """The local ones among the commits, with their roots."""
+        if not self.call.exists or not commit_ids:
+            return {}
+        return {i: commit.root_id for i, commit in self.call.commits.load(commit_ids).items()}
+
+    def _sound(self, commits: list[PortableCommit]) -> list[PortableCommit]:
+        """The commits. Each is related to the local history, and undoes only commits that it descends from."""
+        seen: set[str] = set()
+        for portable in commits:
+            commit = portable.commit
+            if not commit.parents and self.call.exists:
+                raise EpochRemoteError(
+                    f"{self.store.where} has a history that is unrelated to this repository's "
+                    f"(it begins with {commit.commit_id[:7]})",
+                    (Suggestion("clone", "URL"), ", for a repository of its own"),
+                )
+            undone = set(commit.origin.undone) - seen
+            if self._lacking(undone):
+                raise damaged(self._where(commit_path(commit.commit_id)), "undoes a commit that is not before it")
+            seen.add(commit.commit_id)
+        return commits
+
+    def _commit(self, commit_id: str, data: bytes) -> PortableCommit:
+        return read_commit(data, commit_id, self._where(commit_path(commit_id)))
+
+    def _subtree(self, subtree_id: str) -> list[Row]:
+        path = subtree_path(subtree_id)
+        return read_tree(self._hashed(path, subtree_id), self._where(path))
+
+    def _manifest(self, content_id: str) -> Manifest:
+        path = manifest_path(content_id)
+        return read_manifest(self._read(path), content_id, self._where(path))
+
+    def _definition(self, schema_id: str) -> Table:
+        path = schema_path(schema_id)
+        return read_definition(self._hashed(path, schema_id), self._where(path))
+
+    def _fetch(self, file: DataFile) -> None:
+        path = file_path(file.file_id)
+        with self.call.store.writing() as aside:
+            if not self.store.download(path, aside, file.bytes):
+                raise damaged(self._where(path), "is missing")
+            if self.call.store.keep(aside, file.file_id) != file.file_id:
+                raise damaged(self._where(path), "is corrupted: its content does not match its name")
+        self.call.progress.add(file.bytes)
+
+    def _hashed(self, path: str, expected: str) -> bytes:
+        data = self._read(path)
+        if hashlib.sha256(data).hexdigest() != expected:
+            raise damaged(self._where(path), "is corrupted: its content does not match its name")
+        return data
+
+    def _read(self, path: str) -> bytes:
+        data = self.store.read(path)
+        if data is None:
+            raise damaged(self._where(path), "is missing")
+        return data
+
+    def _where(self, path: str) -> str:
+        return f"{self.store.where}/{path}"
+
+
+def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> list[DataFile]:
+    levels = [level for manifest in manifests for level in manifest.levels]
+    levels += [delta for commit in commits for delta in commit.deltas]
+    return [file for level in levels for file in level.files]
+
+
+def _parents_first(found: Mapping[str, PortableCommit]) -> list[PortableCommit]:
+    """The commits, each after its parents."""
+    ordered: dict[str, PortableCommit] = {}
+    for tip in found:
+        path = [tip]
+        while path:
+            before = [p for p in found[path[-1]].commit.parents if p in found and p not in ordered]
+            if before:
+                path.extend(before)
+            else:
+                current = path.pop()
+                ordered[current] = found[current]
+    return list(ordered.values())

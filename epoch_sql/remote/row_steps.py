@@ -1,0 +1,189 @@
+"""Proves deltas on top of each other, many at once, from the rows of their base levels and their shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import duckdb
+
+from epoch_sql.errors import EpochStorageError
+from epoch_sql.model.commit import FINGERPRINT_BITS, Level, Version
+from epoch_sql.model.remote import damaged
+from epoch_sql.model.schema import Table
+from epoch_sql.storage.file_proof import Prover, Shift, Step
+
+Chain = tuple[str | None, ...]
+"""The files of a version: its base level (None: no rows), and the deltas on it."""
+Sum = tuple[int, int]
+"""A number of rows, and the sum of their hashes."""
+
+
+@dataclass(frozen=True)
+class State:
+    """A version with its levels. ``where`` is its document, or None for a local version, which needs no proof.
+
+    It is ``plain`` if all its files have the columns of its own definition.
+    """
+
+    version: Version
+    table: Table
+    levels: tuple[Level, ...]
+    where: str | None
+    plain: bool
+
+    @property
+    def chain(self) -> Chain:
+        """Its files."""
+        base = self.levels[0].files
+        deltas = [file.file_id for level in self.levels[1:] for file in level.files]
+        return (base[0].file_id if base else None, *deltas)
+
+    @property
+    def sum(self) -> Sum:
+        """The number and hash sum of its rows, according to its name."""
+        return self.version.row_count, int(self.version.fingerprint, 16)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A delta between two versions, and its document."""
+
+    before: State
+    after: State
+    level: Level
+    where: str
+    plain: bool
+
+
+def signature(table: Table) -> tuple[object, ...]:
+    """Equal for definitions under which the same row has the same hash and the same key."""
+    return tuple((c.id, c.type) for c in table.stored_columns), tuple(c.id for c in table.key)
+
+
+def prove_steps(prover: Prover, tables: Mapping[str, Table], states: Iterable[State], edges: Iterable[Edge]) -> None:
+    """Prove plain versions, and plain deltas between plain versions. ``tables`` are definitions by id."""
+    groups: dict[tuple[object, ...], _Group] = {}
+
+    def group(state: State) -> _Group:
+        key = (state.version.table_id, *signature(state.table))
+        return groups.setdefault(key, _Group(prover, tables, state.table))
+
+    for state in states:
+        group(state).states.append(state)
+    for edge in edges:
+        group(edge.after).edges.append(edge)
+    for found in groups.values():
+        found.prove()
+
+
+class _Group:
+    """The versions of a table under one signature."""
+
+    def __init__(self, prover: Prover, tables: Mapping[str, Table], table: Table) -> None:
+        self.prover = prover
+        self.tables = tables
+        self.table = table
+        self.states: list[State] = []
+        self.edges: list[Edge] = []
+
+    def prove(self) -> None:
+        told = [state for edge in self.edges for state in (edge.before, edge.after)]
+        self._written = {f.file_id: f.schema_id for s in (*self.states, *told) for f in s.levels[0].files}
+        self._sums: dict[Chain, Sum] = {s.chain: s.sum for s in told if s.where is None}
+        where = self._steps()
+        self._shifts = self._read(where)
+        for state in self.states:
+            assert state.where
+            if self._sum(state.chain, state.where) != state.sum:
+                raise other_rows(state.where, self.table)
+        for edge in self.edges:
+            chain = _after(edge)
+            if chain in where:
+                self._require_right(chain, edge.where, edge.level)
+            if self._sum(chain, edge.where) != edge.after.sum:
+                raise other_rows(edge.where, self.table)
+
+    def _steps(self) -> dict[Chain, tuple[str, Level]]:
+        """The deltas to read, as the chains that end with them, and their documents."""
+        steps: dict[Chain, tuple[str, Level]] = {}
+        self._unknown: dict[Chain, str] = {}
+        for state in self.states:
+            assert state.where
+            chain = state.chain
+            known = max((n for n in range(1, len(chain) + 1) if chain[:n] in self._sums), default=0)
+            if not known and chain[0] is not None:
+                self._unknown.setdefault(chain[:1], state.where)
+            for end in range(max(known, 1) + 1, len(chain) + 1):
+                steps.setdefault(chain[:end], (state.where, state.levels[end - 1]))
+        for edge in self.edges:
+            if edge.level.files:
+                steps.setdefault(_after(edge), (edge.where, edge.level))
+        return steps
+
+    def _read(self, steps: dict[Chain, tuple[str, Level]]) -> dict[Chain, Shift]:
+        if self._unknown:
+            where = next(iter(self._unknown.values()))
+            with telling(where, "has rows that cannot be read"):
+                told = self.prover.bases(self._files(chain[0] for chain in self._unknown), self.table)
+            for chain, where in self._unknown.items():
+                rows, keys, total = told.get(chain[0] or "", (0, 0, 0))
+                if keys != rows:
+                    raise other_rows(where, self.table)
+                self._sums[chain] = rows, total % (1 << FINGERPRINT_BITS)
+        self._sums[None,] = 0, 0
+        if not steps:
+            return {}
+        chains = [*steps]
+        asked = [Step(chain[0], tuple(map(str, chain[1:-1])), str(chain[-1])) for chain in chains]
+        with telling(next(iter(steps.values()))[0], "has rows that cannot be read"):
+            found = self.prover.shifts(asked, self._files(step.base for step in asked), self.table)
+        shifts = {chain: found[n] for n, chain in enumerate(chains) if n in found}
+        self._shifts = shifts
+        for chain, (where, level) in steps.items():
+            self._require_right(chain, where, level)
+        return shifts
+
+    def _files(self, ids: Iterable[str | None]) -> dict[Table, list[str]]:
+        """Base files by the definitions that they were written with."""
+        found: dict[Table, list[str]] = {}
+        for file_id in sorted({i for i in ids if i}):
+            found.setdefault(self.tables[self._written[file_id]], []).append(file_id)
+        return found
+
+    def _require_right(self, chain: Chain, where: str, level: Level) -> None:
+        shift = self._shifts.get(chain)
+        if shift is None or shift.wrong or shift.keys != shift.rows or shift.counts != level.rows:
+            raise other_rows(where, self.table)
+
+    def _sum(self, chain: Chain, where: str) -> Sum:
+        """The number and hash sum of the rows of a chain."""
+        missing = []
+        while chain not in self._sums:
+            missing.append(chain)
+            chain = chain[:-1]
+        for longer in reversed(missing):
+            count, total = self._sums[longer[:-1]]
+            shift = self._shifts[longer]
+            total = (total - shift.minus + shift.plus) % (1 << FINGERPRINT_BITS)
+            self._sums[longer] = count + shift.counts.added - shift.counts.removed, total
+        return self._sums[missing[0] if missing else chain]
+
+
+def other_rows(where: str, table: Table) -> EpochStorageError:
+    """The error for a document whose files do not hold the rows that it names."""
+    return damaged(where, f"does not have the rows that it names, of table {table.name}")
+
+
+@contextmanager
+def telling(where: str, problem: str) -> Iterator[None]:
+    """Turns errors of DuckDB about files into errors about the document that names them."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise damaged(where, f"{problem}: {str(error).strip().splitlines()[0]}") from error
+
+
+def _after(edge: Edge) -> Chain:
+    return (*edge.before.chain, *(file.file_id for file in edge.level.files))

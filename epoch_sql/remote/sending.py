@@ -1,0 +1,249 @@
+"""Local trees in the form of a remote, which names versions by their contents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from epoch_sql import render
+from epoch_sql.call import Call
+from epoch_sql.catalog.content import Levels, Roots, Schemas, Trees, Versions, subtree_identity
+from epoch_sql.catalog.relation import run
+from epoch_sql.errors import EpochStorageError, Suggestion
+from epoch_sql.model.commit import Commit, DataFile, Level
+from epoch_sql.model.remote import (
+    Manifest,
+    PortableCommit,
+    PortableLevel,
+    TreeRow,
+    commit_fields,
+    content_of,
+    manifest_fields,
+    seal,
+    tree_text,
+)
+from epoch_sql.remote.connecting import (
+    FILES_AT_ONCE,
+    commit_path,
+    file_path,
+    in_parallel,
+    manifest_path,
+    schema_path,
+    subtree_path,
+)
+from epoch_sql.storage.remote.base import RemoteStore
+
+Row = TreeRow
+"""A row of ``epoch.trees`` without its id. At a remote it names a content, and locally a version."""
+
+KIND, IDENTITY, VERSION = 0, 1, 4
+
+
+@dataclass(frozen=True)
+class LocalTrees:
+    """Trees by their roots: the subtrees of each, the rows of each subtree, and their ids at a remote.
+
+    ``contents`` are the contents of the versions in the rows. ``portable`` are the ids of the subtrees at a remote.
+    """
+
+    roots: Mapping[str, tuple[str, ...]]
+    rows: Mapping[str, list[Row]]
+    contents: Mapping[str, str]
+    portable: Mapping[str, str]
+
+    def portable_rows(self, subtree_id: str) -> list[Row]:
+        """The rows of a subtree in the form of a remote."""
+        return [with_version(row, self.contents.get(row[VERSION])) for row in self.rows[subtree_id]]
+
+
+def local_trees(call: Call, root_ids: Iterable[str]) -> LocalTrees:
+    """The trees of some roots. Empty without a repository."""
+    wanted = sorted(set(root_ids))
+    if not wanted:
+        return LocalTrees({}, {}, {}, {})
+    cursor = call.cursor
+    roots = {root_id: tuple(ids) for root_id, ids in Roots(cursor).with_ids(wanted)}
+    rows: dict[str, list[Row]] = {}
+    for subtree_id, *row in Trees(cursor).with_ids(i for ids in roots.values() for i in ids):
+        rows.setdefault(subtree_id, []).append(tuple(row))
+    named = {row[VERSION] for group in rows.values() for row in group if row[KIND] == "table"}
+    contents = {i: content_of(version) for i, version in Versions(cursor).load(named).items()}
+    portable = {
+        i: subtree_identity([with_version(row, contents.get(row[VERSION])) for row in group])
+        for i, group in rows.items()
+    }
+    return LocalTrees(roots, rows, contents, portable)
+
+
+def versions_of(call: Call, table_ids: Iterable[str]) -> dict[str, list[str]]:
+    """The local versions of these tables by content, the preferred one first."""
+    found: dict[str, list[str]] = {}
+    statement = render.load("content_ids")
+    for content_id, version_id in run(call.cursor, statement, [sorted(set(table_ids))]).fetchall():
+        found.setdefault(content_id, []).append(version_id)
+    return found
+
+
+def with_version(row: Row, version: str | None) -> Row:
+    """The row with another version."""
+    return (*row[:VERSION], version, *row[VERSION + 1 :])
+
+
+# It sends no file of a version that the remote has in any layout. Nothing that the remote had before refers to what is
+# sent. So a push that dies has changed nothing, and the next one continues from there.
+
+
+@dataclass
+class Sent:
+    """The number of Parquet files that were sent, and their bytes."""
+
+    objects: int = 0
+    bytes: int = 0
+
+
+@dataclass
+class _Load:
+    """What is sent for some commits. ``versions`` has, for each content, the version of the oldest commit with it."""
+
+    commits: list[PortableCommit] = field(default_factory=list)
+    subtrees: dict[str, bytes] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def send(call: Call, store: RemoteStore, tips: Iterable[str], known: Iterable[str]) -> Sent:
+    """Send what some commits and their ancestors need, without what the remote has with the ``known`` commits.
+
+    Raises EpochStorageError for a missing or damaged local file.
+    """
+    graph = call.graph()
+    missing = graph.topological(graph.difference(tips, known))[::-1]
+    if not missing:
+        return Sent()
+    load = _load(call, missing)
+    contents = list(load.versions)
+    there = in_parallel(lambda content_id: store.size(manifest_path(content_id)), contents)
+    lacking = [content_id for content_id, size in zip(contents, there, strict=True) if size is None]
+    manifests = {content_id: _manifest(call, load.versions[content_id]) for content_id in lacking}
+    files = _files(manifests.values(), load.commits)
+    sent = _send_files(call, store, files)
+    _send_definitions(call, store, manifests.values(), files)
+    in_parallel(lambda i: store.put_new(manifest_path(i), seal(manifest_fields(manifests[i]))), manifests)
+    in_parallel(lambda i: store.put_new(subtree_path(i), load.subtrees[i]), load.subtrees)
+    in_parallel(lambda c: store.put_new(commit_path(c.commit.commit_id), seal(commit_fields(c))), load.commits)
+    return sent
+
+
+def _load(call: Call, missing: Sequence[str]) -> _Load:
+    """The commits, oldest first, with what is new in each against its parents."""
+    commits = call.commits.load(missing)
+    edge = call.commits.load({p for c in commits.values() for p in c.parents} - commits.keys())
+    known = {**commits, **edge}
+    trees = local_trees(call, [c.root_id for c in known.values()])
+    old = {trees.portable[i] for c in edge.values() for i in trees.roots[c.root_id]}
+    deltas = _deltas(call, [commits[i] for i in missing], known, trees)
+    load = _Load()
+    for commit_id in missing:
+        commit = commits[commit_id]
+        for subtree_id in trees.roots[commit.root_id]:
+            portable = trees.portable[subtree_id]
+            if portable not in old and portable not in load.subtrees:
+                load.subtrees[portable] = tree_text(trees.portable_rows(subtree_id)).encode()
+                for row in trees.rows[subtree_id]:
+                    if row[KIND] == "table":
+                        load.versions.setdefault(trees.contents[row[VERSION]], row[VERSION])
+        subtrees = tuple(sorted(trees.portable[i] for i in trees.roots[commit.root_id]))
+        load.commits.append(PortableCommit(commit, subtrees, tuple(deltas[commit_id])))
+    for subtree_id in {i for c in edge.values() for i in trees.roots[c.root_id]}:
+        for row in trees.rows[subtree_id]:
+            load.versions.pop(trees.contents.get(row[VERSION], ""), None)
+    return load
+
+
+def _deltas(
+    call: Call, missing: Sequence[Commit], known: dict[str, Commit], trees: LocalTrees
+) -> dict[str, list[PortableLevel]]:
+    """For each commit, the deltas from its parents, one for each table and parent. They hold its history."""
+    steps: dict[str, set[tuple[str, str]]] = {commit.commit_id: set() for commit in missing}
+    tables = set()
+    for commit in missing:
+        for parent in commit.parents:
+            for table_id, before, after in _changed(trees, known[parent].root_id, commit.root_id):
+                steps[commit.commit_id].add((before, after))
+                tables.add(table_id)
+    edges = _edges(call, tables, set().union(*steps.values()))
+    return {commit_id: [edges[step] for step in sorted(wanted) if step in edges] for commit_id, wanted in steps.items()}
+
+
+def _changed(trees: LocalTrees, before: str, after: str) -> Iterable[tuple[str, str, str]]:
+    """The tables with different contents under two roots: (table, content before, content after)."""
+    old, new = (
+        {
+            row[IDENTITY]: trees.contents[row[VERSION]]
+            for i in trees.roots[one]
+            if i not in trees.roots[other]
+            for row in trees.rows[i]
+            if row[KIND] == "table"
+        }
+        for one, other in ((before, after), (after, before))
+    )
+    return [(i, old[i], new[i]) for i in old.keys() & new.keys() if old[i] != new[i]]
+
+
+def _edges(call: Call, tables: set[str], steps: set[tuple[str, str]]) -> dict[tuple[str, str], PortableLevel]:
+    """The shortest delta of each step from one content to another, between any layouts."""
+    by_content = versions_of(call, tables)
+    content = {version_id: i for i, versions in by_content.items() for version_id in versions}
+    ends = [[v for step in steps for v in by_content.get(step[end], ())] for end in (0, 1)]
+    found: dict[tuple[str, str], PortableLevel] = {}
+    for level in sorted(Levels(call.cursor).between(*ends), key=lambda level: (level.row_count, level.level_id)):
+        assert level.from_version and level.to_version
+        step = content[level.from_version], content[level.to_version]
+        if step in steps:
+            found.setdefault(step, PortableLevel("delta", level.files, level.rows, *step))
+    return found
+
+
+def _manifest(call: Call, version_id: str) -> Manifest:
+    contents = call.contents
+    levels = contents.levels(version_id)
+    ends = {end for level in levels for end in (level.from_version, level.to_version) if end}
+    kept = {i: content_of(version) for i, version in Versions(call.cursor).load(ends).items()}
+
+    def portable(level: Level) -> PortableLevel:
+        before, after = (kept.get(end or "") for end in (level.from_version, level.to_version))
+        return PortableLevel(level.kind, level.files, level.rows, before, after)
+
+    return Manifest(contents.version(version_id), tuple(map(portable, levels)))
+
+
+def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> dict[str, DataFile]:
+    levels = [level for manifest in manifests for level in manifest.levels]
+    levels += [delta for commit in commits for delta in commit.deltas]
+    return {file.file_id: file for level in levels for file in level.files}
+
+
+def _send_files(call: Call, store: RemoteStore, files: dict[str, DataFile]) -> Sent:
+    sizes = in_parallel(lambda file_id: store.size(file_path(file_id)), files)
+    lacking = [file for file, size in zip(files.values(), sizes, strict=True) if size != file.bytes]
+    call.progress.begin(sum(file.bytes for file in lacking))
+
+    def upload(file: DataFile) -> None:
+        path = call.store.path(file.file_id)
+        problem = call.store.verify(file)
+        if problem:
+            message = f"file {path} {problem}, so it cannot be pushed"
+            raise EpochStorageError(message, Suggestion("fsck"), path=str(path))
+        store.upload(file_path(file.file_id), path)
+        call.progress.add(file.bytes)
+
+    in_parallel(upload, lacking, FILES_AT_ONCE)
+    return Sent(len(lacking), sum(file.bytes for file in lacking))
+
+
+def _send_definitions(
+    call: Call, store: RemoteStore, manifests: Iterable[Manifest], files: dict[str, DataFile]
+) -> None:
+    ids = {manifest.version.schema_id for manifest in manifests}
+    ids |= {i for file in files.values() for i in (file.schema_id, file.old_schema_id) if i}
+    texts = dict(Schemas(call.cursor).with_ids(ids))
+    in_parallel(lambda i: store.put_new(schema_path(i), texts[i].encode()), texts)

@@ -1,0 +1,126 @@
+"""Checks files and rows: the bytes of a file match its name, and its rows match the versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+
+from epoch_sql import render
+from epoch_sql.call import Call
+from epoch_sql.catalog.history import Refs, State
+from epoch_sql.catalog.local import Fingerprints, Stashes
+from epoch_sql.model.commit import Level, RowCounts, shift_fingerprint
+from epoch_sql.render import Sql
+from epoch_sql.storage.shape import shape_of
+from epoch_sql.storage.writing import delta_digest
+from epoch_sql.upkeep.inventory import Inventory
+from epoch_sql.versions.folding import same_values
+from epoch_sql.worktree.rows import bucket, bucket_key, engine, row_hash
+
+Found = tuple[str, str, str]
+
+
+def broken_files(call: Call, inventory: Inventory) -> Iterator[Found]:
+    """Files that are missing, or whose bytes do not match their name."""
+    for file in inventory.files.values():
+        problem = call.store.verify(file)
+        if problem:
+            yield "file", file.file_id, f"{call.store.path(file.file_id)} {problem}"
+
+
+def broken_rows(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+    """Versions at references and in stashes whose rows do not match the version."""
+    for version_id in sorted(_current(call, inventory) & sound):
+        contents, version = call.contents, call.contents.version(version_id)
+        try:
+            found = call.writer.fingerprint(contents.state(version_id), contents.table(version_id))
+        except duckdb.Error as error:
+            yield "version", version_id, f"its rows cannot be read: {_first_line(error)}"
+            continue
+        if found[0] != version.row_count:
+            yield "version", version_id, f"has {found[0]} rows instead of {version.row_count}"
+        elif found[1] != version.fingerprint:
+            yield "version", version_id, "its rows do not have the fingerprint that it says"
+
+
+def broken_deltas(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+    """Deltas that do not lead from the rows of one version to those of the other, as far as their own rows show."""
+    for stored in inventory.levels.values():
+        if stored.kind != "delta" or not {stored.from_version, stored.to_version} <= sound:
+            continue
+        assert stored.from_version and stored.to_version
+        before, after = (call.contents.version(i) for i in (stored.from_version, stored.to_version))
+        old, new = (call.contents.table(i) for i in (stored.from_version, stored.to_version))
+        if not same_values(old, new):
+            continue
+        files = tuple(inventory.files[i] for i in stored.file_ids)
+        level = Level(stored.level_id, stored.kind, files, RowCounts(), stored.from_version, stored.to_version)
+        shape = shape_of(old, new)
+        rows = call.contents.compose([(level, True)] if files else [], shape)
+        try:
+            row = call.cursor.execute(delta_digest(rows, shape, old, new)).fetchone()
+        except duckdb.Error as error:
+            yield "level", stored.level_id, f"its rows cannot be read: {_first_line(error)}"
+            continue
+        assert row
+        added, _, removed, *sums = (int(n) for n in row)
+        shifted = shift_fingerprint(before.fingerprint, sums[0] + (sums[1] << 64), sums[2] + (sums[3] << 64))
+        if shifted != after.fingerprint or before.row_count + added - removed != after.row_count:
+            yield "level", stored.level_id, "does not lead from the rows of its first version to those of its second"
+
+
+def broken_fingerprints(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+    """Cached hashes of working tables that do not match their version, and would hide changes."""
+    known = Fingerprints(call.cursor).load()
+    current = engine(call.cursor)
+    head = _head(call, inventory)
+    for entry in call.tree(head).tables.values() if head else ():
+        cached = known.get(entry.table_id)
+        if (
+            cached is None
+            or entry.version_id not in sound
+            or (cached.version_id, cached.engine) != (entry.version_id, current)
+        ):
+            continue
+        table, state = call.contents.table(entry.version_id), call.contents.state(entry.version_id)
+        hashed = row_hash(table.stored_columns)
+        row = call.cursor.execute(
+            render.render("fingerprint", number=render.literal(0), row_hash=hashed, working=state)
+        ).fetchone()
+        assert row
+        wrong = (row[1], int(row[2])) != (cached.row_count, cached.checksum)
+        if cached.buckets and not wrong:
+            dirty = render.render(
+                "dirty",
+                bucket=bucket(bucket_key(table), cached.buckets),
+                row_hash=hashed,
+                working=state,
+                buckets=render.catalog_table("buckets"),
+                table_id=render.literal(entry.table_id),
+            )
+            wrong = bool(
+                call.cursor.execute(render.fill(Sql("SELECT 1 FROM ({{d}}) AS dirty LIMIT 1"), d=dirty)).fetchone()
+            )
+        if wrong:
+            yield "fingerprint", entry.table_id, f"the hashes kept for table {entry.name} are not those of its rows"
+
+
+def _current(call: Call, inventory: Inventory) -> set[str]:
+    """The versions at branches, tags and remote branches, and in stashes."""
+    tips = {row[2] for row in Refs(call.cursor).select()} | {_head(call, inventory)}
+    roots = {commit.root_id for commit_id, commit in inventory.commits.items() if commit_id in tips}
+    roots |= {stash.root_id for stash in Stashes(call.cursor).load()}
+    subtrees = {subtree for root in roots for subtree in inventory.roots.get(root, ())}
+    return {row[4] for subtree in subtrees for row in inventory.subtrees.get(subtree, ()) if row[0] == "table"}
+
+
+def _head(call: Call, inventory: Inventory) -> str | None:
+    """The commit that is checked out. None if the catalog does not name or have one."""
+    states = State(call.cursor).select()
+    commit_id = call.head().commit_id if len(states) == 1 else None
+    return commit_id if commit_id in inventory.commits else None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,113 @@
+"""Finishing a merge: its commit, or what is in its way; and bringing working tables to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from epoch_sql.call import Call
+from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
+from epoch_sql.errors import EpochDirtyError, EpochNothingToCommit, Suggestion
+from epoch_sql.guard.moves import Move, move_branch
+from epoch_sql.merge.engine import Stopped, list_obstacles, merge, notes, origin_of
+from epoch_sql.merge.rows import StoredTree, store
+from epoch_sql.model.commit import Commit, Route, RowCounts, Tree
+from epoch_sql.model.schema import ObjectName
+from epoch_sql.verbs.checkout import apply_tree
+from epoch_sql.verbs.committing import first_line, new_commit
+from epoch_sql.verbs.worktree_state import settle
+from epoch_sql.worktree.scan import Working
+
+
+@dataclass(frozen=True)
+class Done:
+    """A committed merge: the commit, and the rows that it changed in the target."""
+
+    commit: Commit
+    rows: RowCounts
+
+
+def finish(call: Call, progress: MergeInProgress, only_changes: bool = False) -> Done | Stopped:
+    """Commit a merge, or keep it in progress with its conflicts and violations.
+
+    With ``only_changes``, the result is the target's commit, and not a new one, if the target has the result already.
+    """
+    merged = merge(call, progress)
+    stopped = list_obstacles(call, progress, merged)
+    if stopped:
+        return stopped
+    stored = store(call, merged)
+    before = call.commits.get(progress.ours_commit)
+    if progress.kind == "cherry-pick" and stored.tree_id == before.tree_id:
+        raise EpochNothingToCommit(
+            f"nothing to commit: what {progress.source[:7]} changed is in {progress.target} already",
+            (Suggestion("log"), "; ", Suggestion("merge_abort"), ", if it had stopped on conflicts"),
+        )
+    if only_changes and stored.tree_id == before.tree_id:
+        return Done(before, RowCounts())
+    if progress.target == call.head().branch:
+        bring_working(call, merged.ours, stored)
+    origin = origin_of(call, progress)
+    message = "\n\n".join(filter(None, (progress.message, "\n".join(notes(origin)))))
+    parents: tuple[str, ...] = (progress.ours_commit,)
+    if progress.kind == "merge" and not progress.squash:
+        parents = (progress.ours_commit, progress.theirs_commit)
+    commit = new_commit(stored.tree_id, stored.root_id, parents, progress.author, message, origin)
+    call.commits.add(commit)
+    action = f"{progress.kind}: {first_line(progress.message)}"
+    move_branch(call, replace(move_of(call, progress), new=commit.commit_id), action, progress.author)
+    Merges(call.cursor).remove(progress.target)
+    return Done(commit, stored.rows)
+
+
+def move_of(call: Call, progress: MergeInProgress) -> Move:
+    """What a merge, revert or cherry-pick does to its target branch."""
+    routes = {"merge": Route.SQUASH if progress.squash else Route.MERGE, "revert": Route.REVERT}
+    return Move(
+        progress.target,
+        routes.get(progress.kind, Route.CHERRY_PICK),
+        progress.ours_commit,
+        source=progress.source if progress.kind == "revert" else progress.theirs_commit,
+        named=progress.source,
+        keep_undone=progress.keep_undone,
+        by_hand=any(made.by_hand for made in Resolutions(call.cursor).of(progress.target)),
+    )
+
+
+def bring_working(call: Call, ours: Tree, stored: StoredTree, doing: str = "merge") -> RowCounts:
+    """Bring the working tables to a merged tree. Uncommitted changes in other tables stay.
+
+    Returns the rows changed in tables that were not rebuilt. Raises EpochDirtyError if the merge changes tables or
+    objects with uncommitted changes.
+    """
+    working = settle(call, call.scan(ours))
+    dirty = {w.table_id: str(w.table.name) for w in working.tables if w.differs}
+    dirty.update({entry.table_id: str(entry.name) for entry in working.removed})
+    seen, wished = call.scanner.visible(ours), call.scanner.visible(stored.tree)
+    was, now = ({(o.kind, o.name): o for o in objects} for objects in (seen.objects, working.objects))
+    wanted = {(o.kind, o.name): o for o in wished.objects}
+    own = {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
+    clashing = [name for table_id, name in dirty.items() if table_id in stored.tables]
+    clashing += [str(key[1]) for key in own if was.get(key) != wanted.get(key)]
+    taken = {_place("table", w.table.name): str(w.table.name) for w in working.tables if w.differs}
+    taken.update({_place(*key): str(key[1]) for key in own if key in now})
+    brought = {_place("table", entry.name) for i, entry in wished.tables.items() if i in stored.tables}
+    brought |= {_place(*key) for key, wish in wanted.items() if was.get(key) != wish}
+    clashing += [name for place, name in taken.items() if place in brought]
+    if clashing:
+        raise EpochDirtyError(
+            f"uncommitted changes in {', '.join(sorted(set(clashing))[:3])} block the {doing}",
+            (Suggestion("commit", "MESSAGE"), " or ", Suggestion("stash"), f", then {doing} again"),
+            tables=tuple(sorted(set(clashing))),
+        )
+    objects = {key: o for key, o in wanted.items() if key not in own}
+    objects.update({key: now[key] for key in own if key in now})
+    tables = {i: entry for i, entry in wished.tables.items() if i not in dirty}
+    tables_now = tuple(w for w in working.tables if w.table_id not in dirty)
+    clean = Working(tables_now, (), working.objects, unmade=working.unmade)
+    pinned = [w for w in working.tables if w.table_id in dirty]
+    return apply_tree(call, clean, Tree(tables, tuple(objects.values())), pinned)[1]
+
+
+def _place(kind: str, name: ObjectName) -> tuple[str, str, str]:
+    """The name that two objects cannot share, in lower case. Tables and views share one set of names."""
+    return "relation" if kind in ("table", "view") else kind, name.schema.lower(), name.name.lower()

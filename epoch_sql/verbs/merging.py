@@ -1,0 +1,473 @@
+"""``merge`` and what belongs to it: continue, abort, resolve, preview."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar, get_args
+
+from epoch_sql import render
+from epoch_sql.call import Call, existing, now
+from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions, Violating
+from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError, Suggestion, to_finish
+from epoch_sql.guard.moves import Move, move_branch, require_allowed
+from epoch_sql.merge.conflicts import conflict_rows, located
+from epoch_sql.merge.constraints import violation_rows
+from epoch_sql.merge.decisions import BOTH, NULL, SIDES
+from epoch_sql.merge.engine import Stopped, base_tree, list_obstacles, planned_base
+from epoch_sql.merge.engine import merge as merged_tree
+from epoch_sql.merge.rows import counts
+from epoch_sql.merge.settling import follow, settle
+from epoch_sql.model.commit import Route, RowCounts, UndoneCommits
+from epoch_sql.model.undo import MergePlan, plan_merge
+from epoch_sql.verb import procedure
+from epoch_sql.verbs.checkout import attempting, put_working_tables
+from epoch_sql.verbs.committing import checked_out_branch, first_line
+from epoch_sql.verbs.finishing import Done, finish, move_of
+
+_NOTHING = RowCounts()
+Strategy = Literal["three-way", "ours", "theirs"]
+STRATEGIES = get_args(Strategy)
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """What a merge did: of ``source`` into ``target``, or a revert or cherry-pick of a commit that went on.
+
+    ``reapplied`` are commits that came back although the target undid them. ``kept`` are those that stayed although the
+    source undid them. ``message`` is that of the commit.
+    """
+
+    status: Literal["merged", "fast-forward", "up-to-date", "aborted"]
+    commit: str
+    rows: RowCounts
+    reapplied: list[UndoneCommits]
+    kept: list[UndoneCommits]
+    kind: Literal["merge", "revert", "cherry-pick"]
+    source: str
+    target: str
+    message: str
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class PickResult:
+    """The commit that a revert or a cherry-pick added to a branch."""
+
+    commit: str
+    rows: RowCounts
+    branch: str
+    message: str
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TablePreview:
+    """What a merge would do to a table, and what would stop it."""
+
+    table: str
+    rows: RowCounts
+    data_conflicts: int
+    schema_conflicts: int
+    violations: int
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The numbers of resolved and of remaining conflicts, with violations."""
+
+    resolved: int
+    remaining: int
+
+
+@procedure("epoch_merge")
+def merge(
+    call: Call,
+    source: str,
+    *,
+    into: str | None = None,
+    message: str | None = None,
+    ff: bool = False,
+    squash: bool = False,
+    strategy: Strategy = "three-way",
+    keep_undone: bool = False,
+) -> MergeResult:
+    """Merges a reference into a branch, cell by cell. Conflicts are an error, and the merge stays in progress.
+
+    It is one commit on the branch's first-parent line. Raises EpochConflict if it stops on conflicts or violations.
+    Then the merge is in progress, and nothing else changed.
+
+    Args:
+        source: the reference to merge
+        into: the branch that is merged into; default: the current one
+        message: default: `Merge SOURCE into TARGET`
+        ff: move the branch without a commit, if possible
+        squash: add a commit with one parent
+        strategy: `ours` or `theirs` takes conflicting cells from that side
+        keep_undone: leave out what was undone on the target
+    """
+    _require_strategy(strategy)
+
+    def move() -> MergeResult | Stopped:
+        branch, plan, progress = _planned(call, source, into, keep_undone)
+        if plan.up_to_date:
+            return _ended("up-to-date", progress)
+        progress = replace(progress, strategy=strategy, squash=squash, message=message or progress.message)
+        only_changes = strategy == "three-way" and _brings_only_merges(call, plan, progress)
+        if not only_changes:
+            require_allowed(call, move_of(call, progress))
+        _supersede(call, progress)
+        if ff and plan.fast_forward:
+            return _fast_forward(call, branch, progress)
+        progress = _based(call, plan, progress)
+        outcome = finish(call, progress, only_changes)
+        if isinstance(outcome, Stopped):
+            require_allowed(call, move_of(call, progress))
+        return _result(outcome, progress)
+
+    return _or_stop(attempting(call, move))
+
+
+@procedure("epoch_merge_continue")
+def continue_merge(call: Call, message: str | None = None, *, into: str | None = None) -> MergeResult:
+    """Commits the merge in progress, after its conflicts are resolved.
+
+    Raises EpochConflict while something still stops it.
+
+    Args:
+        message: replaces the merge's own message
+        into: the branch that is merged into; default: the current one
+    """
+
+    def move() -> MergeResult | Stopped:
+        progress = in_progress(call, into)
+        ref = existing(call, "branch", progress.target)
+        if ref.commit_id != progress.ours_commit:
+            raise EpochMergeError(
+                f"branch {progress.target} has moved since the {progress.kind} stopped",
+                (Suggestion("merge_abort", into=call.elsewhere(progress.target)), ", then start it again"),
+                target=progress.target,
+            )
+        require_allowed(call, move_of(call, progress))
+        if message:
+            progress = replace(progress, message=message)
+        return _result(finish(call, progress), progress)
+
+    return _or_stop(attempting(call, move))
+
+
+@procedure("epoch_merge_abort")
+def abort(call: Call, *, into: str | None = None) -> MergeResult:
+    """Ends the merge in progress, and keeps nothing of it.
+
+    Args:
+        into: the branch that is merged into; default: the current one
+    """
+    with call.moving():
+        progress = in_progress(call, into)
+        Merges(call.cursor).remove(progress.target)
+    return _ended("aborted", progress)
+
+
+@procedure("epoch_resolve")
+def resolve(
+    call: Call,
+    table: str | None = None,
+    side: Literal["ours", "theirs", "base", "both", "null"] | None = None,
+    *,
+    key: str | None = None,
+    column: str | None = None,
+    value: str | None = None,
+    into: str | None = None,
+    constraint: str | None = None,
+) -> Resolved:
+    """Resolves conflicts and violations of the merge in progress, by a side or a value. A side gives a violating row as
+    a whole, with the rows that it refers to there and, if a whole table is resolved, its definition.
+
+    ``both`` are ours and theirs less the base. A row that a violated foreign key refers to can be decided by its key,
+    too. Raises EpochTableError for what is not in conflict, and for a value that does not fit the column's type.
+
+    Args:
+        table: only conflicts of this table
+        side: `ours`, `theirs` or `base`; `both` for copies of a row; for one cell also `null`, the value NULL
+        key: only this row: JSON (`{"id": 42}`) or the value of a one-column key
+        column: only this column
+        value: a value of the column's type for one cell, instead of a side; for NULL, side := 'null'
+        into: the branch that is merged into; default: the current one
+        constraint: only rows that violate this constraint
+    """
+    if (side is None) == (value is None) or side not in (*SIDES, BOTH, NULL, None):
+        raise EpochTableError(
+            "a conflict is resolved by a side or by a value",
+            "take ours, theirs or base, or both for copies of a row",
+        )
+    given = value is not None or side == NULL
+    if given and (table is None or key is None or column is None):
+        raise EpochTableError("a value is for one cell", "name its table, key and column")
+    if constraint is not None and (side not in SIDES or column is not None):
+        raise EpochTableError("what violates a constraint is resolved by a side", "name no column and no value")
+    with call.moving():
+        progress = in_progress(call, into)
+        if given:
+            require_allowed(call, replace(move_of(call, progress), by_hand=True))
+        before = _open(call, progress)
+        merged = merged_tree(call, progress, rows=False)
+        violating = Violating(progress.target, constraint_name=constraint)
+        place = located(call, violating, merged, table, key, column)
+        if given:
+            place.require_fitting(call, progress.target, value)
+        if side == BOTH:
+            place.require_copies(call, progress.target)
+        chosen = "value" if given else str(side)
+        forced = place.forced and not given
+        if constraint is None:
+            Resolutions(call.cursor).add(
+                progress.target, place.table_name, place.key, place.column_name, chosen, value, forced
+            )
+        meant = replace(violating, table_name=place.table_name, key=place.key)
+        followed = Resolutions(call.cursor).drop_consequences(meant)
+        if side in SIDES and place.violated:
+            settle(call, progress, str(side), meant)
+        elif place.column_name is not None and followed:
+            follow(call, progress, followed[-1], meant)
+        else:
+            list_obstacles(call, progress, merged_tree(call, progress))
+        after = _open(call, progress)
+    resolved = [max(was - left, 0) for was, left in zip(before, after, strict=True)]
+    return Resolved(sum(resolved), sum(after))
+
+
+@procedure("epoch_preview_merge", acts=False)
+def preview(
+    call: Call, source: str, *, into: str | None = None, strategy: Strategy = "three-way", keep_undone: bool = False
+) -> list[TablePreview]:
+    """What a merge would do, by table: rows, conflicts and violations. Changes nothing.
+
+    Args:
+        source: the reference to merge
+        into: the branch that is merged into; default: the current one
+        strategy: `ours` or `theirs` takes conflicting cells from that side
+        keep_undone: leave out what was undone on the target
+    """
+    _require_strategy(strategy)
+    cursor = call.cursor
+    cursor.execute("BEGIN TRANSACTION")
+    try:
+        _, plan, progress = _planned(call, source, into, keep_undone)
+        if plan.up_to_date:
+            return []
+        merged = merged_tree(call, replace(_based(call, plan, progress), strategy=strategy))
+        statement = render.render("preview", conflicts=conflict_rows(merged), violations=violation_rows(call, merged))
+        found = {row[0]: row[1:] for row in cursor.execute(statement).fetchall()}
+        changed = {str(e.table.name): counts(call, e) for e in merged.tables if e.entry is None or e.entry != e.ours}
+        kept = {entry.table_id for entry in merged.tables}
+        for table_id, gone in merged.ours.tables.items():
+            if table_id not in kept:
+                removed = call.contents.version(gone.version_id).row_count
+                changed[str(gone.name)] = replace(changed.get(str(gone.name), _NOTHING), removed=removed)
+        names = sorted(changed.keys() | found.keys())
+        return [TablePreview(name, changed.get(name, _NOTHING), *found.get(name, (0, 0, 0))) for name in names]
+    finally:
+        cursor.execute("ROLLBACK")
+
+
+@procedure("epoch_revert")
+def revert(call: Call, ref: str) -> PickResult:
+    """Adds a commit that undoes a commit.
+
+    It is a three-way merge of its own, which may stop as one: it raises EpochConflict then.
+
+    Args:
+        ref: the commit to undo; the revert of a merge goes back to its first parent
+    """
+
+    def move() -> PickResult | Stopped:
+        undone = call.commit(ref)
+        if not undone.parents:
+            message = f"{ref} is the first commit, there is nothing before it"
+            raise EpochReferenceError(message, Suggestion("log"), name=ref)
+        message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
+        progress = _picked(call, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
+        return _pick(call, progress)
+
+    return _or_stop(attempting(call, move))
+
+
+@procedure("epoch_cherry_pick")
+def cherry_pick(call: Call, ref: str) -> PickResult:
+    """Adds a commit with the changes of another one.
+
+    Raises EpochConflict when it stops, as a merge does.
+
+    Args:
+        ref: the commit to pick
+    """
+
+    def move() -> PickResult | Stopped:
+        picked = call.commit(ref)
+        if len(picked.parents) > 1:
+            into, merged = (parent[:7] for parent in picked.parents[:2])
+            raise EpochReferenceError(
+                f"{ref} is a merge of {merged} into {into}, so it has no changes of its own to pick",
+                (Suggestion("cherry_pick", merged), ", or ", Suggestion("merge", merged)),
+                name=ref,
+            )
+        base = picked.parents[0] if picked.parents else None
+        progress = _picked(call, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
+        return _pick(call, progress)
+
+    return _or_stop(attempting(call, move))
+
+
+def _pick(call: Call, progress: MergeInProgress) -> PickResult | Stopped:
+    require_allowed(call, move_of(call, progress))
+    outcome = finish(call, progress)
+    if isinstance(outcome, Stopped):
+        return outcome
+    return PickResult(outcome.commit.commit_id, outcome.rows, progress.target, outcome.commit.message)
+
+
+def in_progress(call: Call, target: str | None) -> MergeInProgress:
+    """The merge in progress of a branch (default: the current one). Raises EpochMergeError if there is none."""
+    branch = target or checked_out_branch(call)[0]
+    progress = Merges(call.cursor).get(branch)
+    if progress is None:
+        message = f"no merge into {branch} is in progress"
+        raise EpochMergeError(message, Suggestion("merge", "SOURCE"), target=branch)
+    return progress
+
+
+def _require_strategy(strategy: str) -> None:
+    if strategy not in STRATEGIES:
+        raise EpochMergeError(f"there is no merge strategy {strategy}", f"one of {', '.join(STRATEGIES)}")
+
+
+def _planned(call: Call, source: str, target: str | None, keep_undone: bool) -> tuple[str, MergePlan, MergeInProgress]:
+    branch = target or checked_out_branch(call)[0]
+    ours = existing(call, "branch", branch).commit_id
+    if source in (branch, f"heads/{branch}", f"refs/heads/{branch}") or (source.upper() == "HEAD" and target is None):
+        message = f"branch {branch} cannot be merged into itself"
+        raise EpochReferenceError(message, Suggestion("branches"), name=branch)
+    theirs = call.commit(source)
+    plan = plan_merge(call.graph(), ours, theirs.commit_id, keep_undone=keep_undone)
+    progress = MergeInProgress(
+        target=branch,
+        kind="merge",
+        ours_commit=ours,
+        theirs_commit=theirs.commit_id,
+        base_root="",
+        theirs_root=theirs.root_id,
+        source=source,
+        message=f"Merge {source} into {branch}",
+        author=call.author(),
+        squash=False,
+        strategy="three-way",
+        keep_undone=keep_undone,
+        started_at=now(),
+    )
+    return branch, plan, progress
+
+
+def _based(call: Call, plan: MergePlan, progress: MergeInProgress) -> MergeInProgress:
+    """A planned merge with its base tree, which may have to be computed."""
+    base = planned_base(call, plan, progress.ours_commit, progress.theirs_commit)
+    return replace(progress, base_root=call.trees.add(base))
+
+
+def _supersede(call: Call, progress: MergeInProgress) -> None:
+    """Refuse a merge while another is in progress. Replace an older merge of the same source without decisions."""
+    merges = Merges(call.cursor)
+    other = merges.get(progress.target)
+    if other is None:
+        return
+    older = (other.theirs_commit, other.ours_commit) != (progress.theirs_commit, progress.ours_commit)
+    untouched = not Resolutions(call.cursor).of(progress.target)
+    if other.kind == "merge" and other.source == progress.source and untouched and older:
+        merges.remove(progress.target)
+        return
+    raise _in_progress(call, other)
+
+
+def _in_progress(call: Call, progress: MergeInProgress) -> EpochMergeError:
+    message = f"a {progress.kind} of {progress.source} into {progress.target} is in progress"
+    return EpochMergeError(message, to_finish(call.elsewhere(progress.target)), target=progress.target)
+
+
+def _fast_forward(call: Call, branch: str, progress: MergeInProgress) -> MergeResult:
+    theirs = progress.theirs_commit
+    move = Move(branch, Route.FAST_FORWARD, progress.ours_commit, theirs, theirs, progress.source)
+    require_allowed(call, move)
+    rows = _NOTHING
+    if branch == call.head().branch:
+        _, rows = put_working_tables(call, theirs, "the merge")
+    move_branch(call, move, f"merge {progress.source}: fast-forward", progress.author)
+    return replace(_ended("fast-forward", progress), commit=theirs, rows=rows)
+
+
+def _picked(
+    call: Call, kind: Literal["revert", "cherry-pick"], base: str | None, theirs: str, source: str, message: str
+) -> MergeInProgress:
+    branch, tip = checked_out_branch(call)
+    other = Merges(call.cursor).get(branch)
+    if other:
+        raise _in_progress(call, other)
+    base_root = call.commits.get(base).root_id if base else call.trees.add(base_tree(call, ()))
+    return MergeInProgress(
+        target=branch,
+        kind=kind,
+        ours_commit=tip,
+        theirs_commit=theirs,
+        base_root=base_root,
+        theirs_root=call.commits.get(theirs).root_id,
+        source=source,
+        message=message,
+        author=call.author(),
+        squash=False,
+        strategy="three-way",
+        keep_undone=False,
+        started_at=now(),
+    )
+
+
+def _brings_only_merges(call: Call, plan: MergePlan, progress: MergeInProgress) -> bool:
+    """Whether the source has only merges that the target lacks, as after a merge of the target into it.
+
+    Such a merge adds a commit only if it changes something, because otherwise there is no promotion to log.
+    """
+    graph = call.graph()
+    new = graph.difference((progress.theirs_commit,), (progress.ours_commit,))
+    real = [commit for commit in new if len(graph.parents(commit)) < 2 or graph.undo(commit).commits]
+    return not (real or plan.reapplies or plan.keeps)
+
+
+def _ended(status: Literal["merged", "fast-forward", "up-to-date", "aborted"], of: MergeInProgress) -> MergeResult:
+    """The result of a merge that made no commit."""
+    return MergeResult(status, of.ours_commit, _NOTHING, [], [], of.kind, of.source, of.target, of.message)
+
+
+def _result(outcome: Done | Stopped, progress: MergeInProgress) -> MergeResult | Stopped:
+    if isinstance(outcome, Stopped):
+        return outcome
+    made = outcome.commit
+    if made.commit_id == progress.ours_commit:
+        return _ended("up-to-date", progress)
+    return replace(
+        _ended("merged", progress),
+        commit=made.commit_id,
+        rows=outcome.rows,
+        reapplied=list(made.origin.reapplied),
+        kept=list(made.origin.kept),
+        message=made.message,
+    )
+
+
+def _or_stop(result: Result | Stopped) -> Result:
+    """The result of a merge. If it stopped, raises the error after the merge was stored as in progress."""
+    if isinstance(result, Stopped):
+        raise result.error()
+    return result
+
+
+def _open(call: Call, progress: MergeInProgress) -> tuple[int, int]:
+    conflicts, violations = Merges(call.cursor).open_obstacles(progress.target)
+    return sum(count for _, count in conflicts), violations

@@ -1,0 +1,101 @@
+"""Folding the levels of a version, and what is compared and counted of the changes between two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import takewhile
+from math import log
+
+from epoch_sql import render
+from epoch_sql.call import Call
+from epoch_sql.model.commit import (
+    Level,
+    RowCounts,
+    Tree,
+    tree_identity,
+)
+from epoch_sql.model.schema import Table, compatible
+from epoch_sql.render import Sql
+from epoch_sql.storage.shape import keyed_alike, shape_of
+from epoch_sql.storage.writing import delta_level
+
+FOLD_AT = 4
+
+
+REWRITE_SHARE = 5
+
+
+def tree_id(call: Call, tree: Tree) -> str:
+    """The id of a tree's content."""
+    contents = call.contents
+    contents.load(entry.version_id for entry in tree.tables.values())
+    tables = [
+        (e.name, contents.table(e.version_id).content_digest, contents.version(e.version_id).fingerprint)
+        for e in tree.tables.values()
+    ]
+    return tree_identity(tables, tree.objects)
+
+
+def alike(before: Table, after: Table) -> bool:
+    """Whether a delta can lead from rows of one definition to rows of the other."""
+    types = {column.id: column.type for column in before.stored_columns}
+    return keyed_alike(before, after) and all(
+        compatible(types[c.id], c.type) for c in after.stored_columns if c.id in types
+    )
+
+
+def same_values(before: Table, after: Table) -> bool:
+    """Whether an unchanged row has the same hash under both definitions."""
+    return [(c.id, c.type) for c in before.stored_columns] == [(c.id, c.type) for c in after.stored_columns]
+
+
+def fold(call: Call, levels: list[Level], table: Table, fingerprint: str) -> list[Level]:
+    """Levels (base first, the last one new) with runs of small deltas folded into one, as in size-tiered LSM trees.
+
+    Four deltas of about the same size (within a factor of four) at the end become one. So the number of levels grows
+    with the logarithm of the changes. A folded level leads from the start of its first delta to the new version.
+    """
+    while True:
+        run = _last_run(levels)
+        if len(run) < FOLD_AT:
+            return levels
+        # The newest delta is read back, and its definition may be new too.
+        call.contents.store_descriptions([table], [])
+        old, start = _start(call, run[0], table)
+        shape = shape_of(old, table)
+        changes = call.contents.compose([(level, True) for level in run], shape)
+        written = call.writer.delta(changes, shape, old, table)
+        levels = levels[: -len(run)]
+        if written is None:
+            return levels
+        levels.append(delta_level(written, start, "", fingerprint, table.digest))
+
+
+def _start(call: Call, first: Level, table: Table) -> tuple[Table, str | None]:
+    """The definition of the old values of a folded level, and the version that it leads from.
+
+    A fold across a dropped column lacks that column's old values. So it is a level, but not an edge from a version.
+    """
+    old = call.contents.schema(first.files[0].old_schema_id or table.digest)
+    kept = {column.id for column in table.stored_columns}
+    if first.from_version and all(column.id in kept for column in old.stored_columns):
+        return old, first.from_version
+    return table, None
+
+
+def _last_run(levels: Sequence[Level]) -> list[Level]:
+    tier = _tier(levels[-1])
+    return list(takewhile(lambda level: _tier(level) <= tier, reversed(levels[1:])))[::-1]
+
+
+def _tier(level: Level) -> int:
+    return int(log(max(level.row_count, 1), 4))
+
+
+def count_changes(call: Call, changes: Sql, keyless: bool) -> RowCounts:
+    """The numbers of rows that changes (see ``Shape``) add, modify and remove."""
+    row = call.cursor.execute(
+        render.render("count_bag_changes" if keyless else "count_changes", changes=changes)
+    ).fetchone()
+    assert row
+    return RowCounts(*(int(n) for n in row))

@@ -1,0 +1,386 @@
+"""The two sides of a difference (a commit, or the working tables), and its columns as users see them: values of their
+own types, under their own names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from epoch_sql import render
+from epoch_sql.call import Call, no_table, require_trusted
+from epoch_sql.model.commit import Tree
+from epoch_sql.model.names import name_meant
+from epoch_sql.model.revisions import parse_revision
+from epoch_sql.model.schema import Column, SchemaObject, Table, identity
+from epoch_sql.render import Sql
+from epoch_sql.storage.contents import arrange, compare
+from epoch_sql.storage.encoding import decode, encode
+from epoch_sql.storage.shape import Shape, aliased, shape_of, struct
+from epoch_sql.worktree.rows import working_rows
+from epoch_sql.worktree.scan import WorkingTable
+
+
+def with_generated(table: Table, rows: Sql) -> Sql:
+    """Rows with the native values of all stored columns, and after them those of the generated columns."""
+    for column in table.columns:
+        if column.generated is not None:
+            value = render.fill(
+                Sql("CAST({{e}} AS {{t}})"), e=render.verbatim(column.generated), t=render.verbatim(column.type)
+            )
+            rows = render.fill(
+                Sql("SELECT *, {{c}} FROM ({{rows}}) AS stored"), c=aliased(value, column.name), rows=rows
+            )
+    return rows
+
+
+def free_name(name: str, table: Table) -> str:
+    """A name that no column of a table has, for an additional column."""
+    taken = [column.name.lower() for column in table.columns]
+    while name.lower() in taken:
+        name += "_"
+    return name
+
+
+def crossing(before: Table, after: Table) -> frozenset[int]:
+    """The columns (by id) that are generated on one side and have values of their own on the other."""
+    sides = [({c.id for c in t.columns if not c.stored}, {c.id for c in t.stored_columns}) for t in (before, after)]
+    (old_generated, old_stored), (new_generated, new_stored) = sides
+    return frozenset((old_generated & new_stored) | (old_stored & new_generated))
+
+
+def by_value(before: Table, before_rows: Sql, after: Table, after_rows: Sql) -> tuple[Sql, Shape]:
+    """The difference between rows (``c<id>``) of two definitions. A column that is generated on one side and stored
+    on the other is compared by its values."""
+    ids = crossing(before, after)
+    (old, old_rows), (new, new_rows) = as_stored(before, before_rows, ids), as_stored(after, after_rows, ids)
+    shape = shape_of(old, new)
+    return compare(shape, arrange(old_rows, shape, old, old=True), arrange(new_rows, shape, new)), shape
+
+
+def storing(table: Table, ids: Iterable[int]) -> Table:
+    """A table as if it stored the values of generated columns."""
+    wanted = set(ids)
+    columns = tuple(replace(c, generated=None) if c.id in wanted and not c.stored else c for c in table.columns)
+    return table if columns == table.columns else replace(table, columns=columns)
+
+
+def as_stored(table: Table, rows: Sql, ids: Iterable[int]) -> tuple[Table, Sql]:
+    """A table and its rows (``c<id>``, storage values) as if it stored the values of generated columns."""
+    wanted = [c for c in table.columns if c.id in set(ids) and not c.stored]
+    if not wanted:
+        return table, rows
+    kept = {c.id: free_name(f"c{c.id}", table) for c in table.stored_columns}
+    outputs = [
+        *(aliased(render.column(f"c{i}"), free) for i, free in kept.items()),
+        *(aliased(decode(render.column(f"c{c.id}"), c.type), c.name) for c in table.stored_columns),
+    ]
+    native = render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS stored"), outputs=outputs, rows=rows)
+    stored = [
+        *(aliased(render.column(free), f"c{i}") for i, free in kept.items()),
+        *(aliased(encode(render.column(c.name), c.type), f"c{c.id}") for c in wanted),
+    ]
+    return storing(table, ids), render.fill(
+        Sql("SELECT {{stored}} FROM ({{rows}}) AS computed"), stored=stored, rows=with_generated(table, native)
+    )
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A column on both sides of a difference. One of them is None if only one side has the column."""
+
+    before: Column | None
+    after: Column | None
+
+    @property
+    def from_name(self) -> str:
+        """The name of its old values in a difference."""
+        column = self.before or self.after
+        assert column
+        return f"from_{column.name}"
+
+    @property
+    def to_name(self) -> str:
+        """The name of its new values in a difference."""
+        column = self.after or self.before
+        assert column
+        return f"to_{column.name}"
+
+
+def pairs(before: Table | None, after: Table | None) -> list[Pair]:
+    """The columns of both sides, in the order of the later one. Columns with one name are a pair, and so are renamed
+    ones."""
+    old = {c.id: c for c in before.columns} if before else {}
+    new = after.columns if after else ()
+    matched = {c.id: old[c.id] for c in new if c.id in old}
+    left = {c.name.lower(): c for i, c in old.items() if i not in matched}
+    found = [Pair(matched.get(c.id) or left.pop(c.name.lower(), None), c) for c in new]
+    return [*found, *(Pair(c, None) for c in left.values())]
+
+
+def value(column: Column | None, shape: Shape, prefix: str, like: Column | None = None) -> Sql:
+    """The native value of a column on one side (``n`` or ``o``) of a change. NULL if the side has no such row or
+    column."""
+    if column is None:
+        assert like
+        return render.fill(Sql("CAST(NULL AS {{t}})"), t=render.verbatim(like.type))
+    present = Sql("op <> 'removed'" if prefix == "n" else "op <> 'added'")
+    if not column.stored:
+        computed = render.column(f"g{prefix}{column.id}")
+        return render.fill(Sql("CASE WHEN {{p}} THEN {{v}} END"), p=present, v=computed)
+    key = shape.key_of(column.id, old=prefix == "o")
+    if key is None:
+        return decode(render.column(f"{prefix}{column.id}"), column.type)
+    stored = render.fill(Sql("CASE WHEN {{p}} THEN {{v}} END"), p=present, v=render.column(f"k{key.id}"))
+    native = decode(stored, key.type)
+    if key.type == column.type:
+        return native
+    return render.fill(Sql("TRY_CAST({{v}} AS {{t}})"), v=native, t=render.verbatim(column.type))
+
+
+def computed(table: Table | None, shape: Shape, prefix: str, rows: Sql, carried: Sequence[str]) -> Sql:
+    """Changes with the generated columns of one side as ``g<prefix><id>``. ``carried`` are the other columns."""
+    generated = [c for c in table.columns if not c.stored] if table else []
+    if not table or not generated:
+        return rows
+    names = {name: free_name(name, table) for name in carried}
+    outputs = [
+        *(aliased(render.column(name), free) for name, free in names.items()),
+        *(aliased(value(c, shape, prefix), c.name) for c in table.stored_columns),
+    ]
+    native = render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS changes"), outputs=outputs, rows=rows)
+    kept = [
+        *(aliased(render.column(free), name) for name, free in names.items()),
+        *(aliased(render.column(c.name), f"g{prefix}{c.id}") for c in generated),
+    ]
+    return render.fill(Sql("SELECT {{kept}} FROM ({{rows}}) AS changes"), kept=kept, rows=with_generated(table, native))
+
+
+def row_struct(table: Table | None, shape: Shape, prefix: str) -> Sql:
+    """All values of one side as JSON, or NULL if the side has no row."""
+    if table is None:
+        return Sql("CAST(NULL AS JSON)")
+    present = Sql("op <> 'removed'" if prefix == "n" else "op <> 'added'")
+    fields = [(c.name, value(c, shape, prefix)) for c in table.stored_columns]
+    return render.fill(Sql("CASE WHEN {{p}} THEN to_json({{s}}) END"), p=present, s=struct(fields))
+
+
+def key_struct(table: Table, shape: Shape) -> Sql:
+    """The key of a change as JSON. NULL for a table without a key."""
+    if shape.keyless:
+        return Sql("CAST(NULL AS JSON)")
+    keys = {
+        old: [(table.column(c.name).name, shape.key_of(c.id, old)) for c in shape.key if c.id > 0]
+        for old in (False, True)
+    }
+    new, old = (
+        render.fill(
+            Sql("to_json({{s}})"),
+            s=struct([(name, decode(render.column(f"k{c.id}"), c.type)) for name, c in keys[side] if c]),
+        )
+        for side in (False, True)
+    )
+    return new if new == old else render.fill(Sql("CASE op WHEN 'removed' THEN {{o}} ELSE {{n}} END"), o=old, n=new)
+
+
+def changed_columns(shape: Shape) -> Sql:
+    """The names of the columns in which a modified row differs. Empty for added and removed rows."""
+    if shape.keyless or not shape.compared:
+        return Sql("CAST([] AS VARCHAR[])")
+    names = [
+        render.fill(
+            Sql("CASE WHEN op = 'modified' AND {{d}} THEN {{n}} END"),
+            d=shape.value_differs(c, render.column(f"n{c.id}"), render.column(f"o{c.id}")),
+            n=render.literal(c.name),
+        )
+        for c in shape.compared
+    ]
+    return render.fill(Sql("list_filter([{{names}}], lambda name: name IS NOT NULL)"), names=names)
+
+
+def expanded(changes: Sql, shape: Shape) -> Sql:
+    """Changes with one row for each added or removed copy of a row without a key."""
+    if not shape.keyless:
+        return changes
+    return render.render("expand_copies", changes=changes)
+
+
+def table_rows(call: Call, side: TableSide, bare: bool = False) -> Sql:
+    """The rows of a table on one side, in its own columns. With ``bare``, a relation of the same columns without
+    rows."""
+    if side.version_id is None:
+        return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
+    require_trusted(call, side.table)
+    contents = call.contents
+    return native_rows(side.table, contents.state_of(side.table, []) if bare else contents.state(side.version_id))
+
+
+def native_rows(table: Table, state: Sql) -> Sql:
+    """Rows of storage values (``c<id>``) as native values under the names of the columns, with generated columns."""
+    stored = [aliased(decode(render.column(f"c{c.id}"), c.type), c.name) for c in table.stored_columns]
+    rows = render.fill(Sql("SELECT {{stored}} FROM ({{state}}) AS state"), stored=stored, state=state)
+    generated = [c for c in table.columns if not c.stored]
+    if not generated:
+        return rows
+    return render.fill(
+        Sql("SELECT {{columns}} FROM ({{rows}}) AS complete"),
+        columns=[render.column(c.name) for c in table.columns],
+        rows=with_generated(table, rows),
+    )
+
+
+@dataclass(frozen=True)
+class TableSide:
+    """A table on one side: a version of it, or the working table.
+
+    ``stored`` is the definition for reading its rows if ``table`` has other column ids.
+    """
+
+    table: Table
+    version_id: str | None
+    working: WorkingTable | None = None
+    stored: Table | None = None
+
+
+@dataclass(frozen=True)
+class Side:
+    """Everything on one side, tables by identity."""
+
+    tables: Mapping[str, TableSide]
+    objects: tuple[SchemaObject, ...]
+
+    def named(self, name: str) -> tuple[str, TableSide] | None:
+        """The identity and the table of a name as in table arguments."""
+        meant = name_meant(name, (side.table.name for side in self.tables.values()))
+        return next(((i, side) for i, side in self.tables.items() if side.table.name == meant), None)
+
+    def view(self, name: str) -> SchemaObject | None:
+        """The view of a name as in table arguments."""
+        views = {o.name: o for o in self.objects if o.kind == "view"}
+        meant = name_meant(name, views)
+        return views[meant] if meant else None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A table that may differ between two sides."""
+
+    before: TableSide | None
+    after: TableSide | None
+
+    @property
+    def table(self) -> Table:
+        """The definition of the later side, or else of the earlier one."""
+        side = self.after or self.before
+        assert side
+        return side.table
+
+
+def side_of(call: Call, reference: str) -> Side:
+    """The side of a reference: the tree of a commit, or the working tables for ``WORKING``."""
+    if not parse_revision(reference).is_working:
+        return tree_side(call, call.tree(call.resolve(reference)))
+    working = call.scan(call.tree(call.head().commit_id), read_rows=False)
+    # Ignored and untrusted parts stay as they are committed, whatever the working database has.
+    ignored, withheld = (tree_side(call, tree) for tree in (working.ignored, working.withheld))
+    tables = {w.table_id: TableSide(w.table, None, w) for w in working.tables}
+    objects = (*working.objects, *ignored.objects, *withheld.objects)
+    return Side({**tables, **ignored.tables, **withheld.tables}, objects)
+
+
+def tree_side(call: Call, tree: Tree) -> Side:
+    """A tree as a side."""
+    contents = call.contents
+    contents.load(entry.version_id for entry in tree.tables.values())
+    tables = {i: TableSide(contents.table(e.version_id), e.version_id) for i, e in tree.tables.items()}
+    return Side(tables, tree.objects)
+
+
+def differences(before: Side, after: Side, table_name: str | None = None) -> list[Difference]:
+    """The tables that may differ, by name. With ``table_name``, only that table.
+
+    Raises EpochTableError if neither side has that table.
+    """
+    pairs = _pairs(before, after)
+    if table_name is None:
+        different = [pair for pair in pairs if not _same(pair)]
+        return sorted(different, key=lambda difference: str(difference.table.name))
+    found = after.named(table_name) or before.named(table_name)
+    if found is None:
+        names = [str(side.table.name) for side in (*before.tables.values(), *after.tables.values())]
+        raise no_table(table_name, names, "either side")
+    name = found[1].table.name
+    ends = [pair.after or pair.before for pair in pairs] + [pair.before for pair in pairs]
+    return [next(pair for pair, end in zip(2 * pairs, ends, strict=True) if end and end.table.name == name)]
+
+
+def _pairs(before: Side, after: Side) -> list[Difference]:
+    """The tables of both sides, paired by identity, or else by name, so that equal contents never differ."""
+    shared = before.tables.keys() & after.tables.keys()
+    named = {_folded(side): i for i, side in before.tables.items() if i not in shared}
+    partners = {i: i if i in shared else named.pop(_folded(side), None) for i, side in after.tables.items()}
+    pairs = []
+    for i, side in after.tables.items():
+        partner = partners[i]
+        old = before.tables[partner] if partner is not None else None
+        pairs.append(Difference(_aligned(old, side, partner == i) if old else None, side))
+    return [*pairs, *(Difference(before.tables[i], None) for i in named.values())]
+
+
+def _folded(side: TableSide) -> tuple[str, str]:
+    return side.table.name.schema.lower(), side.table.name.name.lower()
+
+
+def _aligned(before: TableSide, after: TableSide, same_table: bool) -> TableSide:
+    """The older side, with the newer side's ids for columns of the same name and different identities.
+
+    Such columns were dropped and added again, or belong to two tables that share only their name.
+    """
+    old, new = before.table.columns, after.table.columns
+    shared = {c.id for c in old} & {c.id for c in new} if same_table else set[int]()
+    by_name = {c.name.lower(): c.id for c in new if c.id not in shared}
+    if shared == {c.id for c in old} or (same_table and not any(c.name.lower() in by_name for c in old)):
+        return before
+    taken = {c.id for c in (*old, *new)}
+    columns = []
+    for column in old:
+        number = column.id if column.id in shared else by_name.get(column.name.lower(), 0)
+        if not number:
+            number = identity("aligned", column.name, taken=taken)
+            taken.add(number)
+        columns.append(replace(column, id=number))
+    return replace(before, table=replace(before.table, columns=tuple(columns)), stored=before.table)
+
+
+def changes_between(call: Call, difference: Difference) -> tuple[Sql, Shape]:
+    """The changed rows of a table, as in ``Shape``."""
+    before, after = difference.before, difference.after
+    old, new = (before.table if before else None), (after.table if after else None)
+    shape = shape_of(old, new)
+    aligned = before is not None and before.stored is not None
+    if not aligned and (before is None or before.version_id) and (after is None or after.version_id):
+        ids = (before.version_id if before else None, after.version_id if after else None)
+        return call.contents.changes(*ids), shape
+    committed = after.working.entry if after and after.working else None
+    if not aligned and before and after and after.working and committed and committed.version_id == before.version_id:
+        return call.scanner.changes(after.working)
+    sides = [
+        arrange(rows_of(call, side), shape, side.table, old=place == 0) if side else None
+        for place, side in enumerate((before, after))
+    ]
+    return compare(shape, *sides), shape
+
+
+def rows_of(call: Call, side: TableSide) -> Sql:
+    """The rows of a table on one side: ``c<id>`` for each stored column, as storage values."""
+    rows = call.contents.state(side.version_id) if side.version_id else working_rows(side.stored or side.table)
+    if side.stored is None:
+        return rows
+    pairs = zip(side.stored.stored_columns, side.table.stored_columns, strict=True)
+    outputs = [aliased(render.column(f"c{old.id}"), f"c{new.id}") for old, new in pairs]
+    return render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS stored"), outputs=outputs, rows=rows)
+
+
+def _same(difference: Difference) -> bool:
+    before, after = difference.before, difference.after
+    return bool(before and after and before.version_id and before.version_id == after.version_id)
