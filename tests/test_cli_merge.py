@@ -301,7 +301,7 @@ class TestConflicts:
         [
             (["--record", "99", "--ours"], "is not in conflict"),
             (["--record", "1", "--field", "note", "--ours"], "is not in conflict"),
-            (["--record", "1", "--field", "amount", "--value", "much"], "is no value of column amount INTEGER"),
+            (["--record", "1", "--field", "amount", "--value", "much"], "is not a value of column amount INTEGER"),
         ],
     )
     def test_what_does_not_fit_is_refused(self, stopped: Epoch, words: list[str], message: str) -> None:

@@ -165,7 +165,7 @@ def test_a_fitting_value_settles_it(make_repo: MakeRepo) -> None:
         ("added_enum", "2", "b", "c"),
     ):
         call = "CALL epoch_resolve(?, key := ?, column_name := 'm', value := ?)"
-        assert "is no value of column m" in repo.refused(call, table, key, wrong)
+        assert "is not a value of column m" in repo.refused(call, table, key, wrong)
         repo(call, table, key, right)
         assert repo("SELECT resolved FROM epoch_conflicts(?)", table) == [(True,)]
     repo("CALL epoch_merge_continue()")
