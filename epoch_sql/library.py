@@ -17,7 +17,7 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.errors import EpochRepositoryError, RepositoryNotFound
 from epoch_sql.extension.caller import look_query
-from epoch_sql.extension.failing import as_epoch_error, locked
+from epoch_sql.extension.failing import as_epoch_error
 from epoch_sql.extension.install import has_repository, installed
 from epoch_sql.extension.performing import perform
 from epoch_sql.extension.session import Session
@@ -216,7 +216,7 @@ def _opened(
     try:
         connection = duckdb.connect(str(path), **options)
     except (duckdb.Error, OSError) as error:
-        raise locked(error) or as_epoch_error(error) from error
+        raise as_epoch_error(error) from error
     try:
         if not new and not has_repository(connection):
             message, advice = f"{path} has no Epoch repository", f"epoch_sql.init({str(path)!r})"

@@ -8,11 +8,14 @@ import json
 import pickle
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
+from subprocess import PIPE
 from threading import Thread
 from typing import Any
 
@@ -262,6 +265,41 @@ REFUSED: list[tuple[str, Callable[[Repository], object], list[str], type[EpochEr
         {"name": "ffff", "suggestions": ()},
     ),
     (
+        "CALL epoch_unprotect('dev')",
+        lambda repo: repo.unprotect("dev"),
+        ["branch", "unprotect", "dev"],
+        errors.EpochReferenceError,
+        {"name": "dev"},
+    ),
+    (
+        "CALL epoch_ignore('')",
+        lambda repo: repo.ignore(""),
+        ["table", "ignore", ""],
+        errors.EpochTableError,
+        {"table": None, "column": None},
+    ),
+    (
+        "CALL epoch_remote_add('far', 'http://x')",
+        lambda repo: repo.remote_add("far", "http://x"),
+        ["remote", "add", "far", "http://x"],
+        errors.EpochRemoteError,
+        {"remote": None},
+    ),
+    (
+        "CALL epoch_push('origin', branch := 'guarded', delete := true)",
+        lambda repo: repo.push("origin", branch="guarded", delete=True),
+        ["push", "origin", "--delete", "guarded"],
+        errors.EpochRemoteRefused,
+        {"branch": "guarded", "remote": "origin", "needs": "unprotect"},
+    ),
+    (
+        "FROM epoch_query('HEAD', 'SELECT nextval(''numbers'')')",
+        lambda repo: repo.query("HEAD", "SELECT nextval('numbers')"),
+        ["query", "SELECT nextval('numbers')", "--ref", "HEAD"],
+        errors.EpochActsError,
+        {},
+    ),
+    (
         "CALL epoch_gc(grace := '-1 day')",
         lambda repo: repo.gc(grace="-1 day"),
         ["gc", "--grace", "-1 day"],
@@ -283,6 +321,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     repo("CALL epoch_check_add('small', 'FROM orders WHERE amount > 50', branch := 'checked')")
     repo("CALL epoch_branch('both'); CALL epoch_tag('both')")
     repo("UPDATE orders SET amount = 2; CALL epoch_commit('main')")
+    repo("CALL epoch_remote_add('origin', ?)", str(tmp_path_factory.mktemp("remote")))
+    repo("CALL epoch_push(); CALL epoch_push('origin', 'guarded', protection := true)")
     yield repo
     repo.close()
 
@@ -303,6 +343,7 @@ def forget_merge(shop: Repo) -> None:
 
 
 @pytest.mark.grid(every=3)
+@pytest.mark.core
 @pytest.mark.parametrize(
     ("statement", "method", "words", "kind", "facts"), REFUSED, ids=[" ".join(row[2]) for row in REFUSED]
 )
@@ -317,6 +358,18 @@ def test_an_error_is_the_same_through_sql_python_and_the_command_line(
     facts: dict[str, Any],
 ) -> None:
     monkeypatch.setenv("EPOCH_DB", str(shop.path))
+    require_same(shop, epoch, statement, method, words, kind, facts)
+
+
+def require_same(
+    shop: Repo,
+    epoch: Epoch,
+    statement: str,
+    method: Callable[[Repository], object],
+    words: list[str],
+    kind: type[EpochError],
+    facts: dict[str, Any],
+) -> None:
     told = str(raised(shop, statement, duckdb.Error, nullcontext))
     error = raised(shop, statement, kind, lambda: epoch_sql.raising(shop.con))
     assert type(error) is kind
@@ -359,6 +412,118 @@ def test_an_error_is_the_same_through_sql_python_and_the_command_line(
         assert str(error.suggestion) in str(in_python)
 
 
+def test_what_depends_on_the_working_tables(shop: Repo, epoch: Epoch, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EPOCH_DB", str(shop.path))
+    shop("CALL epoch_checkout('changing', new_branch := true)")
+    shop("UPDATE orders SET amount = 7")
+    checkout = ("CALL epoch_checkout('dev')", lambda repo: repo.checkout("dev"), ["checkout", "dev"])
+    require_same(shop, epoch, *checkout, errors.EpochDirtyError, {"tables": ("orders",)})
+    stash_id = shop("CALL epoch_stash()")[0][0]
+    shop("UPDATE orders SET amount = 8; CALL epoch_commit('else')")
+    pop = ("CALL epoch_stash_pop()", lambda repo: repo.stash_pop(), ["stash", "pop"])
+    require_same(shop, epoch, *pop, errors.StashConflict, {"stash_id": stash_id, "tables": ("orders",)})
+    shop("CALL epoch_stash_drop(); CREATE TABLE odd (x VARIANT)")
+    commit = ("CALL epoch_commit('x')", lambda repo: repo.commit("x"), ["commit", "-m", "x"])
+    unfit = {"table": "odd", "column": "x", "type": "VARIANT", "part": "VARIANT"}
+    require_same(shop, epoch, *commit, errors.UnsupportedType, unfit)
+    shop("DROP TABLE odd; CALL epoch_checkout('main'); CALL epoch_branch_delete('changing', force := true)")
+
+
+def test_what_depends_on_files(make_repo: MakeRepo, epoch: Epoch, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = make_repo("CREATE TABLE t AS SELECT 1 AS i")
+    monkeypatch.setenv("EPOCH_DB", str(repo.path))
+    repo("INSERT INTO t VALUES (2)")
+    for file in (repo.path.parent / ".epoch").rglob("*.parquet"):
+        file.unlink()
+    diff = ("FROM epoch_diff('HEAD', 'WORKING')", lambda repo: repo.diff("HEAD", "WORKING"), ["diff"])
+    with pytest.raises(errors.EpochStorageError) as caught, epoch_sql.raising(repo.con):
+        repo(diff[0])
+    assert caught.value.path and caught.value.path.endswith(".parquet")
+    require_same(repo, epoch, *diff, errors.EpochStorageError, {"path": caught.value.path})
+    (repo.path.parent / ".epoch" / "config.toml").write_text("database =")
+    collect = ("CALL epoch_gc()", lambda repo: repo.gc(), ["gc"])
+    broken = {"key": None, "file": str(repo.path.parent / ".epoch" / "config.toml")}
+    require_same(repo, epoch, *collect, errors.EpochConfigError, broken)
+
+
+def test_what_came_from_a_remote(
+    make_repo: MakeRepo, epoch: Epoch, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    author = make_repo(f"CREATE TABLE t AS SELECT 1 AS i; CREATE VIEW v AS FROM read_csv('{tmp_path}/secret.csv')")
+    author("CALL epoch_remote_add('origin', ?)", str(tmp_path / "store"))
+    author("CALL epoch_push()")
+    repo = make_repo(name="copy.duckdb", init=False)
+    repo("CALL epoch_clone(?)", str(tmp_path / "store"))
+    monkeypatch.setenv("EPOCH_DB", str(repo.path))
+    query = (
+        "FROM epoch_query('HEAD', 'FROM v')",
+        lambda repo: repo.query("HEAD", "FROM v"),
+        ["query", "FROM v", "--ref", "HEAD"],
+    )
+    require_same(repo, epoch, *query, errors.EpochTrustError, {"remote": "origin"})
+
+
+def test_what_depends_on_the_connection(make_repo: MakeRepo, epoch: Epoch, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = make_repo("CREATE TABLE t AS SELECT 1 AS i")
+    monkeypatch.setenv("EPOCH_DB", str(repo.path))
+    with pytest.raises(errors.EpochTransactionError) as caught, epoch_sql.raising(repo.con):
+        repo("BEGIN; INSERT INTO t VALUES (2); CALL epoch_commit('x')")
+    repo("ROLLBACK")
+    facts = {"pending": "t", "overtaken": False}
+    assert caught.value.facts == facts
+    with epoch_sql.open(repo.path) as library, pytest.raises(errors.EpochTransactionError) as caught:
+        library.connection.execute("BEGIN; INSERT INTO t VALUES (2)")
+        library.commit("x")
+    assert caught.value.facts == facts
+    inside = ["query", "BEGIN; INSERT INTO t VALUES (2); CALL epoch_commit('x')", "--json"]
+    document = json.loads(epoch(*inside, code=1).err)
+    assert (document["kind"], document["facts"]) == ("EpochTransactionError", facts)
+    assert json.loads(epoch("query", "SELEC 1", "--json", code=1).err)["kind"] == "EpochDatabaseError"
+    with pytest.raises(errors.EpochArgumentError) as argument, epoch_sql.raising(repo.con):
+        repo("FROM epoch_log(NULL)")
+    assert argument.value.facts == {"function": "epoch_log", "parameter": "ref"}
+    repo.close()
+    with epoch_sql.open(repo.path, read_only=True) as library, pytest.raises(errors.EpochReadOnlyError) as refused:
+        library.commit("x")
+    assert refused.value.facts == {"database": str(repo.path)}
+    with epoch_sql.connect(repo.path, read_only=True) as con:
+        with pytest.raises(errors.EpochReadOnlyError) as refused, epoch_sql.raising(con):
+            con.execute("CALL epoch_commit('x')")
+    assert refused.value.facts == {"database": str(repo.path)}
+    repo.con = epoch_sql.connect(repo.path)
+
+
+def test_where_nothing_is(make_repo: MakeRepo, epoch: Epoch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = make_repo(init=False)
+    facts = {"database": str(empty.path)}
+    with pytest.raises(errors.RepositoryNotFound) as caught, epoch_sql.raising(empty.con):
+        empty("FROM epoch_log()")
+    assert caught.value.facts == facts
+    with pytest.raises(errors.RepositoryNotFound) as caught:
+        epoch_sql.open(empty.path)
+    assert caught.value.facts == facts
+    document = json.loads(epoch("--db", str(empty.path), "log", "--json", code=1).err)
+    assert (document["kind"], document["facts"]) == ("EpochRepositoryError", facts)
+    assert document["suggestion"] == {"verb": "init", "arguments": [], "options": {}}
+
+
+def test_a_database_that_another_program_has_open(make_repo: MakeRepo, epoch: Epoch) -> None:
+    repo = make_repo()
+    repo.close()
+    holder = f"import duckdb; con = duckdb.connect({str(repo.path)!r}); print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", holder], stdin=PIPE, stdout=PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "held\n"
+        with pytest.raises(errors.EpochLockedError) as caught:
+            epoch_sql.open(repo.path)
+        document = json.loads(epoch("--wait", "0", "--db", str(repo.path), "log", "--json", code=1).err)
+        process.communicate("\n")
+    assert caught.value.process == process.pid
+    assert document["facts"] == caught.value.facts and document["kind"] == "EpochLockedError"
+    repo.con = epoch_sql.connect(repo.path)
+
+
+@pytest.mark.core
 def test_facts_cross_as_they_are(make_repo: MakeRepo) -> None:
     """Whatever a name holds that DuckDB's own text could be confused with."""
     repo = make_repo()
@@ -383,6 +548,7 @@ def test_errors_of_duckdb_stay_its_own(repo: Repo) -> None:
         repo("FROM duckdb_columns(); FROM missing")
 
 
+@pytest.mark.core
 def test_each_thread_raises_its_own(repo: Repo) -> None:
     found: dict[str, str | None] = {}
 

@@ -141,7 +141,10 @@ def as_epoch_error(error: Exception) -> EpochError:
     """The error that users see: Epoch's own, or what DuckDB or the operating system said, on one line."""
     if isinstance(error, EpochError):
         return error
-    text = first_line(str(error)) or type(error).__name__
+    in_use = locked(error)
+    if in_use:
+        return in_use
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
     if isinstance(error, OSError | duckdb.IOException):
         return EpochStorageError(
             text, "check the disk and the permissions of the database's folder; nothing was changed"
@@ -159,11 +162,6 @@ def locked(error: Exception) -> EpochLockedError | None:
     program, process = found["program"], int(found["process"])
     told = f"the database is locked by {program} (PID {process})"
     return EpochLockedError(told, "close it there, then retry", program=program, process=process)
-
-
-def first_line(text: str) -> str:
-    """The first line that is not empty."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _literal(value: Value) -> Sql:
