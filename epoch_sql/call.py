@@ -51,7 +51,8 @@ from epoch_sql.plan.making import Ghost
 from epoch_sql.progress import Progress
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.writing import LevelWriter, ObjectStore
-from epoch_sql.worktree.scan import Scanner, Seen, Working
+from epoch_sql.worktree.rows import Seen, Working
+from epoch_sql.worktree.scan import Scanner
 
 WORKING = "WORKING"
 

@@ -13,7 +13,8 @@ from epoch_sql.history.listing import (
 )
 from epoch_sql.model.commit import RowCounts
 from epoch_sql.verbs.committing import CommitResult
-from epoch_sql.verbs.merging import MergeResult, PickResult
+from epoch_sql.verbs.merging import MergeResult
+from epoch_sql.verbs.reverting import PickResult
 from epoch_sql.verbs.worktree_state import Uncommitted
 
 with epoch_sql.open("shop.duckdb", read_only=True, author="Ada <ada@example.com>") as repo:

@@ -28,8 +28,7 @@ from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.worktree.introspect import definitions_seen, read_columns, read_table_names
-from epoch_sql.worktree.rows import row_hash, working_rows
-from epoch_sql.worktree.scan import Seen
+from epoch_sql.worktree.rows import Seen, row_hash, working_rows
 
 SPARE_BYTES = 1 << 20
 MOST_REWRITTEN = 64 << 20

@@ -19,6 +19,7 @@ from epoch_sql.verbs import (
     checkout,
     committing,
     merging,
+    reverting,
     stashing,
     worktree_state,
 )
@@ -93,8 +94,8 @@ class Verbs:
     resolve = merging.resolve
     merge_continue = merging.continue_merge
     merge_abort = merging.abort
-    revert = merging.revert
-    cherry_pick = merging.cherry_pick
+    revert = reverting.revert
+    cherry_pick = reverting.cherry_pick
 
     protections = listing.protections
     protect = protecting.protect

@@ -19,8 +19,8 @@ from epoch_sql.merge.sides import (
 )
 from epoch_sql.model.schema import Column
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents, compare
-from epoch_sql.storage.shape import aliased, filling, stored_as
+from epoch_sql.storage.contents import Contents
+from epoch_sql.storage.shape import aliased, compare, filling, stored_as
 
 
 def bag_outcome(contents: Contents, merge: RowMerge) -> Sql:

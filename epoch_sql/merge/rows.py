@@ -33,9 +33,9 @@ from epoch_sql.model.commit import (
 )
 from epoch_sql.model.schema import Column
 from epoch_sql.render import Item, Sql
-from epoch_sql.storage.contents import Contents, arrange, compare
+from epoch_sql.storage.contents import Contents, arrange
 from epoch_sql.storage.encoding import decode
-from epoch_sql.storage.shape import Shape, aliased, columns, filling, shape_of, struct
+from epoch_sql.storage.shape import Shape, aliased, columns, compare, filling, shape_of, struct
 from epoch_sql.storage.writing import WrittenDelta, delta_level
 from epoch_sql.versions.folding import (
     REWRITE_SHARE,

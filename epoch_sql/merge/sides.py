@@ -14,10 +14,10 @@ from epoch_sql import render
 from epoch_sql.merge.decisions import RowDecisions
 from epoch_sql.model.schema import Column, Table, widens
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents, arrange, compare, no_changes
+from epoch_sql.storage.contents import Contents, arrange
 from epoch_sql.storage.conversion import comes_back, convert, same, type_of
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.storage.shape import Shape, aliased, filling, shape_of, struct
+from epoch_sql.storage.shape import Shape, aliased, compare, filling, no_changes, shape_of, struct
 from epoch_sql.storage.types import DataType
 from epoch_sql.worktree.identify import is_constant
 

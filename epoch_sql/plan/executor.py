@@ -49,12 +49,11 @@ from epoch_sql.plan.planner import (
     statements,
 )
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents, arrange, compare
+from epoch_sql.storage.contents import Contents, arrange
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.storage.shape import Shape, keyed_alike, shape_of
+from epoch_sql.storage.shape import Shape, compare, keyed_alike, shape_of
 from epoch_sql.worktree import ddl
-from epoch_sql.worktree.rows import working_rows
-from epoch_sql.worktree.scan import Working, WorkingTable
+from epoch_sql.worktree.rows import Working, WorkingTable, working_rows
 
 ObjectKey = tuple[str, ObjectName]
 """The kind and the name of an object."""

@@ -22,8 +22,10 @@ from epoch_sql.storage.shape import (
     Shape,
     aliased,
     columns,
+    compare,
     filling,
     has_floats,
+    no_changes,
     of_step,
     shape_of,
     stored_as,
@@ -352,52 +354,6 @@ def _both(new: Column, was: Column, old: bool) -> tuple[Sql, Sql]:
     turned = exactly(render.column(f"m{new.id}"), other, value, own)
     pair = (turned, render.to_sql(value)) if old else (render.to_sql(value), turned)
     return aliased(pair[0], f"c{new.id}"), aliased(pair[1], f"c-{new.id}")
-
-
-def compare(shape: Shape, before: Sql | None, after: Sql | None) -> Sql:
-    """The difference between two relations that ``arrange`` made (None: no rows)."""
-    empty = render.fill(
-        Sql("SELECT {{outputs}} WHERE false"),
-        outputs=[
-            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}")
-            for c in (*shape.key, *shape.values)
-        ],
-    )
-    keys = [
-        aliased(
-            render.fill(
-                Sql("CASE WHEN a.present THEN {{a}} ELSE {{b}} END"),
-                a=render.column(f"c{c.id}", "a"),
-                b=render.column(f"c{c.id}", "b"),
-            ),
-            f"k{c.id}",
-        )
-        for c in shape.key
-    ]
-    absent = (lambda value: render.fill(Sql("coalesce({{v}}, 0)"), v=value)) if shape.keyless else (lambda value: value)
-    values = [
-        aliased(absent(render.column(f"c{c.id}", relation)), f"{prefix}{c.id}")
-        for prefix, relation in (("n", "a"), ("o", "b"))
-        for c in shape.values
-    ]
-    return render.render(
-        "compare",
-        outputs=[*keys, *values],
-        before=before or empty,
-        after=after or empty,
-        same_key=shape.same_key("b", "a"),
-        differs=shape.differs(("a", "c"), ("b", "c")),
-    )
-
-
-def no_changes(shape: Shape) -> Sql:
-    """An empty relation of changes."""
-    outputs = [
-        aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(column)), f"{prefix}{column.id}")
-        for prefix, group in (("k", shape.key), ("n", shape.values), ("o", shape.old_values))
-        for column in group
-    ]
-    return render.fill(Sql("SELECT CAST(NULL AS VARCHAR) AS op, {{outputs}} WHERE false"), outputs=outputs)
 
 
 def _stored_ids(table: Table) -> set[int]:

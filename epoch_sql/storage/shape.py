@@ -194,3 +194,49 @@ def struct(fields: Sequence[tuple[str, Sql]]) -> Sql:
     """A struct constant: ``{'name': value, …}``."""
     parts = [render.fill(Sql("{{n}}: {{v}}"), n=render.literal(name), v=expression) for name, expression in fields]
     return Sql("{" + render.joined(parts, ", ") + "}")
+
+
+def compare(shape: Shape, before: Sql | None, after: Sql | None) -> Sql:
+    """The difference between two relations that ``arrange`` made (None: no rows)."""
+    empty = render.fill(
+        Sql("SELECT {{outputs}} WHERE false"),
+        outputs=[
+            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}")
+            for c in (*shape.key, *shape.values)
+        ],
+    )
+    keys = [
+        aliased(
+            render.fill(
+                Sql("CASE WHEN a.present THEN {{a}} ELSE {{b}} END"),
+                a=render.column(f"c{c.id}", "a"),
+                b=render.column(f"c{c.id}", "b"),
+            ),
+            f"k{c.id}",
+        )
+        for c in shape.key
+    ]
+    absent = (lambda value: render.fill(Sql("coalesce({{v}}, 0)"), v=value)) if shape.keyless else (lambda value: value)
+    values = [
+        aliased(absent(render.column(f"c{c.id}", relation)), f"{prefix}{c.id}")
+        for prefix, relation in (("n", "a"), ("o", "b"))
+        for c in shape.values
+    ]
+    return render.render(
+        "compare",
+        outputs=[*keys, *values],
+        before=before or empty,
+        after=after or empty,
+        same_key=shape.same_key("b", "a"),
+        differs=shape.differs(("a", "c"), ("b", "c")),
+    )
+
+
+def no_changes(shape: Shape) -> Sql:
+    """An empty relation of changes."""
+    outputs = [
+        aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(column)), f"{prefix}{column.id}")
+        for prefix, group in (("k", shape.key), ("n", shape.values), ("o", shape.old_values))
+        for column in group
+    ]
+    return render.fill(Sql("SELECT CAST(NULL AS VARCHAR) AS op, {{outputs}} WHERE false"), outputs=outputs)

@@ -37,15 +37,14 @@ from epoch_sql.plan.planner import (
     statements,
 )
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import arrange, compare
-from epoch_sql.storage.shape import shape_of
+from epoch_sql.storage.contents import arrange
+from epoch_sql.storage.shape import compare, shape_of
 from epoch_sql.verb import procedure
 from epoch_sql.verbs.committing import checked_out_branch, new_commit, set_head
 from epoch_sql.verbs.worktree_state import left_out, make_again, note_unmade, require_clean, settle
 from epoch_sql.versions.folding import count_changes, same_values
 from epoch_sql.versions.recording import fill_buckets, hash_shift, shift_buckets
-from epoch_sql.worktree.rows import BUCKETS, ROWS_WORTH_BUCKETS, checksums, engine, working_rows
-from epoch_sql.worktree.scan import Working, WorkingTable
+from epoch_sql.worktree.rows import BUCKETS, ROWS_WORTH_BUCKETS, Working, WorkingTable, checksums, engine, working_rows
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from epoch_sql.call import Call
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
-from epoch_sql.errors import EpochDirtyError, EpochNothingToCommit, Suggestion
+from epoch_sql.errors import (
+    EpochDirtyError,
+    EpochMergeError,
+    EpochNothingToCommit,
+    Suggestion,
+    to_finish,
+)
 from epoch_sql.guard.moves import Move, move_branch
 from epoch_sql.merge.engine import Stopped, list_obstacles, merge, notes, origin_of
 from epoch_sql.merge.rows import StoredTree, store
@@ -15,7 +22,7 @@ from epoch_sql.model.schema import ObjectName
 from epoch_sql.verbs.checkout import apply_tree
 from epoch_sql.verbs.committing import first_line, new_commit
 from epoch_sql.verbs.worktree_state import settle
-from epoch_sql.worktree.scan import Working
+from epoch_sql.worktree.rows import Working
 
 
 @dataclass(frozen=True)
@@ -111,3 +118,19 @@ def bring_working(call: Call, ours: Tree, stored: StoredTree, doing: str = "merg
 def _place(kind: str, name: ObjectName) -> tuple[str, str, str]:
     """The name that two objects cannot share, in lower case. Tables and views share one set of names."""
     return "relation" if kind in ("table", "view") else kind, name.schema.lower(), name.name.lower()
+
+
+Result = TypeVar("Result")
+
+
+def already_in_progress(call: Call, progress: MergeInProgress) -> EpochMergeError:
+    """The error for a merge that would begin on a branch where another one is in progress."""
+    message = f"a {progress.kind} of {progress.source} into {progress.target} is in progress"
+    return EpochMergeError(message, to_finish(call.elsewhere(progress.target)), target=progress.target)
+
+
+def or_stop(result: Result | Stopped) -> Result:
+    """The result of a merge. If it stopped, raises the error after the merge was stored as in progress."""
+    if isinstance(result, Stopped):
+        raise result.error()
+    return result

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar, get_args
+from typing import Literal, get_args
 
 from epoch_sql import render
 from epoch_sql.call import Call, existing, now
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions, Violating
-from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError, Suggestion, to_finish
+from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError, Suggestion
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
 from epoch_sql.merge.conflicts import conflict_rows, located
 from epoch_sql.merge.constraints import violation_rows
 from epoch_sql.merge.decisions import BOTH, NULL, SIDES
-from epoch_sql.merge.engine import Stopped, base_tree, list_obstacles, planned_base
+from epoch_sql.merge.engine import Stopped, list_obstacles, planned_base
 from epoch_sql.merge.engine import merge as merged_tree
 from epoch_sql.merge.rows import counts
 from epoch_sql.merge.settling import follow, settle
@@ -21,13 +21,12 @@ from epoch_sql.model.commit import Route, RowCounts, UndoneCommits
 from epoch_sql.model.undo import MergePlan, plan_merge
 from epoch_sql.verb import procedure
 from epoch_sql.verbs.checkout import attempting, put_working_tables
-from epoch_sql.verbs.committing import checked_out_branch, first_line
-from epoch_sql.verbs.finishing import Done, finish, move_of
+from epoch_sql.verbs.committing import checked_out_branch
+from epoch_sql.verbs.finishing import Done, already_in_progress, finish, move_of, or_stop
 
 _NOTHING = RowCounts()
 Strategy = Literal["three-way", "ours", "theirs"]
 STRATEGIES = get_args(Strategy)
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -46,17 +45,6 @@ class MergeResult:
     kind: Literal["merge", "revert", "cherry-pick"]
     source: str
     target: str
-    message: str
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class PickResult:
-    """The commit that a revert or a cherry-pick added to a branch."""
-
-    commit: str
-    rows: RowCounts
-    branch: str
     message: str
     warnings: list[str] = field(default_factory=list)
 
@@ -125,7 +113,7 @@ def merge(
             require_allowed(call, move_of(call, progress))
         return _result(outcome, progress)
 
-    return _or_stop(attempting(call, move))
+    return or_stop(attempting(call, move))
 
 
 @procedure("epoch_merge_continue")
@@ -153,7 +141,7 @@ def continue_merge(call: Call, message: str | None = None, *, into: str | None =
             progress = replace(progress, message=message)
         return _result(finish(call, progress), progress)
 
-    return _or_stop(attempting(call, move))
+    return or_stop(attempting(call, move))
 
 
 @procedure("epoch_merge_abort")
@@ -271,62 +259,6 @@ def preview(
         cursor.execute("ROLLBACK")
 
 
-@procedure("epoch_revert")
-def revert(call: Call, ref: str) -> PickResult:
-    """Adds a commit that undoes a commit.
-
-    It is a three-way merge of its own, which may stop as one: it raises EpochConflict then.
-
-    Args:
-        ref: the commit to undo; the revert of a merge goes back to its first parent
-    """
-
-    def move() -> PickResult | Stopped:
-        undone = call.commit(ref)
-        if not undone.parents:
-            message = f"{ref} is the first commit, there is nothing before it"
-            raise EpochReferenceError(message, Suggestion("log"), name=ref)
-        message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
-        progress = _picked(call, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
-        return _pick(call, progress)
-
-    return _or_stop(attempting(call, move))
-
-
-@procedure("epoch_cherry_pick")
-def cherry_pick(call: Call, ref: str) -> PickResult:
-    """Adds a commit with the changes of another one.
-
-    Raises EpochConflict when it stops, as a merge does.
-
-    Args:
-        ref: the commit to pick
-    """
-
-    def move() -> PickResult | Stopped:
-        picked = call.commit(ref)
-        if len(picked.parents) > 1:
-            into, merged = (parent[:7] for parent in picked.parents[:2])
-            raise EpochReferenceError(
-                f"{ref} is a merge of {merged} into {into}, so it has no changes of its own to pick",
-                (Suggestion("cherry_pick", merged), ", or ", Suggestion("merge", merged)),
-                name=ref,
-            )
-        base = picked.parents[0] if picked.parents else None
-        progress = _picked(call, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
-        return _pick(call, progress)
-
-    return _or_stop(attempting(call, move))
-
-
-def _pick(call: Call, progress: MergeInProgress) -> PickResult | Stopped:
-    require_allowed(call, move_of(call, progress))
-    outcome = finish(call, progress)
-    if isinstance(outcome, Stopped):
-        return outcome
-    return PickResult(outcome.commit.commit_id, outcome.rows, progress.target, outcome.commit.message)
-
-
 def in_progress(call: Call, target: str | None) -> MergeInProgress:
     """The merge in progress of a branch (default: the current one). Raises EpochMergeError if there is none."""
     branch = target or checked_out_branch(call)[0]
@@ -385,12 +317,7 @@ def _supersede(call: Call, progress: MergeInProgress) -> None:
     if other.kind == "merge" and other.source == progress.source and untouched and older:
         merges.remove(progress.target)
         return
-    raise _in_progress(call, other)
-
-
-def _in_progress(call: Call, progress: MergeInProgress) -> EpochMergeError:
-    message = f"a {progress.kind} of {progress.source} into {progress.target} is in progress"
-    return EpochMergeError(message, to_finish(call.elsewhere(progress.target)), target=progress.target)
+    raise already_in_progress(call, other)
 
 
 def _fast_forward(call: Call, branch: str, progress: MergeInProgress) -> MergeResult:
@@ -402,31 +329,6 @@ def _fast_forward(call: Call, branch: str, progress: MergeInProgress) -> MergeRe
         _, rows = put_working_tables(call, theirs, "the merge")
     move_branch(call, move, f"merge {progress.source}: fast-forward", progress.author)
     return replace(_ended("fast-forward", progress), commit=theirs, rows=rows)
-
-
-def _picked(
-    call: Call, kind: Literal["revert", "cherry-pick"], base: str | None, theirs: str, source: str, message: str
-) -> MergeInProgress:
-    branch, tip = checked_out_branch(call)
-    other = Merges(call.cursor).get(branch)
-    if other:
-        raise _in_progress(call, other)
-    base_root = call.commits.get(base).root_id if base else call.trees.add(base_tree(call, ()))
-    return MergeInProgress(
-        target=branch,
-        kind=kind,
-        ours_commit=tip,
-        theirs_commit=theirs,
-        base_root=base_root,
-        theirs_root=call.commits.get(theirs).root_id,
-        source=source,
-        message=message,
-        author=call.author(),
-        squash=False,
-        strategy="three-way",
-        keep_undone=False,
-        started_at=now(),
-    )
 
 
 def _brings_only_merges(call: Call, plan: MergePlan, progress: MergeInProgress) -> bool:
@@ -459,13 +361,6 @@ def _result(outcome: Done | Stopped, progress: MergeInProgress) -> MergeResult |
         kept=list(made.origin.kept),
         message=made.message,
     )
-
-
-def _or_stop(result: Result | Stopped) -> Result:
-    """The result of a merge. If it stopped, raises the error after the merge was stored as in progress."""
-    if isinstance(result, Stopped):
-        raise result.error()
-    return result
 
 
 def _open(call: Call, progress: MergeInProgress) -> tuple[int, int]:

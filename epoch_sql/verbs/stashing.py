@@ -19,7 +19,7 @@ from epoch_sql.verb import procedure
 from epoch_sql.verbs.checkout import apply_tree, attempting
 from epoch_sql.verbs.worktree_state import require_clean, settle, uncommitted
 from epoch_sql.versions.recording import record
-from epoch_sql.worktree.scan import Working
+from epoch_sql.worktree.rows import Working
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,7 @@ from epoch_sql.versions.sides import by_value, crossing
 from epoch_sql.worktree import ddl, ordering
 from epoch_sql.worktree.introspect import read_unversioned
 from epoch_sql.worktree.ordering import Definition, references
-from epoch_sql.worktree.rows import working_rows
-from epoch_sql.worktree.scan import Working, WorkingTable
+from epoch_sql.worktree.rows import Working, WorkingTable, working_rows
 
 _LOST = {
     "OWNED BY": "is not dropped with the table that owns it after a checkout or clone: OWNED BY is not versioned",

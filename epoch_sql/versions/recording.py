@@ -21,8 +21,7 @@ from epoch_sql.model.commit import (
 )
 from epoch_sql.model.schema import Table
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import no_changes
-from epoch_sql.storage.shape import shape_of
+from epoch_sql.storage.shape import no_changes, shape_of
 from epoch_sql.storage.writing import WrittenDelta, delta_level
 from epoch_sql.versions.folding import REWRITE_SHARE, alike, count_changes, fold, same_values, tree_id
 from epoch_sql.versions.sides import by_value, crossing
@@ -30,6 +29,8 @@ from epoch_sql.worktree.ordering import object_order
 from epoch_sql.worktree.rows import (
     BUCKETS,
     ROWS_WORTH_BUCKETS,
+    Working,
+    WorkingTable,
     bucket,
     bucket_key,
     checksums,
@@ -38,7 +39,6 @@ from epoch_sql.worktree.rows import (
     row_hash,
     working_rows,
 )
-from epoch_sql.worktree.scan import Working, WorkingTable
 from epoch_sql.worktree.trust import together
 
 

@@ -14,11 +14,10 @@ from epoch_sql.model.names import name_meant
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import Column, SchemaObject, Table, identity
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import arrange, compare
+from epoch_sql.storage.contents import arrange
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.storage.shape import Shape, aliased, shape_of, struct
-from epoch_sql.worktree.rows import working_rows
-from epoch_sql.worktree.scan import WorkingTable
+from epoch_sql.storage.shape import Shape, aliased, compare, shape_of, struct
+from epoch_sql.worktree.rows import WorkingTable, working_rows
 
 
 def with_generated(table: Table, rows: Sql) -> Sql:

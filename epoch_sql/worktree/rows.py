@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.model.schema import Column, ObjectName, Table
+from epoch_sql.catalog.local import Fingerprint
+from epoch_sql.model.commit import TableEntry, Tree
+from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
 from epoch_sql.render import Piece, Sql
 from epoch_sql.storage.encoding import encode, storage_type
 from epoch_sql.storage.shape import aliased
@@ -161,3 +164,63 @@ def engine(cursor: duckdb.DuckDBPyConnection) -> str:
         assert row
         _ENGINES[duckdb.__version__] = str(row[0])
     return _ENGINES[duckdb.__version__]
+
+
+@dataclass(frozen=True)
+class WorkingTable:
+    """A table of the working database.
+
+    ``table`` is its definition with identified columns. ``entry`` is its table in the commit (None: it is new).
+    ``row_count`` and ``checksum`` are of the working rows. The checksum of a large new table is None, because its rows
+    have not been read yet. ``rows_differ`` is False if the hashes prove that no row changed, and True if rows may have
+    changed.
+    """
+
+    table_id: str
+    table: Table
+    entry: TableEntry | None
+    committed: Table | None
+    row_count: int
+    checksum: int | None
+    rows_differ: bool
+    known: Fingerprint | None
+
+    @property
+    def schema_differs(self) -> bool:
+        """Whether the definition differs from the committed one."""
+        return self.committed is None or self.committed != self.table
+
+    @property
+    def differs(self) -> bool:
+        """Whether the definition differs, or rows may."""
+        return self.schema_differs or self.rows_differ
+
+
+@dataclass(frozen=True)
+class Working:
+    """The working database against a tree: its tables, the missing tables of the tree, and its other objects.
+
+    ``ignored`` is what the tree has under ignored names: it stays as it is committed. ``unmade`` are objects that
+    DuckDB could not create: they count as present. ``withheld`` is what the tree has from untrusted remotes: it does
+    not exist here, and stays as it is committed.
+    """
+
+    tables: tuple[WorkingTable, ...]
+    removed: tuple[TableEntry, ...]
+    objects: tuple[SchemaObject, ...]
+    ignored: Tree = field(default_factory=Tree)
+    unmade: tuple[SchemaObject, ...] = ()
+    withheld: Tree = field(default_factory=Tree)
+
+    @property
+    def made(self) -> list[SchemaObject]:
+        """The objects that exist."""
+        return [found for found in self.objects if found not in self.unmade]
+
+    def named(self, name: ObjectName) -> WorkingTable | None:
+        """The working table of exactly that name."""
+        return next((t for t in self.tables if t.table.name == name), None)
+
+
+Seen = Mapping[ObjectName, tuple[int, int]]
+"""The number of rows and the checksum of tables, as the caller of an operation sees them."""

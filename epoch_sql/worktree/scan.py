@@ -7,7 +7,7 @@ committed one, it compares rows, and in a large table only those in buckets whos
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import duckdb
 
@@ -17,9 +17,9 @@ from epoch_sql.errors import EpochTableError, Suggestion, UnsupportedType
 from epoch_sql.model.commit import TableEntry, Tree, table_identity
 from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents, arrange, compare
+from epoch_sql.storage.contents import Contents, arrange
 from epoch_sql.storage.encoding import check_supported
-from epoch_sql.storage.shape import Shape, shape_of
+from epoch_sql.storage.shape import Shape, compare, shape_of
 from epoch_sql.worktree.ddl import Matches, trigger_objects, with_unmade_triggers
 from epoch_sql.worktree.identify import (
     _same_rows,
@@ -32,6 +32,9 @@ from epoch_sql.worktree.identify import (
 from epoch_sql.worktree.introspect import KINDS, read_columns, read_schema, read_table_names
 from epoch_sql.worktree.rows import (
     ROWS_WORTH_BUCKETS,
+    Seen,
+    Working,
+    WorkingTable,
     bucket,
     bucket_key,
     checksums,
@@ -42,66 +45,6 @@ from epoch_sql.worktree.rows import (
     working_rows,
 )
 from epoch_sql.worktree.trust import Trust, place_of
-
-
-@dataclass(frozen=True)
-class WorkingTable:
-    """A table of the working database.
-
-    ``table`` is its definition with identified columns. ``entry`` is its table in the commit (None: it is new).
-    ``row_count`` and ``checksum`` are of the working rows. The checksum of a large new table is None, because its rows
-    have not been read yet. ``rows_differ`` is False if the hashes prove that no row changed, and True if rows may have
-    changed.
-    """
-
-    table_id: str
-    table: Table
-    entry: TableEntry | None
-    committed: Table | None
-    row_count: int
-    checksum: int | None
-    rows_differ: bool
-    known: Fingerprint | None
-
-    @property
-    def schema_differs(self) -> bool:
-        """Whether the definition differs from the committed one."""
-        return self.committed is None or self.committed != self.table
-
-    @property
-    def differs(self) -> bool:
-        """Whether the definition differs, or rows may."""
-        return self.schema_differs or self.rows_differ
-
-
-@dataclass(frozen=True)
-class Working:
-    """The working database against a tree: its tables, the missing tables of the tree, and its other objects.
-
-    ``ignored`` is what the tree has under ignored names: it stays as it is committed. ``unmade`` are objects that
-    DuckDB could not create: they count as present. ``withheld`` is what the tree has from untrusted remotes: it does
-    not exist here, and stays as it is committed.
-    """
-
-    tables: tuple[WorkingTable, ...]
-    removed: tuple[TableEntry, ...]
-    objects: tuple[SchemaObject, ...]
-    ignored: Tree = field(default_factory=Tree)
-    unmade: tuple[SchemaObject, ...] = ()
-    withheld: Tree = field(default_factory=Tree)
-
-    @property
-    def made(self) -> list[SchemaObject]:
-        """The objects that exist."""
-        return [found for found in self.objects if found not in self.unmade]
-
-    def named(self, name: ObjectName) -> WorkingTable | None:
-        """The working table of exactly that name."""
-        return next((t for t in self.tables if t.table.name == name), None)
-
-
-Seen = Mapping[ObjectName, tuple[int, int]]
-"""The number of rows and the checksum of tables, as the caller of an operation sees them."""
 
 
 class Scanner:

@@ -1,0 +1,109 @@
+"""``revert`` and ``cherry-pick``: three-way merges whose base is a parent, or the commit itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from epoch_sql.call import Call, now
+from epoch_sql.catalog.merging import MergeInProgress, Merges
+from epoch_sql.errors import EpochReferenceError, Suggestion
+from epoch_sql.guard.moves import require_allowed
+from epoch_sql.merge.engine import Stopped, base_tree
+from epoch_sql.model.commit import RowCounts
+from epoch_sql.verb import procedure
+from epoch_sql.verbs.checkout import attempting
+from epoch_sql.verbs.committing import checked_out_branch, first_line
+from epoch_sql.verbs.finishing import already_in_progress, finish, move_of, or_stop
+
+
+@dataclass(frozen=True)
+class PickResult:
+    """The commit that a revert or a cherry-pick added to a branch."""
+
+    commit: str
+    rows: RowCounts
+    branch: str
+    message: str
+    warnings: list[str] = field(default_factory=list)
+
+
+@procedure("epoch_revert")
+def revert(call: Call, ref: str) -> PickResult:
+    """Adds a commit that undoes a commit.
+
+    It is a three-way merge of its own, which may stop as one: it raises EpochConflict then.
+
+    Args:
+        ref: the commit to undo; the revert of a merge goes back to its first parent
+    """
+
+    def move() -> PickResult | Stopped:
+        undone = call.commit(ref)
+        if not undone.parents:
+            message = f"{ref} is the first commit, there is nothing before it"
+            raise EpochReferenceError(message, Suggestion("log"), name=ref)
+        message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
+        progress = _picked(call, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
+        return _pick(call, progress)
+
+    return or_stop(attempting(call, move))
+
+
+@procedure("epoch_cherry_pick")
+def cherry_pick(call: Call, ref: str) -> PickResult:
+    """Adds a commit with the changes of another one.
+
+    Raises EpochConflict when it stops, as a merge does.
+
+    Args:
+        ref: the commit to pick
+    """
+
+    def move() -> PickResult | Stopped:
+        picked = call.commit(ref)
+        if len(picked.parents) > 1:
+            into, merged = (parent[:7] for parent in picked.parents[:2])
+            raise EpochReferenceError(
+                f"{ref} is a merge of {merged} into {into}, so it has no changes of its own to pick",
+                (Suggestion("cherry_pick", merged), ", or ", Suggestion("merge", merged)),
+                name=ref,
+            )
+        base = picked.parents[0] if picked.parents else None
+        progress = _picked(call, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
+        return _pick(call, progress)
+
+    return or_stop(attempting(call, move))
+
+
+def _pick(call: Call, progress: MergeInProgress) -> PickResult | Stopped:
+    require_allowed(call, move_of(call, progress))
+    outcome = finish(call, progress)
+    if isinstance(outcome, Stopped):
+        return outcome
+    return PickResult(outcome.commit.commit_id, outcome.rows, progress.target, outcome.commit.message)
+
+
+def _picked(
+    call: Call, kind: Literal["revert", "cherry-pick"], base: str | None, theirs: str, source: str, message: str
+) -> MergeInProgress:
+    branch, tip = checked_out_branch(call)
+    other = Merges(call.cursor).get(branch)
+    if other:
+        raise already_in_progress(call, other)
+    base_root = call.commits.get(base).root_id if base else call.trees.add(base_tree(call, ()))
+    return MergeInProgress(
+        target=branch,
+        kind=kind,
+        ours_commit=tip,
+        theirs_commit=theirs,
+        base_root=base_root,
+        theirs_root=call.commits.get(theirs).root_id,
+        source=source,
+        message=message,
+        author=call.author(),
+        squash=False,
+        strategy="three-way",
+        keep_undone=False,
+        started_at=now(),
+    )
