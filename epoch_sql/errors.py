@@ -51,7 +51,7 @@ Advice = str | Suggestion | tuple[str | Suggestion, ...]
 """What to do next: texts and suggestions, read one after the other."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochError(Exception):
     """A request that was refused or failed; nothing was changed.
 
@@ -110,7 +110,7 @@ def did_you_mean(names: Sequence[str], quote: Callable[[str], str] = str) -> str
     return f"did you mean {' or '.join(map(quote, names))}?" if names else None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochArgumentError(EpochError):
     """An argument that is missing, or of the wrong kind."""
 
@@ -119,12 +119,11 @@ class EpochArgumentError(EpochError):
     parameter: str
 
 
-@dataclass(eq=False)
 class EpochDatabaseError(EpochError):
     """DuckDB refused a statement; the message is DuckDB's."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochLockedError(EpochDatabaseError):
     """The database file is open in another program."""
 
@@ -133,7 +132,7 @@ class EpochLockedError(EpochDatabaseError):
     process: int
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochRepositoryError(EpochError):
     """No repository, one that cannot be opened, or one of a newer version."""
 
@@ -141,17 +140,15 @@ class EpochRepositoryError(EpochError):
     database: str | None = None
 
 
-@dataclass(eq=False)
 class RepositoryNotFound(EpochRepositoryError):
     """No repository, or no database."""
 
 
-@dataclass(eq=False)
 class EpochReadOnlyError(EpochRepositoryError):
     """A change of a database that is open to read only."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochConfigError(EpochError):
     """A setting or a configuration file cannot be read or written."""
 
@@ -160,7 +157,7 @@ class EpochConfigError(EpochError):
     file: str | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochReferenceError(EpochError):
     """A name that is no valid reference, is unknown, ambiguous, or taken."""
 
@@ -168,7 +165,7 @@ class EpochReferenceError(EpochError):
     name: str | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ReferenceNotFound(EpochReferenceError):
     """No branch, tag, commit or other reference of that name; ``suggestions`` are names that are near."""
 
@@ -176,7 +173,7 @@ class ReferenceNotFound(EpochReferenceError):
     suggestions: tuple[str, ...] = ()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ReferenceAmbiguous(EpochReferenceError):
     """A name of several things; ``meanings`` are names that each say which."""
 
@@ -184,12 +181,11 @@ class ReferenceAmbiguous(EpochReferenceError):
     meanings: tuple[str, ...] = ()
 
 
-@dataclass(eq=False)
 class ReferenceExists(EpochReferenceError):
     """A name that is taken."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class InvalidName(EpochReferenceError):
     """A name that breaks the rules; ``nearest`` is one that does not."""
 
@@ -197,7 +193,7 @@ class InvalidName(EpochReferenceError):
     nearest: str | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochTableError(EpochError):
     """A table, key or column that does not exist or cannot be versioned."""
 
@@ -206,7 +202,7 @@ class EpochTableError(EpochError):
     column: str | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class TableNotFound(EpochTableError):
     """No table of that name; ``suggestions`` are names that are near."""
 
@@ -214,7 +210,7 @@ class TableNotFound(EpochTableError):
     suggestions: tuple[str, ...] = ()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ColumnNotFound(EpochTableError):
     """No column of that name; ``suggestions`` are names that are near."""
 
@@ -222,7 +218,7 @@ class ColumnNotFound(EpochTableError):
     suggestions: tuple[str, ...] = ()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class UnsupportedType(EpochTableError):
     """A type whose values cannot be stored exactly; ``part`` is the part of it that is refused."""
 
@@ -237,12 +233,11 @@ class UnsupportedType(EpochTableError):
         return cls(f"Epoch cannot store values of type {' '.join(part.split())}{within} exactly", type=type, part=part)
 
 
-@dataclass(eq=False)
 class EpochNothingToCommit(EpochError):
     """A commit without a change."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochDirtyError(EpochError):
     """Uncommitted changes that the operation would lose."""
 
@@ -250,7 +245,7 @@ class EpochDirtyError(EpochError):
     tables: tuple[str, ...]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochTransactionError(EpochError):
     """The connection has uncommitted changes, or another writer was faster: retry.
 
@@ -281,7 +276,7 @@ class EpochTransactionError(EpochError):
         return cls(seen, f"COMMIT or ROLLBACK it, {again}", pending=what)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochStorageError(EpochError):
     """A file that is missing, corrupted or cannot be written."""
 
@@ -289,7 +284,7 @@ class EpochStorageError(EpochError):
     path: str | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochMergeError(EpochError):
     """A merge that cannot be started, continued or aborted: one is in progress already, or none is."""
 
@@ -297,14 +292,13 @@ class EpochMergeError(EpochError):
     target: str | None = None
 
 
-@dataclass(eq=False)
 class EpochConflict(EpochError):
     """A merge or a stash that stopped on conflicts or violations."""
 
     exit_code = 3
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class MergeConflict(EpochConflict):
     """A merge of ``source`` into ``target`` that is in progress: how many conflicts and violations are open.
 
@@ -332,7 +326,7 @@ def to_finish(into: str | None) -> Advice:
     return Suggestion("merge_continue", into=into), ", or ", Suggestion("merge_abort", into=into)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class StashConflict(EpochConflict):
     """A stash that clashes with what was committed since."""
 
@@ -341,7 +335,7 @@ class StashConflict(EpochConflict):
     tables: tuple[str, ...]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochRefused(EpochError):
     """Refused by protection, review or a failed check; ``branch`` and ``commit_id`` say what, for the audit."""
 
@@ -351,12 +345,11 @@ class EpochRefused(EpochError):
     exit_code = 4
 
 
-@dataclass(eq=False)
 class EpochProtectionError(EpochRefused):
     """Refused because a branch is protected, or because a review is missing."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Protected(EpochProtectionError):
     """What a protected branch does not take.
 
@@ -368,7 +361,7 @@ class Protected(EpochProtectionError):
     needs: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochCheckError(EpochRefused):
     """Refused because checks failed; ``checks`` are their names."""
 
@@ -376,7 +369,7 @@ class EpochCheckError(EpochRefused):
     checks: tuple[str, ...]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochRemoteRefused(EpochRefused):
     """A push that the remote's own protection refuses."""
 
@@ -385,7 +378,7 @@ class EpochRemoteRefused(EpochRefused):
     needs: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochCheckQueryError(EpochError):
     """A check whose SQL is not one query that only reads."""
 
@@ -393,7 +386,7 @@ class EpochCheckQueryError(EpochError):
     check: str | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochCheckNameError(EpochError):
     """A check of that name exists, or none does."""
 
@@ -402,7 +395,7 @@ class EpochCheckNameError(EpochError):
     suggestions: tuple[str, ...] = ()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochRemoteError(EpochError):
     """A remote that is unknown, does not answer, refuses the credentials, or is the store of another repository."""
 
@@ -410,7 +403,7 @@ class EpochRemoteError(EpochError):
     remote: str | None = None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class RemoteNotFound(EpochRemoteError):
     """No remote of that name; ``suggestions`` are names that are near."""
 
@@ -418,7 +411,7 @@ class RemoteNotFound(EpochRemoteError):
     suggestions: tuple[str, ...] = ()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EpochTrustError(EpochError):
     """Something that came from a remote which is not trusted, and would be run."""
 
@@ -426,29 +419,24 @@ class EpochTrustError(EpochError):
     remote: str
 
 
-@dataclass(eq=False)
 class EpochActsError(EpochError):
     """A query that should only read does more, or is not proved to read only."""
 
 
-@dataclass(eq=False)
 class EpochQueryError(EpochError):
     """A query that cannot be read at another state."""
 
 
-@dataclass(eq=False)
 class EpochOutputError(EpochError):
     """Standard output does not take what is written."""
 
 
-@dataclass(eq=False)
 class EpochNoTerminal(EpochError):
     """Questions without a terminal to ask them on."""
 
     exit_code = 2
 
 
-@dataclass(eq=False)
 class EpochDemoError(EpochError):
     """The demo's data or folder is missing."""
 
