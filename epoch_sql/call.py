@@ -382,7 +382,7 @@ def existing(call: Call, kind: str, name: str) -> Ref:
 
 
 def require_trusted(call: Call, *definitions: Table | SchemaObject) -> None:
-    """Raises EpochTrustError for a definition that is kept as data."""
+    """Raises Raises EpochTrustError for a definition that is kept as data."""
     found = _withheld(call, definitions)
     if found:
         raise EpochTrustError(

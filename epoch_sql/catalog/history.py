@@ -1,6 +1,5 @@
-"""The catalog tables that describe history (commits, references, their log, and the audit) and those that guard
-branches (protections, reviews and checks).
-"""
+"""The catalog tables of history (commits, references, their log, the audit) and of guarded branches (protections,
+reviews, checks)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""The catalog tables that describe this working database only: keys, ignores, fingerprints, stashes, remotes, and what
-is not trusted.
-"""
+"""The catalog tables of this working database only: keys, ignore patterns, fingerprints, stashes, remotes, and
+untrusted definitions."""
 
 from __future__ import annotations
 

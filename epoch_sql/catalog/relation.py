@@ -1,6 +1,5 @@
-"""What the classes of the catalog's tables have in common: bulk inserts, typed reads, what a process has read of
-immutable rows, and the script that makes the tables.
-"""
+"""The base class of the catalog's tables (bulk inserts, typed reads), the cache of immutable rows, and the creation
+of the catalog."""
 
 from __future__ import annotations
 

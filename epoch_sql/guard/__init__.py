@@ -1,1 +1,1 @@
-"""Guarding branches: each move of one goes through ``moves``, which asks ``rules``; reviews and checks beside them."""
+"""Guards branches: each move of a branch goes through ``moves``, which asks ``rules``. Also reviews and checks."""

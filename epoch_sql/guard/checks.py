@@ -1,6 +1,5 @@
-"""Checks: named queries that must return no row, run on a merge's result before anybody sees it, and on any state; and
-which queries a check may be.
-"""
+"""Checks: named queries that must return no row. They run on the result of a merge before anybody sees it, and on
+any state."""
 
 from __future__ import annotations
 

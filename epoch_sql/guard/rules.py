@@ -97,7 +97,7 @@ def missing_approval(protection: Protection, evidence: Evidence, source: str, co
 def require_approval(
     protection: Protection, evidence: Evidence, source: str, commits: Iterable[str], named: str | None = None
 ) -> None:
-    """Raises EpochProtectionError, with what to type, unless merging ``source`` (as ``named``) is approved."""
+    """Raises Raises EpochProtectionError, with what to type, unless merging ``source`` (as ``named``) is approved."""
     missing = missing_approval(protection, evidence, source, commits)
     if missing is None:
         return

@@ -1,1 +1,1 @@
-"""History: the log, the versions of each row, what came into a branch, and other queries over the catalog."""
+"""History: the log, the versions of each row, the changelog of a branch, and other queries over the catalog."""

@@ -1,1 +1,1 @@
-"""Merging: base, ours, theirs and decisions give the merged tree; nothing is moved here, and nobody is asked."""
+"""Merging: base, ours, theirs and decisions give the merged tree. This room moves no branch and asks no protection."""

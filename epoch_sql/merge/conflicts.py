@@ -1,4 +1,4 @@
-"""The conflicts of a merged tree as rows, and which of them a call of ``epoch_resolve`` is about."""
+"""The conflicts of a merged tree as rows, and the scope of a call of ``epoch_resolve`` among them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Merging the rows of one table: the changes of both sides are joined by key, and cells are merged one by one; the
-merged rows as relations, and stored.
-"""
+"""Merges the rows of one table: joins the changes of both sides by key, and merges cell by cell. Gives the merged
+rows as relations, and stores them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Commits, how each came about, the trees that they name, and the versions of tables in those: a base level of rows
-and delta levels on top, as in a log-structured merge tree.
-"""
+"""Commits, their origins and trees, and the versions of tables in these: a base level of rows and deltas on top, as
+in a log-structured merge tree."""
 
 from __future__ import annotations
 

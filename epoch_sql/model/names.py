@@ -1,4 +1,4 @@
-"""Names: of tables, with a schema that is a path (DuckDB 2.0 has schemas within schemas), and of branches and tags."""
+"""Names of tables, whose schema is a path (DuckDB 2.0 has schemas within schemas), and names of branches and tags."""
 
 from __future__ import annotations
 

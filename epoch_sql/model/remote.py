@@ -1,6 +1,4 @@
-"""Where a remote is, and what is kept there, as immutable documents: commits, table versions, references (see
-docs/remote-layout.md).
-"""
+"""Locations of remotes, and their documents: commits, versions of tables, references (see docs/remote-layout.md)."""
 
 from __future__ import annotations
 

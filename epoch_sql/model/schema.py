@@ -1,6 +1,5 @@
-"""Definitions of tables and other database objects, with the identities that survive a rename; and which changes of a
-column's type keep every value.
-"""
+"""Definitions of tables and other database objects, with identities that survive a rename. Also which changes of a
+column's type keep every value."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""SQL text that DuckDB printed from its catalog: its tokens, lists and names, and one spelling for what DuckDB prints
-in several ways.
-"""
+"""Reads SQL text that DuckDB printed from its catalog: tokens, lists and names. Gives one spelling to text that
+DuckDB prints in several ways."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Patches: the SQL that turns one state into another, in any DuckDB database that holds the first."""
+"""Patches: SQL that turns one state into another, in any DuckDB database that holds the first."""

@@ -1,6 +1,5 @@
-"""What the executor needs to know to make objects and fill tables: what depends on what, what DuckDB may refuse to
-make, and the order in which rows that refer to one another are written.
-"""
+"""Helps the executor to create objects and fill tables: dependencies, objects that DuckDB may refuse, and the order
+of rows that refer to one another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan that brings one state to another, as a list of steps, whoever carries it out."""
+"""Makes the plan that brings one state to another: a list of steps, for every executor."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Queries at a reference: ``epoch_at`` and ``epoch_query``, and what the names of a query mean to its caller."""
+"""Queries as of a reference: ``epoch_at`` and ``epoch_query``, and what the names in a query mean to its caller."""

@@ -1,6 +1,5 @@
-"""What the names of a query mean to its caller, and PIVOT without IN: where a query has one, and the query that tells
-its values.
-"""
+"""What the names in a query mean to its caller. Also PIVOT without IN: finds it in a query, and gives the query for
+its values."""
 
 from __future__ import annotations
 

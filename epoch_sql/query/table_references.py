@@ -1,6 +1,5 @@
-"""Where a query names tables, as DuckDB's parser tells (the tree of ``json_serialize_sql``, with the scopes of WITH),
-and the proof that it only reads.
-"""
+"""Finds the tables in a query by DuckDB's parser (the tree of ``json_serialize_sql``, with the scopes of WITH), and
+proves that it only reads."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Remotes: ``push``, ``fetch``, ``pull`` and ``clone``, and what they have in common."""
+"""Remotes: ``push``, ``fetch``, ``pull`` and ``clone``, and their common parts."""

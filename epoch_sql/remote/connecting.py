@@ -1,4 +1,5 @@
-"""Remotes: which there are, reaching one, where things lie at it (docs/remote-layout.md), and many requests at once."""
+"""Manages remotes: adds and lists them, connects to their stores, knows their paths (docs/remote-layout.md), and
+runs many requests at once."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""``fetch``: bringing what a remote has into this repository, into remote branches; ``pull``, which merges it;
-``clone``, which makes a repository of it in a new database.
-"""
+"""``fetch`` brings the branches of a remote into remote branches, ``pull`` also merges them, and ``clone`` creates a
+repository from a remote."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def _withheld(definition: Table | SchemaObject, reason: str, remote: str) -> Wit
 
 
 def _macros_here(call: Call, definitions: Iterable[Definition]) -> Sequence[SchemaObject]:
-    """The macros that there have been here: what is read may mean one of them."""
+    """The present and earlier local macros, because a definition may name one of them."""
     if not call.exists or not any(isinstance(d, Table) or d.kind in ("macro", "view") for d in definitions):
         return []
     return Trees(call.cursor).macros()

@@ -1,6 +1,5 @@
-"""Values under another type of their column: what a cast makes of them, whether they can be told from it again, and
-whether they turn back into themselves, at any depth.
-"""
+"""Converts values to another type of their column, at any depth, and says whether the conversion loses nothing and
+converts back."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Storage values: what Parquet carries exactly and DuckDB compares exactly, for native values of any type, nested ones
-part by part.
-"""
+"""Converts native values of any type to storage values, which Parquet carries and DuckDB compares exactly, and back.
+Nested values are converted part by part."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Content-addressed files under ``.epoch/objects`` (written aside, synced, named by the SHA-256 of their bytes), and
-the levels that are written as such files: a delta or a base, with what the catalog has to know of them.
-"""
+"""Content-addressed files under ``.epoch/objects`` (written aside, synced, named by the SHA-256 of their bytes).
+Also writes base levels and deltas as such files, and describes them for the catalog."""
 
 from __future__ import annotations
 

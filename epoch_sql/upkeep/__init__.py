@@ -1,1 +1,1 @@
-"""Upkeep: removing what nothing refers to, checking what is stored, rewriting what is slow to read."""
+"""Upkeep: removes unreferenced data, checks stored data, and rewrites tables that are slow to read."""

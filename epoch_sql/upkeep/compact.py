@@ -1,4 +1,4 @@
-"""``compact``: rewriting the current versions of tables into one base level each, with the same content."""
+"""``compact``: rewrites the current version of each table as one base level, with the same content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``fsck``: every file hashed again, every id computed again, every reference followed."""
+"""``fsck``: hashes every file again, computes every id again, and follows every reference."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""``gc``: removing what nothing refers to any more, first from the catalog, then from the disk; what other databases
-in the folder need is kept.
-"""
+"""``gc``: removes unreferenced data, first from the catalog, then from the disk. Keeps what other databases in the
+folder need."""
 
 from __future__ import annotations
 

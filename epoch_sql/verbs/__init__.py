@@ -1,1 +1,1 @@
-"""The verbs that change a repository: they decide in Python and compute in DuckDB."""
+"""The verbs that change a repository. They decide in Python and compute in DuckDB."""

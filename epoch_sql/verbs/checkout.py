@@ -1,6 +1,4 @@
-"""``checkout`` and ``reset``: bringing the working tables to another commit; and ``epoch_plan``, which says what
-either would do.
-"""
+"""``checkout`` and ``reset`` bring the working tables to another commit. ``epoch_plan`` says what either would do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""``init`` and ``commit``; what is versioned, and by which key: ``epoch_key`` and ``epoch_ignore``."""
+"""``init`` and ``commit``. Also ``epoch_key`` and ``epoch_ignore``: which tables are versioned, and what identifies
+their rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finishing a merge: its commit, or what is in its way; and bringing working tables to it."""
+"""Finishes a merge: makes its commit, or keeps its conflicts and violations. Brings working tables to the result."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""The state of the working tables: what is uncommitted, what cannot be made, what is not trusted, and what no commit
-keeps.
-"""
+"""The state of the working tables: uncommitted changes, unmade objects, untrusted definitions, and traits that no
+commit keeps."""
 
 from __future__ import annotations
 

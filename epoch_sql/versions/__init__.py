@@ -1,1 +1,1 @@
-"""Versions of tables: made from working tables, or folded from levels that are there."""
+"""Creates versions of tables: from working tables, or by folding levels."""

@@ -1,6 +1,5 @@
-"""The two sides of a difference (a commit, or the working tables), and its columns as users see them: values of their
-own types, under their own names.
-"""
+"""The two sides of a difference (a commit, or the working tables), and its columns for users: native values under
+the names of the columns."""
 
 from __future__ import annotations
 

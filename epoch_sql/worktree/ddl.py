@@ -1,4 +1,4 @@
-"""DDL for the definitions of the model: the clauses that CREATE and ALTER share, CREATE, DROP, and triggers."""
+"""The DDL of the model's definitions: clauses of CREATE and ALTER, CREATE and DROP statements, and triggers."""
 
 from __future__ import annotations
 
