@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.tour import passed
 
-MOST = 92
+MOST = 80
 """The bar is 40: lower this with the number, never raise it."""
 
 
