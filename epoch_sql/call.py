@@ -46,8 +46,6 @@ from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.names import check_identity, suggest
 from epoch_sql.model.revisions import resolve
 from epoch_sql.model.schema import SchemaObject, Table, definition_id
-from epoch_sql.plan.executor import Attempt, ObjectKey
-from epoch_sql.plan.making import Ghost
 from epoch_sql.progress import Progress
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.writing import LevelWriter, ObjectStore
@@ -129,10 +127,6 @@ class Call:
         self.refs = Refs(cursor)
         self.state = State(cursor)
         self.trees = Trees(cursor, memory.known)
-        self.attempt: Attempt = "first"
-        self.refused: dict[ObjectKey, str] = {}
-        self.ghosts: list[Ghost] = []
-        self.unmade_before: tuple[SchemaObject, ...] = ()
         self.warnings: list[str] = []
         self._known_before: Mark = {}
 

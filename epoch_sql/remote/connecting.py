@@ -26,7 +26,7 @@ from epoch_sql.storage.remote.base import RemoteStore
 from epoch_sql.storage.remote.folder import open_store
 from epoch_sql.verb import procedure, query
 from epoch_sql.verbs.checkout import apply_tree, attempting
-from epoch_sql.verbs.worktree_state import settle
+from epoch_sql.verbs.worktree_state import Attempts, settle
 from epoch_sql.worktree.trust import together
 
 HEADS = "refs/heads"
@@ -336,11 +336,11 @@ def set_trust(call: Call, name: str, *, trust: bool = True) -> TrustResult:
         trust: whether to trust it from now on
     """
 
-    def move() -> TrustResult:
+    def move(attempts: Attempts) -> TrustResult:
         remote = remote_named(call, name)
         Remotes(call.cursor).put(replace(remote, trusted=trust))
         if trust:
-            _make_trusted(call, name)
+            _make_trusted(call, attempts, name)
         return TrustResult(name, remote.url, trust)
 
     return attempting(call, move)
@@ -368,7 +368,7 @@ def listing(call: Call) -> Sql:
     return render.render("remotes")
 
 
-def _make_trusted(call: Call, remote: str) -> None:
+def _make_trusted(call: Call, attempts: Attempts, remote: str) -> None:
     """Trust the definitions of a remote, and create those of the checked-out commit.
 
     Uncommitted changes stay, even under the same names.
@@ -386,7 +386,7 @@ def _make_trusted(call: Call, remote: str) -> None:
     names = {(w.table.name.schema.lower(), w.table.name.name.lower()) for w in pinned}
     free = {i: e for i, e in fresh.tables.items() if (e.name.schema.lower(), e.name.name.lower()) not in names}
     target = together(there, Tree(free, fresh.objects))
-    apply_tree(call, replace(working, tables=clean, removed=()), target, pinned)
+    apply_tree(call, attempts, replace(working, tables=clean, removed=()), target, pinned)
 
 
 def _without(tree: Tree, other: Tree) -> Tree:

@@ -40,6 +40,7 @@ from epoch_sql.remote.references import (
 from epoch_sql.verbs.checkout import apply_tree, attempting, in_transactions, put_working_tables
 from epoch_sql.verbs.committing import checked_out_branch, set_head
 from epoch_sql.verbs.merging import merge
+from epoch_sql.verbs.worktree_state import Attempts
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _clone(call: Call, remote: Remote) -> FetchResult:
     branch = cloned.default_branch
     tip = cloned.listing.heads[branch].ref.commit_id
     try:
-        in_transactions(call, call.transaction, lambda: _store(call, cloned))
+        in_transactions(call, call.transaction, lambda attempts: _store(call, attempts, cloned))
     except (duckdb.IntegrityError, duckdb.DataError, duckdb.DependencyException) as error:
         raise EpochStorageError(
             f"commit {tip[:7]}, at branch {branch} of the remote, cannot be checked out: "
@@ -123,7 +124,7 @@ def _read(call: Call, remote: Remote) -> _Cloned:
     return _Cloned(remote, header, listing, received, read_reviews(store, ()), protections)
 
 
-def _store(call: Call, cloned: _Cloned) -> None:
+def _store(call: Call, attempts: Attempts, cloned: _Cloned) -> None:
     cursor, remote, author = call.cursor, cloned.remote, call.author()
     upgrade(cursor, 0)
     run(
@@ -143,7 +144,7 @@ def _store(call: Call, cloned: _Cloned) -> None:
         Protections(cursor).put(protection)
     tip = tips[cloned.default_branch]
     set_head(call, cloned.default_branch, tip)
-    apply_tree(call, call.scan(Tree()), call.tree(tip))
+    apply_tree(call, attempts, call.scan(Tree()), call.tree(tip))
 
 
 def _require_empty(call: Call) -> None:
@@ -329,12 +330,12 @@ def _unambiguous(call: Call, tracking: str) -> str:
 def _fast_forward(call: Call, branch: str, old: str, new: str, upstream: Upstream) -> None:
     move = Move(branch, Route.PULL, old, new, named=upstream.tracking)
 
-    def forward() -> None:
+    def forward(attempts: Attempts) -> None:
         require_allowed(call, move)
         tip = existing(call, "branch", branch).commit_id
         if (tip, call.head().branch) != (old, branch):
             raise EpochTransactionError(f"branch {branch} has moved meanwhile; nothing was changed", "retry")
-        put_working_tables(call, new, "the pull")
+        put_working_tables(call, attempts, new, "the pull")
         move_branch(call, move, f"pull {upstream.tracking}: fast-forward", call.author())
         if upstream.branch not in Upstreams(call.cursor).load():
             Upstreams(call.cursor).put(upstream)

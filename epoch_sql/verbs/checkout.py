@@ -39,7 +39,7 @@ from epoch_sql.storage.contents import arrange
 from epoch_sql.storage.shape import compare, shape_of
 from epoch_sql.verb import procedure
 from epoch_sql.verbs.committing import checked_out_branch, new_commit, set_head
-from epoch_sql.verbs.worktree_state import left_out, make_again, note_unmade, require_clean, settle
+from epoch_sql.verbs.worktree_state import Attempts, left_out, make_again, note_unmade, require_clean, settle
 from epoch_sql.versions.folding import count_changes, same_values
 from epoch_sql.versions.recording import fill_buckets, hash_shift, shift_buckets
 from epoch_sql.worktree.rows import BUCKETS, ROWS_WORTH_BUCKETS, Working, WorkingTable, checksums, engine, working_rows
@@ -147,10 +147,10 @@ def checkout(call: Call, ref: str, *, new_branch: bool = False, force: bool = Fa
     if new_branch:
         return _checkout_new(call, ref)
 
-    def move() -> CheckoutResult:
+    def move(attempts: Attempts) -> CheckoutResult:
         branch = call.refs.get("branch", ref) or _following(call, ref)
         commit_id = branch.commit_id if branch else call.resolve(ref)
-        tables, _ = put_working_tables(call, commit_id, f"checkout {ref}", force)
+        tables, _ = put_working_tables(call, attempts, commit_id, f"checkout {ref}", force)
         set_head(call, ref if branch else None, commit_id)
         return CheckoutResult(ref if branch else None, commit_id, tables)
 
@@ -172,47 +172,47 @@ def _following(call: Call, name: str) -> Ref | None:
     return call.refs.get("branch", name)
 
 
-def attempting(call: Call, move: Callable[[], T]) -> T:
-    """Run a move of the working tables in a transaction in which references move. See ``in_transactions``."""
+def attempting(call: Call, move: Callable[[Attempts], T]) -> T:
+    """Run a move of the working tables in a transaction in which references move; see ``in_transactions``."""
     return in_transactions(call, call.moving, move)
 
 
-def in_transactions(call: Call, transaction: Callable[[], AbstractContextManager[None]], act: Callable[[], T]) -> T:
+def in_transactions(
+    call: Call, transaction: Callable[[], AbstractContextManager[None]], act: Callable[[Attempts], T]
+) -> T:
     """Apply a tree in a transaction. While DuckDB refuses, try again with more tables rebuilt, and without the objects
     that cannot be created.
 
     DuckDB 1.4 may refuse to drop something after all of its dependents are dropped, because it remembers what a table
     depended on before an ALTER. Then all tables are rebuilt.
     """
-    try:
-        while True:
-            try:
-                with transaction():
-                    result = act()
-                break
-            except CannotMake as refused:
-                call.refused[refused.made.kind, refused.made.name] = refused.reason
-            except HeldByGhost as held:
-                if held.ghost in call.ghosts:
-                    raise still_held(held.ghost) from held
-                call.ghosts.append(held.ghost)
-            except (duckdb.ConstraintException, duckdb.OutOfMemoryException):
-                if call.attempt in ("differing", "all"):
-                    raise
-                call.attempt = "differing"
-            except StillUsed as used:
-                if call.attempt == "all":
-                    raise used.error() from used
-                call.attempt = _ATTEMPTS[_ATTEMPTS.index(call.attempt) + 1]
-    finally:
-        call.attempt = "first"
-        call.refused = {}
-        call.ghosts = []
-    make_again(call)
+    attempts = Attempts()
+    while True:
+        try:
+            with transaction():
+                result = act(attempts)
+            break
+        except CannotMake as refused:
+            attempts.refused[refused.made.kind, refused.made.name] = refused.reason
+        except HeldByGhost as held:
+            if held.ghost in attempts.ghosts:
+                raise still_held(held.ghost) from held
+            attempts.ghosts.append(held.ghost)
+        except (duckdb.ConstraintException, duckdb.OutOfMemoryException):
+            if attempts.attempt in ("differing", "all"):
+                raise
+            attempts.attempt = "differing"
+        except StillUsed as used:
+            if attempts.attempt == "all":
+                raise used.error() from used
+            attempts.attempt = _ATTEMPTS[_ATTEMPTS.index(attempts.attempt) + 1]
+    make_again(call, attempts.unmade_before)
     return result
 
 
-def put_working_tables(call: Call, commit_id: str, doing: str, force: bool = False) -> tuple[int, RowCounts]:
+def put_working_tables(
+    call: Call, attempts: Attempts, commit_id: str, doing: str, force: bool = False
+) -> tuple[int, RowCounts]:
     """Bring the working tables to a commit. Gives the number of changed tables, and the rows changed in tables that
     were not rebuilt."""
     head_tree = call.tree(call.head().commit_id)
@@ -220,19 +220,19 @@ def put_working_tables(call: Call, commit_id: str, doing: str, force: bool = Fal
     if not force:
         require_clean(call, head_tree, working, doing)
     working = settle(call, working)
-    return apply_tree(call, working, call.tree(commit_id))
+    return apply_tree(call, attempts, working, call.tree(commit_id))
 
 
 def apply_tree(
-    call: Call, working: Working, target: Tree, pinned: Sequence[WorkingTable] = ()
+    call: Call, attempts: Attempts, working: Working, target: Tree, pinned: Sequence[WorkingTable] = ()
 ) -> tuple[int, RowCounts]:
     """Bring the working tables and their fingerprints to a tree. Other tables, which are ``pinned``, must not
     change."""
     target = call.scanner.visible(target)
-    omitted = left_out(call, working, target)
-    plan = working_plan(call.contents, working, target, call.attempt, omitted, pinned)
-    outcome = Executor(call.cursor, call.contents, call.ghosts).run(plan, working, target)
-    note_unmade(call, working, target, outcome)
+    omitted = left_out(call, working, target, attempts.refused)
+    plan = working_plan(call.contents, working, target, attempts.attempt, omitted, pinned)
+    outcome = Executor(call.cursor, call.contents, attempts.ghosts).run(plan, working, target)
+    note_unmade(call, attempts, working, target, outcome)
     applied = outcome.tables
     gone = [w.table_id for w in working.tables if w.table_id not in target.tables]
     Fingerprints(call.cursor).forget(gone)
@@ -331,16 +331,16 @@ def reset(call: Call, ref: str = "HEAD", *, hard: bool = False) -> ResetResult:
         hard: reset the working tables too, and discard uncommitted changes
     """
 
-    def move() -> ResetResult:
+    def move(attempts: Attempts) -> ResetResult:
         commit_id = call.resolve(ref)
         if hard and call.head() == Head(None, commit_id):
-            return _discard(call, commit_id)
+            return _discard(call, attempts, commit_id)
         branch, tip = checked_out_branch(call)
         if hard and not _leads_on(call, branch, tip, commit_id):
-            return _roll_back(call, branch, tip, commit_id, ref)
+            return _roll_back(call, attempts, branch, tip, commit_id, ref)
         there = Move(branch, Route.RESET, tip, commit_id)
         require_allowed(call, there)
-        moved = _discard(call, commit_id) if hard else ResetResult(commit_id, RowCounts())
+        moved = _discard(call, attempts, commit_id) if hard else ResetResult(commit_id, RowCounts())
         move_branch(call, there, f"reset: moving to {ref}", call.author())
         return moved
 
@@ -353,13 +353,13 @@ def _leads_on(call: Call, branch: str, tip: str, commit_id: str) -> bool:
     return not protected or call.graph().is_ancestor(tip, commit_id)
 
 
-def _roll_back(call: Call, branch: str, tip_id: str, restored_id: str, ref: str) -> ResetResult:
+def _roll_back(call: Call, attempts: Attempts, branch: str, tip_id: str, restored_id: str, ref: str) -> ResetResult:
     """The forward rollback, within the caller's transaction. Adds no commit if the branch has that content already."""
     back = Move(branch, Route.ROLL_BACK, tip_id, None, restored_id, ref)
     require_allowed(call, back)
     tip, restored = call.commits.get(tip_id), call.commits.get(restored_id)
     same = tip.tree_id == restored.tree_id
-    discarded = _discard(call, tip_id if same else restored_id)
+    discarded = _discard(call, attempts, tip_id if same else restored_id)
     if same:
         return discarded
     author = call.author()
@@ -371,7 +371,7 @@ def _roll_back(call: Call, branch: str, tip_id: str, restored_id: str, ref: str)
     return replace(discarded, commit=commit.commit_id)
 
 
-def _discard(call: Call, commit_id: str) -> ResetResult:
+def _discard(call: Call, attempts: Attempts, commit_id: str) -> ResetResult:
     """Bring the working tables to a commit, and discard uncommitted changes."""
-    _, rows = put_working_tables(call, commit_id, "the reset", force=True)
+    _, rows = put_working_tables(call, attempts, commit_id, "the reset", force=True)
     return ResetResult(commit_id, rows)

@@ -21,7 +21,7 @@ from epoch_sql.model.commit import Commit, Route, RowCounts, Tree
 from epoch_sql.model.schema import ObjectName
 from epoch_sql.verbs.checkout import apply_tree
 from epoch_sql.verbs.committing import first_line, new_commit
-from epoch_sql.verbs.worktree_state import settle
+from epoch_sql.verbs.worktree_state import Attempts, settle
 from epoch_sql.worktree.rows import Working
 
 
@@ -33,7 +33,7 @@ class Done:
     rows: RowCounts
 
 
-def finish(call: Call, progress: MergeInProgress, only_changes: bool = False) -> Done | Stopped:
+def finish(call: Call, attempts: Attempts, progress: MergeInProgress, only_changes: bool = False) -> Done | Stopped:
     """Commit a merge, or keep it in progress with its conflicts and violations.
 
     With ``only_changes``, the result is the target's commit, and not a new one, if the target has the result already.
@@ -52,7 +52,7 @@ def finish(call: Call, progress: MergeInProgress, only_changes: bool = False) ->
     if only_changes and stored.tree_id == before.tree_id:
         return Done(before, RowCounts())
     if progress.target == call.head().branch:
-        bring_working(call, merged.ours, stored)
+        bring_working(call, attempts, merged.ours, stored)
     origin = origin_of(call, progress)
     message = "\n\n".join(filter(None, (progress.message, "\n".join(notes(origin)))))
     parents: tuple[str, ...] = (progress.ours_commit,)
@@ -80,7 +80,7 @@ def move_of(call: Call, progress: MergeInProgress) -> Move:
     )
 
 
-def bring_working(call: Call, ours: Tree, stored: StoredTree, doing: str = "merge") -> RowCounts:
+def bring_working(call: Call, attempts: Attempts, ours: Tree, stored: StoredTree, doing: str = "merge") -> RowCounts:
     """Bring the working tables to a merged tree. Uncommitted changes in other tables stay.
 
     Returns the rows changed in tables that were not rebuilt. Raises EpochDirtyError if the merge changes tables or
@@ -112,7 +112,7 @@ def bring_working(call: Call, ours: Tree, stored: StoredTree, doing: str = "merg
     tables_now = tuple(w for w in working.tables if w.table_id not in dirty)
     clean = Working(tables_now, (), working.objects, unmade=working.unmade)
     pinned = [w for w in working.tables if w.table_id in dirty]
-    return apply_tree(call, clean, Tree(tables, tuple(objects.values())), pinned)[1]
+    return apply_tree(call, attempts, clean, Tree(tables, tuple(objects.values())), pinned)[1]
 
 
 def _place(kind: str, name: ObjectName) -> tuple[str, str, str]:

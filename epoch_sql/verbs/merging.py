@@ -23,6 +23,7 @@ from epoch_sql.verb import procedure
 from epoch_sql.verbs.checkout import attempting, put_working_tables
 from epoch_sql.verbs.committing import checked_out_branch
 from epoch_sql.verbs.finishing import Done, already_in_progress, finish, move_of, or_stop
+from epoch_sql.verbs.worktree_state import Attempts
 
 _NOTHING = RowCounts()
 Strategy = Literal["three-way", "ours", "theirs"]
@@ -96,7 +97,7 @@ def merge(
     """
     _require_strategy(strategy)
 
-    def move() -> MergeResult | Stopped:
+    def move(attempts: Attempts) -> MergeResult | Stopped:
         branch, plan, progress = _planned(call, source, into, keep_undone)
         if plan.up_to_date:
             return _ended("up-to-date", progress)
@@ -106,9 +107,9 @@ def merge(
             require_allowed(call, move_of(call, progress))
         _supersede(call, progress)
         if ff and plan.fast_forward:
-            return _fast_forward(call, branch, progress)
+            return _fast_forward(call, attempts, branch, progress)
         progress = _based(call, plan, progress)
-        outcome = finish(call, progress, only_changes)
+        outcome = finish(call, attempts, progress, only_changes)
         if isinstance(outcome, Stopped):
             require_allowed(call, move_of(call, progress))
         return _result(outcome, progress)
@@ -127,7 +128,7 @@ def continue_merge(call: Call, message: str | None = None, *, into: str | None =
         into: the branch that is merged into; default: the current one
     """
 
-    def move() -> MergeResult | Stopped:
+    def move(attempts: Attempts) -> MergeResult | Stopped:
         progress = in_progress(call, into)
         ref = existing(call, "branch", progress.target)
         if ref.commit_id != progress.ours_commit:
@@ -139,7 +140,7 @@ def continue_merge(call: Call, message: str | None = None, *, into: str | None =
         require_allowed(call, move_of(call, progress))
         if message:
             progress = replace(progress, message=message)
-        return _result(finish(call, progress), progress)
+        return _result(finish(call, attempts, progress), progress)
 
     return or_stop(attempting(call, move))
 
@@ -320,13 +321,13 @@ def _supersede(call: Call, progress: MergeInProgress) -> None:
     raise already_in_progress(call, other)
 
 
-def _fast_forward(call: Call, branch: str, progress: MergeInProgress) -> MergeResult:
+def _fast_forward(call: Call, attempts: Attempts, branch: str, progress: MergeInProgress) -> MergeResult:
     theirs = progress.theirs_commit
     move = Move(branch, Route.FAST_FORWARD, progress.ours_commit, theirs, theirs, progress.source)
     require_allowed(call, move)
     rows = _NOTHING
     if branch == call.head().branch:
-        _, rows = put_working_tables(call, theirs, "the merge")
+        _, rows = put_working_tables(call, attempts, theirs, "the merge")
     move_branch(call, move, f"merge {progress.source}: fast-forward", progress.author)
     return replace(_ended("fast-forward", progress), commit=theirs, rows=rows)
 

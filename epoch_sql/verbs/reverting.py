@@ -15,6 +15,7 @@ from epoch_sql.verb import procedure
 from epoch_sql.verbs.checkout import attempting
 from epoch_sql.verbs.committing import checked_out_branch, first_line
 from epoch_sql.verbs.finishing import already_in_progress, finish, move_of, or_stop
+from epoch_sql.verbs.worktree_state import Attempts
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,14 @@ def revert(call: Call, ref: str) -> PickResult:
         ref: the commit to undo; the revert of a merge goes back to its first parent
     """
 
-    def move() -> PickResult | Stopped:
+    def move(attempts: Attempts) -> PickResult | Stopped:
         undone = call.commit(ref)
         if not undone.parents:
             message = f"{ref} is the first commit, there is nothing before it"
             raise EpochReferenceError(message, Suggestion("log"), name=ref)
         message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
         progress = _picked(call, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
-        return _pick(call, progress)
+        return _pick(call, attempts, progress)
 
     return or_stop(attempting(call, move))
 
@@ -60,7 +61,7 @@ def cherry_pick(call: Call, ref: str) -> PickResult:
         ref: the commit to pick
     """
 
-    def move() -> PickResult | Stopped:
+    def move(attempts: Attempts) -> PickResult | Stopped:
         picked = call.commit(ref)
         if len(picked.parents) > 1:
             into, merged = (parent[:7] for parent in picked.parents[:2])
@@ -71,14 +72,14 @@ def cherry_pick(call: Call, ref: str) -> PickResult:
             )
         base = picked.parents[0] if picked.parents else None
         progress = _picked(call, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
-        return _pick(call, progress)
+        return _pick(call, attempts, progress)
 
     return or_stop(attempting(call, move))
 
 
-def _pick(call: Call, progress: MergeInProgress) -> PickResult | Stopped:
+def _pick(call: Call, attempts: Attempts, progress: MergeInProgress) -> PickResult | Stopped:
     require_allowed(call, move_of(call, progress))
-    outcome = finish(call, progress)
+    outcome = finish(call, attempts, progress)
     if isinstance(outcome, Stopped):
         return outcome
     return PickResult(outcome.commit.commit_id, outcome.rows, progress.target, outcome.commit.message)

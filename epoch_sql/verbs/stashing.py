@@ -17,7 +17,7 @@ from epoch_sql.merge.trees import merge_trees
 from epoch_sql.model.commit import Tree
 from epoch_sql.verb import procedure
 from epoch_sql.verbs.checkout import apply_tree, attempting
-from epoch_sql.verbs.worktree_state import require_clean, settle, uncommitted
+from epoch_sql.verbs.worktree_state import Attempts, require_clean, settle, uncommitted
 from epoch_sql.versions.recording import record
 from epoch_sql.worktree.rows import Working
 
@@ -47,7 +47,7 @@ def push(call: Call, message: str | None = None) -> StashResult:
         message: what is set aside
     """
 
-    def move() -> StashResult:
+    def move(attempts: Attempts) -> StashResult:
         head = call.head()
         tree = call.tree(head.commit_id)
         working = call.scan(tree)
@@ -62,7 +62,7 @@ def push(call: Call, message: str | None = None) -> StashResult:
         sequence = max((stash.sequence for stash in stashes.load()), default=0) + 1
         what = (recorded.root_id, call.author(), now(), message, len(changes))
         stashes.push(Stash(stash_id, sequence, head.branch, head.commit_id, *what))
-        apply_tree(call, as_recorded(working, recorded.tree), tree)
+        apply_tree(call, attempts, as_recorded(working, recorded.tree), tree)
         return StashResult(stash_id, len(changes))
 
     return attempting(call, move)
@@ -76,7 +76,7 @@ def pop(call: Call) -> StashResult:
     and EpochConflict, which keeps the stash, if both changed the same cell.
     """
 
-    def move() -> StashResult:
+    def move(attempts: Attempts) -> StashResult:
         stash = newest(call)
         head = call.head()
         tree = call.tree(head.commit_id)
@@ -84,7 +84,7 @@ def pop(call: Call) -> StashResult:
         require_clean(call, tree, working, "the stash")
         target = _onto(call, stash, tree)
         _require_seen(call, tree, target)
-        changed, _ = apply_tree(call, settle(call, working), target)
+        changed, _ = apply_tree(call, attempts, settle(call, working), target)
         Stashes(call.cursor).remove(stash.stash_id)
         return StashResult(stash.stash_id, max(changed, stash.tables_changed))
 

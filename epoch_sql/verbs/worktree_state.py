@@ -3,17 +3,18 @@ commit keeps."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Literal
 
 from epoch_sql.call import Call
 from epoch_sql.catalog.local import Unmade
 from epoch_sql.errors import EpochDirtyError, EpochTableError, Suggestion
 from epoch_sql.model.commit import RowCounts, Tree
-from epoch_sql.model.schema import ObjectName, SchemaObject, Table
-from epoch_sql.plan.executor import Outcome
-from epoch_sql.plan.making import MAY_BE_UNMADE, dependents, make, try_to_make
+from epoch_sql.model.schema import SchemaObject, Table
+from epoch_sql.plan.executor import Attempt, ObjectKey, Outcome
+from epoch_sql.plan.making import MAY_BE_UNMADE, Ghost, dependents, make, try_to_make
 from epoch_sql.verb import procedure
 from epoch_sql.versions.folding import count_changes
 from epoch_sql.versions.recording import confirm
@@ -141,23 +142,39 @@ def _changed_objects(before: tuple[SchemaObject, ...], after: tuple[SchemaObject
     return changes
 
 
-def left_out(call: Call, working: Working, target: Tree) -> dict[tuple[str, ObjectName], str]:
+@dataclass
+class Attempts:
+    """What the attempts at one move of the working tables have shown, each of which was rolled back.
+
+    ``attempt`` says how much is built again, ``refused`` what cannot be created and why, ``ghosts`` what still holds an
+    object. ``unmade_before`` is what was unmade already when the last attempt began.
+    """
+
+    attempt: Attempt = "first"
+    refused: dict[ObjectKey, str] = field(default_factory=dict)
+    ghosts: list[Ghost] = field(default_factory=list)
+    unmade_before: tuple[SchemaObject, ...] = ()
+
+
+def left_out(
+    call: Call, working: Working, target: Tree, refused: Mapping[ObjectKey, str] = MappingProxyType({})
+) -> dict[ObjectKey, str]:
     """The objects of the target that are not tried, with the reasons. They were refused in this operation, or they
     are unmade and only an attempt would tell (see ``plan.making``)."""
     noted = Unmade(call.cursor).load() if working.unmade else []
     standing = {o: why for o, why in noted if o in working.unmade}
     tried = {o: why for o, why in standing.items() if o.kind != "view" or o.name.schema != "main"}
     found = {(o.kind, o.name): tried[o] for o in _objects(call, target, tried) if o in tried}
-    return {**found, **call.refused}
+    return {**found, **refused}
 
 
-def note_unmade(call: Call, working: Working, target: Tree, outcome: Outcome) -> None:
+def note_unmade(call: Call, attempts: Attempts, working: Working, target: Tree, outcome: Outcome) -> None:
     """Store the objects of the target that could not be created."""
-    omitted = left_out(call, working, target)
+    omitted = left_out(call, working, target, attempts.refused)
     objects = _objects(call, target, [SchemaObject(kind, name, "") for kind, name in omitted])
     found = [(o, omitted[o.kind, o.name]) for o in objects if (o.kind, o.name) in omitted]
     Unmade(call.cursor).replace([*outcome.unmade, *found])
-    call.unmade_before = working.unmade
+    attempts.unmade_before = working.unmade
 
 
 def _objects(call: Call, target: Tree, wanted: Collection[SchemaObject]) -> list[SchemaObject]:
@@ -175,7 +192,7 @@ def note_replaced(call: Call, working: Working) -> None:
     unmade.replace([(found, reasons[found.kind, found.name.name]) for found in working.unmade])
 
 
-def make_again(call: Call) -> None:
+def make_again(call: Call, unmade_before: Sequence[SchemaObject]) -> None:
     """Try the unmade objects once more, each by itself, after the transaction: objects that read the repository can
     be created now. Those that stay unmade are warnings."""
     unmade = Unmade(call.cursor)
@@ -188,7 +205,7 @@ def make_again(call: Call) -> None:
             del reasons[found]
     with call.transaction():
         unmade.replace(list(reasons.items()))
-    new = [(o, why) for o, why in reasons.items() if o not in call.unmade_before]
+    new = [(o, why) for o, why in reasons.items() if o not in unmade_before]
     call.warnings += [
         f"{o.kind} {o.label} cannot be made, so it is left out here and kept in the commit: {why}" for o, why in new
     ]
