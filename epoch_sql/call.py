@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from epoch_sql import config, render
 from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Audit, Commits, Reflog, Refs, State
 from epoch_sql.catalog.local import Withheld
+from epoch_sql.catalog.lookup import Lookup
 from epoch_sql.catalog.relation import (
     CATALOG_VERSION,
     Known,
@@ -150,7 +151,7 @@ class Call:
         """The id of the commit that a reference names. Raises EpochReferenceError if there is none, or more than
         one."""
         try:
-            commit_id = resolve(reference, _Lookup(self))
+            commit_id = resolve(reference, Lookup(self.head, self.refs, self.commits, Reflog(self.cursor)))
             if "@{" in reference and not self.commits.load([commit_id]):
                 raise KeyError(commit_id)
         except KeyError as gone:
@@ -299,45 +300,6 @@ class Call:
             self.forget()
             self.memory.written = found.written
         return True
-
-
-class _Lookup:
-    """What ``resolve`` needs from a repository."""
-
-    def __init__(self, call: Call) -> None:
-        self._call = call
-
-    def head(self) -> str | None:
-        return self._call.head().commit_id
-
-    def branches(self) -> Mapping[str, str]:
-        return self._named("branch")
-
-    def tags(self) -> Mapping[str, str]:
-        return self._named("tag")
-
-    def remote_branches(self) -> Mapping[str, str]:
-        return self._named("remote")
-
-    def commits_with_prefix(self, prefix: str) -> Sequence[str]:
-        return self._call.commits.with_prefix(prefix)
-
-    def parents(self, commit: str) -> tuple[str, ...]:
-        return self._call.commits.get(commit).parents
-
-    def reflog(self, ref: str) -> Sequence[tuple[datetime, str]]:
-        """The moves of a reference. Those of HEAD are the moves of the current branch."""
-        kinds = {"heads": "branch", "tags": "tag", "remotes": "remote"}
-        if ref == "HEAD":
-            kind, name = "branch", self._call.head().branch or ""
-        else:
-            _, folder, name = ref.split("/", 2)
-            kind = kinds[folder]
-        moves = Reflog(self._call.cursor).moves_of(kind, name)
-        return [(move.moved_at, move.new) for move in reversed(moves) if move.new]
-
-    def _named(self, kind: str) -> dict[str, str]:
-        return {name: ref.commit_id for name, ref in self._call.refs.all(kind).items()}
 
 
 def open_database(cursor: duckdb.DuckDBPyConnection) -> Opened:
