@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from epoch_sql.errors import to_finish, to_resolve
+from epoch_sql.advice import to_finish, to_resolve
 
 from . import diagnostics, output
 from .grammar import DefaultGroup, documented, json_option, short_option

@@ -13,7 +13,8 @@ from contextlib import contextmanager, suppress
 
 import click
 
-from epoch_sql.errors import Advice, EpochDatabaseError, EpochError, EpochOutputError, spelled
+from epoch_sql.advice import Advice, spelled
+from epoch_sql.errors import EpochDatabaseError, EpochError, EpochOutputError
 
 from . import output, streams
 from .characters import harmless, harmless_json, visible

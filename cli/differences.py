@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from epoch_sql.errors import EpochReferenceError, ReferenceAmbiguous, Suggestion, TableNotFound
+from epoch_sql.advice import Suggestion
+from epoch_sql.errors import EpochReferenceError, ReferenceAmbiguous, TableNotFound
 
 from . import diagnostics, output
 from .difference_table import difference_lines

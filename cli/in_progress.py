@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from epoch_sql.errors import MergeConflict, to_finish
+from epoch_sql.advice import to_finish
+from epoch_sql.errors import MergeConflict
 
 from . import diagnostics
 from .session import Session, call

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from epoch_sql.errors import EpochMergeError, EpochNoTerminal, Suggestion
+from epoch_sql.advice import Suggestion
+from epoch_sql.errors import EpochMergeError, EpochNoTerminal
 
 from . import diagnostics, output
 from .in_progress import Target, merge_into

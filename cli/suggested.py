@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from epoch_sql.errors import Suggestion, Value
+from epoch_sql.advice import Suggestion, Value
 
 _COMMANDS = {
     "branches": "branch list",

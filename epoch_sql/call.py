@@ -12,6 +12,7 @@ from threading import Lock
 import duckdb
 
 from epoch_sql import config, render
+from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Audit, Commits, Reflog, Refs, State
 from epoch_sql.catalog.local import Withheld
@@ -33,9 +34,7 @@ from epoch_sql.errors import (
     EpochTrustError,
     ReferenceNotFound,
     RepositoryNotFound,
-    Suggestion,
     TableNotFound,
-    did_you_mean,
 )
 from epoch_sql.model.commit import (
     Commit,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from epoch_sql.errors import EpochConfigError, EpochRepositoryError, RepositoryNotFound, Suggestion
+from epoch_sql.advice import Suggestion
+from epoch_sql.errors import EpochConfigError, EpochRepositoryError, RepositoryNotFound
 
 FOLDER = ".epoch"
 FILE = "config.toml"

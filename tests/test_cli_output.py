@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from epoch_sql import errors
+from epoch_sql.advice import Suggestion
 from epoch_sql.cli import diagnostics, output, rows
 from epoch_sql.cli.difference_table import difference_lines
 from epoch_sql.cli.graph import Graph
@@ -118,7 +119,7 @@ class TestErrors:
     def test_an_error_is_one_line_and_a_hint(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert (
             diagnostics.report(
-                errors.EpochDirtyError("orders has changes\x1b[2J", errors.Suggestion("stash"), tables=("orders",))
+                errors.EpochDirtyError("orders has changes\x1b[2J", Suggestion("stash"), tables=("orders",))
             )
             == 1
         )

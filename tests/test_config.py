@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from epoch_sql import config
-from epoch_sql.errors import EpochRepositoryError, Suggestion
+from epoch_sql.advice import Suggestion
+from epoch_sql.errors import EpochRepositoryError
 
 
 @pytest.fixture(autouse=True)

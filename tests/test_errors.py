@@ -26,9 +26,10 @@ from conftest import Epoch, MakeRepo, Repo
 
 import epoch_sql
 from epoch_sql import Repository, errors
+from epoch_sql.advice import Suggestion, Value, to_resolve
 from epoch_sql.cli.main import program
 from epoch_sql.cli.suggested import command
-from epoch_sql.errors import EpochError, MergeConflict, ReferenceNotFound, Suggestion, Value
+from epoch_sql.errors import EpochError, MergeConflict, ReferenceNotFound
 from epoch_sql.extension.failing import in_sql
 from epoch_sql.extension.install import ACTING
 from epoch_sql.extension.surface import VERBS
@@ -592,7 +593,7 @@ def test_the_names_of_python_are_kinds_of_those_of_sql() -> None:
 def test_errors_travel_to_other_processes() -> None:
     error = MergeConflict(
         "x",
-        errors.to_resolve("main", 1),
+        to_resolve("main", 1),
         verb="merge",
         source="a",
         target="main",

@@ -21,15 +21,8 @@ from threading import Lock
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.errors import (
-    EpochDatabaseError,
-    EpochError,
-    EpochLockedError,
-    EpochStorageError,
-    EpochTransactionError,
-    Suggestion,
-    Value,
-)
+from epoch_sql.advice import Suggestion, Value
+from epoch_sql.errors import EpochDatabaseError, EpochError, EpochLockedError, EpochStorageError, EpochTransactionError
 from epoch_sql.render import Sql
 from epoch_sql.verb import sql_name
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.call import WORKING, Call, now
 from epoch_sql.catalog.history import Audit, Checks
 from epoch_sql.characters import has_hidden
@@ -19,8 +20,6 @@ from epoch_sql.errors import (
     EpochCheckQueryError,
     EpochError,
     ReferenceNotFound,
-    Suggestion,
-    did_you_mean,
 )
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.names import is_line, quoted, suggest

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, now
 from epoch_sql.catalog.history import Audit, Protections, Reviews
-from epoch_sql.errors import EpochReferenceError, Suggestion
+from epoch_sql.errors import EpochReferenceError
 from epoch_sql.guard.moves import evidence
 from epoch_sql.guard.rules import Evidence, brought, missing_approval
 from epoch_sql.model.protection import REJECT, VERDICTS, Protection, Review, new_review, verdicts

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
 
-from epoch_sql.errors import Protected, Suggestion
+from epoch_sql.advice import Suggestion
+from epoch_sql.errors import Protected
 from epoch_sql.model.commit import Commit
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.protection import APPROVE, REJECT, REQUEST, Protection, Review, same_person, verdicts

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.call import Call, require_trusted
-from epoch_sql.errors import ColumnNotFound, EpochTableError, Suggestion, did_you_mean
+from epoch_sql.errors import ColumnNotFound, EpochTableError
 from epoch_sql.history.changes import MergedChanges, TableChanges, same_columns
 from epoch_sql.history.lineage import Lineage, Step
 from epoch_sql.model.names import suggest

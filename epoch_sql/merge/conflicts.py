@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, no_table
 from epoch_sql.catalog.merging import Resolutions, Violating
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import ColumnNotFound, EpochTableError, Suggestion
+from epoch_sql.errors import ColumnNotFound, EpochTableError
 from epoch_sql.merge.constraints import missed_names
 from epoch_sql.merge.decisions import given_misfits, key_fields
 from epoch_sql.merge.merged import MergedEntry, MergedTree

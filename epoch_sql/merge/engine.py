@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from epoch_sql import render
+from epoch_sql.advice import to_resolve
 from epoch_sql.call import Call
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
-from epoch_sql.errors import MergeConflict, to_resolve
+from epoch_sql.errors import MergeConflict
 from epoch_sql.merge.conflicts import conflict_rows
 from epoch_sql.merge.constraints import violation_rows
 from epoch_sql.merge.decisions import BOTH, Decisions

@@ -9,14 +9,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Protocol
 
-from epoch_sql.errors import (
-    Advice,
-    EpochReferenceError,
-    ReferenceAmbiguous,
-    ReferenceNotFound,
-    Suggestion,
-    did_you_mean,
-)
+from epoch_sql.advice import Advice, Suggestion, did_you_mean
+from epoch_sql.errors import EpochReferenceError, ReferenceAmbiguous, ReferenceNotFound
 from epoch_sql.model.names import quoted, suggest
 
 HEAD = "HEAD"

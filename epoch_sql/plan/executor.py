@@ -16,8 +16,9 @@ from typing import Literal
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
 from epoch_sql.catalog.local import DeclaredKeys
-from epoch_sql.errors import EpochTableError, Suggestion
+from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import RowCounts, TableEntry, Tree
 from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table, widens
 from epoch_sql.plan.making import (

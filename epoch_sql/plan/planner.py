@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from epoch_sql.errors import EpochDirtyError, Suggestion
+from epoch_sql.advice import Suggestion
+from epoch_sql.errors import EpochDirtyError
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table
 from epoch_sql.model.sql_text import split_statements
 from epoch_sql.plan.making import MAY_BE_UNMADE, Folded, dependents, folded

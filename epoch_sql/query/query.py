@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Sequence
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.call import Call, require_trusted
-from epoch_sql.errors import EpochQueryError, EpochTableError, Suggestion, TableNotFound, did_you_mean
+from epoch_sql.errors import EpochQueryError, EpochTableError, TableNotFound
 from epoch_sql.model.names import path_text, suggest
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import ObjectName, SchemaObject

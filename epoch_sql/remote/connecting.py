@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from epoch_sql import render
+from epoch_sql.advice import Advice, Suggestion
 from epoch_sql.call import Call, now
 from epoch_sql.catalog.local import Remotes, Untrusted
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import Advice, EpochRemoteError, InvalidName, RemoteNotFound, Suggestion
+from epoch_sql.errors import EpochRemoteError, InvalidName, RemoteNotFound
 from epoch_sql.model.commit import TrackingRoute, Tree
 from epoch_sql.model.documents import read_header as header_of
 from epoch_sql.model.documents import stated_format

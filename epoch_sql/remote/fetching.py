@@ -11,17 +11,12 @@ from pathlib import Path
 import duckdb
 
 from epoch_sql import config
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, new_ref, warn_of_withheld
 from epoch_sql.catalog.history import Protections, Reviews
 from epoch_sql.catalog.local import Remotes, Upstreams
 from epoch_sql.catalog.relation import run, upgrade
-from epoch_sql.errors import (
-    EpochRemoteError,
-    EpochRepositoryError,
-    EpochStorageError,
-    EpochTransactionError,
-    Suggestion,
-)
+from epoch_sql.errors import EpochRemoteError, EpochRepositoryError, EpochStorageError, EpochTransactionError
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
 from epoch_sql.model.commit import Route, TrackingRoute, Tree
 from epoch_sql.model.names import shown

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.call import Call, existing, new_ref, now
 from epoch_sql.catalog.history import Audit, Protections, Reviews
 from epoch_sql.catalog.local import Remotes, Upstreams
@@ -17,8 +18,6 @@ from epoch_sql.errors import (
     Protected,
     ReferenceAmbiguous,
     ReferenceNotFound,
-    Suggestion,
-    did_you_mean,
 )
 from epoch_sql.guard.rules import Evidence, check_push
 from epoch_sql.merge.engine import is_as_recorded

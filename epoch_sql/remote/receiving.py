@@ -9,10 +9,11 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
 from epoch_sql.catalog.content import Schemas, Versions
 from epoch_sql.catalog.local import Withheld
-from epoch_sql.errors import EpochRemoteError, Suggestion
+from epoch_sql.errors import EpochRemoteError
 from epoch_sql.model.commit import DataFile, Version
 from epoch_sql.model.documents import read_commit, read_definition, read_manifest, read_tree
 from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
 from epoch_sql.catalog.content import Levels, Roots, Schemas, Trees, Versions, subtree_identity
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import EpochStorageError, Suggestion
+from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import Commit, DataFile, Level
 from epoch_sql.model.remote import (
     Manifest,

@@ -10,9 +10,10 @@ import duckdb
 from sqlglot import exp
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
 from epoch_sql.catalog.content import Levels, Schemas, Versions
 from epoch_sql.catalog.relation import Known
-from epoch_sql.errors import EpochStorageError, Suggestion
+from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import DataFile, Level, Version
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, no_table
 from epoch_sql.catalog.content import Roots, Trees, Versions, root_identity, subtree_identity
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import EpochStorageError, Suggestion
+from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import Level, Version, version_identity
 from epoch_sql.model.names import name_meant
 from epoch_sql.storage.writing import delta_level

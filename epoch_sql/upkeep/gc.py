@@ -13,10 +13,11 @@ from pathlib import Path
 import duckdb
 
 from epoch_sql import config, render
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, now
 from epoch_sql.catalog.history import Parents
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError, Suggestion
+from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError
 from epoch_sql.render import Sql
 from epoch_sql.verb import procedure
 

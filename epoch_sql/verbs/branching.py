@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, new_ref, now
 from epoch_sql.catalog.local import Upstreams
 from epoch_sql.catalog.merging import Merges
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import EpochReferenceError, ReferenceExists, Suggestion
+from epoch_sql.errors import EpochReferenceError, ReferenceExists
 from epoch_sql.guard.moves import (
     Move,
     move_branch,

@@ -10,11 +10,12 @@ from typing import TypeVar, get_args
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
 from epoch_sql.catalog.history import Protections
 from epoch_sql.catalog.local import Fingerprint, Fingerprints, Upstreams
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import ReferenceExists, Suggestion
+from epoch_sql.errors import ReferenceExists
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
 from epoch_sql.merge.engine import with_undo
 from epoch_sql.model.commit import Head, Origin, Ref, Route, RowCounts, Tree

@@ -11,20 +11,18 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from epoch_sql import config, render
+from epoch_sql.advice import Advice, Suggestion, did_you_mean
 from epoch_sql.call import Call, no_table, now
 from epoch_sql.catalog.local import DeclaredKeys, Ignore
 from epoch_sql.catalog.merging import Merges
 from epoch_sql.catalog.relation import catalog_version, run, upgrade
 from epoch_sql.errors import (
-    Advice,
     ColumnNotFound,
     EpochNothingToCommit,
     EpochReferenceError,
     EpochRepositoryError,
     EpochStorageError,
     EpochTableError,
-    Suggestion,
-    did_you_mean,
 )
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
 from epoch_sql.model.commit import NO_ORIGIN, Commit, Head, Origin, Route, RowCounts, Tree, commit_identity

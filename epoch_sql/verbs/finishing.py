@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from epoch_sql.advice import Suggestion, to_finish
 from epoch_sql.call import Call
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
-from epoch_sql.errors import (
-    EpochDirtyError,
-    EpochMergeError,
-    EpochNothingToCommit,
-    Suggestion,
-    to_finish,
-)
+from epoch_sql.errors import EpochDirtyError, EpochMergeError, EpochNothingToCommit
 from epoch_sql.guard.moves import Move, move_branch
 from epoch_sql.merge.engine import Stopped, list_obstacles, merge, notes, origin_of
 from epoch_sql.merge.rows import StoredTree, store

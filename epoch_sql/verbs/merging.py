@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, now
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions, Violating
-from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError, Suggestion
+from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
 from epoch_sql.merge.conflicts import conflict_rows, located
 from epoch_sql.merge.constraints import violation_rows

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, now
 from epoch_sql.catalog.merging import MergeInProgress, Merges
-from epoch_sql.errors import EpochReferenceError, Suggestion
+from epoch_sql.errors import EpochReferenceError
 from epoch_sql.guard.moves import require_allowed
 from epoch_sql.merge.engine import Stopped, base_tree
 from epoch_sql.model.commit import RowCounts

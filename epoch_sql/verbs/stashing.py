@@ -6,9 +6,10 @@ import uuid
 from dataclasses import dataclass, field, replace
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, now
 from epoch_sql.catalog.local import Stash, Stashes
-from epoch_sql.errors import EpochNothingToCommit, EpochTableError, ReferenceNotFound, StashConflict, Suggestion
+from epoch_sql.errors import EpochNothingToCommit, EpochTableError, ReferenceNotFound, StashConflict
 from epoch_sql.merge.conflicts import conflict_rows
 from epoch_sql.merge.constraints import violation_rows
 from epoch_sql.merge.decisions import Decisions

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
 from epoch_sql.catalog.local import Unmade
-from epoch_sql.errors import EpochDirtyError, EpochTableError, Suggestion
+from epoch_sql.errors import EpochDirtyError, EpochTableError
 from epoch_sql.model.commit import RowCounts, Tree
 from epoch_sql.model.schema import SchemaObject, Table
 from epoch_sql.plan.executor import Attempt, ObjectKey, Outcome

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Untrusted
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import EpochTableError, EpochTransactionError, Suggestion
+from epoch_sql.errors import EpochTableError, EpochTransactionError
 from epoch_sql.model.commit import (
     Level,
     RowCounts,

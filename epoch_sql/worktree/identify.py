@@ -15,7 +15,8 @@ from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from epoch_sql import render
-from epoch_sql.errors import EpochTableError, Suggestion
+from epoch_sql.advice import Suggestion
+from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import Column, Table, identity
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import encode, storage_type

@@ -15,7 +15,8 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.errors import EpochTableError, Suggestion
+from epoch_sql.advice import Suggestion
+from epoch_sql.errors import EpochTableError
 from epoch_sql.model.schema import ObjectName, SchemaObject
 from epoch_sql.model.sql_text import canonical, element_end, tokens, top_level
 from epoch_sql.render import Sql

@@ -12,8 +12,9 @@ from dataclasses import replace
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Ignore, Unmade
-from epoch_sql.errors import EpochTableError, Suggestion, UnsupportedType
+from epoch_sql.errors import EpochTableError, UnsupportedType
 from epoch_sql.model.commit import TableEntry, Tree, table_identity
 from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
 from epoch_sql.render import Sql
