@@ -12,17 +12,99 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from epoch_sql.errors import EpochError
+    from epoch_sql.errors import (
+        ColumnNotFound,
+        EpochActsError,
+        EpochArgumentError,
+        EpochCheckError,
+        EpochCheckNameError,
+        EpochCheckQueryError,
+        EpochConfigError,
+        EpochConflict,
+        EpochDatabaseError,
+        EpochDemoError,
+        EpochDirtyError,
+        EpochError,
+        EpochLockedError,
+        EpochMergeError,
+        EpochNoTerminal,
+        EpochNothingToCommit,
+        EpochOutputError,
+        EpochProtectionError,
+        EpochQueryError,
+        EpochReadOnlyError,
+        EpochReferenceError,
+        EpochRefused,
+        EpochRemoteError,
+        EpochRemoteRefused,
+        EpochRepositoryError,
+        EpochStorageError,
+        EpochTableError,
+        EpochTransactionError,
+        EpochTrustError,
+        InvalidName,
+        MergeConflict,
+        Protected,
+        ReferenceAmbiguous,
+        ReferenceExists,
+        ReferenceNotFound,
+        RemoteNotFound,
+        RepositoryNotFound,
+        StashConflict,
+        Suggestion,
+        TableNotFound,
+        UnsupportedType,
+    )
     from epoch_sql.extension.install import connect, install, raising
     from epoch_sql.library import EpochWarning, Repository, State, clone, init, open  # noqa: A004 - as gzip.open
     from epoch_sql.progress import Progress
 
 __all__ = [
+    "ColumnNotFound",
+    "EpochActsError",
+    "EpochArgumentError",
+    "EpochCheckError",
+    "EpochCheckNameError",
+    "EpochCheckQueryError",
+    "EpochConfigError",
+    "EpochConflict",
+    "EpochDatabaseError",
+    "EpochDemoError",
+    "EpochDirtyError",
     "EpochError",
+    "EpochLockedError",
+    "EpochMergeError",
+    "EpochNoTerminal",
+    "EpochNothingToCommit",
+    "EpochOutputError",
+    "EpochProtectionError",
+    "EpochQueryError",
+    "EpochReadOnlyError",
+    "EpochReferenceError",
+    "EpochRefused",
+    "EpochRemoteError",
+    "EpochRemoteRefused",
+    "EpochRepositoryError",
+    "EpochStorageError",
+    "EpochTableError",
+    "EpochTransactionError",
+    "EpochTrustError",
     "EpochWarning",
+    "InvalidName",
+    "MergeConflict",
     "Progress",
+    "Protected",
+    "ReferenceAmbiguous",
+    "ReferenceExists",
+    "ReferenceNotFound",
+    "RemoteNotFound",
     "Repository",
+    "RepositoryNotFound",
+    "StashConflict",
     "State",
+    "Suggestion",
+    "TableNotFound",
+    "UnsupportedType",
     "clone",
     "connect",
     "init",
@@ -31,11 +113,13 @@ __all__ = [
     "raising",
 ]
 
+_LIBRARY = {"EpochWarning", "Repository", "State", "clone", "init", "open"}
+
 
 def __getattr__(name: str) -> Any:
     """Import DuckDB only when it is needed: ``epoch --version`` is faster without."""
     if name in __all__:
-        where = {"EpochError": "errors", "connect": "extension.install", "install": "extension.install"}
-        where |= {"raising": "extension.install", "Progress": "progress"}
-        return getattr(import_module(f"epoch_sql.{where.get(name, 'library')}"), name)
+        where = dict.fromkeys(("connect", "install", "raising"), "extension.install") | {"Progress": "progress"}
+        home = where.get(name, "library" if name in _LIBRARY else "errors")
+        return getattr(import_module(f"epoch_sql.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

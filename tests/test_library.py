@@ -244,3 +244,10 @@ def test_every_verb_is_a_method_with_its_signature_and_its_docs() -> None:
             assert [*inspect.signature(getattr(epoch_sql.Repository, name).signature and method).parameters]
         if verb.record and not isinstance(verb, Relation):
             assert dataclasses.is_dataclass(verb.record) and verb.record.__doc__
+
+
+def test_each_kind_of_error_is_imported_from_the_package() -> None:
+    kinds = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
+    assert kinds <= set(epoch_sql.__all__)
+    for name in epoch_sql.__all__:
+        assert getattr(epoch_sql, name) is not None
