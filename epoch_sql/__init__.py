@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from epoch_sql.advice import Suggestion
     from epoch_sql.errors import (
         ColumnNotFound,
         EpochActsError,
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
         RemoteNotFound,
         RepositoryNotFound,
         StashConflict,
-        Suggestion,
         TableNotFound,
         UnsupportedType,
     )
@@ -119,7 +119,10 @@ _LIBRARY = {"EpochWarning", "Repository", "State", "clone", "init", "open"}
 def __getattr__(name: str) -> Any:
     """Import DuckDB only when it is needed: ``epoch --version`` is faster without."""
     if name in __all__:
-        where = dict.fromkeys(("connect", "install", "raising"), "extension.install") | {"Progress": "progress"}
+        where = dict.fromkeys(("connect", "install", "raising"), "extension.install") | {
+            "Progress": "progress",
+            "Suggestion": "advice",
+        }
         home = where.get(name, "library" if name in _LIBRARY else "errors")
         return getattr(import_module(f"epoch_sql.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -64,7 +64,7 @@ class Verbs:
     tables = listing.tables
     log = listing.log
     blame = rows.blame
-    rows = rows.history
+    history = rows.history
 
     diff_stat = diff.diff_stat
     diff_summary = diff.diff_summary
