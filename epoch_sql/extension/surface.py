@@ -113,7 +113,7 @@ class Verbs:
     remote_add = connecting.add
     remote_trust = connecting.set_trust
     remote_remove = connecting.remove
-    connecting = connecting.listing
+    remotes = connecting.listing
     push = verbs.push
     fetch = verbs.fetch
     pull = verbs.pull
