@@ -21,6 +21,8 @@ from epoch_sql.upkeep.compact import compact
 from epoch_sql.upkeep.gc import collect
 from tests.conftest import MakeRepo, Repo
 
+pytestmark = pytest.mark.core
+
 START = "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t SELECT i, i FROM range(100) r(i)"
 NOT_REMEMBERED = {"epoch_init", "epoch_clone"}
 """They make a catalog: nothing is remembered of it yet."""

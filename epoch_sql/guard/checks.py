@@ -26,7 +26,7 @@ from epoch_sql.model.names import is_line, quoted, suggest
 from epoch_sql.model.protection import Check
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.query.query import query_of
-from epoch_sql.query.table_references import read_query, require_reading, syntax_tree
+from epoch_sql.query.table_references import macro_texts, read_query, require_reading, syntax_tree
 from epoch_sql.render import Sql
 from epoch_sql.verb import procedure
 from epoch_sql.versions.sides import Side, side_of, tree_side
@@ -84,11 +84,7 @@ def _functions(call: Call, sql: str) -> set[str]:
         raise EpochCheckQueryError(f"the SQL of the check is wrong: {told[0]}", _HINT)
     if len(tree["statements"]) != 1:
         raise EpochCheckQueryError(f"a check is one query, not {len(tree['statements'])}", _HINT)
-    texts = {
-        name.lower(): text
-        for name, text in call.cursor.execute(render.render("macro_texts")).fetchall()
-        if name not in call.memory.own_macros
-    }
+    texts = macro_texts(call.cursor, call.memory.own_macros)
     found: set[str] = set()
     pending = [tree]
     while pending:

@@ -88,12 +88,6 @@ def acting_among(functions: set[str]) -> set[str]:
     return (functions & volatile) - _IDLE
 
 
-def not_builtin(functions: set[str]) -> set[str]:
-    """The functions, by name in lower case, that are not DuckDB's own."""
-    known, _ = _builtin()
-    return functions - known
-
-
 def reads_by_plan(cursor: duckdb.DuckDBPyConnection, plan: str) -> bool:
     """Whether there is a plan that only reads. The plan of an object in the memory of the process cannot act either."""
     told: dict[str, Any] = json.loads(plan)

@@ -10,11 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import duckdb
 
-from epoch_sql import render
 from epoch_sql.model.sql_text import top_level
-from epoch_sql.proof.reads import acting_among, not_builtin
+from epoch_sql.proof.reads import acting_among
 from epoch_sql.query.pivots import with_some_values
-from epoch_sql.query.table_references import Query, read_query, syntax_tree
+from epoch_sql.query.table_references import Query, macro_texts, read_query, syntax_tree
 
 Parts = tuple[str, ...]
 """The parts of a name, in lower case."""
@@ -39,10 +38,9 @@ class Texts:
 
     @property
     def macros(self) -> Mapping[str, str]:
-        """The macros of the working database by name in lower case, each as the text of queries."""
+        """The texts of macros by name (see ``macro_texts``)."""
         if self._macros is None:
-            rows = self.cursor.execute(render.render("macro_texts")).fetchall()
-            self._macros = {name.lower(): text for name, text in rows if name not in self.own}
+            self._macros = macro_texts(self.cursor, self.own)
         return self._macros
 
     def functions(self, text: str) -> set[str]:
@@ -92,7 +90,7 @@ class Texts:
             if tree.get("error") or functions & _RUN_TEXT:
                 queries.append(Query(functions=set(_WORD.findall(text.lower()))))
             found += queries
-            more = {self.macros[name] for name in not_builtin(functions) if name in self.macros} - seen
+            more = {self.macros[name] for name in functions if name in self.macros} - seen
             pending += more
             seen |= more
         return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,18 @@ def require_idle(functions: set[str], what: str) -> None:
         raise _refusal(what, f"{min(found)}() acts")
 
 
+def macro_texts(cursor: duckdb.DuckDBPyConnection, own: Collection[str]) -> dict[str, str]:
+    """Every name, in lower case, of macros of all schemas and databases, with the texts of these, as queries.
+
+    ``own`` are Epoch's macros in schema main, which are not among them.
+    """
+    texts: dict[str, list[str]] = {}
+    for in_main, name, text in cursor.execute(render.render("macro_texts")).fetchall():
+        if not (in_main and name in own):
+            texts.setdefault(name.lower(), []).append(text)
+    return {name: ";\n".join(found) for name, found in texts.items()}
+
+
 def _refusal(what: str, problem: str) -> EpochActsError:
     return EpochActsError(f"{what} only reads, but {problem}", "a query that reads tables and files, and does no more")
 
@@ -70,10 +82,7 @@ def _catalog(cursor: duckdb.DuckDBPyConnection, memory: Memory, own: Mapping[str
     ).fetchall():
         start = next((token.end for token in top_level(sql) if token.is_word("AS")), 0)
         views.setdefault(name, []).append(sql[start:])
-    macros: dict[str, list[str]] = {}
-    for name, text in cursor.execute(render.render("macro_texts")).fetchall():
-        if name not in memory.own_macros:
-            macros.setdefault(name.lower(), []).append(text)
+    macros = {name: [text] for name, text in macro_texts(cursor, memory.own_macros).items()}
     relations = cursor.execute(
         "SELECT lower(table_name) FROM duckdb_tables() UNION SELECT lower(view_name) FROM duckdb_views()"
     ).fetchall()

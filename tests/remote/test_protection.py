@@ -104,3 +104,18 @@ def test_pushes_are_audited(shop: Repo) -> None:
         ("push", "main", "push to origin, which was at nothing"),
         ("push", "production", "push to origin, which was at nothing"),
     ]
+
+
+def test_a_pull_that_fast_forwards_runs_the_checks(shop: Repo, clone: Clone, url: str) -> None:
+    other = clone(url)
+    other("CALL epoch_check_add('small', 'SELECT * FROM orders WHERE amount > 150')")
+    change(shop, 1)
+    shop("CALL epoch_push()")
+    assert other("SELECT status, new_commit_id FROM epoch_pull()") == [("fast-forward", shop.head())]
+    shop("UPDATE orders SET amount = 200 WHERE id = 2; CALL epoch_commit('large'); CALL epoch_push()")
+    before = (other.head(), other("FROM orders ORDER BY ALL"), other.status())
+    told = other.refused("CALL epoch_pull()")
+    assert "EpochCheckError: check small fails on " in told and '"amount":200' in told
+    assert (other.head(), other("FROM orders ORDER BY ALL"), other.status()) == before
+    shop("UPDATE orders SET amount = 20 WHERE id = 2; CALL epoch_commit('small again'); CALL epoch_push()")
+    assert other("SELECT status, new_commit_id FROM epoch_pull()") == [("fast-forward", shop.head())]
