@@ -175,9 +175,9 @@ class Call:
             if (memory.repository_id, memory.last_commit) != row:
                 memory.graph, memory.last_sequence, memory.last_commit = CommitGraph(), 0, None
                 memory.repository_id = row[0]
-            for sequence, commit_id, parents, at, undoes, redoes, restores in self.commits.edges(memory.last_sequence):
-                undo = Undo(tuple(undoes), tuple(redoes), restores)
-                memory.graph.add(commit_id, parents or (), at, undo)
+            for sequence, commit_id, parents, at, reverts, *undo in self.commits.edges(memory.last_sequence):
+                undoes, redoes, restores = undo
+                memory.graph.add(commit_id, parents or (), at, Undo(tuple(undoes), tuple(redoes), restores), reverts)
                 memory.last_sequence, memory.last_commit = sequence, commit_id
             return memory.graph
 

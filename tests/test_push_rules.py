@@ -54,7 +54,7 @@ class History:
         for commit in self.made.values():
             o = commit.origin
             undo = Undo(o.undoes, o.redoes, o.restores)
-            self.graph.add(commit.commit_id, commit.parents, commit.committed_at, undo)
+            self.graph.add(commit.commit_id, commit.parents, commit.committed_at, undo, o.reverts)
 
     def review(self, name: str, reviewer: str = "Bo <b@x>", verdict: str = APPROVE, target: str = "production") -> None:
         at = START + timedelta(days=1, minutes=len(self.reviews))

@@ -7,7 +7,9 @@ changed it against the base, as a three-way merge of rows does.
 
 from __future__ import annotations
 
-from functools import reduce
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from functools import partial, reduce
 from itertools import pairwise, permutations, takewhile
 
 import pytest
@@ -80,7 +82,8 @@ class History:
         commit = commit or tip
         before = self.graph.parents(commit)[0]
         content = three_way(self.content[commit], self.content[tip], self.content[before])
-        return self._move(branch, self._commit((tip,), content, undo=undo_of_revert(self.graph, tip, commit)))
+        undo = undo_of_revert(self.graph, tip, commit)
+        return self._move(branch, self._commit((tip,), content, undo=undo, reverts=commit))
 
     def roll_back(self, branch: str, restored: str) -> str:
         tip = self.tip(branch)
@@ -100,9 +103,16 @@ class History:
 
         return reduce(merged, bases[1:], (bases[0], self.content[bases[0]]))[1]
 
-    def _commit(self, parents: tuple[str, ...], content: Content, name: str = "", undo: Undo = NO_UNDO) -> str:
+    def _commit(
+        self,
+        parents: tuple[str, ...],
+        content: Content,
+        name: str = "",
+        undo: Undo = NO_UNDO,
+        reverts: str | None = None,
+    ) -> str:
         commit = name if name and name not in self.graph else f"{len(self.graph):04d}"
-        self.graph.add(commit, parents, undo=undo)
+        self.graph.add(commit, parents, undo=undo, reverts=reverts)
         self.content[commit] = content
         return commit
 
@@ -545,6 +555,78 @@ def test_a_second_merge_after_it_came_back_is_up_to_date(promoted: History) -> N
     assert promoted.merge("s", "p").up_to_date
 
 
+def test_undoing_an_undo_does_not_count_what_another_undo_took_away(promoted: History) -> None:
+    """Both M bring a. V redoes the second, W undoes the first, X undoes V, and Y undoes X: nothing changes after W.
+
+    p  o---M---U---M---U---V---W---X---Y---M
+    """
+    first = promoted.graph.parents(promoted.tip("p"))[0]
+    promoted.merge("s", "p")
+    promoted.revert("p")
+    redo = promoted.revert("p")
+    assert promoted["p"] == "a"
+    promoted.revert("p", first)
+    promoted.revert("p", redo)
+    promoted.revert("p")
+    assert promoted["p"] == ""
+    assert "a" not in present(promoted.graph, promoted.tip("p"))
+    promoted.merge("s", "p")
+    assert promoted["p"] == "a"
+
+
+def test_undoing_a_rollback_to_what_an_undone_merge_brought(promoted: History) -> None:
+    """Both M bring a. R restores the second after W undid the first, and X undoes R.
+
+    p  o---M---U---M---W---R---X---M
+    """
+    first = promoted.graph.parents(promoted.tip("p"))[0]
+    promoted.merge("s", "p")
+    second = promoted.tip("p")
+    promoted.revert("p", first)
+    promoted.roll_back("p", second)
+    assert promoted["p"] == "a"
+    promoted.revert("p")
+    assert promoted["p"] == ""
+    assert "a" not in present(promoted.graph, promoted.tip("p"))
+    promoted.merge("s", "p")
+    assert promoted["p"] == "a"
+
+
+def _steps(history: History) -> Iterator[Callable[[History], object]]:
+    """Everything that can be done next on production: promote again or something new, undo or go back to a commit."""
+    yield lambda played: played.merge("s", "p")
+    yield lambda played: (played.add("s", f"+{len(played.graph)}"), played.merge("s", "p"))
+    line = list(history.graph.first_parents(history.tip("p")))[:-1]
+    for commit in line:
+        if len(history.graph.parents(commit)) > 1 or commit in history.graph.undoing(commit):
+            yield partial(History.revert, branch="p", commit=commit)
+    for commit in line[1:]:
+        yield partial(History.roll_back, branch="p", restored=commit)
+
+
+def test_on_one_line_every_sequence_of_undos_keeps_account_of_what_is_there() -> None:
+    """Grid: all sequences of four steps after the first promotion."""
+    start = History("s", "p")
+    start.add("s", "a")
+    start.merge("s", "p")
+    histories = [start]
+    for _ in range(4):
+        histories = [_after(history, step) for history in histories for step in _steps(history)]
+        for history in histories:
+            made = history.content[history.tip("s")]
+            assert present(history.graph, history.tip("p")) & made == history.content[history.tip("p")]
+    assert len(histories) > 500
+    for history in histories:
+        history.merge("s", "p")
+        assert history.content[history.tip("p")] == history.content[history.tip("s")]
+
+
+def _after(history: History, step: Callable[[History], object]) -> History:
+    played = deepcopy(history)
+    step(played)
+    return played
+
+
 # What is recorded.
 
 
@@ -716,6 +798,10 @@ class Definition:
                 for merge in self.graph.undo(undoing).undoes:
                     if not self.by_itself(other, undoing, merge):
                         found -= self.brought(merge) & self.present(other) - self.present(side)
+        reverted = self.graph.reverted_undo(commit)
+        if reverted:
+            before, after = self.present(self.graph.parents(reverted)[0]), self.present(reverted) - {reverted}
+            return found - (after - before) | (before - after) | {commit}
         for merge in undo.undoes:
             found -= self.brought(merge)
         for merge in undo.redoes:

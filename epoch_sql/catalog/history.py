@@ -93,12 +93,15 @@ class Commits(Relation):
         self.insert(self._row(commit, sequence) for sequence, commit in enumerate(commits, row[0]))
         Parents(self.cursor).insert((c.commit_id, n, parent) for c in commits for n, parent in enumerate(c.parents))
 
-    def edges(self, after: int) -> list[tuple[int, str, list[str] | None, datetime, list[str], list[str], str | None]]:
-        """(sequence, commit, parents, time, undoes, redoes, restores) of the commits stored after it, parents first."""
+    def edges(self, after: int) -> list[tuple[Any, ...]]:
+        """The commits stored after ``after``, parents first.
+
+        Each is (sequence, commit, parents, time, the commit that it reverts, undoes, redoes, restores).
+        """
         return self.run(
             """
             SELECT c.sequence, c.commit_id, list(p.parent_id ORDER BY p.ordinal) FILTER (p.parent_id IS NOT NULL),
-                   c.committed_at, c.undoes, c.redoes, c.restores
+                   c.committed_at, c.reverts, c.undoes, c.redoes, c.restores
             FROM {{epoch}}.commits c LEFT JOIN {{epoch}}.parents p USING (commit_id)
             WHERE c.sequence > ? GROUP BY ALL ORDER BY c.sequence
             """,

@@ -41,6 +41,7 @@ class _Node:
     committed_at: datetime
     undo: Undo
     undoing: frozenset[str]
+    reverts: str | None = None
 
 
 class CommitGraph:
@@ -60,12 +61,18 @@ class CommitGraph:
         return len(self._nodes)
 
     def add(
-        self, commit: str, parents: Iterable[str] = (), committed_at: datetime = _EPOCH, undo: Undo = NO_UNDO
+        self,
+        commit: str,
+        parents: Iterable[str] = (),
+        committed_at: datetime = _EPOCH,
+        undo: Undo = NO_UNDO,
+        reverts: str | None = None,
     ) -> None:
         """Add one commit after its parents. Adding it again changes nothing.
 
-        ``committed_at`` is UTC. Raises KeyError, which names a missing parent, and ValueError if the graph has the
-        commit with other parents, or if it undoes a commit that is not in the graph.
+        ``committed_at`` is UTC. ``reverts`` is the commit that it reverts, if any. Raises KeyError, which names a
+        missing parent, and ValueError if the graph has the commit with other parents, or if it undoes a commit that is
+        not in the graph.
         """
         parents = tuple(parents)
         known = self._nodes.get(commit)
@@ -77,7 +84,11 @@ class CommitGraph:
             if named not in self._nodes:
                 raise ValueError(f"commit {commit} undoes {named}, which is not one of its ancestors")
         generation = 1 + max((self._nodes[parent].generation for parent in parents), default=0)
-        self._nodes[commit] = _Node(parents, generation, committed_at, undo, self._undoing(commit, parents, undo))
+        undoing = self._undoing(parents)
+        reverted = reverts if reverts in undoing else None
+        if undo.commits or reverted:
+            undoing |= {commit}
+        self._nodes[commit] = _Node(parents, generation, committed_at, undo, undoing, reverted)
 
     def parents(self, commit: str) -> tuple[str, ...]:
         """The parents, first parent first. Every walk of this class uses it. Raises KeyError for an unknown commit."""
@@ -95,8 +106,12 @@ class CommitGraph:
         """The merges that the commit undoes."""
         return self._nodes[commit].undo
 
+    def reverted_undo(self, commit: str) -> str | None:
+        """The commit that it reverts, if that is an ancestor that recorded an undo."""
+        return self._nodes[commit].reverts
+
     def undoing(self, commit: str) -> frozenset[str]:
-        """The commits among the ancestors of ``commit``, itself included, that recorded an undo."""
+        """The ancestors of ``commit``, itself included, that recorded an undo or reverted such a commit."""
         return self._nodes[commit].undoing
 
     def is_ancestor(self, ancestor: str, commit: str) -> bool:
@@ -212,14 +227,14 @@ class CommitGraph:
     def _newest_first(self, commit: str) -> tuple[float, str]:
         return ((_EPOCH - self.committed_at(commit)).total_seconds(), commit)
 
-    def _undoing(self, commit: str, parents: tuple[str, ...], undo: Undo) -> frozenset[str]:
+    def _undoing(self, parents: tuple[str, ...]) -> frozenset[str]:
         """One shared set for all commits that descend from the same undoing commits, which saves memory."""
         inherited: frozenset[str] = frozenset()
         for parent in parents:
             theirs = self._nodes[parent].undoing
             if not theirs <= inherited:
                 inherited = theirs if inherited <= theirs else inherited | theirs
-        return inherited | {commit} if undo.commits else inherited
+        return inherited
 
 
 class _Frontier:

@@ -8,17 +8,19 @@ A commit records this once:
 
 - a revert of a merge M: ``undoes = (M,)``
 - a forward rollback to C: ``undoes`` the merges on the branch's first-parent line after C, ``restores = C``
-- a revert of such a commit: ``redoes`` what it undid, and ``undoes`` what it redid, unless another undo in force did so
-  before
+- a revert of such a commit: ``redoes`` what it undid, and ``undoes`` what it redid, as far as either changed what is
+  present
 - a merge that keeps undone what its source would bring back: ``undoes`` the merges that it leaves out
 - any other commit: nothing. A revert of an ordinary commit is a change like any other.
 
-``redoes`` makes the list of an undo void for the descendants of the commit that redoes it.
+``redoes`` makes the list of an undo void for the descendants of the commit that redoes it. The revert of an undo
+changes what is present exactly as the undo did, in reverse: a merge that it redoes may have brought what another one
+brought too, and another undo took away.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import permutations, takewhile
 
@@ -85,7 +87,8 @@ def plan_merge(graph: CommitGraph, target: str, source: str, *, keep_undone: boo
 def present(graph: CommitGraph, commit: str) -> frozenset[str]:
     """The commits whose content counts as being in ``commit``: itself, and those of its parents without what it undoes.
 
-    Commits that it redoes, and commits in the one that it restores, count again. Without an undo in its ancestry, these
+    What it redoes, and what is present in the commit that it restores, counts again. The revert of an undo puts back
+    what that took away, and takes away what that put back. Without an undo in its ancestry, these
     are its ancestors.
     """
     presence = _Presence(graph, (commit,))
@@ -105,15 +108,10 @@ def undo_of_revert(graph: CommitGraph, tip: str, reverted: str) -> Undo:
     """
     if not graph.is_ancestor(reverted, tip):
         return Undo()
-    recorded = graph.undo(reverted)
     merges = (reverted,) if len(graph.parents(reverted)) > 1 else ()
-    if not recorded.commits:
-        return Undo(undoes=merges)
-    before = graph.parents(reverted)[0]
-    return Undo(
-        undoes=merges + tuple(merge for merge in recorded.redoes if _is_undone(graph, before, merge)),
-        redoes=tuple(merge for merge in recorded.undoes if not _is_undone(graph, before, merge)),
-    )
+    recorded = graph.undo(reverted)
+    undoes, redoes = _changed(graph, recorded.redoes + recorded.undoes, reverted, graph.parents(reverted)[0])
+    return Undo(merges + undoes, redoes)
 
 
 def undo_kept(graph: CommitGraph, target: str, source: str) -> Undo:
@@ -129,26 +127,24 @@ def undo_kept(graph: CommitGraph, target: str, source: str) -> Undo:
 def undo_of_rollback(graph: CommitGraph, tip: str, restored: str) -> Undo:
     """The undo that a commit on top of ``tip`` with the content of ``restored`` has to record.
 
-    It undoes every merge after ``restored`` on the first-parent line. Older merges that were undone or redone since
-    become as they were at ``restored``. If ``restored`` is not on that line, the line ends at the first commit that it
-    descends from. Then a merge that brought any of its ancestors is undone only if ``restored`` is an ancestor of
-    ``tip``, which says exactly what stays.
+    It undoes every merge after ``restored`` on the first-parent line. What older merges brought that were undone or
+    redone since becomes as it was at ``restored``. If ``restored`` is not on that line, the line ends at the first
+    commit that it descends from. Then a merge that brought any of its ancestors is undone only if ``restored`` is an
+    ancestor of ``tip``, which says exactly what stays.
     """
     known = graph.ancestors(restored)
     inside = graph.is_ancestor(restored, tip)
     undoes: list[str] = []
-    redoes: list[str] = []
     settled: list[str] = []
     for commit in takewhile(lambda commit: commit not in known, graph.first_parents(tip)):
         parents, undo = graph.parents(commit), graph.undo(commit)
         settled += [merge for merge in undo.undoes + undo.redoes if merge in known]
         if len(parents) > 1 and (inside or known.isdisjoint(graph.difference(parents[1:], parents[:1]))):
             undoes.append(commit)
-    for merge in dict.fromkeys(settled):
-        before, after = _is_undone(graph, tip, merge), _is_undone(graph, restored, merge)
-        if before != after:
-            (undoes if after else redoes).append(merge)
-    return Undo(tuple(undoes), tuple(redoes), restored if inside else None)
+    gone, back = _changed(graph, settled, tip, restored)
+    if not inside:
+        back = tuple(merge for merge in back if brought(graph, merge) <= present(graph, restored))
+    return Undo((*undoes, *gone), back, restored if inside else None)
 
 
 def expected_undo(graph: CommitGraph, commit: Commit) -> Undo | None:
@@ -168,15 +164,19 @@ def expected_undo(graph: CommitGraph, commit: Commit) -> Undo | None:
     return undo_kept(graph, parents[0], merged[0]) if origin.keep_undone and merged else Undo()
 
 
-def _is_undone(graph: CommitGraph, commit: str, merge: str) -> bool:
-    """Whether the newest undo or redo of the merge on the commit's first-parent line is an undo."""
-    for earlier in graph.first_parents(commit):
-        undo = graph.undo(earlier)
-        if earlier == merge or merge in undo.redoes:
-            return False
-        if merge in undo.undoes:
-            return True
-    return False
+def _changed(
+    graph: CommitGraph, merges: Collection[str], before: str, after: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The merges that brought what is present before and not after, and those that brought what is present only after.
+
+    What counts is what a merge brought: if it was brought twice, undoing or redoing one of the two may change nothing.
+    """
+    if not merges:
+        return (), ()
+    presence = _Presence(graph, (before, after))
+    gone, back = presence.at(before) - presence.at(after), presence.at(after) - presence.at(before)
+    brought = {merge: presence.brought(merge) for merge in merges}
+    return tuple(m for m in brought if brought[m] & gone), tuple(m for m in brought if brought[m] & back)
 
 
 def _undone_between(
@@ -296,8 +296,10 @@ class _Presence:
         self._order = sorted(self.universe, key=lambda commit: (graph.generation(commit), commit))
         self._bit = {commit: 1 << position for position, commit in enumerate(self._order)}
         self._brought = dict.fromkeys(merges, 0)
-        restored = {graph.undo(commit).restores for commit in undoing}
-        self._kept = {*commits, *(commit for commit in restored if commit is not None)}
+        looked_up = {graph.undo(commit).restores for commit in undoing}
+        for reverted in filter(None, map(graph.reverted_undo, undoing)):
+            looked_up |= {reverted, graph.parents(reverted)[0]}
+        self._kept = {*commits, *filter(None, looked_up)}
         self._masks: dict[str, int] = {}
         self._pass_over(commits)
 
@@ -330,8 +332,12 @@ class _Presence:
     def _mask(self, commit: str) -> int:
         first, *others = [self._masks.get(parent, 0) for parent in self._graph.parents(commit)] or [0]
         mask = (first | _union(others)) & ~self._undone_by_merging(self._graph.parents(commit))
-        undo = self._graph.undo(commit)
-        if undo.commits:
+        undo, reverted = self._graph.undo(commit), self._graph.reverted_undo(commit)
+        if reverted is not None:
+            before = self._masks.get(self._graph.parents(reverted)[0], 0)
+            after = self._masks.get(reverted, 0) & ~self._bit.get(reverted, 0)
+            mask = mask & ~(after & ~before) | before & ~after
+        elif undo.commits:
             mask &= ~_union(self._brought.get(merge, 0) for merge in undo.undoes)
             mask |= _union(self._brought.get(merge, 0) for merge in undo.redoes)
             mask |= self._masks.get(undo.restores or "", 0)
