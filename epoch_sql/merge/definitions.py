@@ -17,16 +17,17 @@ from epoch_sql.call import Call
 from epoch_sql.merge.merged import MergedTree
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.names import path_parts, schema_name
-from epoch_sql.model.schema import Column, Constraint, ObjectName, SchemaObject, Table
+from epoch_sql.model.schema import Column, Constraint, ObjectName, SchemaObject, Table, expressions
 from epoch_sql.model.sql_text import mentioned, mentioned_anywhere
+from epoch_sql.plan.planner import Create, Limits, TableChange, make_plan, statements
 from epoch_sql.proof.engine import shut_in
 from epoch_sql.storage.contents import Contents
-from epoch_sql.worktree import ddl, ordering
-from epoch_sql.worktree.ordering import expressions
 
 Definition = Table | SchemaObject
 Name = tuple[str, str, str]
 """Identifies a definition: its kind (the same for tables and views), schema and name, in lower case."""
+
+_ANEW = Limits(rows_follow=lambda before, after: False)
 
 
 @dataclass(frozen=True)
@@ -157,39 +158,41 @@ def _origins(definition: Definition, sides: Sequence[_State]) -> list[_State]:
 def _refused(call: Call, state: _State, wanted: Sequence[Name]) -> dict[Name, str]:
     """The wanted definitions that DuckDB refuses, with the first line of its reason."""
     needed = _with_dependencies(state, wanted)
-    tables = [d for d in needed if isinstance(d, Table)]
+    tables = [_with_parents(state, d) for d in needed if isinstance(d, Table)]
     objects = [d for d in needed if isinstance(d, SchemaObject)]
-    refused = {}
+    changes = [TableChange(str(table.name), None, table) for table in tables]
+    plan = make_plan(changes, (), objects, _ANEW)
+    with_triggers = {table.name.as_schema: _name(table) for table in tables}
+    refused: dict[Name, str] = {}
     with shut_in() as scratch:
         database = render.identifier(call.catalog)
         scratch.execute(render.fill("ATTACH ':memory:' AS {{database}}", database=database))
         scratch.execute(render.fill("USE {{database}}", database=database))
-        for definition in ordering.definition_order(tables, objects):
+        for step in (*plan.definitions, *plan.triggers):
+            assert isinstance(step, Create)
+            of_trigger = isinstance(step.what, SchemaObject) and step.what.kind == "trigger"
+            name = with_triggers[step.what.name.schema] if of_trigger else _name(step.what)
             try:
-                for statement in _creation(state, definition):
+                for statement in _creation(step):
                     scratch.execute(statement)
             except duckdb.Error as error:
-                refused[_name(definition)] = str(error).splitlines()[0]
-        for table in tables:
-            try:
-                for trigger in ddl.trigger_objects([table]):
-                    for statement in ddl.create_object(trigger):
-                        scratch.execute(statement)
-            except duckdb.Error as error:
-                refused.setdefault(_name(table), str(error).splitlines()[0])
+                refused.setdefault(name, str(error).splitlines()[0])
     return {name: refused[name] for name in wanted if name in refused}
 
 
-def _creation(state: _State, definition: Definition) -> Iterator[str]:
-    is_schema = isinstance(definition, SchemaObject) and definition.kind == "schema"
+def _creation(step: Create) -> Iterator[str]:
+    definition = step.what
+    kind = definition.kind if isinstance(definition, SchemaObject) else "table"
+    if kind == "trigger":
+        yield from statements(step)
+        return
+    is_schema = kind == "schema"
     path = path_parts(definition.name.as_schema) if is_schema else definition.name.schema_path
     for depth in range(len(path)):
         schema = render.table(schema_name(path[: depth + 1]))
         yield render.fill("CREATE SCHEMA IF NOT EXISTS {{schema}}", schema=schema)
-    if isinstance(definition, Table):
-        yield from ddl.create_table(_with_parents(state, definition))
-    elif not is_schema:
-        yield from ddl.create_object(definition)
+    if not is_schema:
+        yield from statements(step)
 
 
 def _with_parents(state: _State, table: Table) -> Table:

@@ -17,9 +17,8 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange
 from epoch_sql.storage.conversion import comes_back, convert, same, type_of
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.storage.shape import Shape, aliased, compare, filling, no_changes, shape_of, struct
+from epoch_sql.storage.shape import Shape, aliased, compare, filling, is_constant, no_changes, shape_of, struct
 from epoch_sql.storage.types import DataType
-from epoch_sql.worktree.identify import is_constant
 
 NO_TEXT = Sql("CAST(NULL AS VARCHAR)")
 

@@ -311,3 +311,16 @@ def common(old: str, new: str) -> str | None:
     if widens(old, new):
         return new
     return old if widens(new, old) else None
+
+
+def expressions(definition: Table | SchemaObject) -> str:
+    """The expressions of a definition, as one text."""
+    if isinstance(definition, SchemaObject):
+        return definition.definition
+    found = [
+        *(column.default for column in definition.columns),
+        *(column.generated for column in definition.columns),
+        *(constraint.expression for constraint in definition.constraints),
+        *(expression for index in definition.indexes for expression in index.expressions),
+    ]
+    return " , ".join(expression for expression in found if expression is not None)

@@ -14,13 +14,13 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.errors import EpochTableError
-from epoch_sql.model.schema import Column, Constraint, ObjectName, SchemaObject, Table
+from epoch_sql.model.schema import Column, Constraint, ObjectName, SchemaObject, Table, expressions
 from epoch_sql.model.sql_text import list_after, mentioned, split_statements, tokens, top_level
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode
 from epoch_sql.worktree import ddl
 from epoch_sql.worktree.ddl import COMMENTS_BY_ALIAS, read_trigger, table_of
-from epoch_sql.worktree.ordering import Definition, expressions, meaning, references
+from epoch_sql.worktree.ordering import Definition, meaning, references
 
 # After the rename of a table with a foreign key, its parent keeps the old name, and cannot be dropped any more, even
 # after the child is dropped. Creating and dropping a table of that name with the same foreign key frees the parent.

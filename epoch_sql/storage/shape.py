@@ -11,10 +11,12 @@ both sides. Any other value has only its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sqlglot import exp
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table, common, widens
@@ -22,6 +24,10 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.conversion import differs
 from epoch_sql.storage.encoding import encode, storage_type
 from epoch_sql.storage.types import parse_type
+
+_CONSTANT = (exp.Literal, exp.Cast, exp.Neg, exp.Boolean, exp.Null, exp.Paren, exp.DataType, exp.DataTypeParam)
+_FLEETING = re.compile(r"TIME ZONE|TZ")
+_FLEETING_CASTS = (exp.DataType.Type.USERDEFINED, exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMETZ)
 
 MULTIPLICITY = Column("multiplicity", "BIGINT", 0)
 
@@ -121,6 +127,20 @@ def keyed_alike(before: Table, after: Table) -> bool:
     if before.key or after.key:
         return _same_key(before, after)
     return [c.id for c in before.stored_columns] == [c.id for c in after.stored_columns]
+
+
+def is_constant(column: Column) -> bool:
+    """Whether a column's default is a constant, which ADD COLUMN puts into existing rows.
+
+    Texts of user-defined types, and of types that depend on the session's time zone, do not count as constants.
+    """
+    if column.default is None or _FLEETING.search(column.type):
+        return False
+    try:
+        nodes = list(parse_one(column.default, dialect="duckdb").walk())
+        return all(isinstance(n, _CONSTANT) and n.this not in _FLEETING_CASTS for n in nodes)
+    except SqlglotError:
+        return False
 
 
 def filling(column: Column) -> render.Sql:

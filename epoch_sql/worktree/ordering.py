@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from epoch_sql.model.schema import ObjectName, SchemaObject, Table
+from epoch_sql.model.schema import ObjectName, SchemaObject, Table, expressions
 from epoch_sql.model.sql_text import Token, tokens, top_level
 
 Definition = Table | SchemaObject
@@ -157,16 +157,3 @@ def _qualifiers(text: Sequence[Token], number: int) -> list[str]:
         found.insert(0, name.lower())
         number -= 2
     return found
-
-
-def expressions(definition: Definition) -> str:
-    """The expressions of a definition, as one text."""
-    if isinstance(definition, SchemaObject):
-        return definition.definition
-    found = [
-        *(column.default for column in definition.columns),
-        *(column.generated for column in definition.columns),
-        *(constraint.expression for constraint in definition.constraints),
-        *(expression for index in definition.indexes for expression in index.expressions),
-    ]
-    return " , ".join(expression for expression in found if expression is not None)

@@ -20,14 +20,13 @@ from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObj
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange
 from epoch_sql.storage.encoding import check_supported
-from epoch_sql.storage.shape import Shape, compare, shape_of
+from epoch_sql.storage.shape import Shape, compare, is_constant, shape_of
 from epoch_sql.worktree.ddl import Matches, trigger_objects, with_unmade_triggers
 from epoch_sql.worktree.identify import (
     _same_rows,
     _with_ids_of,
     followed_key,
     identify_columns,
-    is_constant,
     mostly_equal,
 )
 from epoch_sql.worktree.introspect import KINDS, read_columns, read_schema, read_table_names
