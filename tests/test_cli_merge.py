@@ -486,3 +486,46 @@ class TestCopies:
         copies("merge", "--continue")
         rows = copies("query", "--json", "SELECT v, count(*) AS n FROM bag GROUP BY ALL ORDER BY n, v").json
         assert sorted(row["n"] for row in rows) == sorted([4, first])
+
+
+ODD_KEYS = {
+    "VARCHAR": ("'1'", "'null'", "'{\"k\":1}'", "'it''s \"so\" \\\\'", "''", "'--ours'"),
+    "DATE": ("'2020-02-29'", "'0044-03-15 (BC)'", "'infinity'"),
+    "DECIMAL(38, 10)": ("12.25", "-0.5"),
+    "DOUBLE": ("'nan'", "'-infinity'", "0.1"),
+    "HUGEINT": ("170141183460469231731687303715884105727",),
+    "BLOB": ("'\\x00\\xFF'",),
+    "INTERVAL": ("INTERVAL '1 month 40 days'",),
+    "INTEGER[]": ("[1, NULL]",),
+    'STRUCT(a INTEGER, "b c" VARCHAR)': ("{'a': 1, 'b c': 'x'}",),
+    "MAP(VARCHAR, INTEGER)": ("MAP {'it''s': 1}",),
+    "UNION(n INTEGER, s VARCHAR)": ("union_value(n := 1)", "union_value(s := '1')"),
+}
+
+
+@pytest.mark.slow
+def test_the_record_of_any_key_is_given_back_as_it_is_listed(apart: Epoch, change: Change) -> None:
+    names = [f"t{number}" for number in range(len(ODD_KEYS))]
+    for name, (type, values) in zip(names, ODD_KEYS.items(), strict=True):
+        rows = ", ".join(f"(CAST({value} AS {type}), 'base', 0)" for value in values)
+        change(
+            f'CREATE TABLE {name} ("a ""key""" {type}, "value" VARCHAR, n INTEGER); INSERT INTO {name} VALUES {rows}'
+        )
+        apart("table", "key", name, 'a "key"', "value")
+    apart("commit", "-m", "Odd keys")
+    apart("branch", "create", "theirs")
+    for branch, n in (("main", 1), ("theirs", 2)):
+        apart("checkout", branch)
+        change("; ".join(f"UPDATE {name} SET n = {n}" for name in names))
+        apart("commit", "-m", branch)
+    apart("checkout", "main")
+    apart("merge", "theirs", code=3)
+    listed = apart("conflicts", "--json").json["conflicts"]
+    assert len(listed) == sum(map(len, ODD_KEYS.values()))
+    for row in listed:
+        record = json.dumps(row["key"])
+        (told,) = apart("conflicts", "resolve", row["table_name"], f"--record={record}", "--theirs", "--json").json
+        assert told["resolved"] == 1, record
+    apart("merge", "--continue")
+    found = " UNION ALL ".join(f"SELECT DISTINCT n FROM {name}" for name in names)
+    assert {row["n"] for row in apart("query", "--json", found).json} == {2}
