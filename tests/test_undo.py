@@ -592,6 +592,28 @@ def test_undoing_a_rollback_to_what_an_undone_merge_brought(promoted: History) -
     assert promoted["p"] == "a"
 
 
+def test_a_rollback_redoes_only_what_was_there() -> None:
+    """The second M brings a again, and b. W undoes the first, X undoes the second, and R goes back to W, with only b.
+
+    p  o---M---U---M---W---X---R---M
+    """
+    history = History("s", "p")
+    history.add("s", "a")
+    history.merge("s", "p")
+    first = history.tip("p")
+    history.revert("p")
+    history.add("s", "b")
+    history.merge("s", "p")
+    second = history.tip("p")
+    restored = history.revert("p", first)
+    history.revert("p", second)
+    history.roll_back("p", restored)
+    assert history["p"] == "b"
+    assert present(history.graph, history.tip("p")) & {"a", "b"} == {"b"}
+    history.merge("s", "p")
+    assert history["p"] == "ab"
+
+
 def _steps(history: History) -> Iterator[Callable[[History], object]]:
     """Everything that can be done next on production: promote again or something new, undo or go back to a commit."""
     yield lambda played: played.merge("s", "p")
@@ -804,10 +826,10 @@ class Definition:
             return found - (after - before) | (before - after) | {commit}
         for merge in undo.undoes:
             found -= self.brought(merge)
+        if undo.restores:
+            return found | self.present(undo.restores) | {commit}
         for merge in undo.redoes:
             found |= self.brought(merge)
-        if undo.restores:
-            found |= self.present(undo.restores)
         return found | {commit}
 
     def brought(self, merge: str) -> frozenset[str]:

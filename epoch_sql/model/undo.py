@@ -339,8 +339,10 @@ class _Presence:
             mask = mask & ~(after & ~before) | before & ~after
         elif undo.commits:
             mask &= ~_union(self._brought.get(merge, 0) for merge in undo.undoes)
-            mask |= _union(self._brought.get(merge, 0) for merge in undo.redoes)
-            mask |= self._masks.get(undo.restores or "", 0)
+            if undo.restores:
+                mask |= self._masks.get(undo.restores, 0)
+            else:
+                mask |= _union(self._brought.get(merge, 0) for merge in undo.redoes)
         if commit in self._brought:
             self._brought[commit] = mask & ~first
         return mask | self._bit.get(commit, 0)
