@@ -81,7 +81,7 @@ def test_a_name_is_qualified_by_the_database() -> None:
 
 @pytest.mark.core
 def test_a_plain_string_is_refused() -> None:
-    with pytest.raises(TypeError, match="no SQL fragment"):
+    with pytest.raises(TypeError, match="not a SQL fragment"):
         render.fill("SELECT {{v}}", v="1; DROP TABLE orders")  # type: ignore[arg-type]
     with pytest.raises(KeyError):
         render.fill("SELECT {{v}}")
