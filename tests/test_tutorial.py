@@ -170,7 +170,7 @@ def typed(line: Line) -> None:
 def queried(line: Line) -> None:
     with epoch_sql.connect("shop.duckdb") as connection:
         if line.code:
-            with pytest.raises(duckdb.Error, match="EpochProtectionError" if line.code == 4 else "epoch remote add"):
+            with pytest.raises(duckdb.Error, match="EpochProtectionError" if line.code == 4 else "epoch_remote_add"):
                 connection.execute(line.sql)
         else:
             connection.execute(line.sql)
