@@ -16,8 +16,9 @@ from epoch_sql.proof.definitions import Definition, Parsed, Refused, called, tak
 from epoch_sql.proof.engine import shut_in
 from epoch_sql.proof.harmless import Context, illegal, offences
 from epoch_sql.proof.reads import reads_by_plan
-from epoch_sql.worktree.ddl import create_object, create_table, definition_order
+from epoch_sql.worktree.ddl import create_object, create_table
 from epoch_sql.worktree.introspect import read_schema
+from epoch_sql.worktree.ordering import definition_order
 
 pytestmark = pytest.mark.core
 
