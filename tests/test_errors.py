@@ -22,11 +22,11 @@ from typing import Any
 import click
 import duckdb
 import pytest
-from conftest import Epoch, MakeRepo, Repo
 
 import epoch_sql
 from epoch_sql import Repository, errors
 from epoch_sql.advice import Suggestion, Value, to_resolve
+from epoch_sql.cli import main
 from epoch_sql.cli.main import program
 from epoch_sql.cli.suggested import command
 from epoch_sql.errors import EpochError, MergeConflict, ReferenceNotFound
@@ -34,9 +34,13 @@ from epoch_sql.extension.failing import in_sql
 from epoch_sql.extension.install import ACTING
 from epoch_sql.extension.surface import VERBS
 from epoch_sql.model.protection import REQUEST
+from tests.conftest import Epoch, MakeRepo, Repo
 
 ROOT = Path(__file__).parent.parent
-SOURCES = [*(ROOT / "epoch_sql").rglob("*.py"), *(ROOT / "cli").rglob("*.py")]
+# Where they are installed: in an editable installation, the commands are not below the library.
+COMMANDS = Path(main.__file__).parent
+LIBRARY = [source for source in Path(epoch_sql.__file__).parent.rglob("*.py") if COMMANDS not in source.parents]
+SOURCES = [*LIBRARY, *COMMANDS.rglob("*.py")]
 CLASSES = {
     name: found for name, found in vars(errors).items() if isinstance(found, type) and issubclass(found, EpochError)
 }
@@ -658,9 +662,8 @@ def texts(node: ast.AST) -> str:
     return "".join(n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str))
 
 
-LIBRARY = [source for source in SOURCES if ROOT / "epoch_sql" in source.parents]
 SUGGESTED = [
-    (f"{source.relative_to(ROOT)}:{call.lineno}", call)
+    (f"{source.parent.name}/{source.name}:{call.lineno}", call)
     for source in SOURCES
     for call in calls(source)
     if called(call) == "Suggestion"
@@ -674,7 +677,7 @@ def test_the_library_names_verbs_only_by_suggestions() -> None:
         docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-                where = f"{source.relative_to(ROOT)}:{node.lineno}: {node.value}"
+                where = f"{source.parent.name}/{source.name}:{node.lineno}: {node.value}"
                 assert not COMMAND.search(node.value) or "{{" in node.value, where
 
 
@@ -796,4 +799,4 @@ def test_no_message_of_our_own_is_read_back() -> None:
         for text in looked_for(source):
             if re.search(r"[a-z]{4}", text) and text not in NAMES and text in everything:
                 found = [sentence for sentence in said if text in sentence and text != sentence]
-                assert not found, f"{source.relative_to(ROOT)} looks for {text!r}: {found}"
+                assert not found, f"{source.parent.name}/{source.name} looks for {text!r}: {found}"
