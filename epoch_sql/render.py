@@ -1,9 +1,11 @@
-"""Renders SQL text from the templates in ``sql/``. No other module composes SQL.
+"""Renders SQL text from the queries in ``sql/``. No other module composes SQL.
 
-A template has placeholders ``{{name}}``. A placeholder takes a sqlglot expression, a list of them (joined by commas),
-or ``Sql``: text that this module rendered before, or that DuckDB printed from its catalog. It refuses a plain string,
-so no name or value of a user reaches SQL without quotes. A section ``{{#name}} … {{/name}}`` is rendered once if the
-name is true, and for a list once for each of its items, with their fragments.
+A file in ``sql/`` holds the queries of one concern, each after a line ``-- name: <query>``, and
+``render("<file>.<query>", …)`` fills one. A query has placeholders ``{{name}}``. A placeholder takes a sqlglot
+expression, a list of them (joined by commas), or ``Sql``: text that this module rendered before, or that DuckDB printed
+from its catalog. It refuses a plain string, so no name or value of a user reaches SQL without quotes. A section
+``{{#name}} … {{/name}}`` is rendered once if the name is true, and for a list once for each of its items, with their
+fragments.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from epoch_sql.model.names import ObjectName
 from epoch_sql.verb import Column
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
+_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _SECTION = re.compile(r"\{\{#(\w+)\}\}(.*?)\{\{/\1\}\}", re.DOTALL)
 
 DATABASE: ContextVar[str | None] = ContextVar("database", default=None)
@@ -52,9 +55,9 @@ Item = Mapping[str, Fragment | bool]
 """The items for which a section is repeated."""
 
 
-def render(template: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:
-    """The text of ``sql/<template>.sql`` with its placeholders filled."""
-    return fill(load(template), **fragments)
+def render(query: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:
+    """The text of a query in ``sql/`` with its placeholders filled."""
+    return fill(load(query), **fragments)
 
 
 def constants(columns: Sequence[Column], rows: Sequence[Sequence[Any]] = ()) -> Sql:
@@ -117,10 +120,18 @@ def catalog_table(name: str) -> exp.Table:
     return table(ObjectName("epoch", name))
 
 
+def load(query: str) -> Sql:
+    """The text of a query in ``sql/``: ``<file>.<query>``."""
+    file, _, name = query.partition(".")
+    return queries(file)[name]
+
+
 @cache
-def load(template: str) -> Sql:
-    """The text of ``sql/<template>.sql``."""
-    return Sql(files("epoch_sql.sql").joinpath(f"{template}.sql").read_text(encoding="utf-8"))
+def queries(file: str) -> dict[str, Sql]:
+    """The queries in ``sql/<file>.sql`` by name."""
+    text = files("epoch_sql.sql").joinpath(f"{file}.sql").read_text(encoding="utf-8")
+    _, *parts = _NAME.split(text)
+    return {name: Sql(query.strip()) for name, query in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def to_sql(expression: exp.Expression) -> Sql:

@@ -1,3 +1,56 @@
+-- name: states
+-- In: the rows of the base, of ours and of theirs, of a table without a key whose types differ: key_<id>, and as JSON misfit_<id>,
+-- the value of a side that has none of the merged type.
+-- Out: as sql/merge_bag_changes.sql, for every row of the three. A row that the base has too appears as its cast gives it,
+-- because the side that changed the type has it like that.
+WITH base AS (SELECT {{rows_of}}, count(*) AS copies FROM ({{base}}) AS base_rows GROUP BY ALL),
+ours AS (SELECT {{rows_of}}, count(*) AS copies FROM ({{ours}}) AS our_rows GROUP BY ALL),
+theirs AS (SELECT {{rows_of}}, count(*) AS copies FROM ({{theirs}}) AS their_rows GROUP BY ALL),
+sides AS (
+    SELECT 'base' AS side, *, copies AS known FROM base
+    UNION ALL
+    SELECT 'ours', ours.*, CASE WHEN {{ours_fits}} THEN ours.copies ELSE least(ours.copies, coalesce(base.copies, 0)) END
+    FROM ours LEFT JOIN base ON {{ours_is_base}}
+    UNION ALL
+    SELECT
+        'theirs', theirs.*, CASE WHEN {{theirs_fits}} THEN theirs.copies ELSE least(theirs.copies, coalesce(base.copies, 0)) END
+    FROM theirs LEFT JOIN base ON {{theirs_is_base}}
+)
+SELECT
+    {{rows_of}},
+    CAST(coalesce(sum(copies) FILTER (side = 'base'), 0) AS BIGINT) AS base_copies,
+    CAST(coalesce(sum(copies) FILTER (side = 'ours'), 0) AS BIGINT) AS ours_copies,
+    CAST(coalesce(sum(copies) FILTER (side = 'theirs'), 0) AS BIGINT) AS theirs_copies
+FROM (
+    SELECT side, {{as_cast}}, known AS copies FROM sides
+    UNION ALL BY NAME
+    SELECT side, {{rows_of}}, copies - known AS copies FROM sides
+) AS counted
+WHERE copies > 0
+GROUP BY {{rows_of}}
+
+
+-- name: changes
+-- In: the changes of ours and of theirs since the base, of a table without a key, and rows of the base that were decided.
+-- Out: key_<id> of each row, and how often it occurs in the base, in ours and in theirs.
+WITH ours AS ({{ours}}),
+theirs AS ({{theirs}})
+SELECT
+    {{#keys}}CASE WHEN ours.op IS NULL THEN theirs.k{{id}} ELSE ours.k{{id}} END AS key_{{id}}, {{/keys}}
+    coalesce(ours.o0, theirs.o0) AS base_copies,
+    coalesce(ours.n0, theirs.o0) AS ours_copies,
+    coalesce(theirs.n0, ours.o0) AS theirs_copies
+FROM ours FULL JOIN theirs ON {{same_key}}
+{{#untouched}}
+UNION ALL BY NAME
+SELECT {{#keys}}base.c{{id}} AS key_{{id}}, {{/keys}}c0 AS base_copies, c0 AS ours_copies, c0 AS theirs_copies
+FROM ({{rows}}) AS base
+ANTI JOIN ours ON {{base_is_ours}}
+ANTI JOIN theirs ON {{base_is_theirs}}
+{{/untouched}}
+
+
+-- name: rows
 -- In: how often each row of a table without a key occurs in the base, in ours and in theirs (sql/merge_bag_changes.sql or
 -- sql/merge_bag_states.sql), and what was decided (sql/merge_decisions.sql). The foundation is the side that the result is written on.
 -- Out: one row for each of them: key_json and key_<id>; merged_0 and was_0,

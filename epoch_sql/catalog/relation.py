@@ -157,7 +157,7 @@ def _parameters(kinds: Sequence[str], values: Sequence[Any]) -> list[Any]:
     ]
 
 
-UPGRADES = ("catalog/upgrade_1",)
+UPGRADES = ("catalog.upgrade_1",)
 CATALOG_VERSION = len(UPGRADES)
 Written = tuple[str | None, int | None]
 """The repository, and the number of times that rows of its catalog were replaced or removed."""

@@ -142,7 +142,7 @@ def diff_summary(call: Call, from_ref: str, to_ref: str) -> Sql:
         changes, _ = _changes(call, difference)
         selects.append(
             render.render(
-                "diff_summary",
+                "diff.summary",
                 table_name=render.literal(str(difference.table.name)),
                 diff_type=render.literal(kind),
                 schema_change=render.literal(schema_differs),
@@ -202,7 +202,7 @@ def _as_json(call: Call, difference: Difference) -> Sql:
     changes, shape = _changes(call, difference)
     before, after = _tables(difference)
     return render.render(
-        "diff_as_json",
+        "diff.as_json",
         table_name=render.literal(str(difference.table.name)),
         key=key_struct(difference.table, shape),
         changed=changed_columns(shape),
@@ -215,7 +215,7 @@ def _as_json(call: Call, difference: Difference) -> Sql:
 def _stat(call: Call, difference: Difference) -> Sql:
     changes, shape = _changes(call, difference)
     return render.render(
-        "bag_diff_stat" if shape.keyless else "diff_stat",
+        "diff.bag_stat" if shape.keyless else "diff.stat",
         table_name=render.literal(str(difference.table.name)),
         cells=_cells(shape),
         changes=changes,
@@ -231,7 +231,7 @@ def _view_stat(view: ViewDifference) -> Sql:
     side = view.after or view.before
     assert side
     return render.render(
-        "bag_diff_stat",
+        "diff.bag_stat",
         table_name=render.literal(str(side.table.name)),
         changes=view.changes,
         old_row_count=count(view.before),

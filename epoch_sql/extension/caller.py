@@ -188,7 +188,7 @@ def _hashes(table: Table) -> Sql:
         return _count(table.name)
     numbered = _numbered(table)
     return render.render(
-        "look_at_rows",
+        "extension.look_at_rows",
         name=_name_as_text(table.name),
         row_hash=row_hash(numbered.stored_columns),
         working=working_rows(numbered),
@@ -196,7 +196,7 @@ def _hashes(table: Table) -> Sql:
 
 
 def _count(name: ObjectName) -> Sql:
-    return render.render("look_at_counts", name=_name_as_text(name), table=render.table(name))
+    return render.render("extension.look_at_counts", name=_name_as_text(name), table=render.table(name))
 
 
 def _name_as_text(name: ObjectName) -> exp.Expression:

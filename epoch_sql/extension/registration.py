@@ -145,10 +145,10 @@ def _reader(session: Session, reading: AnyReading) -> Callable[..., str | list[s
                 asked = arguments[len(given) :]
                 found = reading(Asking(call, caller(*asked)) if asked else call, **given)
                 if isinstance(found, Provable):
-                    return [render.render("reading", query=found.sql), found.bare]
+                    return [render.render("extension.reading", query=found.sql), found.bare]
                 if isinstance(reading, Reading):
                     found = render.constants(reading.columns, [[*row.values()] for row in rows_of(found)])
-                return render.render("reading", query=found)
+                return render.render("extension.reading", query=found)
         except (EpochError, duckdb.Error, OSError) as error:
             return told(failing(_failure(session, error)))
 
@@ -160,7 +160,7 @@ def _prover(session: Session) -> Callable[[list[str], str, list[str], list[str]]
 
     The text comes with the same without rows, of which the plan is.
     """
-    head = render.load("reading").partition("{{query}}")[0]
+    head = render.load("extension.reading").partition("{{query}}")[0]
 
     def prove(texts: list[str], plan: str, asked: list[str], plans: list[str]) -> str:
         text, bare = texts
@@ -269,7 +269,10 @@ def _arguments(parameters: tuple[Parameter, ...]) -> list[Sql]:
 def _reading_macro(reading: AnyReading) -> Sql:
     text = _asking(reading) if reading.asks else _text(_inner(reading.name), _arguments(reading.parameters))
     return render.render(
-        "macros/reading", name=render.identifier(reading.name), parameters=_signature(reading.parameters), text=text
+        "extension.reading_macro",
+        name=render.identifier(reading.name),
+        parameters=_signature(reading.parameters),
+        text=text,
     )
 
 
@@ -310,7 +313,7 @@ def _procedure_macro(procedure: Procedure[..., Any]) -> Sql:
     looks = procedure.looks
     seen = render.fill(Sql("(SELECT list(seen) FROM query({{f}}()) AS seen)"), f=Sql(f"{_NAMESPACE}look_at_{looks}"))
     return render.render(
-        "macros/procedure",
+        "extension.procedure_macro",
         name=render.identifier(procedure.name),
         parameters=_signature(procedure.parameters),
         function=Sql(_inner(procedure.name)),

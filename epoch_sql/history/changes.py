@@ -93,7 +93,7 @@ class TableChanges:
 
         def scan(outputs: Sequence[Sql]) -> Sql:
             return render.render(
-                "delta_steps",
+                "history.delta_steps",
                 outputs=outputs,
                 paths=render.strings(list(paths)),
                 files=render.strings([file.file_id for file, _ in files]),
@@ -240,7 +240,7 @@ class MergedChanges:
         if not merges:
             return None
         return render.render(
-            "merge_steps" if self.head.key else "merge_copies",
+            "history.merge_steps" if self.head.key else "history.merge_copies",
             merges=self.changes.relation(self.lineage.steps(list(merges))),
             changes=self.changes.relation(self._brought()),
             sides=self._sides(),
@@ -253,7 +253,7 @@ class MergedChanges:
         """The change on a side from which a merge commit took a row: keys, position of the merge, position of that
         change."""
         return render.render(
-            "merge_sources",
+            "history.merge_sources",
             merge_keys=columns("c", self.identity, "merges"),
             merges=self.changes.relation(self.lineage.steps(list(self.lineage.merges))),
             changes=self.changes.relation(self._brought()),

@@ -47,7 +47,7 @@ class Lineage:
         self.graph: CommitGraph = call.graph()
         self.commits = self.graph.topological(self.graph.ancestors(self.head))
         self.places = {commit_id: place for place, commit_id in enumerate(self.commits)}
-        rows = call.cursor.execute(render.render("table_versions"), [self.table_id]).fetchall()
+        rows = call.cursor.execute(render.render("history.table_versions"), [self.table_id]).fetchall()
         self.versions: dict[str, str] = {
             commit_id: version_id for commit_id, version_id in rows if commit_id in self.places
         }

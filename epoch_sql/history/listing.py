@@ -151,7 +151,7 @@ def log(
         ids = _touching(call, ids, table)
     if max_count is not None:
         ids = ids[: max(max_count, 0)]
-    return render.render("log", ids=render.strings(ids))
+    return render.render("listing.log", ids=render.strings(ids))
 
 
 @reading("epoch_branches")
@@ -174,7 +174,7 @@ def branches(call: Call) -> list[Branch]:
 @query("epoch_tags", Tag)
 def tags(call: Call) -> Sql:
     """The tags."""
-    return render.render("tags")
+    return render.render("listing.tags")
 
 
 @query("epoch_tables", TableInfo)
@@ -190,7 +190,7 @@ def tables(call: Call, ref: str = "HEAD") -> Sql:
         table = table_side.table
         selects.append(
             render.render(
-                "table_row",
+                "listing.table_row",
                 table_name=render.literal(str(table.name)),
                 key_columns=render.fill(Sql("CAST({{k}} AS VARCHAR[])"), k=render.strings(table.key_names)),
                 row_count=_row_count(call, table_side.version_id, table.name),
@@ -198,7 +198,7 @@ def tables(call: Call, ref: str = "HEAD") -> Sql:
             )
         )
     views = [o for o in side.objects if o.kind == "view"]
-    selects.extend(render.render("view_row", table_name=render.literal(str(o.name))) for o in views)
+    selects.extend(render.render("listing.view_row", table_name=render.literal(str(o.name))) for o in views)
     return union(selects, TableInfo)
 
 
@@ -209,19 +209,19 @@ def reflog(call: Call, branch: str | None = None) -> Sql:
     Args:
         branch: only this branch or tag
     """
-    return render.render("reflog", name=render.literal(branch))
+    return render.render("listing.reflog", name=render.literal(branch))
 
 
 @query("epoch_stashes", StashEntry)
 def stashes(call: Call) -> Sql:
     """The stashes, newest first."""
-    return render.render("stashes")
+    return render.render("listing.stashes")
 
 
 @query("epoch_audit", AuditEntry)
 def audit(call: Call) -> Sql:
     """The audit: each change of a protection, review, refusal, promotion and rollback, newest first."""
-    return render.render("audit")
+    return render.render("listing.audit")
 
 
 @reading("epoch_head")
@@ -329,7 +329,7 @@ def conflicts(call: Call, table: str | None = None, *, into: str | None = None) 
         table: only this table
         into: the branch that is merged into; default: the current one
     """
-    return render.render("conflicts", target=_target(call, into), table_name=render.literal(table))
+    return render.render("listing.conflicts", target=_target(call, into), table_name=render.literal(table))
 
 
 @query("epoch_violations", Violation)
@@ -340,13 +340,13 @@ def violations(call: Call, *, into: str | None = None) -> Sql:
     Args:
         into: the branch that is merged into; default: the current one
     """
-    return render.render("violations", target=_target(call, into))
+    return render.render("listing.violations", target=_target(call, into))
 
 
 @query("epoch_merges", MergeState)
 def merges(call: Call) -> Sql:
     """The merges, reverts and cherry-picks in progress, with their open conflicts and violations."""
-    return render.render("merges")
+    return render.render("listing.merges")
 
 
 def _target(call: Call, target: str | None) -> render.Fragment:
@@ -364,7 +364,7 @@ class ReviewState(Review):
 @query("epoch_protections", Protection)
 def protections(call: Call) -> Sql:
     """The protected branches, and what each refuses."""
-    return render.render("protections")
+    return render.render("listing.protections")
 
 
 @reading("epoch_reviews")
@@ -377,4 +377,4 @@ def reviews(call: Call) -> list[ReviewState]:
 @query("epoch_checks", CheckInfo)
 def checks(call: Call) -> Sql:
     """The checks: their queries, and the branches that each guards."""
-    return render.render("checks")
+    return render.render("listing.checks")

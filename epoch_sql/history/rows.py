@@ -151,7 +151,7 @@ def history(call: Call, table: str, key: str | None = None) -> Sql:
         require_trusted(call, defined)
     place, op = free_name("place", defined), free_name("op", defined)
     return render.render(
-        "history",
+        "history.history",
         op=render.column(op, "changes"),
         columns=[render.column(c.name, "changes") for c in defined.columns],
         changes=_native(defined, rows, {"place": place, "op": op}),
@@ -184,7 +184,7 @@ def blame(call: Call, table: str) -> Sql:
     if not lineage.table.key:
         state = render.fill(Sql("SELECT DISTINCT * FROM ({{state}}) AS state"), state=state)
     return render.render(
-        "blame",
+        "history.blame",
         outputs=[aliased(decode(render.column(f"c{c.id}", "rows"), c.type), c.name) for c in merged.identity],
         rows=state,
         latest=latest,
@@ -204,7 +204,7 @@ def _last_set(merged: MergedChanges, line: list[Step]) -> Sql:
             c=merged.changes.relation(line),
         )
     return render.render(
-        "latest_places",
+        "history.latest_places",
         sources=merged.sources(),
         keys=keys,
         latest_keys=columns("c", merged.identity, "latest"),
@@ -248,7 +248,7 @@ def _has_bags(lineage: Lineage, steps: Iterable[Step]) -> bool:
 def _commits(steps: Iterable[Step]) -> Sql:
     places = {step.commit_id: step.place for step in steps}
     return render.render(
-        "commit_places",
+        "history.commit_places",
         ids=render.strings(list(places)),
         places=Sql("[" + render.joined([render.literal(place) for place in places.values()], ", ") + "]"),
     )

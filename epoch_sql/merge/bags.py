@@ -29,7 +29,7 @@ def bag_outcome(contents: Contents, merge: RowMerge) -> Sql:
     misfits = [_bag_item(c) for c in merge.shape.key if c.id in merge.unlike]
     unfit = [Sql(f"misfit_{c.id} IS NOT NULL") for c in merge.shape.key if c.id in merge.unlike]
     return render.render(
-        "merge_bags",
+        "merge_bags.rows",
         paired=_of_states(contents, merge) if merge.unlike else _of_changes(contents, merge),
         decisions=merge.decisions.relation(("value",) if not merge.unlike else ()),
         strategy=merge.decisions.default(merge.decisions.strategy),
@@ -72,7 +72,7 @@ def _of_changes(contents: Contents, merge: RowMerge) -> Sql:
             }
         )
     return render.render(
-        "merge_bag_changes",
+        "merge_bags.changes",
         ours=_changes(contents, merge, merge.ours),
         theirs=_changes(contents, merge, merge.theirs),
         same_key=shape.same_key("ours", "theirs", "k", "k"),
@@ -118,7 +118,7 @@ def _of_states(contents: Contents, merge: RowMerge) -> Sql:
         parts[f"{side}_is_base"] = render.joined(same, " AND ")
         parts[f"{side}_fits"] = render.joined(fits, " AND ")
     return render.render(
-        "merge_bag_states",
+        "merge_bags.states",
         rows_of=[render.column(name) for name in names],
         as_cast=as_cast,
         base=_rows(contents, merge, merge.base),

@@ -240,7 +240,7 @@ class _Checker:
         columns = shape_of(None, entry.table).key
         fields = [(c.name, decode(render.column(f"c{c.id}"), c.type)) for c in columns]
         return render.render(
-            "violated_rows",
+            "merge.violated_rows",
             table_name=render.literal(str(entry.table.name)),
             constraint_name=render.literal(name),
             kind=render.literal(kind),

@@ -81,9 +81,9 @@ class RowDecisions:
     strategy: str | None = None
 
     def relation(self, idle: Collection[str]) -> Sql:
-        """The decisions by key, as in sql/merge_decisions.sql, without those for a side of ``idle``."""
+        """The decisions by key, as in sql/merge.sql, without those for a side of ``idle``."""
         return render.render(
-            "merge_decisions",
+            "merge.decisions",
             resolutions=[
                 {
                     **{name: render.literal(value) for name, value in vars(resolution).items()},

@@ -156,7 +156,7 @@ def is_as_recorded(call: Call, commit: Commit) -> bool:
     decisions = Decisions(origin.resolutions, origin.strategy)
     merged = merge_trees(call, sides[0], call.tree(commit.parents[0]), sides[1], decisions)
     conflicts, violations = conflict_rows(merged), violation_rows(call, merged)
-    obstacles = render.render("preview", conflicts=conflicts, violations=violations)
+    obstacles = render.render("merge.preview", conflicts=conflicts, violations=violations)
     if call.cursor.execute(obstacles).fetchone() is not None:
         return False
     return store(call, merged, count=False).tree_id == commit.tree_id

@@ -17,7 +17,7 @@ class MergedEntry:
     """A table of the merged tree.
 
     Either ``entry`` is the table of one side, taken as it is, or ``rows`` names a temporary table with the merged rows
-    (columns as in sql/merge_rows.sql) on top of the foundation of ``merge``.
+    (columns as in sql/merge.sql) on top of the foundation of ``merge``.
     """
 
     table_id: str

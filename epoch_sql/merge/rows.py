@@ -75,7 +75,7 @@ def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
         else "SELECT * FROM delta WHERE op <> 'removed'"
     )
     return render.render(
-        "state",
+        "levels.state",
         latest=merged_changes(entry),
         base_columns=columns("c", entry.table.stored_columns),
         base=standing,
@@ -145,7 +145,7 @@ def touched_rows(contents: Contents, entry: MergedEntry) -> Sql:
 
 
 def outcome(contents: Contents, merge: RowMerge) -> Sql:
-    """The merged rows that differ from the foundation or are in conflict, with the columns of sql/merge_rows.sql."""
+    """The merged rows that differ from the foundation or are in conflict, with the columns of sql/merge.sql."""
     if merge.shape.keyless:
         return bag_outcome(contents, merge)
     shape = merge.shape
@@ -155,7 +155,7 @@ def outcome(contents: Contents, merge: RowMerge) -> Sql:
     named = [c for c in shape.values if merge.decisions.of_cells(c)]
     differs = Sql("true") if merge.restored else _any(shape.values, "merged_{id} IS DISTINCT FROM {side}_{id}", merge)
     return render.render(
-        "merge_rows",
+        "merge.rows",
         ours=changes_of(contents, merge, merge.ours),
         theirs=changes_of(contents, merge, merge.theirs),
         same_key=shape.same_key("ours", "theirs", "key_", "key_"),

@@ -150,12 +150,12 @@ def side_changes(contents: Contents, merge: RowMerge, side: Side) -> tuple[Sql, 
 
 
 def changes_of(contents: Contents, merge: RowMerge, side: Side) -> Sql:
-    """The changes of a side since the base in the merged definition's columns, as in sql/merge_side.sql."""
+    """The changes of a side since the base in the merged definition's columns, as in sql/merge.sql."""
     changes, shape = side_changes(contents, merge, side)
     key = {c.id: c for c in shape.key}
     unlike = [c for c in merge.shape.values if c.id in merge.unlike]
     return render.render(
-        "merge_side",
+        "merge.side",
         keys=[_item(c, key=merge.converted(render.column(f"k{c.id}"), side, key[c.id], c)) for c in merge.shape.key],
         values=[_item(c, **_values(c, merge, side)) for c in merge.shape.values],
         unlike=[_item(c, **_misfits(c, merge, side)) for c in unlike],

@@ -261,7 +261,7 @@ class PortableCommit:
 
 
 def content_identity(table_id: str, schema_id: str, fingerprint: str, row_count: int) -> str:
-    """The id of a version's content; ``sql/content_ids.sql`` computes the same."""
+    """The id of a version's content; ``content_ids`` in sql/remote.sql computes the same."""
     return hashlib.sha256(f"content:{table_id}:{schema_id}:{fingerprint}:{row_count}".encode()).hexdigest()
 
 

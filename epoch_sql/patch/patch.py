@@ -65,7 +65,7 @@ def patch(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -
     if shared:
         together = render.joined([part for parts in shared.values() for part in parts], ",\n")
         statements = render.fill(Sql("WITH {{shared}} {{s}}"), shared=together, s=statements)
-    return render.render("patch", statements=statements)
+    return render.render("patch.patch", statements=statements)
 
 
 def _definitions(found: Sequence[tuple[str, Sql]], phase: int) -> list[Sql]:
@@ -75,7 +75,7 @@ def _definitions(found: Sequence[tuple[str, Sql]], phase: int) -> list[Sql]:
     names, texts = zip(*found, strict=True)
     return [
         render.render(
-            "patch_schema",
+            "patch.schema",
             phase=render.literal(phase),
             names=render.strings(names),
             statements=render.strings(texts),

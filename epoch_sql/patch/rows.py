@@ -294,14 +294,14 @@ class TableRows:
                     on=render.joined(terms, " AND "),
                 )
             )
-        return render.render("row_depths", rows=rows, links=render.joined(links, " UNION "))
+        return render.render("patch.row_depths", rows=rows, links=render.joined(links, " UNION "))
 
     def _part(
         self, phase: int, place: int, rows: Sql, statement: Sql, sort_key: Sequence[str], depth: str = "depth"
     ) -> Sql:
         deep = _refers_to_itself(self.table) and phase != UPDATES and not (phase == DELETES and not self.table.key)
         return render.render(
-            "patch_rows",
+            "patch.rows",
             phase=render.literal(phase),
             place=render.literal(place),
             depth=Sql(depth) if deep else Sql("CAST(0 AS BIGINT)"),

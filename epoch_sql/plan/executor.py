@@ -283,7 +283,7 @@ class _Rows:
             self.cursor.execute(
                 render.fill(Sql("CREATE OR REPLACE TEMP TABLE {{name}} AS {{rows}}"), name=table, rows=rows)
             )
-            counting = "count_bag_changes" if shape.keyless else "count_changes"
+            counting = "plan.count_bag_changes" if shape.keyless else "plan.count_changes"
             changes = render.fill(Sql("FROM {{name}}"), name=table)
             row = self.cursor.execute(render.render(counting, changes=changes)).fetchone()
             assert row
@@ -302,7 +302,7 @@ class _Rows:
             return
         self.cursor.execute(
             render.render(
-                "delete_copies" if shape.keyless else "delete_rows",
+                "plan.delete_copies" if shape.keyless else "plan.delete_rows",
                 table=render.table(table.name),
                 changes=render.identifier(name.name),
                 same_key=_same_key(shape, table),
@@ -318,7 +318,7 @@ class _Rows:
             return
         self.cursor.execute(
             render.render(
-                "update_rows",
+                "plan.update_rows",
                 table=render.table(table.name),
                 changes=render.identifier(name.name),
                 assignments=[
@@ -362,7 +362,7 @@ class _Rows:
         columns = table.stored_columns
         self.cursor.execute(
             render.render(
-                "insert_copies" if shape.keyless else "insert_rows",
+                "plan.insert_copies" if shape.keyless else "plan.insert_rows",
                 table=render.table(table.name),
                 columns=[render.identifier(c.name) for c in columns],
                 values=[decode(render.column(f"{'k' if c.id in keys else 'n'}{c.id}"), c.type) for c in columns],

@@ -170,7 +170,7 @@ def fill_table(cursor: duckdb.DuckDBPyConnection, table: Table, state: Sql) -> N
 
 def _take_generation(cursor: duckdb.DuckDBPyConnection, ready: Sql) -> int:
     """Note the rows whose parents are in the table, and give their number."""
-    cursor.execute(render.render("generation", generation=_GENERATION, pending=_PENDING, ready=ready))
+    cursor.execute(render.render("plan.generation", generation=_GENERATION, pending=_PENDING, ready=ready))
     row = cursor.execute(render.fill(Sql("SELECT count(*) FROM {{g}}"), g=_GENERATION)).fetchone()
     assert row
     return int(row[0])

@@ -328,7 +328,7 @@ class _Reader:
     def _is_unversioned(self, names: Iterable[ObjectName]) -> bool:
         """Whether the working database has an unversioned relation of such a name: an ignored one or DuckDB's own."""
         row = self.call.cursor.execute(
-            render.render("relations_named"),
+            render.render("query.relations_named"),
             [[n.name.lower() for n in names], [n.schema_path[-1].lower() for n in names]],
         ).fetchone()
         return bool(row and row[0])

@@ -65,7 +65,7 @@ def macro_texts(cursor: duckdb.DuckDBPyConnection, own: Collection[str]) -> dict
     ``own`` are Epoch's macros in schema main, which are not among them.
     """
     texts: dict[str, list[str]] = {}
-    for in_main, name, text in cursor.execute(render.render("macro_texts")).fetchall():
+    for in_main, name, text in cursor.execute(render.render("query.macro_texts")).fetchall():
         if not (in_main and name in own):
             texts.setdefault(name.lower(), []).append(text)
     return {name: ";\n".join(found) for name, found in texts.items()}

@@ -366,7 +366,7 @@ def remove(call: Call, name: str) -> RemoteResult:
 @query("epoch_remotes", RemoteInfo)
 def listing(call: Call) -> Sql:
     """The remotes: their URLs, the local branches that follow them, and whether their definitions are trusted."""
-    return render.render("remotes")
+    return render.render("listing.remotes")
 
 
 def _make_trusted(call: Call, attempts: Attempts, remote: str) -> None:

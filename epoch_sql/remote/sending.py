@@ -79,7 +79,7 @@ def local_trees(call: Call, root_ids: Iterable[str]) -> LocalTrees:
 def versions_of(call: Call, table_ids: Iterable[str]) -> dict[str, list[str]]:
     """The local versions of these tables by content, the preferred one first."""
     found: dict[str, list[str]] = {}
-    statement = render.load("content_ids")
+    statement = render.load("remote.content_ids")
     for content_id, version_id in run(call.cursor, statement, [sorted(set(table_ids))]).fetchall():
         found.setdefault(content_id, []).append(version_id)
     return found

@@ -127,7 +127,7 @@ class Contents:
         )
         key_ids = {column.id for column in shape.key}
         return render.render(
-            "state",
+            "levels.state",
             latest=self._latest(deltas, shape),
             base_columns=order,
             base=base,
@@ -227,7 +227,7 @@ class Contents:
             for c in group
         ]
         return render.render(
-            "compose",
+            "levels.compose",
             outputs=outputs,
             keys=shape.keys(),
             aggregates=aggregates,
@@ -241,9 +241,9 @@ class Contents:
             return rows[0]
         steps = render.joined(rows, "\nUNION ALL\n")
         if not any(has_floats(column) for column in (*shape.key, *shape.values)):
-            return render.render("latest", steps=steps, keys=shape.keys())
+            return render.render("levels.latest", steps=steps, keys=shape.keys())
         same_key = shape.same_key("steps", "latest", "k", "k")
-        return render.render("latest_floats", steps=steps, keys=shape.keys(), same_key=same_key)
+        return render.render("levels.latest_floats", steps=steps, keys=shape.keys(), same_key=same_key)
 
     def _delta_rows(self, level: Level, forward: bool, shape: Shape, step: int) -> Sql:
         """The rows of a delta in the given shape. Read backwards, old and new values are swapped."""
@@ -299,7 +299,7 @@ class Contents:
 
     def broken(self, file_id: str, problem: str) -> EpochStorageError:
         """The error for a damaged file. It names the tables and commits that need the file."""
-        needing = render.render("needing_file", object_name=render.load("object_name"))
+        needing = render.render("levels.needing_file", object_name=render.load("files.object_name"))
         rows = self.cursor.execute(needing, [file_id]).fetchall()
         tables = ", ".join(sorted({row[0] for row in rows})) or "nothing"
         commits = [row[1][:7] for row in rows]

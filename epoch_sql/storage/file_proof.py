@@ -65,7 +65,7 @@ class Prover:
 
     def footers(self, file_ids: Sequence[str]) -> dict[str, Footer]:
         """The footers of some files."""
-        rows = self.cursor.execute(render.render("row_proof/footers", paths=self._paths(file_ids))).fetchall()
+        rows = self.cursor.execute(render.render("row_proof.footers", paths=self._paths(file_ids))).fetchall()
         return {file_id: Footer(count, told) for file_id, count, told in rows}
 
     def columns(self, file_id: str) -> Columns:
@@ -89,7 +89,7 @@ class Prover:
         told = {}
         for rows in self._base_rows(files, table):
             statement = render.render(
-                "row_proof/bases",
+                "row_proof.bases",
                 rows=rows,
                 digest=row_digest(columns("c", table.stored_columns)),
                 key=key or Sql("0 AS c0"),
@@ -106,15 +106,15 @@ class Prover:
         self._read_deltas({i for step in steps for i in (*step.below, step.file_id)}, shape, table)
         run = self.cursor.execute
         run(
-            render.load("row_proof/steps"),
+            render.load("row_proof.steps"),
             [list(range(len(steps))), [s.base for s in steps], [s.file_id for s in steps]],
         )
         below = [(n, file_id, height) for n, s in enumerate(steps) for height, file_id in enumerate(s.below)]
-        run(render.load("row_proof/earlier"), [[row[part] for row in below] for part in range(3)])
+        run(render.load("row_proof.earlier"), [[row[part] for row in below] for part in range(3)])
         rows = [*self._base_rows(files, table)] or [_no_rows(table)]
         run(
             render.render(
-                "row_proof/touched",
+                "row_proof.touched",
                 rows=render.joined(rows, "\nUNION ALL\n"),
                 digest=row_digest(columns("c", table.stored_columns, "base")),
                 keys=shape.keys(),
@@ -122,7 +122,7 @@ class Prover:
             )
         )
         _, kinds = count_terms(shape)
-        told = run(render.render("row_proof/shifts", well_formed=_well_formed(shape), **kinds)).fetchall()
+        told = run(render.render("row_proof.shifts", well_formed=_well_formed(shape), **kinds)).fetchall()
         found = {}
         for node, count, keys, wrong, added, modified, removed, *sums in told:
             counts = RowCounts(int(added), int(modified), int(removed))
@@ -134,7 +134,7 @@ class Prover:
         """Whether the rows of a delta are changes, one for each key, whatever is below, and the number of each kind."""
         counts, kinds = count_terms(shape)
         statement = render.render(
-            "row_proof/delta",
+            "row_proof.delta",
             paths=self._paths([file_id]),
             distinct=render.fill(Sql("count(DISTINCT {{key}})"), key=row_digest(shape.keys())),
             keys=shape.keys(),
@@ -167,7 +167,7 @@ class Prover:
                 differ=render.joined(differ or [Sql("false")], " OR "),
             )
         statement = render.render(
-            "row_proof/old_values",
+            "row_proof.old_values",
             changes=changes,
             before=before,
             same_key=shape.same_key("b", "d", "c", "k"),
@@ -194,7 +194,7 @@ class Prover:
         counts, _ = count_terms(shape)
         self.cursor.execute(
             render.render(
-                "row_proof/deltas",
+                "row_proof.deltas",
                 paths=self._paths(sorted(file_ids)),
                 keys=shape.keys(),
                 key=row_digest(shape.keys()),

@@ -243,7 +243,7 @@ def compare(shape: Shape, before: Sql | None, after: Sql | None) -> Sql:
         for c in shape.values
     ]
     return render.render(
-        "compare",
+        "levels.compare",
         outputs=[*keys, *values],
         before=before or empty,
         after=after or empty,

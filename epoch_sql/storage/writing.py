@@ -232,7 +232,7 @@ class LevelWriter:
             ", ",
         )
         statement = render.render(
-            "write_file",
+            "files.write",
             rows=rows,
             path=render.literal(str(path)),
             field_ids=Sql(f"{{{fields}}}"),
@@ -258,7 +258,7 @@ def _row(cursor: duckdb.DuckDBPyConnection, statement: str) -> tuple[int, ...]:
 
 def _digest_rows(rows: Sql, table: Table, other: Sql) -> Sql:
     digest = row_digest(columns("c", table.stored_columns))
-    return render.render("digest_rows", digest=digest, other=other, rows=rows)
+    return render.render("files.digest_rows", digest=digest, other=other, rows=rows)
 
 
 def _fingerprint(digested: tuple[int, ...]) -> tuple[int, str, int]:
@@ -340,7 +340,7 @@ def delta_digest(rows: Sql, shape: Shape, old: Table, new: Table) -> Sql:
 
     counts, kinds = count_terms(shape)
     return render.render(
-        "digest_delta", rows=rows, old_digest=digest("o", old), new_digest=digest("n", new), **counts, **kinds
+        "files.digest_delta", rows=rows, old_digest=digest("o", old), new_digest=digest("n", new), **counts, **kinds
     )
 
 

@@ -34,7 +34,7 @@ def repoint(call: Call, replacements: Mapping[str, str]) -> None:
     subtrees = _subtrees(call, replacements)
     roots = _roots(call, subtrees)
     for table, column in POINTING:
-        statement = render.render("upkeep/repoint", table=render.catalog_table(table), name=render.identifier(column))
+        statement = render.render("compact.repoint", table=render.catalog_table(table), name=render.identifier(column))
         cursor.execute(statement, [list(roots), list(roots.values())])
     for old, new in replacements.items():
         run(cursor, "UPDATE {{epoch}}.fingerprints SET version_id = ? WHERE version_id = ?", [new, old])
@@ -43,7 +43,7 @@ def repoint(call: Call, replacements: Mapping[str, str]) -> None:
 def _subtrees(call: Call, replacements: Mapping[str, str]) -> dict[str, str]:
     """Store the subtrees with the new versions, and give the new id of each."""
     found: dict[str, list[tuple[Any, ...]]] = {}
-    for row in run(call.cursor, render.load("upkeep/affected_trees"), [list(replacements)]).fetchall():
+    for row in run(call.cursor, render.load("compact.affected_trees"), [list(replacements)]).fetchall():
         version = replacements.get(row[_VERSION], row[_VERSION])
         found.setdefault(row[0], []).append((*row[1:_VERSION], version, *row[_VERSION + 1 :]))
     renamed = {subtree_id: subtree_identity(rows) for subtree_id, rows in found.items()}

@@ -86,13 +86,13 @@ def broken_fingerprints(call: Call, inventory: Inventory, sound: frozenset[str])
         table, state = call.contents.table(entry.version_id), call.contents.state(entry.version_id)
         hashed = row_hash(table.stored_columns)
         row = call.cursor.execute(
-            render.render("fingerprint", number=render.literal(0), row_hash=hashed, working=state)
+            render.render("fingerprints.fingerprint", number=render.literal(0), row_hash=hashed, working=state)
         ).fetchone()
         assert row
         wrong = (row[1], int(row[2])) != (cached.row_count, cached.checksum)
         if cached.buckets and not wrong:
             dirty = render.render(
-                "dirty",
+                "fingerprints.dirty",
                 bucket=bucket(bucket_key(table), cached.buckets),
                 row_hash=hashed,
                 working=state,

@@ -85,9 +85,9 @@ def mark(call: Call, until: datetime) -> None:
     ids = render.fill(
         Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(call, until))
     )
-    call.cursor.execute(render.render("upkeep/keep", name=kept("commits"), ids=ids))
+    call.cursor.execute(render.render("gc.keep", name=kept("commits"), ids=ids))
     for what in ("roots", "trees", "versions", "levels", "files", "schemas"):
-        statement = render.render("upkeep/keep", name=kept(what), ids=render.render(f"upkeep/kept_{what}"))
+        statement = render.render("gc.keep", name=kept(what), ids=render.render(f"gc.kept_{what}"))
         call.cursor.execute(statement)
 
 
@@ -96,7 +96,7 @@ def kept_commits(call: Call, until: datetime) -> list[str]:
     parents: dict[str, list[str]] = {}
     for commit_id, _, parent_id in Parents(call.cursor).select():
         parents.setdefault(commit_id, []).append(parent_id)
-    pending = [row[0] for row in run(call.cursor, render.load("upkeep/marks"), [until]).fetchall() if row[0]]
+    pending = [row[0] for row in run(call.cursor, render.load("gc.marks"), [until]).fetchall() if row[0]]
     found: set[str] = set()
     while pending:
         commit_id = pending.pop()
@@ -111,9 +111,7 @@ def sweep(call: Call) -> None:
     call.state.rewritten()
     for name, column, what in SWEPT:
         call.cursor.execute(
-            render.render(
-                "upkeep/sweep", table=render.catalog_table(name), column=render.column(column), kept=kept(what)
-            )
+            render.render("gc.sweep", table=render.catalog_table(name), column=render.column(column), kept=kept(what))
         )
 
 
@@ -184,7 +182,7 @@ def _mark(call: Call, grace: timedelta) -> list[Removed]:
     moment = render.fill(render.Sql("CAST({{t}} AS TIMESTAMP)"), t=render.literal(until.isoformat(sep=" ")))
     dead: list[Removed] = []
     for what in _DEAD:
-        found = render.render(f"upkeep/dead_{what}", until=moment, object_name=render.load("object_name"))
+        found = render.render(f"gc.dead_{what}", until=moment, object_name=render.load("files.object_name"))
         rows = call.cursor.execute(found).fetchall()
         dead.extend(Removed(*row) for row in rows)
     return dead

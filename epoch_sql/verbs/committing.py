@@ -254,7 +254,7 @@ def ignore(call: Call, pattern: str, *, remove: bool = False) -> IgnoredPattern:
 @query("epoch_ignored", IgnoredPattern)
 def ignored(call: Call) -> Sql:
     """The patterns of `epoch_ignore`: tables whose names match are not versioned."""
-    return render.render("ignored")
+    return render.render("listing.ignored")
 
 
 def working_table(call: Call, name: str) -> Table:

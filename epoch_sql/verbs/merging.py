@@ -247,7 +247,9 @@ def preview(
         if plan.up_to_date:
             return []
         merged = merged_tree(call, replace(_based(call, plan, progress), strategy=strategy))
-        statement = render.render("preview", conflicts=conflict_rows(merged), violations=violation_rows(call, merged))
+        statement = render.render(
+            "merge.preview", conflicts=conflict_rows(merged), violations=violation_rows(call, merged)
+        )
         found = {row[0]: row[1:] for row in cursor.execute(statement).fetchall()}
         changed = {str(e.table.name): counts(call, e) for e in merged.tables if e.entry is None or e.entry != e.ours}
         kept = {entry.table_id for entry in merged.tables}

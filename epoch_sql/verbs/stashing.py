@@ -150,7 +150,7 @@ def _onto(call: Call, stash: Stash, head: Tree) -> Tree:
     """The tree of HEAD with the changes of the stash since its commit, by a three-way merge."""
     base, stashed = call.tree(stash.commit_id), call.trees.load(stash.root_id)
     merged = merge_trees(call, base, head, stashed, Decisions())
-    obstacles = render.render("preview", conflicts=conflict_rows(merged), violations=violation_rows(call, merged))
+    obstacles = render.render("merge.preview", conflicts=conflict_rows(merged), violations=violation_rows(call, merged))
     tables = sorted(row[0] for row in call.cursor.execute(obstacles).fetchall())
     if tables:
         raise StashConflict(

@@ -95,7 +95,7 @@ def _tier(level: Level) -> int:
 def count_changes(call: Call, changes: Sql, keyless: bool) -> RowCounts:
     """The numbers of rows that changes (see ``Shape``) add, modify and remove."""
     row = call.cursor.execute(
-        render.render("count_bag_changes" if keyless else "count_changes", changes=changes)
+        render.render("plan.count_bag_changes" if keyless else "plan.count_changes", changes=changes)
     ).fetchone()
     assert row
     return RowCounts(*(int(n) for n in row))

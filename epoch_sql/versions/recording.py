@@ -262,7 +262,7 @@ class _Recorder:
 
     def _in_order(self, table: Table, most: Sql) -> bool:
         key = render.column(table.key[0].name)
-        statement = render.render("key_order", key=key, working=render.table(table.name), most=most)
+        statement = render.render("fingerprints.key_order", key=key, working=render.table(table.name), most=most)
         row = self.call.cursor.execute(statement).fetchone()
         assert row
         return bool(row[0])
@@ -289,7 +289,7 @@ def fill_buckets(call: Call, table_id: str, table: Table) -> None:
     run(cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [table_id])
     cursor.execute(
         render.render(
-            "fill_buckets",
+            "fingerprints.fill_buckets",
             table_id=render.literal(table_id),
             bucket=bucket(bucket_key(table), BUCKETS),
             row_hash=row_hash(table.stored_columns),
@@ -302,7 +302,7 @@ def shift_buckets(call: Call, table_id: str, old: Table, new: Table, changes: Sq
     """Update the bucket checksums of a working table by changes (see ``Shape``)."""
     call.cursor.execute(
         render.render(
-            "shift_buckets",
+            "fingerprints.shift_buckets",
             table_id=render.literal(table_id),
             bucket=bucket(bucket_key(new), BUCKETS, "k"),
             shift=_shift(old, new),
@@ -343,7 +343,7 @@ def _merge_buckets(call: Call, table_id: str) -> None:
     cursor = call.cursor
     row = run(cursor, "SELECT count(*) FROM {{epoch}}.buckets WHERE table_id = ?", [table_id]).fetchone()
     if row and row[0] > 2 * BUCKETS:
-        cursor.execute(render.render("merge_buckets", table_id=render.literal(table_id)))
+        cursor.execute(render.render("fingerprints.merge_buckets", table_id=render.literal(table_id)))
         run(cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [table_id])
         run(cursor, "INSERT INTO {{epoch}}.buckets BY NAME FROM epoch_merged_buckets")
         cursor.execute("DROP TABLE epoch_merged_buckets")

@@ -200,7 +200,7 @@ def expanded(changes: Sql, shape: Shape) -> Sql:
     """Changes with one row for each added or removed copy of a row without a key."""
     if not shape.keyless:
         return changes
-    return render.render("expand_copies", changes=changes)
+    return render.render("levels.expand_copies", changes=changes)
 
 
 def table_rows(call: Call, side: TableSide, bare: bool = False) -> Sql:

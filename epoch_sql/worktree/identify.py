@@ -136,7 +136,7 @@ def mostly_equal(
     )
     keyed = bool(committed.key) and len(keys) == len(committed.key)
     statement = render.render(
-        "mostly_equal" if keyed else "mostly_equal_bag",
+        "worktree.mostly_equal" if keyed else "worktree.mostly_equal_bag",
         committed_value=render.column(f"c{old.id}"),
         committed_keys=[render.column(f"c{k.id}") for k, _ in keys],
         committed=state,

@@ -70,9 +70,11 @@ def read_schema_paths(cursor: duckdb.DuckDBPyConnection) -> list[str]:
 def definitions_seen(database: str) -> Sql:
     """The query for the number of definitions in a database, and a hash of them all."""
     catalog = render.literal(database)
-    triggers = render.render("trigger_definitions", catalog=catalog) if TRIGGERS else Sql("SELECT NULL WHERE false")
-    users = render.load("outside_of_epoch") if NESTED_SCHEMAS else Sql("schema_name <> 'epoch'")
-    return render.render("definitions", catalog=catalog, users=users, triggers=triggers)
+    triggers = (
+        render.render("introspect.trigger_definitions", catalog=catalog) if TRIGGERS else Sql("SELECT NULL WHERE false")
+    )
+    users = render.load("introspect.outside_of_epoch") if NESTED_SCHEMAS else Sql("schema_name <> 'epoch'")
+    return render.render("introspect.definitions", catalog=catalog, users=users, triggers=triggers)
 
 
 def read_unversioned(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, ObjectName, str]]:
@@ -259,7 +261,7 @@ def _by_table(rows: Iterable[tuple[Any, ...]]) -> defaultdict[int, Rows]:
 
 
 def _read_all(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[str, Rows]:
-    """The rows of ``sql/introspect/<kind>.sql`` for each kind, with the paths of their schemas, and those of all
+    """The rows of ``sql/introspect.sql`` for each kind, with the paths of their schemas, and those of all
     schemas.
 
     Only an outermost schema ``epoch`` is Epoch's own.
@@ -268,7 +270,7 @@ def _read_all(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str]) -> dict[s
     paths = _schema_paths(found["schemas"])
     nested = [path for path in paths.values() if len(path) > 1]
     if any(path[-1] == OWN_SCHEMA for path in nested) or (nested and "macros" in kinds):
-        found = _rows_of(cursor, kinds, Sql("true"), render.load("introspect/nested_schema_of_macro"))
+        found = _rows_of(cursor, kinds, Sql("true"), render.load("introspect.nested_schema_of_macro"))
     spelled = {oid: path_text(path) for oid, path in paths.items()}
     own = {oid for oid, path in paths.items() if path == (OWN_SCHEMA,)}
     for kind in kinds:
@@ -294,7 +296,7 @@ def _rows_of(cursor: duckdb.DuckDBPyConnection, kinds: Sequence[str], users: Sql
         render.fill(
             part,
             kind=render.identifier(kind),
-            rows=render.render(f"introspect/{kind}", users=users, parent=_PARENT, nested=nested),
+            rows=render.render(f"introspect.{kind}", users=users, parent=_PARENT, nested=nested),
         )
         for kind in wanted
     ]

@@ -79,7 +79,7 @@ def _defaults(
     database = cursor.execute("SELECT current_database()").fetchone()
     assert database is not None
     calls = render.strings([_refused_call(database[0], macro) for macro in macros])
-    messages = cursor.execute(render.render("introspect/macro_defaults", calls=calls)).fetchall()
+    messages = cursor.execute(render.render("introspect.macro_defaults", calls=calls)).fetchall()
     return {
         (macro.name, macro.is_table): _signatures(macro, message)
         for macro, (message,) in zip(macros, messages, strict=True)

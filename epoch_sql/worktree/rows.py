@@ -134,7 +134,7 @@ def checksum_query(tables: Sequence[Table], start: int = 0) -> Sql:
     """The query behind ``checksums``: one row for each table."""
     selects = [
         render.render(
-            "fingerprint",
+            "fingerprints.fingerprint",
             number=render.literal(number),
             row_hash=row_hash(table.stored_columns),
             working=working_rows(table),
@@ -147,7 +147,7 @@ def checksum_query(tables: Sequence[Table], start: int = 0) -> Sql:
 def dirty_buckets(table: Table, table_id: str, buckets: int) -> Sql:
     """The buckets in which the working table differs from the committed version in ``epoch.buckets``."""
     return render.render(
-        "dirty",
+        "fingerprints.dirty",
         bucket=bucket(bucket_key(table), buckets),
         row_hash=row_hash(table.stored_columns),
         working=working_rows(table),
@@ -160,7 +160,7 @@ def engine(cursor: duckdb.DuckDBPyConnection) -> str:
     """Identifies the ``hash()`` of this DuckDB by its values for a sample. Only fingerprints of this engine are
     used."""
     if duckdb.__version__ not in _ENGINES:
-        row = cursor.execute(render.load("engine")).fetchone()
+        row = cursor.execute(render.load("fingerprints.engine")).fetchone()
         assert row
         _ENGINES[duckdb.__version__] = str(row[0])
     return _ENGINES[duckdb.__version__]

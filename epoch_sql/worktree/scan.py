@@ -179,7 +179,7 @@ class Scanner:
         if self._bucketed(working):
             rows = self._working_in_dirty(working, self._dirty_bits(working))
         statement = render.render(
-            "broken_key",
+            "worktree.broken_key",
             key_struct=_struct(key),
             missing=render.joined(
                 [render.fill(Sql("{{c}} IS NULL"), c=render.column(f"c{c.id}")) for c in key], " OR "

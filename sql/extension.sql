@@ -1,0 +1,47 @@
+-- name: procedure_macro
+-- In: the function that acts, once, and returns rows or an error: its text, or its document (extension.failing says why).
+-- Out: a table macro whose rows are those, or that fails with the error.
+CREATE OR REPLACE MACRO {{name}}({{parameters}}) AS TABLE
+SELECT unnest(result)
+FROM (
+    SELECT unnest(
+        CASE WHEN outcome.error IS NULL THEN outcome."rows"
+        ELSE error(CASE WHEN outcome.is_document THEN json_deserialize_sql(outcome.error) ELSE outcome.error END) END
+    ) AS result
+    FROM (SELECT {{function}}({{arguments}}) AS outcome) AS called
+) AS unnested
+
+
+-- name: reading_macro
+-- In: the SQL text that a function returns for the arguments.
+-- Out: a table macro whose rows are those of that SQL.
+CREATE OR REPLACE MACRO {{name}}({{parameters}}) AS TABLE
+FROM query({{text}})
+
+
+-- name: reading
+-- In: a query, and the table that every move of a reference alters.
+-- Out: the query's rows. The join with that table changes nothing: it makes a prepared statement bind again after a move,
+-- and DuckDB removes it from the plan. (DuckDB 1.5 and 2.0 do not bind a WITH that is not used, and a LEFT JOIN would stay.)
+FROM ({{query}}) AS result
+ANTI JOIN (SELECT NULL AS moves FROM {{epoch}}.state WHERE false) AS epoch_state ON false
+
+
+-- name: look_at_counts
+-- In: a working table, as the reader's transaction sees it.
+-- Out: one row: its name, and how many rows it has.
+SELECT {{name}} AS name, count(*) AS row_count, NULL AS checksum FROM {{table}}
+
+
+-- name: look_at_rows
+-- In: a working table, as the reader's transaction sees it.
+-- Out: one row: its name, how many rows it has, and the sum of their hashes.
+SELECT {{name}} AS name, count(*) AS row_count, coalesce(sum({{row_hash}}), 0) AS checksum FROM ({{working}}) AS working
+
+
+-- name: database
+-- In: nothing.
+-- Out: one row: the current database, its file (NULL: it is in memory), and whether it is read-only.
+SELECT database_name, path, readonly
+FROM duckdb_databases()
+WHERE database_name = current_database()

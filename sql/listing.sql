@@ -1,0 +1,135 @@
+-- name: log
+-- In: commit ids in the order in which they are to be listed.
+-- Out: the rows of epoch_log.
+SELECT c.commit_id, coalesce(p.parents, []) AS parents, c.author, c.committed_at, c.message, coalesce(r.refs, []) AS refs
+FROM (SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS commit_id, generate_subscripts(CAST({{ids}} AS VARCHAR[]), 1) AS place) AS wanted
+JOIN {{epoch}}.commits AS c USING (commit_id)
+LEFT JOIN (
+    SELECT commit_id, list(parent_id ORDER BY ordinal) AS parents FROM {{epoch}}.parents GROUP BY commit_id
+) AS p USING (commit_id)
+LEFT JOIN (SELECT commit_id, list(name ORDER BY kind, name) AS refs FROM {{epoch}}.refs GROUP BY commit_id) AS r USING (commit_id)
+ORDER BY wanted.place
+
+
+-- name: tags
+-- In: the references.
+-- Out: the rows of epoch_tags.
+SELECT name, commit_id, author AS tagger, moved_at AS tagged_at, message FROM {{epoch}}.refs WHERE kind = 'tag' ORDER BY name
+
+
+-- name: stashes
+-- In: the stashes.
+-- Out: the rows of epoch_stashes, newest first.
+SELECT stash_id, branch, created_at, author, message, tables_changed FROM {{epoch}}.stashes ORDER BY sequence DESC
+
+
+-- name: merges
+-- In: the merges in progress.
+-- Out: the rows of epoch_merges.
+SELECT
+    target,
+    kind,
+    source,
+    theirs_commit AS source_commit,
+    message,
+    author,
+    started_at,
+    (SELECT count(*) FROM {{epoch}}.conflicts AS c WHERE c.target = m.target AND NOT resolved) AS conflicts,
+    (SELECT count(*) FROM {{epoch}}.violations AS v WHERE v.target = m.target) AS violations
+FROM {{epoch}}.merges AS m
+ORDER BY target
+
+
+-- name: conflicts
+-- In: the conflicts of merges in progress, the target of one, and the name of a table or NULL.
+-- Out: the rows of epoch_conflicts.
+SELECT
+    table_name,
+    CAST(key AS JSON) AS key,
+    column_name,
+    kind,
+    CAST(base AS JSON) AS base,
+    CAST(ours AS JSON) AS ours,
+    CAST(theirs AS JSON) AS theirs,
+    resolved
+FROM {{epoch}}.conflicts
+WHERE target = {{target}} AND ({{table_name}} IS NULL OR lower(table_name) = lower({{table_name}}))
+ORDER BY table_name, key, column_name
+
+
+-- name: violations
+-- In: the violations of merges in progress, and the target of one.
+-- Out: the rows of epoch_violations.
+SELECT table_name, constraint_name, kind, CAST(key AS JSON) AS key, detail
+FROM {{epoch}}.violations
+WHERE target = {{target}}
+ORDER BY ALL
+
+
+-- name: reflog
+-- In: the moves of references, and the name of one of them, or NULL.
+-- Out: the rows of epoch_reflog, newest first.
+SELECT name AS branch, kind, old_commit, new_commit, action, author, moved_at, route
+FROM {{epoch}}.reflog
+WHERE {{name}} IS NULL OR name = {{name}}
+ORDER BY sequence DESC
+
+
+-- name: audit
+-- In: the audit.
+-- Out: the rows of epoch_audit, newest first.
+SELECT recorded_at, actor, action, ref, commit_id, detail FROM {{epoch}}.audit ORDER BY sequence DESC
+
+
+-- name: protections
+-- In: the protected branches.
+-- Out: the rows of epoch_protections.
+SELECT branch, require_review, no_force_push, allow_self_review FROM {{epoch}}.protections ORDER BY branch
+
+
+-- name: checks
+-- In: the checks.
+-- Out: the rows of epoch_checks.
+SELECT name, branch, query AS sql FROM {{epoch}}.checks ORDER BY name
+
+
+-- name: remotes
+-- In: the remotes and the branches that follow theirs.
+-- Out: the rows of epoch_remotes.
+SELECT
+    r.name,
+    r.url,
+    coalesce(list(u.branch ORDER BY u.branch) FILTER (u.branch IS NOT NULL), []) AS branches,
+    r.trusted
+FROM {{epoch}}.remotes AS r
+LEFT JOIN {{epoch}}.upstreams AS u ON u.remote = r.name
+GROUP BY r.name, r.url, r.trusted
+ORDER BY r.name
+
+
+-- name: ignored
+-- In: the patterns of names that are not versioned.
+-- Out: the same, in order.
+SELECT pattern FROM {{epoch}}.ignore ORDER BY pattern
+
+
+-- name: table_row
+-- In: the facts about a table.
+-- Out: its row of epoch_tables.
+SELECT
+    {{table_name}} AS table_name,
+    'table' AS kind,
+    {{key_columns}} AS key_columns,
+    CAST({{row_count}} AS BIGINT) AS row_count,
+    CAST({{bytes}} AS BIGINT) AS bytes
+
+
+-- name: view_row
+-- In: the name of a view.
+-- Out: its row of epoch_tables.
+SELECT
+    {{table_name}} AS table_name,
+    'view' AS kind,
+    CAST([] AS VARCHAR[]) AS key_columns,
+    CAST(NULL AS BIGINT) AS row_count,
+    CAST(NULL AS BIGINT) AS bytes

@@ -1,0 +1,246 @@
+-- name: side
+-- In: the changes of one side since the base, each under its own definition.
+-- Out: op, key_<id>, and for each value column of the merged table base_<id> and value_<id>. Columns whose types do not hold
+-- each other's values also have changed_<id>, and as JSON the values that do not fit the merged type, base_misfit_<id> and misfit_<id>.
+SELECT
+    op
+    {{#keys}}, {{key}} AS key_{{id}}{{/keys}}
+    {{#values}}, {{base}} AS base_{{id}}, {{value}} AS value_{{id}}{{/values}}
+    {{#unlike}},
+    {{base_misfit}} AS base_misfit_{{id}},
+    {{misfit}} AS misfit_{{id}},
+    {{changed}} AS changed_{{id}}{{/unlike}}
+FROM ({{changes}}) AS changes
+
+
+-- name: rows
+-- In: the changes of ours and of theirs since the base (sql/merge_side.sql), rows of the base that neither changed, and what was
+-- decided (sql/merge_decisions.sql). The foundation is the side that the result is written on.
+-- Out: one row for each key that a side changed or that was decided: key_json and key_<id>; merged_<id>; was_<id>, the
+-- value on the foundation; op, from was to merged (NULL: no change); conflicts, a list.
+WITH ours AS ({{ours}}),
+theirs AS ({{theirs}}),
+decisions AS MATERIALIZED ({{decisions}}),
+paired AS (
+    SELECT
+        ours.op IS NOT NULL AND ours.op <> 'removed' OR ours.op IS NULL AND theirs.op <> 'added' AS ours_there,
+        theirs.op IS NOT NULL AND theirs.op <> 'removed' OR theirs.op IS NULL AND ours.op <> 'added' AS theirs_there,
+        coalesce(ours.op, theirs.op) <> 'added' AS base_there
+        {{#keys}}, CASE WHEN ours.op IS NULL THEN theirs.key_{{id}} ELSE ours.key_{{id}} END AS key_{{id}}{{/keys}}
+        {{#values}},
+        CASE WHEN ours.op IS NULL THEN theirs.base_{{id}} ELSE ours.base_{{id}} END AS base_{{id}},
+        CASE WHEN ours.op IS NULL THEN theirs.base_{{id}} ELSE ours.value_{{id}} END AS ours_{{id}},
+        CASE WHEN theirs.op IS NULL THEN ours.base_{{id}} ELSE theirs.value_{{id}} END AS theirs_{{id}}{{/values}}
+        {{#unlike}},
+        CASE WHEN ours.op IS NULL THEN theirs.base_misfit_{{id}} ELSE ours.base_misfit_{{id}} END AS base_misfit_{{id}},
+        CASE WHEN ours.op IS NULL THEN theirs.base_misfit_{{id}} ELSE ours.misfit_{{id}} END AS ours_misfit_{{id}},
+        CASE WHEN theirs.op IS NULL THEN ours.base_misfit_{{id}} ELSE theirs.misfit_{{id}} END AS theirs_misfit_{{id}},
+        coalesce(ours.changed_{{id}}, false) AS ours_changed_{{id}},
+        coalesce(theirs.changed_{{id}}, false) AS theirs_changed_{{id}}{{/unlike}}
+    FROM ours FULL JOIN theirs ON {{same_key}}
+    {{#untouched}}
+    UNION ALL BY NAME
+    SELECT
+        true AS ours_there,
+        true AS theirs_there,
+        true AS base_there
+        {{#keys}}, key_{{id}}{{/keys}}
+        {{#values}}, base_{{id}}, base_{{id}} AS ours_{{id}}, base_{{id}} AS theirs_{{id}}{{/values}}
+        {{#unlike}},
+        base_misfit_{{id}},
+        base_misfit_{{id}} AS ours_misfit_{{id}},
+        base_misfit_{{id}} AS theirs_misfit_{{id}},
+        false AS ours_changed_{{id}},
+        false AS theirs_changed_{{id}}{{/unlike}}
+    FROM ({{rows}}) AS base
+    ANTI JOIN ours ON {{base_is_ours}}
+    ANTI JOIN theirs ON {{base_is_theirs}}
+    {{/untouched}}
+),
+keyed AS (SELECT *, {{key_json}} AS key_json FROM paired),
+decided AS (
+    SELECT
+        keyed.*,
+        own.choice AS own_choice,
+        own.cells AS own_cells,
+        every.cells AS every_cells,
+        coalesce(own.choice, every.choice, {{strategy}}) AS choice
+    FROM keyed
+    LEFT JOIN (FROM decisions WHERE key IS NOT NULL) AS own ON own.key = keyed.key_json
+    LEFT JOIN (FROM decisions WHERE key IS NULL) AS every ON true
+),
+chosen AS (
+    SELECT
+        *
+        {{#named}}, coalesce(own_cells[{{name}}], own_choice, every_cells[{{name}}], choice) AS choice_{{id}}{{/named}}
+    FROM decided
+),
+compared AS (
+    SELECT
+        *,
+        CASE
+            WHEN base_there AND ours_there AND NOT theirs_there AND ({{ours_changed}}) THEN 'modify/delete'
+            WHEN base_there AND theirs_there AND NOT ours_there AND ({{theirs_changed}}) THEN 'delete/modify'
+        END AS row_conflict
+        {{#alike}},
+        coalesce(
+            ours_there AND theirs_there AND ours_{{id}} IS DISTINCT FROM theirs_{{id}} AND (
+                NOT base_there
+                OR (ours_{{id}} IS DISTINCT FROM base_{{id}} AND theirs_{{id}} IS DISTINCT FROM base_{{id}})
+            ), false
+        ) AS clash_{{id}}{{/alike}}
+        {{#unlike}},
+        (ours_there AND ours_changed_{{id}} AND ours_misfit_{{id}} IS NOT NULL)
+        OR (theirs_there AND theirs_changed_{{id}} AND theirs_misfit_{{id}} IS NOT NULL)
+        OR (
+            ours_there AND theirs_there AND ours_changed_{{id}} AND theirs_changed_{{id}}
+            AND ours_{{id}} IS DISTINCT FROM theirs_{{id}}
+        ) AS clash_{{id}}{{/unlike}}
+        {{#named}}, {{given}} AS given_{{id}}, {{given_misfits}} AS given_misfits_{{id}}{{/named}}
+    FROM chosen
+),
+settled AS (
+    SELECT
+        *,
+        {{foundation}}_there AS was_there,
+        CASE
+            WHEN choice.forced AND choice.side = {{gone}} THEN false
+            WHEN choice.forced THEN CASE choice.side WHEN 'ours' THEN ours_there WHEN 'theirs' THEN theirs_there ELSE base_there END
+            WHEN row_conflict IS NOT NULL
+                THEN CASE choice.side WHEN 'theirs' THEN theirs_there WHEN 'base' THEN true ELSE ours_there END
+            WHEN base_there THEN ours_there AND theirs_there
+            WHEN ours_there AND theirs_there
+                THEN NOT (coalesce(choice.side = 'base', false) AND ({{clashes}}) AND NOT ({{kept}}))
+            WHEN {{clashes}} THEN coalesce(own_choice.side = 'theirs' AND theirs_there OR own_choice.side = 'ours' AND ours_there, true)
+            ELSE true
+        END AS is_there
+        {{#alike}},
+        CASE
+            {{#decided}}WHEN {{choice}}.side = 'value' AND NOT given_misfits_{{id}} THEN given_{{id}}{{/decided}}
+            WHEN clash_{{id}} OR {{choice}}.forced
+                THEN CASE {{choice}}.side WHEN 'theirs' THEN theirs_{{id}} WHEN 'base' THEN base_{{id}} ELSE ours_{{id}} END
+            WHEN row_conflict IS NOT NULL AND choice.side = 'base' THEN base_{{id}}
+            WHEN NOT ours_there OR (theirs_there AND base_there AND theirs_{{id}} IS DISTINCT FROM base_{{id}}) THEN theirs_{{id}}
+            ELSE ours_{{id}}
+        END AS merged_{{id}},
+        coalesce({{choice}}.side IS NOT NULL {{#decided}}AND ({{choice}}.side <> 'value' OR NOT given_misfits_{{id}}){{/decided}}, false) AS settled_{{id}}{{/alike}}
+        {{#unlike}},
+        CASE
+            {{#decided}}WHEN {{choice}}.side = 'value' AND NOT given_misfits_{{id}} THEN given_{{id}}{{/decided}}
+            WHEN clash_{{id}} OR {{choice}}.forced
+                THEN CASE {{choice}}.side WHEN 'theirs' THEN theirs_{{id}} WHEN 'base' THEN base_{{id}} ELSE ours_{{id}} END
+            WHEN row_conflict IS NOT NULL AND choice.side = 'base' THEN base_{{id}}
+            WHEN NOT ours_there OR (theirs_there AND theirs_changed_{{id}}) THEN theirs_{{id}}
+            WHEN theirs_there AND NOT ours_changed_{{id}} THEN {{own_type}}
+            ELSE ours_{{id}}
+        END AS merged_{{id}},
+        coalesce(
+            CASE {{choice}}.side
+                WHEN 'ours' THEN ours_there AND ours_misfit_{{id}} IS NULL
+                WHEN 'theirs' THEN theirs_there AND theirs_misfit_{{id}} IS NULL
+                WHEN 'base' THEN base_there AND base_misfit_{{id}} IS NULL
+                {{#decided}}WHEN 'value' THEN NOT given_misfits_{{id}}{{/decided}}
+            END, false
+        ) AS settled_{{id}}{{/unlike}}
+    FROM compared
+)
+SELECT
+    key_json
+    {{#keys}}, key_{{id}}{{/keys}}
+    {{#values}},
+    merged_{{id}},
+    CASE WHEN was_there THEN {{foundation}}_{{id}} END AS was_{{id}}{{/values}},
+    CASE
+        WHEN is_there AND NOT was_there THEN 'added'
+        WHEN was_there AND NOT is_there THEN 'removed'
+        WHEN is_there AND was_there AND ({{differs}}) THEN 'modified'
+    END AS op,
+    list_filter(
+        [
+            CASE
+                WHEN row_conflict IS NOT NULL
+                    THEN struct_pack(
+                        column_name := CAST(NULL AS VARCHAR),
+                        kind := row_conflict,
+                        base := {{base_row}},
+                        ours := CASE WHEN ours_there THEN {{ours_row}} END,
+                        theirs := CASE WHEN theirs_there THEN {{theirs_row}} END,
+                        resolved := choice.side IS NOT NULL
+                    )
+            END
+            {{#values}},
+            CASE
+                WHEN clash_{{id}}
+                    THEN struct_pack(
+                        column_name := CAST({{name}} AS VARCHAR),
+                        kind := CASE WHEN base_there THEN 'modify/modify' ELSE 'add/add' END,
+                        base := CASE WHEN base_there THEN {{base_json}} END,
+                        ours := CASE WHEN ours_there THEN {{ours_json}} END,
+                        theirs := CASE WHEN theirs_there THEN {{theirs_json}} END,
+                        resolved := settled_{{id}} OR (NOT is_there AND (row_conflict IS NULL OR choice.side IS NOT NULL))
+                    )
+            END{{/values}}
+        ],
+        lambda conflict: conflict IS NOT NULL
+    ) AS conflicts
+FROM settled
+
+
+-- name: decisions
+-- In: what was decided for the rows of one table, numbered in that order.
+-- Out: the same by key (NULL: for every row): the latest choice for the whole row, and those for cells, by column. A decision
+-- for the table counts before one for everything.
+SELECT
+    key,
+    max(choice) FILTER (column_name IS NULL) AS choice,
+    map_from_entries(list(struct_pack(k := column_name, v := choice)) FILTER (column_name IS NOT NULL)) AS cells
+FROM (
+    SELECT
+        key,
+        column_name,
+        arg_max(struct_pack(side := side, forced := forced, value := value), row(of_table, number)) AS choice
+    FROM (
+        SELECT
+            CAST(NULL AS VARCHAR) AS key,
+            CAST(NULL AS VARCHAR) AS column_name,
+            CAST(NULL AS VARCHAR) AS side,
+            false AS forced,
+            CAST(NULL AS VARCHAR) AS value,
+            false AS of_table,
+            0 AS number
+        WHERE false
+        {{#resolutions}}
+        UNION ALL SELECT {{key}}, {{column_name}}, {{side}}, {{forced}}, {{value}}, {{of_table}}, {{number}}
+        {{/resolutions}}
+    ) AS resolutions
+    GROUP BY ALL
+) AS latest
+GROUP BY key
+
+
+-- name: violated_rows
+-- In: rows of a table that violate one constraint, as storage values.
+-- Out: the rows of epoch_violations for them, without the target.
+SELECT
+    {{table_name}} AS table_name,
+    {{constraint_name}} AS constraint_name,
+    {{kind}} AS kind,
+    {{key}} AS key,
+    {{detail}} AS detail
+FROM ({{rows}}) AS violating
+
+
+-- name: preview
+-- In: the conflicts and the violations of a merge.
+-- Out: how many there are of each kind, by table: table_name, data_conflicts, schema_conflicts, violations.
+SELECT
+    table_name,
+    count(*) FILTER (obstacle = 'conflict' AND kind <> 'schema'),
+    count(*) FILTER (obstacle = 'conflict' AND kind = 'schema'),
+    count(*) FILTER (obstacle = 'violation')
+FROM (
+    SELECT table_name, kind, 'conflict' AS obstacle FROM ({{conflicts}}) AS conflicts WHERE NOT resolved
+    UNION ALL
+    SELECT table_name, kind, 'violation' FROM ({{violations}}) AS violations
+) AS obstacles
+GROUP BY table_name
