@@ -26,7 +26,7 @@ from epoch_sql.extension.install import OWN_MACROS
 ADA = "Ada <ada@example.com>"
 
 # What DuckDB has since 2.0.
-collect_ignore = ["test_triggers.py", "test_nested_schemas.py"] if duckdb.__version__ < "2" else []
+collect_ignore = ["objects/test_triggers.py", "objects/test_nested_schemas.py"] if duckdb.__version__ < "2" else []
 
 Row = tuple[Any, ...]
 

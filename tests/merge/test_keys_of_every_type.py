@@ -13,7 +13,7 @@ from epoch_sql.render import column
 from epoch_sql.storage.encoding import encode
 from epoch_sql.verbs.merging import in_progress
 from tests.conftest import Repo, opened
-from tests.test_encoding import TYPES
+from tests.support.values import TYPES
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -1,0 +1,1 @@
+"""Proofs of what SQL of somebody else does."""

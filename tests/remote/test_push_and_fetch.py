@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import MakeRepo, Repo
 from tests.remote.conftest import SHOP, Clone, Serial, everything, history, sound
-from tests.test_encoding import TYPES
+from tests.support.values import TYPES
 
 
 @pytest.fixture

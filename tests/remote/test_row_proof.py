@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import ADA, Repo
 from tests.remote.conftest import Clone, everything, sound
 from tests.remote.forging import Document, Store
+from tests.support.databases import change
 
 FIRST = """
     CREATE TABLE keyed (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO keyed SELECT i, i FROM range(200) AS r(i);
@@ -273,8 +274,6 @@ def test_what_is_said_of_rows_is_proved(
 @pytest.mark.slow
 def test_a_sound_store_of_many_levels_is_taken(make_repo: Any, clone: Clone, tmp_path: Path) -> None:
     """Folds, rewritten bases, columns that come and go, types that widen: nothing of that is mistaken for other rows."""
-    from tests.test_many_commits import change
-
     repo = make_repo(
         "; ".join(
             f"CREATE TABLE {t} (id INTEGER {key}, v INTEGER); INSERT INTO {t} SELECT i, 0 FROM range(400) AS r(i)"

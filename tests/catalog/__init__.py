@@ -1,0 +1,1 @@
+"""The tables of the catalog, and what a process remembers of them."""

@@ -1,0 +1,1 @@
+"""Differences of rows and of definitions."""

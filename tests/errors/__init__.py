@@ -1,0 +1,1 @@
+"""Errors: their facts, their suggestions, and the way through DuckDB."""

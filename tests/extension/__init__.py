@@ -1,0 +1,1 @@
+"""The SQL surface: its contract, and from where it can be called."""

@@ -1,0 +1,1 @@
+"""Versions of rows, and the changelog."""

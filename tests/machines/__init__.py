@@ -1,0 +1,1 @@
+"""State machines against plain models: random histories of merges, of everything, and of definitions."""

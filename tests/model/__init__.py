@@ -1,0 +1,1 @@
+"""Pure functions, without DuckDB: the commit graph, names, revisions, and the rule of undone promotions."""

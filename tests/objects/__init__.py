@@ -1,0 +1,1 @@
+"""Whatever DuckDB can hold, in all rooms: triggers, nested schemas, comments, names."""

@@ -1,0 +1,1 @@
+"""Patches: statements for databases without Epoch."""

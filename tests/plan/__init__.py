@@ -1,0 +1,1 @@
+"""One plan from one state to another, and what cannot be made."""

@@ -1,0 +1,1 @@
+"""Queries, and views, as of a reference."""

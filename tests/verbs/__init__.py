@@ -1,0 +1,1 @@
+"""What the verbs do to branches and working tables."""

@@ -1,0 +1,1 @@
+"""Versions of tables: levels, folds and bases."""

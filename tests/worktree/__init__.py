@@ -1,0 +1,1 @@
+"""Working tables: definitions that are read and made, changes that are noticed."""
