@@ -167,8 +167,7 @@ class Call:
         with memory.lock:
             row = run(
                 self.cursor,
-                "SELECT repository_id, (SELECT any_value(commit_id) FROM {{epoch}}.commits WHERE sequence = ?) "
-                "FROM {{epoch}}.state",
+                render.load("commits.last_of_graph"),
                 [memory.last_sequence],
             ).fetchone()
             assert row

@@ -11,7 +11,7 @@ fragments.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
@@ -62,6 +62,8 @@ def render(query: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:
 
 def constants(columns: Sequence[Column], rows: Sequence[Sequence[Any]] = ()) -> Sql:
     """A relation of constants that has these columns; without rows, an empty one."""
+    if not rows:
+        return no_rows((column.name, Sql(column.type)) for column in columns)
     typed = "CAST({{value}} AS {{type}}) AS {{name}}"
     selects = [
         fill(
@@ -71,10 +73,15 @@ def constants(columns: Sequence[Column], rows: Sequence[Sequence[Any]] = ()) -> 
                 for column, value in zip(columns, row, strict=True)
             ],
         )
-        for row in rows or [[None] * len(columns)]
+        for row in rows
     ]
-    relation = joined(selects, "\nUNION ALL\n")
-    return relation if rows else fill("{{relation}} WHERE false", relation=relation)
+    return joined(selects, "\nUNION ALL\n")
+
+
+def no_rows(columns: Iterable[tuple[str, Piece]]) -> Sql:
+    """The empty relation with these columns: their names and their types."""
+    typed = [fill("CAST(NULL AS {{type}}) AS {{name}}", type=kind, name=identifier(name)) for name, kind in columns]
+    return fill("SELECT {{columns}} WHERE false", columns=typed)
 
 
 def _constant(value: Any) -> exp.Expression:

@@ -65,3 +65,10 @@ SELECT
     {{from_row}} AS from_row,
     {{to_row}} AS to_row
 FROM ({{changes}}) AS changes
+
+
+-- name: stat_of_changed
+-- In: the statistics of tables.
+-- Out: those of tables that changed, or that only one side has.
+FROM ({{rows}}) AS statistics
+WHERE rows_added + rows_modified + rows_removed > 0 OR old_row_count IS NULL OR new_row_count IS NULL

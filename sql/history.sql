@@ -103,3 +103,21 @@ FROM {{epoch}}.trees AS trees
 JOIN (SELECT root_id, unnest(subtree_ids) AS subtree_id FROM {{epoch}}.roots) AS roots USING (subtree_id)
 JOIN {{epoch}}.commits AS commits USING (root_id)
 WHERE trees.kind = 'table' AND trees.identity = ?
+
+
+-- name: last_set
+-- In: changes of a table by key.
+-- Out: for each key, the position of the newest commit that set its row.
+SELECT {{k}}, min(place) AS place
+FROM ({{c}}) AS changes
+WHERE op <> 'removed'
+GROUP BY {{k}}
+
+
+-- name: last_added
+-- In: changes of a table without a key, and the position of the commit that made the table.
+-- Out: for each row, the position of the newest commit that added a copy of it since.
+SELECT {{k}}, min(place) AS place
+FROM ({{c}}) AS changes
+WHERE op = 'added' AND place <= {{made}}
+GROUP BY {{k}}

@@ -244,3 +244,39 @@ FROM (
     SELECT table_name, kind, 'violation' FROM ({{violations}}) AS violations
 ) AS obstacles
 GROUP BY table_name
+
+
+-- name: loses_values
+-- In: the changes of a side, the value that each row has in a column, and the value that a generated column would have.
+-- Out: one row: whether a value that the side set would be lost.
+SELECT EXISTS (
+    FROM (SELECT {{outputs}}, {{value}} AS given FROM ({{changes}}) AS changes WHERE {{new}}) AS changed
+    WHERE given IS DISTINCT FROM (SELECT {{computed}} FROM ({{native}}) AS native)
+)
+
+
+-- name: mostly_equal
+-- In: the changes of a side, and whether a value is equal to that before if a field was renamed (same), or not.
+-- Out: one row: how many rows were modified beyond a rename, and how many of these are equal after it.
+SELECT count(*), count(*) FILTER ({{same}})
+FROM ({{changes}}) AS changes
+WHERE op = 'modified' AND NOT {{unrenamed}}
+
+
+-- name: mostly_equal_bag
+-- In: the values of a column on a side, and at the base with its fields renamed.
+-- Out: one row: how many rows the side has, how many the base has, and how many of the side's values the base has.
+WITH own AS (SELECT {{value}} AS value FROM ({{side}}) AS side),
+base AS (SELECT {{renamed}} AS value FROM ({{base}}) AS base)
+SELECT
+    (SELECT count(*) FROM own),
+    (SELECT count(*) FROM base),
+    (SELECT count(*) FROM own SEMI JOIN base ON own.value IS NOT DISTINCT FROM base.value)
+
+
+-- name: changes_values
+-- In: the changes of a side.
+-- Out: one row: whether it changed values of a column.
+SELECT EXISTS (
+    FROM ({{changes}}) AS changes WHERE op = 'modified' AND {{n}} IS DISTINCT FROM {{o}}
+)

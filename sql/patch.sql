@@ -52,3 +52,11 @@ depths AS (
 SELECT numbered.* EXCLUDE (row_place), coalesce(deepest.depth, 0) AS depth
 FROM numbered
 LEFT JOIN (SELECT row_place, max(depth) AS depth FROM depths GROUP BY row_place) AS deepest USING (row_place)
+
+
+-- name: links
+-- In: how a child row refers to a parent row of the same table.
+-- Out: the positions of each child row and of its parent row.
+SELECT child.row_place AS child, parent.row_place AS parent
+FROM numbered AS child
+JOIN numbered AS parent ON {{on}}

@@ -22,3 +22,20 @@ FROM (
 ) AS relations
 WHERE list_contains(?, lower(name))
   AND ((internal AND schema_name IN ('main', 'pg_catalog')) OR (database_name = current_database() AND list_contains(?, lower(schema_name))))
+
+
+-- name: views_named
+-- In: names of views, in lower case.
+-- Out: the views of these names: name, schema, database, in lower case, and definition.
+SELECT lower(view_name), lower(schema_name), lower(database_name), sql
+FROM duckdb_views()
+WHERE NOT internal AND sql IS NOT NULL AND lower(view_name) IN (SELECT unnest(?))
+
+
+-- name: pivot_values
+-- In: an expression that PIVOT spreads over columns, and what it reads.
+-- Out: its values as text, in order.
+SELECT DISTINCT CAST(({{expression}}) AS VARCHAR) AS value
+FROM {{source}}
+WHERE ({{expression}}) IS NOT NULL
+ORDER BY value

@@ -11,3 +11,11 @@ ORDER BY
     v.version_id IN (SELECT l.from_version FROM {{epoch}}.levels AS l WHERE len(l.file_ids) = 0),
     len(v.level_ids),
     v.version_id
+
+
+-- name: relations_here
+-- In: nothing.
+-- Out: the names of all tables and views of the current database.
+SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal
+UNION ALL
+SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND NOT internal

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from epoch_sql import render
 from epoch_sql.catalog.relation import Known, Relation
 from epoch_sql.model.commit import (
     SUBTREES,
@@ -251,9 +252,7 @@ class Trees(Relation):
     def tables_named(self, name: ObjectName) -> list[Table]:
         """The definitions that a table of that name has in any tree."""
         rows = self.run(
-            "SELECT DISTINCT s.definition FROM {{epoch}}.trees AS t JOIN {{epoch}}.versions AS v USING (version_id) "
-            "JOIN {{epoch}}.schemas AS s USING (schema_id) "
-            "WHERE kind = 'table' AND schema_name = ? AND object_name = ?",
+            render.load("commits.schemas_of_table"),
             [name.schema, name.name],
         ).fetchall()
         return [_parse_table(definition) for (definition,) in rows]

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 
+from epoch_sql import render
 from epoch_sql.catalog.relation import Known, Relation
 from epoch_sql.model.commit import Commit, Head, Ref, Route, TrackingRoute, origin_fields, origin_of
 from epoch_sql.model.protection import Check, Protection, Review
@@ -59,8 +60,7 @@ class Commits(Relation):
         rows = self.with_ids(wanted)
         parents: dict[str, list[str]] = {}
         for commit_id, parent_id in self.run(
-            "SELECT commit_id, parent_id FROM {{epoch}}.parents WHERE commit_id IN (SELECT unnest(?)) "
-            "ORDER BY commit_id, ordinal",
+            render.load("commits.parents"),
             [wanted],
         ).fetchall():
             parents.setdefault(commit_id, []).append(parent_id)
@@ -99,12 +99,7 @@ class Commits(Relation):
         Each is (sequence, commit, parents, time, the commit that it reverts, undoes, redoes, restores).
         """
         return self.run(
-            """
-            SELECT c.sequence, c.commit_id, list(p.parent_id ORDER BY p.ordinal) FILTER (p.parent_id IS NOT NULL),
-                   c.committed_at, c.reverts, c.undoes, c.redoes, c.restores
-            FROM {{epoch}}.commits c LEFT JOIN {{epoch}}.parents p USING (commit_id)
-            WHERE c.sequence > ? GROUP BY ALL ORDER BY c.sequence
-            """,
+            render.load("commits.edges"),
             [after],
         ).fetchall()
 
@@ -152,12 +147,7 @@ class State(Relation):
 
     def head(self) -> Head:
         """The branch and the commit that are checked out."""
-        row = self.run(
-            """
-            SELECT s.head_branch, coalesce(r.commit_id, s.head_commit)
-            FROM {{epoch}}.state s LEFT JOIN {{epoch}}.refs r ON r.kind = 'branch' AND r.name = s.head_branch
-            """
-        ).fetchone()
+        row = self.run(render.load("commits.head")).fetchone()
         assert row
         return Head(*row)
 
@@ -210,8 +200,7 @@ class Refs(Relation):
             self.add(ref, route, action, author)
             return
         self.run(
-            "UPDATE {{epoch}}.refs SET commit_id = ?, author = ?, moved_at = ?, message = ? "
-            "WHERE kind = ? AND name = ?",
+            render.load("commits.move_reference"),
             [ref.commit_id, ref.author, ref.moved_at, ref.message, ref.kind, ref.name],
         )
         self._log(ref, old.commit_id, ref.commit_id, route, action, author, ref.moved_at)

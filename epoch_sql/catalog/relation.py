@@ -58,17 +58,8 @@ class Known:
             self.forget()
 
 
-_INSERT = render.Sql("INSERT INTO {{table}} ({{columns}}) SELECT {{values}}")
-_INSERT_MISSING = render.Sql(
-    "INSERT INTO {{table}} ({{columns}}) SELECT {{columns}} FROM (SELECT {{values}}) AS added ({{columns}}) "
-    "ANTI JOIN {{table}} AS stored USING ({{id}})"
-)
-_APPEND = render.Sql(
-    "INSERT INTO {{table}} (sequence, {{columns}}) SELECT coalesce(max(sequence), 0) + 1, {{values}} FROM {{table}}"
-)
 _ONE = "CAST(? AS {{type}})"
 _MANY = "unnest(CAST(? AS {{type}}[]))"
-_SELECT = render.Sql("SELECT {{columns}} FROM {{table}}")
 
 
 def run(
@@ -90,24 +81,24 @@ class Relation:
 
     def insert(self, rows: Iterable[Sequence[Any]]) -> None:
         """Insert rows in one statement. Their values are in the order of ``columns``."""
-        self._insert(_INSERT, [tuple(row) for row in rows])
+        self._insert("relation.insert", [tuple(row) for row in rows])
 
     def insert_missing(self, rows: Iterable[Sequence[Any]]) -> None:
         """Insert the rows whose id (the first column) is not stored yet, as ``insert`` does."""
-        self._insert(_INSERT_MISSING, [tuple(row) for row in rows])
+        self._insert("relation.insert_missing", [tuple(row) for row in rows])
 
     def append(self, values: Sequence[Any]) -> None:
         """Insert a row whose ``sequence`` follows the last one: ``values`` are those of the other columns, in order."""
         kinds = {name: kind for name, kind in self.columns.items() if name != "sequence"}
-        statement = render.fill(
-            _APPEND,
+        statement = render.render(
+            "relation.append",
             table=self._table(),
             columns=[render.column(name) for name in kinds],
             values=_values(_ONE, [*kinds.values()]),
         )
         self.cursor.execute(statement, _parameters([*kinds.values()], values))
 
-    def _insert(self, template: render.Sql, batch: list[tuple[Any, ...]]) -> None:
+    def _insert(self, query: str, batch: list[tuple[Any, ...]]) -> None:
         if not batch:
             return
         names, kinds = self._names(), [*self.columns.values()]
@@ -116,12 +107,12 @@ class Relation:
         form, parameters = (_ONE, rows[0]) if len(rows) == 1 else (_MANY, [*map(list, zip(*rows, strict=True))])
         values = _values(form, kinds)
         self.cursor.execute(
-            render.fill(template, table=self._table(), columns=names, values=values, id=names[0]), parameters
+            render.render(query, table=self._table(), columns=names, values=values, id=names[0]), parameters
         )
 
     def select(self, condition: str = "", parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows, as tuples in the order of ``columns``. ``condition`` is the text after FROM."""
-        statement = render.fill(_SELECT, table=self._table(), columns=self._names())
+        statement = render.render("relation.select", table=self._table(), columns=self._names())
         return self.cursor.execute(f"{statement} {render.fill(condition)}", list(parameters)).fetchall()
 
     def with_ids(self, ids: Iterable[str]) -> list[tuple[Any, ...]]:

@@ -118,11 +118,8 @@ def diff_stat(call: Call, from_ref: str, to_ref: str, *, table: str | None = Non
     rows = union(selects, DiffStat)
     if table is not None:
         return rows
-    return render.fill(
-        Sql(
-            "FROM ({{rows}}) AS statistics "
-            "WHERE rows_added + rows_modified + rows_removed > 0 OR old_row_count IS NULL OR new_row_count IS NULL"
-        ),
+    return render.render(
+        "diff.stat_of_changed",
         rows=rows,
     )
 

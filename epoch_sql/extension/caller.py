@@ -32,7 +32,7 @@ from epoch_sql.worktree.rows import Seen, row_hash, working_rows
 
 SPARE_BYTES = 1 << 20
 MOST_REWRITTEN = 64 << 20
-NOTHING_SEEN = Sql("SELECT NULL::VARCHAR AS name, NULL::BIGINT AS row_count, NULL::HUGEINT AS checksum WHERE false")
+NOTHING_SEEN = render.no_rows([("name", Sql("VARCHAR")), ("row_count", Sql("BIGINT")), ("checksum", Sql("HUGEINT"))])
 _DEFINITIONS = ""
 _TABLES_AT_ONCE = 64
 

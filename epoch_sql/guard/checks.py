@@ -97,10 +97,7 @@ def _functions(call: Call, sql: str) -> set[str]:
 
 def _procedures(call: Call) -> set[str]:
     """Epoch's own functions whose inner functions have side effects."""
-    rows = call.cursor.execute(
-        "SELECT replace(function_name, 'epoch__', 'epoch_'), function_name FROM duckdb_functions() "
-        "WHERE has_side_effects AND function_name LIKE 'epoch\\_\\_%' ESCAPE '\\'"
-    ).fetchall()
+    rows = call.cursor.execute(render.load("functions.procedures")).fetchall()
     return {name for row in rows for name in row}
 
 

@@ -216,13 +216,9 @@ class TableChanges:
 
     def _nothing(self) -> Sql:
         """An empty relation of changes."""
-        nulls = [
-            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}")
-            for c in self.head.stored_columns
-        ]
-        return render.fill(
-            Sql("SELECT 0 AS place, '' AS op, CAST(1 AS BIGINT) AS copies, {{nulls}} WHERE false"), nulls=nulls
-        )
+        values = [(f"c{c.id}", stored_as(c)) for c in self.head.stored_columns]
+        change = [("place", Sql("INTEGER")), ("op", Sql("VARCHAR")), ("copies", Sql("BIGINT"))]
+        return render.no_rows([*change, *values])
 
 
 class MergedChanges:

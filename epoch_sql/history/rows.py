@@ -198,8 +198,8 @@ def _last_set(merged: MergedChanges, line: list[Step]) -> Sql:
     """For each key that changed along a line of commits, the position of the commit that set its current value."""
     keys = columns("c", merged.identity)
     if not merged.lineage.merges:
-        return render.fill(
-            Sql("SELECT {{k}}, min(place) AS place FROM ({{c}}) AS changes WHERE op <> 'removed' GROUP BY {{k}}"),
+        return render.render(
+            "history.last_set",
             k=keys,
             c=merged.changes.relation(line),
         )
@@ -219,11 +219,8 @@ def _last_added(merged: MergedChanges, made: Step) -> Sql:
     since = [c for c in lineage.commits if lineage.places[c] < made.place and c not in lineage.transparent]
     parts = [merged.changes.relation(s for s in lineage.steps(since) if s.commit_id not in lineage.merges)]
     own = merged.own()
-    return render.fill(
-        Sql(
-            "SELECT {{k}}, min(place) AS place FROM ({{c}}) AS changes "
-            "WHERE op = 'added' AND place <= {{made}} GROUP BY {{k}}"
-        ),
+    return render.render(
+        "history.last_added",
         k=columns("c", merged.identity),
         c=render.joined([*parts, own] if own else parts, "\nUNION ALL BY NAME\n"),
         made=render.literal(made.place),

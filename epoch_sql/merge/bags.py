@@ -140,11 +140,9 @@ def _rows(contents: Contents, merge: RowMerge, side: Side | None) -> Sql:
             misfit = merge.misfit(stored, side, own, column) if side and own and stored else NO_TEXT
             outputs.append(aliased(misfit, f"misfit_{column.id}"))
     if side is None or side.version_id is None:
-        empty = [
-            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"key_{c.id}") for c in merge.shape.key
-        ]
-        empty += [aliased(NO_TEXT, f"misfit_{c.id}") for c in merge.shape.key if c.id in merge.unlike]
-        return render.fill(Sql("SELECT {{empty}} WHERE false"), empty=empty)
+        keys = [(f"key_{c.id}", stored_as(c)) for c in merge.shape.key]
+        misfits = [(f"misfit_{c.id}", Sql("VARCHAR")) for c in merge.shape.key if c.id in merge.unlike]
+        return render.no_rows([*keys, *misfits])
     return render.fill(Sql("SELECT {{outputs}} FROM ({{state}}) AS state"), outputs=outputs, state=side.state(contents))
 
 

@@ -117,13 +117,8 @@ class _Checker:
             return
         everywhere = not self._on_both_sides(entry, constraint)
         values = [render.column(f"c{c.id}") for c in columns]
-        duplicated = render.fill(
-            Sql(
-                "WITH state AS ({{state}}), touched AS (SELECT DISTINCT {{values}} FROM ({{rows}}) AS rows) "
-                "SELECT state.* FROM state SEMI JOIN ("
-                "SELECT {{values}} FROM state SEMI JOIN touched USING ({{values}}) GROUP BY ALL HAVING count(*) > 1"
-                ") AS duplicates USING ({{values}})"
-            ),
+        duplicated = render.render(
+            "constraints.duplicates",
             state=merged_state(self.contents, entry),
             values=values,
             rows=merged_state(self.contents, entry) if everywhere else self._rows(entry, False),
@@ -148,14 +143,8 @@ class _Checker:
             for number, expression in enumerate(index.expressions)
         ]
         names = [render.column(f"v{number}") for number in range(len(values))]
-        duplicated = render.fill(
-            Sql(
-                "WITH state AS (SELECT row.*, {{values}} FROM ({{state}}) AS row), "
-                "touched AS (SELECT DISTINCT {{names}} FROM (SELECT {{values}} FROM ({{rows}}) AS row) AS valued) "
-                "SELECT state.* FROM state SEMI JOIN ("
-                "SELECT {{names}} FROM state SEMI JOIN touched USING ({{names}}) GROUP BY ALL HAVING count(*) > 1"
-                ") AS duplicates USING ({{names}})"
-            ),
+        duplicated = render.render(
+            "constraints.index_duplicates",
             values=values,
             names=names,
             state=merged_state(self.contents, entry),
@@ -177,11 +166,8 @@ class _Checker:
         parents = [parent.table.column(column) for column in constraint.referenced_columns]
         detail = f"no row of {parent.table.name} has its ({', '.join(constraint.columns)})"
         for rows in self._children(entry, parent, constraint, children, parents):
-            orphans = render.fill(
-                Sql(
-                    "SELECT child.* FROM ({{rows}}) AS child "
-                    "ANTI JOIN ({{parents}}) AS parent ON {{same}} WHERE {{given}}"
-                ),
+            orphans = render.render(
+                "constraints.orphans",
                 rows=rows,
                 parents=merged_state(self.contents, parent),
                 same=_pairs(children, parents),
@@ -209,11 +195,8 @@ class _Checker:
             yield merged_state(self.contents, entry)
             return
         gone = [aliased(render.column(f"{'k' if c.id in key else 'o'}{c.id}"), f"c{c.id}") for c in parents]
-        yield render.fill(
-            Sql(
-                "SELECT child.* FROM ({{state}}) AS child SEMI JOIN "
-                "(SELECT {{gone}} FROM ({{changes}}) AS changes WHERE op <> 'added') AS parent ON {{same}}"
-            ),
+        yield render.render(
+            "constraints.children_of_changed",
             state=merged_state(self.contents, entry),
             gone=gone,
             changes=changes,

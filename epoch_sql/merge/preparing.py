@@ -73,12 +73,8 @@ class Preparation:
         )
         this_row = [aliased(render.column(f"c{c.id}", "changed"), f"c{c.id}") for c in other.stored_columns]
         return self._exists(
-            render.fill(
-                Sql(
-                    "SELECT EXISTS (FROM (SELECT {{outputs}}, {{value}} AS given FROM ({{changes}}) AS changes "
-                    "WHERE {{new}}) AS changed "
-                    "WHERE given IS DISTINCT FROM (SELECT {{computed}} FROM ({{native}}) AS native))"
-                ),
+            render.render(
+                "merge.loses_values",
                 outputs=outputs,
                 value=value,
                 changes=changes,
@@ -140,11 +136,8 @@ class Preparation:
         changes, _ = side_changes(self.call.contents, merge, side)
         value, was = (render.to_sql(render.column(f"{prefix}{column.id}")) for prefix in "no")
         row = self.call.cursor.execute(
-            render.fill(
-                Sql(
-                    "SELECT count(*), count(*) FILTER ({{same}}) FROM ({{changes}}) AS changes "
-                    "WHERE op = 'modified' AND NOT {{unrenamed}}"
-                ),
+            render.render(
+                "merge.mostly_equal",
                 same=same(value, guess, was, old),
                 unrenamed=same(value, new, was, old),
                 changes=changes,
@@ -157,13 +150,8 @@ class Preparation:
         contents = self.call.contents
         value = render.to_sql(render.column(f"c{column.id}"))
         row = self.call.cursor.execute(
-            render.fill(
-                Sql(
-                    "WITH own AS (SELECT {{value}} AS value FROM ({{side}}) AS side), "
-                    "base AS (SELECT {{renamed}} AS value FROM ({{base}}) AS base) "
-                    "SELECT (SELECT count(*) FROM own), (SELECT count(*) FROM base), "
-                    "(SELECT count(*) FROM own SEMI JOIN base ON own.value IS NOT DISTINCT FROM base.value)"
-                ),
+            render.render(
+                "merge.mostly_equal_bag",
                 value=value,
                 side=side.state(contents),
                 renamed=convert(value, type_of(column), guess),

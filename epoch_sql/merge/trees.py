@@ -310,11 +310,8 @@ class _TreeMerger:
             return False
         changes = self.contents.changes(old.version_id, side.version_id)
         row = self.call.cursor.execute(
-            render.fill(
-                Sql(
-                    "SELECT EXISTS (FROM ({{changes}}) AS changes "
-                    "WHERE op = 'modified' AND {{n}} IS DISTINCT FROM {{o}})"
-                ),
+            render.render(
+                "merge.changes_values",
                 changes=changes,
                 n=render.column(f"n{column_id}"),
                 o=render.column(f"o{column_id}"),

@@ -286,11 +286,8 @@ class TableRows:
                 for child, parent in zip(key.columns, key.referenced_columns, strict=True)
             ]
             links.append(
-                render.fill(
-                    Sql(
-                        "SELECT child.row_place AS child, parent.row_place AS parent "
-                        "FROM numbered AS child JOIN numbered AS parent ON {{on}}"
-                    ),
+                render.render(
+                    "patch.links",
                     on=render.joined(terms, " AND "),
                 )
             )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from typing import Any
 
+from epoch_sql import render
 from epoch_sql.model.names import path_parts, path_text
 from epoch_sql.model.schema import SchemaObject, Table
 from epoch_sql.model.sql_text import tokens
@@ -137,10 +138,7 @@ def _functions_of(expression: str) -> frozenset[str] | None:
 def _consistent() -> frozenset[str]:
     """Those of ``_scalars`` that give the same for the same arguments, at any time."""
     with shut_in() as engine:
-        rows = engine.execute(
-            "SELECT lower(function_name) FROM duckdb_functions() WHERE function_type = 'scalar' GROUP BY 1 "
-            "HAVING bool_and(stability = 'CONSISTENT')"
-        ).fetchall()
+        rows = engine.execute(render.load("functions.consistent")).fetchall()
     return _scalars() & {name for (name,) in rows}
 
 
@@ -239,10 +237,7 @@ class _Judge:
 def _scalars() -> frozenset[str]:
     """DuckDB's scalar and aggregate functions that only compute, and its macros over them."""
     with shut_in() as engine:
-        rows = engine.execute(
-            "SELECT lower(function_name), function_type, has_side_effects, macro_definition FROM duckdb_functions() "
-            "WHERE database_name = 'system' AND function_type IN ('scalar', 'aggregate', 'window', 'macro')"
-        ).fetchall()
+        rows = engine.execute(render.load("functions.of_system")).fetchall()
         macros = [(name, text) for name, kind, _, text in rows if kind == "macro" and text]
         trees = serialized(engine, [f"SELECT {text}" for _, text in macros])
     acting = {name for name, _, acts, _ in rows if acts} - _RANDOM

@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from epoch_sql import render
 from epoch_sql.proof.engine import shut_in
 from epoch_sql.proof.harmless import FILE as _FILE
 from epoch_sql.proof.harmless import Uses, uses_of
@@ -137,10 +138,7 @@ def _acting(cursor: duckdb.DuckDBPyConnection, functions: set[str], table_functi
     found = acting_among(functions)
     others = sorted(functions - known)
     if others:
-        statement = (
-            "SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
-            "WHERE lower(function_name) IN (SELECT unnest(?)) AND has_side_effects"
-        )
+        statement = render.load("functions.acting")
         found |= {name for (name,) in cursor.execute(statement, [others]).fetchall()}
     return f"{_public(min(found))}() acts" if found else None
 
@@ -153,10 +151,7 @@ def _public(name: str) -> str:
 def _builtin() -> tuple[frozenset[str], frozenset[str]]:
     """DuckDB's scalar and aggregate functions: all of them, and those with side effects."""
     with shut_in() as engine:
-        rows = engine.execute(
-            "SELECT lower(function_name), bool_or(coalesce(has_side_effects, false)) FROM duckdb_functions() "
-            "WHERE function_type IN ('scalar', 'aggregate', 'window') GROUP BY 1"
-        ).fetchall()
+        rows = engine.execute(render.load("functions.builtin")).fetchall()
     return frozenset(name for name, _ in rows), frozenset(name for name, has_effects in rows if has_effects)
 
 

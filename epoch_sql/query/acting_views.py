@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import duckdb
 
+from epoch_sql import render
 from epoch_sql.model.sql_text import top_level
 from epoch_sql.proof.reads import acting_among
 from epoch_sql.query.pivots import with_some_values
@@ -21,11 +22,6 @@ View = tuple[str, str, str, str]
 """Name, schema, database, in lower case, and definition."""
 _RUN_TEXT = frozenset({"json_execute_serialized_sql", "query", "query_table"})
 _WORD = re.compile(r"\w+")
-_VIEWS = """
-SELECT lower(view_name), lower(schema_name), lower(database_name), sql
-FROM duckdb_views()
-WHERE NOT internal AND sql IS NOT NULL AND lower(view_name) IN (SELECT unnest(?))
-"""
 
 
 class Texts:
@@ -77,7 +73,7 @@ class Texts:
         return None
 
     def _views(self, names: Iterable[Parts]) -> list[View]:
-        return self.cursor.execute(_VIEWS, [sorted({name[-1] for name in names})]).fetchall()
+        return self.cursor.execute(render.load("query.views_named"), [sorted({name[-1] for name in names})]).fetchall()
 
     def _queries(self, text: str) -> list[Query]:
         """What a query names, and the macros that it uses; where a text may be hidden in it, every word counts."""

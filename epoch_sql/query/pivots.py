@@ -289,11 +289,8 @@ def _end_of_entries(own: Sequence[_Word]) -> int:
 
 
 def _values(scopes: Sequence[str], expression: str, source: str) -> Sql:
-    query = render.fill(
-        Sql(
-            "SELECT DISTINCT CAST(({{expression}}) AS VARCHAR) AS value FROM {{source}} "
-            "WHERE ({{expression}}) IS NOT NULL ORDER BY value"
-        ),
+    query = render.render(
+        "query.pivot_values",
         expression=render.verbatim(expression),
         source=render.verbatim(source),
     )

@@ -30,11 +30,6 @@ from epoch_sql.storage.shape import aliased, shape_of, struct
 from epoch_sql.versions.sides import native_rows
 
 _FRESH = Sql("CREATE OR REPLACE TEMP TABLE epoch_proof_fresh AS {{rows}}")
-_TWICE = Sql(
-    "CREATE OR REPLACE TEMP TABLE epoch_proof_twice AS SELECT {{values}} FROM ("
-    "SELECT {{values}}, key FROM epoch_proof_fresh UNION ALL {{before}}"
-    ") AS known GROUP BY {{values}} HAVING count(DISTINCT key) > 1"
-)
 
 
 @dataclass(frozen=True)
@@ -166,12 +161,8 @@ class ConstraintProof:
                 raise self.broken(table, rule.words, key)
 
     def _require_unique(self, table: Table, unique: _Unique, rows: Sql, among: str = "") -> None:
-        statement = render.fill(
-            Sql(
-                "SELECT CAST(to_json(any_value(key)) AS VARCHAR) FROM ("
-                "SELECT {{named}}, {{key}} AS key FROM ({{rows}}) AS {{name}}) AS valued {{among}} "
-                "WHERE {{whole}} GROUP BY {{values}} HAVING count(*) > 1 LIMIT 1"
-            ),
+        statement = render.render(
+            "constraints.proof_repeated",
             named=_valued(unique),
             key=_key(table),
             rows=self.native(table, rows),
@@ -192,11 +183,8 @@ class ConstraintProof:
         values = _values(unique)
 
         def valued(rows: Sql) -> Sql:
-            return render.fill(
-                Sql(
-                    "SELECT * FROM (SELECT {{named}}, {{key}} AS key FROM ({{rows}}) AS {{name}}) AS valued "
-                    "WHERE {{whole}}"
-                ),
+            return render.render(
+                "constraints.proof_valued",
                 named=_valued(unique),
                 key=_key(table),
                 rows=self.native(table, rows),
@@ -217,8 +205,8 @@ class ConstraintProof:
         with telling(self.where, f"has rows of table {table.name} that cannot be checked"):
             self.cursor.execute(render.fill(_FRESH, rows=valued(self.rows_of(table, steps))))
             self.cursor.execute(
-                render.fill(
-                    _TWICE,
+                render.render(
+                    "constraints.proof_twice",
                     values=values,
                     before=render.joined([*before, Sql("SELECT * FROM epoch_proof_fresh WHERE false")], " UNION ALL "),
                 )
@@ -262,11 +250,8 @@ class ConstraintProof:
             ]
             there = render.fill(Sql("op <> {{absent}}"), absent=render.literal(absent))
             selects.append(
-                render.fill(
-                    Sql(
-                        "SELECT {{values}}{{copies}} FROM read_parquet({{paths}}, hive_partitioning = false) "
-                        "WHERE {{there}}"
-                    ),
+                render.render(
+                    "constraints.proof_rows",
                     values=values,
                     copies=Sql(f", unnest(range({prefix}0))" if shape.keyless else ""),
                     paths=render.strings([str(self.store.path(file_id)) for file_id in sorted(files)]),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from epoch_sql import config
+from epoch_sql import config, render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, new_ref, warn_of_withheld
 from epoch_sql.catalog.history import Protections, Reviews
@@ -149,10 +149,7 @@ def _require_empty(call: Call) -> None:
             (Suggestion("remote_add", "origin", "URL"), ", then ", Suggestion("fetch")),
             database=str(call.database),
         )
-    found = call.cursor.execute(
-        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal "
-        "UNION ALL SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND NOT internal"
-    ).fetchone()
+    found = call.cursor.execute(render.load("remote.relations_here")).fetchone()
     if found:
         raise EpochRepositoryError(
             f"{call.database} is not empty: it has {found[0]}",

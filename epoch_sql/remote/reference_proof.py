@@ -75,10 +75,7 @@ def prove_constraints(call: Call, rows: RowProof, trees: Trees, withheld: Iterab
 
 
 def _macros_here(call: Call) -> set[str]:
-    found = call.cursor.execute(
-        "SELECT DISTINCT lower(function_name) FROM duckdb_functions() "
-        "WHERE NOT internal AND function_type LIKE '%macro'"
-    ).fetchall()
+    found = call.cursor.execute(render.load("functions.macros_of_users")).fetchall()
     return {name for (name,) in found}
 
 
@@ -177,11 +174,8 @@ class ReferenceProof:
                 gone=self.proof.native(parent.table, gone),
                 pairs=joined,
             )
-        statement = render.fill(
-            Sql(
-                "SELECT {{key}} FROM (SELECT child.* FROM ({{c}}) AS child ANTI JOIN ({{p}}) AS parent ON {{pairs}} "
-                "WHERE {{whole}}) AS orphan LIMIT 1"
-            ),
+        statement = render.render(
+            "constraints.proof_orphan",
             key=key_text(child.table),
             c=candidates,
             p=self.proof.native(parent.table, parents),

@@ -362,10 +362,7 @@ def _stored_ids(table: Table) -> set[int]:
 
 
 def _no_rows(table: Table) -> Sql:
-    outputs = [
-        aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}") for c in table.stored_columns
-    ]
-    return render.fill(Sql("SELECT {{outputs}} WHERE false"), outputs=outputs)
+    return render.no_rows((f"c{c.id}", stored_as(c)) for c in table.stored_columns)
 
 
 def _read_base(column: Column, written: Table) -> Sql:

@@ -248,11 +248,8 @@ def _distinct(key: Sequence[render.Piece]) -> Sql:
 
 
 def _no_rows(table: Table) -> Sql:
-    values = [
-        aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=storage_type(c.type)), f"c{c.id}")
-        for c in table.stored_columns
-    ]
-    return render.fill(Sql("SELECT CAST(NULL AS VARCHAR) AS file_id, {{values}} WHERE false"), values=values)
+    values = [(f"c{c.id}", storage_type(c.type)) for c in table.stored_columns]
+    return render.no_rows([("file_id", Sql("VARCHAR")), *values])
 
 
 def _number(row: tuple[int, ...] | None) -> int:

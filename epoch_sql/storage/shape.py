@@ -218,13 +218,7 @@ def struct(fields: Sequence[tuple[str, Sql]]) -> Sql:
 
 def compare(shape: Shape, before: Sql | None, after: Sql | None) -> Sql:
     """The difference between two relations that ``arrange`` made (None: no rows)."""
-    empty = render.fill(
-        Sql("SELECT {{outputs}} WHERE false"),
-        outputs=[
-            aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(c)), f"c{c.id}")
-            for c in (*shape.key, *shape.values)
-        ],
-    )
+    empty = render.no_rows((f"c{c.id}", stored_as(c)) for c in (*shape.key, *shape.values))
     keys = [
         aliased(
             render.fill(
@@ -254,9 +248,6 @@ def compare(shape: Shape, before: Sql | None, after: Sql | None) -> Sql:
 
 def no_changes(shape: Shape) -> Sql:
     """An empty relation of changes."""
-    outputs = [
-        aliased(render.fill(Sql("CAST(NULL AS {{t}})"), t=stored_as(column)), f"{prefix}{column.id}")
-        for prefix, group in (("k", shape.key), ("n", shape.values), ("o", shape.old_values))
-        for column in group
-    ]
-    return render.fill(Sql("SELECT CAST(NULL AS VARCHAR) AS op, {{outputs}} WHERE false"), outputs=outputs)
+    groups = (("k", shape.key), ("n", shape.values), ("o", shape.old_values))
+    values = [(f"{prefix}{column.id}", stored_as(column)) for prefix, group in groups for column in group]
+    return render.no_rows([("op", Sql("VARCHAR")), *values])

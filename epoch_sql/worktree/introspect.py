@@ -71,7 +71,9 @@ def definitions_seen(database: str) -> Sql:
     """The query for the number of definitions in a database, and a hash of them all."""
     catalog = render.literal(database)
     triggers = (
-        render.render("introspect.trigger_definitions", catalog=catalog) if TRIGGERS else Sql("SELECT NULL WHERE false")
+        render.render("introspect.trigger_definitions", catalog=catalog)
+        if TRIGGERS
+        else render.no_rows([("definition", Sql("VARCHAR"))])
     )
     users = render.load("introspect.outside_of_epoch") if NESTED_SCHEMAS else Sql("schema_name <> 'epoch'")
     return render.render("introspect.definitions", catalog=catalog, users=users, triggers=triggers)
