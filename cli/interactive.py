@@ -178,8 +178,8 @@ def _resolve(session: Session, where: Target, question: Question, **chosen: str 
 
 def _title(question: Question) -> str:
     what = question.rows[0]["kind"]
-    places = [output.shown(part) for part in (question.table_name, question.key, question.column_name) if part]
-    return f"{' '.join(places)}: {what}"
+    subject = [output.shown(part) for part in (question.table_name, question.key, question.column_name) if part]
+    return f"{' '.join(subject)}: {what}"
 
 
 def _sides(question: Question) -> list[Line]:

@@ -215,15 +215,15 @@ class Call:
             self.cursor.execute("COMMIT")
         except duckdb.TransactionException as error:
             self._roll_back(graph)
-            told = str(error).splitlines()[0]
-            if "Could not write" in told or "Could not sync" in told:
-                raise EpochStorageError(f"{told}; nothing was changed", "free space, then retry") from error
-            if "Could not commit creation of dependency" in told:
+            reason = str(error).splitlines()[0]
+            if "Could not write" in reason or "Could not sync" in reason:
+                raise EpochStorageError(f"{reason}; nothing was changed", "free space, then retry") from error
+            if "Could not commit creation of dependency" in reason:
                 raise EpochTransactionError(
-                    f"DuckDB 1.4 cannot make a table and its sequence or type again that it has dropped ({told})",
+                    f"DuckDB 1.4 cannot make a table and its sequence or type again that it has dropped ({reason})",
                     "close the database, open it again, then retry",
                 ) from error
-            raise EpochTransactionError.by_another_writer(told) from error
+            raise EpochTransactionError.by_another_writer(reason) from error
         except BaseException:
             self._roll_back(graph)
             raise

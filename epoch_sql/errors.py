@@ -206,9 +206,9 @@ class EpochTransactionError(EpochError):
     overtaken: bool = False
 
     @classmethod
-    def by_another_writer(cls, told: str) -> EpochTransactionError:
+    def by_another_writer(cls, reason: str) -> EpochTransactionError:
         """The error for a transaction that conflicts with another one, which was faster."""
-        return cls(f"another writer was faster ({told}); nothing was changed", "retry", overtaken=True)
+        return cls(f"another writer was faster ({reason}); nothing was changed", "retry", overtaken=True)
 
     @classmethod
     def uncommitted(cls, what: str, aborted: bool = False) -> EpochTransactionError:

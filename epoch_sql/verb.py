@@ -120,9 +120,9 @@ class Verb(Generic[P, R]):
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """The parameters, as SQL has them."""
-        hints, (_, told) = get_type_hints(self.function, include_extras=True), taken_apart(self.function)
+        hints, (_, descriptions) = get_type_hints(self.function, include_extras=True), taken_apart(self.function)
         return tuple(
-            Parameter(sql_name(name), sql_type(hints[name]), _default(found), told.get(name, ""), name)
+            Parameter(sql_name(name), sql_type(hints[name]), _default(found), descriptions.get(name, ""), name)
             for name, found in self.signature.parameters.items()
         )
 
@@ -348,13 +348,13 @@ def _default(parameter: inspect.Parameter) -> str | None:
 def taken_apart(function: Callable[..., Any]) -> tuple[list[str], dict[str, str]]:
     """The paragraphs of a docstring, and what its section ``Args:`` says of each parameter."""
     text, _, arguments = inspect.cleandoc(function.__doc__ or "").partition("\n\nArgs:\n")
-    told: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     name = ""
     for line in arguments.splitlines():
         # Lines that go on are indented further.
         if line.startswith("     "):
-            told[name] += f" {line.strip()}"
+            descriptions[name] += f" {line.strip()}"
         else:
             name, _, sentence = line.strip().partition(": ")
-            told[name] = sentence
-    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")], told
+            descriptions[name] = sentence
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")], descriptions

@@ -162,9 +162,9 @@ def schema_diff(call: Call, from_ref: str, to_ref: str) -> list[SchemaChange]:
 
 def schema_changes_between(before: Side, after: Side) -> list[SchemaChange]:
     """The differences of all definitions between two sides."""
-    pairs = {str(place): pair for place, pair in enumerate(differences(before, after))}
-    old = {place: pair.before.table for place, pair in pairs.items() if pair.before}
-    new = {place: pair.after.table for place, pair in pairs.items() if pair.after}
+    pairs = {str(position): pair for position, pair in enumerate(differences(before, after))}
+    old = {position: pair.before.table for position, pair in pairs.items() if pair.before}
+    new = {position: pair.after.table for position, pair in pairs.items() if pair.after}
     return schema_changes(old, new, before.objects, after.objects)
 
 

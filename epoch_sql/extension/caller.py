@@ -82,10 +82,10 @@ def _committed(call: Call, seen: Sequence[str], closely: bool) -> list[tuple[str
     try:
         return call.cursor.execute(_everything(call) if closely else _counts(names)).fetchall()
     except duckdb.CatalogException as error:
-        gone = set(names) - set(read_table_names(call.cursor))
-        if not gone:
+        missing = set(names) - set(read_table_names(call.cursor))
+        if not missing:
             raise
-        raise EpochTransactionError.uncommitted(str(min(gone))) from error
+        raise EpochTransactionError.uncommitted(str(min(missing))) from error
 
 
 def _require_writable(call: Call) -> None:

@@ -32,23 +32,23 @@ _LOCK = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<proc
 
 @dataclass(frozen=True)
 class Failure:
-    """What to raise, told as it is, or by the document of an error of the parser (``is_document``)."""
+    """What to raise, shown as it is, or by the document of an error of the parser (``is_document``)."""
 
     error: EpochError
-    told: str
+    message: str
     is_document: bool
 
     @property
     def shown(self) -> str:
         """What people see, within a text of DuckDB's."""
-        return f"{self.error.kind}: {self.told}"
+        return f"{self.error.kind}: {self.message}"
 
     @property
     def text(self) -> str:
         """The argument of the function that fails."""
         if not self.is_document:
             return self.shown
-        return json.dumps({"error": True, "error_type": self.error.kind, "error_message": self.told})
+        return json.dumps({"error": True, "error_type": self.error.kind, "error_message": self.message})
 
 
 class Failures:
@@ -110,10 +110,10 @@ def failure(error: EpochError, aborts: bool, acting: Container[str]) -> Failure:
     if aborts and isinstance(error, EpochTransactionError) and error.pending:
         error = EpochTransactionError.uncommitted(error.pending, aborted=True)
     hint = error.hinted(lambda suggestion: in_sql(suggestion, acting))
-    told = f"{error.message}{f' (hint: {hint})' if hint else ''}"
+    message = f"{error.message}{f' (hint: {hint})' if hint else ''}"
     if aborts and not (isinstance(error, EpochTransactionError) and error.pending):
-        told += f"\n{_ABORTED}"
-    return Failure(error, _valid(told), is_document=not aborts)
+        message += f"\n{_ABORTED}"
+    return Failure(error, _valid(message), is_document=not aborts)
 
 
 def failing(failed: Failure) -> Sql:
@@ -153,8 +153,8 @@ def locked(error: Exception) -> EpochLockedError | None:
     if found is None:
         return None
     program, process = found["program"], int(found["process"])
-    told = f"the database is locked by {program} (PID {process})"
-    return EpochLockedError(told, "close it there, then retry", program=program, process=process)
+    message = f"the database is locked by {program} (PID {process})"
+    return EpochLockedError(message, "close it there, then retry", program=program, process=process)
 
 
 def _literal(value: Value) -> Sql:

@@ -132,12 +132,12 @@ def _of_arity(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
 
 
 def _reader(session: Session, reading: AnyReading) -> Callable[..., str | list[str]]:
-    def told(text: str) -> str | list[str]:
+    def answer(text: str) -> str | list[str]:
         return [text, text] if reading.asks else text
 
     def read(*arguments: Any) -> str | list[str]:
         if session.creating_macros:
-            return told("SELECT NULL")
+            return answer("SELECT NULL")
         try:
             with session.cursor() as cursor:
                 given = _given(reading, arguments)
@@ -150,7 +150,7 @@ def _reader(session: Session, reading: AnyReading) -> Callable[..., str | list[s
                     found = render.constants(reading.columns, [[*row.values()] for row in rows_of(found)])
                 return render.render("extension.reading", query=found)
         except (EpochError, duckdb.Error, OSError) as error:
-            return told(failing(_failure(session, error)))
+            return answer(failing(_failure(session, error)))
 
     return read
 

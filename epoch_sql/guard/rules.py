@@ -201,8 +201,8 @@ def _require_reviewed_line(protection: Protection, evidence: Evidence, old: str,
         raise direct(protection, f"state that it never had, such as {new[:7]}", new)
     line = list(first_parents_until(graph, new, known))
     forwarded = (
-        place
-        for place, commit_id in enumerate(line)
+        position
+        for position, commit_id in enumerate(line)
         if missing_approval(protection, evidence, commit_id, graph.difference((commit_id,), (old,))) is None
     )
     line = line[: next(forwarded, len(line))]

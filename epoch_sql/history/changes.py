@@ -1,8 +1,8 @@
 """The changes of commits to one table as a relation, in the columns that the table has in HEAD.
 
-The columns are ``place`` (of the commit), ``op`` (``added``, ``modified``, ``removed``), ``copies`` (of a row without a
-key, or else 1) and ``c<id>`` for each stored column of HEAD. The storage values are those of the new row, or of the old
-one if it was removed.
+The columns are ``position`` (of the commit), ``op`` (``added``, ``modified``, ``removed``), ``copies`` (of a row
+without a key, or else 1) and ``c<id>`` for each stored column of HEAD. The storage values are those of the new row, or
+of the old one if it was removed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class TableChanges:
             level, forward = found
             for file in level.files:
                 group = (file.schema_id, file.old_schema_id or file.schema_id, forward)
-                groups.setdefault(group, []).append((file, step.place))
+                groups.setdefault(group, []).append((file, step.position))
         selects += [self._scanned(group, files) for group, files in groups.items()]
         return render.joined(selects, "\nUNION ALL\n") if selects else self._nothing()
 
@@ -97,7 +97,7 @@ class TableChanges:
                 outputs=outputs,
                 paths=render.strings(list(paths)),
                 files=render.strings([file.file_id for file, _ in files]),
-                places=_numbers([place for _, place in files]),
+                positions=_numbers([position for _, position in files]),
             )
 
         stored = storing(ends[0], self.lineage.crossing), storing(ends[1], self.lineage.crossing)
@@ -107,8 +107,8 @@ class TableChanges:
         values = [f"{p}{c.id}" for p, table in sides for c in table.stored_columns if c.id not in keys]
         names = ["op", *(f"k{i}" for i in keys), *(["n0", "o0"] if shape.keyless else values)]
         changes = scan([render.to_sql(render.column(name, "delta")) for name in names])
-        rows = self._with_computed(changes, shape, sides, ["place", *names])
-        outputs = [render.to_sql(render.column("place")), *self._outputs(shape, stored, prefixes, op, "delta")]
+        rows = self._with_computed(changes, shape, sides, ["position", *names])
+        outputs = [render.to_sql(render.column("position")), *self._outputs(shape, stored, prefixes, op, "delta")]
         return self._only(_select(outputs, rows, "delta"))
 
     def _with_computed(
@@ -134,7 +134,7 @@ class TableChanges:
             made = self.lineage.table_of(version_id)
             table, rows = as_stored(made, self.contents.state(version_id), self.lineage.crossing)
             outputs = [
-                aliased(render.literal(step.place), "place"),
+                aliased(render.literal(step.position), "position"),
                 aliased(op, "op"),
                 aliased(Sql("CAST(1 AS BIGINT)"), "copies"),
                 *(aliased(self._value(c, table, "c", "state"), f"c{c.id}") for c in self.head.stored_columns),
@@ -151,7 +151,7 @@ class TableChanges:
             (before, _), (after, _) = sides
             changes, shape = by_value(*sides[0], *sides[1])
         outputs = [
-            aliased(render.literal(step.place), "place"),
+            aliased(render.literal(step.position), "position"),
             *self._outputs(shape, (after, before), ("n", "o"), Sql("delta.op"), "delta"),
         ]
         return self._only(_select(outputs, changes, "delta"))
@@ -217,7 +217,7 @@ class TableChanges:
     def _nothing(self) -> Sql:
         """An empty relation of changes."""
         values = [(f"c{c.id}", stored_as(c)) for c in self.head.stored_columns]
-        change = [("place", Sql("INTEGER")), ("op", Sql("VARCHAR")), ("copies", Sql("BIGINT"))]
+        change = [("position", Sql("INTEGER")), ("op", Sql("VARCHAR")), ("copies", Sql("BIGINT"))]
         return render.no_rows([*change, *values])
 
 
@@ -265,14 +265,14 @@ class MergedChanges:
 
     def _sides(self) -> Sql:
         """The commits of each side of a merge commit: merge, side, position."""
-        places = self.lineage.places
+        positions = self.lineage.positions
         rows = [
-            (places[merge], number, places[commit_id])
+            (positions[merge], number, positions[commit_id])
             for merge, sides in self.lineage.merges.items()
             for number, side in enumerate(sides)
             for commit_id in side
         ]
-        names = ("merge", "side", "place")
+        names = ("merge", "side", "position")
         lists = [
             aliased(render.fill(Sql("unnest(CAST({{n}} AS INTEGER[]))"), n=_numbers([row[i] for row in rows])), name)
             for i, name in enumerate(names)

@@ -18,7 +18,7 @@ class Step:
     """What a commit did to the table, against its first parent. A version is None if the table did not exist."""
 
     commit_id: str
-    place: int
+    position: int
     before: str | None
     after: str | None
 
@@ -26,10 +26,11 @@ class Step:
 class Lineage:
     """One table through the history of HEAD, followed through renames by its identity.
 
-    A commit's ``place`` counts from the newest commit, 0, to the oldest, children before their parents. A row belongs
-    to a commit with one parent if it differs from the parent. A row belongs to a merge commit if it differs from the
-    first parent, and no other side changed it to this since the sides parted. That is git's combined diff, with one
-    exception: a row that a merge brings back (a side's row, unchanged since the sides parted) belongs to the merge.
+    A commit's ``position`` counts from the newest commit, 0, to the oldest, children before their parents. A row
+    belongs to a commit with one parent if it differs from the parent. A row belongs to a merge commit if it differs
+    from the first parent, and no other side changed it to this since the sides parted. That is git's combined diff,
+    with one exception: a row that a merge brings back (a side's row, unchanged since the sides parted) belongs to the
+    merge.
     Raises EpochTableError if HEAD has no such table.
 
     ``crossing`` are the columns, by id, that were computed at some time and stored at another. ``table`` is the
@@ -46,10 +47,10 @@ class Lineage:
         self.head = call.head().commit_id
         self.graph: CommitGraph = call.graph()
         self.commits = self.graph.topological(self.graph.ancestors(self.head))
-        self.places = {commit_id: place for place, commit_id in enumerate(self.commits)}
+        self.positions = {commit_id: position for position, commit_id in enumerate(self.commits)}
         rows = call.cursor.execute(render.render("history.table_versions"), [self.table_id]).fetchall()
         self.versions: dict[str, str] = {
-            commit_id: version_id for commit_id, version_id in rows if commit_id in self.places
+            commit_id: version_id for commit_id, version_id in rows if commit_id in self.positions
         }
         call.contents.load(self.versions.values())
         own = found[1].table
@@ -72,7 +73,7 @@ class Lineage:
         before, after = self.version(parents[0] if parents else None), self.version(commit_id)
         if self._same(before, after):
             return None
-        return Step(commit_id, self.places[commit_id], before, after)
+        return Step(commit_id, self.positions[commit_id], before, after)
 
     def steps(self, commits: Sequence[str]) -> list[Step]:
         """The steps of the commits that changed the table."""

@@ -149,15 +149,15 @@ def history(call: Call, table: str, key: str | None = None) -> Sql:
     defined = lineage.table
     if any(not column.stored for column in defined.columns):
         require_trusted(call, defined)
-    place, op = free_name("place", defined), free_name("op", defined)
+    position, op = free_name("position", defined), free_name("op", defined)
     return render.render(
         "history.history",
         op=render.column(op, "changes"),
         columns=[render.column(c.name, "changes") for c in defined.columns],
-        changes=_native(defined, rows, {"place": place, "op": op}),
+        changes=_native(defined, rows, {"position": position, "op": op}),
         commits=_commits(steps),
-        place=render.column(place, "changes"),
-        order=[render.column("place", "commits"), *(render.column(c.name, "changes") for c in defined.key)],
+        position=render.column(position, "changes"),
+        order=[render.column("position", "commits"), *(render.column(c.name, "changes") for c in defined.key)],
     )
 
 
@@ -190,7 +190,7 @@ def blame(call: Call, table: str) -> Sql:
         latest=latest,
         same_key=same_columns(merged.identity, "rows", "latest"),
         commits=_commits([*lineage.steps(lineage.commits), made]),
-        made=render.literal(made.place),
+        made=render.literal(made.position),
     )
 
 
@@ -204,7 +204,7 @@ def _last_set(merged: MergedChanges, line: list[Step]) -> Sql:
             c=merged.changes.relation(line),
         )
     return render.render(
-        "history.latest_places",
+        "history.latest_positions",
         sources=merged.sources(),
         keys=keys,
         latest_keys=columns("c", merged.identity, "latest"),
@@ -216,21 +216,21 @@ def _last_set(merged: MergedChanges, line: list[Step]) -> Sql:
 def _last_added(merged: MergedChanges, made: Step) -> Sql:
     """For each row without a key, the position of the newest commit that added a copy since the table was created."""
     lineage = merged.lineage
-    since = [c for c in lineage.commits if lineage.places[c] < made.place and c not in lineage.transparent]
+    since = [c for c in lineage.commits if lineage.positions[c] < made.position and c not in lineage.transparent]
     parts = [merged.changes.relation(s for s in lineage.steps(since) if s.commit_id not in lineage.merges)]
     own = merged.own()
     return render.render(
         "history.last_added",
         k=columns("c", merged.identity),
         c=render.joined([*parts, own] if own else parts, "\nUNION ALL BY NAME\n"),
-        made=render.literal(made.place),
+        made=render.literal(made.position),
     )
 
 
 def _since_made(lineage: Lineage) -> tuple[list[Step], Step]:
     """The steps since the table was created, newest first, and the step that created it."""
     line = [s for s in lineage.steps(lineage.line(lineage.head)) if s.commit_id not in lineage.transparent]
-    made = next(place for place, step in enumerate(line) if step.before is None)
+    made = next(position for position, step in enumerate(line) if step.before is None)
     end = made + 1 if line[made].commit_id in lineage.merges else made
     return line[:end], line[made]
 
@@ -243,11 +243,11 @@ def _has_bags(lineage: Lineage, steps: Iterable[Step]) -> bool:
 
 
 def _commits(steps: Iterable[Step]) -> Sql:
-    places = {step.commit_id: step.place for step in steps}
+    positions = {step.commit_id: step.position for step in steps}
     return render.render(
-        "history.commit_places",
-        ids=render.strings(list(places)),
-        places=Sql("[" + render.joined([render.literal(place) for place in places.values()], ", ") + "]"),
+        "history.commit_positions",
+        ids=render.strings(list(positions)),
+        positions=Sql("[" + render.joined([render.literal(position) for position in positions.values()], ", ") + "]"),
     )
 
 

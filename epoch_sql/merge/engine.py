@@ -115,12 +115,12 @@ def with_undo(origin: Origin, undo: Undo) -> Origin:
 
 def notes(origin: Origin) -> list[str]:
     """The lines in the message of a merge about undone commits that it brings back or keeps."""
-    where = f" on {origin.source}"
-    groups = (("re-applies", origin.reapplied, ""), ("keeps", origin.kept, where))
+    on_source = f" on {origin.source}"
+    groups = (("re-applies", origin.reapplied, ""), ("keeps", origin.kept, on_source))
     return [
         f"{verb} {len(undone.commits)} commit{'s' if len(undone.commits) > 1 else ''} that {undone.undone_by[:7]} undid"
-        f"{place}"
-        for verb, group, place in groups
+        f"{where}"
+        for verb, group, where in groups
         for undone in group
     ]
 

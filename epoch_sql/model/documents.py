@@ -338,10 +338,9 @@ def _decoded(content: bytes, where: str, kind: type[Stated]) -> Stated:
     try:
         return msgspec.json.decode(content, type=kind, strict=True)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        told = _AT.fullmatch(str(error))
-        problem, field = (told[1], told[2]) if told else (type(error).__name__, None)
-        place = f"{field}: " if field else ""
-        raise damaged(where, f"does not say what it should: {place}{problem}") from None
+        located = _AT.fullmatch(str(error))
+        problem, path = (located[1], located[2]) if located else (type(error).__name__, None)
+        raise damaged(where, f"does not say what it should: {f'{path}: ' if path else ''}{problem}") from None
 
 
 def _exact(found: Found, content: bytes, written: str, where: str) -> Found:
@@ -355,17 +354,17 @@ def _exact(found: Found, content: bytes, written: str, where: str) -> Found:
     return found
 
 
-def _level(stated: _Level, place: str) -> PortableLevel:
+def _level(stated: _Level, path: str) -> PortableLevel:
     files = tuple(DataFile(*msgspec.structs.astuple(file)) for file in stated.files)
     level = PortableLevel(stated.kind, files, RowCounts(*stated.rows), stated.before, stated.after)
     if level.kind == "base":
-        _require(level.rows == RowCounts(), f"{place}.rows", "are counts of changes, of a base")
-        _require(level.before is level.after is None, f"{place}.before, after", "are ends, of a base")
-        _require(all(file.old_schema_id is None for file in files), f"{place}.files", "have old values, of a base")
+        _require(level.rows == RowCounts(), f"{path}.rows", "are counts of changes, of a base")
+        _require(level.before is level.after is None, f"{path}.before, after", "are ends, of a base")
+        _require(all(file.old_schema_id is None for file in files), f"{path}.files", "have old values, of a base")
         return level
-    _require(all(file.old_schema_id for file in files), f"{place}.files", "have no old_schema_id, of a delta")
-    _require(bool(files) or not level.rows.total, f"{place}.rows", "are counts of changes, but there is no file")
-    _require(level.before is None or level.before != level.after, f"{place}.before", "is the same as after")
+    _require(all(file.old_schema_id for file in files), f"{path}.files", "have no old_schema_id, of a delta")
+    _require(bool(files) or not level.rows.total, f"{path}.rows", "are counts of changes, but there is no file")
+    _require(level.before is None or level.before != level.after, f"{path}.before", "is the same as after")
     return level
 
 

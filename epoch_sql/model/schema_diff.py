@@ -112,16 +112,16 @@ def _columns(before: Table, after: Table) -> Iterator[SchemaChange]:
 def _constraints(before: Table, after: Table, names: Mapping[ObjectName, ObjectName]) -> Iterator[SchemaChange]:
     """Rows for constraints. New names of renamed columns or tables do not count as a change."""
     renamed = _new_names(before, after)
-    gone = [_followed(constraint, renamed, before.name.schema, names) for constraint in before.constraints]
+    removed = [_followed(constraint, renamed, before.name.schema, names) for constraint in before.constraints]
     come = []
     for constraint in after.constraints:
-        same = next((old for old in gone if _same_constraint(old, constraint)), None)
+        same = next((old for old in removed if _same_constraint(old, constraint)), None)
         if same is None:
             come.append(constraint)
         else:
-            gone.remove(same)
+            removed.remove(same)
     name = str(after.name)
-    old_key = next((c for c in gone if c.kind == "PRIMARY KEY"), None)
+    old_key = next((c for c in removed if c.kind == "PRIMARY KEY"), None)
     new_key = next((c for c in come if c.kind == "PRIMARY KEY"), None)
     old_text = _constraint_text(old_key) if old_key else None
     new_text = _constraint_text(new_key) if new_key else None
@@ -129,7 +129,7 @@ def _constraints(before: Table, after: Table, names: Mapping[ObjectName, ObjectN
     for constraint in come:
         if constraint is not new_key:
             yield from _change(name, "constraint", _constraint_text(constraint), None, _constraint_text(constraint))
-    for constraint in gone:
+    for constraint in removed:
         if constraint is not old_key:
             yield from _change(name, "constraint", _constraint_text(constraint), _constraint_text(constraint), None)
     declared = tuple(renamed.get(column.lower(), column) for column in before.declared_key)

@@ -238,26 +238,26 @@ def _with_bare_values(text: str) -> str:
     while True:
         found = list(tokens(text))
         words = [token.text for token in found]
-        place = next((n for n in range(len(words)) if words[n : n + 6] == _VALUES and _is_wrapped(words, n)), None)
-        if place is None:
+        position = next((n for n in range(len(words)) if words[n : n + 6] == _VALUES and _is_wrapped(words, n)), None)
+        if position is None:
             return text
-        close = _closing(words, place + 4)
-        inner = text[found[place + 5].start : found[close].start]
-        text = text[: found[place].end] + inner + text[found[close + 3].start :]
+        close = _closing(words, position + 4)
+        inner = text[found[position + 5].start : found[close].start]
+        text = text[: found[position].end] + inner + text[found[close + 3].start :]
 
 
-def _is_wrapped(words: Sequence[str], place: int) -> bool:
-    close = _closing(words, place + 4)
+def _is_wrapped(words: Sequence[str], position: int) -> bool:
+    close = _closing(words, position + 4)
     return list(words[close + 1 : close + 4]) == ["AS", "valueslist", ")"]
 
 
 def _closing(words: Sequence[str], opening: int) -> int:
     """The position of the bracket that closes the one at ``opening``."""
     depth = 0
-    for place in range(opening, len(words)):
-        depth += (words[place] in "([{") - (words[place] in ")]}")
+    for position in range(opening, len(words)):
+        depth += (words[position] in "([{") - (words[position] in ")]}")
         if depth == 0:
-            return place
+            return position
     return len(words) - 1
 
 

@@ -10,7 +10,7 @@ from epoch_sql.model.schema import Constraint, Table, canonical_json, part_comme
 
 _KINDS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY")
 _OBJECTS = ("table", "schema", "type", "sequence", "macro", "view")
-_PLACE = re.compile(r"[0-9]{8}")
+_POSITION = re.compile(r"[0-9]{8}")
 _OPTION = r"[\w.]+(?: = (?:'[^']*'|[\w.-]+))?"
 _OPTIONS = re.compile(rf"WITH \( ?(?:{_OPTION}(?:, {_OPTION})*)? ?\)", re.ASCII)
 _TIMINGS, _EVENTS, _UNITS = ("BEFORE", "AFTER"), ("INSERT", "UPDATE", "DELETE"), ("STATEMENT", "ROW")
@@ -105,7 +105,7 @@ def broken_tree_row(row: TreeRow) -> str | None:
         return (
             "a table has neither definition nor comment here" if any(field is not None for field in row[5:]) else None
         )
-    if not _PLACE.fullmatch(identity):
+    if not _POSITION.fullmatch(identity):
         return "the identity of an object is its place, in 8 digits"
     if version is not None or not definition:
         return "an object has a definition, and no content"

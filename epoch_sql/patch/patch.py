@@ -46,13 +46,13 @@ def patch(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -
     planned = plan_patch(call, from_ref, to_ref, table)
     selects = _definitions(planned.definitions(planned.plan.definitions), DEFINITIONS)
     shared: dict[str, list[Sql]] = {}
-    places = {step.change.table_id: place for place, step in enumerate(planned.plan.rows)}
+    positions = {step.change.table_id: position for position, step in enumerate(planned.plan.rows)}
     for step in planned.plan.rows:
         change = step.change
         assert change.after
         referenced = folded(change.after.name) in planned.referenced
         source = planned.sources[change.table_id]
-        rows = TableRows(call, source, change.after, places[change.table_id], referenced)
+        rows = TableRows(call, source, change.after, positions[change.table_id], referenced)
         if isinstance(step, Fill):
             selects.append(rows.fill())
         else:

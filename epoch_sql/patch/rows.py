@@ -29,13 +29,13 @@ DEFINITIONS, DELETES, UPDATES, INSERTS, TRIGGERS = range(5)
 class TableRows:
     """The statements for the rows of one table, as queries.
 
-    ``place`` is its position among all tables. ``referenced`` says whether foreign keys refer to it.
+    ``position`` is its position among all tables. ``referenced`` says whether foreign keys refer to it.
     """
 
     call: Call
     source: Difference
     table: Table
-    place: int
+    position: int
     referenced: bool
 
     def fill(self) -> Sql:
@@ -67,7 +67,7 @@ class TableRows:
 
     @property
     def _shared_name(self) -> exp.Identifier:
-        return render.identifier(f"changes_{self.place}")
+        return render.identifier(f"changes_{self.position}")
 
     @property
     def _name(self) -> Sql:
@@ -110,7 +110,7 @@ class TableRows:
             Sql("{{start}} || concat_ws(', ', {{values}}) || ')'"), start=render.literal(start), values=values
         )
         sort_key = _names(self.table.key or columns)
-        return self._part(INSERTS, self.place, self._deep(rows, "c"), statement, sort_key)
+        return self._part(INSERTS, self.position, self._deep(rows, "c"), statement, sort_key)
 
     def _deletes(self, changes: Sql, shape: Shape) -> Sql:
         """One DELETE for each row that is removed, for good or to be inserted again."""
@@ -127,7 +127,7 @@ class TableRows:
         start = render.fill(Sql("DELETE FROM {{table}} WHERE "), table=self._name)
         condition = self._where(shape.key, "c")
         statement = render.fill(Sql("{{start}} || {{where}}"), start=render.literal(start), where=condition)
-        return self._part(DELETES, -self.place, self._deep(rows, "c"), statement, _names(shape.key), "-depth")
+        return self._part(DELETES, -self.position, self._deep(rows, "c"), statement, _names(shape.key), "-depth")
 
     def _updates(self, changes: Sql, shape: Shape) -> list[Sql]:
         """One UPDATE of the differing columns for each row that changes in place."""
@@ -151,7 +151,7 @@ class TableRows:
         rows = render.fill(
             Sql("SELECT * FROM ({{changes}}) AS changes WHERE op = 'modified' AND NOT moved"), changes=changes
         )
-        return [self._part(UPDATES, self.place, rows, statement, [f"k{c.id}" for c in shape.key])]
+        return [self._part(UPDATES, self.position, rows, statement, [f"k{c.id}" for c in shape.key])]
 
     def _copies(self, changes: Sql, shape: Shape, action: Literal["delete", "update", "insert"]) -> list[Sql]:
         """For rows without a key: a DELETE of surplus copies, and an INSERT for each missing one."""
@@ -163,7 +163,7 @@ class TableRows:
                 columns=columns,
                 changes=changes,
             )
-            return [self._part(DELETES, -self.place, surplus, self._delete_copies(shape, keeps), _names(shape.key))]
+            return [self._part(DELETES, -self.position, surplus, self._delete_copies(shape, keeps), _names(shape.key))]
         if action == "update":
             return []
         missing = Sql("CASE WHEN o0 > n0 THEN n0 ELSE n0 - o0 END" if keeps else "n0 - o0")
@@ -294,13 +294,13 @@ class TableRows:
         return render.render("patch.row_depths", rows=rows, links=render.joined(links, " UNION "))
 
     def _part(
-        self, phase: int, place: int, rows: Sql, statement: Sql, sort_key: Sequence[str], depth: str = "depth"
+        self, phase: int, position: int, rows: Sql, statement: Sql, sort_key: Sequence[str], depth: str = "depth"
     ) -> Sql:
         deep = _refers_to_itself(self.table) and phase != UPDATES and not (phase == DELETES and not self.table.key)
         return render.render(
             "patch.rows",
             phase=render.literal(phase),
-            place=render.literal(place),
+            position=render.literal(position),
             depth=Sql(depth) if deep else Sql("CAST(0 AS BIGINT)"),
             sort_key=render.joined(
                 [render.fill(Sql("{{c}}, 'ASC NULLS LAST'"), c=render.column(name)) for name in sort_key], ", "

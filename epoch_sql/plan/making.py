@@ -96,10 +96,10 @@ def dependents(
 
     ``dropped`` are the changed tables that are dropped or rebuilt. Only these matter to foreign keys.
     """
-    gone = {folded(table.name) for table in dropped}
+    absent = {folded(table.name) for table in dropped}
     words = {definition.name.name.lower() for definition in changed}
     meanings = [meaning(found) for found in changed if isinstance(found, SchemaObject) and found.kind == "type"]
-    return [found for found in candidates if _depends(found, changed, words, gone, meanings)]
+    return [found for found in candidates if _depends(found, changed, words, absent, meanings)]
 
 
 def refers_to(table: Table, names: Iterable[Folded]) -> bool:
@@ -110,10 +110,10 @@ def refers_to(table: Table, names: Iterable[Folded]) -> bool:
 
 
 def _depends(
-    found: Definition, changed: Sequence[Definition], words: set[str], gone: set[Folded], meanings: Sequence[str]
+    found: Definition, changed: Sequence[Definition], words: set[str], absent: set[Folded], meanings: Sequence[str]
 ) -> bool:
     if isinstance(found, Table):
-        if refers_to(found, gone) or any(text in c.type for c in found.columns for text in meanings):
+        if refers_to(found, absent) or any(text in c.type for c in found.columns for text in meanings):
             return True
     elif found.kind == "type":
         return any(text in meaning(found) for text in meanings)

@@ -191,13 +191,13 @@ class _Planner:
     def plan(self) -> Plan:
         for change in self.tables:
             if change.before and change.after and (change.differs or self.limits.rebuild == "all"):
-                self._place(change)
+                self._plan_table(change)
         self._free_names()
         self._add_dependents()
         built = {c.table_id: c for c in self.tables if not c.before and c.after} | self.rebuilt
         changed = {c.table_id: c for c in self.tables if c.before and c.after and c.differs and c.table_id not in built}
-        gone, come = self._triggers({*built, *changed})
-        drops = (*(Drop(trigger) for trigger in gone), *self._drops())
+        dropped, come = self._triggers({*built, *changed})
+        drops = (*(Drop(trigger) for trigger in dropped), *self._drops())
         steps = (*drops, *self._creations(built.values()), *_row_steps(built, changed))
         return Plan(steps, frozenset(built), frozenset(changed), tuple(Create(trigger) for trigger in come))
 
@@ -208,14 +208,14 @@ class _Planner:
         names = {table.name.name.lower() for c in touched for table in (c.before, c.after) if table}
         names |= {o.name.name.lower() for o in (*self.outdated, *self.missing)}
         tables = [c.before for c in self.tables if c.before]
-        gone = list(ddl.dependent_triggers(tables, [*self.kept, *self.outdated], names))
+        dropped = list(ddl.dependent_triggers(tables, [*self.kept, *self.outdated], names))
         come = []
         for change in self.tables:
             found = ddl.trigger_objects([change.after] if change.after else [])
-            come += [t for t in found if change.table_id in written or t in gone]
-        return gone, come
+            come += [t for t in found if change.table_id in written or t in dropped]
+        return dropped, come
 
-    def _place(self, change: TableChange) -> None:
+    def _plan_table(self, change: TableChange) -> None:
         """Alters or rebuilds a table that stays and differs."""
         assert change.before and change.after
         referenced = folded(change.before.name) in self.referenced

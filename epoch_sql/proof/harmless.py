@@ -229,8 +229,8 @@ class _Judge:
             _PATH.search(name) or FILE.search(f"{schema}.{name}" if schema else name) or _is_of_system(name)
         ):
             return False
-        place = schema or "main", name
-        return bool(FILE.search(name)) or not (place in self.own or self.has_relation(*place))
+        named = schema or "main", name
+        return bool(FILE.search(name)) or not (named in self.own or self.has_relation(*named))
 
 
 @cache

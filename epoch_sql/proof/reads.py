@@ -76,11 +76,11 @@ def acts(cursor: duckdb.DuckDBPyConnection, sql: str, plan: str, catalog: Callab
 
     ``plan`` is its ``json_serialize_plan`` in the place where it will run. Without a plan, ``catalog`` is used.
     """
-    told: dict[str, Any] = json.loads(plan)
-    if told["error"]:
-        message = str(told.get("error_message", ""))
+    planned: dict[str, Any] = json.loads(plan)
+    if planned["error"]:
+        message = str(planned.get("error_message", ""))
         return _acts_as_written(cursor, sql, catalog(), any(word in message for word in _IN_PROCESS))
-    return _acts_by_plan(cursor, told["plans"])
+    return _acts_by_plan(cursor, planned["plans"])
 
 
 def acting_among(functions: set[str]) -> set[str]:
@@ -91,10 +91,10 @@ def acting_among(functions: set[str]) -> set[str]:
 
 def reads_by_plan(cursor: duckdb.DuckDBPyConnection, plan: str) -> bool:
     """Whether there is a plan that only reads. The plan of an object in the memory of the process cannot act either."""
-    told: dict[str, Any] = json.loads(plan)
-    if told["error"]:
-        return any(word in str(told.get("error_message", "")) for word in _IN_PROCESS)
-    return _acts_by_plan(cursor, told["plans"]) is None
+    planned: dict[str, Any] = json.loads(plan)
+    if planned["error"]:
+        return any(word in str(planned.get("error_message", "")) for word in _IN_PROCESS)
+    return _acts_by_plan(cursor, planned["plans"]) is None
 
 
 def _acts_by_plan(cursor: duckdb.DuckDBPyConnection, plans: Any) -> str | None:

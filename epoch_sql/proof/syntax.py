@@ -40,7 +40,7 @@ _CHANGES_ROWS = (
     duckdb.StatementType.MERGE_INTO,
 )
 _CLOSING = {")": "(", "]": "["}
-_PLACES = frozenset({"query_location", "query_location_length"})
+_LOCATIONS = frozenset({"query_location", "query_location_length"})
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def _proved(fragment: Fragment, trees: Sequence[Node]) -> Node:
     no_such = f"{fragment.what} is not one {fragment.kind}"
     for tree in trees:
         if tree.get("error"):
-            told = str(tree.get("error_message", "")).splitlines() or ["syntax error"]
-            raise NotOne(f"{no_such}: {told[0]}")
+            lines = str(tree.get("error_message", "")).splitlines() or ["syntax error"]
+            raise NotOne(f"{no_such}: {lines[0]}")
         if len(tree["statements"]) != 1:
             raise NotOne(f"{no_such}, but {len(tree['statements'])} statements")
     nodes = [tree["statements"][0]["node"] for tree in trees]
@@ -170,7 +170,7 @@ def same(left: Any, right: Any) -> bool:
     while pending:
         a, b = pending.pop()
         if isinstance(a, dict) and isinstance(b, dict):
-            names = (a.keys() | b.keys()) - _PLACES
+            names = (a.keys() | b.keys()) - _LOCATIONS
             if any((name in a) != (name in b) for name in names):
                 return False
             pending += [(a[name], b[name]) for name in names]

@@ -94,11 +94,11 @@ class Texts:
 
 def _meant(views: Iterable[View], name: Parts, database: str, schemas: Sequence[str]) -> list[tuple[str, str, str]]:
     """Schema, database and definition of the views that a name may mean."""
-    places = [(database, schema.lower()) for schema in schemas]
+    searched = [(database, schema.lower()) for schema in schemas]
     return [
         (schema, where, sql)
         for view, schema, where, sql in views
-        if view == name[-1] and ((where, schema) in places if len(name) == 1 else name[-2] in (schema, where))
+        if view == name[-1] and ((where, schema) in searched if len(name) == 1 else name[-2] in (schema, where))
     ]
 
 

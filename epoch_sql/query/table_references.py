@@ -177,8 +177,8 @@ def inner_text(sql: str) -> str:
 
 def span(sql: str) -> tuple[int, int]:
     """The start and end of a statement, without blanks, comments and semicolons around it."""
-    places = [(start, end) for start, end, lexeme in lexemes(sql) if lexeme != ";"]
-    return (places[0][0], places[-1][1]) if places else (0, 0)
+    spans = [(start, end) for start, end, lexeme in lexemes(sql) if lexeme != ";"]
+    return (spans[0][0], spans[-1][1]) if spans else (0, 0)
 
 
 def lexemes(sql: str) -> Iterator[tuple[int, int, str]]:
@@ -201,7 +201,7 @@ def renamed(sql: str, query: Query, names: Mapping[Mention, str]) -> str:
     text = inner_text(sql)
     edits: set[tuple[int, int, str]] = set()
     for mention, name in names.items():
-        start, end = _place(text, mention, {edit[0] for edit in edits})
+        start, end = _span(text, mention, {edit[0] for edit in edits})
         new = render.to_sql(render.identifier(name))
         if not mention.alias and not _VERB.search(text[:start]):
             new = render.fill(Sql("{{new}} AS {{table}}"), new=new, table=render.identifier(mention.table))
@@ -275,7 +275,7 @@ def _path_of(node: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(str(part) for part in parts if part)
 
 
-def _place(text: str, mention: Mention, taken: set[int]) -> tuple[int, int]:
+def _span(text: str, mention: Mention, taken: set[int]) -> tuple[int, int]:
     """The start and end of a mention: the position that DuckDB gives, or else the one after a word that takes a
     table's name."""
     given = _character(text, mention.location)

@@ -90,8 +90,8 @@ def view_difference(call: Call, before: tuple[Side, str], after: tuple[Side, str
     old, new = (_result(call, *side, name) for side in (before, after))
     shape = shape_of(old.table if old else None, new.table if new else None)
     sides = [
-        arrange(_stored(side), shape, side.table, old=place == 0) if side else None
-        for place, side in enumerate((old, new))
+        arrange(_stored(side), shape, side.table, old=position == 0) if side else None
+        for position, side in enumerate((old, new))
     ]
     return ViewDifference(old, new, compare(shape, *sides), shape)
 

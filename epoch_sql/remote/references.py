@@ -56,7 +56,7 @@ class Guard:
 def read_references(store: RemoteStore) -> Listing:
     """Every branch and tag of a remote."""
     paths = [(folder, path) for folder in (HEADS, TAGS) for path in store.references(folder)]
-    found = in_parallel(lambda place: _reference(store, place[1]), paths)
+    found = in_parallel(lambda found: _reference(store, found[1]), paths)
     known = [(folder, ref) for (folder, _), ref in zip(paths, found, strict=True) if ref]
     there = [(folder, f) for folder, f in known if f.ref.commit_id]
     heads, tags = ({f.ref.name: f for folder, f in there if folder == kind} for kind in (HEADS, TAGS))

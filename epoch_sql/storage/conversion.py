@@ -97,9 +97,9 @@ def _matched(old: tuple[Field, ...], new: tuple[Field, ...]) -> dict[str, Field]
     names = [f.name for f in new]
     new_ends = [-1, *(names.index(name) for name in kept), len(new)]
     for (start, end), (new_start, new_end) in zip(pairwise(old_ends), pairwise(new_ends), strict=True):
-        gone, come = old[start + 1 : end], new[new_start + 1 : new_end]
-        if len(gone) == len(come):
-            found.update({after.name: before for before, after in zip(gone, come, strict=True)})
+        removed, added = old[start + 1 : end], new[new_start + 1 : new_end]
+        if len(removed) == len(added):
+            found.update({after.name: before for before, after in zip(removed, added, strict=True)})
     return found
 
 

@@ -222,7 +222,10 @@ def _tuple(type: DataType, parts: Sequence[Encoding], _: Sql) -> tuple[Step, Ste
         decoded = [part.decode(_extracted(value, field)) for field, part in zip(type.fields, parts, strict=True)]
         return _unless_null(value, fill("row({{parts}})", parts=decoded))
 
-    return lambda value: _unless_null(value, _packed(type, [part.encode for part in parts], value, _at_place)), decode
+    def encode(value: Sql) -> Sql:
+        return _unless_null(value, _packed(type, [part.encode for part in parts], value, _at_position))
+
+    return encode, decode
 
 
 def _union(type: DataType, parts: Sequence[Encoding], decoded: Sql) -> tuple[Step, Step]:
@@ -280,9 +283,9 @@ def _member(value: Sql, field: Field) -> Sql:
     return fill("union_extract({{value}}, {{name}})", value=value, name=literal(field.name))
 
 
-def _at_place(value: Sql, field: Field) -> Sql:
-    place = int(field.name.removeprefix("element"))
-    return fill("struct_extract_at({{value}}, {{place}})", value=value, place=literal(place))
+def _at_position(value: Sql, field: Field) -> Sql:
+    position = int(field.name.removeprefix("element"))
+    return fill("struct_extract_at({{value}}, {{position}})", value=value, position=literal(position))
 
 
 def _unless_null(value: Sql, otherwise: Sql) -> Sql:

@@ -138,8 +138,8 @@ def _struct(value: Sql, type: DataType) -> Sql:
 
 def _tuple(value: Sql, type: DataType) -> Sql:
     parts = [
-        _literal(fill("struct_extract_at({{v}}, {{n}})", v=value, n=literal(place)), field.type)
-        for place, field in enumerate(type.fields, 1)
+        _literal(fill("struct_extract_at({{v}}, {{n}})", v=value, n=literal(position)), field.type)
+        for position, field in enumerate(type.fields, 1)
     ]
     return _cast(fill("'row(' || concat_ws(', ', {{parts}}) || ')'", parts=parts), type)
 

@@ -159,7 +159,7 @@ class _Parser:
         return Field(self._take("quoted", "word"), self.data_type())
 
     def _named(self, name: str, types: tuple[DataType, ...]) -> tuple[Field, ...]:
-        names = ("key", "value") if name == "MAP" else tuple(f"element{place + 1}" for place in range(len(types)))
+        names = ("key", "value") if name == "MAP" else tuple(f"element{position + 1}" for position in range(len(types)))
         if len(names) != len(types):
             raise self._refusal()
         return tuple(map(Field, names, types))

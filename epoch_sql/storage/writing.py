@@ -269,10 +269,10 @@ def _fingerprint(digested: tuple[int, ...]) -> tuple[int, str, int]:
 def _reason(error: duckdb.IOException) -> str:
     """The error of the operating system, or else the first line of DuckDB's."""
     text = str(error)
-    told = (
+    reasons = (
         os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
     )
-    return next((reason for reason in told if reason in text), text.splitlines()[0])
+    return next((reason for reason in reasons if reason in text), text.splitlines()[0])
 
 
 def _ordering(prefix: str, key: Sequence[Column]) -> list[render.Piece]:

@@ -113,7 +113,7 @@ def compact(call: Call, table: str | None = None) -> list[Compacted]:
         kept = [(current, level) for current, level in written if current.version.version_id in there]
         replacements = {current.version.version_id: _store(call, current, level) for current, level in kept}
         repoint(call, replacements)
-    return [_told(call, current, level) for current, level in kept]
+    return [_compacted(call, current, level) for current, level in kept]
 
 
 def _current(call: Call, table_name: str | None) -> list[_Current]:
@@ -173,7 +173,7 @@ def _store(call: Call, current: _Current, level: Level) -> str:
     return version_id
 
 
-def _told(call: Call, current: _Current, level: Level) -> Compacted:
+def _compacted(call: Call, current: _Current, level: Level) -> Compacted:
     version = current.version
     before = [file for old in call.contents.levels(version.version_id) for file in old.files]
     return Compacted(

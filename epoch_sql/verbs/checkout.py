@@ -235,13 +235,13 @@ def apply_tree(
     outcome = Executor(call.cursor, call.contents, attempts.ghosts).run(plan, working, target)
     note_unmade(call, attempts, working, target, outcome)
     applied = outcome.tables
-    gone = [w.table_id for w in working.tables if w.table_id not in target.tables]
-    Fingerprints(call.cursor).forget(gone)
+    removed = [w.table_id for w in working.tables if w.table_id not in target.tables]
+    Fingerprints(call.cursor).forget(removed)
     _follow(call, working, applied)
     rows = RowCounts()
     for change in applied:
         rows += change.counts or RowCounts()
-    return len(applied) + len(gone), rows
+    return len(applied) + len(removed), rows
 
 
 def _follow(call: Call, working: Working, applied: list[Applied]) -> None:

@@ -13,11 +13,11 @@ from epoch_sql.guard.moves import Move, move_branch
 from epoch_sql.merge.engine import Stopped, list_obstacles, merge, notes, origin_of
 from epoch_sql.merge.rows import StoredTree, store
 from epoch_sql.model.commit import Commit, Route, RowCounts, Tree
-from epoch_sql.model.schema import ObjectName
 from epoch_sql.verbs.checkout import apply_tree
 from epoch_sql.verbs.committing import first_line, new_commit
 from epoch_sql.verbs.worktree_state import Attempts, settle
 from epoch_sql.worktree.rows import Working
+from epoch_sql.worktree.trust import folded_name
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ def bring_working(call: Call, attempts: Attempts, ours: Tree, stored: StoredTree
     own = {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
     clashing = [name for table_id, name in dirty.items() if table_id in stored.tables]
     clashing += [str(key[1]) for key in own if was.get(key) != wanted.get(key)]
-    taken = {_place("table", w.table.name): str(w.table.name) for w in working.tables if w.differs}
-    taken.update({_place(*key): str(key[1]) for key in own if key in now})
-    brought = {_place("table", entry.name) for i, entry in wished.tables.items() if i in stored.tables}
-    brought |= {_place(*key) for key, wish in wanted.items() if was.get(key) != wish}
-    clashing += [name for place, name in taken.items() if place in brought]
+    taken = {folded_name("table", w.table.name): str(w.table.name) for w in working.tables if w.differs}
+    taken.update({folded_name(*key): str(key[1]) for key in own if key in now})
+    brought = {folded_name("table", entry.name) for i, entry in wished.tables.items() if i in stored.tables}
+    brought |= {folded_name(*key) for key, wish in wanted.items() if was.get(key) != wish}
+    clashing += [name for folded, name in taken.items() if folded in brought]
     if clashing:
         raise EpochDirtyError(
             f"uncommitted changes in {', '.join(sorted(set(clashing))[:3])} block the {doing}",
@@ -108,11 +108,6 @@ def bring_working(call: Call, attempts: Attempts, ours: Tree, stored: StoredTree
     clean = Working(tables_now, (), working.objects, unmade=working.unmade)
     pinned = [w for w in working.tables if w.table_id in dirty]
     return apply_tree(call, attempts, clean, Tree(tables, tuple(objects.values())), pinned)[1]
-
-
-def _place(kind: str, name: ObjectName) -> tuple[str, str, str]:
-    """The name that two objects cannot share, in lower case. Tables and views share one set of names."""
-    return "relation" if kind in ("table", "view") else kind, name.schema.lower(), name.name.lower()
 
 
 Result = TypeVar("Result")

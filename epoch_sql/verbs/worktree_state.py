@@ -70,8 +70,8 @@ def status(call: Call) -> list[Uncommitted]:
 def uncommitted(call: Call, tree: Tree, working: Working) -> list[Uncommitted]:
     """Everything that differs from a tree, by name."""
     found = [
-        Uncommitted(str(gone.name), "removed", RowCounts(removed=call.contents.version(gone.version_id).row_count))
-        for gone in working.removed
+        Uncommitted(str(entry.name), "removed", RowCounts(removed=call.contents.version(entry.version_id).row_count))
+        for entry in working.removed
     ]
     for table in working.tables:
         rows = changed_rows(call, table)
@@ -231,7 +231,7 @@ def warn_of_stale(call: Call, before: Tree, working: Working, strict: bool) -> N
 
 def _stale(call: Call, found: SchemaObject) -> str | None:
     ignored = [Table(name, ()) for name in call.scanner.ignored_names()]
-    reads = [ignored[place].name for place, certain in references(found, ignored).items() if certain]
+    reads = [ignored[position].name for position, certain in references(found, ignored).items() if certain]
     if reads:
         return f"it reads {reads[0]}, which is ignored"
     with call.cursor.cursor() as cursor:

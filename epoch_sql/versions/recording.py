@@ -68,8 +68,8 @@ def record(call: Call, working: Working, fingerprints: bool = True) -> Recorded:
         if entry != table.entry:
             changed += 1
             rows += counts
-    for gone in working.removed:
-        rows += RowCounts(removed=call.contents.version(gone.version_id).row_count)
+    for entry in working.removed:
+        rows += RowCounts(removed=call.contents.version(entry.version_id).row_count)
         changed += 1
     recorder.store()
     if fingerprints:
@@ -87,12 +87,12 @@ def _with_ignored(tree: Tree, ignored: Tree) -> Tree:
     Raises EpochTableError if the schema of an ignored table was dropped, because the commit could not be checked out.
     """
     schemas = {o.name.name for o in tree.objects if o.kind == "schema"}
-    gone = [e.name for e in ignored.tables.values() if e.name.schema not in schemas | {"main"}]
-    if gone:
+    outside = [e.name for e in ignored.tables.values() if e.name.schema not in schemas | {"main"}]
+    if outside:
         raise EpochTableError(
-            f"schema {gone[0].schema} cannot be removed: {gone[0]} is committed in it, and is ignored here",
+            f"schema {outside[0].schema} cannot be removed: {outside[0]} is committed in it, and is ignored here",
             ("make the schema again, or stop ignoring the table: ", Suggestion("ignored")),
-            table=str(gone[0]),
+            table=str(outside[0]),
         )
     objects = (*tree.objects, *ignored.objects)
     return Tree({**tree.tables, **ignored.tables}, tuple(object_order(objects)) if ignored.objects else objects)

@@ -363,8 +363,8 @@ def changes_between(call: Call, difference: Difference) -> tuple[Sql, Shape]:
     if not aligned and before and after and after.working and committed and committed.version_id == before.version_id:
         return call.scanner.changes(after.working)
     sides = [
-        arrange(rows_of(call, side), shape, side.table, old=place == 0) if side else None
-        for place, side in enumerate((before, after))
+        arrange(rows_of(call, side), shape, side.table, old=position == 0) if side else None
+        for position, side in enumerate((before, after))
     ]
     return compare(shape, *sides), shape
 

@@ -186,9 +186,9 @@ def _indexes_allow(change: _Change) -> bool:
     """Whether DuckDB allows the changes of indexes beside the other changes."""
     before, after = change.before.indexes, change.after.indexes
     come = [index for index in after if index.name not in change.kept_indexes]
-    gone = [index for index in before if index.name not in change.kept_indexes]
+    removed = [index for index in before if index.name not in change.kept_indexes]
     reused = {index.name.lower() for index in come} & {index.name.lower() for index in before}
-    return not (reused or any(index.unique for index in (*come, *gone)) or (before and change.alters_columns))
+    return not (reused or any(index.unique for index in (*come, *removed)) or (before and change.alters_columns))
 
 
 def _accepts(old: str, new: str) -> bool:
@@ -208,12 +208,12 @@ def _untangled(change: _Change) -> bool:
     renamed = {old.name.lower() for old, _ in change.renamed}
     retyped = {old.name.lower() for old, _ in change.retyped}
     dropped = {old.name.lower() for old in change.dropped}
-    places = {column.name.lower(): place for place, column in enumerate(table.columns)}
-    last_keyed = max((places[name] for name in keyed), default=-1)
+    positions = {column.name.lower(): position for position, column in enumerate(table.columns)}
+    last_keyed = max((positions[name] for name in keyed), default=-1)
     return not (
         (renamed | retyped | dropped) & computed
         or retyped & keyed
-        or any(places[name] <= last_keyed for name in dropped)
+        or any(positions[name] <= last_keyed for name in dropped)
     )
 
 

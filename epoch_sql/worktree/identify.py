@@ -53,16 +53,16 @@ def followed_key(key: tuple[str, ...], committed: Table | None, working: Table) 
         present = {column.id: column.name for column in working.columns}
         old = {column.name.lower(): present.get(column.id) for column in committed.columns}
         names = {**{name: new for name, new in old.items() if new}, **names}
-    gone = [name for name in key if name.lower() not in names]
-    if gone:
+    missing = [name for name in key if name.lower() not in names]
+    if missing:
         raise EpochTableError(
-            f"table {working.name} has lost {', '.join(gone)} of its key ({', '.join(key)})",
+            f"table {working.name} has lost {', '.join(missing)} of its key ({', '.join(key)})",
             (
                 "choose other columns, or none, to version it without a key: ",
                 Suggestion("key", str(working.name), ("COLUMN",)),
             ),
             table=str(working.name),
-            column=gone[0],
+            column=missing[0],
         )
     return tuple(names[name.lower()] for name in key)
 
@@ -77,8 +77,8 @@ def _renamed(
     anchors = [c.name for c in old if c.name in known]
     if anchors != [matched[c.name].name for c in new if c.name in matched]:
         return []
-    for place, (before, after) in enumerate(zip(old_gaps, new_gaps, strict=True)):
-        last = place == len(old_gaps) - 1
+    for position, (before, after) in enumerate(zip(old_gaps, new_gaps, strict=True)):
+        last = position == len(old_gaps) - 1
         for candidate, column in zip(before, after, strict=False):
             certain = not last and len(before) == len(after)
             if candidate.stored == column.stored and (certain or (candidate.stored and same_data(candidate, column))):

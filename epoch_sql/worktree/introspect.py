@@ -94,11 +94,11 @@ def _tables(found: Mapping[str, Rows], declared_keys: Mapping[ObjectName, tuple[
         triggers[schema, table].append(read_trigger(sql))
     for schema, name, oid, comment, sql in sorted(found["tables"]):
         own_columns = _columns(sorted(columns[oid]), sql)
-        places = {column.name: place for place, column in enumerate(own_columns)}
+        positions = {column.name: position for position, column in enumerate(own_columns)}
         yield Table(
             ObjectName(schema, name),
             own_columns,
-            tuple(sorted((_constraint(places, *row) for row in constraints[oid]), key=_constraint_order)),
+            tuple(sorted((_constraint(positions, *row) for row in constraints[oid]), key=_constraint_order)),
             tuple(sorted((_index(*row) for row in indexes[oid]), key=lambda index: index.name)),
             comment,
             declared_keys.get(ObjectName(schema, name), ()),
@@ -109,8 +109,8 @@ def _tables(found: Mapping[str, Rows], declared_keys: Mapping[ObjectName, tuple[
 def _columns(rows: Rows, sql: str | None) -> tuple[Column, ...]:
     traits = _traits(sql, len(rows)) if sql else {}
     columns = []
-    for place, (_, name, kind, nullable, default, comment) in enumerate(rows):
-        generated, collation = traits.get(place, (False, None))
+    for position, (_, name, kind, nullable, default, comment) in enumerate(rows):
+        generated, collation = traits.get(position, (False, None))
         expression = default and canonical(default)
         columns.append(
             Column(
@@ -134,13 +134,13 @@ def _traits(sql: str, count: int) -> dict[int, tuple[bool, str | None]]:
     The catalog functions of DuckDB 1.4 and 1.5 show neither, and those of 2.0 show no collation.
     """
     traits = {}
-    for place, element in enumerate(list_after(sql)[:count]):
+    for position, element in enumerate(list_after(sql)[:count]):
         # The first token is the column's name, even if it is a keyword.
         words = list(top_level(element))[1:]
         generated = any(word.is_word("GENERATED") for word in words)
         start = next((n for n, word in enumerate(words) if word.is_word("COLLATE")), None)
         if generated or start is not None:
-            traits[place] = (generated, None if start is None else _collation(element, words[start + 1 :]))
+            traits[position] = (generated, None if start is None else _collation(element, words[start + 1 :]))
     return traits
 
 
@@ -166,7 +166,7 @@ def _without_cast(expression: str) -> str:
 
 
 def _constraint(
-    places: Mapping[str, int],
+    positions: Mapping[str, int],
     kind: str,
     columns: list[str],
     expression: str | None,
@@ -174,7 +174,7 @@ def _constraint(
     referenced_columns: list[str],
 ) -> Constraint:
     if kind == "CHECK":
-        columns = sorted(set(columns), key=lambda name: places[name])
+        columns = sorted(set(columns), key=lambda name: positions[name])
     condition = expression and canonical(expression)
     return Constraint(kind, tuple(columns), condition, referenced or None, tuple(referenced_columns))
 
@@ -192,7 +192,7 @@ def _constraint_order(constraint: Constraint) -> tuple[int, tuple[str, ...], str
 def _index(name: str, unique: bool, comment: str | None, sql: str) -> Index:
     expressions = tuple(canonical(expression) for expression in list_after(sql))
     words = list(top_level(sql))
-    using = next((place for place, word in enumerate(words) if word.is_word("USING")), None)
+    using = next((position for position, word in enumerate(words) if word.is_word("USING")), None)
     options = next((sql[word.start :].rstrip("; ") for word in words if word.is_word("WITH")), None)
     return Index(name, unique, expressions, comment, words[using + 1].name if using else None, options)
 

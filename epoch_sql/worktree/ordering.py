@@ -26,9 +26,9 @@ _ENDS_OF_FROM = (
 def creation_order(tables: Sequence[Table]) -> list[Table]:
     """The tables, each after the tables that its foreign keys refer to."""
     ordered = sorted(tables, key=lambda table: table.name)
-    places = {_table_key(table.name.schema, table.name.name): place for place, table in enumerate(ordered)}
-    needs = [dict.fromkeys(_parents(table, places), True) for table in ordered]
-    return [ordered[place] for place in _sorted(needs)]
+    positions = {_table_key(table.name.schema, table.name.name): position for position, table in enumerate(ordered)}
+    needs = [dict.fromkeys(_parents(table, positions), True) for table in ordered]
+    return [ordered[position] for position in _sorted(needs)]
 
 
 def object_order(objects: Sequence[SchemaObject]) -> list[SchemaObject]:
@@ -44,22 +44,22 @@ def definition_order(tables: Sequence[Table], objects: Sequence[SchemaObject]) -
     first = sorted((o for o in objects if o.kind in FIRST), key=_rank)
     last = sorted((o for o in objects if o.kind not in FIRST), key=lambda o: (o.kind, o.name))
     rest: list[Definition] = [*sorted(tables, key=lambda table: table.name), *last]
-    table_places = {_table_key(d.name.schema, d.name.name): n for n, d in enumerate(rest) if isinstance(d, Table)}
-    named = _places_of_names(rest)
+    table_positions = {_table_key(d.name.schema, d.name.name): n for n, d in enumerate(rest) if isinstance(d, Table)}
+    named = _positions_of_names(rest)
     needs = []
-    for place, definition in enumerate(rest):
+    for position, definition in enumerate(rest):
         found = _references(definition, rest, named)
         if isinstance(definition, Table):
-            found |= dict.fromkeys(_parents(definition, table_places), True)
-        found.pop(place, None)
+            found |= dict.fromkeys(_parents(definition, table_positions), True)
+        found.pop(position, None)
         needs.append(found)
-    return [*first, *(rest[place] for place in _sorted(needs))]
+    return [*first, *(rest[position] for position in _sorted(needs))]
 
 
 def references(definition: Definition, others: Sequence[Definition]) -> dict[int, bool]:
     """The tables, macros and views among the others that a definition mentions, by position, and whether it
     certainly refers to them."""
-    return _references(definition, others, _places_of_names(others))
+    return _references(definition, others, _positions_of_names(others))
 
 
 def meaning(made: SchemaObject) -> str:
@@ -72,10 +72,10 @@ def _rank(found: SchemaObject) -> tuple[int, int, ObjectName]:
     return FIRST.index(found.kind), len(meaning(found)) if found.kind == "type" else 0, found.name
 
 
-def _places_of_names(definitions: Sequence[Definition]) -> Mapping[str, Sequence[int]]:
+def _positions_of_names(definitions: Sequence[Definition]) -> Mapping[str, Sequence[int]]:
     named = defaultdict(list)
-    for place, definition in enumerate(definitions):
-        named[definition.name.name.lower()].append(place)
+    for position, definition in enumerate(definitions):
+        named[definition.name.name.lower()].append(position)
     return named
 
 
@@ -93,11 +93,11 @@ def _sorted(needs: Sequence[Mapping[int, bool]]) -> list[int]:
     return list(done)
 
 
-def _parents(table: Table, places: Mapping[tuple[str, str], int]) -> Iterator[int]:
+def _parents(table: Table, positions: Mapping[tuple[str, str], int]) -> Iterator[int]:
     for key in table.foreign_keys:
-        place = places.get(_table_key(table.name.schema, key.referenced or ""))
-        if place is not None and (key.referenced or "").lower() != table.name.name.lower():
-            yield place
+        position = positions.get(_table_key(table.name.schema, key.referenced or ""))
+        if position is not None and (key.referenced or "").lower() != table.name.name.lower():
+            yield position
 
 
 def _table_key(schema: str, name: str) -> tuple[str, str]:
@@ -112,10 +112,10 @@ def _references(
     text = list(tokens(expressions(definition)))
     for number, relation in enumerate(_relation_positions(text)):
         name = text[number].name
-        for place in named.get(name.lower(), ()) if name is not None else ():
-            certain = _certainty(text, number, relation, all_definitions[place])
+        for position in named.get(name.lower(), ()) if name is not None else ():
+            certain = _certainty(text, number, relation, all_definitions[position])
             if certain is not None:
-                found[place] = found.get(place, False) or certain
+                found[position] = found.get(position, False) or certain
     return found
 
 

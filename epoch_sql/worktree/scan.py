@@ -44,7 +44,7 @@ from epoch_sql.worktree.rows import (
     working_bucket,
     working_rows,
 )
-from epoch_sql.worktree.trust import Trust, place_of
+from epoch_sql.worktree.trust import Trust, folded_name
 
 
 class Scanner:
@@ -131,9 +131,9 @@ class Scanner:
         unmade = [made for made, _ in Unmade(self.cursor).load() if not ignored(made.name)]
         if not unmade:
             return ()
-        taken = {place_of("table", table.name) for table in found.tables}
-        taken |= {place_of(made.kind, made.name) for made in (*found.objects, *trigger_objects(found.tables))}
-        return tuple(made for made in unmade if place_of(made.kind, made.name) not in taken)
+        taken = {folded_name("table", table.name) for table in found.tables}
+        taken |= {folded_name(made.kind, made.name) for made in (*found.objects, *trigger_objects(found.tables))}
+        return tuple(made for made in unmade if folded_name(made.kind, made.name) not in taken)
 
     def _sums(self, tables: Sequence[Table], new: Sequence[bool], seen: Seen) -> list[tuple[int, int | None]]:
         """Rows and checksum of each table: what the caller saw, if it looked, or else read now. For a large new
@@ -242,18 +242,18 @@ class Scanner:
                 pairs.append((table, entry))
             else:
                 fresh.append(table)
-        gone = list(left.values())
+        unmatched = list(left.values())
         for table in fresh:
-            entry = next((e for e in gone if e.name.schema == table.name.schema and self._renamed(e, table)), None)
+            entry = next((e for e in unmatched if e.name.schema == table.name.schema and self._renamed(e, table)), None)
             if entry:
-                gone.remove(entry)
+                unmatched.remove(entry)
             pairs.append((table, entry))
         matches = []
         for table, entry in pairs:
             table_id = entry.table_id if entry else table_identity(table.name, taken)
             taken.add(table_id)
             matches.append((table, entry, table_id))
-        return matches, tuple(gone)
+        return matches, tuple(unmatched)
 
     def _renamed(self, entry: TableEntry, table: Table) -> bool:
         """Whether a new table is a missing one, renamed: with the same columns and at least half of the rows."""

@@ -54,14 +54,14 @@ def together(tree: Tree, withheld: Tree) -> Tree:
     """A tree with its withheld parts, except those whose name is used again."""
     if withheld == Tree():
         return tree
-    taken = {place_of("table", entry.name) for entry in tree.tables.values()}
-    taken |= {place_of(made.kind, made.name) for made in tree.objects}
-    tables = {i: e for i, e in withheld.tables.items() if place_of("table", e.name) not in taken}
-    objects = [o for o in withheld.objects if place_of(o.kind, o.name) not in taken]
+    taken = {folded_name("table", entry.name) for entry in tree.tables.values()}
+    taken |= {folded_name(made.kind, made.name) for made in tree.objects}
+    tables = {i: e for i, e in withheld.tables.items() if folded_name("table", e.name) not in taken}
+    objects = [o for o in withheld.objects if folded_name(o.kind, o.name) not in taken]
     made = sorted((*tree.objects, *objects), key=lambda found: (KINDS.index(found.kind), found.name))
     return Tree({**tables, **tree.tables}, tuple(made))
 
 
-def place_of(kind: str, name: ObjectName) -> tuple[str, str, str]:
+def folded_name(kind: str, name: ObjectName) -> tuple[str, str, str]:
     """The name that two objects cannot share, in lower case. Tables and views share one set of names."""
     return "relation" if kind in ("table", "view") else kind, name.schema.lower(), name.name.lower()

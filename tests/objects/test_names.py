@@ -17,7 +17,7 @@ NAMES = [
     "op", "k1", "n1", "o1", "c1", "c0", "n0", "o0", "step", "state", "from_x", "to_x", "epoch", "delta", "base", "target",
     "changes", "present", "copy", "number", "bucket", "checksum", "result", "epoch_state", "key", "multiplicity", "steps",
     "diff_type", "changed_columns", "table_name", "working", "stored", "complete", "net", "existed", "exists_now", "dirty",
-    "value", "pending", "place", "copies", "surplus", "main", "shop", "memory", "temp", "system", "epoch_changes_0",
+    "value", "pending", "position", "copies", "surplus", "main", "shop", "memory", "temp", "system", "epoch_changes_0",
 ]
 # fmt: on
 

@@ -51,7 +51,7 @@ class FolderStore(RemoteStore):
                     "make it, or mount it",
                 )
             self.folder.mkdir(exist_ok=True)
-            aside = self._place(_ASIDE)
+            aside = self._path(_ASIDE)
             aside.mkdir(exist_ok=True)
             for path in aside.iterdir():
                 # Another push may have just finished with it.
@@ -81,7 +81,7 @@ class FolderStore(RemoteStore):
         """The size of a file in bytes, or None if it does not exist."""
         with self._telling():
             try:
-                return self._place(path).stat().st_size
+                return self._path(path).stat().st_size
             except FileNotFoundError:
                 return None
 
@@ -89,7 +89,7 @@ class FolderStore(RemoteStore):
         """The files below a folder."""
         with self._telling():
             found = []
-            for folder, folders, files in os.walk(self._place(prefix)):
+            for folder, folders, files in os.walk(self._path(prefix)):
                 for name in (*folders, *files):
                     path = Path(folder, name)
                     if path.is_symlink():
@@ -100,7 +100,7 @@ class FolderStore(RemoteStore):
     def put_new(self, path: str, data: bytes) -> bool:
         """Write a file aside and link it to its path, which fails if the path exists."""
         with self._telling(), self._aside() as aside:
-            target = self._place(path)
+            target = self._path(path)
             with aside.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
@@ -123,7 +123,7 @@ class FolderStore(RemoteStore):
     def upload(self, path: str, source: Path) -> None:
         """Copy a file aside and move it to its path."""
         with self._telling(), self._aside() as aside:
-            target = self._place(path)
+            target = self._path(path)
             shutil.copyfile(source, aside)
             with aside.open("rb+") as stream:
                 os.fsync(stream.fileno())
@@ -146,7 +146,7 @@ class FolderStore(RemoteStore):
         """The paths of the references in a folder."""
         with self._telling():
             try:
-                names = sorted(path.name for path in self._place(folder).iterdir())
+                names = sorted(path.name for path in self._path(folder).iterdir())
             except FileNotFoundError:
                 return []
             return [f"{folder}/{name}" for name in names if self._numbers(f"{folder}/{name}")]
@@ -166,26 +166,26 @@ class FolderStore(RemoteStore):
 
     def _numbers(self, folder: str) -> list[int]:
         try:
-            return [int(path.name) for path in self._place(folder).iterdir() if _NUMBER.fullmatch(path.name)]
+            return [int(path.name) for path in self._path(folder).iterdir() if _NUMBER.fullmatch(path.name)]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
     @contextmanager
     def _aside(self) -> Iterator[Path]:
-        path = self._place(f"{_ASIDE}/{uuid.uuid4().hex}")
+        path = self._path(f"{_ASIDE}/{uuid.uuid4().hex}")
         try:
             yield path
         finally:
             path.unlink(missing_ok=True)
 
-    def _place(self, path: str) -> Path:
+    def _path(self, path: str) -> Path:
         """The local path of a file. None of its folders is a link."""
-        place = self.folder
+        found = self.folder
         for part in path.split("/"):
-            place /= part
-            if place.is_symlink():
-                raise self._is_link(place)
-        return place
+            found /= part
+            if found.is_symlink():
+                raise self._is_link(found)
+        return found
 
     def _is_link(self, path: Path) -> EpochRemoteError:
         return EpochRemoteError(
@@ -196,7 +196,7 @@ class FolderStore(RemoteStore):
     @contextmanager
     def _opened(self, path: str) -> Iterator[BinaryIO]:
         """Opens a regular file to read. Others could be endless, or block."""
-        descriptor = os.open(self._place(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(self._path(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(descriptor, "rb") as stream:
             if not S_ISREG(os.fstat(descriptor).st_mode):
                 raise damaged(f"{self.where}/{path}", "is not a file")
