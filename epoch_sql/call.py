@@ -324,11 +324,11 @@ def no_table(name: str, others: Sequence[str], where: str) -> TableNotFound:
     return TableNotFound(f"there is no table {name} in {where}", advice, table=name, suggestions=tuple(near))
 
 
-def existing(call: Call, kind: str, name: str) -> Ref:
+def existing(refs: Refs, kind: str, name: str) -> Ref:
     """The branch or tag of that name. Raises EpochReferenceError with suggestions if there is none."""
-    ref = call.refs.get(kind, name)
+    ref = refs.get(kind, name)
     if ref is None:
-        near = suggest(name, call.refs.all(kind))
+        near = suggest(name, refs.all(kind))
         listing = Suggestion("tags" if kind == "tag" else "branches")
         advice = did_you_mean(near) or listing
         raise ReferenceNotFound(f"there is no {kind} {name}", advice, name=name, suggestions=tuple(near))

@@ -11,7 +11,7 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.call import WORKING, Call, now
-from epoch_sql.catalog.history import Audit, Checks
+from epoch_sql.catalog.history import Audit, Checks, Refs
 from epoch_sql.characters import has_hidden
 from epoch_sql.errors import (
     EpochActsError,
@@ -58,7 +58,7 @@ _WRITES = frozenset(
 def require_query(call: Call, check: Check, states: Iterable[tuple[str, Side]]) -> None:
     """Raises EpochCheckQueryError unless the check is one query that only reads and that binds on one of the states."""
     functions = _functions(call, check.query)
-    writing = sorted(name for name in functions if name in _WRITES or name in _procedures(call))
+    writing = sorted(name for name in functions if name in _WRITES or name in _procedures(call.cursor))
     if writing:
         raise EpochCheckQueryError(f"a check only reads, but {writing[0]}() acts", _HINT, check=check.name)
     unseen = sorted(functions & _READS_UNSEEN)
@@ -95,9 +95,9 @@ def _functions(call: Call, sql: str) -> set[str]:
     return found
 
 
-def _procedures(call: Call) -> set[str]:
+def _procedures(cursor: duckdb.DuckDBPyConnection) -> set[str]:
     """Epoch's own functions whose inner functions have side effects."""
-    rows = call.cursor.execute(render.load("functions.procedures")).fetchall()
+    rows = cursor.execute(render.load("functions.procedures")).fetchall()
     return {name for row in rows for name in row}
 
 
@@ -193,11 +193,11 @@ def add_check(call: Call, name: str, sql: str, *, branch: str = "*") -> CheckInf
         branch: the branches that it is for: a name, or a shell pattern
     """
     check = Check(name.strip(), sql.strip(), branch.strip())
-    _require_branch(call, check)
+    _require_branch(call.refs, check)
     # Not within the transaction, because a query that cannot be bound would end it.
     require_query(call, check, _states_to_bind(call, check))
     with call.moving():
-        _require_new_name(call, check)
+        _require_new_name(call.cursor, check)
         Checks(call.cursor).insert([tuple(vars(check).values())])
         _note(call, "add check", check)
     return CheckInfo(check.name, check.branch, check.query)
@@ -301,18 +301,18 @@ def _outcome(call: Call, check: Check, side: Side, where: str, working: bool) ->
         return Outcome(check, None, problem=str(error).splitlines()[0])
 
 
-def _require_new_name(call: Call, check: Check) -> None:
+def _require_new_name(cursor: duckdb.DuckDBPyConnection, check: Check) -> None:
     if not is_line(check.name) or has_hidden(check.branch):
         message = "a check needs a name, on one line"
         raise EpochCheckNameError(message, Suggestion("check_add", "NAME", "SQL"), name=check.name)
-    if check.name in {known.name for known in Checks(call.cursor).load()}:
+    if check.name in {known.name for known in Checks(cursor).load()}:
         message = f"check {check.name} exists already"
         raise EpochCheckNameError(message, Suggestion("check_remove", check.name), name=check.name)
 
 
-def _require_branch(call: Call, check: Check) -> None:
+def _require_branch(refs: Refs, check: Check) -> None:
     """A pattern may match future branches. A plain name without a branch is a mistake."""
-    branches = call.refs.all("branch")
+    branches = refs.all("branch")
     if check.branch not in branches and not check.is_pattern:
         near = suggest(check.branch, branches)
         advice = did_you_mean(near) or "a branch, or a pattern such as 'release/*'"

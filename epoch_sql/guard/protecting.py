@@ -38,7 +38,7 @@ def protect(
     """
     protection = Protection(branch, require_review, no_force_push, allow_self_review)
     with call.moving():
-        existing(call, "branch", branch)
+        existing(call.refs, "branch", branch)
         if not protection.protects:
             what = "self-review is allowed where no review is required" if allow_self_review else "nothing to protect"
             raise EpochReferenceError(
@@ -61,7 +61,7 @@ def unprotect(call: Call, branch: str) -> Protection:
         branch: the branch
     """
     with call.moving():
-        existing(call, "branch", branch)
+        existing(call.refs, "branch", branch)
         protections = Protections(call.cursor)
         before = protections.get(branch)
         if not before.protects:
@@ -77,7 +77,7 @@ def described(protection: Protection) -> str:
 
 
 def _note(call: Call, action: str, protection: Protection) -> None:
-    commit_id = existing(call, "branch", protection.branch).commit_id
+    commit_id = existing(call.refs, "branch", protection.branch).commit_id
     audit = Audit(call.cursor)
     audit.record(now(), call.author(), action, protection.branch, commit_id, described(protection))
 
@@ -122,7 +122,7 @@ def review(
     if verdict not in VERDICTS:
         raise EpochReferenceError(f"there is no verdict {verdict}", f"one of {', '.join(VERDICTS)}", name=verdict)
     with call.moving():
-        existing(call, "branch", target)
+        existing(call.refs, "branch", target)
         commit_id = call.resolve(source)
         if source == target:
             raise EpochReferenceError(

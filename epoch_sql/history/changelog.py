@@ -108,7 +108,7 @@ class _Counter:
         before, after = self.contents.table(old), self.contents.table(new)
         if crossing(before, after) and is_trusted(self.call, before, after):
             changes, shape = by_value(before, self.contents.state(old), after, self.contents.state(new))
-            return count_changes(self.call, changes, shape.keyless)
+            return count_changes(self.call.cursor, changes, shape.keyless)
         edges = self._edges_of(self.contents.version(new).table_id)
         if (old, new) in edges:
             return edges[old, new]
@@ -116,7 +116,7 @@ class _Counter:
             back = edges[new, old]
             return RowCounts(added=back.removed, modified=back.modified, removed=back.added)
         shape = shape_of(before, after)
-        return count_changes(self.call, self.contents.changes(old, new), shape.keyless)
+        return count_changes(self.call.cursor, self.contents.changes(old, new), shape.keyless)
 
     def _edges_of(self, table_id: str) -> Edges:
         if table_id not in self._edges:

@@ -19,6 +19,7 @@ from epoch_sql.guard.protecting import State, reviews_with_states
 from epoch_sql.model.names import ObjectName, name_meant
 from epoch_sql.model.protection import Protection, Review
 from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents
 from epoch_sql.verb import Json, query, reading
 from epoch_sql.versions.sides import side_of
 
@@ -194,7 +195,7 @@ def tables(call: Call, ref: str = "HEAD") -> Sql:
                 table_name=render.literal(str(table.name)),
                 key_columns=render.fill(Sql("CAST({{k}} AS VARCHAR[])"), k=render.strings(table.key_names)),
                 row_count=_row_count(call, table_side.version_id, table.name),
-                bytes=_bytes(call, table_side.version_id),
+                bytes=_bytes(call.contents, table_side.version_id),
             )
         )
     views = [o for o in side.objects if o.kind == "view"]
@@ -274,10 +275,10 @@ def _row_count(call: Call, version_id: str | None, name: ObjectName) -> Sql:
     return render.to_sql(render.literal(call.contents.version(version_id).row_count))
 
 
-def _bytes(call: Call, version_id: str | None) -> Sql:
+def _bytes(contents: Contents, version_id: str | None) -> Sql:
     if version_id is None:
         return Sql("NULL")
-    levels = call.contents.levels(version_id)
+    levels = contents.levels(version_id)
     return render.to_sql(render.literal(sum(file.bytes for level in levels for file in level.files)))
 
 

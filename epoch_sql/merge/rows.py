@@ -310,7 +310,7 @@ def counts(call: Call, entry: MergedEntry) -> RowCounts:
         changes, shape = by_value(ours, contents.state(entry.ours.version_id), entry.table, rows)
     else:
         changes, shape = changes_from_ours(contents, entry)
-    return count_changes(call, changes, shape.keyless)
+    return count_changes(call.cursor, changes, shape.keyless)
 
 
 def _write(call: Call, entry: MergedEntry) -> TableEntry:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+import duckdb
+
 from epoch_sql import render
 from epoch_sql.advice import Advice, Suggestion
 from epoch_sql.call import Call, now
@@ -155,7 +157,7 @@ def connect(call: Call, name: str) -> Connected:
 
     Raises EpochRemoteError if there is none, or if it belongs to another repository.
     """
-    remote = remote_named(call, name)
+    remote = remote_named(call.cursor, name)
     store = store_at(remote.url)
     header = read_header(store)
     if header is None:
@@ -166,7 +168,7 @@ def connect(call: Call, name: str) -> Connected:
 
 def connect_to_push(call: Call, name: str, branch: str) -> Connected:
     """Connect to the store of a remote, and create it if there is nothing yet. Then clones check out ``branch``."""
-    remote = remote_named(call, name)
+    remote = remote_named(call.cursor, name)
     store = store_at(remote.url)
     header = read_header(store) or _made(call, remote, store, branch)
     _require_own(call, store, header)
@@ -216,7 +218,7 @@ def _made(call: Call, remote: Remote, store: RemoteStore, branch: str) -> Header
     if not store.is_empty():
         raise EpochRemoteError(f"{store.where} is not empty, and no Epoch store", "name a new or an empty folder")
     store.prepare()
-    header = Header(_repository_id(call), uuid.uuid4().hex, branch, call.database.name)
+    header = Header(_repository_id(call.cursor), uuid.uuid4().hex, branch, call.database.name)
     if store.put_new(HEADER, seal(header_fields(header))):
         return header
     found = read_header(store)
@@ -235,7 +237,7 @@ def _require_conditions(store: RemoteStore, header: Header) -> None:
 
 
 def _require_own(call: Call, store: RemoteStore, header: Header) -> None:
-    own = _repository_id(call)
+    own = _repository_id(call.cursor)
     if header.repository_id != own:
         raise EpochRemoteError(
             f"{store.where} is the store of another repository, {header.database} ({header.repository_id[:7]}); "
@@ -248,8 +250,8 @@ def _require_own(call: Call, store: RemoteStore, header: Header) -> None:
         )
 
 
-def _repository_id(call: Call) -> str:
-    row = run(call.cursor, "SELECT repository_id FROM {{epoch}}.state").fetchone()
+def _repository_id(cursor: duckdb.DuckDBPyConnection) -> str:
+    row = run(cursor, "SELECT repository_id FROM {{epoch}}.state").fetchone()
     assert row
     return str(row[0])
 
@@ -282,9 +284,9 @@ class RemoteInfo:
     trusted: bool
 
 
-def remote_named(call: Call, name: str) -> Remote:
+def remote_named(cursor: duckdb.DuckDBPyConnection, name: str) -> Remote:
     """The remote of that name. Raises EpochRemoteError, which names ``remote add``, if there is none."""
-    remotes = Remotes(call.cursor).load()
+    remotes = Remotes(cursor).load()
     if name in remotes:
         return remotes[name]
     near = suggest(name, remotes) or list(remotes)
@@ -338,7 +340,7 @@ def set_trust(call: Call, name: str, *, trust: bool = True) -> TrustResult:
     """
 
     def move(attempts: Attempts) -> TrustResult:
-        remote = remote_named(call, name)
+        remote = remote_named(call.cursor, name)
         Remotes(call.cursor).put(replace(remote, trusted=trust))
         if trust:
             _make_trusted(call, attempts, name)
@@ -355,7 +357,7 @@ def remove(call: Call, name: str) -> RemoteResult:
         name: the remote
     """
     with call.moving():
-        remote = remote_named(call, name)
+        remote = remote_named(call.cursor, name)
         Remotes(call.cursor).remove(name)
         for tracking, ref in call.refs.all("remote").items():
             if tracking.startswith(f"{name}/"):

@@ -13,7 +13,7 @@ import duckdb
 from epoch_sql import config, render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, new_ref, warn_of_withheld
-from epoch_sql.catalog.history import Protections, Reviews
+from epoch_sql.catalog.history import Protections, Refs, Reviews
 from epoch_sql.catalog.local import Remotes, Upstreams
 from epoch_sql.catalog.relation import run, upgrade
 from epoch_sql.errors import EpochRemoteError, EpochRepositoryError, EpochStorageError, EpochTransactionError
@@ -212,13 +212,13 @@ def pull(call: Call, remote: str) -> FetchResult:
             Suggestion("push", remote, branch),
             remote=remote,
         )
-    old = existing(call, "branch", branch).commit_id
+    old = existing(call.refs, "branch", branch).commit_id
     graph = call.graph()
     if old != theirs.commit_id and graph.is_ancestor(old, theirs.commit_id):
         _fast_forward(call, branch, old, theirs.commit_id, upstream)
         status, new = "fast-forward", theirs.commit_id
     else:
-        merged = merge(call, _unambiguous(call, upstream.tracking))
+        merged = merge(call, _unambiguous(call.refs, upstream.tracking))
         status, new = merged.status, merged.commit
     moved = [*fetched.moved, *([branch] if new != old else [])]
     return replace(fetched, branch=branch, status=status, old_commit_id=old, new_commit_id=new, moved=moved)
@@ -272,7 +272,7 @@ def _taken_in(call: Call, fetched: _Fetched) -> list[str]:
 def _take_in(call: Call, fetched: _Fetched) -> list[str]:
     connected = fetched.connected
     remote = connected.remote
-    if not _news(call, fetched):
+    if not _news(call.refs, fetched):
         return []
     with call.moving():
         take_in(call, fetched.received)
@@ -283,9 +283,9 @@ def _take_in(call: Call, fetched: _Fetched) -> list[str]:
     return moved
 
 
-def _news(call: Call, fetched: _Fetched) -> bool:
+def _news(refs: Refs, fetched: _Fetched) -> bool:
     """Whether there is anything to write. A fetch without news does not make prepared statements bind again."""
-    own = call.refs.all("remote")
+    own = refs.all("remote")
     remote = fetched.connected.remote.name
     heads = fetched.listing.heads.items()
     return bool(
@@ -293,7 +293,7 @@ def _news(call: Call, fetched: _Fetched) -> bool:
         or fetched.reviews
         or not fetched.connected.is_same_store
         or any(own.get(f"{remote}/{n}") is None or own[f"{remote}/{n}"].commit_id != f.ref.commit_id for n, f in heads)
-        or fetched.listing.tags.keys() - call.refs.all("tag").keys()
+        or fetched.listing.tags.keys() - refs.all("tag").keys()
     )
 
 
@@ -313,9 +313,9 @@ def _followed(call: Call, branch: str, remote: str) -> Upstream:
     return upstream if upstream and upstream.remote == remote else Upstream(branch, remote, branch)
 
 
-def _unambiguous(call: Call, tracking: str) -> str:
+def _unambiguous(refs: Refs, tracking: str) -> str:
     """The name of a remote branch, in full if a local branch or tag has the same name."""
-    others = (call.refs.get(kind, tracking) for kind in ("branch", "tag"))
+    others = (refs.get(kind, tracking) for kind in ("branch", "tag"))
     return f"refs/remotes/{tracking}" if any(others) else tracking
 
 
@@ -324,7 +324,7 @@ def _fast_forward(call: Call, branch: str, old: str, new: str, upstream: Upstrea
 
     def forward(attempts: Attempts) -> None:
         require_allowed(call, move)
-        tip = existing(call, "branch", branch).commit_id
+        tip = existing(call.refs, "branch", branch).commit_id
         if (tip, call.head().branch) != (old, branch):
             raise EpochTransactionError(f"branch {branch} has moved meanwhile; nothing was changed", "retry")
         put_working_tables(call, attempts, new, "the pull")

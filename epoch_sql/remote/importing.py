@@ -46,7 +46,7 @@ from epoch_sql.remote.sending import (
     versions_of,
     with_version,
 )
-from epoch_sql.storage.writing import base_level
+from epoch_sql.storage.writing import ObjectStore, base_level
 
 
 def take_in(call: Call, received: Received) -> list[Commit]:
@@ -58,7 +58,7 @@ def take_in(call: Call, received: Received) -> list[Commit]:
     commits = [c for c in received.commits if c.commit.commit_id not in here]
     if not commits:
         return []
-    _require_files(call, received)
+    _require_files(call.store, received)
     importer = _Importer(call, replace(received, commits=commits))
     added = [importer.commit(portable) for portable in commits]
     importer.store()
@@ -69,15 +69,15 @@ def take_in(call: Call, received: Received) -> list[Commit]:
     return added
 
 
-def _require_files(call: Call, received: Received) -> None:
+def _require_files(store: ObjectStore, received: Received) -> None:
     """Until now nothing referred to the files, so gc may have removed them."""
     for file in received.files.values():
-        problem = call.store.check(file)
+        problem = store.check(file)
         if problem:
             raise EpochStorageError(
-                f"file {call.store.path(file.file_id)} {problem} since it was fetched",
+                f"file {store.path(file.file_id)} {problem} since it was fetched",
                 "fetch again",
-                path=str(call.store.path(file.file_id)),
+                path=str(store.path(file.file_id)),
             )
 
 
@@ -101,7 +101,7 @@ class _Importer:
         self._rows: dict[str, list[Row]] = dict(trees.rows)
         self._contents: dict[str, str] = dict(trees.contents)
         self._places = {i: _place(trees, c.root_id) for i, c in commits.items()}
-        self._twins = versions_of(call, _tables(received))
+        self._twins = versions_of(call.cursor, _tables(received))
         # A tree that goes back to an earlier one has subtrees that its parent lacks.
         self._everywhere = {there: here for place in self._places.values() for there, here in place.subtrees.items()}
         self._here = {i: ids[0] for i, ids in self._twins.items()}

@@ -8,7 +8,7 @@ from functools import partial
 
 from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.call import Call, existing, new_ref, now
-from epoch_sql.catalog.history import Audit, Protections, Reviews
+from epoch_sql.catalog.history import Audit, Protections, Refs, Reviews
 from epoch_sql.catalog.local import Remotes, Upstreams
 from epoch_sql.errors import (
     EpochReferenceError,
@@ -79,16 +79,16 @@ def delete(call: Call, remote: str, named: str | None) -> TransferResult:
         )
     with call.moving():
         if folder == HEADS:
-            _forget(call, remote, name, author)
+            _forget(call.refs, remote, name, author)
         detail = f"deleted {'branch' if folder == HEADS else 'tag'} at {remote}"
         Audit(call.cursor).record(now(), author, "push", name, found.ref.commit_id, detail)
     return TransferResult(remote, name, "deleted", found.ref.commit_id, None, [name], 0, 0)
 
 
-def _forget(call: Call, remote: str, name: str, author: str) -> None:
-    tracking = call.refs.get("remote", f"{remote}/{name}")
+def _forget(refs: Refs, remote: str, name: str, author: str) -> None:
+    tracking = refs.get("remote", f"{remote}/{name}")
     if tracking:
-        call.refs.remove(tracking, TrackingRoute.DELETE, f"push {remote}: deleted", author, now())
+        refs.remove(tracking, TrackingRoute.DELETE, f"push {remote}: deleted", author, now())
 
 
 def _found(connected: Connected, named: str) -> tuple[str, str, Found]:
@@ -159,9 +159,9 @@ def push(call: Call, remote: str, branch: str | None, force: bool, tags: bool, p
     remote has no settings for the branch. Raises EpochRemoteError if the remote has commits that are not local (unless
     ``force``) or cannot be used, and EpochRemoteRefused if its protection refuses the push.
     """
-    remote_named(call, remote)
-    ref = existing(call, "branch", branch or _checked_out(call, remote))
-    begun = _begin(call, connect_to_push(call, remote, ref.name), ref, tags)
+    remote_named(call.cursor, remote)
+    ref = existing(call.refs, "branch", branch or _checked_out(call, remote))
+    begun = _begin(call.refs, connect_to_push(call, remote, ref.name), ref, tags)
     _require_forward(call, begun, force)
     store = begun.connected.store
     write_reviews(store, Reviews(call.cursor).load())
@@ -192,9 +192,9 @@ def _checked_out(call: Call, remote: str) -> str:
     return head.branch
 
 
-def _begin(call: Call, connected: Connected, ref: Ref, tags: bool) -> _Push:
+def _begin(refs: Refs, connected: Connected, ref: Ref, tags: bool) -> _Push:
     listing = read_references(connected.store)
-    own = call.refs.all("tag") if tags else {}
+    own = refs.all("tag") if tags else {}
     for name, tag in own.items():
         there = listing.tags.get(name)
         if there and there.ref.commit_id != tag.commit_id:

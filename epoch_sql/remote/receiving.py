@@ -123,7 +123,7 @@ class _Reader:
     def manifests(self, subtrees: Mapping[str, list[Row]]) -> dict[str, Manifest]:
         """The manifests of versions in subtrees that have no local layout."""
         named = {row[VERSION]: row[IDENTITY] for rows in subtrees.values() for row in rows if row[KIND] == "table"}
-        here = versions_of(self.call, named.values()) if self.call.exists else {}
+        here = versions_of(self.call.cursor, named.values()) if self.call.exists else {}
         wanted = sorted(named.keys() - here.keys())
         return dict(zip(wanted, in_parallel(self._manifest, wanted), strict=True))
 
@@ -136,7 +136,7 @@ class _Reader:
         ends = {end for level in levels for end in (level.before, level.after) if end} - manifests.keys()
         if not ends or not self.call.exists:
             return {}
-        found = versions_of(self.call, Versions(self.call.cursor).table_ids())
+        found = versions_of(self.call.cursor, Versions(self.call.cursor).table_ids())
         first = {i: ids[0] for i, ids in found.items() if i in ends}
         versions = Versions(self.call.cursor).load(first.values())
         return {i: versions[version_id] for i, version_id in first.items()}

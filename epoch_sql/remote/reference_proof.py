@@ -118,7 +118,7 @@ class ReferenceProof:
         left = named - self.proof.rows.received.manifests.keys() - self.proof.rows.here.keys() - here.keys()
         if left:
             identities = {row[IDENTITY] for rows in trees.subtrees.values() for row in rows if row[VERSION] in left}
-            found = versions_of(self.proof.rows.call, identities)
+            found = versions_of(self.proof.rows.call.cursor, identities)
             here.update((i, found[i][0]) for i in left if i in found)
         if here:
             versions = Versions(self.proof.rows.call.cursor).load(here.values())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import duckdb
+
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
@@ -76,11 +78,11 @@ def local_trees(call: Call, root_ids: Iterable[str]) -> LocalTrees:
     return LocalTrees(roots, rows, contents, portable)
 
 
-def versions_of(call: Call, table_ids: Iterable[str]) -> dict[str, list[str]]:
+def versions_of(cursor: duckdb.DuckDBPyConnection, table_ids: Iterable[str]) -> dict[str, list[str]]:
     """The local versions of these tables by content, the preferred one first."""
     found: dict[str, list[str]] = {}
     statement = render.load("remote.content_ids")
-    for content_id, version_id in run(call.cursor, statement, [sorted(set(table_ids))]).fetchall():
+    for content_id, version_id in run(cursor, statement, [sorted(set(table_ids))]).fetchall():
         found.setdefault(content_id, []).append(version_id)
     return found
 
@@ -127,7 +129,7 @@ def send(call: Call, store: RemoteStore, tips: Iterable[str], known: Iterable[st
     manifests = {content_id: _manifest(call, load.versions[content_id]) for content_id in lacking}
     files = _files(manifests.values(), load.commits)
     sent = _send_files(call, store, files)
-    _send_definitions(call, store, manifests.values(), files)
+    _send_definitions(call.cursor, store, manifests.values(), files)
     in_parallel(lambda i: store.put_new(manifest_path(i), seal(manifest_fields(manifests[i]))), manifests)
     in_parallel(lambda i: store.put_new(subtree_path(i), load.subtrees[i]), load.subtrees)
     in_parallel(lambda c: store.put_new(commit_path(c.commit.commit_id), seal(commit_fields(c))), load.commits)
@@ -192,7 +194,7 @@ def _changed(trees: LocalTrees, before: str, after: str) -> Iterable[tuple[str, 
 
 def _edges(call: Call, tables: set[str], steps: set[tuple[str, str]]) -> dict[tuple[str, str], PortableLevel]:
     """The shortest delta of each step from one content to another, between any layouts."""
-    by_content = versions_of(call, tables)
+    by_content = versions_of(call.cursor, tables)
     content = {version_id: i for i, versions in by_content.items() for version_id in versions}
     ends = [[v for step in steps for v in by_content.get(step[end], ())] for end in (0, 1)]
     found: dict[tuple[str, str], PortableLevel] = {}
@@ -242,9 +244,9 @@ def _send_files(call: Call, store: RemoteStore, files: dict[str, DataFile]) -> S
 
 
 def _send_definitions(
-    call: Call, store: RemoteStore, manifests: Iterable[Manifest], files: dict[str, DataFile]
+    cursor: duckdb.DuckDBPyConnection, store: RemoteStore, manifests: Iterable[Manifest], files: dict[str, DataFile]
 ) -> None:
     ids = {manifest.version.schema_id for manifest in manifests}
     ids |= {i for file in files.values() for i in (file.schema_id, file.old_schema_id) if i}
-    texts = dict(Schemas(call.cursor).with_ids(ids))
+    texts = dict(Schemas(cursor).with_ids(ids))
     in_parallel(lambda i: store.put_new(schema_path(i), texts[i].encode()), texts)

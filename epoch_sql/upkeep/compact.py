@@ -14,6 +14,7 @@ from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import Level, Version, version_identity
 from epoch_sql.model.names import name_meant
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.writing import delta_level
 from epoch_sql.verb import procedure
 
@@ -105,7 +106,7 @@ def compact(call: Call, table: str | None = None) -> list[Compacted]:
     Args:
         table: only this table
     """
-    written = [(current, _rewritten(call, current)) for current in _worth(call, _current(call, table))]
+    written = [(current, _rewritten(call, current)) for current in _worth(call.contents, _current(call, table))]
     if not written:
         return []
     with call.moving():
@@ -133,11 +134,11 @@ def _current(call: Call, table_name: str | None) -> list[_Current]:
     return sorted(found.values(), key=lambda current: (current.table_name, current.branches))
 
 
-def _worth(call: Call, currents: list[_Current]) -> list[_Current]:
+def _worth(contents: Contents, currents: list[_Current]) -> list[_Current]:
     """The versions that are not one base level of the table's present definition yet."""
 
     def whole(current: _Current) -> bool:
-        levels = call.contents.levels(current.version.version_id)
+        levels = contents.levels(current.version.version_id)
         return len(levels) == 1 and all(file.schema_id == current.version.schema_id for file in levels[0].files)
 
     return [current for current in currents if not whole(current)]

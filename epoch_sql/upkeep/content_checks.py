@@ -13,7 +13,7 @@ from epoch_sql.catalog.local import Fingerprints, Stashes
 from epoch_sql.model.commit import Level, RowCounts, shift_fingerprint
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import shape_of
-from epoch_sql.storage.writing import delta_digest
+from epoch_sql.storage.writing import ObjectStore, delta_digest
 from epoch_sql.upkeep.inventory import Inventory
 from epoch_sql.versions.folding import same_values
 from epoch_sql.worktree.rows import bucket, bucket_key, engine, row_hash
@@ -21,12 +21,12 @@ from epoch_sql.worktree.rows import bucket, bucket_key, engine, row_hash
 Found = tuple[str, str, str]
 
 
-def broken_files(call: Call, inventory: Inventory) -> Iterator[Found]:
+def broken_files(store: ObjectStore, inventory: Inventory) -> Iterator[Found]:
     """Files that are missing, or whose bytes do not match their name."""
     for file in inventory.files.values():
-        problem = call.store.verify(file)
+        problem = store.verify(file)
         if problem:
-            yield "file", file.file_id, f"{call.store.path(file.file_id)} {problem}"
+            yield "file", file.file_id, f"{store.path(file.file_id)} {problem}"
 
 
 def broken_rows(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:

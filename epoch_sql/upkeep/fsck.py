@@ -224,7 +224,7 @@ def _found(call: Call, inventory: Inventory) -> Iterator[Found]:
     """The findings. Reads the rows only of versions without other problems."""
     wrong = [
         *duplicates(inventory),
-        *broken_files(call, inventory),
+        *broken_files(call.store, inventory),
         *broken_definitions(inventory),
         *broken_levels(inventory),
         *broken_versions(inventory),

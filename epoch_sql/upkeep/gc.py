@@ -83,7 +83,7 @@ def mark(call: Call, until: datetime) -> None:
     ``until`` is the end of the grace period. What a reference moved to or away from since then is kept.
     """
     ids = render.fill(
-        Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(call, until))
+        Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(call.cursor, until))
     )
     call.cursor.execute(render.render("gc.keep", name=kept("commits"), ids=ids))
     for what in ("roots", "trees", "versions", "levels", "files", "schemas"):
@@ -91,12 +91,12 @@ def mark(call: Call, until: datetime) -> None:
         call.cursor.execute(statement)
 
 
-def kept_commits(call: Call, until: datetime) -> list[str]:
+def kept_commits(cursor: duckdb.DuckDBPyConnection, until: datetime) -> list[str]:
     """The kept commits: the marked ones and their ancestors."""
     parents: dict[str, list[str]] = {}
-    for commit_id, _, parent_id in Parents(call.cursor).select():
+    for commit_id, _, parent_id in Parents(cursor).select():
         parents.setdefault(commit_id, []).append(parent_id)
-    pending = [row[0] for row in run(call.cursor, render.load("gc.marks"), [until]).fetchall() if row[0]]
+    pending = [row[0] for row in run(cursor, render.load("gc.marks"), [until]).fetchall() if row[0]]
     found: set[str] = set()
     while pending:
         commit_id = pending.pop()
@@ -153,7 +153,7 @@ def collect(call: Call, *, dry_run: bool = False, grace: str | None = None) -> l
         dry_run: only list what would be removed
         grace: an INTERVAL: keep what is younger; default: 7 days
     """
-    period = GRACE if grace is None else _interval(call, grace)
+    period = GRACE if grace is None else _interval(call.cursor, grace)
     _require_own_files(call)
     with files_needed_beside(call.database) as needed:
         return _collect(call, dry_run, period, needed)
@@ -228,10 +228,10 @@ def _removed(path: Path) -> Removed:
     return Removed("file", path.stem, path.stat().st_size, str(path))
 
 
-def _interval(call: Call, grace: str) -> timedelta:
+def _interval(cursor: duckdb.DuckDBPyConnection, grace: str) -> timedelta:
     advice = Suggestion("gc", grace="7 days")
     try:
-        row = call.cursor.execute("SELECT epoch(CAST(? AS INTERVAL))", [grace]).fetchone()
+        row = cursor.execute("SELECT epoch(CAST(? AS INTERVAL))", [grace]).fetchone()
     except duckdb.ConversionException as error:
         raise EpochRepositoryError(f"the grace period {grace!r} is not an interval", advice) from error
     assert row

@@ -61,7 +61,7 @@ def delete_branch(call: Call, name: str, *, force: bool = False) -> RefResult:
         force: delete it even if nothing else has its commits
     """
     with call.moving():
-        branch = existing(call, "branch", name)
+        branch = existing(call.refs, "branch", name)
         head = call.head()
         if head.branch == name:
             raise EpochReferenceError(f"branch {name} is checked out", "check out another branch first", name=name)
@@ -87,7 +87,7 @@ def rename_branch(call: Call, old: str, new: str) -> RefResult:
     """
     check_ref_name(new)
     with call.moving():
-        branch = existing(call, "branch", old)
+        branch = existing(call.refs, "branch", old)
         if call.refs.get("branch", new):
             raise ReferenceExists(f"branch {new} exists already", "choose another name", name=new)
         head = call.head()
@@ -129,7 +129,7 @@ def delete_tag(call: Call, name: str) -> RefResult:
         name: the tag
     """
     with call.moving():
-        tag = existing(call, "tag", name)
+        tag = existing(call.refs, "tag", name)
         call.refs.remove(tag, TrackingRoute.DELETE, "tag: deleted", call.author(), now())
     return RefResult(name, tag.commit_id)
 

@@ -109,10 +109,10 @@ def _counts(call: Call, step: ChangeRows | Fill, working: Working, version_id: s
     after = _after(step.change)
     shape = shape_of(now.table, after)
     if now.entry and not now.differs:
-        return count_changes(call, contents.changes(now.entry.version_id, version_id), shape.keyless)
+        return count_changes(call.cursor, contents.changes(now.entry.version_id, version_id), shape.keyless)
     before = arrange(working_rows(now.table), shape, now.table, old=True)
     rows = compare(shape, before, arrange(contents.state(version_id), shape, after))
-    return count_changes(call, rows, shape.keyless)
+    return count_changes(call.cursor, rows, shape.keyless)
 
 
 def _after(change: TableChange) -> Table:

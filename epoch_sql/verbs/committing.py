@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
+import duckdb
+
 from epoch_sql import config, render
 from epoch_sql.advice import Advice, Suggestion, did_you_mean
 from epoch_sql.call import Call, no_table, now
@@ -33,6 +35,7 @@ from epoch_sql.verb import procedure, query
 from epoch_sql.verbs.worktree_state import note_replaced, warn_of_stale, warn_of_unversioned
 from epoch_sql.versions.recording import record
 from epoch_sql.worktree.introspect import OWN_SCHEMA, read_schema_paths
+from epoch_sql.worktree.scan import Scanner
 
 _initialising = Lock()
 """Two at once run one after the other: otherwise the one that fails would remove the folder of the other."""
@@ -110,10 +113,10 @@ def commit(
         call.keep_known()
         warn_of_stale(call, tree, working, strict)
         warn_of_unversioned(call, tree, working)
-        note_replaced(call, working)
+        note_replaced(call.cursor, working)
         recorded = record(call, working)
         if recorded.tree_id == parent.tree_id and not allow_empty:
-            raise _nothing_changed(call, branch)
+            raise _nothing_changed(call.cursor, branch)
         who = call.author(author)
         made = new_commit(recorded.tree_id, recorded.root_id, (parent.commit_id,), who, message)
         call.commits.add(made)
@@ -121,9 +124,9 @@ def commit(
     return CommitResult(made.commit_id, branch, recorded.tables_changed, recorded.rows)
 
 
-def _nothing_changed(call: Call, branch: str) -> EpochNothingToCommit:
+def _nothing_changed(cursor: duckdb.DuckDBPyConnection, branch: str) -> EpochNothingToCommit:
     """In git a commit concludes a merge. For those who try that, the advice is the verb that does it in Epoch."""
-    merging = Merges(call.cursor).get(branch) is not None
+    merging = Merges(cursor).get(branch) is not None
     advice: Advice = (Suggestion("merge_continue"), ", to commit the merge") if merging else Suggestion("status")
     return EpochNothingToCommit("nothing to commit, the working tables are as committed", advice)
 
@@ -211,7 +214,7 @@ def declare_key(call: Call, table: str, columns: Sequence[str]) -> KeyResult:
         columns: the columns that identify a row
     """
     with call.moving():
-        found = working_table(call, table)
+        found = working_table(call.scanner, table)
         if any(constraint.kind == "PRIMARY KEY" for constraint in found.constraints):
             raise EpochTableError(
                 f"table {found.name} has a primary key ({', '.join(found.key_names)}), which identifies its rows",
@@ -257,9 +260,9 @@ def ignored(call: Call) -> Sql:
     return render.render("listing.ignored")
 
 
-def working_table(call: Call, name: str) -> Table:
+def working_table(scanner: Scanner, name: str) -> Table:
     """The working table of that name. Raises EpochTableError with suggestions if there is none."""
-    tables = call.scanner.schema().tables
+    tables = scanner.schema().tables
     meant = name_meant(name, (table.name for table in tables))
     for table in tables:
         if table.name == meant:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import duckdb
+
 from epoch_sql.advice import Suggestion, to_finish
 from epoch_sql.call import Call
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
@@ -56,12 +58,12 @@ def finish(call: Call, attempts: Attempts, progress: MergeInProgress, only_chang
     commit = new_commit(stored.tree_id, stored.root_id, parents, progress.author, message, origin)
     call.commits.add(commit)
     action = f"{progress.kind}: {first_line(progress.message)}"
-    move_branch(call, replace(move_of(call, progress), new=commit.commit_id), action, progress.author)
+    move_branch(call, replace(move_of(call.cursor, progress), new=commit.commit_id), action, progress.author)
     Merges(call.cursor).remove(progress.target)
     return Done(commit, stored.rows)
 
 
-def move_of(call: Call, progress: MergeInProgress) -> Move:
+def move_of(cursor: duckdb.DuckDBPyConnection, progress: MergeInProgress) -> Move:
     """What a merge, revert or cherry-pick does to its target branch."""
     routes = {"merge": Route.SQUASH if progress.squash else Route.MERGE, "revert": Route.REVERT}
     return Move(
@@ -71,7 +73,7 @@ def move_of(call: Call, progress: MergeInProgress) -> Move:
         source=progress.source if progress.kind == "revert" else progress.theirs_commit,
         named=progress.source,
         keep_undone=progress.keep_undone,
-        by_hand=any(made.by_hand for made in Resolutions(call.cursor).of(progress.target)),
+        by_hand=any(made.by_hand for made in Resolutions(cursor).of(progress.target)),
     )
 
 

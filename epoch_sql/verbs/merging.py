@@ -105,14 +105,14 @@ def merge(
         progress = replace(progress, strategy=strategy, squash=squash, message=message or progress.message)
         only_changes = strategy == "three-way" and _brings_only_merges(call, plan, progress)
         if not only_changes:
-            require_allowed(call, move_of(call, progress))
+            require_allowed(call, move_of(call.cursor, progress))
         _supersede(call, progress)
         if ff and plan.fast_forward:
             return _fast_forward(call, attempts, branch, progress)
         progress = _based(call, plan, progress)
         outcome = finish(call, attempts, progress, only_changes)
         if isinstance(outcome, Stopped):
-            require_allowed(call, move_of(call, progress))
+            require_allowed(call, move_of(call.cursor, progress))
         return _result(outcome, progress)
 
     return or_stop(attempting(call, move))
@@ -131,14 +131,14 @@ def continue_merge(call: Call, message: str | None = None, *, into: str | None =
 
     def move(attempts: Attempts) -> MergeResult | Stopped:
         progress = in_progress(call, into)
-        ref = existing(call, "branch", progress.target)
+        ref = existing(call.refs, "branch", progress.target)
         if ref.commit_id != progress.ours_commit:
             raise EpochMergeError(
                 f"branch {progress.target} has moved since the {progress.kind} stopped",
                 (Suggestion("merge_abort", into=call.elsewhere(progress.target)), ", then start it again"),
                 target=progress.target,
             )
-        require_allowed(call, move_of(call, progress))
+        require_allowed(call, move_of(call.cursor, progress))
         if message:
             progress = replace(progress, message=message)
         return _result(finish(call, attempts, progress), progress)
@@ -199,7 +199,7 @@ def resolve(
     with call.moving():
         progress = in_progress(call, into)
         if given:
-            require_allowed(call, replace(move_of(call, progress), by_hand=True))
+            require_allowed(call, replace(move_of(call.cursor, progress), by_hand=True))
         before = _open(call, progress)
         merged = merged_tree(call, progress, rows=False)
         violating = Violating(progress.target, constraint_name=constraint)
@@ -280,7 +280,7 @@ def _require_strategy(strategy: str) -> None:
 
 def _planned(call: Call, source: str, target: str | None, keep_undone: bool) -> tuple[str, MergePlan, MergeInProgress]:
     branch = target or checked_out_branch(call)[0]
-    ours = existing(call, "branch", branch).commit_id
+    ours = existing(call.refs, "branch", branch).commit_id
     if source in (branch, f"heads/{branch}", f"refs/heads/{branch}") or (source.upper() == "HEAD" and target is None):
         message = f"branch {branch} cannot be merged into itself"
         raise EpochReferenceError(message, Suggestion("branches"), name=branch)

@@ -79,7 +79,7 @@ def cherry_pick(call: Call, ref: str) -> PickResult:
 
 
 def _pick(call: Call, attempts: Attempts, progress: MergeInProgress) -> PickResult | Stopped:
-    require_allowed(call, move_of(call, progress))
+    require_allowed(call, move_of(call.cursor, progress))
     outcome = finish(call, attempts, progress)
     if isinstance(outcome, Stopped):
         return outcome

@@ -21,6 +21,7 @@ from epoch_sql.verbs.checkout import apply_tree, attempting
 from epoch_sql.verbs.worktree_state import Attempts, require_clean, settle, uncommitted
 from epoch_sql.versions.recording import record
 from epoch_sql.worktree.rows import Working
+from epoch_sql.worktree.scan import Scanner
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def pop(call: Call) -> StashResult:
         working = call.scan(tree)
         require_clean(call, tree, working, "the stash")
         target = _onto(call, stash, tree)
-        _require_seen(call, tree, target)
+        _require_seen(call.scanner, tree, target)
         changed, _ = apply_tree(call, attempts, settle(call, working), target)
         Stashes(call.cursor).remove(stash.stash_id)
         return StashResult(stash.stash_id, max(changed, stash.tables_changed))
@@ -125,10 +126,10 @@ def as_recorded(working: Working, tree: Tree) -> Working:
     return Working(tables, (), working.objects, unmade=working.unmade)
 
 
-def _require_seen(call: Call, head: Tree, target: Tree) -> None:
+def _require_seen(scanner: Scanner, head: Tree, target: Tree) -> None:
     """Raises EpochTableError if a stash changes tables that are ignored by now, because it would be deleted without
     being restored."""
-    before, after = call.scanner.hidden(head), call.scanner.hidden(target)
+    before, after = scanner.hidden(head), scanner.hidden(target)
     named = {**before.tables, **after.tables}
     changed = [str(entry.name) for i, entry in named.items() if before.tables.get(i) != after.tables.get(i)]
     changed += [str(o.name) for o in {*before.objects} ^ {*after.objects}]

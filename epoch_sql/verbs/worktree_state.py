@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
+import duckdb
+
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
 from epoch_sql.catalog.local import Unmade
@@ -120,7 +122,7 @@ def changed_rows(call: Call, table: WorkingTable) -> RowCounts:
     if table.committed and crossing(table.committed, table.table):
         before = call.contents.state(table.entry.version_id)
         changes, shape = by_value(table.committed, before, table.table, working_rows(table.table))
-    return count_changes(call, changes, shape.keyless)
+    return count_changes(call.cursor, changes, shape.keyless)
 
 
 def _change(table: WorkingTable) -> Change:
@@ -186,9 +188,9 @@ def _objects(call: Call, target: Tree, wanted: Collection[SchemaObject]) -> list
     return [*target.objects, *ddl.trigger_objects(tables)]
 
 
-def note_replaced(call: Call, working: Working) -> None:
+def note_replaced(cursor: duckdb.DuckDBPyConnection, working: Working) -> None:
     """At a commit, remove the unmade objects whose name the user has used since."""
-    unmade = Unmade(call.cursor)
+    unmade = Unmade(cursor)
     reasons = {(found.kind, found.name.name): why for found, why in unmade.load()}
     unmade.replace([(found, reasons[found.kind, found.name.name]) for found in working.unmade])
 

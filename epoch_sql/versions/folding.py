@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import takewhile
 from math import log
 
+import duckdb
+
 from epoch_sql import render
 from epoch_sql.call import Call
 from epoch_sql.model.commit import (
@@ -16,6 +18,7 @@ from epoch_sql.model.commit import (
 )
 from epoch_sql.model.schema import Table, compatible
 from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.shape import keyed_alike, shape_of
 from epoch_sql.storage.writing import delta_level
 
@@ -61,7 +64,7 @@ def fold(call: Call, levels: list[Level], table: Table, fingerprint: str) -> lis
             return levels
         # The newest delta is read back, and its definition may be new too.
         call.contents.store_descriptions([table], [])
-        old, start = _start(call, run[0], table)
+        old, start = _start(call.contents, run[0], table)
         shape = shape_of(old, table)
         changes = call.contents.compose([(level, True) for level in run], shape)
         written = call.writer.delta(changes, shape, old, table)
@@ -71,12 +74,12 @@ def fold(call: Call, levels: list[Level], table: Table, fingerprint: str) -> lis
         levels.append(delta_level(written, start, "", fingerprint, table.digest))
 
 
-def _start(call: Call, first: Level, table: Table) -> tuple[Table, str | None]:
+def _start(contents: Contents, first: Level, table: Table) -> tuple[Table, str | None]:
     """The definition of the old values of a folded level, and the version that it leads from.
 
     A fold across a dropped column lacks that column's old values. So it is a level, but not an edge from a version.
     """
-    old = call.contents.schema(first.files[0].old_schema_id or table.digest)
+    old = contents.schema(first.files[0].old_schema_id or table.digest)
     kept = {column.id for column in table.stored_columns}
     if first.from_version and all(column.id in kept for column in old.stored_columns):
         return old, first.from_version
@@ -92,9 +95,9 @@ def _tier(level: Level) -> int:
     return int(log(max(level.row_count, 1), 4))
 
 
-def count_changes(call: Call, changes: Sql, keyless: bool) -> RowCounts:
+def count_changes(cursor: duckdb.DuckDBPyConnection, changes: Sql, keyless: bool) -> RowCounts:
     """The numbers of rows that changes (see ``Shape``) add, modify and remove."""
-    row = call.cursor.execute(
+    row = cursor.execute(
         render.render("plan.count_bag_changes" if keyless else "plan.count_changes", changes=changes)
     ).fetchone()
     assert row

@@ -201,7 +201,7 @@ class _Recorder:
             changes, shape = by_value(working.committed, before, working.table, working_rows(working.table))
         else:
             changes, shape = self.call.scanner.changes(working)
-        return count_changes(self.call, changes, shape.keyless)
+        return count_changes(self.call.cursor, changes, shape.keyless)
 
     def _rows_of(self, written: WrittenDelta) -> Sql:
         path = self.call.store.path(written.file.file_id)
