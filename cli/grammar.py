@@ -20,6 +20,9 @@ _COUNT = re.compile(r"-\d+")
 format_option = click.option(
     "--format", "form", type=click.Choice(FORMATS), default="table", show_default=True, help="The output format."
 )
+storage_version_option = click.option(
+    "--storage-version", metavar="V", help="The oldest DuckDB that reads a new file, such as v1.0.0."
+)
 short_option = click.option("--json", "form", flag_value="json", help="The same as --format json.")
 
 

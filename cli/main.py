@@ -18,6 +18,7 @@ from . import (
     guarding,
     history,
     merging,
+    publishing,
     remotes,
     repository,
     streams,
@@ -62,6 +63,7 @@ for _module in (
     changelog,
     remotes,
     data,
+    publishing,
     upkeep,
 ):
     program.add_section(_module.SECTION, _module.COMMANDS)

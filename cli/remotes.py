@@ -14,7 +14,7 @@ from epoch_sql.errors import EpochRepositoryError
 
 from . import diagnostics, in_progress, output
 from .characters import visible
-from .grammar import DefaultGroup, json_option
+from .grammar import DefaultGroup, json_option, storage_version_option
 from .session import Session, call, pass_session
 from .wording import counted, in_brackets, short
 
@@ -184,9 +184,10 @@ def pull(session: Session, remote_name: str | None, form: str) -> None:
 @click.argument("url")
 @click.argument("folder", required=False, metavar="[DIR]")
 @trust_option
+@storage_version_option
 @json_option
 @pass_session
-def clone(session: Session, url: str, folder: str | None, trust: bool, form: str) -> None:
+def clone(session: Session, url: str, folder: str | None, trust: bool, storage_version: str | None, form: str) -> None:
     """Create a database from a remote.
 
     Creates DIR (default: the last part of URL), and checks out the default branch of the remote. For every branch of
@@ -199,7 +200,7 @@ def clone(session: Session, url: str, folder: str | None, trust: bool, form: str
     # The folder appears when the clone is complete, so an interrupted clone leaves nothing that looks like a clone.
     aside = target.absolute().parent / f".{target.name}.clone-{os.getpid()}"
     try:
-        made, database = _clone_into(session, url, aside, trust)
+        made, database = _clone_into(session, url, aside, trust, storage_version)
         aside.rename(target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
@@ -214,13 +215,15 @@ def clone(session: Session, url: str, folder: str | None, trust: bool, form: str
 COMMANDS = (remote, push, fetch, pull, clone)
 
 
-def _clone_into(session: Session, url: str, folder: Path, trust: bool) -> tuple[dict[str, Any], str]:
+def _clone_into(
+    session: Session, url: str, folder: Path, trust: bool, storage_version: str | None
+) -> tuple[dict[str, Any], str]:
     from epoch_sql.remote.fetching import database_name
 
     with diagnostics.working("reading the remote"):
         database = database_name(url)
     folder.mkdir()
-    connection = session.open(folder / database)
+    connection = session.open(folder / database, storage_version)
     try:
         return session.do(call("epoch_clone", url, trust=trust), "cloning", session.transferred), database
     finally:

@@ -14,7 +14,7 @@ from epoch_sql import config
 from epoch_sql.errors import EpochConfigError, EpochRepositoryError
 
 from . import diagnostics, output
-from .grammar import json_option
+from .grammar import json_option, storage_version_option
 from .session import Session, call, pass_session
 from .wording import short
 
@@ -24,16 +24,17 @@ SECTION = "Start a repository"
 @click.command()
 @click.argument("database", required=False, type=click.Path(dir_okay=False))
 @click.option("--branch", default="main", show_default=True, metavar="NAME", help="The first branch.")
+@storage_version_option
 @json_option
 @pass_session
-def init(session: Session, database: str | None, branch: str, form: str) -> None:
+def init(session: Session, database: str | None, branch: str, storage_version: str | None, form: str) -> None:
     """Start versioning a database.
 
     Creates .epoch/ beside DATABASE (default: the one *.duckdb file here, or else epoch.duckdb), and commits what the
     database holds.
     """
     path = Path(database or session.database or os.environ.get("EPOCH_DB") or _only_database(Path.cwd()))
-    with _opened(session, path):
+    with _opened(session, path, storage_version):
         made = session.do(call("epoch_init", branch=branch), "first commit")
     folder = config.repository_folder(path)
     diagnostics.message(
@@ -116,12 +117,12 @@ def _file(session: Session, everywhere: bool) -> Path:
 
 
 @contextmanager
-def _opened(session: Session, path: Path) -> Iterator[None]:
+def _opened(session: Session, path: Path, storage_version: str | None) -> Iterator[None]:
     """Opens the database, or creates it. If ``init`` is refused, deletes a database that it created."""
     if not path.absolute().parent.is_dir():
         raise EpochRepositoryError(f"there is no folder {path.parent}", f"mkdir -p {shlex.quote(str(path.parent))}")
     existed = path.exists()
-    session.open(path)
+    session.open(path, storage_version)
     try:
         yield
     except BaseException:

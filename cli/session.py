@@ -87,14 +87,15 @@ class Session:
         """The open database with Epoch's functions."""
         return self._connection if self._connection is not None else self.open(self.path)
 
-    def open(self, path: Path) -> DuckDBPyConnection:
+    def open(self, path: Path, storage_version: str | None = None) -> DuckDBPyConnection:
         """Opens or creates a database until the command ends. Waits while another process locks it.
 
+        ``storage_version`` is the oldest DuckDB that reads a database that this creates.
         Opens a file that cannot be written to read. Commands that would change it are then refused.
         """
         with diagnostics.working("waiting for the database"):
             try:
-                self._connection = self._connected(path)
+                self._connection = self._connected(path, storage_version=storage_version)
             except EpochStorageError as unwritable:
                 if not path.is_file():
                     raise
@@ -164,7 +165,7 @@ class Session:
         names = [column[0] for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in found]
 
-    def _connected(self, path: Path, read_only: bool = False) -> DuckDBPyConnection:
+    def _connected(self, path: Path, read_only: bool = False, storage_version: str | None = None) -> DuckDBPyConnection:
         """The connection; EpochStorageError when the file cannot be written."""
         import duckdb
 
@@ -174,7 +175,9 @@ class Session:
         deadline = time.monotonic() + self.wait
         while True:
             try:
-                connection = epoch_sql.connect(path, read_only, author=self.author, progress=self._progress)
+                connection = epoch_sql.connect(
+                    path, read_only, storage_version=storage_version, author=self.author, progress=self._progress
+                )
             except duckdb.IOException as error:
                 unwritable = _UNWRITABLE.search(str(error))
                 if unwritable and not read_only:

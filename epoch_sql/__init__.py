@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         EpochTableError,
         EpochTransactionError,
         EpochTrustError,
+        EpochWarning,
         InvalidName,
         MergeConflict,
         Protected,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
         UnsupportedType,
     )
     from epoch_sql.extension.install import connect, install, raising
-    from epoch_sql.library import EpochWarning, Repository, State, clone, init, open  # noqa: A004 - as gzip.open
+    from epoch_sql.library import Repository, State, clone, init, open  # noqa: A004 - as gzip.open
     from epoch_sql.progress import Progress
 
 __all__ = [
@@ -113,7 +114,7 @@ __all__ = [
     "raising",
 ]
 
-_LIBRARY = {"EpochWarning", "Repository", "State", "clone", "init", "open"}
+_LIBRARY = {"Repository", "State", "clone", "init", "open"}
 
 
 def __getattr__(name: str) -> Any:

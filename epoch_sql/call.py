@@ -73,6 +73,8 @@ class Memory:
     ``written`` is the state of the catalog that ``known`` and ``graph`` belong to. After gc or compaction, by any
     connection, thread or process, it differs, and the next operation clears the caches. The graph only grows, except by
     gc. ``last_commit``, which has ``last_sequence``, shows whether it is still the same.
+
+    ``publishing`` is held while files are written that no commit needs, and while gc removes such files.
     """
 
     own_macros: frozenset[str] = frozenset()
@@ -85,6 +87,7 @@ class Memory:
     last_commit: str | None = None
     repository_id: str | None = None
     lock: Lock = field(default_factory=Lock)
+    publishing: Lock = field(default_factory=Lock)
 
 
 class Call:

@@ -67,6 +67,10 @@ class EpochArgumentError(EpochError):
     parameter: str
 
 
+class EpochWarning(UserWarning):
+    """Something that a function of ``epoch_sql`` left out or did otherwise; verbs return their warnings."""
+
+
 class EpochDatabaseError(EpochError):
     """DuckDB refused a statement; the message is DuckDB's."""
 

@@ -15,20 +15,16 @@ from typing import Any, Self, overload
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.errors import EpochRepositoryError, RepositoryNotFound
+from epoch_sql.errors import EpochRepositoryError, EpochWarning, RepositoryNotFound
 from epoch_sql.extension.caller import look_query
 from epoch_sql.extension.failing import as_epoch_error
-from epoch_sql.extension.install import has_repository, installed
+from epoch_sql.extension.install import connected_at, create, has_repository, installed
 from epoch_sql.extension.performing import perform
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Verbs
 from epoch_sql.history.listing import TableInfo
 from epoch_sql.progress import Progress
 from epoch_sql.verb import P, Procedure, Query, R, Reading, Relation, Verb, record_of
-
-
-class EpochWarning(UserWarning):
-    """Something that ``init`` or ``clone`` left out or did otherwise; other verbs return their warnings."""
 
 
 class Repository(Verbs):
@@ -67,6 +63,13 @@ class Repository(Verbs):
             table: `orders` or `schema.orders`
         """
         return State(self, ref) if table is None else self._at(ref, table)
+
+    def connected(self, ref: str, options: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+        """A read-only connection to the state of a reference alone; see ``State.connect``."""
+        try:
+            return connected_at(self._session, ref, options)
+        except (duckdb.Error, OSError) as error:
+            raise as_epoch_error(error) from error
 
     def perform(self, verb: Verb[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The result of a verb. Its methods call this."""
@@ -133,6 +136,14 @@ class State:
         """The result of a query."""
         return self._repository.query(self.ref, sql)
 
+    def connect(self, **options: Any) -> duckdb.DuckDBPyConnection:
+        """A read-only connection to the state alone, which holds no lock on the database.
+
+        It has the tables, views, macros and types under their own names, and `epoch_at` in plain SQL. Warns, with
+        ``EpochWarning``, of what it leaves out. ``options`` are for `duckdb.connect`.
+        """
+        return self._repository.connected(self.ref, options)
+
     def tables(self) -> list[TableInfo]:
         """The tables and views."""
         return self._repository.tables(self.ref)
@@ -164,7 +175,14 @@ def open(
     return _opened(path, {"read_only": read_only, **options}, author, progress)
 
 
-def init(database: str | Path, *, branch: str = "main", author: str | None = None, **options: Any) -> Repository:
+def init(
+    database: str | Path,
+    *,
+    branch: str = "main",
+    author: str | None = None,
+    storage_version: str | None = None,
+    **options: Any,
+) -> Repository:
     """Make a repository of a database, with a first commit of what it holds, and open it; the file may be new.
 
     Raises EpochRepositoryError where there is one already. What cannot be versioned is an ``EpochWarning``.
@@ -173,9 +191,11 @@ def init(database: str | Path, *, branch: str = "main", author: str | None = Non
         database: the file
         branch: the first branch
         author: the author, now and later; see `open`
+        storage_version: the oldest DuckDB that reads a new file: `v1.0.0`; default: that of the installed DuckDB
         options: for `duckdb.connect`
     """
-    return _made(Path(database), options, author, None, lambda repository: repository._init(branch).warnings)
+    path = Path(database)
+    return _made(path, options, author, None, storage_version, lambda repository: repository._init(branch).warnings)
 
 
 def clone(
@@ -186,6 +206,7 @@ def clone(
     trust: bool = False,
     author: str | None = None,
     progress: Progress | None = None,
+    storage_version: str | None = None,
     **options: Any,
 ) -> Repository:
     """Create a new database from a remote, check out its default branch, and open it.
@@ -200,13 +221,14 @@ def clone(
         trust: trust its definitions, even those that read files or reach outside the database
         author: the author, now and later; see `open`
         progress: told how far it is
+        storage_version: as for `init`
         options: for `duckdb.connect`
     """
 
     def cloned(repository: Repository) -> list[str]:
         return repository._clone(url, remote, trust=trust).warnings
 
-    return _made(Path(database), options, author, progress, cloned)
+    return _made(Path(database), options, author, progress, storage_version, cloned)
 
 
 def _opened(
@@ -236,11 +258,13 @@ def _made(
     options: Mapping[str, Any],
     author: str | None,
     progress: Progress | None,
+    storage_version: str | None,
     make: Callable[[Repository], list[str]],
 ) -> Repository:
     """A repository that ``make`` makes, which returns warnings; a new file goes again where it fails."""
     existed = path.exists()
     try:
+        create(path, storage_version)
         repository = _opened(path, options, author, progress, new=True)
         try:
             found = make(repository)

@@ -269,3 +269,24 @@ CREATE TABLE {{epoch}}.upstreams (
     remote VARCHAR NOT NULL,
     remote_branch VARCHAR NOT NULL
 );
+
+CREATE TABLE {{epoch}}.compacted (
+    version_id VARCHAR NOT NULL,
+    table_id VARCHAR NOT NULL,
+    file_ids VARCHAR[] NOT NULL
+);
+
+CREATE TABLE {{epoch}}.published (
+    sequence BIGINT NOT NULL,
+    path VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    ref VARCHAR NOT NULL,
+    commit_id VARCHAR NOT NULL,
+    digest VARCHAR NOT NULL,
+    bytes BIGINT NOT NULL,
+    modified_ns BIGINT NOT NULL,
+    tables BIGINT NOT NULL,
+    file_ids VARCHAR[] NOT NULL,
+    published_at TIMESTAMP NOT NULL,
+    replaced_at TIMESTAMP
+);

@@ -95,9 +95,30 @@ SEMI JOIN epoch_kept_versions AS k2 ON k2.id = l.to_version
 
 
 -- name: kept_files
--- In: the levels that are kept (epoch_kept_levels).
--- Out: their files: id.
-SELECT DISTINCT unnest(l.file_ids) AS id FROM {{epoch}}.levels AS l SEMI JOIN epoch_kept_levels AS k ON k.id = l.level_id
+-- In: the levels that are kept (epoch_kept_levels), the published files, and the end of the grace period.
+-- Out: the files of these levels, and those that published files read, or did within the grace period: id.
+SELECT unnest(l.file_ids) AS id FROM {{epoch}}.levels AS l SEMI JOIN epoch_kept_levels AS k ON k.id = l.level_id
+UNION
+SELECT unnest(file_ids) FROM {{epoch}}.published WHERE replaced_at IS NULL OR replaced_at >= {{until}}
+
+
+-- name: sweep_published
+-- In: the end of the grace period (?).
+-- Out: the published files without those that were replaced before.
+DELETE FROM {{epoch}}.published WHERE replaced_at < ?
+
+
+-- name: sweep_compacted
+-- In: the versions and the files that are kept (epoch_kept_versions, epoch_kept_files).
+-- Out: the compacted versions that are kept, with all of their files.
+DELETE FROM {{epoch}}.compacted
+WHERE version_id NOT IN (SELECT id FROM epoch_kept_versions)
+   OR version_id IN (
+       SELECT c.version_id
+       FROM (SELECT version_id, unnest(file_ids) AS file_id FROM {{epoch}}.compacted) AS c
+       ANTI JOIN epoch_kept_files AS k ON k.id = c.file_id
+   )
+
 
 
 -- name: dead_commits

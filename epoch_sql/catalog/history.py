@@ -172,7 +172,10 @@ class State(Relation):
 
 
 class Refs(Relation):
-    """``epoch.refs``: branches, tags and remote branches. Every move adds a row to ``epoch.reflog``."""
+    """``epoch.refs``: branches, tags and remote branches. Every move adds a row to ``epoch.reflog``.
+
+    ``moved`` are the kinds and names of those that moved through this object.
+    """
 
     name = "refs"
     columns = {
@@ -183,6 +186,10 @@ class Refs(Relation):
         "moved_at": "TIMESTAMP",
         "message": "VARCHAR",
     }
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        super().__init__(cursor)
+        self.moved: dict[tuple[str, str], None] = {}
 
     def all(self, kind: str) -> dict[str, Ref]:
         """The references of a kind, by name."""
@@ -225,6 +232,7 @@ class Refs(Relation):
         author: str,
         moved_at: datetime,
     ) -> None:
+        self.moved[ref.kind, ref.name] = None
         Reflog(self.cursor).append((ref.kind, ref.name, old, new, route.value, action, author, moved_at))
 
 

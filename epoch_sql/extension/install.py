@@ -27,6 +27,8 @@ from epoch_sql.extension.registration import (
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import PROCEDURES, VERBS
 from epoch_sql.progress import Progress
+from epoch_sql.publish.connecting import connect_to
+from epoch_sql.publish.writing import create_database
 
 OWN_MACROS = frozenset((*(verb.name for verb in VERBS), MACROS))
 ACTING = frozenset(name for name, procedure in PROCEDURES.items() if procedure.acts)
@@ -41,6 +43,8 @@ def connect(
     database: str | Path,
     read_only: bool = False,
     *,
+    ref: str | None = None,
+    storage_version: str | None = None,
     author: str | None = None,
     progress: Progress | None = None,
     **options: Any,
@@ -48,8 +52,16 @@ def connect(
     """A DuckDB connection to a database file with Epoch's functions installed; see ``install``.
 
     ``options`` go to ``duckdb.connect``. Raises what that raises, for example duckdb.IOException for a file that
-    another process has locked.
+    another process has locked. ``storage_version`` (``v1.0.0``) is the oldest DuckDB that reads a file that this
+    creates.
+
+    With ``ref``, it is a read-only connection to the state of that reference alone, which holds no lock on the
+    database. It has the tables, views, macros and types under their own names, and ``epoch_at`` in plain SQL. Warns,
+    with ``EpochWarning``, of what it leaves out.
     """
+    if ref is not None:
+        return _connect_at(Path(database), ref, options)
+    create(Path(database), storage_version)
     connection = duckdb.connect(str(database), read_only=read_only, **options)
     try:
         session = installed(connection, {"read_only": read_only, **options})
@@ -59,6 +71,31 @@ def connect(
     session.author = author or session.author
     session.progress = progress or session.progress
     return connection
+
+
+def create(database: Path, storage_version: str | None) -> None:
+    """Create a database of a storage version, unless none is asked for or there is one already."""
+    if storage_version is not None and not database.exists():
+        create_database(database, storage_version)
+
+
+def connected_at(session: Session, ref: str, options: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+    """A read-only connection to the state of a reference alone."""
+    with session.cursor() as cursor:
+        return connect_to(session.call(cursor), ref, options)
+
+
+def _connect_at(database: Path, ref: str, options: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+    try:
+        connection = connect(database, read_only=True)
+    except duckdb.ConnectionException:
+        # This process has it open to write.
+        session = next((s for path, s in _sessions.items() if Path(path).resolve() == database.resolve()), None)
+        if session is None:
+            raise
+        return connected_at(session, ref, options)
+    with connection:
+        return connected_at(_installed[connection], ref, options)
 
 
 def install(connection: duckdb.DuckDBPyConnection, *, author: str | None = None) -> duckdb.DuckDBPyConnection:

@@ -9,6 +9,7 @@ import duckdb
 
 from epoch_sql.extension.caller import require_same_view
 from epoch_sql.extension.session import Session
+from epoch_sql.publish.publishing import publish_moved
 from epoch_sql.verb import Procedure, with_warnings
 
 R = TypeVar("R")
@@ -29,4 +30,6 @@ def perform(
     if procedure.acts:
         call.seen = require_same_view(call, procedure.looks, seen)
     result = procedure(call, **arguments)
+    if procedure.acts and procedure.needs == "repository":
+        publish_moved(call)
     return with_warnings(result, call.warnings) if procedure.warns else result

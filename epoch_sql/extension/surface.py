@@ -10,6 +10,7 @@ from epoch_sql.diff import diff
 from epoch_sql.guard import checks, protecting
 from epoch_sql.history import changelog, listing, rows
 from epoch_sql.patch import patch
+from epoch_sql.publish import publishing
 from epoch_sql.query import query, views
 from epoch_sql.remote import connecting, verbs
 from epoch_sql.upkeep import compact, fsck, gc
@@ -118,6 +119,7 @@ class Verbs:
     fetch = verbs.fetch
     pull = verbs.pull
 
+    publish = publishing.publish
     gc = gc.collect
     compact = compact.compact
     fsck = fsck.check

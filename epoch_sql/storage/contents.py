@@ -287,7 +287,9 @@ class Contents:
             if problem:
                 raise self.broken(file.file_id, problem)
         paths = render.strings([str(self.store.path(file.file_id)) for file in files])
-        return render.fill(Sql("SELECT {{outputs}} FROM read_parquet({{paths}})"), outputs=outputs, paths=paths)
+        # A folder may be called like a column of a partition: id=5.
+        scan = "SELECT {{outputs}} FROM read_parquet({{paths}}, hive_partitioning = false)"
+        return render.fill(Sql(scan), outputs=outputs, paths=paths)
 
     def require_sound(self, levels: Iterable[Level]) -> None:
         """Raises EpochStorageError if a file of the levels, however large, has changed. Called before the file is

@@ -80,14 +80,16 @@ SWEPT = (
 def mark(call: Call, until: datetime) -> None:
     """Store the ids of what is kept in temporary tables ``epoch_kept_<what>``.
 
-    ``until`` is the end of the grace period. What a reference moved to or away from since then is kept.
+    ``until`` is the end of the grace period. What a reference moved to or away from since then is kept, and what a
+    published file reads, or read since then.
     """
     ids = render.fill(
         Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(call.cursor, until))
     )
     call.cursor.execute(render.render("gc.keep", name=kept("commits"), ids=ids))
     for what in ("roots", "trees", "versions", "levels", "files", "schemas"):
-        statement = render.render("gc.keep", name=kept(what), ids=render.render(f"gc.kept_{what}"))
+        ids = render.render(f"gc.kept_{what}", until=_moment(until))
+        statement = render.render("gc.keep", name=kept(what), ids=ids)
         call.cursor.execute(statement)
 
 
@@ -106,13 +108,15 @@ def kept_commits(cursor: duckdb.DuckDBPyConnection, until: datetime) -> list[str
     return sorted(found)
 
 
-def sweep(call: Call) -> None:
+def sweep(call: Call, until: datetime) -> None:
     """Remove from the catalog what ``mark`` did not keep."""
     call.state.rewritten()
     for name, column, what in SWEPT:
         call.cursor.execute(
             render.render("gc.sweep", table=render.catalog_table(name), column=render.column(column), kept=kept(what))
         )
+    run(call.cursor, render.load("gc.sweep_published"), [until])
+    run(call.cursor, render.load("gc.sweep_compacted"))
 
 
 def kept(what: str) -> render.Fragment:
@@ -155,37 +159,40 @@ def collect(call: Call, *, dry_run: bool = False, grace: str | None = None) -> l
     """
     period = GRACE if grace is None else _interval(call.cursor, grace)
     _require_own_files(call)
-    with files_needed_beside(call.database) as needed:
+    with call.memory.publishing, files_needed_beside(call.database) as needed:
         return _collect(call, dry_run, period, needed)
 
 
 def _collect(call: Call, dry_run: bool, period: timedelta, needed: Set[str]) -> list[Removed]:
+    until = now() - period
     if dry_run:
         with call.transaction():
-            dead = _mark(call, period)
+            dead = _mark(call, until)
             return [*dead, *map(_removed, _unreferenced(call, period, needed, swept=False))]
     with call.moving():
-        dead = _mark(call, period)
+        dead = _mark(call, until)
         run(
             call.cursor,
             "DELETE FROM {{epoch}}.reflog WHERE sequence IN (SELECT unnest(?::BIGINT[]))",
             [[int(removed.object_id) for removed in dead if removed.kind == "reflog"]],
         )
-        sweep(call)
+        sweep(call, until)
     return [*dead, *_delete_files(call, period, needed)]
 
 
-def _mark(call: Call, grace: timedelta) -> list[Removed]:
+def _mark(call: Call, until: datetime) -> list[Removed]:
     """Mark what is kept, and list the rest of the catalog."""
-    until = now() - grace
     mark(call, until)
-    moment = render.fill(render.Sql("CAST({{t}} AS TIMESTAMP)"), t=render.literal(until.isoformat(sep=" ")))
     dead: list[Removed] = []
     for what in _DEAD:
-        found = render.render(f"gc.dead_{what}", until=moment, object_name=render.load("files.object_name"))
+        found = render.render(f"gc.dead_{what}", until=_moment(until), object_name=render.load("files.object_name"))
         rows = call.cursor.execute(found).fetchall()
         dead.extend(Removed(*row) for row in rows)
     return dead
+
+
+def _moment(at: datetime) -> Sql:
+    return render.fill(Sql("CAST({{t}} AS TIMESTAMP)"), t=render.literal(at.isoformat(sep=" ")))
 
 
 def _delete_files(call: Call, grace: timedelta, needed: Set[str]) -> list[Removed]:

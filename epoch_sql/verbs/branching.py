@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, new_ref, now
@@ -27,6 +27,7 @@ class RefResult:
 
     name: str
     commit: str
+    warnings: list[str] = field(default_factory=list)
 
 
 @procedure("epoch_branch")

@@ -82,6 +82,7 @@ ACTING = [
     "epoch_remote_trust('origin')",
     "epoch_remote_remove('origin')",
     "epoch_gc(dry_run := true)",
+    "epoch_publish(refs := ['main'])",
     "epoch_compact()",
     "epoch_fsck()",
 ]

@@ -1,0 +1,1 @@
+"""Publishing: the state of a reference as a read-only DuckDB file that any client reads."""

@@ -1,0 +1,31 @@
+-- name: relation
+-- In: the rows of a table.
+-- Out: a view of them, or a table with them, in the published file.
+CREATE {{kind}} {{name}} AS {{rows}}
+
+
+-- name: about
+-- In: a reference and its commit.
+-- Out: a table macro that says what a file is of. It also shows that Epoch wrote the file.
+CREATE MACRO {{name}}() AS TABLE
+SELECT
+    {{ref}} AS ref,
+    {{commit_id}} AS commit_id,
+    CAST({{committed_at}} AS TIMESTAMP) AS committed_at,
+    CAST({{published_at}} AS TIMESTAMP) AS published_at
+
+
+-- name: at
+-- In: the names of references (refs), the number of the state of each (states), the tables of each state by `state:table`
+-- (tables), the number of the text of each table (places), and the texts that give rows (texts).
+-- Out: a table macro that gives the rows of a table as of a reference, in plain SQL. The lists are constants, so DuckDB
+-- computes the text when it binds the query.
+CREATE MACRO {{name}}(ref, table_name) AS TABLE
+FROM query(coalesce(
+    {{texts}}[{{places}}[list_position(
+        {{tables}},
+        {{states}}[list_position({{refs}}, ref)] || ':' || lower(table_name)
+    )]],
+    error('there is no table ' || coalesce(table_name, 'NULL') || ' at ' || coalesce(ref, 'NULL') || ' in this file, which '
+        || 'Epoch published with ' || {{known}})
+))
