@@ -16,16 +16,16 @@ SELECT
 
 
 -- name: at
--- In: the names of references (refs), the number of the state of each (states), the tables of each state by `state:table`
--- (tables), the number of the text of each table (places), and the texts that give rows (texts).
--- Out: a table macro that gives the rows of a table as of a reference, in plain SQL. The lists are constants, so DuckDB
+-- In: the names of references (refs) and the number of the state of each (states). The names of tables (spelled) and the
+-- number of each (tables), of so many (width). For each table of each state the number of its text, or 0 (numbers). The texts
+-- (texts), which give rows.
+-- Out: a table macro that gives the rows of a table as of a reference, in plain SQL. All lists are constants, so DuckDB
 -- computes the text when it binds the query.
 CREATE MACRO {{name}}(ref, table_name) AS TABLE
 FROM query(coalesce(
-    {{texts}}[{{places}}[list_position(
-        {{tables}},
-        {{states}}[list_position({{refs}}, ref)] || ':' || lower(table_name)
-    )]],
+    {{texts}}[{{numbers}}[
+        {{states}}[list_position({{refs}}, ref)] * {{width}} + {{tables}}[list_position({{spelled}}, lower(table_name))]
+    ]],
     error('there is no table ' || coalesce(table_name, 'NULL') || ' at ' || coalesce(ref, 'NULL') || ' in this file, which '
         || 'Epoch published with ' || {{known}})
 ))

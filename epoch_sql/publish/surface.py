@@ -150,27 +150,25 @@ def _at(call: Call, reference: Reference, levels: Levels) -> tuple[Sql, list[Lev
     """The macro ``epoch_at``, and the levels that it reads."""
     named = names(call, reference)
     roots = {name: call.commits.get(commit_id).root_id for name, commit_id in named.items()}
-    numbers = {root: str(number) for number, root in enumerate(dict.fromkeys(roots.values()))}
-    trees = {root: call.trees.load(root) for root in numbers}
-    texts = _Texts(call, levels, [e.version_id for tree in trees.values() for e in tree.tables.values()])
-    places: dict[str, int] = {}
-    for root, number in numbers.items():
-        for entry in trees[root].tables.values():
-            place = texts.place(entry.version_id)
-            places |= dict.fromkeys((f"{number}:{spelled}" for spelled in _spellings(entry.name)), place or 0)
-    places = {spelled: place for spelled, place in places.items() if place}
+    trees = [call.trees.load(root) for root in dict.fromkeys(roots.values())]
+    states = {root: number for number, root in enumerate(dict.fromkeys(roots.values()))}
+    versions = [{entry.name.folded: entry.version_id for entry in tree.tables.values()} for tree in trees]
+    tables = {entry.name.folded: entry.name for tree in trees for entry in tree.tables.values()}
+    spelled = {text: number for number, name in enumerate(tables.values(), 1) for text in _spellings(name)}
+    texts = _Texts(call, levels, [version_id for found in versions for version_id in found.values()])
+    numbers = [texts.number(found[folded]) if folded in found else 0 for found in versions for folded in tables]
     known = [ref.name for kind in ("branch", "tag") for ref in call.refs.all(kind).values()]
     with render.for_database(DATABASE):
         macro = render.render(
             "publish.at",
             name=render.table(ObjectName("main", AT)),
             texts=render.strings(texts.texts or [""]),
-            places=render.fill(
-                "[{{n}}]", n=[render.literal(place) for place in places.values()] or [render.literal(None)]
-            ),
-            tables=render.strings([*places] or [""]),
-            states=render.strings([numbers[root] for root in roots.values()]),
+            numbers=_numbers(numbers or [0]),
+            states=_numbers([states[root] for root in roots.values()]),
             refs=render.strings([*roots]),
+            width=render.literal(len(tables)),
+            tables=_numbers([*spelled.values()] or [0]),
+            spelled=render.strings([*spelled] or [""]),
             known=render.literal(", ".join(known)),
         )
     return macro, texts.levels
@@ -196,29 +194,35 @@ class _Texts:
         ids = list(dict.fromkeys(version_ids))
         self._known: Levels = {**compacted(call, ids), **levels}
         self._harmful = _harmful(call, Tree(), map(call.contents.table, ids))
-        self._places: dict[str, int | None] = {}
+        self._numbers: dict[str, int] = {}
 
-    def place(self, version_id: str) -> int | None:
-        """The number of the text of a version, from 1. None if it is left out."""
-        if version_id not in self._places:
-            self._places[version_id] = self._place(version_id)
-        return self._places[version_id]
+    def number(self, version_id: str) -> int:
+        """The number of the text of a version, from 1. 0 if it is left out."""
+        if version_id not in self._numbers:
+            self._numbers[version_id] = self._number(version_id)
+        return self._numbers[version_id]
 
-    def _place(self, version_id: str) -> int | None:
+    def _number(self, version_id: str) -> int:
         contents = self.call.contents
         table = contents.table(version_id)
         if table in self._harmful or not is_trusted(self.call, table):
-            return None
+            return 0
         found = self._known.get(version_id) or contents.levels(version_id)
         try:
             self.texts.append(native_rows(table, contents.state_of(table, found)))
         except EpochStorageError:
             # It says so where it is published itself, and fsck does.
-            return None
+            return 0
         self.levels += found
         return len(self.texts)
 
 
 def _spellings(name: ObjectName) -> set[str]:
-    """How a table can be named in an argument, in lower case."""
-    return {str(name).lower(), name.as_schema.lower()}
+    """How a table can be named in an argument, in lower case: with and without quotes, in main without a schema."""
+    quoted = [f'"{part.replace(chr(34), chr(34) * 2)}"' for part in (*name.schema_path, name.name)]
+    found = {str(name), name.as_schema, ".".join(quoted), *([quoted[-1]] if name.schema == "main" else [])}
+    return {text.lower() for text in found}
+
+
+def _numbers(numbers: Sequence[int]) -> Sql:
+    return render.fill("[{{numbers}}]", numbers=[render.literal(number) for number in numbers])

@@ -61,7 +61,7 @@ def put(aside: Path, path: Path) -> None:
 
 
 def state_of(path: Path) -> tuple[int, int] | None:
-    """The size of a file and its time of change, by which it is recognised. None if there is none."""
+    """The size of a file and its time of change, which together recognise it. None without a file."""
     try:
         found = path.stat()
     except OSError:
@@ -77,7 +77,7 @@ def require_replaceable(path: Path) -> None:
             if file.execute(statement, [ABOUT]).fetchone():
                 return
     except duckdb.Error:
-        # It is no database, or another program writes to it.
+        # It is a file of another kind, or another program writes to it.
         pass
     raise EpochStorageError(
         f"{path} exists, and Epoch did not publish it: nothing was written",

@@ -165,6 +165,7 @@ MOVES_NOTHING = {
     "epoch_ignore",
     "epoch_gc",
     "epoch_compact",
+    "epoch_publish",
     "epoch_protect",
     "epoch_unprotect",
     "epoch_review",
