@@ -92,7 +92,9 @@ CREATE TABLE {{epoch}}.files (
     schema_id VARCHAR NOT NULL,
     old_schema_id VARCHAR,
     row_count BIGINT NOT NULL,
-    bytes BIGINT NOT NULL
+    bytes BIGINT NOT NULL,
+    least_key VARCHAR,
+    greatest_key VARCHAR
 );
 
 CREATE TABLE {{epoch}}.refs (

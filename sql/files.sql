@@ -2,13 +2,37 @@
 -- In: the rows of a level, in the order of the file. Version 2 packs numbers and strings: it is faster to read, and so small
 -- that more than the lightest compression costs time and gains nothing.
 -- Out: one Parquet file whose columns carry the ids of the table's columns as field ids.
-COPY ({{rows}}) TO {{path}} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 122880, FIELD_IDS {{field_ids}}{{options}})
+COPY ({{rows}}) TO {{path}} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 122880, PRESERVE_ORDER true, FIELD_IDS {{field_ids}}{{options}})
+
+
+-- name: cuts
+-- In: the rows of a table, and the shares of them that are to come before each cut. Looks at a share of the rows.
+-- Out: one row: the values after which the rows are cut.
+SELECT quantile_disc({{value}}, [{{shares}}])
+FROM ({{rows}}) AS state
+WHERE hash({{key}}) % {{share}} = 0
+
+
+-- name: base_bounds
+-- In: a base file, and which of its rows may have the least and the greatest key (WHERE …, or nothing).
+-- Out: one row: the least and the greatest key.
+SELECT {{bounds}}
+FROM (SELECT {{key}} FROM read_parquet({{path}}, hive_partitioning = false{{numbered}}){{ends}}) AS ends
+
+
+-- name: touched_zones
+-- In: the keys of deltas, as sort keys, and zones of a base level: the sort keys from which and up to which they reach.
+-- Out: the numbers of the zones that have such keys.
+SELECT DISTINCT zones.number
+FROM ({{keys}}) AS keys
+JOIN (SELECT unnest(?::INTEGER[]) AS number, unnest(?::VARCHAR[]) AS least, unnest(?::VARCHAR[]) AS beyond) AS zones
+    ON (zones.least IS NULL OR keys.key >= unhex(zones.least)) AND (zones.beyond IS NULL OR keys.key < unhex(zones.beyond))
 
 
 -- name: digest_delta
 -- In: the rows of a delta.
 -- Out: one row: rows added, modified and removed, then the sums of the lower and upper halves of the MD5 hashes of the old
--- rows and of the new rows, each as often as the row occurs.
+-- rows and of the new rows, each as often as the row occurs. Then the least and the greatest key.
 SELECT
     coalesce(sum({{added}}), 0),
     coalesce(sum({{modified}}), 0),
@@ -16,7 +40,8 @@ SELECT
     coalesce(sum(CAST(old_digest & 18446744073709551615::UHUGEINT AS HUGEINT) * old_count), 0),
     coalesce(sum(CAST(old_digest >> 64 AS HUGEINT) * old_count), 0),
     coalesce(sum(CAST(new_digest & 18446744073709551615::UHUGEINT AS HUGEINT) * new_count), 0),
-    coalesce(sum(CAST(new_digest >> 64 AS HUGEINT) * new_count), 0)
+    coalesce(sum(CAST(new_digest >> 64 AS HUGEINT) * new_count), 0),
+    {{bounds}}
 FROM (
     SELECT
         *,

@@ -81,6 +81,14 @@ LEFT JOIN (SELECT *, true AS present FROM ({{before}}) AS before_rows) AS b ON {
 WHERE {{wrong}}
 
 
+-- name: ranges
+-- In: files with the same columns.
+-- Out: a row per file: its id, its least and its greatest key.
+SELECT parse_filename({{file}}, true) AS file_id, {{bounds}}
+FROM read_parquet({{paths}}, filename = {{name}}, hive_partitioning = false)
+GROUP BY file_id
+
+
 -- name: shifts
 -- In: the tables that the other queries of the proof made.
 -- Out: a row per step: node, rows, keys, rows with wrong old values, rows added, modified and removed. Then the sums of the
@@ -125,20 +133,29 @@ GROUP BY node
 
 
 -- name: steps
--- In: the steps to be proved: numbers, files of the bases that they are above (or none), their own files.
+-- In: the steps to be proved: numbers, the bases that they are above (or none), their own files.
 -- Out: the table epoch_proof_steps.
 CREATE OR REPLACE TEMP TABLE epoch_proof_steps AS
 SELECT unnest(?::INTEGER[]) AS node, unnest(?::VARCHAR[]) AS base_id, unnest(?::VARCHAR[]) AS file_id
 
 
+-- name: bases_of_steps
+-- In: the bases that the steps are above, each with its files that may have keys of theirs.
+-- Out: the table epoch_proof_bases.
+CREATE OR REPLACE TEMP TABLE epoch_proof_bases AS
+SELECT unnest(?::VARCHAR[]) AS base_id, unnest(?::VARCHAR[]) AS file_id
+
+
 -- name: touched
--- In: epoch_proof_steps and epoch_proof_deltas; the rows of base files, each with its file.
+-- In: the tables that the other queries of the proof made; the rows of base files, each with its file.
 -- Out: the table epoch_proof_touched: the rows of each base that the steps above it change.
 CREATE OR REPLACE TEMP TABLE epoch_proof_touched AS
-SELECT base.file_id AS base_id, touched.key, any_value({{digest}}) AS digest, count(*) AS copies
+SELECT touched.base_id, touched.key, any_value({{digest}}) AS digest, count(*) AS copies
 FROM ({{rows}}) AS base
 JOIN (
-    SELECT DISTINCT base_id, key, {{keys}}
-    FROM epoch_proof_steps JOIN epoch_proof_deltas USING (file_id)
-) AS touched ON base.file_id = touched.base_id AND {{same_key}}
-GROUP BY base.file_id, touched.key
+    SELECT DISTINCT bases.base_id, bases.file_id, key, {{keys}}
+    FROM epoch_proof_bases AS bases
+    JOIN epoch_proof_steps AS steps ON steps.base_id = bases.base_id
+    JOIN epoch_proof_deltas AS deltas ON deltas.file_id = steps.file_id
+) AS touched ON base.file_id = touched.file_id AND {{same_key}}
+GROUP BY touched.base_id, touched.key

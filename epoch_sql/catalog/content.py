@@ -59,19 +59,24 @@ class Files(Relation):
         "old_schema_id": "VARCHAR",
         "row_count": "BIGINT",
         "bytes": "BIGINT",
+        "least_key": "VARCHAR",
+        "greatest_key": "VARCHAR",
     }
 
     def load(self, ids: Iterable[str] | None = None) -> dict[str, DataFile]:
         """The files of these ids, or all of them."""
         return {
-            file_id: DataFile(file_id, schema_id, row_count, size, old_schema_id)
-            for file_id, schema_id, old_schema_id, row_count, size in self._rows(ids)
+            file_id: DataFile(file_id, schema_id, row_count, size, old_schema_id, *bounds)
+            for file_id, schema_id, old_schema_id, row_count, size, *bounds in self._rows(ids)
         }
 
     def add(self, files: Iterable[DataFile]) -> None:
         """Record files that are not recorded yet."""
         by_id = {file.file_id: file for file in files}
-        self.insert_missing((f.file_id, f.schema_id, f.old_schema_id, f.row_count, f.bytes) for f in by_id.values())
+        self.insert_missing(
+            (f.file_id, f.schema_id, f.old_schema_id, f.row_count, f.bytes, f.least_key, f.greatest_key)
+            for f in by_id.values()
+        )
 
     def _rows(self, ids: Iterable[str] | None) -> list[tuple[Any, ...]]:
         return self.select() if ids is None else self.with_ids(ids)

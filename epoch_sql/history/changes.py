@@ -8,7 +8,7 @@ of the old one if it was removed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from epoch_sql import render
 from epoch_sql.history.lineage import Lineage, Step
@@ -17,7 +17,9 @@ from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.conversion import converted
 from epoch_sql.storage.encoding import encode
+from epoch_sql.storage.key_ranges import Range
 from epoch_sql.storage.shape import Shape, aliased, columns, filling, shape_of, stored_as
+from epoch_sql.storage.skipping import files_with
 from epoch_sql.versions.sides import (
     as_stored,
     by_value,
@@ -30,18 +32,26 @@ _BACKWARDS = Sql("CASE delta.op WHEN 'added' THEN 'removed' WHEN 'removed' THEN 
 Group = tuple[str, str, bool]
 
 
+@dataclass(frozen=True)
+class WantedKey:
+    """The key of one row of HEAD: a condition on ``c<id>``, and a range of keys to skip files with."""
+
+    condition: Sql
+    range: Range
+
+
 class TableChanges:
-    """Renders the changes of steps. ``condition`` on ``c<id>`` chooses the wanted rows.
+    """Renders the changes of steps, of all rows or of one.
 
     One scan reads all deltas with equal columns, however many commits they belong to. Versions are compared only if no
     delta leads from one to the other.
     """
 
-    def __init__(self, lineage: Lineage, condition: Sql | None = None) -> None:
+    def __init__(self, lineage: Lineage, wanted: WantedKey | None = None) -> None:
         self.lineage = lineage
         self.contents = lineage.call.contents
         self.head = lineage.table
-        self.condition = condition
+        self.wanted = wanted
         self._edges: dict[tuple[str, str], Level] = {}
         for level in self.contents.edges(lineage.table_id):
             assert level.from_version and level.to_version
@@ -57,11 +67,19 @@ class TableChanges:
                 selects.append(self._compared(step))
                 continue
             level, forward = found
-            for file in level.files:
+            for file in self._files(level.files):
                 group = (file.schema_id, file.old_schema_id or file.schema_id, forward)
                 groups.setdefault(group, []).append((file, step.position))
         selects += [self._scanned(group, files) for group, files in groups.items()]
         return render.joined(selects, "\nUNION ALL\n") if selects else self._nothing()
+
+    def _files(self, files: Sequence[DataFile]) -> Sequence[DataFile]:
+        return files_with(self.contents.schema, files, self.head, self.wanted.range) if self.wanted else files
+
+    def _state(self, version_id: str) -> Sql:
+        """The rows of a version, without files that cannot have the wanted key."""
+        levels = [replace(level, files=tuple(self._files(level.files))) for level in self.contents.levels(version_id)]
+        return self.contents.state_of(self.lineage.table_of(version_id), levels)
 
     def _edge(self, step: Step) -> tuple[Level, bool] | None:
         """The delta of the step, and whether it is read forwards. Read backwards, it would lack dropped columns."""
@@ -132,7 +150,7 @@ class TableChanges:
             assert version_id
             op = Sql("'added'" if step.after else "'removed'")
             made = self.lineage.table_of(version_id)
-            table, rows = as_stored(made, self.contents.state(version_id), self.lineage.crossing)
+            table, rows = as_stored(made, self._state(version_id), self.lineage.crossing)
             outputs = [
                 aliased(render.literal(step.position), "position"),
                 aliased(op, "op"),
@@ -208,10 +226,10 @@ class TableChanges:
         return _typed(f"{prefix}{source.id}", source, column, relation) if source else filling(column)
 
     def _only(self, rows: Sql) -> Sql:
-        if self.condition is None:
+        if self.wanted is None:
             return rows
         return render.fill(
-            Sql("SELECT * FROM ({{rows}}) AS changes WHERE {{condition}}"), rows=rows, condition=self.condition
+            Sql("SELECT * FROM ({{rows}}) AS changes WHERE {{condition}}"), rows=rows, condition=self.wanted.condition
         )
 
     def _nothing(self) -> Sql:

@@ -16,33 +16,33 @@ from epoch_sql import render
 from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.call import Call, require_trusted
 from epoch_sql.errors import ColumnNotFound, EpochTableError
-from epoch_sql.history.changes import MergedChanges, TableChanges, same_columns
+from epoch_sql.history.changes import MergedChanges, TableChanges, WantedKey, same_columns
 from epoch_sql.history.lineage import Lineage, Step
 from epoch_sql.model.names import suggest
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode, encode
+from epoch_sql.storage.key_ranges import cut_sort_key
 from epoch_sql.storage.shape import aliased, columns
 from epoch_sql.verb import relation
 from epoch_sql.versions.sides import as_stored, free_name, with_generated
 
 
-def key_condition(cursor: duckdb.DuckDBPyConnection, table: Table, key: str) -> Sql:
-    """The condition on ``c<id>`` that a row has the key.
+def wanted_key(cursor: duckdb.DuckDBPyConnection, table: Table, key: str) -> WantedKey:
+    """The row of a key.
 
     Raises EpochTableError for a table without a key, for unknown and missing key columns, and for a value that does not
     fit the column's type.
     """
-    values = _values(table, key)
+    given = _values(table, key)
+    values = [encode(_key_value(cursor, table, c, given[c.name]), c.type) for c in table.key]
     terms = [
-        render.fill(
-            Sql("{{c}} IS NOT DISTINCT FROM {{v}}"),
-            c=render.column(f"c{column.id}"),
-            v=encode(_key_value(cursor, table, column, values[column.name]), column.type),
-        )
-        for column in table.key
+        render.fill(Sql("{{c}} IS NOT DISTINCT FROM {{v}}"), c=column, v=value)
+        for column, value in zip(columns("c", table.key), values, strict=True)
     ]
-    return render.joined(terms, " AND ")
+    row = cursor.execute(render.fill(Sql("SELECT {{k}}"), k=cut_sort_key(values))).fetchone()
+    assert row
+    return WantedKey(render.joined(terms, " AND "), (row[0], row[0]))
 
 
 def _values(table: Table, key: str) -> dict[str, Any]:
@@ -136,8 +136,7 @@ def history(call: Call, table: str, key: str | None = None) -> Sql:
         key: only this row: JSON (`{"id": 42}`) or the value of a one-column key
     """
     lineage = Lineage(call, table)
-    condition = None if key is None else key_condition(call.cursor, lineage.table, key)
-    changes = TableChanges(lineage, condition)
+    changes = TableChanges(lineage, None if key is None else wanted_key(call.cursor, lineage.table, key))
     steps = lineage.steps([c for c in lineage.commits if c not in lineage.transparent])
     parts = [changes.relation(step for step in steps if step.commit_id not in lineage.merges)]
     own = MergedChanges(lineage, changes).own()

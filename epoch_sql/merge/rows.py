@@ -38,6 +38,7 @@ from epoch_sql.storage.shape import Shape, aliased, columns, compare, filling, s
 from epoch_sql.storage.writing import WrittenDelta, delta_level
 from epoch_sql.versions.folding import (
     REWRITE_SHARE,
+    compacted,
     count_changes,
     fold,
     same_values,
@@ -348,8 +349,8 @@ def _write_anew(call: Call, entry: MergedEntry) -> TableEntry:
     """Write a whole table, because both sides have values that had to be converted, so the result is not a delta on
     either."""
     rows = merged_state(call.contents, entry)
-    level = call.writer.base(rows, entry.table)
     count, fingerprint = call.writer.fingerprint(rows, entry.table)
+    level = call.writer.base(rows, entry.table, count)
     schema_id = entry.table.digest
     version_id = version_identity(entry.table_id, schema_id, fingerprint, (level.level_id,))
     version = Version(version_id, entry.table_id, schema_id, count, fingerprint, (level.level_id,))
@@ -377,8 +378,7 @@ def _compacted(
 ) -> tuple[list[Level], list[Level]]:
     """The levels, folded or rewritten as after a commit, and the delta if it is no longer one of them."""
     if sum(level.row_count for level in levels[1:]) * REWRITE_SHARE > levels[0].row_count:
-        call.contents.require_sound(levels)
-        levels = [call.writer.base(call.contents.state_of(entry.table, levels), entry.table)]
+        levels = [compacted(call, levels, entry.table)]
     else:
         levels = fold(call, levels, entry.table, fingerprint)
     return levels, [] if pending in levels else [pending]

@@ -41,7 +41,7 @@ class DataFile:
     """A Parquet file named by the SHA-256 of its bytes.
 
     ``schema_id`` is the definition of its rows (in a delta: of its new values), and ``old_schema_id`` that of the old
-    values.
+    values. ``least_key`` and ``greatest_key`` are sort keys (``storage.key_ranges``), or None for rows without a key.
     """
 
     file_id: str
@@ -49,6 +49,8 @@ class DataFile:
     row_count: int
     bytes: int
     old_schema_id: str | None = None
+    least_key: str | None = None
+    greatest_key: str | None = None
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ Id = Annotated[str, Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 RandomId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 Fingerprint = Annotated[str, Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 TableId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{16}\Z")]
+SortKey = Annotated[str, Meta(pattern=r"\A([0-9a-f]{2}){1,64}\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Moment = Annotated[datetime, Meta(tz=False)]
 _Row = tuple[str, str, str, str, str | None, str | None, str | None, str | None, str | None]
@@ -66,11 +67,13 @@ class _File(_Document, frozen=True):
     row_count: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     bytes: Annotated[int, Meta(ge=1, le=2**63 - 1)]
     old_schema_id: Id | None
+    least_key: SortKey | None
+    greatest_key: SortKey | None
 
 
 class _Level(_Document, frozen=True):
     kind: Literal["base", "delta"]
-    files: Annotated[list[_File], Meta(max_length=1)]
+    files: Annotated[list[_File], Meta(max_length=10_000)]
     rows: tuple[Count, Count, Count]
     before: Id | None
     after: Id | None
@@ -357,11 +360,16 @@ def _exact(found: Found, content: bytes, written: str, where: str) -> Found:
 def _level(stated: _Level, path: str) -> PortableLevel:
     files = tuple(DataFile(*msgspec.structs.astuple(file)) for file in stated.files)
     level = PortableLevel(stated.kind, files, RowCounts(*stated.rows), stated.before, stated.after)
+    bounds = [(file.least_key or "", file.greatest_key or "") for file in files]
+    _require(all(bool(least) == bool(greatest) for least, greatest in bounds), f"{path}.files", "have half of a range")
+    ends = [end for bound in bounds for end in bound if end]
+    _require(ends == sorted(ends), f"{path}.files", "are not in the order of their keys")
     if level.kind == "base":
         _require(level.rows == RowCounts(), f"{path}.rows", "are counts of changes, of a base")
         _require(level.before is level.after is None, f"{path}.before, after", "are ends, of a base")
         _require(all(file.old_schema_id is None for file in files), f"{path}.files", "have old values, of a base")
         return level
+    _require(len(files) < 2, f"{path}.files", "are several, of a delta")
     _require(all(file.old_schema_id for file in files), f"{path}.files", "have no old_schema_id, of a delta")
     _require(bool(files) or not level.rows.total, f"{path}.rows", "are counts of changes, but there is no file")
     _require(level.before is None or level.before != level.after, f"{path}.before", "is the same as after")

@@ -59,9 +59,9 @@ class _Descriptions:
 
     def _file(self, file: DataFile, where: str) -> DataFile:
         known = self.files.setdefault(file.file_id, file)
-        same = (file.row_count, file.bytes) == (known.row_count, known.bytes)
+        one, other = ((f.row_count, f.bytes, f.least_key, f.greatest_key) for f in (file, known))
         pairs = ((file.schema_id, known.schema_id), (file.old_schema_id, known.old_schema_id))
-        if known != file and not (same and all(self._alike(*pair) for pair in pairs)):
+        if known != file and not (one == other and all(self._alike(*pair) for pair in pairs)):
             raise damaged(where, f"describes file {file.file_id} otherwise than it is described elsewhere")
         return known
 

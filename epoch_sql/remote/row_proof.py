@@ -29,7 +29,9 @@ from epoch_sql.remote.row_steps import (
 from epoch_sql.storage.contents import Contents, arrange
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.file_proof import Columns, Prover
+from epoch_sql.storage.key_ranges import apart
 from epoch_sql.storage.shape import MULTIPLICITY, shape_of
+from epoch_sql.storage.skipping import reaching
 from epoch_sql.storage.writing import LevelWriter
 
 _OP = Column("op", "VARCHAR", 0)
@@ -139,8 +141,11 @@ class RowProof:
         table = self.tables[version.schema_id]
         return State(version, table, levels, where, self._plain(table, levels))
 
-    def _plain(self, table: Table, levels: Iterable[Level]) -> bool:
-        """Whether all files are read as they are, so that the hash of a row is the same in each of them."""
+    def _plain(self, table: Table, levels: Sequence[Level]) -> bool:
+        """Whether all files are read as they are, so that the hash of a row is the same in each of them, and no key is
+        in two files of a base level."""
+        if not all(apart(level.files) for level in levels):
+            return False
         ids = {i for level in levels for f in level.files for i in (f.schema_id, f.old_schema_id) if i}
         return all(signature(self.tables[i]) == signature(table) for i in ids)
 
@@ -169,13 +174,14 @@ class RowProof:
             yield from ((where, level) for level in manifest.levels[1:] if level.before and level.after)
 
     def _prove_files(self) -> None:
-        """Prove that every file has the stated columns and number of rows."""
+        """Prove that every file has the stated columns, number of rows and range of keys."""
         kinds = {file.file_id: (file, level.kind) for level in self._levels() for file in level.files}
         if not kinds:
             return
         with telling(f"{self.where}/objects", "cannot be read"):
             footers = self.prover.footers(list(kinds))
         columns: dict[str, Columns] = {}
+        alike: dict[str, list[DataFile]] = {}
         expected: dict[tuple[str, str | None], tuple[Columns, Columns]] = {}
         for file_id, (file, kind) in kinds.items():
             where = f"{self.where}/objects/{file_id[:2]}/{file_id}.parquet"
@@ -191,6 +197,13 @@ class RowProof:
             problem = _columns_problem(columns[footer.columns], *expected[about])
             if problem:
                 raise damaged(where, problem)
+            alike.setdefault(footer.columns, []).append(file)
+        for files in alike.values():
+            with telling(f"{self.where}/objects", "cannot be read"):
+                wrong = next(self.prover.wrong_ranges(files, self.tables), None)
+            if wrong:
+                where = f"{self.where}/objects/{wrong.file_id[:2]}/{wrong.file_id}.parquet"
+                raise damaged(where, "has other keys than it is said to have")
 
     def _expected(self, file: DataFile, kind: str) -> tuple[Columns, Columns]:
         """The columns that a file must have, and those that it may have. A name may have any of its types."""
@@ -246,7 +259,8 @@ class RowProof:
             if edge.level.files:
                 shape = shape_of(before.table, after.table)
                 changes = self.contents.compose([(edge.level, True)], shape)
-                rows = arrange(self.contents.state_of(before.table, before.levels), shape, before.table, old=True)
+                near = reaching(self.contents.schema, before.levels, before.table, edge.level.files[0])
+                rows = arrange(self.contents.state_of(before.table, near), shape, before.table, old=True)
                 if self.prover.false_old_values(changes, rows, shape, before.table):
                     raise other_rows(edge.where, after.table)
 

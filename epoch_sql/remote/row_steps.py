@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import duckdb
 
 from epoch_sql.errors import EpochStorageError
-from epoch_sql.model.commit import FINGERPRINT_BITS, Level, Version
+from epoch_sql.model.commit import FINGERPRINT_BITS, DataFile, Level, Version
 from epoch_sql.model.remote import damaged
 from epoch_sql.model.schema import Table
 from epoch_sql.storage.file_proof import Prover, Shift, Step
+from epoch_sql.storage.key_ranges import may_hold, range_of
 
 Chain = tuple[str | None, ...]
-"""The files of a version: its base level (None: no rows), and the deltas on it."""
+"""The files of a version: those of its base level as one text (None: no rows), and the deltas on it."""
 Sum = tuple[int, int]
 """A number of rows, and the sum of their hashes."""
 
@@ -36,9 +37,9 @@ class State:
     @property
     def chain(self) -> Chain:
         """Its files."""
-        base = self.levels[0].files
+        base = ",".join(file.file_id for file in self.levels[0].files)
         deltas = [file.file_id for level in self.levels[1:] for file in level.files]
-        return (base[0].file_id if base else None, *deltas)
+        return (base or None, *deltas)
 
     @property
     def sum(self) -> Sum:
@@ -90,7 +91,7 @@ class _Group:
 
     def prove(self) -> None:
         told = [state for edge in self.edges for state in (edge.before, edge.after)]
-        self._written = {f.file_id: f.schema_id for s in (*self.states, *told) for f in s.levels[0].files}
+        self._bases = {s.chain[0]: s.levels[0].files for s in (*self.states, *told)}
         self._sums: dict[Chain, Sum] = {s.chain: s.sum for s in told if s.where is None}
         where = self._steps()
         self._shifts = self._read(where)
@@ -125,31 +126,44 @@ class _Group:
     def _read(self, steps: dict[Chain, tuple[str, Level]]) -> dict[Chain, Shift]:
         if self._unknown:
             where = next(iter(self._unknown.values()))
+            files = {f.file_id: f for chain in self._unknown for f in self._bases[chain[0]]}
             with telling(where, "has rows that cannot be read"):
-                told = self.prover.bases(self._files(chain[0] for chain in self._unknown), self.table)
+                told = self.prover.bases(self._by_definition(files.values()), self.table)
             for chain, where in self._unknown.items():
-                rows, keys, total = told.get(chain[0] or "", (0, 0, 0))
-                if keys != rows:
+                # Their ranges are proved, and apart. So no key is in two of them.
+                sums = [told.get(file.file_id, (0, 0, 0)) for file in self._bases[chain[0]]]
+                if any(keys != rows for rows, keys, _ in sums):
                     raise other_rows(where, self.table)
-                self._sums[chain] = rows, total % (1 << FINGERPRINT_BITS)
+                total = sum(total for *_, total in sums) % (1 << FINGERPRINT_BITS)
+                self._sums[chain] = sum(rows for rows, *_ in sums), total
         self._sums[None,] = 0, 0
         if not steps:
             return {}
         chains = [*steps]
-        asked = [Step(chain[0], tuple(map(str, chain[1:-1])), str(chain[-1])) for chain in chains]
+        near = {chain: self._near(chain[0], level) for chain, (_, level) in steps.items()}
+        asked = [
+            Step(chain[0], tuple(f.file_id for f in near[chain]), tuple(map(str, chain[1:-1])), str(chain[-1]))
+            for chain in chains
+        ]
+        files = {file.file_id: file for found in near.values() for file in found}
         with telling(next(iter(steps.values()))[0], "has rows that cannot be read"):
-            found = self.prover.shifts(asked, self._files(step.base for step in asked), self.table)
+            found = self.prover.shifts(asked, self._by_definition(files.values()), self.table)
         shifts = {chain: found[n] for n, chain in enumerate(chains) if n in found}
         self._shifts = shifts
         for chain, (where, level) in steps.items():
             self._require_right(chain, where, level)
         return shifts
 
-    def _files(self, ids: Iterable[str | None]) -> dict[Table, list[str]]:
+    def _near(self, base: str | None, level: Level) -> list[DataFile]:
+        """The files of a base level that may hold keys of a delta."""
+        keys = range_of(level.files[0])
+        return [file for file in self._bases.get(base, ()) if keys is None or may_hold(file, keys)]
+
+    def _by_definition(self, files: Iterable[DataFile]) -> dict[Table, list[str]]:
         """Base files by the definitions that they were written with."""
         found: dict[Table, list[str]] = {}
-        for file_id in sorted({i for i in ids if i}):
-            found.setdefault(self.tables[self._written[file_id]], []).append(file_id)
+        for file in sorted(files, key=lambda file: file.file_id):
+            found.setdefault(self.tables[file.schema_id], []).append(file.file_id)
         return found
 
     def _require_right(self, chain: Chain, where: str, level: Level) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
-from itertools import count
+from itertools import chain, count
 
 import duckdb
 from sqlglot import exp
@@ -31,6 +31,7 @@ from epoch_sql.storage.shape import (
     shape_of,
     stored_as,
 )
+from epoch_sql.storage.skipping import comparable, differing
 from epoch_sql.storage.writing import ObjectStore
 
 Step = tuple[Level, bool]
@@ -149,10 +150,13 @@ class Contents:
         # No delta has a key of two types.
         path = self.path(before, after) if before and after and not shape.twice else None
         if path is None:
+            sides = [self.levels(version_id) if version_id else [] for version_id in (before, after)]
+            if old and old == new and all(sides) and comparable(self.schema, chain(*sides), old):
+                sides = [*differing(*sides)]
             return compare(
                 shape,
-                arrange(self.state(before), shape, old, old=True) if before and old else None,
-                arrange(self.state(after), shape, new) if after and new else None,
+                arrange(self.state_of(old, sides[0]), shape, old, old=True) if before and old else None,
+                arrange(self.state_of(new, sides[1]), shape, new) if after and new else None,
             )
         return self.compose(path, shape)
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.model.commit import RowCounts
+from epoch_sql.model.commit import DataFile, RowCounts
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import storage_type
+from epoch_sql.storage.key_ranges import key_bounds, stored_key
 from epoch_sql.storage.shape import Shape, aliased, columns, shape_of
 from epoch_sql.storage.writing import ObjectStore, count_terms, row_digest
 
@@ -32,10 +33,11 @@ class Footer:
 
 @dataclass(frozen=True)
 class Step:
-    """A delta, the base level below it (None: no rows), and the deltas between them, the lowest first. All are
-    files."""
+    """A delta (its file), the base level below it (its name; None: no rows), and the deltas between them, the lowest
+    first (their files). ``base_files`` are those of the base level that may hold keys of the delta."""
 
     base: str | None
+    base_files: tuple[str, ...]
     below: tuple[str, ...]
     file_id: str
 
@@ -75,6 +77,26 @@ class Prover:
         )
         return self._described(rows)
 
+    def wrong_ranges(self, files: Iterable[DataFile], tables: Mapping[str, Table]) -> Iterator[DataFile]:
+        """The files, with columns alike, whose rows have another least or greatest key than they are said to have."""
+        groups: dict[tuple[str, str | None], dict[str, DataFile]] = {}
+        for file in files:
+            groups.setdefault((file.schema_id, file.old_schema_id), {})[file.file_id] = file
+        for (new, old), group in groups.items():
+            key = stored_key(tables[new], tables[old] if old else None)
+            name = _file_name(tables[new])
+            statement = render.render(
+                "row_proof.ranges",
+                bounds=key_bounds(key),
+                file=render.column(name),
+                name=render.literal(name),
+                paths=self._paths([*group]),
+            )
+            found = self.cursor.execute(statement).fetchall() if key else [(i, None, None) for i in group]
+            for file_id, *bounds in found:
+                if bounds != [group[file_id].least_key, group[file_id].greatest_key]:
+                    yield group[file_id]
+
     def expected(self, outputs: Iterable[tuple[str, Column]]) -> Columns:
         """Columns of these names, with the storage types of these columns."""
         typed = [
@@ -109,6 +131,8 @@ class Prover:
             render.load("row_proof.steps"),
             [list(range(len(steps))), [s.base for s in steps], [s.file_id for s in steps]],
         )
+        bases = sorted({(s.base, file_id) for s in steps if s.base for file_id in s.base_files})
+        run(render.load("row_proof.bases_of_steps"), [[base for base, _ in bases], [file_id for _, file_id in bases]])
         below = [(n, file_id, height) for n, s in enumerate(steps) for height, file_id in enumerate(s.below)]
         run(render.load("row_proof.earlier"), [[row[part] for row in below] for part in range(3)])
         rows = [*self._base_rows(files, table)] or [_no_rows(table)]
@@ -207,9 +231,7 @@ class Prover:
     def _base_rows(self, files: Mapping[Table, Sequence[str]], table: Table) -> Iterator[Sql]:
         """The rows of base files: file_id, c<id>."""
         for written, file_ids in files.items():
-            name = "file"
-            while any(column.name.lower() == name for column in written.columns):
-                name += "_"
+            name = _file_name(written)
             sources = [(written.column_by_id(column.id), f"c{column.id}") for column in table.stored_columns]
             yield render.fill(
                 Sql(
@@ -228,6 +250,14 @@ class Prover:
 
     def _paths(self, file_ids: Sequence[str]) -> Sql:
         return render.strings([str(self.store.path(file_id)) for file_id in file_ids])
+
+
+def _file_name(table: Table) -> str:
+    """The name of a column for the path of the file, beside the columns of a table."""
+    name = "file"
+    while any(column.name.lower() == name for column in table.columns):
+        name += "_"
+    return name
 
 
 def _well_formed(shape: Shape) -> Sql:

@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -28,6 +29,7 @@ from epoch_sql.model.commit import (
 )
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
+from epoch_sql.storage.key_ranges import base_bounds, cut_value, delta_key, key_bounds, parts, sort_key
 from epoch_sql.storage.shape import Shape, aliased, columns, has_floats
 
 _VERIFIED: dict[tuple[str, int, int], bool] = {}
@@ -144,6 +146,10 @@ def sync_folder(folder: Path) -> None:
 
 
 OLD_VALUE = 1 << 30
+ROW_GROUP = 122880
+FILE_ROWS = 1 << 23
+"""How many rows a file of a base level has, about. A base level is one file until it has half as many again."""
+_SAMPLE = 100_000
 
 
 @dataclass(frozen=True)
@@ -181,33 +187,56 @@ class LevelWriter:
             if not count:
                 return None
             written = render.fill(Sql("SELECT * FROM read_parquet({{path}})"), path=render.literal(str(path)))
-            added, modified, removed, *sums = _row(self.cursor, delta_digest(written, shape, old, new))
+            added, modified, removed, *sums, least, greatest = _row(self.cursor, delta_digest(written, shape, old, new))
             size = path.stat().st_size
             file_id = self.store.keep(path)
-        file = DataFile(file_id, new.digest, count, size, old.digest)
+        file = DataFile(file_id, new.digest, count, size, old.digest, least, greatest)
         minus, plus = sums[0] + (sums[1] << 64), sums[2] + (sums[3] << 64)
         return WrittenDelta(file, RowCounts(added, modified, removed), minus, plus)
 
-    def base(self, rows: Sql, table: Table, ordered: bool = False) -> Level:
-        """Write rows (``c<id>``) as a base level. Sorts them by the key unless they are ``ordered``."""
-        key = _ordering("c", table.key)
-        source = (
-            rows
-            if ordered or not key
-            else render.fill(Sql("SELECT * FROM ({{rows}}) AS state ORDER BY {{key}}"), rows=rows, key=key)
+    def base(self, rows: Sql, table: Table, count: int, ordered: bool = False) -> Level:
+        """Write rows (``c<id>``) as a base level. Sorts them by the key unless blocks of them are ``ordered``.
+
+        There are about ``count`` rows. If they are many, they are split into files by ranges of the key.
+        """
+        files = (self._base_file(part, table, ordered) for part in self._parts(rows, table, count))
+        return base_level(tuple(file for file in files if file))
+
+    def _parts(self, rows: Sql, table: Table, count: int) -> list[Sql]:
+        """The rows of each file, in the order of the key."""
+        number = round(count / FILE_ROWS)
+        if number < 2 or not table.key:
+            return [rows]
+        statement = render.render(
+            "files.cuts",
+            value=cut_value(table.key),
+            shares=[Sql(str(part / number)) for part in range(1, number)],
+            rows=rows,
+            key=columns("c", table.key),
+            share=render.literal(max(count // _SAMPLE, 1)),
         )
+        cuts = sorted(set(_row(self.cursor, statement)[0] or ()))
+        split = Sql("SELECT * FROM ({{rows}}) AS state WHERE {{part}}")
+        return [render.fill(split, rows=rows, part=part) for part in parts(table.key, cuts)]
+
+    def _base_file(self, rows: Sql, table: Table, ordered: bool) -> DataFile | None:
+        """One file of a base level. None if there are no rows."""
+        key = _ordering("c", table.key)
+        if key and not ordered:
+            rows = render.fill(Sql("SELECT * FROM ({{rows}}) AS state ORDER BY {{key}}"), rows=rows, key=key)
         named = render.fill(
             Sql("SELECT {{outputs}} FROM ({{rows}}) AS state"),
             outputs=[aliased(render.column(f"c{c.id}"), c.name) for c in table.stored_columns],
-            rows=source,
+            rows=rows,
         )
-        files: tuple[DataFile, ...] = ()
         with self.store.writing() as path:
             count = self._copy(named, path, [(c.name, c.id) for c in table.stored_columns], table.stored_columns)
-            if count:
-                size = path.stat().st_size
-                files = (DataFile(self.store.keep(path), table.digest, count, size),)
-        return base_level(files)
+            if not count:
+                return None
+            block = ROW_GROUP if ordered else 1
+            bounds = _row(self.cursor, base_bounds(str(path), count, table, block)) if key else (None, None)
+            size = path.stat().st_size
+            return DataFile(self.store.keep(path), table.digest, count, size, None, *bounds)
 
     def fingerprint(self, rows: Sql, table: Table) -> tuple[int, str]:
         """The number of rows (``c<id>``), and their fingerprint."""
@@ -250,7 +279,7 @@ class LevelWriter:
             ) from error
 
 
-def _row(cursor: duckdb.DuckDBPyConnection, statement: str) -> tuple[int, ...]:
+def _row(cursor: duckdb.DuckDBPyConnection, statement: str) -> tuple[Any, ...]:
     row = cursor.execute(statement).fetchone()
     assert row is not None
     return row
@@ -319,17 +348,14 @@ def delta_identity(files: tuple[DataFile, ...], from_version: str | None, finger
 def row_digest(values: Sequence[render.Fragment]) -> Sql:
     """A 128-bit hash of a row: the MD5 of DuckDB's canonical binary form of its storage values.
 
-    The form is injective and the same in all DuckDB versions. It treats -0.0 as 0.0, and all NaN as equal. The empty
-    string at the end makes it a BLOB, because sort keys of up to 8 bytes are BIGINT otherwise.
+    The form is injective and the same in all DuckDB versions. It treats -0.0 as 0.0, and all NaN as equal.
     """
-    terms = render.joined(
-        [render.fill(Sql("{{v}}, 'ASC NULLS LAST'"), v=value) for value in (*values, Sql("''"))], ", "
-    )
-    return render.fill(Sql("md5_number(create_sort_key({{terms}}))"), terms=terms)
+    return render.fill(Sql("md5_number({{form}})"), form=sort_key(values))
 
 
 def delta_digest(rows: Sql, shape: Shape, old: Table, new: Table) -> Sql:
-    """The query that gives the counts (added, modified, removed) of a delta and the sums of its row hashes.
+    """The query that gives the counts (added, modified, removed) of a delta, the sums of its row hashes, and the least
+    and the greatest key.
 
     The sums are of the lower and the upper 64 bits, first of removed rows, then of added rows.
     """
@@ -340,7 +366,13 @@ def delta_digest(rows: Sql, shape: Shape, old: Table, new: Table) -> Sql:
 
     counts, kinds = count_terms(shape)
     return render.render(
-        "files.digest_delta", rows=rows, old_digest=digest("o", old), new_digest=digest("n", new), **counts, **kinds
+        "files.digest_delta",
+        rows=rows,
+        old_digest=digest("o", old),
+        new_digest=digest("n", new),
+        bounds=key_bounds(columns("k", delta_key(new, old))),
+        **counts,
+        **kinds,
     )
 
 

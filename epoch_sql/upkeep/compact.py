@@ -15,8 +15,9 @@ from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import Level, Version, version_identity
 from epoch_sql.model.names import name_meant
 from epoch_sql.storage.contents import Contents
-from epoch_sql.storage.writing import delta_level
+from epoch_sql.storage.writing import base_level, delta_level
 from epoch_sql.verb import procedure
+from epoch_sql.versions.folding import rewritten
 
 # A commit's id covers the content of its tree and not its storage, so commits keep their ids, and only their roots
 # change. Every tree has to change at once, because operations take versions with different ids for different.
@@ -145,12 +146,19 @@ def _worth(contents: Contents, currents: list[_Current]) -> list[_Current]:
 
 
 def _rewritten(call: Call, current: _Current) -> Level:
-    """Write the version's rows as a new base level, and check that they are the same rows."""
+    """Write the version's rows as a new base level, without files that stay as they are, and check that they are the
+    same rows."""
     contents, version = call.contents, current.version
-    table = contents.table(version.version_id)
-    level = call.writer.base(contents.state(version.version_id), table)
-    found = call.writer.fingerprint(contents.state_of(table, [level]), table)
-    if found != (version.row_count, version.fingerprint):
+    table, levels = contents.table(version.version_id), contents.levels(version.version_id)
+    level = rewritten(call, levels, table, whole=True)
+    if level is None:
+        level = call.writer.base(contents.state_of(table, levels), table, version.row_count)
+    kept = {*level.files} & {*levels[0].files}
+    gone, fresh = (base_level(tuple(f for f in one.files if f not in kept)) for one in (levels[0], level))
+    stated = (version.row_count, version.fingerprint)
+    if kept:
+        stated = call.writer.fingerprint(contents.state_of(table, [gone, *levels[1:]]), table)
+    if call.writer.fingerprint(contents.state_of(table, [fresh]), table) != stated:
         raise EpochStorageError(
             f"table {current.table_name} at {current.branches[0]} does not hold the rows that its commit says; "
             "nothing was changed",

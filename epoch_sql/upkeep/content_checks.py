@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import duckdb
 
 from epoch_sql import render
 from epoch_sql.call import Call
+from epoch_sql.catalog.content import Schemas
 from epoch_sql.catalog.history import Refs, State
 from epoch_sql.catalog.local import Fingerprints, Stashes
 from epoch_sql.model.commit import Level, RowCounts, shift_fingerprint
 from epoch_sql.render import Sql
+from epoch_sql.storage.file_proof import Prover
 from epoch_sql.storage.shape import shape_of
 from epoch_sql.storage.writing import ObjectStore, delta_digest
 from epoch_sql.upkeep.inventory import Inventory
@@ -27,6 +29,19 @@ def broken_files(store: ObjectStore, inventory: Inventory) -> Iterator[Found]:
         problem = store.verify(file)
         if problem:
             yield "file", file.file_id, f"{store.path(file.file_id)} {problem}"
+
+
+def broken_ranges(call: Call, inventory: Inventory, wrong: Collection[Found]) -> Iterator[Found]:
+    """Files whose least or greatest key is not the one that the catalog says, of files without other problems."""
+    files, definitions = ({i for kind, i, _ in wrong if kind == part} for part in ("file", "schema"))
+    readable = [
+        file
+        for file in inventory.files.values()
+        if file.file_id not in files and not {file.schema_id, file.old_schema_id} & definitions
+    ]
+    tables = Schemas(call.cursor).load({i for file in readable for i in (file.schema_id, file.old_schema_id) if i})
+    for file in Prover(call.cursor, call.store).wrong_ranges(readable, tables):
+        yield "file", file.file_id, "its least or greatest key is not the one that the catalog says"
 
 
 def broken_rows(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
@@ -64,7 +79,7 @@ def broken_deltas(call: Call, inventory: Inventory, sound: frozenset[str]) -> It
             yield "level", stored.level_id, f"its rows cannot be read: {_first_line(error)}"
             continue
         assert row
-        added, _, removed, *sums = (int(n) for n in row)
+        added, _, removed, *sums = (int(n) for n in row[:-2])
         shifted = shift_fingerprint(before.fingerprint, sums[0] + (sums[1] << 64), sums[2] + (sums[3] << 64))
         if shifted != after.fingerprint or before.row_count + added - removed != after.row_count:
             yield "level", stored.level_id, "does not lead from the rows of its first version to those of its second"

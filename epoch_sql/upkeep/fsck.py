@@ -18,6 +18,7 @@ from epoch_sql.upkeep.content_checks import (
     broken_deltas,
     broken_files,
     broken_fingerprints,
+    broken_ranges,
     broken_rows,
 )
 from epoch_sql.upkeep.inventory import Inventory, StoredLevel, take
@@ -232,6 +233,7 @@ def _found(call: Call, inventory: Inventory) -> Iterator[Found]:
         *broken_commits(inventory),
     ]
     yield from wrong
+    yield from broken_ranges(call, inventory, wrong)
     yield from broken_references(call, inventory)
     sound = _sound_versions(inventory, wrong)
     yield from broken_rows(call, inventory, sound)

@@ -10,22 +10,18 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.call import Call
-from epoch_sql.model.commit import (
-    Level,
-    RowCounts,
-    Tree,
-    tree_identity,
-)
+from epoch_sql.model.commit import DataFile, Level, RowCounts, Tree, tree_identity
 from epoch_sql.model.schema import Table, compatible
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents
-from epoch_sql.storage.shape import keyed_alike, shape_of
-from epoch_sql.storage.writing import delta_level
+from epoch_sql.storage.key_ranges import Zone, between, runs, zones
+from epoch_sql.storage.shape import columns, keyed_alike, shape_of
+from epoch_sql.storage.skipping import comparable, touched_zones
+from epoch_sql.storage.writing import base_level, delta_level
 
 FOLD_AT = 4
-
-
 REWRITE_SHARE = 5
+"""Deltas of more than one in so many of the base level's rows become a new base level."""
 
 
 def tree_id(call: Call, tree: Tree) -> str:
@@ -72,6 +68,52 @@ def fold(call: Call, levels: list[Level], table: Table, fingerprint: str) -> lis
         if written is None:
             return levels
         levels.append(delta_level(written, start, "", fingerprint, table.digest))
+
+
+def compacted(call: Call, levels: Sequence[Level], table: Table) -> Level:
+    """A base level with the rows of these levels."""
+    written = rewritten(call, levels, table)
+    if written:
+        return written
+    call.contents.require_sound(levels)
+    count = levels[0].row_count + sum(level.rows.added - level.rows.removed for level in levels[1:])
+    return call.writer.base(call.contents.state_of(table, levels), table, count)
+
+
+def rewritten(call: Call, levels: Sequence[Level], table: Table, whole: bool = False) -> Level | None:
+    """A base level with the rows of these levels, which keeps the files that no delta has a key of.
+
+    None if there is no such file, so that all rows have to be written. With ``whole``, it keeps only files of the
+    table's own definition.
+    """
+    base, deltas = levels[0], levels[1:]
+    found = zones(base.files)
+    if len(found) < 2 or not comparable(call.contents.schema, levels, table):
+        return None
+    changed = [file for level in deltas for file in level.files]
+    touched = touched_zones(call.cursor, call.store, call.contents.schema, found, changed)
+    touched |= {n for n, zone in enumerate(found) for file in zone.files if whole and file.schema_id != table.digest}
+    if len(touched) == len(found):
+        return None
+    files: list[DataFile] = []
+    changing = sum(is_touched for is_touched, _ in runs(found, touched))
+    for is_touched, zone in runs(found, touched):
+        files += _zone_rewritten(call, zone, deltas, table, changing == 1) if is_touched else zone.files
+    return base_level(tuple(files))
+
+
+def _zone_rewritten(call: Call, zone: Zone, deltas: Sequence[Level], table: Table, alone: bool) -> tuple[DataFile, ...]:
+    """The files with the rows of a zone. It is ``alone`` if no delta has keys outside of it."""
+    levels = [base_level(zone.files), *deltas]
+    call.contents.require_sound(levels)
+    rows = call.contents.state_of(table, levels)
+    count = sum(file.row_count for file in zone.files)
+    if alone:
+        count += sum(level.rows.added - level.rows.removed for level in deltas)
+    else:
+        inside = between(columns("c", table.key), zone.start, zone.end)
+        rows = render.fill(Sql("SELECT * FROM ({{rows}}) AS state WHERE {{inside}}"), rows=rows, inside=inside)
+    return call.writer.base(rows, table, count).files
 
 
 def _start(contents: Contents, first: Level, table: Table) -> tuple[Table, str | None]:

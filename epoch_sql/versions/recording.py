@@ -22,9 +22,10 @@ from epoch_sql.model.commit import (
 )
 from epoch_sql.model.schema import Table
 from epoch_sql.render import Sql
+from epoch_sql.storage.key_ranges import sorted_as_stored
 from epoch_sql.storage.shape import no_changes, shape_of
 from epoch_sql.storage.writing import WrittenDelta, delta_level
-from epoch_sql.versions.folding import REWRITE_SHARE, alike, count_changes, fold, same_values, tree_id
+from epoch_sql.versions.folding import REWRITE_SHARE, alike, count_changes, fold, rewritten, same_values, tree_id
 from epoch_sql.versions.sides import by_value, crossing
 from epoch_sql.worktree.ordering import object_order
 from epoch_sql.worktree.rows import (
@@ -142,7 +143,8 @@ class _Recorder:
         rows = working_rows(working.table)
         checksum = row_hash(working.table.stored_columns)
         with self.writer.fingerprinting(rows, working.table, checksum) as pending:
-            level = self.writer.base(rows, working.table, ordered=self._in_key_order(working.table))
+            ordered = self._in_key_order(working.table)
+            level = self.writer.base(rows, working.table, working.row_count, ordered)
         count, fingerprint, seen = pending.result()
         if working.checksum is None:
             working = replace(working, checksum=self._checksum(working))
@@ -216,7 +218,12 @@ class _Recorder:
     def _compacted(self, levels: list[Level], working: WorkingTable, fingerprint: str) -> list[Level]:
         """The levels with small deltas folded, or one new base level if the deltas have reached a fifth of it."""
         if sum(level.row_count for level in levels[1:]) * REWRITE_SHARE > levels[0].row_count:
-            base = self.writer.base(working_rows(working.table), working.table, self._in_key_order(working.table))
+            # The newest delta is read back, and its definition may be new too.
+            self.contents.store_descriptions([working.table], [])
+            base = rewritten(self.call, levels, working.table)
+            if base is None:
+                rows, ordered = working_rows(working.table), self._in_key_order(working.table)
+                base = self.writer.base(rows, working.table, working.row_count, ordered)
             self.levels.append(base)
             return [base]
         return fold(self.call, levels, working.table, fingerprint)
@@ -256,6 +263,8 @@ class _Recorder:
     def _in_key_order(self, table: Table) -> bool:
         """Whether the working rows are in the order of their key, by blocks of one Parquet row group."""
         if len(table.key) != 1 or any(column.name.lower() == "rowid" for column in table.columns):
+            return False
+        if not sorted_as_stored(table.key[0]):
             return False
         # For most unordered tables, the first blocks show it.
         return all(self._in_order(table, most) for most in (Sql("LIMIT 245760"), Sql("")))
