@@ -7,6 +7,7 @@ WORKERS ?= auto
 # Whole modules to a worker, in the order of the folders: those with few but long tests come first.
 PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 OLDER := 1.4 1.5
+export EPOCH_CLIENTS := $(abspath $(VENV)-clients)
 
 .PHONY: demo test test-all lint bench tour docs clean $(OLDER:%=test-%)
 
@@ -18,7 +19,7 @@ test: $(VENV)/.test
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 # What takes long besides: large grids, kills, state machines against models, and the core on older DuckDBs.
-test-all: $(VENV)/.test $(OLDER:%=test-%)
+test-all: $(VENV)/.test $(EPOCH_CLIENTS)/.made $(OLDER:%=test-%)
 	$(BIN)/python -m pytest $(PARALLEL) -m slow $(ARGS)
 	$(BIN)/python -m pytest -s -m long $(ARGS)
 
@@ -44,13 +45,18 @@ docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict --quiet $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(OLDER:%=$(VENV)-%) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-clients $(OLDER:%=$(VENV)-%) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 # Each set of packages is installed once: again only when what is asked for has changed. An editable install is not
 # compiled by pip, which costs each start a fifth of a second where Python may not keep what it compiles.
 $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: pyproject.toml setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	$(BIN)/python -m compileall -q epoch_sql cli
+	touch $@
+
+# The clients that read published files.
+$(EPOCH_CLIENTS)/.made: tests/publish/install_clients.sh | $(BIN)/python
+	bash $< $(EPOCH_CLIENTS) $(BIN)/python
 	touch $@
 
 $(OLDER:%=$(VENV)-%/.test): $(VENV)-%/.test: pyproject.toml setup.py

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Installs the clients that read published files, each in a folder of its own below $1. $2 is the Python to run them with.
+set -euo pipefail
+folder=$1 python=$2
+mkdir -p "$folder"
+into() { "$python" -m pip install --quiet --disable-pip-version-check --target "$folder/$1" "${@:2}" & }
+
+into 1.1 'duckdb==1.1.*'
+into 1.3 'duckdb==1.3.*'
+into 1.4 'duckdb==1.4.*'
+into 1.5 'duckdb==1.5.*'
+into cli 'duckdb-cli==1.5.*'
+into sqlalchemy duckdb-sqlalchemy 'duckdb==1.5.*'
+into engine duckdb-engine sqlalchemy
+into harlequin harlequin
+npm install --silent --no-audit --no-fund --prefix "$folder/node" @duckdb/node-api &
+for job in $(jobs -p); do wait "$job"; done
