@@ -130,8 +130,11 @@ def opened(repo: Repo) -> Iterator[Call]:
             render.DATABASE.reset(token)
 
 
+Begin = Callable[[Repo], object]
+
+
 @cache
-def _initialised(sql: str, name: str, nth: int) -> Path:
+def _initialised(sql: str, init: bool, begin: Begin | None, name: str, nth: int) -> Path:
     """A folder with a repository made from a text of SQL, for tests to copy; the nth of a test is another history."""
     folder = Path(mkdtemp(prefix="epoch-tests-"))
     atexit.register(shutil.rmtree, folder)
@@ -139,7 +142,10 @@ def _initialised(sql: str, name: str, nth: int) -> Path:
     try:
         if sql:
             repo(sql)
-        repo("CALL epoch_init()")
+        if init:
+            repo("CALL epoch_init()")
+        if begin:
+            begin(repo)
     finally:
         repo.close()
     return folder
@@ -152,32 +158,51 @@ def _is_asked_again(sql: str, name: str) -> bool:
 
 @pytest.fixture
 def make_repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeRepo]:
-    """Makes repositories: ``make_repo(sql, name)`` runs SQL in a new database and initialises a repository there.
+    """Makes repositories: ``make_repo(sql, name)`` runs SQL in a new database and initialises a repository there, in
+    which ``begin`` then does something.
 
     What several tests begin with is made once and copied; ``fresh`` asks for one made in the test's own environment.
     """
     monkeypatch.setenv("EPOCH_AUTHOR", ADA)
-    asked: Counter[tuple[str, str]] = Counter()
+    asked: Counter[tuple[str, str, Begin | None]] = Counter()
     with ExitStack() as opened:
 
-        def make(sql: str = "", name: str = "shop.duckdb", init: bool = True, fresh: bool = False) -> Repo:
+        def make(
+            sql: str = "",
+            name: str = "shop.duckdb",
+            init: bool = True,
+            fresh: bool = False,
+            begin: Begin | None = None,
+        ) -> Repo:
             folder = tmp_path / f"repository{len(list(tmp_path.iterdir()))}"
-            if init and not fresh and _is_asked_again(sql, name):
-                shutil.copytree(_initialised(sql, name, asked[sql, name]), folder)
-                asked[sql, name] += 1
-                repo = Repo(folder / name)
-                opened.callback(repo.close)
-                return repo
-            folder.mkdir()
+            copied = begin or (init and not fresh and _is_asked_again(sql, name))
+            if copied:
+                shutil.copytree(_initialised(sql, init, begin, name, asked[sql, name, begin]), folder)
+                asked[sql, name, begin] += 1
+            else:
+                folder.mkdir()
             repo = Repo(folder / name)
             opened.callback(repo.close)
-            if sql:
-                repo(sql)
-            if init:
-                repo("CALL epoch_init()")
+            if not copied:
+                if sql:
+                    repo(sql)
+                if init:
+                    repo("CALL epoch_init()")
             return repo
 
         yield make
+
+
+def begun(sql: str = "") -> Callable[[Begin], Any]:
+    """Makes a fixture of what a function does in a new repository: it is done once, and each test gets a copy."""
+
+    def fixture_of(begin: Begin) -> Any:
+        def copied(make_repo: MakeRepo) -> Repo:
+            return make_repo(sql, begin=begin)
+
+        return pytest.fixture(name=begin.__name__)(copied)
+
+    return fixture_of
 
 
 @pytest.fixture

@@ -256,6 +256,7 @@ class TestDiff:
         assert re.search(r"^  ~ +2 +Grace +20.00 → 25.00$", told, re.MULTILINE)
         assert re.search(r"^  - +1 +Ada +12.50$", told, re.MULTILINE)
 
+    @pytest.mark.grid(every=3)
     @pytest.mark.parametrize(
         "words",
         [

@@ -205,6 +205,7 @@ def test_a_value_for_each_cell_and_one_that_does_not_fit(start: Start, folder: P
     assert orders(folder) == [(1, "99.25", "it's 🎉"), (2, "20.00", "b"), (3, "32.00", "c")]
 
 
+@pytest.mark.slow
 def test_nothing_typed_as_a_value_goes_back(start: Start) -> None:
     terminal = start()
     terminal.until(_QUESTION)
@@ -234,6 +235,7 @@ def test_skipped_rows_and_those_after_quitting_stay_open(start: Start, capsys: p
     assert '{"id":2}' not in told
 
 
+@pytest.mark.slow
 def test_other_keys_are_no_answer_and_the_end_of_the_input_quits(start: Start) -> None:
     terminal = start()
     terminal.until(_QUESTION)
@@ -255,6 +257,7 @@ def test_an_interrupt_keeps_what_was_decided(start: Start, capsys: pytest.Captur
     assert '{"id":1}' not in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_another_target_than_the_branch_that_is_checked_out(start: Start, folder: Path) -> None:
     assert run(["checkout", "dev"]) == 0
     terminal = start("orders", "--into", "main")
@@ -288,7 +291,10 @@ def test_an_interrupt_ends_the_program_at_once(tmp_path: Path) -> None:
     duckdb.connect(str(database)).close()
     assert run(["init", str(database)]) == 0
     terminal = Terminal(
-        "--db", str(database), "query", "SELECT count(*) FROM range(1000000000000) AS r(i) WHERE i % 7 = 1"
+        "--db",
+        str(database),
+        "query",
+        "SET threads = 1; SELECT count(*) FROM range(1000000000000) AS r(i) WHERE i % 7 = 1",
     )
     try:
         terminal.until(r"0:00:01")
@@ -301,6 +307,7 @@ def test_an_interrupt_ends_the_program_at_once(tmp_path: Path) -> None:
     assert run(["--db", str(database), "fsck"]) == 0
 
 
+@pytest.mark.slow
 def test_copies_of_a_row_without_a_key_can_be_all_taken(start: Start, folder: Path) -> None:
     database = str(folder / "shop.duckdb")
 

@@ -475,6 +475,7 @@ class TestCopies:
         apart("merge", "more", code=3)
         return apart
 
+    @pytest.mark.grid(every=2)
     @pytest.mark.parametrize(("side", "first"), [("--both", 4), ("--theirs", 3), ("--ours", 2), ("--base", 1)])
     def test_of_one_row_by_its_record_and_of_all(self, copies: Epoch, side: str, first: int) -> None:
         listed = copies("conflicts", "bag", "--json").json["conflicts"]

@@ -318,6 +318,7 @@ KEYS = [
 ]  # fmt: skip
 
 
+@pytest.mark.grid(every=2)
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
 def test_keys_that_change_their_type(make_repo: MakeRepo, key: str) -> None:
     """What one side cannot hold is told as what it is, in either direction."""
@@ -482,6 +483,7 @@ SAME = {
 }
 
 
+@pytest.mark.slow
 def test_equal_contents_have_equal_trees_and_no_difference(make_repo: MakeRepo) -> None:
     repo = make_repo("; ".join(f"CREATE SCHEMA s{n}; USE s{n}; {START}" for n in range(len(SAME))) + "; USE main")
     repo("CALL epoch_tag('old')")

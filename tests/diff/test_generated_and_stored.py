@@ -26,7 +26,7 @@ def crossed(make_repo: MakeRepo, key: str, to_plain: bool, type: str = "INTEGER"
     return repo, first, second
 
 
-@pytest.mark.grid(every=3)
+@pytest.mark.grid(every=9)
 @pytest.mark.parametrize("type", ["INTEGER", "HUGEINT"])
 @pytest.mark.parametrize("to_plain", [True, False])
 @pytest.mark.parametrize("key", [" PRIMARY KEY", ""])
@@ -49,6 +49,7 @@ def test_status_commits_and_the_changelog_count_values(
     assert repo(text.format("t")) == list(VALUES[second].items())
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("to_plain", [True, False])
 @pytest.mark.parametrize("key", [" PRIMARY KEY", ""])
 def test_history_and_blame_have_the_values_that_there_were(make_repo: MakeRepo, key: str, to_plain: bool) -> None:
@@ -84,6 +85,7 @@ def test_history_and_blame_have_the_values_that_there_were(make_repo: MakeRepo, 
         assert of_two == [(now[2],), (was[2],)]
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("to_plain", [True, False])
 @pytest.mark.parametrize("key", [" PRIMARY KEY", ""])
 def test_a_history_in_which_it_was_both_more_than_once(make_repo: MakeRepo, key: str, to_plain: bool) -> None:
@@ -104,6 +106,7 @@ def test_a_history_in_which_it_was_both_more_than_once(make_repo: MakeRepo, key:
     assert len(repo("FROM epoch_history('t') WHERE id = 1")) == 1
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("key", [" PRIMARY KEY", ""])
 @pytest.mark.parametrize("to_plain", [True, False])
 def test_a_merge_counts_values(make_repo: MakeRepo, key: str, to_plain: bool) -> None:

@@ -173,7 +173,15 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
     return Reader(tmp_path)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: str(page.relative_to(ROOT)))
+QUICK = ("README.md", "tutorial.md", "merge-and-conflicts.md", "undo-a-promotion.md", "compare.md")
+READ = [
+    pytest.param(page, id=str(page.relative_to(ROOT)), marks=() if page.name in QUICK else pytest.mark.slow)
+    for page in (ROOT / "README.md", *PAGES)
+]
+"""The pages, of which those that a newcomer reads first are quick."""
+
+
+@pytest.mark.parametrize("page", READ)
 def test_examples_print_what_the_page_shows(page: Path, reader: Reader) -> None:
     for block in blocks(page):
         reader.follow(block)

@@ -131,6 +131,7 @@ STORY = (
 OLD, NEW = [("10.00",), ("20.00",), ("31.00",)], [("10.00",), ("21.00",), ("31.00",)]
 
 
+@pytest.mark.slow
 def test_the_tutorial_on_the_command_line_and_in_sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home-config"))
     monkeypatch.delenv("EPOCH_DB", raising=False)

@@ -112,16 +112,14 @@ def test_values_come_back_from_each_language_as_they_were() -> None:
     assert duckdb.sql(f"SELECT {literal}").fetchall() == [(hostile,)]
 
 
-SUGGESTED = [
-    (f"{source.parent.name}/{source.name}:{call.lineno}", call)
-    for source in SOURCES
-    for call in calls(source)
-    if called(call) == "Suggestion"
-]
-
-
-def test_there_are_suggestions_to_test() -> None:
-    assert len(SUGGESTED) > 80
+def suggested() -> list[tuple[str, ast.Call]]:
+    """The calls that make a suggestion, and where they are."""
+    return [
+        (f"{source.parent.name}/{source.name}:{call.lineno}", call)
+        for source in SOURCES
+        for call in calls(source)
+        if called(call) == "Suggestion"
+    ]
 
 
 def examples(call: ast.Call) -> Iterator[Suggestion]:
@@ -144,7 +142,9 @@ def examples(call: ast.Call) -> Iterator[Suggestion]:
 
 def test_every_suggestion_is_a_call_that_there_is() -> None:
     verbs = {verb.name: verb for verb in VERBS}
-    for where, call in SUGGESTED:
+    found_calls = suggested()
+    assert len(found_calls) > 80
+    for where, call in found_calls:
         for found in examples(call):
             told = f"{where}: {in_sql(found, ACTING)} | {command(found)} | {found}"
             parameters = verbs[f"epoch_{found.verb}"].parameters

@@ -8,7 +8,7 @@ import pytest
 import epoch_sql
 from epoch_sql.extension.surface import VERBS
 from epoch_sql.verb import Relation
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import Repo, begun
 
 pytestmark = pytest.mark.core
 
@@ -88,18 +88,16 @@ ACTING = [
 ]
 
 
-@pytest.fixture
-def shop(make_repo: MakeRepo) -> Repo:
+@begun(
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders VALUES (1, 10), (2, 20);"
+    "CREATE TABLE log (n INTEGER); INSERT INTO log VALUES (1)"
+)
+def shop(repo: Repo) -> None:
     """Two commits, tagged v1 and v2, of a table with a key and one without."""
-    repo = make_repo(
-        "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders VALUES (1, 10), (2, 20);"
-        "CREATE TABLE log (n INTEGER); INSERT INTO log VALUES (1)"
-    )
     repo("CALL epoch_tag('v1')")
     repo("UPDATE orders SET amount = 11 WHERE id = 1; INSERT INTO orders VALUES (3, 30)")
     repo.commit("second")
     repo("CALL epoch_tag('v2')")
-    return repo
 
 
 def declared(call: str) -> list[tuple[str, str]]:

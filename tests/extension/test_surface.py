@@ -397,6 +397,7 @@ def test_a_locked_configuration_is_left_alone(tmp_path: Path) -> None:
         con.execute("CALL epoch_init()")
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("hidden", ["\u202e", "\u200b", "\x1b[31m", "\n", "\u2028"])
 def test_names_with_characters_that_nobody_sees_are_refused_and_never_repeated_raw(shop: Repo, hidden: str) -> None:
     name = f"x{hidden}y"

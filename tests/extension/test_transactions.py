@@ -222,7 +222,7 @@ class TestWhatIsWrittenIsNotLost:
         if ABORTED:
             working.execute("RESET default_transaction_invalidation_policy")
 
-    @pytest.mark.grid(every=3)
+    @pytest.mark.grid(every=6)
     @pytest.mark.parametrize(
         ("verb", "work"),
         [*(("FROM", work) for work in WORK), ("EXPLAIN FROM", "a table"), ("PREPARE wrong AS FROM", "a table")],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import MakeRepo, Repo, begun
 
 BASE = "kind = 'base' AND level_id = (SELECT DISTINCT level_ids[1] FROM epoch.versions WHERE row_count = 200)"
 FIRST_DELTA = (
@@ -36,21 +36,19 @@ def damage(path: Path, how: str) -> None:
     path.write_bytes(content)
 
 
-@pytest.fixture
-def two_tables(make_repo: MakeRepo) -> Repo:
-    """Three commits of ``t`` (two with deltas), and a table ``other`` that never changes."""
-    repo = make_repo(
-        """
+@begun(
+    """
         CREATE TABLE t (i INTEGER PRIMARY KEY, v VARCHAR);
         INSERT INTO t SELECT i, 'v' || i FROM range(200) AS r(i);
         CREATE TABLE other AS SELECT i FROM range(10) AS r(i);
         """
-    )
+)
+def two_tables(repo: Repo) -> None:
+    """Three commits of ``t`` (two with deltas), and a table ``other`` that never changes."""
     repo("UPDATE t SET v = 'second' WHERE i = 1")
     repo.commit("second")
     repo("UPDATE t SET v = 'third' WHERE i = 2")
     repo.commit("third")
-    return repo
 
 
 def named(repo: Repo, message: str, path: Path, commits: list[str]) -> None:

@@ -129,6 +129,7 @@ class TestRefused:
         for call in NO_ARGUMENTS:
             repo(f"FROM {call}")
 
+    @pytest.mark.grid(every=6)
     @pytest.mark.parametrize("collation", ["nocase", "NOACCENT.NOCASE"])
     @pytest.mark.parametrize(
         "call", [*NO_ARGUMENTS, *PROCEDURES, "epoch_at('HEAD', 't')", "epoch_diff('HEAD', 'WORKING')"]

@@ -182,6 +182,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize(("sql", "told"), WRONG)
 def test_what_is_no_check_is_refused(repo: Repo, sql: str, told: str) -> None:
     repo("CREATE MACRO checked() AS TABLE SELECT nextval('numbers') AS n")

@@ -247,7 +247,7 @@ def protect(case: Case, protection: str) -> None:
         case.repo(f"CALL epoch_protect(?, {given})", case.branch)
 
 
-@pytest.mark.grid(every=4)
+@pytest.mark.grid(every=8)
 @pytest.mark.parametrize("protection", PROTECTIONS)
 @pytest.mark.parametrize(("name", "route", "act", "outcomes"), ROWS, ids=[row[0] for row in ROWS])
 def test_every_route_and_every_protection(
@@ -315,6 +315,7 @@ def moves_a_ref(node: ast.AST) -> bool:
     return ast.unparse(node.func.value).endswith("refs") or ast.unparse(node.func.value).startswith("Refs(")
 
 
+@pytest.mark.grid(every=2)
 @pytest.mark.parametrize("protection", PROTECTIONS)
 def test_a_stash_comes_back_to_a_protected_branch_and_moves_nothing(case: Case, protection: str) -> None:
     protect(case, protection)
@@ -324,6 +325,7 @@ def test_a_stash_comes_back_to_a_protected_branch_and_moves_nothing(case: Case, 
     assert [row[0] for row in case.repo.status()] == ["orders"]
 
 
+@pytest.mark.grid(every=2)
 @pytest.mark.parametrize("protection", PROTECTIONS)
 def test_uncommitted_changes_of_a_protected_branch_can_be_discarded(case: Case, protection: str) -> None:
     protect(case, protection)

@@ -5,20 +5,18 @@ from __future__ import annotations
 import pytest
 
 from epoch_sql.model.protection import same_person
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import Repo, begun
 
 BO, CY = "Bo <bo@x>", "Cy <cy@x>"
 
 
-@pytest.fixture
-def repo(make_repo: MakeRepo) -> Repo:
+@begun("CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders VALUES (1, 10)")
+def repo(repo: Repo) -> None:
     """Production requires a review; staging, checked out, has one commit by Ada that production lacks."""
-    repo = make_repo("CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders VALUES (1, 10)")
     repo("CALL epoch_branch('production')")
     repo("CALL epoch_checkout('staging', new_branch := true)")
     repo("CALL epoch_protect('production', require_review := true)")
     change(repo)
-    return repo
 
 
 def change(repo: Repo, author: str | None = None) -> str:

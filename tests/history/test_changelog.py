@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import Repo, begun
 
 
-@pytest.fixture
-def repo(make_repo: MakeRepo) -> Repo:
+@begun(
+    "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders SELECT range, 0 FROM range(100);"
+    "CREATE TABLE log (n INTEGER)"
+)
+def repo(repo: Repo) -> None:
     """Two promotions to production, the second of two commits; a rollback, a hotfix, and a squash."""
-    repo = make_repo(
-        "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders SELECT range, 0 FROM range(100);"
-        "CREATE TABLE log (n INTEGER)"
-    )
     for branch in ("production", "staging"):
         repo("CALL epoch_branch(?)", branch)
     repo("CALL epoch_protect('production', no_force_push := true)")
@@ -35,7 +34,6 @@ def repo(make_repo: MakeRepo) -> Repo:
     repo("CALL epoch_merge('hotfix/one', target := 'production', message := 'The fix')")
     repo("CALL epoch_checkout('production')")
     repo("CALL epoch_revert('HEAD')")
-    return repo
 
 
 def promote(repo: Repo, sql: str) -> None:

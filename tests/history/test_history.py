@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo, Row
+from tests.conftest import MakeRepo, Repo, Row, begun
 
 ORDERS = "CREATE TABLE orders (id INTEGER PRIMARY KEY, a VARCHAR, b INTEGER)"
 BAG = "CREATE TABLE bag (x INTEGER, y VARCHAR)"
@@ -43,16 +43,14 @@ def change(repo: Repo, message: str, *statements: str) -> None:
     repo.commit(message)
 
 
-@pytest.fixture
-def line(make_repo: MakeRepo) -> Repo:
+@begun(f"{ORDERS}; INSERT INTO orders VALUES (1, 'x', 1), (2, 'y', 2)")
+def line(repo: Repo) -> None:
     """A history without branches."""
-    repo = make_repo(f"{ORDERS}; INSERT INTO orders VALUES (1, 'x', 1), (2, 'y', 2)")
     change(repo, "one", "UPDATE orders SET b = 10 WHERE id = 1")
     change(repo, "two", "DELETE FROM orders WHERE id = 2", "INSERT INTO orders VALUES (3, 'z', 3)")
     change(repo, "three", "ALTER TABLE orders RENAME TO sales")
     change(repo, "four", "ALTER TABLE sales ADD COLUMN c INTEGER DEFAULT 7")
     change(repo, "five", "UPDATE sales SET c = 8 WHERE id = 1", "ALTER TABLE sales RENAME COLUMN b TO amount")
-    return repo
 
 
 def test_every_version_of_every_row(line: Repo) -> None:
@@ -70,6 +68,7 @@ def test_every_version_of_every_row(line: Repo) -> None:
     assert line.columns("FROM epoch_history('sales')")[1][1] == "TIMESTAMP"
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("key", ["1", '{"id": 1}', '{"ID": "1"}'])
 def test_the_versions_of_one_row(line: Repo, key: str) -> None:
     assert [row[0] for row in history(line, "sales", key)] == ["five", "one", "Initial commit"]
@@ -141,15 +140,13 @@ def test_hostile_names_generated_columns_and_every_row_of_a_bag(make_repo: MakeR
     assert [row[:3] for row in repo("FROM epoch_blame(?)", 'We"ird. 🦆')] == [("added", 1, 2)]
 
 
-@pytest.fixture
-def forked(make_repo: MakeRepo) -> Repo:
+@begun(f"{ORDERS}; INSERT INTO orders VALUES (1, 'x', 1), (2, 'y', 2), (3, 'z', 3)")
+def forked(repo: Repo) -> None:
     """Branch dev changes rows 2 and 3 and adds 5, main changes rows 1 and 2 (other cells) and adds 4."""
-    repo = make_repo(f"{ORDERS}; INSERT INTO orders VALUES (1, 'x', 1), (2, 'y', 2), (3, 'z', 3)")
     repo("CALL epoch_checkout('dev', new_branch := true)")
     change(repo, "dev", "UPDATE orders SET b = b + 20 WHERE id IN (2, 3)", "INSERT INTO orders VALUES (5, 'dev', 5)")
     repo("CALL epoch_checkout('main')")
     change(repo, "main", "UPDATE orders SET a = 'main' WHERE id IN (1, 2)", "INSERT INTO orders VALUES (4, 'main', 4)")
-    return repo
 
 
 def test_a_merge_has_only_the_rows_that_it_made(forked: Repo) -> None:
@@ -268,6 +265,7 @@ def test_tables_built_anew_keep_their_history(make_repo: MakeRepo) -> None:
     assert blame(repo) == {1: "back"}
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("seed", range(3))
 def test_history_holds_each_difference_once(seed: int, make_repo: MakeRepo) -> None:
     repo = make_repo(

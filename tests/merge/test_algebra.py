@@ -114,6 +114,7 @@ def test_symmetric_but_for_the_side_that_wins(repo: Repo, left: list[str], right
     assert repo(f"SELECT status FROM epoch_merge('{one}')") == [("up-to-date",)]
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(_SIDES)
 def test_with_nothing_on_the_other_side_the_merge_is_the_source(repo: Repo, edits: list[str]) -> None:
@@ -122,6 +123,7 @@ def test_with_nothing_on_the_other_side_the_merge_is_the_source(repo: Repo, edit
     assert repo.tree(f"{idle}-with-{one}") == repo.tree(one)
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(_SIDES)
 def test_revert_after_commit_is_identity(repo: Repo, edits: list[str]) -> None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import Repo, begun
 
 
-@pytest.fixture
-def repo(make_repo: MakeRepo) -> Repo:
+@begun("CREATE TABLE a (m VARCHAR); CREATE TABLE b (m VARCHAR); CREATE TABLE k (id INTEGER PRIMARY KEY)")
+def repo(repo: Repo) -> None:
     """Branch ``other`` adds x and y to both tables, ``main`` x, y and z; ``k`` has a key and no conflict."""
-    repo = make_repo("CREATE TABLE a (m VARCHAR); CREATE TABLE b (m VARCHAR); CREATE TABLE k (id INTEGER PRIMARY KEY)")
     repo("CALL epoch_checkout('other', new_branch := true)")
     repo("INSERT INTO a VALUES ('x'), ('y'); INSERT INTO b VALUES ('x'), ('x'); INSERT INTO k VALUES (1)")
     repo.commit()
     repo("CALL epoch_checkout('main')")
     repo("INSERT INTO a VALUES ('x'), ('y'), ('z'); INSERT INTO b VALUES ('x'), ('z'); INSERT INTO k VALUES (1), (2)")
     repo.commit()
-    return repo
 
 
 @pytest.mark.core

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import MakeRepo, Repo, begun
 
 _BASE = (
     "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); INSERT INTO t SELECT i, i, i FROM range(1, 6) r (i)"
 )
 
 
-@pytest.fixture
-def repo(make_repo: MakeRepo) -> Repo:
+@begun(_BASE)
+def repo(repo: Repo) -> None:
     """Branches main (checked out) and side, both at the first commit."""
-    repo = make_repo(_BASE)
     repo("CALL epoch_branch('side')")
-    return repo
 
 
 def on(repo: Repo, branch: str, sql: str, message: str = "change") -> None:

@@ -6,7 +6,7 @@ from time import process_time
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import Repo, begun
 
 pytestmark = pytest.mark.slow
 
@@ -22,10 +22,9 @@ FROM range(1, $commits + 1) r (n);
 """
 
 
-@pytest.fixture
-def long(make_repo: MakeRepo) -> Repo:
+@begun("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1), (2, 2)")
+def long(repo: Repo) -> None:
     """Branches left and right, three commits apart, at the end of a history where every seventh commit is a merge."""
-    repo = make_repo("CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1), (2, 2)")
     repo("UPDATE t SET a = 9 WHERE id = 1")
     repo.commit("left's rows")
     left = repo("SELECT tree_id, root_id FROM epoch.commits JOIN epoch_log(max_count := 1) USING (commit_id)")[0]
@@ -49,7 +48,6 @@ def long(make_repo: MakeRepo) -> Repo:
             number,
         )
     repo.reopen()
-    return repo
 
 
 def fastest(repo: Repo, sql: str) -> float:

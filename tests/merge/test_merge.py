@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import MakeRepo, Repo, begun
 
 _BASE = (
     "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER); INSERT INTO t VALUES (1, 1), (2, 2); "
@@ -12,10 +12,9 @@ _BASE = (
 )
 
 
-@pytest.fixture
-def repo(make_repo: MakeRepo) -> Repo:
+@begun(_BASE)
+def repo(repo: Repo) -> None:
     """Branches main (checked out), staging one commit ahead, and feature beside it: row 3 and row 4 of t."""
-    repo = make_repo(_BASE)
     for branch, row in (("staging", "(3, 3)"), ("feature", "(4, 4)")):
         repo("CALL epoch_checkout('main')")
         repo("CALL epoch_branch(?)", branch)
@@ -23,7 +22,6 @@ def repo(make_repo: MakeRepo) -> Repo:
         repo(f"INSERT INTO t VALUES {row}")
         repo.commit(f"row {row}")
     repo("CALL epoch_checkout('main')")
-    return repo
 
 
 def catalog(repo: Repo) -> dict[str, list[tuple[object, ...]]]:
@@ -133,6 +131,7 @@ def test_uncommitted_changes_elsewhere_stay(repo: Repo) -> None:
     assert [row[:2] for row in repo.status()] == [("u", "modified"), ("v", "added"), ("w", "added")]
 
 
+@pytest.mark.grid(every=2)
 @pytest.mark.parametrize(
     "change",
     [
@@ -153,6 +152,7 @@ def test_uncommitted_changes_in_the_way_refuse_the_merge(repo: Repo, change: str
     assert repo.status() == status
 
 
+@pytest.mark.grid(every=2)
 @pytest.mark.parametrize("change", ["CREATE TABLE Taken (x INTEGER)", "CREATE VIEW taken AS SELECT 1 AS one"])
 @pytest.mark.parametrize("brought", ["ALTER TABLE u RENAME TO taken", "CREATE VIEW taken AS SELECT 2 AS two"])
 def test_an_uncommitted_name_that_the_merge_brings_refuses_it(repo: Repo, change: str, brought: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import MakeRepo, Repo, begun
 
 _BASE = (
     "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER, note VARCHAR NOT NULL DEFAULT '', day DATE); "
@@ -13,10 +13,9 @@ _BASE = (
 )
 
 
-@pytest.fixture
-def stopped(make_repo: MakeRepo) -> Repo:
+@begun(_BASE)
+def stopped(repo: Repo) -> None:
     """A merge of staging into main that stopped: cells of orders 1 and 2, order 3 deleted here, one cell of lines."""
-    repo = make_repo(_BASE)
     repo("CALL epoch_branch('staging')")
     repo(
         "UPDATE orders SET amount = 10, note = 'o' WHERE id IN (1, 2); "
@@ -31,7 +30,6 @@ def stopped(make_repo: MakeRepo) -> Repo:
     repo.commit("theirs")
     repo("CALL epoch_checkout('main')")
     assert "EpochConflict: 6 conflicts in lines, orders" in repo.refused("CALL epoch_merge('staging')")
-    return repo
 
 
 def catalog(repo: Repo) -> dict[str, list[tuple[object, ...]]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import duckdb
 import pytest
@@ -23,8 +24,6 @@ class Environments:
 
     def __init__(self, repo: Repo) -> None:
         self.repo = repo
-        for branch in "sd":
-            self.branch(branch, "p")
 
     def branch(self, name: str, start: str) -> None:
         self.repo("CALL epoch_branch(?, start := ?)", NAMES[name], NAMES.get(start, start))
@@ -97,18 +96,30 @@ def rolled_back(repo: Repo, ref: str) -> Row:
     return moved
 
 
-Make = Callable[[], Environments]
+def begun(begin: Callable[[Environments], object]) -> Any:
+    """Makes a fixture of what a function does in new environments: it is done once, and each test gets a copy."""
+
+    def in_environments(repo: Repo) -> None:
+        repo("CALL epoch_init('production')")
+        env = Environments(repo)
+        for branch in "sd":
+            env.branch(branch, "p")
+        begin(env)
+
+    def copied(make_repo: MakeRepo) -> Environments:
+        table = "CREATE TABLE letters (letter VARCHAR PRIMARY KEY, note VARCHAR)"
+        return Environments(make_repo(table, init=False, begin=in_environments))
+
+    return pytest.fixture(name=begin.__name__)(copied)
 
 
-@pytest.fixture
-def env(make_repo: MakeRepo) -> Environments:
-    repo = make_repo("CREATE TABLE letters (letter VARCHAR PRIMARY KEY, note VARCHAR)", init=False)
-    repo("CALL epoch_init('production')")
-    return Environments(repo)
+@begun
+def env(env: Environments) -> None:
+    """Nothing but the branches."""
 
 
-@pytest.fixture
-def undone(env: Environments) -> tuple[Environments, str]:
+@begun
+def undoing(env: Environments) -> None:
     """+a promoted to p, and the promotion reverted there.
 
     d  o---a
@@ -119,12 +130,17 @@ def undone(env: Environments) -> tuple[Environments, str]:
     """
     env.add("d", "a")
     env.promote("dsp")
-    undo = env.revert("p")
+    env.revert("p")
     env.expect(p="", s="a", d="a")
-    return env, undo
 
 
 Undone = tuple[Environments, str]
+
+
+@pytest.fixture
+def undone(undoing: Environments) -> Undone:
+    """The environments of ``undoing``, and the short id of the undo."""
+    return undoing, undoing.tip("p")[:7]
 
 
 def test_promoting_again_with_nothing_new(undone: Undone) -> None:
@@ -209,6 +225,7 @@ def test_merging_back_does_not_fast_forward_to_the_undo(undone: Undone) -> None:
     env.expect(p="", s="a", d="a")
 
 
+@pytest.mark.slow
 def test_a_fix_after_merging_back(undone: Undone) -> None:
     """A fix after merging back.
 
@@ -225,6 +242,7 @@ def test_a_fix_after_merging_back(undone: Undone) -> None:
     env.expect(p="ab", s="ab", d="ab")
 
 
+@pytest.mark.slow
 def test_an_undo_after_the_branches_were_in_sync(env: Environments) -> None:
     """An undo after the branches were in sync.
 
@@ -242,6 +260,7 @@ def test_an_undo_after_the_branches_were_in_sync(env: Environments) -> None:
     env.expect(p="ab", s="ab", d="ab")
 
 
+@pytest.mark.slow
 def test_undoing_the_first_of_two_promotions(env: Environments) -> None:
     """Undoing the first of two promotions.
 
@@ -264,6 +283,7 @@ def test_undoing_the_first_of_two_promotions(env: Environments) -> None:
     env.expect(p="abc", s="abc", d="abc")
 
 
+@pytest.mark.slow
 def test_undoing_the_second_of_three_promotions(env: Environments) -> None:
     """Undoing the second of three promotions.
 
@@ -284,8 +304,8 @@ def test_undoing_the_second_of_three_promotions(env: Environments) -> None:
     env.expect(p="abc", s="abc")
 
 
-@pytest.fixture
-def released(env: Environments) -> Environments:
+@begun
+def released(env: Environments) -> None:
     """Three promotions, tagged; p rolled back to the first by a commit that restores it; a hotfix, promoted everywhere.
 
     d  o---a-------b-------c-----------------D
@@ -307,7 +327,6 @@ def released(env: Environments) -> Environments:
     env.add("h", "x")
     for target in "psd":
         env.merge("h", target)
-    return env
 
 
 def test_a_hotfix_after_a_rollback(released: Environments) -> None:
@@ -327,6 +346,7 @@ def test_promoting_again_after_a_rollback_and_a_hotfix(released: Environments) -
     released.expect(p="abcx", s="abcx", d="abcx")
 
 
+@pytest.mark.slow
 def test_promoting_again_after_a_rollback(env: Environments) -> None:
     """Promoting again after a rollback.
 
@@ -368,6 +388,7 @@ def test_a_hotfix_from_before_a_rollback_leaves_it_in_force(env: Environments) -
     env.expect(p="abcx", s="abc", h="abcx")
 
 
+@pytest.mark.slow
 def test_a_hotfix_from_before_a_revert_leaves_it_in_force(env: Environments) -> None:
     """A hotfix from before a revert leaves it in force.
 
@@ -384,8 +405,8 @@ def test_a_hotfix_from_before_a_revert_leaves_it_in_force(env: Environments) -> 
     env.expect(p="x", s="a", h="ax")
 
 
-@pytest.fixture
-def feature(env: Environments) -> Environments:
+@begun
+def feature(env: Environments) -> None:
     """A feature merged and promoted, then its merge reverted where it was merged first.
 
     f  o---a
@@ -399,7 +420,6 @@ def feature(env: Environments) -> Environments:
     env.promote("fds")
     env.revert("d")
     env.expect(d="", s="a", f="a")
-    return env
 
 
 def test_the_revert_of_a_feature_is_promoted(feature: Environments) -> None:
@@ -424,6 +444,7 @@ def test_the_revert_of_a_feature_is_not_brought_back(feature: Environments) -> N
     feature.expect(d="", s="a")
 
 
+@pytest.mark.slow
 def test_the_feature_can_be_merged_again(feature: Environments) -> None:
     """The feature can be merged again.
 
@@ -455,6 +476,7 @@ def test_undoing_the_undo_counts_as_merged_again(undone: Undone) -> None:
     env.expect(p="ab", s="ab", d="ab")
 
 
+@pytest.mark.slow
 def test_undoing_the_undo_of_the_undo(undone: Undone) -> None:
     """Undoing the undo of the undo.
 
@@ -470,6 +492,7 @@ def test_undoing_the_undo_of_the_undo(undone: Undone) -> None:
     env.expect(p="a", s="a")
 
 
+@pytest.mark.slow
 def test_promoting_again_and_undoing_again(undone: Undone) -> None:
     """Promoting again and undoing again.
 
@@ -730,15 +753,14 @@ def test_a_rollback_brings_tables_back(env: Environments) -> None:
     assert env.repo.status() == []
 
 
-@pytest.fixture
-def bag(env: Environments) -> Environments:
+@begun
+def bag(env: Environments) -> None:
     """A second table, without a key, on all branches."""
     env.on("p")
     env.repo("CREATE TABLE bag (letter VARCHAR)")
     env.repo.commit("bag")
     for target in "sd":
         env.merge("p", target)
-    return env
 
 
 def put(env: Environments, branch: str, letter: str) -> None:
@@ -771,6 +793,7 @@ def test_rows_without_a_key_are_not_doubled(bag: Environments) -> None:
     assert in_bag(bag, "d") == "abc"
 
 
+@pytest.mark.slow
 def test_merging_back_does_not_double_rows_without_a_key(bag: Environments) -> None:
     """The row x is on both sides when the base falls before a.
 

@@ -132,6 +132,7 @@ def test_the_row_can_be_left_out(make_repo: MakeRepo) -> None:
     assert parted_few.status() == []
 
 
+@pytest.mark.slow
 def test_merge_both_ways_and_cherry_pick(make_repo: MakeRepo) -> None:
     """Theirs for everything leaves open what only theirs has, and cannot have in the result."""
     repo = parted(make_repo, TABLES)

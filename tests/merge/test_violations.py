@@ -149,7 +149,7 @@ def stopped(make_repo: MakeRepo, case: Case) -> Repo:
     return repo
 
 
-@pytest.mark.grid(every=4)
+@pytest.mark.grid(every=8)
 @pytest.mark.parametrize("side", ["ours", "theirs"])
 @pytest.mark.parametrize("name", CASES)
 def test_all_are_settled_by_side(make_repo: MakeRepo, name: str, side: str) -> None:
@@ -162,7 +162,7 @@ def test_all_are_settled_by_side(make_repo: MakeRepo, name: str, side: str) -> N
     assert repo.status() == []
 
 
-@pytest.mark.grid(every=5)
+@pytest.mark.grid(every=15)
 @pytest.mark.parametrize("sides", [("theirs", "ours"), ("ours", "theirs"), ("theirs", "ours", "theirs")])
 @pytest.mark.parametrize("name", CASES)
 def test_what_was_settled_is_settled_again(make_repo: MakeRepo, name: str, sides: tuple[str, ...]) -> None:
@@ -254,6 +254,7 @@ class TestConsequences:
         repo("CALL epoch_merge_continue()")
         assert repo(FAMILY) == [([2, 3], [30])]
 
+    @pytest.mark.grid(every=3)
     @pytest.mark.parametrize("scope", [{"table_name": "c"}, {"table_name": "c", "key": "10"}, {}])
     def test_of_a_row_at_any_depth(self, make_repo: MakeRepo, scope: dict[str, str]) -> None:
         base = (

@@ -6,7 +6,7 @@ import pytest
 
 import epoch_sql
 from epoch_sql.model.names import ObjectName
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import MakeRepo, Repo, begun
 
 # fmt: off
 NAMES = [
@@ -31,17 +31,15 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-@pytest.fixture
-def named(make_repo: MakeRepo) -> Repo:
+@begun()
+def named(repo: Repo) -> None:
     """For each name a keyed table and a bag called so, with columns called so."""
-    repo = make_repo()
     for name in NAMES:
         table, bag = quoted(name), quoted(f"{name} bag")
         repo(f"CREATE TABLE {table} ({table} INTEGER PRIMARY KEY, {quoted(name + '2')} VARCHAR, plain INTEGER)")
         repo(f"INSERT INTO {table} VALUES (1, 'a', 1), (2, 'b', 2)")
         repo(f"CREATE TABLE {bag} ({table} INTEGER); INSERT INTO {bag} VALUES (1), (1), (2)")
     repo.commit()
-    return repo
 
 
 @pytest.mark.slow
@@ -157,6 +155,7 @@ FILES = [
 ]
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("name", FILES)
 def test_database_files(make_repo: MakeRepo, name: str) -> None:
     repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY); INSERT INTO t VALUES (1)", name=name)
@@ -232,6 +231,7 @@ def test_references_that_break_the_rules_are_refused(repo: Repo, name: str) -> N
     assert repo("SELECT name FROM epoch_branches() UNION ALL SELECT name FROM epoch_tags()") == [("main",)]
 
 
+@pytest.mark.grid(every=5)
 @pytest.mark.parametrize(
     "name",
     ["feature/x", "🦆", "é", "a.b", "a-b_c", "select", "100%", "{{x}}", "x{y}", "#1", "a,b", "(x)", "v1.0", "Main"],

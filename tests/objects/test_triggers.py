@@ -71,7 +71,7 @@ def picture(ask: Any) -> dict[str, Any]:
     return {"triggers": [(schema, table, read_trigger(sql)) for schema, table, sql in triggers], **rows}
 
 
-@pytest.mark.grid(every=5)
+@pytest.mark.grid(every=15)
 @pytest.mark.parametrize("change", CHANGES)
 def test_going_away_and_coming_back_fires_nothing(make_repo: MakeRepo, change: str) -> None:
     repo = make_repo(BASE)
@@ -102,7 +102,7 @@ def test_going_away_and_coming_back_fires_nothing(make_repo: MakeRepo, change: s
     assert repo.status() == []
 
 
-@pytest.mark.grid(every=5)
+@pytest.mark.grid(every=15)
 @pytest.mark.parametrize("change", CHANGES)
 def test_patches_fire_nothing(repo: Repo, change: str) -> None:
     repo(BASE)
@@ -151,7 +151,7 @@ MERGED = {
 }
 
 
-@pytest.mark.grid(every=4)
+@pytest.mark.grid(every=8)
 @pytest.mark.parametrize("name", MERGED)
 @pytest.mark.parametrize("turned", [False, True])
 def test_triggers_merge_by_name(make_repo: MakeRepo, name: str, turned: bool) -> None:

@@ -163,7 +163,7 @@ CHANGES: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.grid(every=4)
+@pytest.mark.grid(every=8)
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_patch_turns_one_state_into_the_other_and_back(
     name: str, make_repo: MakeRepo, plain: duckdb.DuckDBPyConnection

@@ -102,7 +102,7 @@ def there_and_back(repo: Repo, change: str) -> None:
         assert repo.status() == []
 
 
-@pytest.mark.grid(every=4)
+@pytest.mark.grid(every=12)
 @pytest.mark.parametrize("case", DEPENDING)
 def test_everything_goes_and_comes_in_the_order_of_its_dependencies(case: str, make_repo: MakeRepo) -> None:
     start, change = DEPENDING[case]
@@ -110,7 +110,7 @@ def test_everything_goes_and_comes_in_the_order_of_its_dependencies(case: str, m
     there_and_back(repo, change)
 
 
-@pytest.mark.grid(every=4)
+@pytest.mark.grid(every=12)
 @pytest.mark.parametrize("case", DEPENDING)
 def test_patches_keep_that_order(case: str, make_repo: MakeRepo) -> None:
     start, change = DEPENDING[case]
@@ -149,6 +149,7 @@ def test_what_duckdb_records_of_views_and_macros_is_heeded(change: str, make_rep
     there_and_back(repo, VIEWED[change])
 
 
+@pytest.mark.grid(every=2)
 @pytest.mark.parametrize("reopened", [False, True])
 @pytest.mark.parametrize("renames", [["c2"], ["c2", "c3", "c4"]])
 def test_a_child_that_was_renamed_does_not_hold_its_parent(
@@ -241,6 +242,7 @@ def test_a_macro_that_an_uncommitted_table_uses_holds_a_merge_up(make_repo: Make
     assert repo("FROM t ORDER BY d") == [(1,), (43,), (99,)]
 
 
+@pytest.mark.slow
 def test_wide_tables_and_structs_have_patches(make_repo: MakeRepo) -> None:
     columns = ", ".join(f"c{n} INTEGER" for n in range(500))
     fields = ", ".join(f"f{n} INTEGER" for n in range(500))

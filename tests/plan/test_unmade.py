@@ -90,7 +90,7 @@ def start(make_repo: MakeRepo, case: Case) -> tuple[Repo, list[str], str]:
     return repo, repo.one("SELECT warnings FROM epoch_commit('x')"), case.mends.replace("{folder}", folder)
 
 
-@pytest.mark.grid(every=5)
+@pytest.mark.grid(every=15)
 @pytest.mark.parametrize("name", CASES)
 def test_a_stale_object_is_named_left_out_kept_and_back(name: str, make_repo: MakeRepo, tmp_path: Path) -> None:
     case = CASES[name]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Epoch, MakeRepo, Repo
+from tests.conftest import Epoch, MakeRepo, Repo, begun
 
 pytestmark = pytest.mark.core
 
@@ -21,12 +21,10 @@ START = """
 BIG = "s.big ones"
 
 
-@pytest.fixture
-def shop(make_repo: MakeRepo) -> Repo:
-    repo = make_repo(START)
+@begun(START)
+def shop(repo: Repo) -> None:
     repo("UPDATE orders SET amount = 10 WHERE id = 3; INSERT INTO orders VALUES (4, 'Cy', 1)")
     repo.commit()
-    return repo
 
 
 def test_at(shop: Repo) -> None:

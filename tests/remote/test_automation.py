@@ -110,6 +110,7 @@ def test_the_files_say_what_the_tutorial_says(tmp_path: Path) -> None:
     assert secrets == ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
 
 
+@pytest.mark.slow
 def test_the_workflow(shop: Repo, clone: Clone, url: str, tmp_path: Path) -> None:
     workflow = Workflow(tmp_path, url)
     done = workflow.run()

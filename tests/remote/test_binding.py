@@ -63,6 +63,7 @@ def shop(make_repo: MakeRepo, tmp_path: Path) -> Repo:
     return repo
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize("name", LIES)
 def test_a_table_that_cannot_be_made_is_refused(shop: Repo, clone: Clone, tmp_path: Path, name: str) -> None:
     there = clone(str(tmp_path / "honest"))

@@ -61,7 +61,7 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.grid(every=5)
+@pytest.mark.grid(every=15)
 @pytest.mark.parametrize("when", ["first", "later", "at once"])
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
 @pytest.mark.parametrize("name", CASES)

@@ -167,12 +167,12 @@ def refused(repo: Repo, call: str, *parameters: Any) -> str:
     return told
 
 
-@pytest.mark.grid(every=3)
+@pytest.mark.grid(every=9)
 @pytest.mark.parametrize(
     ("table", "kind"),
     [
-        ("keyed", "base"),
         pytest.param(*("keyed", "delta"), marks=pytest.mark.core),
+        ("keyed", "base"),
         pytest.param(*("keyed", "wider delta"), marks=pytest.mark.core),
         ("pairs", "base"),
         ("pairs", "delta"),

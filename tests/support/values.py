@@ -160,10 +160,13 @@ EQUAL = [
 ]
 
 
+_DUCKDB = duckdb.connect()
+
+
 def available(type: str) -> bool:
     """Whether this version of DuckDB has the type."""
     try:
-        duckdb.connect().execute(f"SELECT CAST(NULL AS {type})")
+        _DUCKDB.execute(f"SELECT CAST(NULL AS {type})")
     except duckdb.Error:
         return False
     return True

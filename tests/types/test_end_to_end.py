@@ -181,6 +181,7 @@ def test_the_sign_of_zero_survives_but_is_no_change(make_repo: MakeRepo) -> None
         assert repo(f"SELECT signbit(d), signbit(f) FROM {t}") == [(sign, sign)]
 
 
+@pytest.mark.grid(every=5)
 @pytest.mark.core
 @pytest.mark.parametrize(
     ("type", "zero"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import MakeRepo, Repo, begun
 from tests.support.databases import picture
 
 FAMILY = """
@@ -108,7 +108,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     repo.close()
 
 
-@pytest.mark.grid(every=5)
+@pytest.mark.grid(every=15)
 @pytest.mark.parametrize(("start", "change"), CHANGES, ids=[change[:60] for _, change in CHANGES])
 def test_back_and_forth(empty: Repo, start: str, change: str) -> None:
     repo, nothing = empty, picture(empty)
@@ -203,15 +203,13 @@ def test_tables_come_again_with_their_sequences_and_types(make_repo: MakeRepo) -
 # What would be lost.
 
 
-@pytest.fixture
-def shop(make_repo: MakeRepo) -> Repo:
-    repo = make_repo(
-        "CREATE TABLE a (i INTEGER PRIMARY KEY); CREATE TABLE b (i INTEGER); CREATE TABLE c (i INTEGER); CREATE TABLE d (i INTEGER)"
-    )
+@begun(
+    "CREATE TABLE a (i INTEGER PRIMARY KEY); CREATE TABLE b (i INTEGER); CREATE TABLE c (i INTEGER); CREATE TABLE d (i INTEGER)"
+)
+def shop(repo: Repo) -> None:
     repo("CALL epoch_branch('other')")
     repo("INSERT INTO a VALUES (1)")
     repo.commit()
-    return repo
 
 
 DIRTY = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import MakeRepo, Repo, begun
 
 pytestmark = pytest.mark.core
 
@@ -68,10 +68,9 @@ def change(repo: Repo, amount: int) -> None:
     repo.commit()
 
 
-@pytest.fixture
-def repo(make_repo: MakeRepo) -> Repo:
+@begun(COMMITTED)
+def repo(made: Repo) -> None:
     """Main has orders and what is ignored here; branch there is one commit ahead, in both."""
-    made = make_repo(COMMITTED)
     made("CALL epoch_checkout('there', new_branch := true)")
     made("UPDATE orders SET amount = 11 WHERE id = 1; UPDATE x_keyed SET v = 'there' WHERE id = 1")
     made("INSERT INTO x_bag VALUES ('there'); CREATE OR REPLACE VIEW x_view AS SELECT v FROM x_keyed")
@@ -80,7 +79,6 @@ def repo(make_repo: MakeRepo) -> Repo:
     made("CALL epoch_ignore('x_*')")
     made("CALL epoch_ignore('far.x*')")
     made(LOCAL)
-    return made
 
 
 def commit(repo: Repo) -> str:
@@ -172,7 +170,7 @@ ROUTES = (
 )
 
 
-@pytest.mark.grid(every=4)
+@pytest.mark.grid(every=8)
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.__name__)
 def test_what_is_ignored_stays_as_it_is_committed(repo: Repo, route: Callable[[Repo], str]) -> None:
     states = {branch: held(repo, branch) for branch in ("main", "there")}

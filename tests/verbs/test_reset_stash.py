@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import MakeRepo, Repo
+from tests.conftest import MakeRepo, Repo, begun
 from tests.support.databases import picture
 
 START = """
@@ -19,10 +19,9 @@ EDITS = """
 """
 
 
-@pytest.fixture
-def shop(make_repo: MakeRepo) -> Repo:
+@begun(START)
+def shop(repo: Repo) -> None:
     """Three commits on main, tagged v1 to v3."""
-    repo = make_repo(START)
     repo("CALL epoch_tag('v1')")
     for n in (2, 3):
         repo(
@@ -30,7 +29,6 @@ def shop(make_repo: MakeRepo) -> Repo:
         )
         repo.commit(f"commit {n}")
         repo(f"CALL epoch_tag('v{n}')")
-    return repo
 
 
 # Reset.
@@ -222,7 +220,7 @@ MOVES = {
 }
 
 
-@pytest.mark.grid(every=4)
+@pytest.mark.grid(every=12)
 @pytest.mark.parametrize("case", MOVES)
 def test_a_stash_on_a_branch_that_moved_on(shop: Repo, case: str) -> None:
     stashed, moved, conflict = MOVES[case]

@@ -204,13 +204,13 @@ def same_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     repo.close()
 
 
-@pytest.mark.grid(every=4)
+@pytest.mark.grid(every=8)
 @pytest.mark.parametrize("change", ROWS)
 def test_rows_that_change(same_shop: Repo, change: str) -> None:
     assert_noticed(same_shop, lambda: same_shop(change), ROWS[change])
 
 
-@pytest.mark.grid(every=5)
+@pytest.mark.grid(every=10)
 @pytest.mark.parametrize("change", TABLES)
 def test_definitions_that_change(same_shop: Repo, change: str) -> None:
     assert_noticed(same_shop, lambda: same_shop(change), TABLES[change])
@@ -406,6 +406,7 @@ def test_one_row_among_a_thousand_tables(make_repo: MakeRepo) -> None:
     assert repo.one("SELECT count(DISTINCT subtree_id) FROM epoch.trees") == subtrees + 1
 
 
+@pytest.mark.slow
 def test_five_hundred_columns(make_repo: MakeRepo) -> None:
     columns = ", ".join(f"c{n} INTEGER" for n in range(500))
     repo = make_repo(f"CREATE TABLE wide (id INTEGER PRIMARY KEY, {columns})")

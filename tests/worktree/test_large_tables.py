@@ -36,7 +36,7 @@ def large(request: pytest.FixtureRequest, make_repo: MakeRepo) -> tuple[Repo, st
     return repo, key
 
 
-@pytest.mark.grid(every=3)
+@pytest.mark.grid(every=6)
 def test_every_change_is_found_and_undone(large: tuple[Repo, str]) -> None:
     repo, key = large
     repo("CALL epoch_checkout('feature', new_branch := true)")
@@ -61,7 +61,7 @@ def test_every_change_is_found_and_undone(large: tuple[Repo, str]) -> None:
     assert repo.status() == []
 
 
-@pytest.mark.grid(every=3)
+@pytest.mark.grid(every=6)
 def test_a_change_of_every_row_is_found(large: tuple[Repo, str]) -> None:
     repo, _ = large
     repo("UPDATE big SET n = n + 1")
@@ -73,7 +73,7 @@ def test_a_change_of_every_row_is_found(large: tuple[Repo, str]) -> None:
 NEW = f"CREATE TABLE fresh (id BIGINT PRIMARY KEY, n BIGINT); INSERT INTO fresh SELECT {{key}}, i FROM range({ROWS}) AS r (i)"
 
 
-@pytest.mark.grid(every=3)
+@pytest.mark.grid(every=6)
 @pytest.mark.parametrize("key", ["i", "(i * 7_919) % 10_000_019"], ids=["in the order of its key", "in no order"])
 @pytest.mark.parametrize("way", ["init", "commit", "stash"])
 def test_a_new_table(make_repo: MakeRepo, key: str, way: str) -> None:
@@ -112,6 +112,7 @@ def test_a_new_table_in_the_way_of_a_committed_one(make_repo: MakeRepo) -> None:
     assert repo.commit() == (1, 0, 0, 1)
 
 
+@pytest.mark.grid(every=2)
 @pytest.mark.core
 @pytest.mark.parametrize("kind", ["BIGINT", "VARCHAR"])
 def test_null_as_the_only_value_of_a_row(make_repo: MakeRepo, kind: str) -> None:
