@@ -23,6 +23,13 @@ import pytest
 from epoch_sql.cli.main import run
 
 _PATIENCE = 30.0
+# What is started in the background ignores interrupts, and so would the program.
+_PROGRAM = """
+import signal
+from epoch_sql.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 _QUESTION = re.compile(r"\[q\]uit\? $")
 
@@ -34,7 +41,7 @@ class Terminal:
         ours, theirs = pty.openpty()
         self.screen, self.seen = ours, ""
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from epoch_sql.cli.main import main; main()", *arguments],
+            [sys.executable, "-c", _PROGRAM, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -2,7 +2,7 @@
 
 After every step the working tables equal the model's; after a step that moves branches so do these, and what a merge
 would do (the preview), what is in its way (the conflicts) and what it did. ``EPOCH_MACHINE_STEPS`` says how many steps
-are made (6,000), ``EPOCH_MACHINE_SEED`` repeats a run: its value is printed.
+are made (4,000), ``EPOCH_MACHINE_SEED`` repeats a run: its value is printed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from tests.machines.model_of_merges import (
     merge,
 )
 
-STEPS = int(os.environ.get("EPOCH_MACHINE_STEPS", "6000"))
+STEPS = int(os.environ.get("EPOCH_MACHINE_STEPS", "4000"))
 STEPS_OF_ONE = 60
 EXAMPLES_IN_ONE_DATABASE = 8
 START = State(
