@@ -71,6 +71,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "epoch_pull": ("@", "CALL epoch_pull()"),
     "epoch_remote_trust": ("CALL epoch_remote_trust('origin')",),
     "epoch_compact": ("UPDATE t SET v = -7 WHERE id = 7", "CALL epoch_commit('seven')", "CALL epoch_compact()"),
+    "epoch_publish": ("CALL epoch_publish(refs := ['main'])",),
     "epoch_branch_delete": ("CALL epoch_branch_delete('feature', force := true)",),
     "epoch_remote_remove": ("CALL epoch_remote_remove('origin')",),
     "epoch_gc": ("CALL epoch_reset('HEAD~2', hard := true)", "CALL epoch_gc(grace := INTERVAL 0 SECOND)"),

@@ -74,6 +74,7 @@ NAMES = {
     "refs/",
     ".json",
     "Infinity",
+    "latest",
 }
 """What is looked for in names, kinds and keys, and stands in a sentence as well."""
 
