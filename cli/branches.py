@@ -140,8 +140,8 @@ def checkout(session: Session, ref: str, new_branch: bool, force: bool, dry_run:
         diagnostics.message(f"HEAD is now at {short(at['commit_id'])}, detached: read-only for commit")
         diagnostics.hint("epoch branch create NAME --checkout, to commit from here")
     else:
-        new = "a new " if new_branch else ""
-        diagnostics.message(f"Switched to {new}branch '{at['branch']}'")
+        moved = "Already on" if at["branch"] == before else f"Switched to {'a new branch' if new_branch else 'branch'}"
+        diagnostics.message(f"{moved} '{at['branch']}'")
     for name in {before: None, at["branch"]: None}:
         in_progress.remind(session, name)
     if form == "json":

@@ -11,7 +11,7 @@ import click
 from . import output
 from .characters import visible
 from .grammar import documented, short_option
-from .session import Session, call, pass_session
+from .session import Session, call, pass_to_read
 from .wording import moment, short
 
 SECTION = "Guard promotions"
@@ -33,7 +33,7 @@ _COUNTS = ("rows_added", "rows_modified", "rows_removed")
 )
 @short_option
 @documented
-@pass_session
+@pass_to_read
 def changelog(session: Session, branch: str | None, since: str | None, form: str) -> None:
     """Show what was promoted to a branch: when, by whom, from where, and how many rows of each table.
 

@@ -11,7 +11,7 @@ from .characters import visible
 from .grammar import DefaultGroup, json_option
 from .output import Line
 from .protection import protection, protection_of
-from .session import Session, call, pass_session
+from .session import Session, call, pass_session, pass_to_read
 from .wording import counted, in_brackets, moment, row_counts, short, summary
 
 SECTION = "Work on the current change"
@@ -21,7 +21,7 @@ _STYLES = {"added": "green", "removed": "red", "modified": "yellow", "renamed": 
 
 @click.command()
 @json_option
-@pass_session
+@pass_to_read
 def status(session: Session, form: str) -> None:
     """Show the branch, what changed since its last commit, and merges in progress."""
     head = session.read(call("epoch_head"))[0]
@@ -160,7 +160,14 @@ def _changes(found: list[dict[str, Any]]) -> list[Line]:
     left_out: list[Line] = (
         ["Left out here, since DuckDB cannot make it (a commit keeps it):", *unmade] if unmade else []
     )
-    return [*_uncommitted([row for row in found if row["change"] != "unmade"]), *left_out]
+    unkeyed = [row["table_name"] for row in found if row["change"] == "unkeyed"]
+    lost: list[Line] = [
+        "The declared key has lost a column, so that a commit is refused:",
+        *(f"  {visible(name)}" for name in unkeyed),
+        '  (use "epoch table key TABLE COLUMN..." to declare another, "epoch table key TABLE --remove" for none)',
+    ]
+    other = [row for row in found if row["change"] not in ("unmade", "unkeyed")]
+    return [*(_uncommitted(other) if other or not unkeyed else []), *(lost if unkeyed else []), *left_out]
 
 
 def _uncommitted(changes: list[dict[str, Any]]) -> list[Line]:

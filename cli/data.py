@@ -13,7 +13,7 @@ from epoch_sql.errors import EpochError, EpochTableError, EpochTransactionError
 
 from . import diagnostics, output, rows
 from .grammar import DefaultGroup, json_option, row_options
-from .session import Call, Session, call, pass_session
+from .session import Call, Session, call, pass_session, pass_to_read
 from .wording import counted
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def table() -> None:
 @table.command(name="list")
 @click.argument("ref", required=False)
 @row_options
-@pass_session
+@pass_to_read
 def table_list(session: Session, ref: str | None, form: str) -> None:
     """List the versioned tables at REF (default: HEAD)."""
     output.rows(session.rows(call("epoch_tables", ref=ref), form), form)
@@ -45,13 +45,23 @@ def table_list(session: Session, ref: str | None, form: str) -> None:
 
 @table.command(name="key")
 @click.argument("table_name", metavar="TABLE")
-@click.argument("columns", nargs=-1, required=True, metavar="COLUMN...")
+@click.argument("columns", nargs=-1, metavar="[COLUMN]...")
+@click.option("--remove", is_flag=True, help="Withdraw the declared key.")
 @json_option
 @pass_session
-def table_key(session: Session, table_name: str, columns: tuple[str, ...], form: str) -> None:
+@click.pass_context
+def table_key(
+    ctx: click.Context, session: Session, /, table_name: str, columns: tuple[str, ...], remove: bool, form: str
+) -> None:
     """Declare which columns identify a row of a TABLE without a primary key."""
+    if remove == bool(columns):
+        raise click.UsageError("name the columns of the key, or --remove", ctx)
     declared = session.do(call("epoch_key", table_name, list(columns)), "checking the key")
-    diagnostics.message(f"Rows of {declared['table_name']} are identified by {', '.join(declared['key_columns'])}")
+    identified = ", ".join(declared["key_columns"])
+    name = declared["table_name"]
+    diagnostics.message(
+        f"Rows of {name} are identified by {identified}" if identified else f"{name} has no declared key"
+    )
     if form == "json":
         output.document([declared])
 
@@ -76,7 +86,7 @@ def table_ignore(session: Session, pattern: str, remove: bool, form: str) -> Non
 @click.argument("sql")
 @click.option("--ref", metavar="REF", help="Read every versioned table as of REF.")
 @row_options
-@pass_session
+@pass_to_read
 def query(session: Session, sql: str, ref: str | None, form: str) -> None:
     """Run SQL on the working tables or on a commit.
 
@@ -95,7 +105,7 @@ def query(session: Session, sql: str, ref: str | None, form: str) -> None:
 @click.argument("ref")
 @click.argument("table_name", metavar="TABLE")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@pass_session
+@pass_to_read
 def export(session: Session, ref: str, table_name: str, file: Path) -> None:
     """Write a table or a view, as of a reference, to a file.
 

@@ -52,6 +52,7 @@ def run(program: Callable[[], object]) -> int:
     """Runs the program and gives its exit code. What went wrong is written to standard error."""
     code = _outcome(program)
     try:
+        output.turn_pages()
         streams.flush()
     except (streams.ReaderLeft, EpochOutputError) as error:
         streams.give_up()

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .characters import visible
-from .output import Line, Span, aligned, header, shown
+from .output import Line, Span, aligned, header, plain, shown
 from .rows import Rows
+from .table import MOST_OF_A_CELL, cut
 from .wording import row_counts
 
 _SIGNS = {"added": ("+", "green"), "modified": ("~", "yellow"), "removed": ("-", "red")}
 _ARROW = " → "
 
 
+@dataclass(frozen=True)
+class Differing:
+    """The rows of the typed epoch_diff of one table, and the columns of its key on either side."""
+
+    rows: Rows
+    keys: frozenset[str] = frozenset()
+
+
 def difference_lines(
-    changed: Sequence[dict[str, Any]], definitions: Sequence[dict[str, Any]], rows_of: Callable[[str], Rows]
+    changed: Sequence[dict[str, Any]],
+    definitions: Sequence[dict[str, Any]],
+    rows_of: Callable[[str], Differing],
+    width: int | None = None,
 ) -> Iterator[Line]:
     """All differences, table by table.
 
     ``changed`` are rows of epoch_diff_stat, ``definitions`` of epoch_schema_diff; ``rows_of`` gives the rows of the
-    typed epoch_diff of one table: diff_type, changed_columns, then from_<col> and to_<col>.
+    typed epoch_diff of one table: diff_type, changed_columns, then from_<col> and to_<col>. A table that is wider than
+    ``width`` is shown with its key and the columns that changed, or else one value below the other.
     """
     counts = {row["table_name"]: row for row in changed}
     names = dict.fromkeys([*counts, *(row["table_name"] for row in definitions)])
@@ -31,7 +45,7 @@ def difference_lines(
         yield [(visible(name or ""), "bold"), ("  ", ""), *(row_counts(row) if row else [])]
         yield from (_definition(row) for row in definitions if row["table_name"] == name)
         if row:
-            yield from _rows(rows_of(name))
+            yield from _rows(rows_of(name), width)
 
 
 def _definition(row: dict[str, Any]) -> Line:
@@ -41,15 +55,61 @@ def _definition(row: dict[str, Any]) -> Line:
     return [("  ", ""), (f"{sign} {what}: {_ARROW.join(sides)}", style)]
 
 
-def _rows(result: Rows) -> Iterator[Line]:
+def _rows(found: Differing, width: int | None) -> Iterator[Line]:
+    result = found.rows
     at = {name: i for i, name in enumerate(result.columns)}
-    names = dict.fromkeys(name.split("_", 1)[1] for name in result.columns if name.startswith(("from_", "to_")))
-    cells = []
+    names = list(dict.fromkeys(n.split("_", 1)[1] for n in result.columns if n.startswith(("from_", "to_"))))
+    rows = []
     for row in result.cells:
-        sign, style = _SIGNS[str(row[at["diff_type"]])]
-        sides = ((_side(row, at, f"from_{name}"), _side(row, at, f"to_{name}")) for name in names)
-        cells.append([[(f"  {sign}", style)], *(_cell(sign, style, old, new) for old, new in sides)])
-    return iter(aligned([["", *header(names)], *cells]))
+        sides = [(_side(row, at, f"from_{name}"), _side(row, at, f"to_{name}")) for name in names]
+        rows.append((*_SIGNS[str(row[at["diff_type"]])], sides))
+    if width is None:
+        yield from _grid(names, rows)
+        return
+    rows = [(sign, style, [(_cut(old), _cut(new)) for old, new in sides]) for sign, style, sides in rows]
+    grid = _grid(names, rows)
+    if _width(grid) > width:
+        differ = [any(sides[i][0] != sides[i][1] for sign, _, sides in rows if sign == "~") for i in range(len(names))]
+        kept = [i for i, name in enumerate(names) if name in found.keys or differ[i] or not any(differ)]
+        names = [names[i] for i in kept]
+        rows = [(sign, style, [sides[i] for i in kept]) for sign, style, sides in rows]
+        grid = _grid(names, rows)
+    yield from grid if _width(grid) <= width else _records(names, rows, found.keys)
+
+
+Row = tuple[str, str, list[tuple[str | None, str | None]]]
+"""A sign, its style, and the old and the new value of each column."""
+
+
+def _grid(names: Sequence[str], rows: Sequence[Row]) -> list[Line]:
+    cells = [
+        [[(f"  {sign}", style)], *(_cell(sign, style, old, new) for old, new in sides)] for sign, style, sides in rows
+    ]
+    return aligned([["", *header(names)], *cells])
+
+
+def _records(names: Sequence[str], rows: Sequence[Row], keys: frozenset[str]) -> Iterator[Line]:
+    """Each row with its key on one line, and the columns that changed below."""
+    for sign, style, sides in rows:
+        named = [(name, _cell(sign, style, *values)) for name, values in zip(names, sides, strict=True)]
+        line: list[Span] = [(f"  {sign}", style)]
+        for name, spans in named:
+            if name in keys:
+                line += [("  ", ""), (f"{visible(name)} ", "bold"), *spans]
+        yield line
+        for (name, spans), (old, new) in zip(named, sides, strict=True):
+            if name not in keys and old != new:
+                yield [("      ", ""), (f"{visible(name)}: ", "bold"), *spans]
+
+
+def _width(lines: Sequence[Line]) -> int:
+    from rich.cells import cell_len
+
+    return max((cell_len(plain(line)) for line in lines), default=0)
+
+
+def _cut(value: str | None) -> str | None:
+    return None if value is None else cut(shown(value), MOST_OF_A_CELL)
 
 
 def _side(row: Sequence[str | None], at: dict[str, int], column: str) -> str | None:

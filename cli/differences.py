@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,9 @@ from epoch_sql.advice import Suggestion
 from epoch_sql.errors import EpochReferenceError, ReferenceAmbiguous, TableNotFound
 
 from . import diagnostics, output
-from .difference_table import difference_lines
+from .difference_table import Differing, difference_lines
 from .grammar import SeparatedCommand, row_options
-from .rows import Rows
-from .session import Call, Session, call, pass_session
+from .session import Call, Session, call, pass_to_read
 
 SECTION = "Work on the current change"
 
@@ -26,6 +26,9 @@ _VIEWS = {
     "patch": "epoch_patch",
 }
 _ROWS_SHOWN = 100
+
+Keys = Sequence[dict[str, list[str]]]
+"""For the older and the newer side, the columns of the key of each table."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,9 @@ class Comparison:
 @click.option("--patch", is_flag=True, help="Write the SQL that turns A into B.")
 @row_options
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N rows of a table; 0: all.")
+@click.option("--all-columns", is_flag=True, help="On a terminal, show all columns of wide tables, too.")
 @click.option("--exit-code", is_flag=True, help="Exit 1 if there are differences.")
-@pass_session
+@pass_to_read
 @click.pass_context
 def diff(
     ctx: click.Context,
@@ -56,6 +60,7 @@ def diff(
     form: str,
     limit: int | None,
     exit_code: bool,
+    all_columns: bool,
     **views: bool,
 ) -> None:
     """Show what differs between two states.
@@ -71,7 +76,7 @@ def diff(
     if chosen:
         found = _shown_view(session, compared, chosen[0], form, limit)
     elif form == "table":
-        found = _shown_tables(session, compared, _ROWS_SHOWN if limit is None else limit)
+        found = _shown_tables(session, compared, _ROWS_SHOWN if limit is None else limit, all_columns)
     else:
         found = _shown_rows(session, compared, form, limit)
     if exit_code and found:
@@ -178,22 +183,26 @@ def _shown_rows(session: Session, compared: Comparison, form: str, limit: int | 
     """Writes the rows that differ: one table in its own columns, several as JSON rows."""
     if len(compared.tables) == 1:
         asked = call("epoch_diff", compared.old, compared.new, table_name=compared.tables[0])
-        condition, values = _limit(limit)
+        order = _key_order([_keys(session, ref) for ref in (compared.old, compared.new)], compared.tables[0])
+        condition, values = _limit(limit, order)
     else:
         asked = call("epoch_diff", compared.old, compared.new)
-        condition, values = _condition(compared, limit)
+        condition, values = _condition(compared, limit, "ORDER BY table_name, key, diff_type")
     return output.rows(session.rows(asked, form, condition, values), form)
 
 
-def _shown_tables(session: Session, compared: Comparison, limit: int) -> int:
+def _shown_tables(session: Session, compared: Comparison, limit: int, all_columns: bool) -> int:
     """Writes a table of differing rows for each table; gives the number of tables and definitions that differ."""
     stat = _records(session, call("epoch_diff_stat", compared.old, compared.new), compared)
     for view in _views(session, compared):
         stat += session.read(call("epoch_diff_stat", compared.old, compared.new, table_name=view))
     changed = [row for row in stat if row["rows_added"] or row["rows_modified"] or row["rows_removed"]]
     definitions = _records(session, call("epoch_schema_diff", compared.old, compared.new), compared)
-    lines = list(difference_lines(changed, definitions, lambda name: _rows_of(session, compared, name, limit)))
-    output.lines(lines)
+    width = None if all_columns or not output.is_terminal() else output.width()
+    keys = [_keys(session, ref) for ref in (compared.old, compared.new)]
+    output.lines(
+        difference_lines(changed, definitions, lambda name: _rows_of(session, compared, name, keys, limit), width)
+    )
     for row in changed:
         total = row["rows_added"] + row["rows_modified"] + row["rows_removed"]
         if limit and total > limit:
@@ -201,21 +210,40 @@ def _shown_tables(session: Session, compared: Comparison, limit: int) -> int:
     return len(changed) + len(definitions)
 
 
-def _rows_of(session: Session, compared: Comparison, table: str, limit: int) -> Rows:
-    condition, values = _limit(limit)
-    return session.rows(call("epoch_diff", compared.old, compared.new, table_name=table), "text", condition, values)
+def _rows_of(session: Session, compared: Comparison, table: str, keys: Keys, limit: int) -> Differing:
+    condition, values = _limit(limit, _key_order(keys, table))
+    asked = call("epoch_diff", compared.old, compared.new, table_name=table)
+    found = session.rows(asked, "text", condition, values)
+    return Differing(found, frozenset(name for side in keys for name in side.get(table, ())))
+
+
+def _keys(session: Session, reference: str) -> dict[str, list[str]]:
+    """The columns of the key of each table at a reference; none for views and tables without a key."""
+    return {row["table_name"]: row["key_columns"] for row in session.read(call("epoch_tables", ref=reference))}
+
+
+def _key_order(keys: Keys, table: str) -> str:
+    """ORDER BY for the typed rows of a table: by its key, or else by all columns, so that each run prints the same."""
+    from epoch_sql.render import column, fill
+
+    sides = [(prefix, side[table]) for prefix, side in zip(("from_", "to_"), keys, strict=True) if side.get(table)]
+    if not sides or len({len(columns) for _, columns in sides}) > 1:
+        return "ORDER BY ALL"
+    values = [[column(f"{prefix}{name}") for name in columns] for prefix, columns in sides]
+    parts = [fill("coalesce({{sides}})", sides=list(pair)) for pair in zip(*values, strict=True)]
+    return fill("ORDER BY {{parts}}, diff_type", parts=parts)
 
 
 def _records(session: Session, function: Call, compared: Comparison) -> list[dict[str, Any]]:
     return [row for row in session.read(function) if not compared.tables or row["table_name"] in compared.tables]
 
 
-def _condition(compared: Comparison, limit: int | None) -> tuple[str, list[Any]]:
-    text, values = _limit(limit)
+def _condition(compared: Comparison, limit: int | None, order: str = "") -> tuple[str, list[Any]]:
+    text, values = _limit(limit, order)
     if not compared.tables:
         return text, values
     return f"WHERE list_contains(?, table_name) {text}", [list(compared.tables), *values]
 
 
-def _limit(limit: int | None) -> tuple[str, list[Any]]:
-    return ("LIMIT ?", [limit]) if limit else ("", [])
+def _limit(limit: int | None, order: str = "") -> tuple[str, list[Any]]:
+    return (f"{order} LIMIT ?", [limit]) if limit else (order, [])

@@ -12,7 +12,7 @@ from .characters import visible
 from .grammar import CountedCommand, json_option
 from .graph import Graph
 from .output import Line, Span
-from .session import Session, call, pass_session
+from .session import Session, call, pass_to_read
 from .wording import moment, row_counts, short
 
 SECTION = "Examine the history"
@@ -30,7 +30,7 @@ SECTION = "Examine the history"
 @click.option("--graph", is_flag=True, help="Draw the lines of history.")
 @click.option("--table", "table_name", metavar="TABLE", help="Only commits that changed TABLE.")
 @json_option
-@pass_session
+@pass_to_read
 def log(
     session: Session,
     ref: str | None,
@@ -58,7 +58,7 @@ def log(
 @click.command()
 @click.argument("ref", default="HEAD")
 @json_option
-@pass_session
+@pass_to_read
 def show(session: Session, ref: str, form: str) -> None:
     """Show a commit and how many rows it changed.
 
@@ -76,7 +76,7 @@ def show(session: Session, ref: str, form: str) -> None:
 @click.command()
 @click.argument("branch", required=False)
 @json_option
-@pass_session
+@pass_to_read
 def reflog(session: Session, branch: str | None, form: str) -> None:
     """Show where the branches were before.
 

@@ -26,6 +26,7 @@ Span = tuple[str, str]
 Line = str | Sequence[Span]
 
 _escaped: set[str] = set()
+_for_the_pager: list[str] = []
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b')
 
 
@@ -67,6 +68,7 @@ def text(content: str) -> None:
 
 def prompt(question: str) -> None:
     """Writes the beginning of a line that the user completes."""
+    turn_pages()
     _write(question)
     streams.flush()
 
@@ -74,6 +76,11 @@ def prompt(question: str) -> None:
 def is_terminal() -> bool:
     """Whether standard output is a terminal."""
     return sys.stdout.isatty()
+
+
+def width() -> int:
+    """The columns of the terminal."""
+    return shutil.get_terminal_size().columns
 
 
 def plain(line: Line) -> str:
@@ -116,18 +123,9 @@ def _table(result: Rows) -> int:
     if not is_terminal():
         lines(aligned([header(result.columns), *cells]))
         return len(cells)
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+    from .table import fitted
 
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold")
-    for column in result.columns:
-        table.add_column(
-            Text(visible(column)), justify="right" if column in result.numeric else "left", overflow="fold"
-        )
-    for row in cells:
-        table.add_row(*(Text(cell) for cell in row))
-    _page([table])
+    _page(fitted(result, cells, width()))
     return len(cells)
 
 
@@ -208,11 +206,29 @@ def _page(renderables: Sequence[Any]) -> None:
             console.print(renderable, soft_wrap=True, markup=False)
     content = streams.carried(capture.get())
     if content.count("\n") < shutil.get_terminal_size().lines:
-        streams.write(content)
+        _send(content)
+    else:
+        _for_the_pager.append(content)
+
+
+def turn_pages() -> None:
+    """Shows what is longer than the screen in a pager. A command that ends does so when it has closed the database:
+    a reader may take an hour, and must not hold its lock."""
+    if not _for_the_pager:
         return
+    content = "".join(_for_the_pager)
+    _for_the_pager.clear()
     # As git does: colours, leave what was shown, no pager for what fits.
     os.environ.setdefault("LESS", "FRX")
     click.echo_via_pager(content, color=True)
+
+
+def _send(content: str) -> None:
+    """Writes, or keeps what follows on something longer than the screen."""
+    if _for_the_pager:
+        _for_the_pager.append(content)
+    else:
+        streams.write(content)
 
 
 def _write(content: str) -> None:
@@ -221,12 +237,12 @@ def _write(content: str) -> None:
     written = streams.carried(text)
     if written != text:
         _escaped.add(sys.stdout.encoding)
-    streams.write(written)
+    _send(written)
 
 
 def _write_json(content: str) -> None:
     """Writes JSON, the same values on any terminal and in any encoding."""
-    streams.write(streams.carried(harmless_json(content) if is_terminal() else content))
+    _send(streams.carried(harmless_json(content) if is_terminal() else content))
 
 
 def escaped() -> str | None:

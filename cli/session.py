@@ -6,17 +6,17 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from epoch_sql.config import find_database
-from epoch_sql.errors import EpochReadOnlyError, EpochStorageError, RepositoryNotFound
+from epoch_sql.errors import EpochError, EpochReadOnlyError, EpochStorageError, RepositoryNotFound
 
 from . import diagnostics, rows
 from .rows import Cells, Rows
@@ -68,8 +68,9 @@ class Session:
     database: str | None = None
     wait: float = 10.0
     author: str | None = None
+    reads: bool = False
     _connection: DuckDBPyConnection | None = None
-    _unwritable: EpochStorageError | None = None
+    _unwritable: EpochError | None = None
     _watch: Watch | None = None
     _progress: Progress | None = None
 
@@ -91,7 +92,8 @@ class Session:
         """Opens or creates a database until the command ends. Waits while another process locks it.
 
         ``storage_version`` is the oldest DuckDB that reads a database that this creates.
-        Opens a file that cannot be written to read. Commands that would change it are then refused.
+        Opens a file that cannot be written to read, and for a command that only reads, one that others are reading.
+        What would change it is then refused.
         """
         with diagnostics.working("waiting for the database"):
             try:
@@ -187,11 +189,40 @@ class Session:
                     )
                     raise EpochStorageError(message, advice, path=str(path)) from error
                 locked = "Could not set lock" in str(error)
+                if locked and self.reads and not read_only:
+                    beside = self._beside_readers(path, error)
+                    if beside:
+                        return beside
                 if not locked or time.monotonic() >= deadline:
                     raise
                 time.sleep(min(_RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
             else:
                 return connection
 
+    def _beside_readers(self, path: Path, refused: Exception) -> DuckDBPyConnection | None:
+        """The connection to a database that other programs only read; None if one of them writes."""
+        import duckdb
+
+        import epoch_sql
+
+        try:
+            found = epoch_sql.connect(path, True, author=self.author, progress=self._progress)
+        except duckdb.IOException:
+            return None
+        self._unwritable = diagnostics.translate(refused)
+        return found
+
 
 pass_session = click.make_pass_decorator(Session)
+
+
+def pass_to_read(command: Callable[..., object]) -> Callable[..., object]:
+    """``pass_session`` for a command that only reads: it works on a database that others are reading."""
+
+    @pass_session
+    @wraps(command)
+    def run(session: Session, *arguments: Any, **options: Any) -> object:
+        session.reads = True
+        return command(session, *arguments, **options)
+
+    return run

@@ -77,11 +77,12 @@ class EpochDatabaseError(EpochError):
 
 @dataclass(eq=False, repr=False)
 class EpochLockedError(EpochDatabaseError):
-    """The database file is open in another program."""
+    """The database file is open in another program: its file, its process, and the command that started it."""
 
     _: KW_ONLY
     program: str
     process: int
+    command: str
 
 
 @dataclass(eq=False, repr=False)

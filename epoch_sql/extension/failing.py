@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 
 import duckdb
@@ -23,10 +25,12 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.advice import Suggestion, Value
 from epoch_sql.errors import EpochDatabaseError, EpochError, EpochLockedError, EpochStorageError, EpochTransactionError
+from epoch_sql.model.names import shown
 from epoch_sql.render import Sql
 from epoch_sql.verb import sql_name
 
 _ABORTED = "If a transaction was open, DuckDB has aborted it: ROLLBACK, then run its statements again."
+_LONGEST_COMMAND = 200
 _LOCK = re.compile(r"Conflicting lock is held in (?P<program>.+?) \(PID (?P<process>\d+)\)")
 
 
@@ -153,8 +157,19 @@ def locked(error: Exception) -> EpochLockedError | None:
     if found is None:
         return None
     program, process = found["program"], int(found["process"])
-    message = f"the database is locked by {program} (PID {process})"
-    return EpochLockedError(message, "close it there, then retry", program=program, process=process)
+    command = _command_line(process) or program
+    message = f"the database is locked by {command} (PID {process})"
+    return EpochLockedError(message, "close it there, then retry", program=program, process=process, command=command)
+
+
+def _command_line(process: int) -> str | None:
+    """The command line of a process, where the system shows it."""
+    try:
+        line = Path(f"/proc/{process}/cmdline").read_bytes().rstrip(b"\0")
+    except OSError:
+        return None
+    words = [word.decode(errors="replace") for word in line.split(b"\0")] if line else []
+    return shown(shlex.join(words), _LONGEST_COMMAND) or None
 
 
 def _literal(value: Value) -> Sql:

@@ -51,9 +51,11 @@ class _Cloned:
 
     @property
     def default_branch(self) -> str:
-        """The branch to check out: the one that the store was created with, or else main, or else the first."""
+        """The branch to check out: main, or else the first protected one, or else the one that was pushed first."""
         names = self.listing.heads
-        return next((name for name in (self.header.default_branch, "main") if name in names), min(names))
+        protected = sorted(guard.branch for guard in self.protections if guard.protects)
+        wanted = ("main", *protected, self.header.default_branch)
+        return next((name for name in wanted if name in names), min(names))
 
 
 def database_name(url: str) -> str:

@@ -15,7 +15,7 @@ from epoch_sql.call import Call
 from epoch_sql.catalog.history import Protections
 from epoch_sql.catalog.local import Fingerprint, Fingerprints, Upstreams
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import ReferenceExists
+from epoch_sql.errors import EpochDirtyError, ReferenceExists
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
 from epoch_sql.merge.engine import with_undo
 from epoch_sql.model.commit import Head, Origin, Ref, Route, RowCounts, Tree
@@ -138,7 +138,8 @@ class CheckoutResult:
 def checkout(call: Call, ref: str, *, new_branch: bool = False, force: bool = False) -> CheckoutResult:
     """Brings the working tables to a reference.
 
-    Raises EpochDirtyError if uncommitted changes would be lost, unless ``force``.
+    Raises EpochDirtyError if uncommitted changes would be lost, unless ``force``. On the branch that is checked out,
+    they stay.
 
     Args:
         ref: a branch, tag or commit; with new_branch, the name of the branch to create
@@ -151,7 +152,12 @@ def checkout(call: Call, ref: str, *, new_branch: bool = False, force: bool = Fa
     def move(attempts: Attempts) -> CheckoutResult:
         branch = call.refs.get("branch", ref) or _following(call, ref)
         commit_id = branch.commit_id if branch else call.resolve(ref)
-        tables, _ = put_working_tables(call, attempts, commit_id, f"checkout {ref}", force)
+        try:
+            tables, _ = put_working_tables(call, attempts, commit_id, f"checkout {ref}", force)
+        except EpochDirtyError:
+            if not branch or call.head().branch != ref:
+                raise
+            return CheckoutResult(ref, commit_id, 0)
         set_head(call, ref if branch else None, commit_id)
         return CheckoutResult(ref if branch else None, commit_id, tables)
 

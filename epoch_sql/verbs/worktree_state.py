@@ -47,7 +47,7 @@ def warn_of_unversioned(call: Call, before: Tree, working: Working) -> None:
         ]
 
 
-Change = Literal["added", "modified", "removed", "renamed", "schema", "unmade"]
+Change = Literal["added", "modified", "removed", "renamed", "schema", "unkeyed", "unmade"]
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,10 @@ class Uncommitted:
 @procedure("epoch_status", acts=False)
 def status(call: Call) -> list[Uncommitted]:
     """The uncommitted changes: `added`, `modified`, `removed`, `renamed` or `schema`, with the numbers of rows. Also
-    `unmade`: committed objects that DuckDB refuses to create here."""
+    `unmade`: committed objects that DuckDB refuses to create here, and `unkeyed`: tables that have lost a column of
+    their declared key, whose rows are not compared."""
     tree = call.tree(call.head().commit_id)
-    working = call.scan(tree)
+    working = call.scan(tree, unkeyed=True)
     unmade = [Uncommitted(found.label, "unmade", RowCounts()) for found in working.unmade]
     return sorted(uncommitted(call, tree, working) + unmade, key=lambda change: change.table)
 
@@ -75,12 +76,17 @@ def uncommitted(call: Call, tree: Tree, working: Working) -> list[Uncommitted]:
         Uncommitted(str(entry.name), "removed", RowCounts(removed=call.contents.version(entry.version_id).row_count))
         for entry in working.removed
     ]
-    for table in working.tables:
+    found.extend(Uncommitted(str(t.table.name), "unkeyed", RowCounts()) for t in working.tables if _unkeyed(working, t))
+    for table in (table for table in working.tables if not _unkeyed(working, table)):
         rows = changed_rows(call, table)
         if table.schema_differs or rows.total:
             found.append(Uncommitted(str(table.table.name), _change(table), rows))
     found.extend(_changed_objects(call.scanner.visible(tree).objects, working.objects))
     return sorted(found, key=lambda change: change.table)
+
+
+def _unkeyed(working: Working, table: WorkingTable) -> bool:
+    return table.table_id in working.unkeyed
 
 
 def settle(call: Call, working: Working) -> Working:

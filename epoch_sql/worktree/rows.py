@@ -202,7 +202,8 @@ class Working:
 
     ``ignored`` is what the tree has under ignored names: it stays as it is committed. ``unmade`` are objects that
     DuckDB could not create: they count as present. ``withheld`` is what the tree has from untrusted remotes: it does
-    not exist here, and stays as it is committed.
+    not exist here, and stays as it is committed. ``unkeyed`` are the ids of tables that have lost a column of their
+    declared key: they can be looked at, but not committed.
     """
 
     tables: tuple[WorkingTable, ...]
@@ -211,6 +212,7 @@ class Working:
     ignored: Tree = field(default_factory=Tree)
     unmade: tuple[SchemaObject, ...] = ()
     withheld: Tree = field(default_factory=Tree)
+    unkeyed: frozenset[str] = frozenset()
 
     @property
     def made(self) -> list[SchemaObject]:

@@ -98,10 +98,11 @@ class Scanner:
         ignored = self._ignored()
         return [name for name in read_table_names(self.cursor) if not ignored(name)]
 
-    def scan(self, tree: Tree, seen: Seen, read_rows: bool = True) -> Working:
+    def scan(self, tree: Tree, seen: Seen, read_rows: bool = True, unkeyed: bool = False) -> Working:
         """The working database against the tree of a commit; of what the caller has seen, rows are not read again.
 
-        Without ``read_rows`` it reads no row: the numbers of rows are -1, and all rows may differ.
+        Without ``read_rows`` it reads no row: the numbers of rows are -1, and all rows may differ. Raises
+        EpochTableError for a table that has lost a column of its declared key; with ``unkeyed``, names it instead.
         """
         found = self.schema()
         unmade = self._unmade(found)
@@ -111,7 +112,8 @@ class Scanner:
         matches, removed = self._match(visible, found.tables, set(tree.tables))
         keys = DeclaredKeys(self.cursor).load()
         unmade, matches = with_unmade_triggers(unmade, matches)
-        identified = [self._identify(table, entry, taken, keys) for table, entry, taken in matches]
+        without_key: set[str] | None = set() if unkeyed else None
+        identified = [self._identify(table, entry, taken, keys, without_key) for table, entry, taken in matches]
         sums: list[tuple[int, int | None]] = [(-1, 0)] * len(identified)
         if read_rows:
             sums = self._sums([table for _, table in identified], [entry is None for _, entry, _ in matches], seen)
@@ -123,7 +125,7 @@ class Scanner:
         )
         whole = (*found.objects, *(o for o in unmade if o.kind != "trigger"))
         objects = tuple(sorted(whole, key=lambda made: (KINDS.index(made.kind), made.name)))
-        return Working(working, removed, objects, ignored, unmade, withheld)
+        return Working(working, removed, objects, ignored, unmade, withheld, frozenset(without_key or ()))
 
     def _unmade(self, found: DatabaseSchema) -> tuple[SchemaObject, ...]:
         """The objects that could not be created, without those whose name the user has used since."""
@@ -278,8 +280,14 @@ class Scanner:
         return bool(2 * row[0] <= max(row[1], self.contents.version(entry.version_id).row_count))
 
     def _identify(
-        self, table: Table, entry: TableEntry | None, table_id: str, keys: Mapping[ObjectName, tuple[str, ...]]
+        self,
+        table: Table,
+        entry: TableEntry | None,
+        table_id: str,
+        keys: Mapping[ObjectName, tuple[str, ...]],
+        unkeyed: set[str] | None,
     ) -> tuple[str, Table]:
+        """The table with identified columns. Adds its id to ``unkeyed``, if given, where its key has lost a column."""
         for column in table.stored_columns:
             try:
                 check_supported(column.type)
@@ -309,7 +317,14 @@ class Scanner:
             for c in identified.columns
         )
         key = keys.get(table.name) or (keys.get(entry.name, ()) if entry else ())
-        return table_id, replace(identified, columns=columns, declared_key=followed_key(key, committed, identified))
+        try:
+            declared = followed_key(key, committed, identified)
+        except EpochTableError:
+            if unkeyed is None:
+                raise
+            unkeyed.add(table_id)
+            declared = ()
+        return table_id, replace(identified, columns=columns, declared_key=declared)
 
     def _compare(
         self,

@@ -16,7 +16,7 @@ import pytest
 from epoch_sql import errors
 from epoch_sql.advice import Suggestion
 from epoch_sql.cli import diagnostics, output, rows
-from epoch_sql.cli.difference_table import difference_lines
+from epoch_sql.cli.difference_table import Differing, difference_lines
 from epoch_sql.cli.graph import Graph
 from epoch_sql.cli.rows import Rows
 from epoch_sql.cli.wording import row_counts, short, summary
@@ -133,10 +133,10 @@ class TestErrors:
     def test_a_locked_database_names_who_holds_it(self) -> None:
         text = (
             'IO Error: Could not set lock on file "/x/shop.duckdb": Conflicting lock is held in /usr/bin/duckdb '
-            "(PID 42). See also https://duckdb.org/docs/stable/connect/concurrency"
+            "(PID 4194399). See also https://duckdb.org/docs/stable/connect/concurrency"
         )
         found = diagnostics.translate(duckdb.IOException(text))
-        assert found.message == "the database is locked by /usr/bin/duckdb (PID 42)"
+        assert found.message == "the database is locked by /usr/bin/duckdb (PID 4194399)"
         assert found.exit_code == 1
 
     @pytest.mark.parametrize(
@@ -242,7 +242,10 @@ class TestDifferences:
             ("modified", "[to_x]", "1", "1", "a", None, None),
             ("removed", None, "2", None, "b", None, None),
         ]
-        found = [output.plain(line) for line in difference_lines(stat, definitions, lambda _: Rows(columns, cells))]
+        found = [
+            output.plain(line)
+            for line in difference_lines(stat, definitions, lambda _: Differing(Rows(columns, cells)))
+        ]
         assert found == [
             "orders  +1 ~1 -1",
             "  + column note: note VARCHAR",
