@@ -13,68 +13,71 @@ SELECT
 FROM ({{changes}}) AS changes
 
 
--- name: rows
--- In: the changes of ours and of theirs since the base (sql/merge_side.sql), rows of the base that neither changed, and what was
--- decided (sql/merge_decisions.sql). The foundation is the side that the result is written on.
--- Out: one row for each key that a side changed or that was decided: key_json and key_<id>; merged_<id>; was_<id>, the
--- value on the foundation; op, from was to merged (NULL: no change); conflicts, a list.
+-- name: pairs
+-- In: the changes of ours and of theirs since the base (merge.side), and rows of the base that neither side changed.
+-- Out: one row for each key: key_<id>; base_<id>, ours_<id>, theirs_<id>; and which of the three have the row.
 WITH ours AS ({{ours}}),
-theirs AS ({{theirs}}),
+theirs AS ({{theirs}})
+SELECT
+    ours.op IS NOT NULL AND ours.op <> 'removed' OR ours.op IS NULL AND theirs.op <> 'added' AS ours_there,
+    theirs.op IS NOT NULL AND theirs.op <> 'removed' OR theirs.op IS NULL AND ours.op <> 'added' AS theirs_there,
+    coalesce(ours.op, theirs.op) <> 'added' AS base_there
+    {{#keys}}, CASE WHEN ours.op IS NULL THEN theirs.key_{{id}} ELSE ours.key_{{id}} END AS key_{{id}}{{/keys}}
+    {{#values}},
+    CASE WHEN ours.op IS NULL THEN theirs.base_{{id}} ELSE ours.base_{{id}} END AS base_{{id}},
+    CASE WHEN ours.op IS NULL THEN theirs.base_{{id}} ELSE ours.value_{{id}} END AS ours_{{id}},
+    CASE WHEN theirs.op IS NULL THEN ours.base_{{id}} ELSE theirs.value_{{id}} END AS theirs_{{id}}{{/values}}
+    {{#unlike}},
+    CASE WHEN ours.op IS NULL THEN theirs.base_misfit_{{id}} ELSE ours.base_misfit_{{id}} END AS base_misfit_{{id}},
+    CASE WHEN ours.op IS NULL THEN theirs.base_misfit_{{id}} ELSE ours.misfit_{{id}} END AS ours_misfit_{{id}},
+    CASE WHEN theirs.op IS NULL THEN ours.base_misfit_{{id}} ELSE theirs.misfit_{{id}} END AS theirs_misfit_{{id}},
+    coalesce(ours.changed_{{id}}, false) AS ours_changed_{{id}},
+    coalesce(theirs.changed_{{id}}, false) AS theirs_changed_{{id}}{{/unlike}}
+FROM ours {{join}} JOIN theirs ON {{same_key}}
+{{#untouched}}
+UNION ALL BY NAME
+SELECT
+    true AS ours_there,
+    true AS theirs_there,
+    true AS base_there
+    {{#keys}}, key_{{id}}{{/keys}}
+    {{#values}}, base_{{id}}, base_{{id}} AS ours_{{id}}, base_{{id}} AS theirs_{{id}}{{/values}}
+    {{#unlike}},
+    base_misfit_{{id}},
+    base_misfit_{{id}} AS ours_misfit_{{id}},
+    base_misfit_{{id}} AS theirs_misfit_{{id}},
+    false AS ours_changed_{{id}},
+    false AS theirs_changed_{{id}}{{/unlike}}
+FROM ({{rows}}) AS base
+ANTI JOIN ours ON {{base_is_ours}}
+ANTI JOIN theirs ON {{base_is_theirs}}
+{{/untouched}}
+
+
+-- name: rows
+-- In: the pairs of a table, and what was decided (merge.decisions). The foundation is the side that the result is written on.
+-- Out: a row for each key: key_<id>; merged_<id>; was_<id>, the value on the foundation; op, from was to merged (NULL: no
+-- change). For the conflicts also: clashes, 1 for the whole row and the positions of columns (NULL: no conflict), is_there
+-- and the choices.
+--
+-- Two things keep the time of DuckDB 2.0 from growing with the square of the columns. It would try to move the columns of
+-- the pairs one by one, so they are materialized. And it hashes expressions so that all in which each column stands twice
+-- have one hash, so clash_<id> is not a boolean, but the position of its column, which stands there once.
+WITH paired AS MATERIALIZED ({{pairs}}),
+{{#decided}}
 decisions AS MATERIALIZED ({{decisions}}),
-paired AS (
-    SELECT
-        ours.op IS NOT NULL AND ours.op <> 'removed' OR ours.op IS NULL AND theirs.op <> 'added' AS ours_there,
-        theirs.op IS NOT NULL AND theirs.op <> 'removed' OR theirs.op IS NULL AND ours.op <> 'added' AS theirs_there,
-        coalesce(ours.op, theirs.op) <> 'added' AS base_there
-        {{#keys}}, CASE WHEN ours.op IS NULL THEN theirs.key_{{id}} ELSE ours.key_{{id}} END AS key_{{id}}{{/keys}}
-        {{#values}},
-        CASE WHEN ours.op IS NULL THEN theirs.base_{{id}} ELSE ours.base_{{id}} END AS base_{{id}},
-        CASE WHEN ours.op IS NULL THEN theirs.base_{{id}} ELSE ours.value_{{id}} END AS ours_{{id}},
-        CASE WHEN theirs.op IS NULL THEN ours.base_{{id}} ELSE theirs.value_{{id}} END AS theirs_{{id}}{{/values}}
-        {{#unlike}},
-        CASE WHEN ours.op IS NULL THEN theirs.base_misfit_{{id}} ELSE ours.base_misfit_{{id}} END AS base_misfit_{{id}},
-        CASE WHEN ours.op IS NULL THEN theirs.base_misfit_{{id}} ELSE ours.misfit_{{id}} END AS ours_misfit_{{id}},
-        CASE WHEN theirs.op IS NULL THEN ours.base_misfit_{{id}} ELSE theirs.misfit_{{id}} END AS theirs_misfit_{{id}},
-        coalesce(ours.changed_{{id}}, false) AS ours_changed_{{id}},
-        coalesce(theirs.changed_{{id}}, false) AS theirs_changed_{{id}}{{/unlike}}
-    FROM ours FULL JOIN theirs ON {{same_key}}
-    {{#untouched}}
-    UNION ALL BY NAME
-    SELECT
-        true AS ours_there,
-        true AS theirs_there,
-        true AS base_there
-        {{#keys}}, key_{{id}}{{/keys}}
-        {{#values}}, base_{{id}}, base_{{id}} AS ours_{{id}}, base_{{id}} AS theirs_{{id}}{{/values}}
-        {{#unlike}},
-        base_misfit_{{id}},
-        base_misfit_{{id}} AS ours_misfit_{{id}},
-        base_misfit_{{id}} AS theirs_misfit_{{id}},
-        false AS ours_changed_{{id}},
-        false AS theirs_changed_{{id}}{{/unlike}}
-    FROM ({{rows}}) AS base
-    ANTI JOIN ours ON {{base_is_ours}}
-    ANTI JOIN theirs ON {{base_is_theirs}}
-    {{/untouched}}
-),
-keyed AS (SELECT *, {{key_json}} AS key_json FROM paired),
-decided AS (
-    SELECT
-        keyed.*,
-        own.choice AS own_choice,
-        own.cells AS own_cells,
-        every.cells AS every_cells,
-        coalesce(own.choice, every.choice, {{strategy}}) AS choice
-    FROM keyed
-    LEFT JOIN (FROM decisions WHERE key IS NOT NULL) AS own ON own.key = keyed.key_json
-    LEFT JOIN (FROM decisions WHERE key IS NULL) AS every ON true
-),
 chosen AS (
     SELECT
-        *
-        {{#named}}, coalesce(own_cells[{{name}}], own_choice, every_cells[{{name}}], choice) AS choice_{{id}}{{/named}}
-    FROM decided
+        paired.*,
+        own.choice AS own_choice,
+        coalesce(own.choice, every.choice, {{strategy}}) AS choice
+        {{#named}},
+        coalesce(own.cells[{{name}}], own.choice, every.cells[{{name}}], every.choice, {{strategy}}) AS choice_{{id}}{{/named}}
+    FROM paired
+    LEFT JOIN (FROM decisions WHERE key IS NOT NULL) AS own ON own.key = {{key_json}}
+    LEFT JOIN (FROM decisions WHERE key IS NULL) AS every ON true
 ),
+{{/decided}}
 compared AS (
     SELECT
         *,
@@ -83,107 +86,148 @@ compared AS (
             WHEN base_there AND theirs_there AND NOT ours_there AND ({{theirs_changed}}) THEN 'delete/modify'
         END AS row_conflict
         {{#alike}},
-        coalesce(
-            ours_there AND theirs_there AND ours_{{id}} IS DISTINCT FROM theirs_{{id}} AND (
-                NOT base_there
-                OR (ours_{{id}} IS DISTINCT FROM base_{{id}} AND theirs_{{id}} IS DISTINCT FROM base_{{id}})
-            ), false
-        ) AS clash_{{id}}{{/alike}}
+        CASE
+            WHEN ours_{{id}} IS NOT DISTINCT FROM theirs_{{id}} THEN NULL
+            WHEN base_there AND ours_{{id}} IS NOT DISTINCT FROM base_{{id}} THEN NULL
+            WHEN base_there AND theirs_{{id}} IS NOT DISTINCT FROM base_{{id}} THEN NULL
+            WHEN ours_there AND theirs_there THEN {{position}}
+        END AS clash_{{id}}{{/alike}}
         {{#unlike}},
-        (ours_there AND ours_changed_{{id}} AND ours_misfit_{{id}} IS NOT NULL)
-        OR (theirs_there AND theirs_changed_{{id}} AND theirs_misfit_{{id}} IS NOT NULL)
-        OR (
-            ours_there AND theirs_there AND ours_changed_{{id}} AND theirs_changed_{{id}}
-            AND ours_{{id}} IS DISTINCT FROM theirs_{{id}}
-        ) AS clash_{{id}}{{/unlike}}
+        CASE
+            WHEN ours_there AND ours_changed_{{id}} AND ours_misfit_{{id}} IS NOT NULL THEN {{position}}
+            WHEN theirs_there AND theirs_changed_{{id}} AND theirs_misfit_{{id}} IS NOT NULL THEN {{position}}
+            WHEN ours_there AND theirs_there AND ours_changed_{{id}} AND theirs_changed_{{id}}
+                AND ours_{{id}} IS DISTINCT FROM theirs_{{id}}
+                THEN {{position}}
+        END AS clash_{{id}}{{/unlike}}
         {{#named}}, {{given}} AS given_{{id}}, {{given_misfits}} AS given_misfits_{{id}}{{/named}}
-    FROM chosen
+    FROM {{chosen}}
 ),
 settled AS (
     SELECT
         *,
         {{foundation}}_there AS was_there,
         CASE
-            WHEN choice.forced AND choice.side = {{gone}} THEN false
-            WHEN choice.forced THEN CASE choice.side WHEN 'ours' THEN ours_there WHEN 'theirs' THEN theirs_there ELSE base_there END
+            WHEN {{row_forced}} AND {{row_side}} = {{dropped_by}} THEN false
+            WHEN {{row_forced}} THEN CASE {{row_side}} WHEN 'ours' THEN ours_there WHEN 'theirs' THEN theirs_there ELSE base_there END
             WHEN row_conflict IS NOT NULL
-                THEN CASE choice.side WHEN 'theirs' THEN theirs_there WHEN 'base' THEN true ELSE ours_there END
+                THEN CASE {{row_side}} WHEN 'theirs' THEN theirs_there WHEN 'base' THEN true ELSE ours_there END
             WHEN base_there THEN ours_there AND theirs_there
             WHEN ours_there AND theirs_there
-                THEN NOT (coalesce(choice.side = 'base', false) AND ({{clashes}}) AND NOT ({{kept}}))
-            WHEN {{clashes}} THEN coalesce(own_choice.side = 'theirs' AND theirs_there OR own_choice.side = 'ours' AND ours_there, true)
+                THEN NOT (coalesce({{row_side}} = 'base', false) AND ({{clashes}}) AND NOT ({{kept}}))
+            WHEN {{clashes}} THEN coalesce({{own_side}} = 'theirs' AND theirs_there OR {{own_side}} = 'ours' AND ours_there, true)
             ELSE true
         END AS is_there
-        {{#alike}},
+        {{#values}},
         CASE
-            {{#decided}}WHEN {{choice}}.side = 'value' AND NOT given_misfits_{{id}} THEN given_{{id}}{{/decided}}
-            WHEN clash_{{id}} OR {{choice}}.forced
+            {{#of_cells}}WHEN {{choice}}.side = 'value' AND NOT given_misfits_{{id}} THEN given_{{id}}{{/of_cells}}
+            {{#decided}}
+            WHEN clash_{{id}} IS NOT NULL OR {{choice}}.forced
                 THEN CASE {{choice}}.side WHEN 'theirs' THEN theirs_{{id}} WHEN 'base' THEN base_{{id}} ELSE ours_{{id}} END
-            WHEN row_conflict IS NOT NULL AND choice.side = 'base' THEN base_{{id}}
-            WHEN NOT ours_there OR (theirs_there AND base_there AND theirs_{{id}} IS DISTINCT FROM base_{{id}}) THEN theirs_{{id}}
+            {{/decided}}
+            {{#undecided}}WHEN clash_{{id}} IS NOT NULL THEN {{default}}_{{id}}{{/undecided}}
+            WHEN row_conflict IS NOT NULL AND {{row_side}} = 'base' THEN base_{{id}}
+            WHEN NOT ours_there OR (theirs_there AND {{theirs_differs}}) THEN theirs_{{id}}
+            {{#retyped}}WHEN theirs_there AND NOT ours_changed_{{id}} THEN {{own_type}}{{/retyped}}
             ELSE ours_{{id}}
-        END AS merged_{{id}},
-        coalesce({{choice}}.side IS NOT NULL {{#decided}}AND ({{choice}}.side <> 'value' OR NOT given_misfits_{{id}}){{/decided}}, false) AS settled_{{id}}{{/alike}}
-        {{#unlike}},
-        CASE
-            {{#decided}}WHEN {{choice}}.side = 'value' AND NOT given_misfits_{{id}} THEN given_{{id}}{{/decided}}
-            WHEN clash_{{id}} OR {{choice}}.forced
-                THEN CASE {{choice}}.side WHEN 'theirs' THEN theirs_{{id}} WHEN 'base' THEN base_{{id}} ELSE ours_{{id}} END
-            WHEN row_conflict IS NOT NULL AND choice.side = 'base' THEN base_{{id}}
-            WHEN NOT ours_there OR (theirs_there AND theirs_changed_{{id}}) THEN theirs_{{id}}
-            WHEN theirs_there AND NOT ours_changed_{{id}} THEN {{own_type}}
-            ELSE ours_{{id}}
-        END AS merged_{{id}},
-        coalesce(
-            CASE {{choice}}.side
-                WHEN 'ours' THEN ours_there AND ours_misfit_{{id}} IS NULL
-                WHEN 'theirs' THEN theirs_there AND theirs_misfit_{{id}} IS NULL
-                WHEN 'base' THEN base_there AND base_misfit_{{id}} IS NULL
-                {{#decided}}WHEN 'value' THEN NOT given_misfits_{{id}}{{/decided}}
-            END, false
-        ) AS settled_{{id}}{{/unlike}}
+        END AS merged_{{id}}{{/values}}
     FROM compared
 )
 SELECT
-    key_json
-    {{#keys}}, key_{{id}}{{/keys}}
-    {{#values}},
-    merged_{{id}},
-    CASE WHEN was_there THEN {{foundation}}_{{id}} END AS was_{{id}}{{/values}},
+    {{#keys}}key_{{id}}, {{/keys}}
+    {{#values}}merged_{{id}}, CASE WHEN was_there THEN {{foundation}}_{{id}} END AS was_{{id}}, {{/values}}
     CASE
         WHEN is_there AND NOT was_there THEN 'added'
         WHEN was_there AND NOT is_there THEN 'removed'
         WHEN is_there AND was_there AND ({{differs}}) THEN 'modified'
     END AS op,
-    list_filter(
-        [
-            CASE
-                WHEN row_conflict IS NOT NULL
-                    THEN struct_pack(
-                        column_name := CAST(NULL AS VARCHAR),
-                        kind := row_conflict,
-                        base := {{base_row}},
-                        ours := CASE WHEN ours_there THEN {{ours_row}} END,
-                        theirs := CASE WHEN theirs_there THEN {{theirs_row}} END,
-                        resolved := choice.side IS NOT NULL
-                    )
-            END
-            {{#values}},
-            CASE
-                WHEN clash_{{id}}
-                    THEN struct_pack(
-                        column_name := CAST({{name}} AS VARCHAR),
-                        kind := CASE WHEN base_there THEN 'modify/modify' ELSE 'add/add' END,
-                        base := CASE WHEN base_there THEN {{base_json}} END,
-                        ours := CASE WHEN ours_there THEN {{ours_json}} END,
-                        theirs := CASE WHEN theirs_there THEN {{theirs_json}} END,
-                        resolved := settled_{{id}} OR (NOT is_there AND (row_conflict IS NULL OR choice.side IS NOT NULL))
-                    )
-            END{{/values}}
-        ],
-        lambda conflict: conflict IS NOT NULL
-    ) AS conflicts
+    CASE
+        WHEN row_conflict IS NOT NULL OR {{clashes}}
+            THEN [CASE WHEN row_conflict IS NOT NULL THEN 1 END {{#values}}, clash_{{id}}{{/values}}]
+    END AS clashes,
+    row_conflict,
+    is_there,
+    {{row_choice}} AS choice
+    {{#named}}, choice_{{id}}, given_misfits_{{id}}{{/named}}
 FROM settled
+
+
+-- name: clashing
+-- In: merged rows (merge.rows).
+-- Out: what clashes in some row: 1 for a whole row, 2 for the first value column, and so on.
+SELECT DISTINCT position
+FROM (SELECT unnest(clashes) AS position FROM {{rows}} WHERE clashes IS NOT NULL) AS listed
+WHERE position IS NOT NULL
+
+
+-- name: in_conflict
+-- In: the pairs of a table, without the columns that clash in no row, and its merged rows (merge.rows).
+-- Out: the pairs in conflict, with what merge.rows says about them.
+SELECT
+    pairs.*,
+    merged.clashes,
+    merged.row_conflict,
+    merged.is_there,
+    merged.choice
+    {{#named}}, merged.choice_{{id}}, merged.given_misfits_{{id}}{{/named}}
+FROM ({{pairs}}) AS pairs
+JOIN (FROM {{rows}} WHERE clashes IS NOT NULL) AS merged ON {{same_key}}
+
+
+-- name: row_conflicts
+-- In: the pairs in conflict (merge.in_conflict), with all columns.
+-- Out: the rows of epoch_conflicts for whole rows, with JSON as text, and whether any side settles them.
+SELECT
+    {{table_name}} AS table_name,
+    {{key_json}} AS key,
+    CAST(NULL AS VARCHAR) AS column_name,
+    row_conflict AS kind,
+    {{base_row}} AS base,
+    CASE WHEN ours_there THEN {{ours_row}} END AS ours,
+    CASE WHEN theirs_there THEN {{theirs_row}} END AS theirs,
+    choice.side IS NOT NULL AS resolved,
+    true AS by_any_side
+FROM {{pairs}}
+WHERE row_conflict IS NOT NULL
+
+
+-- name: cell_conflicts
+-- In: the pairs in conflict (merge.in_conflict).
+-- Out: the same for the cells of some columns.
+SELECT
+    {{table_name}} AS table_name,
+    {{key_json}} AS key,
+    unnest(
+        list_filter(
+            [
+                NULL{{#values}},
+                CASE
+                    WHEN clashes[{{position}}] IS NOT NULL
+                        THEN struct_pack(
+                            column_name := CAST({{name}} AS VARCHAR),
+                            kind := CASE WHEN base_there THEN 'modify/modify' ELSE 'add/add' END,
+                            base := CASE WHEN base_there THEN {{base_json}} END,
+                            ours := CASE WHEN ours_there THEN {{ours_json}} END,
+                            theirs := CASE WHEN theirs_there THEN {{theirs_json}} END,
+                            resolved := coalesce(
+                                {{#alike}}{{choice}}.side IS NOT NULL AND ({{choice}}.side <> 'value' OR NOT {{given_misfits}}),{{/alike}}
+                                {{#retyped}}CASE {{choice}}.side
+                                    WHEN 'ours' THEN ours_there AND ours_misfit_{{id}} IS NULL
+                                    WHEN 'theirs' THEN theirs_there AND theirs_misfit_{{id}} IS NULL
+                                    WHEN 'base' THEN base_there AND base_misfit_{{id}} IS NULL
+                                    WHEN 'value' THEN NOT {{given_misfits}}
+                                END,{{/retyped}}
+                                false
+                            ) OR (NOT is_there AND (row_conflict IS NULL OR choice.side IS NOT NULL)),
+                            by_any_side := {{by_any_side}}
+                        )
+                END{{/values}}
+            ],
+            lambda conflict: conflict IS NOT NULL
+        ),
+        max_depth := 2
+    )
+FROM {{pairs}}
 
 
 -- name: decisions
@@ -196,23 +240,18 @@ SELECT
     map_from_entries(list(struct_pack(k := column_name, v := choice)) FILTER (column_name IS NOT NULL)) AS cells
 FROM (
     SELECT
-        key,
-        column_name,
-        arg_max(struct_pack(side := side, forced := forced, value := value), row(of_table, number)) AS choice
+        CAST(key AS VARCHAR) AS key,
+        CAST(column_name AS VARCHAR) AS column_name,
+        arg_max(
+            struct_pack(side := CAST(side AS VARCHAR), forced := forced, value := CAST(value AS VARCHAR)),
+            row(of_table, number)
+        ) AS choice
     FROM (
-        SELECT
-            CAST(NULL AS VARCHAR) AS key,
-            CAST(NULL AS VARCHAR) AS column_name,
-            CAST(NULL AS VARCHAR) AS side,
-            false AS forced,
-            CAST(NULL AS VARCHAR) AS value,
-            false AS of_table,
-            0 AS number
-        WHERE false
-        {{#resolutions}}
-        UNION ALL SELECT {{key}}, {{column_name}}, {{side}}, {{forced}}, {{value}}, {{of_table}}, {{number}}
-        {{/resolutions}}
-    ) AS resolutions
+        VALUES
+            (NULL, NULL, NULL, false, NULL, false, 0){{#resolutions}},
+            ({{key}}, {{column_name}}, {{side}}, {{forced}}, {{value}}, {{of_table}}, {{number}}){{/resolutions}}
+    ) AS resolutions (key, column_name, side, forced, value, of_table, number)
+    WHERE side IS NOT NULL
     GROUP BY ALL
 ) AS latest
 GROUP BY key

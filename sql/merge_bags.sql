@@ -76,7 +76,7 @@ counted AS (
         *,
         {{foundation}}_copies AS was_0,
         CASE
-            WHEN choice.forced AND choice.side = {{gone}} THEN 0
+            WHEN choice.forced AND choice.side = {{dropped_by}} THEN 0
             WHEN clash OR choice.forced OR (({{unfit}}) AND own_choice.side IS NOT NULL)
                 THEN CASE choice.side
                     WHEN 'theirs' THEN theirs_copies
@@ -111,7 +111,8 @@ SELECT
                         base := CAST(base_copies AS VARCHAR),
                         ours := CAST(ours_copies AS VARCHAR),
                         theirs := CAST(theirs_copies AS VARCHAR),
-                        resolved := choice.side IS NOT NULL
+                        resolved := choice.side IS NOT NULL,
+                        by_any_side := {{alike}}
                     )
             END
             {{#misfits}},
@@ -124,10 +125,17 @@ SELECT
                         ours := CASE WHEN ours_copies > 0 THEN misfit_{{id}} END,
                         theirs := CASE WHEN theirs_copies > 0 THEN misfit_{{id}} END,
                         resolved := coalesce(given_{{id}} AND NOT given_misfits_{{id}}, false)
-                            OR (merged_0 = 0 AND (NOT clash OR choice.side IS NOT NULL))
+                            OR (merged_0 = 0 AND (NOT clash OR choice.side IS NOT NULL)),
+                        by_any_side := false
                     )
             END{{/misfits}}
         ],
         lambda conflict: conflict IS NOT NULL
     ) AS conflicts
 FROM counted
+
+
+-- name: conflicts
+-- In: merged rows (merge_bags.rows).
+-- Out: the rows of epoch_conflicts for them, with JSON as text, and whether any side settles them.
+SELECT {{table_name}} AS table_name, key_json AS key, unnest(conflicts, max_depth := 2) FROM {{rows}}

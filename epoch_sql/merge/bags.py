@@ -34,12 +34,13 @@ def bag_outcome(contents: Contents, merge: RowMerge) -> Sql:
         decisions=merge.decisions.relation(("value",) if not merge.unlike else ()),
         strategy=merge.decisions.default(merge.decisions.strategy),
         foundation=Sql(merge.foundation),
-        gone=render.literal(merge.gone or ""),
+        dropped_by=render.literal(merge.dropped_by or ""),
         key_json=key_json(merge),
         plain=[{"id": _id(c)} for c in merge.shape.key if c.id not in merge.unlike],
         misfits=misfits,
         unfit=render.joined(unfit, " OR ") if unfit else Sql("false"),
         written_anew=bool(merge.unlike),
+        alike=render.literal(not merge.unlike),
     )
 
 

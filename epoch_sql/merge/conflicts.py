@@ -12,7 +12,7 @@ from epoch_sql.catalog.relation import run
 from epoch_sql.errors import ColumnNotFound, EpochTableError
 from epoch_sql.merge.constraints import missed_names
 from epoch_sql.merge.decisions import given_misfits, key_fields
-from epoch_sql.merge.merged import MergedEntry, MergedTree
+from epoch_sql.merge.merged import MergedTree
 from epoch_sql.model.schema import Column, Table, canonical_json
 from epoch_sql.model.schema_merge import SchemaConflict
 from epoch_sql.render import Sql
@@ -20,7 +20,8 @@ from epoch_sql.storage.shape import shape_of
 
 NO_CONFLICTS = Sql(
     "SELECT ''::VARCHAR AS table_name, NULL::VARCHAR AS key, NULL::VARCHAR AS column_name, ''::VARCHAR AS kind, "
-    "NULL::VARCHAR AS base, NULL::VARCHAR AS ours, NULL::VARCHAR AS theirs, false AS resolved WHERE false"
+    "NULL::VARCHAR AS base, NULL::VARCHAR AS ours, NULL::VARCHAR AS theirs, false AS resolved, "
+    "false AS by_any_side WHERE false"
 )
 
 
@@ -28,17 +29,9 @@ def conflict_rows(merged: MergedTree) -> Sql:
     """Every conflict of a merged tree: the columns of ``epoch_conflicts``, with JSON as text."""
     selects = [NO_CONFLICTS]
     for entry in merged.tables:
-        selects.extend(data_conflicts(entry))
+        selects.extend(entry.conflicts)
     selects.extend(_schema_row(conflict) for conflict in merged.schema_conflicts)
     return render.joined(selects, "\nUNION ALL\n")
-
-
-def data_conflicts(entry: MergedEntry) -> list[Sql]:
-    """The SELECT that lists the clashing cells and rows of one table, if it has merged rows."""
-    if entry.rows is None:
-        return []
-    statement = "SELECT {{name}}, key_json, unnest(conflicts, max_depth := 2) FROM {{rows}}"
-    return [render.fill(Sql(statement), name=render.literal(str(entry.table.name)), rows=render.identifier(entry.rows))]
 
 
 def _schema_row(conflict: SchemaConflict) -> Sql:
@@ -50,6 +43,7 @@ def _schema_row(conflict: SchemaConflict) -> Sql:
         render.literal("schema"),
         *(render.literal(canonical_json(text) if text is not None else None) for text in texts),
         render.literal(conflict.resolved),
+        render.literal(False),
     ]
     return render.fill(Sql("SELECT {{values}}"), values=values)
 

@@ -98,12 +98,17 @@ class RowDecisions:
     def default(self, side: str | None) -> Sql:
         """The choice without a decision."""
         return render.fill(
-            Sql("CAST({{c}} AS {{t}})"),
+            Sql("(CAST({{c}} AS {{t}}))"),
             c=render.fill(Sql("{'side': {{s}}, 'forced': false, 'value': NULL}"), s=render.literal(side))
             if side
             else Sql("NULL"),
             t=_CHOICE,
         )
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether there are decisions for single rows."""
+        return any(r.key is not None for r in self.resolutions)
 
     def of_cells(self, column: Column) -> bool:
         """Whether there are decisions for cells of the column."""

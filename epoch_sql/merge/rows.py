@@ -12,14 +12,11 @@ from epoch_sql import render
 from epoch_sql.call import Call, is_trusted
 from epoch_sql.merge.bags import bag_outcome
 from epoch_sql.merge.decisions import BOTH, given, given_misfits
-from epoch_sql.merge.merged import MergedEntry, MergedTree
+from epoch_sql.merge.merged import MergedEntry, MergedTree, changes_from_ours, merged_changes, merged_state
 from epoch_sql.merge.sides import (
     RowMerge,
-    base_misfit,
-    base_value,
-    changes_of,
-    decided_keys,
     key_json,
+    pairs_of,
 )
 from epoch_sql.model.commit import (
     Level,
@@ -32,9 +29,9 @@ from epoch_sql.model.commit import (
 )
 from epoch_sql.model.schema import Column
 from epoch_sql.render import Item, Sql
-from epoch_sql.storage.contents import Contents, arrange
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.encoding import decode
-from epoch_sql.storage.shape import Shape, aliased, columns, compare, filling, shape_of, struct
+from epoch_sql.storage.shape import shape_of, struct
 from epoch_sql.storage.writing import WrittenDelta, delta_level
 from epoch_sql.versions.folding import (
     REWRITE_SHARE,
@@ -46,185 +43,145 @@ from epoch_sql.versions.folding import (
 )
 from epoch_sql.versions.sides import by_value, crossing
 
-
-def merged_changes(entry: MergedEntry) -> Sql:
-    """The changes from the foundation to the merged rows, columns as in ``Shape``."""
-    assert entry.rows
-    shape = shape_of(None, entry.table)
-    pairs = (("key_", "k", shape.key), ("merged_", "n", shape.values), ("was_", "o", shape.values))
-    names = [aliased(render.column(f"{word}{c.id}"), f"{letter}{c.id}") for word, letter, of in pairs for c in of]
-    return render.fill(
-        Sql("SELECT op, {{names}} FROM {{rows}} WHERE op IS NOT NULL"),
-        names=names,
-        rows=render.identifier(entry.rows),
-    )
-
-
-def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
-    """All rows of the merged table, ``c<id>``, under its merged definition."""
-    if entry.merge is None:
-        assert entry.entry
-        return contents.state(entry.entry.version_id)
-    shape = shape_of(None, entry.table)
-    key = {column.id for column in shape.key}
-    if entry.merge.is_whole:
-        return _copies(entry)
-    standing = _standing_rows(contents, entry.merge)
-    survivors = (
-        "SELECT *, unnest(range(n0)) FROM delta WHERE n0 > 0"
-        if shape.keyless
-        else "SELECT * FROM delta WHERE op <> 'removed'"
-    )
-    return render.render(
-        "levels.state",
-        latest=merged_changes(entry),
-        base_columns=columns("c", entry.table.stored_columns),
-        base=standing,
-        same_key=shape.same_key("base", "delta", "c", "k"),
-        delta_columns=[
-            aliased(render.column(f"{'k' if c.id in key else 'n'}{c.id}"), f"c{c.id}")
-            for c in entry.table.stored_columns
-        ],
-        survivors=Sql(survivors),
-    )
-
-
-def _copies(entry: MergedEntry) -> Sql:
-    """The rows of a table without a key, if all of them were merged."""
-    return render.fill(
-        Sql("SELECT {{rows}} FROM (SELECT *, unnest(range(n0)) FROM ({{changes}}) AS changes WHERE n0 > 0) AS copies"),
-        rows=[aliased(render.column(f"k{c.id}"), f"c{c.id}") for c in entry.table.stored_columns],
-        changes=merged_changes(entry),
-    )
-
-
-def _standing_rows(contents: Contents, merge: RowMerge) -> Sql:
-    """The rows of the foundation under the merged definition."""
-    side = merge.standing
-    if not merge.converts:
-        assert side.version_id
-        return contents.state_of(merge.merged, contents.levels(side.version_id))
-    outputs = []
-    for column in merge.merged.stored_columns:
-        own = side.column(column)
-        value = merge.converted(render.column(f"c{own.id}"), side, own, column) if own else filling(column)
-        outputs.append(aliased(value, f"c{column.id}"))
-    return render.fill(Sql("SELECT {{outputs}} FROM ({{state}}) AS state"), outputs=outputs, state=side.state(contents))
-
-
-def changes_from_ours(contents: Contents, entry: MergedEntry) -> tuple[Sql, Shape]:
-    """The changes from ours to the merged rows: what the merge brings to the target."""
-    if entry.merge is not None and entry.merge.foundation == "ours" and not entry.merge.converts:
-        return merged_changes(entry), shape_of(None, entry.table)
-    ours = contents.table(entry.ours.version_id) if entry.ours else None
-    shape = shape_of(ours, entry.table)
-    if entry.merge is None:
-        assert entry.entry
-        return contents.changes(entry.ours.version_id if entry.ours else None, entry.entry.version_id), shape
-    before = arrange(contents.state(entry.ours.version_id), shape, ours, old=True) if entry.ours and ours else None
-    return compare(shape, before, arrange(merged_state(contents, entry), shape, entry.table)), shape
-
-
-def touched_rows(contents: Contents, entry: MergedEntry) -> Sql:
-    """The merged rows (``c<id>``) that differ from ours, whose constraints have to be checked."""
-    changes, shape = changes_from_ours(contents, entry)
-    key = {column.id for column in shape.key}
-    outputs = [
-        aliased(render.column(f"{'k' if c.id in key else 'n'}{c.id}"), f"c{c.id}") for c in entry.table.stored_columns
-    ]
-    condition = Sql("n0 > o0" if shape.keyless else "op <> 'removed'")
-    return render.fill(
-        Sql("SELECT {{outputs}} FROM ({{changes}}) AS changes WHERE {{condition}}"),
-        outputs=outputs,
-        changes=changes,
-        condition=condition,
-    )
-
-
 # Cell-wise three-way merge, as in Dolt. It reads only rows that a side changed or that have decisions of their own. It
 # writes the result as a delta on one side's version. So the cost follows the changes and never the table.
 
 
-def outcome(contents: Contents, merge: RowMerge) -> Sql:
-    """The merged rows that differ from the foundation or are in conflict, with the columns of sql/merge.sql."""
+def merge_rows(call: Call, merge: RowMerge, number: int) -> tuple[str, list[Sql]]:
+    """Merge the rows of a table into a temporary table with the columns of ``merge.rows``. Gives its name, and queries
+    for the conflicts."""
+    name = f"epoch_merged_{number}"
+    rows = bag_outcome(call.contents, merge) if merge.shape.keyless else _outcome(call.contents, merge)
+    _create(call, name, rows)
+    table_name = render.literal(str(merge.merged.name))
     if merge.shape.keyless:
-        return bag_outcome(contents, merge)
-    shape = merge.shape
-    values = [_value(c, merge) for c in shape.values]
-    unlike = [item for item, c in zip(values, shape.values, strict=True) if c.id in merge.unlike]
-    alike = [item for item, c in zip(values, shape.values, strict=True) if c.id not in merge.unlike]
-    named = [c for c in shape.values if merge.decisions.of_cells(c)]
-    differs = Sql("true") if merge.restored else _any(shape.values, "merged_{id} IS DISTINCT FROM {side}_{id}", merge)
+        return name, [render.render("merge_bags.conflicts", table_name=table_name, rows=render.identifier(name))]
+    clashing = call.cursor.execute(render.render("merge.clashing", rows=render.identifier(name))).fetchall()
+    positions = {row[0] for row in clashing}
+    if not positions:
+        return name, []
+    whole = 1 in positions
+    clashing_columns = [c for position, c in enumerate(merge.shape.values, 2) if position in positions]
+    values = merge.shape.values if whole else clashing_columns
+    pairs = f"epoch_pairs_{number}"
+    _create(
+        call,
+        pairs,
+        render.render(
+            "merge.in_conflict",
+            pairs=pairs_of(call.contents, merge, values),
+            rows=render.identifier(name),
+            same_key=merge.shape.same_key("pairs", "merged", "key_", "key_"),
+            named=[{"id": _id(c)} for c in merge.shape.values if merge.decisions.of_cells(c)],
+        ),
+    )
+    shown: dict[str, render.Piece] = {
+        "table_name": table_name,
+        "key_json": key_json(merge),
+        "pairs": render.identifier(pairs),
+    }
+    groups = [clashing_columns[i : i + _GROUP] for i in range(0, len(clashing_columns), _GROUP)]
+    conflicts = [
+        render.render("merge.cell_conflicts", **shown, values=[_conflict(c, merge) for c in group]) for group in groups
+    ]
+    if whole:
+        rows_json = {f"{side}_row": _row_json(merge, side) for side in ("base", "ours", "theirs")}
+        conflicts.append(render.render("merge.row_conflicts", **shown, **rows_json))
+    return name, conflicts
+
+
+_GROUP = 100
+"""The columns whose conflicts are listed by one SELECT. DuckDB takes long for many in one."""
+
+
+def _create(call: Call, name: str, rows: Sql) -> None:
+    statement = Sql("CREATE OR REPLACE TEMP TABLE {{name}} AS {{rows}}")
+    call.cursor.execute(render.fill(statement, name=render.identifier(name), rows=rows))
+
+
+def _outcome(contents: Contents, merge: RowMerge) -> Sql:
+    """The merged rows that may differ from the foundation or be in conflict."""
+    values = merge.shape.values
+    items = [_value(c, merge) for c in values]
+    decided, strategy = bool(merge.decisions.resolutions), merge.decisions.strategy
+    differs = f"merged_{{id}} IS DISTINCT FROM {merge.foundation}_{{id}}"
     return render.render(
         "merge.rows",
-        ours=changes_of(contents, merge, merge.ours),
-        theirs=changes_of(contents, merge, merge.theirs),
-        same_key=shape.same_key("ours", "theirs", "key_", "key_"),
+        pairs=pairs_of(contents, merge, values),
+        decided=decided,
+        undecided=not decided,
         decisions=merge.decisions.relation((BOTH,)),
-        strategy=merge.decisions.default(merge.decisions.strategy),
+        strategy=merge.decisions.default(strategy),
+        chosen=Sql("chosen" if decided else "paired"),
+        row_choice=Sql("choice") if decided else merge.decisions.default(strategy),
+        row_side=Sql("choice.side") if decided else render.literal(strategy),
+        row_forced=Sql("choice.forced" if decided else "false"),
+        own_side=Sql("own_choice.side" if decided else "NULL"),
+        default=Sql(strategy or "ours"),
         foundation=Sql(merge.foundation),
-        gone=render.literal(merge.gone or ""),
-        keys=[{"id": _id(c)} for c in shape.key],
+        dropped_by=render.literal(merge.dropped_by or ""),
+        keys=[{"id": _id(c)} for c in merge.shape.key],
         key_json=key_json(merge),
-        values=values,
-        alike=alike,
-        unlike=unlike,
-        named=[item for item, c in zip(values, shape.values, strict=True) if c in named],
-        untouched=_untouched(contents, merge),
+        values=items,
+        alike=[item for item in items if not item["retyped"]],
+        unlike=[item for item in items if item["retyped"]],
+        named=[item for item in items if item["of_cells"]],
         ours_changed=_changed(merge, "ours"),
         theirs_changed=_changed(merge, "theirs"),
-        clashes=_any(shape.values, "clash_{id}"),
-        kept=_any(named, "(clash_{id} AND choice_{id}.side IS DISTINCT FROM 'base')"),
-        differs=differs,
-        **{f"{side}_row": _row_json(merge, side) for side in ("base", "ours", "theirs")},
+        clashes=_any(values, "clash_{id} IS NOT NULL"),
+        kept=_any(
+            [c for c in values if merge.decisions.of_cells(c)],
+            "(clash_{id} IS NOT NULL AND choice_{id}.side IS DISTINCT FROM 'base')",
+        ),
+        differs=Sql("true") if merge.restored else _any(values, differs),
     )
 
 
 def _value(column: Column, merge: RowMerge) -> Item:
-    """The fragments of the template for one value column."""
-    named = merge.decisions.of_cells(column)
-    choice = f"choice_{column.id}" if named else "choice"
+    """The fragments of ``merge.rows`` for one value column."""
+    of_cells, retyped = merge.decisions.of_cells(column), column.id in merge.unlike
+    choice = _choice(column, merge)
     text = Sql(f"{choice}.value")
+    differs = f"theirs_changed_{column.id}"
+    if not retyped:
+        differs = f"base_there AND theirs_{column.id} IS DISTINCT FROM base_{column.id}"
     return {
         "id": _id(column),
         "name": render.literal(column.name),
-        "choice": Sql(choice),
-        "decided": named,
+        "position": _position(column, merge),
+        "choice": choice,
+        "of_cells": of_cells,
         "given": given(text, column),
         "given_misfits": given_misfits(text, column),
+        "retyped": retyped,
         "own_type": render.column(f"{merge.owner(column)}_{column.id}"),
+        "theirs_differs": Sql(differs),
+    }
+
+
+def _conflict(column: Column, merge: RowMerge) -> Item:
+    """The fragments of ``merge.cell_conflicts`` for one value column."""
+    retyped = column.id in merge.unlike
+    misfits = f"given_misfits_{column.id}" if merge.decisions.of_cells(column) else "false"
+    return {
+        "id": _id(column),
+        "name": render.literal(column.name),
+        "position": _position(column, merge),
+        "choice": _choice(column, merge),
+        "given_misfits": Sql(misfits),
+        "retyped": retyped,
+        "alike": not retyped,
+        "by_any_side": render.literal(not retyped),
         **{f"{side}_json": _json(merge, column, side) for side in ("base", "ours", "theirs")},
     }
 
 
-def _untouched(contents: Contents, merge: RowMerge) -> list[Item]:
-    """Rows of the base that neither side changed, but that have decisions or get new values. At most one item."""
-    decided = decided_keys(merge)
-    if merge.base is None or not (decided or merge.restored):
-        return []
-    shape = merge.shape
-    outputs = [
-        *(aliased(base_value(c, merge, "c"), f"key_{c.id}") for c in shape.key),
-        *(aliased(base_value(c, merge, "c"), f"base_{c.id}") for c in shape.values),
-        *(aliased(base_misfit(c, merge, "c"), f"base_misfit_{c.id}") for c in shape.values if c.id in merge.unlike),
-    ]
-    rows = render.fill(
-        Sql("SELECT {{outputs}} FROM ({{state}}) AS state"), outputs=outputs, state=merge.base.state(contents)
-    )
-    if decided and not merge.restored:
-        rows = render.fill(
-            Sql("SELECT * FROM ({{rows}}) AS rows SEMI JOIN ({{decided}}) AS decided ON {{same}}"),
-            rows=rows,
-            decided=decided,
-            same=shape.same_key("rows", "decided", "key_", "key_"),
-        )
-    return [
-        {
-            "rows": rows,
-            "base_is_ours": shape.same_key("base", "ours", "key_", "key_"),
-            "base_is_theirs": shape.same_key("base", "theirs", "key_", "key_"),
-        }
-    ]
+def _position(column: Column, merge: RowMerge) -> exp.Expression:
+    return render.literal(2 + merge.shape.values.index(column))
+
+
+def _choice(column: Column, merge: RowMerge) -> Sql:
+    return Sql(f"choice_{column.id}" if merge.decisions.of_cells(column) else "choice")
 
 
 def _changed(merge: RowMerge, side: str) -> Sql:
@@ -259,9 +216,8 @@ def _row_json(merge: RowMerge, side: str) -> Sql:
     return render.fill(Sql("CAST(to_json({{s}}) AS VARCHAR)"), s=struct(fields))
 
 
-def _any(columns: Sequence[Column], condition: str, merge: RowMerge | None = None) -> Sql:
-    side = merge.foundation if merge else ""
-    terms = [Sql(condition.format(id=c.id, side=side)) for c in columns]
+def _any(columns: Sequence[Column], condition: str) -> Sql:
+    terms = [Sql(condition.format(id=c.id)) for c in columns]
     return render.joined(terms, " OR ") if terms else Sql("false")
 
 

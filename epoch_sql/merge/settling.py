@@ -16,8 +16,7 @@ from epoch_sql.catalog.merging import MergeInProgress, Resolutions, Violating, v
 from epoch_sql.merge.constraints import foreign_key_name, missed, parent_of
 from epoch_sql.merge.engine import list_obstacles
 from epoch_sql.merge.engine import merge as merged_tree
-from epoch_sql.merge.merged import MergedEntry, MergedTree
-from epoch_sql.merge.rows import merged_state
+from epoch_sql.merge.merged import MergedEntry, MergedTree, merged_state
 from epoch_sql.model.schema import Constraint
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import decode

@@ -4,7 +4,7 @@ definition.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -64,7 +64,7 @@ class RowMerge:
 
     ``foundation`` names the side that the result is written on as a delta. ``converts`` says that the table is written
     again instead. ``restored`` are the columns (by id) that the foundation lacks and that get values in every row.
-    ``gone`` names the side that dropped the table.
+    ``dropped_by`` names the side that dropped the table.
     """
 
     base: Side | None
@@ -75,7 +75,7 @@ class RowMerge:
     foundation: str = "ours"
     converts: bool = False
     restored: frozenset[int] = frozenset()
-    gone: str | None = None
+    dropped_by: str | None = None
 
     @property
     def standing(self) -> Side:
@@ -149,16 +149,62 @@ def side_changes(contents: Contents, merge: RowMerge, side: Side) -> tuple[Sql, 
     return compare(shape, before, arrange(side.state(contents), shape, side.table)), shape
 
 
-def changes_of(contents: Contents, merge: RowMerge, side: Side) -> Sql:
-    """The changes of a side since the base in the merged definition's columns, as in sql/merge.sql."""
+def pairs_of(contents: Contents, merge: RowMerge, values: Sequence[Column]) -> Sql:
+    """The rows of a table with a key as in the base, in ours and in theirs, with some value columns: ``merge.pairs``.
+
+    Without rows that only the foundation's side changed, unless they matter: they have decisions, or values that do not
+    fit the merged type.
+    """
+    shape = merge.shape
+    some = {"ours": "RIGHT", "theirs": "LEFT"}[merge.foundation]
+    whole = merge.unlike or merge.restored or merge.decisions.has_keys
+    return render.render(
+        "merge.pairs",
+        ours=_changes_of(contents, merge, merge.ours, values),
+        theirs=_changes_of(contents, merge, merge.theirs, values),
+        join=Sql("FULL" if whole else some),
+        same_key=shape.same_key("ours", "theirs", "key_", "key_"),
+        keys=[_item(c) for c in shape.key],
+        values=[_item(c) for c in values],
+        unlike=[_item(c) for c in values if c.id in merge.unlike],
+        untouched=_untouched(contents, merge, values),
+    )
+
+
+def _untouched(contents: Contents, merge: RowMerge, values: Sequence[Column]) -> list[render.Item]:
+    """Rows of the base that neither side changed, but that have decisions or get new values. At most one item."""
+    decided = decided_keys(merge)
+    if merge.base is None or not (decided or merge.restored):
+        return []
+    shape = merge.shape
+    outputs = [
+        *(aliased(base_value(c, merge, "c"), f"key_{c.id}") for c in shape.key),
+        *(aliased(base_value(c, merge, "c"), f"base_{c.id}") for c in values),
+        *(aliased(base_misfit(c, merge, "c"), f"base_misfit_{c.id}") for c in values if c.id in merge.unlike),
+    ]
+    rows = render.fill(
+        Sql("SELECT {{outputs}} FROM ({{state}}) AS state"), outputs=outputs, state=merge.base.state(contents)
+    )
+    if decided and not merge.restored:
+        rows = render.fill(
+            Sql("SELECT * FROM ({{rows}}) AS rows SEMI JOIN ({{decided}}) AS decided ON {{same}}"),
+            rows=rows,
+            decided=decided,
+            same=shape.same_key("rows", "decided", "key_", "key_"),
+        )
+    same = {f"base_is_{side}": shape.same_key("base", side, "key_", "key_") for side in ("ours", "theirs")}
+    return [{"rows": rows, **same}]
+
+
+def _changes_of(contents: Contents, merge: RowMerge, side: Side, values: Sequence[Column]) -> Sql:
+    """The changes of a side since the base in the merged definition's columns: ``merge.side``."""
     changes, shape = side_changes(contents, merge, side)
     key = {c.id: c for c in shape.key}
-    unlike = [c for c in merge.shape.values if c.id in merge.unlike]
     return render.render(
         "merge.side",
         keys=[_item(c, key=merge.converted(render.column(f"k{c.id}"), side, key[c.id], c)) for c in merge.shape.key],
-        values=[_item(c, **_values(c, merge, side)) for c in merge.shape.values],
-        unlike=[_item(c, **_misfits(c, merge, side)) for c in unlike],
+        values=[_item(c, **_values(c, merge, side)) for c in values],
+        unlike=[_item(c, **_misfits(c, merge, side)) for c in values if c.id in merge.unlike],
         changes=changes,
     )
 
@@ -250,22 +296,21 @@ def key_json(merge: RowMerge) -> Sql:
 def decided_keys(merge: RowMerge) -> Sql | None:
     """Keys with decisions, as storage values ``key_<id>``. A text that is not a value of its column gives NULL."""
     columns = merge.shape.key
-    selects = []
-    for texts in merge.decisions.keys(columns):
-        typed = [
-            aliased(
-                render.fill(Sql("TRY_CAST({{v}} AS {{t}})"), v=render.literal(text), t=render.verbatim(column.type)),
-                f"given_{column.id}",
-            )
-            for text, column in zip(texts, columns, strict=True)
-        ]
-        selects.append(render.fill(Sql("SELECT {{typed}}"), typed=render.joined(typed, ", ")))
-    if not selects:
+    keys = merge.decisions.keys(columns)
+    if not keys:
         return None
-    # In a constant, DuckDB loses the types of the members of a UNION.
-    stored = [aliased(encode(render.column(f"given_{c.id}"), c.type), f"key_{c.id}") for c in columns]
+    rows = [render.fill(Sql("({{texts}})"), texts=[render.literal(text) for text in texts]) for texts in keys]
+    typed = [
+        aliased(
+            render.fill(Sql("TRY_CAST({{v}} AS {{t}})"), v=render.column(f"given_{c.id}"), t=render.verbatim(c.type)),
+            f"given_{c.id}",
+        )
+        for c in columns
+    ]
     return render.fill(
-        Sql("SELECT {{stored}} FROM ({{given}}) AS given"),
-        stored=render.joined(stored, ", "),
-        given=render.joined(selects, " UNION ALL "),
+        Sql("SELECT {{stored}} FROM (SELECT {{typed}} FROM (VALUES {{rows}}) AS texts ({{names}})) AS given"),
+        stored=[aliased(encode(render.column(f"given_{c.id}"), c.type), f"key_{c.id}") for c in columns],
+        typed=typed,
+        rows=rows,
+        names=[render.column(f"given_{c.id}") for c in columns],
     )

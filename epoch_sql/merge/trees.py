@@ -16,7 +16,7 @@ from epoch_sql.errors import EpochTableError
 from epoch_sql.merge.decisions import Decisions, RowDecisions
 from epoch_sql.merge.merged import MergedEntry, MergedTree, followed
 from epoch_sql.merge.preparing import Preparation
-from epoch_sql.merge.rows import outcome
+from epoch_sql.merge.rows import merge_rows
 from epoch_sql.merge.sides import RowMerge, Side
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.schema import SchemaObject, Table
@@ -154,7 +154,7 @@ class _TreeMerger:
         absent = Side(gone, base.version_id if base else None, base_table or table)
         ours, theirs = (present, absent) if left else (absent, present)
         decisions = self.decisions.for_table(not table.key, [str(entry.name)])
-        return self._merged(left, RowMerge(base, ours, theirs, table, decisions, here, gone=gone), taken)
+        return self._merged(left, RowMerge(base, ours, theirs, table, decisions, here, dropped_by=gone), taken)
 
     def _as_forced(
         self, side: str, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
@@ -263,15 +263,8 @@ class _TreeMerger:
         if not self.rows:
             return MergedEntry(entry.table_id, merge.merged, ours, None, merge)
         self.number += 1
-        rows = f"epoch_merged_{self.number}"
-        self.call.cursor.execute(
-            render.fill(
-                Sql("CREATE OR REPLACE TEMP TABLE {{name}} AS {{rows}}"),
-                name=render.identifier(rows),
-                rows=outcome(self.contents, merge),
-            )
-        )
-        return MergedEntry(entry.table_id, merge.merged, ours, None, merge, rows)
+        rows, conflicts = merge_rows(self.call, merge, self.number)
+        return MergedEntry(entry.table_id, merge.merged, ours, None, merge, rows, tuple(conflicts))
 
     def _without_dropped(self, old: TableEntry, base: Side, side: Side, merged: Table) -> Side:
         """A side of a table without a key. The base replaces a side that dropped a column of the result.
