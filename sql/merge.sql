@@ -57,12 +57,12 @@ ANTI JOIN theirs ON {{base_is_theirs}}
 -- name: rows
 -- In: the pairs of a table, and what was decided (merge.decisions). The foundation is the side that the result is written on.
 -- Out: a row for each key: key_<id>; merged_<id>; was_<id>, the value on the foundation; op, from was to merged (NULL: no
--- change). For the conflicts also: clashes, 1 for the whole row and the positions of columns (NULL: no conflict), is_there
--- and the choices.
+-- change). For the conflicts also: clashes (row_conflict, and clash_<id>: the position of a column in conflict, or NULL),
+-- is_there and the choices.
 --
--- Two things keep the time of DuckDB 2.0 from growing with the square of the columns. It would try to move the columns of
--- the pairs one by one, so they are materialized. And it hashes expressions so that all in which each column stands twice
--- have one hash, so clash_<id> is not a boolean, but the position of its column, which stands there once.
+-- Three things keep the time that DuckDB 2.0 takes from growing with the square of the columns. The pairs are materialized and
+-- the clashes are one struct, because it would try to move each column. It hashes alike all expressions in which each column
+-- stands twice, so clash_<id> is not a boolean, but a number that stands there once.
 WITH paired AS MATERIALIZED ({{pairs}}),
 {{#decided}}
 decisions AS MATERIALIZED ({{decisions}}),
@@ -81,25 +81,27 @@ chosen AS (
 compared AS (
     SELECT
         *,
-        CASE
-            WHEN base_there AND ours_there AND NOT theirs_there AND ({{ours_changed}}) THEN 'modify/delete'
-            WHEN base_there AND theirs_there AND NOT ours_there AND ({{theirs_changed}}) THEN 'delete/modify'
-        END AS row_conflict
-        {{#alike}},
-        CASE
-            WHEN ours_{{id}} IS NOT DISTINCT FROM theirs_{{id}} THEN NULL
-            WHEN base_there AND ours_{{id}} IS NOT DISTINCT FROM base_{{id}} THEN NULL
-            WHEN base_there AND theirs_{{id}} IS NOT DISTINCT FROM base_{{id}} THEN NULL
-            WHEN ours_there AND theirs_there THEN {{position}}
-        END AS clash_{{id}}{{/alike}}
-        {{#unlike}},
-        CASE
-            WHEN ours_there AND ours_changed_{{id}} AND ours_misfit_{{id}} IS NOT NULL THEN {{position}}
-            WHEN theirs_there AND theirs_changed_{{id}} AND theirs_misfit_{{id}} IS NOT NULL THEN {{position}}
-            WHEN ours_there AND theirs_there AND ours_changed_{{id}} AND theirs_changed_{{id}}
-                AND ours_{{id}} IS DISTINCT FROM theirs_{{id}}
-                THEN {{position}}
-        END AS clash_{{id}}{{/unlike}}
+        struct_pack(
+            row_conflict := CASE
+                WHEN base_there AND ours_there AND NOT theirs_there AND ({{ours_changed}}) THEN 'modify/delete'
+                WHEN base_there AND theirs_there AND NOT ours_there AND ({{theirs_changed}}) THEN 'delete/modify'
+            END
+            {{#alike}},
+            clash_{{id}} := CASE
+                WHEN ours_{{id}} IS NOT DISTINCT FROM theirs_{{id}} THEN NULL
+                WHEN base_there AND ours_{{id}} IS NOT DISTINCT FROM base_{{id}} THEN NULL
+                WHEN base_there AND theirs_{{id}} IS NOT DISTINCT FROM base_{{id}} THEN NULL
+                WHEN ours_there AND theirs_there THEN {{position}}
+            END{{/alike}}
+            {{#unlike}},
+            clash_{{id}} := CASE
+                WHEN ours_there AND ours_changed_{{id}} AND ours_misfit_{{id}} IS NOT NULL THEN {{position}}
+                WHEN theirs_there AND theirs_changed_{{id}} AND theirs_misfit_{{id}} IS NOT NULL THEN {{position}}
+                WHEN ours_there AND theirs_there AND ours_changed_{{id}} AND theirs_changed_{{id}}
+                    AND ours_{{id}} IS DISTINCT FROM theirs_{{id}}
+                    THEN {{position}}
+            END{{/unlike}}
+        ) AS clashes
         {{#named}}, {{given}} AS given_{{id}}, {{given_misfits}} AS given_misfits_{{id}}{{/named}}
     FROM {{chosen}}
 ),
@@ -110,7 +112,7 @@ settled AS (
         CASE
             WHEN {{row_forced}} AND {{row_side}} = {{dropped_by}} THEN false
             WHEN {{row_forced}} THEN CASE {{row_side}} WHEN 'ours' THEN ours_there WHEN 'theirs' THEN theirs_there ELSE base_there END
-            WHEN row_conflict IS NOT NULL
+            WHEN clashes.row_conflict IS NOT NULL
                 THEN CASE {{row_side}} WHEN 'theirs' THEN theirs_there WHEN 'base' THEN true ELSE ours_there END
             WHEN base_there THEN ours_there AND theirs_there
             WHEN ours_there AND theirs_there
@@ -122,11 +124,11 @@ settled AS (
         CASE
             {{#of_cells}}WHEN {{choice}}.side = 'value' AND NOT given_misfits_{{id}} THEN given_{{id}}{{/of_cells}}
             {{#decided}}
-            WHEN clash_{{id}} IS NOT NULL OR {{choice}}.forced
+            WHEN clashes.clash_{{id}} IS NOT NULL OR {{choice}}.forced
                 THEN CASE {{choice}}.side WHEN 'theirs' THEN theirs_{{id}} WHEN 'base' THEN base_{{id}} ELSE ours_{{id}} END
             {{/decided}}
-            {{#undecided}}WHEN clash_{{id}} IS NOT NULL THEN {{default}}_{{id}}{{/undecided}}
-            WHEN row_conflict IS NOT NULL AND {{row_side}} = 'base' THEN base_{{id}}
+            {{#undecided}}WHEN clashes.clash_{{id}} IS NOT NULL THEN {{default}}_{{id}}{{/undecided}}
+            WHEN clashes.row_conflict IS NOT NULL AND {{row_side}} = 'base' THEN base_{{id}}
             WHEN NOT ours_there OR (theirs_there AND {{theirs_differs}}) THEN theirs_{{id}}
             {{#retyped}}WHEN theirs_there AND NOT ours_changed_{{id}} THEN {{own_type}}{{/retyped}}
             ELSE ours_{{id}}
@@ -141,11 +143,7 @@ SELECT
         WHEN was_there AND NOT is_there THEN 'removed'
         WHEN is_there AND was_there AND ({{differs}}) THEN 'modified'
     END AS op,
-    CASE
-        WHEN row_conflict IS NOT NULL OR {{clashes}}
-            THEN [CASE WHEN row_conflict IS NOT NULL THEN 1 END {{#values}}, clash_{{id}}{{/values}}]
-    END AS clashes,
-    row_conflict,
+    CASE WHEN clashes.row_conflict IS NOT NULL OR {{clashes}} THEN clashes END AS clashes,
     is_there,
     {{row_choice}} AS choice
     {{#named}}, choice_{{id}}, given_misfits_{{id}}{{/named}}
@@ -156,7 +154,11 @@ FROM settled
 -- In: merged rows (merge.rows).
 -- Out: what clashes in some row: 1 for a whole row, 2 for the first value column, and so on.
 SELECT DISTINCT position
-FROM (SELECT unnest(clashes) AS position FROM {{rows}} WHERE clashes IS NOT NULL) AS listed
+FROM (
+    SELECT unnest([CASE WHEN clashes.row_conflict IS NOT NULL THEN 1 END {{#values}}, clashes.clash_{{id}}{{/values}}]) AS position
+    FROM {{rows}}
+    WHERE clashes IS NOT NULL
+) AS clashing
 WHERE position IS NOT NULL
 
 
@@ -166,7 +168,6 @@ WHERE position IS NOT NULL
 SELECT
     pairs.*,
     merged.clashes,
-    merged.row_conflict,
     merged.is_there,
     merged.choice
     {{#named}}, merged.choice_{{id}}, merged.given_misfits_{{id}}{{/named}}
@@ -181,14 +182,14 @@ SELECT
     {{table_name}} AS table_name,
     {{key_json}} AS key,
     CAST(NULL AS VARCHAR) AS column_name,
-    row_conflict AS kind,
+    clashes.row_conflict AS kind,
     {{base_row}} AS base,
     CASE WHEN ours_there THEN {{ours_row}} END AS ours,
     CASE WHEN theirs_there THEN {{theirs_row}} END AS theirs,
     choice.side IS NOT NULL AS resolved,
     true AS by_any_side
 FROM {{pairs}}
-WHERE row_conflict IS NOT NULL
+WHERE clashes.row_conflict IS NOT NULL
 
 
 -- name: cell_conflicts
@@ -202,7 +203,7 @@ SELECT
             [
                 NULL{{#values}},
                 CASE
-                    WHEN clashes[{{position}}] IS NOT NULL
+                    WHEN clashes.clash_{{id}} IS NOT NULL
                         THEN struct_pack(
                             column_name := CAST({{name}} AS VARCHAR),
                             kind := CASE WHEN base_there THEN 'modify/modify' ELSE 'add/add' END,
@@ -218,7 +219,7 @@ SELECT
                                     WHEN 'value' THEN NOT {{given_misfits}}
                                 END,{{/retyped}}
                                 false
-                            ) OR (NOT is_there AND (row_conflict IS NULL OR choice.side IS NOT NULL)),
+                            ) OR (NOT is_there AND (clashes.row_conflict IS NULL OR choice.side IS NOT NULL)),
                             by_any_side := {{by_any_side}}
                         )
                 END{{/values}}

@@ -56,7 +56,8 @@ def merge_rows(call: Call, merge: RowMerge, number: int) -> tuple[str, list[Sql]
     table_name = render.literal(str(merge.merged.name))
     if merge.shape.keyless:
         return name, [render.render("merge_bags.conflicts", table_name=table_name, rows=render.identifier(name))]
-    clashing = call.cursor.execute(render.render("merge.clashing", rows=render.identifier(name))).fetchall()
+    ids: list[Item] = [{"id": _id(c)} for c in merge.shape.values]
+    clashing = call.cursor.execute(render.render("merge.clashing", rows=render.identifier(name), values=ids)).fetchall()
     positions = {row[0] for row in clashing}
     if not positions:
         return name, []
@@ -128,10 +129,10 @@ def _outcome(contents: Contents, merge: RowMerge) -> Sql:
         named=[item for item in items if item["of_cells"]],
         ours_changed=_changed(merge, "ours"),
         theirs_changed=_changed(merge, "theirs"),
-        clashes=_any(values, "clash_{id} IS NOT NULL"),
+        clashes=_any(values, "clashes.clash_{id} IS NOT NULL"),
         kept=_any(
             [c for c in values if merge.decisions.of_cells(c)],
-            "(clash_{id} IS NOT NULL AND choice_{id}.side IS DISTINCT FROM 'base')",
+            "(clashes.clash_{id} IS NOT NULL AND choice_{id}.side IS DISTINCT FROM 'base')",
         ),
         differs=Sql("true") if merge.restored else _any(values, differs),
     )
@@ -166,7 +167,6 @@ def _conflict(column: Column, merge: RowMerge) -> Item:
     return {
         "id": _id(column),
         "name": render.literal(column.name),
-        "position": _position(column, merge),
         "choice": _choice(column, merge),
         "given_misfits": Sql(misfits),
         "retyped": retyped,
