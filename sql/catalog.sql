@@ -214,8 +214,7 @@ CREATE TABLE {{epoch}}.conflicts (
     base VARCHAR,
     ours VARCHAR,
     theirs VARCHAR,
-    resolved BOOLEAN NOT NULL,
-    by_any_side BOOLEAN NOT NULL
+    resolved BOOLEAN NOT NULL
 );
 
 CREATE TABLE {{epoch}}.violations (

@@ -177,7 +177,7 @@ JOIN (FROM {{rows}} WHERE clashes IS NOT NULL) AS merged ON {{same_key}}
 
 -- name: row_conflicts
 -- In: the pairs in conflict (merge.in_conflict), with all columns.
--- Out: the rows of epoch_conflicts for whole rows, with JSON as text, and whether any side settles them.
+-- Out: the rows of epoch_conflicts for whole rows, with JSON as text.
 SELECT
     {{table_name}} AS table_name,
     {{key_json}} AS key,
@@ -186,8 +186,7 @@ SELECT
     {{base_row}} AS base,
     CASE WHEN ours_there THEN {{ours_row}} END AS ours,
     CASE WHEN theirs_there THEN {{theirs_row}} END AS theirs,
-    choice.side IS NOT NULL AS resolved,
-    true AS by_any_side
+    choice.side IS NOT NULL AS resolved
 FROM {{pairs}}
 WHERE clashes.row_conflict IS NOT NULL
 
@@ -219,8 +218,7 @@ SELECT
                                     WHEN 'value' THEN NOT {{given_misfits}}
                                 END,{{/retyped}}
                                 false
-                            ) OR (NOT is_there AND (clashes.row_conflict IS NULL OR choice.side IS NOT NULL)),
-                            by_any_side := {{by_any_side}}
+                            ) OR (NOT is_there AND (clashes.row_conflict IS NULL OR choice.side IS NOT NULL))
                         )
                 END{{/values}}
             ],

@@ -111,8 +111,7 @@ SELECT
                         base := CAST(base_copies AS VARCHAR),
                         ours := CAST(ours_copies AS VARCHAR),
                         theirs := CAST(theirs_copies AS VARCHAR),
-                        resolved := choice.side IS NOT NULL,
-                        by_any_side := {{alike}}
+                        resolved := choice.side IS NOT NULL
                     )
             END
             {{#misfits}},
@@ -125,8 +124,7 @@ SELECT
                         ours := CASE WHEN ours_copies > 0 THEN misfit_{{id}} END,
                         theirs := CASE WHEN theirs_copies > 0 THEN misfit_{{id}} END,
                         resolved := coalesce(given_{{id}} AND NOT given_misfits_{{id}}, false)
-                            OR (merged_0 = 0 AND (NOT clash OR choice.side IS NOT NULL)),
-                        by_any_side := false
+                            OR (merged_0 = 0 AND (NOT clash OR choice.side IS NOT NULL))
                     )
             END{{/misfits}}
         ],
@@ -137,5 +135,5 @@ FROM counted
 
 -- name: conflicts
 -- In: merged rows (merge_bags.rows).
--- Out: the rows of epoch_conflicts for them, with JSON as text, and whether any side settles them.
+-- Out: the rows of epoch_conflicts for them, with JSON as text.
 SELECT {{table_name}} AS table_name, key_json AS key, unnest(conflicts, max_depth := 2) FROM {{rows}}

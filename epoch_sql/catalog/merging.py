@@ -95,7 +95,7 @@ class Merges(Relation):
         """Replace the conflicts and violations of a merge by the rows of two queries."""
         self.run("DELETE FROM {{epoch}}.conflicts WHERE target = ?", [target])
         self.run("DELETE FROM {{epoch}}.violations WHERE target = ?", [target])
-        columns = "table_name, key, column_name, kind, base, ours, theirs, resolved, by_any_side"
+        columns = "table_name, key, column_name, kind, base, ours, theirs, resolved"
         self.cursor.execute(f"{self._into('conflicts')} SELECT ?, {columns} FROM ({conflicts}) AS conflicts", [target])
         self.cursor.execute(
             f"{self._into('violations')} SELECT ?, table_name, constraint_name, kind, key, detail "

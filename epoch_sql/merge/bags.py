@@ -40,7 +40,6 @@ def bag_outcome(contents: Contents, merge: RowMerge) -> Sql:
         misfits=misfits,
         unfit=render.joined(unfit, " OR ") if unfit else Sql("false"),
         written_anew=bool(merge.unlike),
-        alike=render.literal(not merge.unlike),
     )
 
 

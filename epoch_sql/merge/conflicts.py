@@ -20,8 +20,7 @@ from epoch_sql.storage.shape import shape_of
 
 NO_CONFLICTS = Sql(
     "SELECT ''::VARCHAR AS table_name, NULL::VARCHAR AS key, NULL::VARCHAR AS column_name, ''::VARCHAR AS kind, "
-    "NULL::VARCHAR AS base, NULL::VARCHAR AS ours, NULL::VARCHAR AS theirs, false AS resolved, "
-    "false AS by_any_side WHERE false"
+    "NULL::VARCHAR AS base, NULL::VARCHAR AS ours, NULL::VARCHAR AS theirs, false AS resolved WHERE false"
 )
 
 
@@ -43,7 +42,6 @@ def _schema_row(conflict: SchemaConflict) -> Sql:
         render.literal("schema"),
         *(render.literal(canonical_json(text) if text is not None else None) for text in texts),
         render.literal(conflict.resolved),
-        render.literal(False),
     ]
     return render.fill(Sql("SELECT {{values}}"), values=values)
 

@@ -171,7 +171,6 @@ def _conflict(column: Column, merge: RowMerge) -> Item:
         "given_misfits": Sql(misfits),
         "retyped": retyped,
         "alike": not retyped,
-        "by_any_side": render.literal(not retyped),
         **{f"{side}_json": _json(merge, column, side) for side in ("base", "ours", "theirs")},
     }
 
