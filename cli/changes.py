@@ -156,18 +156,20 @@ def _merge(row: dict[str, Any], current: str | None) -> list[Line]:
 
 
 def _changes(found: list[dict[str, Any]]) -> list[Line]:
-    unmade = [f"  {visible(row['table_name'])}" for row in found if row["change"] == "unmade"]
-    left_out: list[Line] = (
-        ["Left out here, since DuckDB cannot make it (a commit keeps it):", *unmade] if unmade else []
-    )
-    unkeyed = [row["table_name"] for row in found if row["change"] == "unkeyed"]
+    unmade = [row for row in found if row["change"] == "unmade"]
+    unkeyed = [row for row in found if row["change"] == "unkeyed"]
+    other = [row for row in found if row not in unmade + unkeyed]
     lost: list[Line] = [
         "The declared key has lost a column, so that a commit is refused:",
-        *(f"  {visible(name)}" for name in unkeyed),
+        *(f"  {visible(row['table_name'])}" for row in unkeyed),
         '  (use "epoch table key TABLE COLUMN..." to declare another, "epoch table key TABLE --remove" for none)',
     ]
-    other = [row for row in found if row["change"] not in ("unmade", "unkeyed")]
-    return [*(_uncommitted(other) if other or not unkeyed else []), *(lost if unkeyed else []), *left_out]
+    left_out: list[Line] = [
+        "Left out here, since DuckDB cannot make it (a commit keeps it):",
+        *(f"  {visible(row['table_name'])}" for row in unmade),
+    ]
+    listed = _uncommitted(other) if other or not unkeyed else []
+    return [*listed, *(lost if unkeyed else []), *(left_out if unmade else [])]
 
 
 def _uncommitted(changes: list[dict[str, Any]]) -> list[Line]:

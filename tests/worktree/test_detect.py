@@ -331,7 +331,8 @@ def test_a_declared_key_that_lost_its_column(shop: Repo) -> None:
     shop("CALL epoch_key('log', ['day'])")
     shop.commit()
     shop("ALTER TABLE log DROP COLUMN day")
-    assert "EpochTableError: table log has lost day of its key" in shop.refused("FROM epoch_status()")
+    shop("INSERT INTO orders (id) VALUES (99)")
+    assert dict(shop("SELECT table_name, change FROM epoch_status()")) == {"log": "unkeyed", "orders": "modified"}
     assert "EpochTableError: table log has lost day of its key" in shop.refused("CALL epoch_commit('x')")
     shop("CALL epoch_key('log', ['what'])")
     shop.commit()
