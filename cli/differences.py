@@ -199,7 +199,7 @@ def _shown_tables(session: Session, compared: Comparison, limit: int, all_column
     changed = [row for row in stat if row["rows_added"] or row["rows_modified"] or row["rows_removed"]]
     definitions = _records(session, call("epoch_schema_diff", compared.old, compared.new), compared)
     width = None if all_columns or not output.is_terminal() else output.width()
-    keys = [_keys(session, ref) for ref in (compared.old, compared.new)]
+    keys = [_keys(session, ref) for ref in (compared.old, compared.new)] if changed else []
     output.lines(
         difference_lines(changed, definitions, lambda name: _rows_of(session, compared, name, keys, limit), width)
     )
