@@ -343,7 +343,10 @@ class Machine(RuleBasedStateMachine):
     def checked_out(self, ref: str, force: bool) -> bool:
         call = ("CALL epoch_checkout(?, force := ?)", ref, force)
         if self.dirty and not force:
-            self.refused("EpochDirtyError", *call)
+            if ref == self.head:
+                self.rows(*call)
+            else:
+                self.refused("EpochDirtyError", *call)
             return False
         self.rows(*call)
         return True
