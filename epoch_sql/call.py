@@ -305,8 +305,7 @@ class Call:
 
 def open_database(cursor: duckdb.DuckDBPyConnection) -> Opened:
     """The database of a new cursor: always the one that the connection opened, whatever else is attached."""
-    row = cursor.execute(render.load("extension.database")).fetchone()
-    assert row
+    [row] = cursor.execute(render.load("extension.database")).fetchall()
     return Opened(*row)
 
 

@@ -17,11 +17,11 @@ from epoch_sql.catalog.relation import CATALOG_VERSION, catalog_version, upgrade
 from epoch_sql.extension.failing import Watch
 from epoch_sql.extension.registration import (
     MACROS,
-    REGISTERED,
     Function,
     functions_of,
     macro_statements,
     macros_digest,
+    register_first,
     register_functions,
 )
 from epoch_sql.extension.session import Session
@@ -129,9 +129,9 @@ def installed(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] 
     with connection.cursor() as cursor:
         with _lock:
             opened = open_database(cursor)
-            registered = _answer(cursor, REGISTERED) is not None
-            session = _session_of(connection, opened.path, registered)
-            if not registered:
+            is_new = register_first(cursor)
+            session = _session_of(cursor, opened.path, is_new)
+            if is_new:
                 _add_worker(cursor)
         session.memory.opened = opened
         session.add(connection, {"read_only": opened.read_only} if options is None else options)
@@ -159,18 +159,18 @@ def _answer(cursor: duckdb.DuckDBPyConnection, function: str) -> object:
     return row[0]
 
 
-def _session_of(connection: duckdb.DuckDBPyConnection, path: str | None, registered: bool) -> Session:
-    """The session of a database file, with its functions registered.
+def _session_of(cursor: duckdb.DuckDBPyConnection, path: str | None, is_new: bool) -> Session:
+    """The session of a database file, with its functions registered; ``is_new`` says that its instance has none yet.
 
     A database instance does not keep the Python functions alive that are registered with it, the connection does; since
     others may outlive that connection, the functions are kept here, for each file that the process has opened.
     """
     session = _sessions.setdefault(path or ":memory:", Session(_new_memory(), path))
-    if not registered:
+    if is_new:
         # The database was opened again: another process may have written meanwhile.
         session.memory, session.author, session.progress = _new_memory(), None, Progress()
         functions = _functions.setdefault(session, functions_of(session))
-        register_functions(connection, functions)
+        register_functions(cursor, functions)
     return session
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import duckdb
 from duckdb.func import FunctionNullHandling
+from duckdb.sqltypes import DuckDBPyType
 
 from epoch_sql import render
 from epoch_sql.errors import EpochArgumentError, EpochError, EpochRepositoryError
@@ -52,6 +53,9 @@ class Function:
     side_effects: bool
 
 
+_FIRST = Function(REGISTERED, lambda: True, (), "BOOLEAN", False)
+
+
 def functions_of(session: Session) -> tuple[Function, ...]:
     """The Python functions behind the surface, for one database."""
     readers = [
@@ -84,21 +88,53 @@ def functions_of(session: Session) -> tuple[Function, ...]:
         for looks in ("rows", "counts")
     ]
     prover = Function(_PROVED, _prover(session), ("VARCHAR[]", "VARCHAR", "VARCHAR[]", "VARCHAR[]"), "VARCHAR", False)
-    registered = Function(REGISTERED, lambda: True, (), "BOOLEAN", False)
-    return (*readers, *askers, *runners, *lookers, prover, registered)
+    return (*readers, *askers, *runners, *lookers, prover)
 
 
-def register_functions(connection: duckdb.DuckDBPyConnection, functions: Iterable[Function]) -> None:
-    """Make functions known to the database instance of a connection; the caller keeps them alive."""
-    for function in functions:
-        connection.create_function(
-            function.name,
-            _of_arity(function.call, len(function.parameters)),
-            [*function.parameters],
-            function.returns,
-            null_handling=FunctionNullHandling.SPECIAL,
-            side_effects=function.side_effects,
-        )
+def register_first(cursor: duckdb.DuckDBPyConnection) -> bool:
+    """Register ``REGISTERED``. False if the database instance has it: then it has the others too.
+
+    DuckDB answers this faster than a call of a function that does not exist, for which it looks for similar names.
+    """
+    try:
+        _register(cursor, _FIRST)
+    except (duckdb.CatalogException, duckdb.NotImplementedException) as error:
+        if "already" not in str(error):
+            raise
+        return False
+    return True
+
+
+def register_functions(cursor: duckdb.DuckDBPyConnection, functions: Iterable[Function]) -> None:
+    """Make functions known to the database instance of a cursor, after ``register_first``; the caller keeps them
+    alive."""
+    try:
+        for function in functions:
+            _register(cursor, function)
+    except BaseException:
+        cursor.remove_function(REGISTERED)
+        raise
+
+
+def _register(cursor: duckdb.DuckDBPyConnection, function: Function) -> None:
+    cursor.create_function(
+        function.name,
+        _of_arity(function.call, len(function.parameters)),
+        [_type(cursor, parameter) for parameter in function.parameters],
+        _type(cursor, function.returns),
+        null_handling=FunctionNullHandling.SPECIAL,
+        side_effects=function.side_effects,
+    )
+
+
+_TYPES: dict[str, DuckDBPyType] = {}
+
+
+def _type(cursor: duckdb.DuckDBPyConnection, text: str) -> DuckDBPyType:
+    """A type of DuckDB, read from its text once: that takes longer than to register a function."""
+    if text not in _TYPES:
+        _TYPES[text] = cursor.sqltype(text)
+    return _TYPES[text]
 
 
 def macro_statements() -> list[Sql]:
@@ -125,10 +161,14 @@ def _inner(name: str) -> str:
 
 def _of_arity(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
     """The function with a signature of so many parameters, which DuckDB counts."""
-    names = [f"argument_{number}" for number in range(arity)]
-    parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names]
-    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__signature__ = _signature_of(arity)  # type: ignore[attr-defined]
     return function
+
+
+@cache
+def _signature_of(arity: int) -> inspect.Signature:
+    names = [f"argument_{number}" for number in range(arity)]
+    return inspect.Signature([inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in names])
 
 
 def _reader(session: Session, reading: AnyReading) -> Callable[..., str | list[str]]:
