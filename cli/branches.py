@@ -87,17 +87,15 @@ def branch_rename(session: Session, old: str, new: str, form: str) -> None:
 @click.option("--require-review", is_flag=True, help="Take only approved merges, and undos.")
 @click.option("--no-force-push", is_flag=True, help="Let history only grow: a hard reset adds a commit.")
 @click.option("--allow-self-review", is_flag=True, help="Let authors approve their own changes.")
+@click.option("--require-fresh", is_flag=True, help="Take no merge that leaves derived tables stale.")
 @json_option
 @pass_session
-def branch_protect(
-    session: Session, name: str, require_review: bool, no_force_push: bool, allow_self_review: bool, form: str
-) -> None:
+def branch_protect(session: Session, /, name: str, form: str, **flags: bool) -> None:
     """Protect branch NAME. The options state the whole protection.
 
     A protected branch cannot be deleted or renamed. People state who they are, so protection guards against mistakes.
     """
     before = protection_of(session, name) or {}
-    flags = {"require_review": require_review, "no_force_push": no_force_push, "allow_self_review": allow_self_review}
     made = session.do(call("epoch_protect", name, **flags), "protecting the branch")
     diagnostics.message(f"Branch '{name}' is protected: {protection(made)}")
     dropped = {flag: value for flag, value in before.items() if value is True and not made[flag]}

@@ -85,6 +85,7 @@ def stash_pop(session: Session, form: str) -> None:
     """Restore the latest stash to the working tables, and drop it."""
     made = session.do(call("epoch_stash_pop"), "restoring the stash")
     diagnostics.message(f"Restored stash {short(made['stash_id'])}{in_brackets(summary(made))}")
+    diagnostics.stale(made["stale"])
     if form == "json":
         output.document([made])
 
@@ -158,7 +159,8 @@ def _merge(row: dict[str, Any], current: str | None) -> list[Line]:
 def _changes(found: list[dict[str, Any]]) -> list[Line]:
     unmade = [row for row in found if row["change"] == "unmade"]
     unkeyed = [row for row in found if row["change"] == "unkeyed"]
-    other = [row for row in found if row not in unmade + unkeyed]
+    stale = [row for row in found if row["change"] == "stale"]
+    other = [row for row in found if row not in unmade + unkeyed + stale]
     lost: list[Line] = [
         "The declared key has lost a column, so that a commit is refused:",
         *(f"  {visible(row['table_name'])}" for row in unkeyed),
@@ -169,7 +171,13 @@ def _changes(found: list[dict[str, Any]]) -> list[Line]:
         *(f"  {visible(row['table_name'])}" for row in unmade),
     ]
     listed = _uncommitted(other) if other or not unkeyed else []
-    return [*listed, *(lost if unkeyed else []), *(left_out if unmade else [])]
+    outdated: list[Line] = [
+        "Derived tables that are stale:",
+        *([("  stale: rebuild ", "yellow"), (visible(row["table_name"]), "")] for row in stale),
+        '  (rebuild and commit them, or "epoch table rebuilt TABLE" where a rebuild gives the same rows)',
+    ]
+    parts = ((lost, unkeyed), (left_out, unmade), (outdated, stale))
+    return [*listed, *(line for lines, rows in parts if rows for line in lines)]
 
 
 def _uncommitted(changes: list[dict[str, Any]]) -> list[Line]:

@@ -28,7 +28,7 @@ _LOSSY = ("HUGEINT", "UHUGEINT", "INTERVAL", "TIME WITH TIME ZONE")
 
 @click.group(cls=DefaultGroup, bare="list")
 def table() -> None:
-    """List versioned tables, declare keys, ignore tables.
+    """List versioned tables, declare keys, ignore tables, mark derived tables.
 
     Without a command: list.
     """
@@ -80,6 +80,44 @@ def table_ignore(session: Session, pattern: str, remove: bool, form: str) -> Non
     diagnostics.message(f"Tables that match '{ignored['pattern']}' are {'versioned' if remove else 'not versioned'}")
     if form == "json":
         output.document([ignored])
+
+
+@table.command(name="derived")
+@click.argument("pattern", required=False)
+@click.option("--remove", is_flag=True, help="Tables of PATTERN are no longer derived.")
+@json_option
+@pass_session
+@click.pass_context
+def table_derived(ctx: click.Context, session: Session, /, pattern: str | None, remove: bool, form: str) -> None:
+    """Mark tables whose name matches PATTERN as derived: computed from other tables. Without PATTERN: list.
+
+    A merge keeps a derived table that both sides changed as ours, and says that it has to be rebuilt.
+    """
+    if pattern is None:
+        if remove:
+            raise click.UsageError("name the PATTERN to remove", ctx)
+        output.rows(session.rows(call("epoch_derived_patterns"), form), form)
+        return
+    marked = session.do(call("epoch_derived", pattern, remove=remove), "marking")
+    diagnostics.message(f"Tables that match '{marked['pattern']}' are {'not derived' if remove else 'derived'}")
+    if form == "json":
+        output.document([marked])
+
+
+@table.command(name="rebuilt")
+@click.argument("pattern")
+@json_option
+@pass_session
+def table_rebuilt(session: Session, pattern: str, form: str) -> None:
+    """State that stale tables whose name matches PATTERN hold what a rebuild gives. The next commit makes them fresh.
+
+    It is needed only where a rebuild changed no row.
+    """
+    found = session.done(call("epoch_rebuilt", pattern), "marking")
+    for row in found:
+        diagnostics.message(f"{row['table_name']} is fresh with the next commit")
+    if form == "json":
+        output.document(found)
 
 
 @click.command()

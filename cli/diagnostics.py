@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 import click
@@ -137,6 +137,12 @@ def _report_document(error: EpochError, messages: list[str]) -> int:
 def message(text: str) -> None:
     """Writes one line that says what was done."""
     _write(visible(text))
+
+
+def stale(tables: Iterable[str]) -> None:
+    """Writes a line for each derived table that has to be rebuilt."""
+    for name in tables:
+        message(f"stale: rebuild {name}")
 
 
 def hint(text: str) -> None:

@@ -31,6 +31,7 @@ _OBSTACLES = {"data_conflicts": "conflict", "schema_conflicts": "schema conflict
 @click.option("--squash", is_flag=True, help="Add a commit with one parent.")
 @click.option("--strategy", type=click.Choice(_STRATEGIES), help="Take conflicting cells from ours or theirs.")
 @click.option("--keep-undone", is_flag=True, help="Leave out what was undone, as git does.")
+@click.option("--require-fresh", is_flag=True, help="Refuse a merge that leaves derived tables stale.")
 @click.option("--dry-run", is_flag=True, help="Only show what it would do. Exits 3 if it would stop.")
 @click.option(
     "--continue", "go_on", is_flag=True, help="Commit the merge in progress, once its conflicts are resolved."
@@ -134,10 +135,12 @@ def _report(done: dict[str, Any], source: str | None) -> None:
     """Reports what a merge did, and which undone commits it brought back or kept."""
     if done["status"] == "up-to-date":
         diagnostics.message("Already up to date")
+        diagnostics.stale(done["stale"])
         return
     changed = in_brackets(summary(done))
     if done["status"] == "fast-forward":
         diagnostics.message(f"Fast-forwarded {done['target']} to {short(done['commit_id'])}{changed}")
+        diagnostics.stale(done["stale"])
         return
     _report_commit(done, source)
 
@@ -152,6 +155,7 @@ def _report_commit(done: dict[str, Any], source: str | None = None) -> None:
             # The merge keeps what the source undid, and re-applies what the target undid.
             there = f" on {source}" if column == "kept" and source else ""
             diagnostics.message(f"{verb} {commits} that {short(undone['undone_by'])} undid{there}")
+    diagnostics.stale(done["stale"])
 
 
 def _run(session: Session, into: str | None, procedure: Call, doing: str) -> dict[str, Any]:

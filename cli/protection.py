@@ -11,6 +11,7 @@ _WORDS = {
     "require_review": "review required",
     "no_force_push": "no force push",
     "allow_self_review": "self-review allowed",
+    "require_fresh": "no stale tables",
 }
 
 

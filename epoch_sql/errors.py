@@ -295,11 +295,20 @@ class Protected(EpochProtectionError):
     """What a protected branch does not take.
 
     ``needs`` says what would do: ``review`` (an approval), ``merge`` (changes that come by a merge), ``sides`` (no
-    values that neither side has), ``growth`` (a move that drops no commit) or ``unprotect``.
+    values that neither side has), ``growth`` (a move that drops no commit), ``fresh`` (no stale table) or
+    ``unprotect``.
     """
 
     _: KW_ONLY
     needs: str
+
+
+@dataclass(eq=False, repr=False)
+class StaleTables(Protected):
+    """A merge that would leave derived ``tables`` stale: they ``need`` to be ``fresh``."""
+
+    _: KW_ONLY
+    tables: tuple[str, ...]
 
 
 @dataclass(eq=False, repr=False)

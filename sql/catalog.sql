@@ -130,8 +130,15 @@ CREATE TABLE {{epoch}}.stashes (
     tables_changed BIGINT NOT NULL
 );
 
-CREATE TABLE {{epoch}}.ignore (
+CREATE TABLE {{epoch}}.patterns (
+    kind VARCHAR NOT NULL,
     pattern VARCHAR NOT NULL
+);
+
+CREATE TABLE {{epoch}}.freshness (
+    table_id VARCHAR NOT NULL,
+    stale BOOLEAN NOT NULL,
+    fingerprint VARCHAR NOT NULL
 );
 
 CREATE TABLE {{epoch}}.declared_keys (
@@ -230,7 +237,8 @@ CREATE TABLE {{epoch}}.protections (
     branch VARCHAR NOT NULL,
     require_review BOOLEAN NOT NULL,
     no_force_push BOOLEAN NOT NULL,
-    allow_self_review BOOLEAN NOT NULL
+    allow_self_review BOOLEAN NOT NULL,
+    require_fresh BOOLEAN NOT NULL
 );
 
 CREATE TABLE {{epoch}}.reviews (

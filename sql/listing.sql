@@ -84,7 +84,7 @@ SELECT recorded_at, actor, action, ref, commit_id, detail FROM {{epoch}}.audit O
 -- name: protections
 -- In: the protected branches.
 -- Out: the rows of epoch_protections.
-SELECT branch, require_review, no_force_push, allow_self_review FROM {{epoch}}.protections ORDER BY branch
+SELECT branch, require_review, no_force_push, allow_self_review, require_fresh FROM {{epoch}}.protections ORDER BY branch
 
 
 -- name: checks
@@ -107,10 +107,10 @@ GROUP BY r.name, r.url, r.trusted
 ORDER BY r.name
 
 
--- name: ignored
--- In: the patterns of names that are not versioned.
--- Out: the same, in order.
-SELECT pattern FROM {{epoch}}.ignore ORDER BY pattern
+-- name: patterns
+-- In: the patterns of names, and their kind: ignored, or derived.
+-- Out: those of that kind, in order.
+SELECT pattern FROM {{epoch}}.patterns WHERE kind = {{kind}} ORDER BY pattern
 
 
 -- name: table_row
@@ -121,7 +121,9 @@ SELECT
     'table' AS kind,
     {{key_columns}} AS key_columns,
     CAST({{row_count}} AS BIGINT) AS row_count,
-    CAST({{bytes}} AS BIGINT) AS bytes
+    CAST({{bytes}} AS BIGINT) AS bytes,
+    {{is_derived}} AS is_derived,
+    {{is_stale}} AS is_stale
 
 
 -- name: view_row
@@ -132,4 +134,6 @@ SELECT
     'view' AS kind,
     CAST([] AS VARCHAR[]) AS key_columns,
     CAST(NULL AS BIGINT) AS row_count,
-    CAST(NULL AS BIGINT) AS bytes
+    CAST(NULL AS BIGINT) AS bytes,
+    false AS is_derived,
+    false AS is_stale

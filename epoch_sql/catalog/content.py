@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -12,6 +13,7 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.catalog.relation import Known, Relation
 from epoch_sql.model.commit import (
+    DERIVED,
     SUBTREES,
     DataFile,
     Level,
@@ -233,13 +235,7 @@ class Trees(Relation):
             "WHERE subtree_id IN (SELECT unnest(subtree_ids) FROM {{epoch}}.roots WHERE root_id = ?) ORDER BY identity",
             [root_id],
         )
-        tables, objects = {}, []
-        for _, kind, identity, schema, name, version_id, *fields in rows:
-            if kind == "table":
-                tables[identity] = TableEntry(identity, ObjectName(schema, name), version_id)
-            else:
-                objects.append(object_of_row(kind, ObjectName(schema, name), *fields))
-        return Tree(tables, tuple(objects))
+        return tree_of_rows(row[1:] for row in rows)
 
     def macros(self) -> list[SchemaObject]:
         """Every macro that any tree has, in each of its definitions."""
@@ -275,7 +271,7 @@ class Trees(Relation):
         """Store the tree and return the id of its root."""
         subtrees = self._subtrees(tree)
         root_id = root_identity(subtrees)
-        self._known[root_id] = Tree(dict(sorted(tree.tables.items())), tree.objects)
+        self._known[root_id] = replace(tree, tables=dict(sorted(tree.tables.items())))
         if self.run("SELECT 1 FROM {{epoch}}.roots WHERE root_id = ?", [root_id]).fetchone():
             return root_id
         self.insert_missing((subtree_id, *entry) for subtree_id in sorted(subtrees) for entry in subtrees[subtree_id])
@@ -288,12 +284,28 @@ class Trees(Relation):
         row: tuple[Any, ...]
         for entry in tree.tables.values():
             group = groups.setdefault(int(entry.table_id, 16) % SUBTREES, [])
-            name = entry.name
-            group.append(("table", entry.table_id, name.schema, name.name, entry.version_id, None, None, None, None))
+            name, state = entry.name, "stale" if entry.stale else None
+            group.append(("table", entry.table_id, name.schema, name.name, entry.version_id, None, None, state, None))
         for position, o in enumerate(tree.objects):
             row = (o.kind, f"{position:08d}", o.name.schema, o.name.name, None, *described(o))
             groups.setdefault(SUBTREES, []).append(row)
+        for position, pattern in enumerate(tree.derived, len(tree.objects)):
+            row = (DERIVED, f"{position:08d}", "", pattern, None, None, None, None, None)
+            groups.setdefault(SUBTREES, []).append(row)
         return {subtree_identity(rows): rows for rows in groups.values()}
+
+
+def tree_of_rows(rows: Iterable[Sequence[Any]]) -> Tree:
+    """The tree that rows of ``epoch.trees`` (without their ids) make, in their order."""
+    tables, objects, derived = {}, [], []
+    for kind, identity, schema, name, version_id, *fields in rows:
+        if kind == "table":
+            tables[identity] = TableEntry(identity, ObjectName(schema, name), version_id, fields[2] == "stale")
+        elif kind == DERIVED:
+            derived.append(name)
+        else:
+            objects.append(object_of_row(kind, ObjectName(schema, name), *fields))
+    return Tree(tables, tuple(objects), tuple(derived))
 
 
 def described(found: SchemaObject) -> tuple[str, str | None, str | None, str | None]:

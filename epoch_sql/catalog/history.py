@@ -298,6 +298,7 @@ class Protections(Relation):
         "require_review": "BOOLEAN",
         "no_force_push": "BOOLEAN",
         "allow_self_review": "BOOLEAN",
+        "require_fresh": "BOOLEAN",
     }
 
     def load(self) -> dict[str, Protection]:

@@ -6,12 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from fnmatch import fnmatchcase
+from typing import Literal
 
 from epoch_sql.catalog.content import described, object_of_row
 from epoch_sql.catalog.relation import Relation
 from epoch_sql.model.remote import Remote, Upstream
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table, definition_id
+
+PatternKind = Literal["ignored", "derived"]
 
 
 class DeclaredKeys(Relation):
@@ -40,24 +42,58 @@ class DeclaredKeys(Relation):
             self.insert((name.schema, name.name, list(key)) for name, key in wanted.items())
 
 
-class Ignore(Relation):
-    """``epoch.ignore``: patterns of table names that are not versioned."""
+class Patterns(Relation):
+    """``epoch.patterns``: shell patterns of table names: of tables that are not versioned (``ignored``), and of those
+    that are computed from others (``derived``), as the next commit will have them."""
 
-    name = "ignore"
-    columns = {"pattern": "VARCHAR"}
+    name = "patterns"
+    columns = {"kind": "VARCHAR", "pattern": "VARCHAR"}
 
-    def patterns(self) -> list[str]:
-        """The patterns, in order."""
-        return sorted(row[0] for row in self.select())
+    def load(self) -> dict[PatternKind, tuple[str, ...]]:
+        """The patterns of each kind, in order."""
+        rows = sorted(self.select())
+        return {kind: tuple(pattern for found, pattern in rows if found == kind) for kind in ("ignored", "derived")}
 
-    def remove(self, pattern: str) -> None:
+    def add(self, kind: PatternKind, pattern: str) -> None:
+        """Add a pattern."""
+        self.insert([(kind, pattern)])
+
+    def remove(self, kind: PatternKind, pattern: str) -> None:
         """Forget a pattern."""
-        self.run("DELETE FROM {{epoch}}.ignore WHERE pattern = ?", [pattern])
+        self.run("DELETE FROM {{epoch}}.patterns WHERE kind = ? AND pattern = ?", [kind, pattern])
 
-    def matches(self, patterns: Iterable[str], name: ObjectName) -> bool:
-        """Whether a pattern (``*``, ``?``, ``[…]``, as in a shell, in any letter case) matches the name."""
-        text = str(name).lower()
-        return any(fnmatchcase(text, pattern.lower()) for pattern in patterns)
+    def replace_derived(self, patterns: Sequence[str]) -> None:
+        """Make these the patterns of derived tables."""
+        if tuple(patterns) != self.load()["derived"]:
+            self.run("DELETE FROM {{epoch}}.patterns WHERE kind = 'derived'")
+            self.insert(("derived", pattern) for pattern in patterns)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """That the next commit takes a table for stale or fresh, whatever HEAD says, as long as it holds these rows."""
+
+    table_id: str
+    stale: bool
+    fingerprint: str
+
+
+class Freshness(Relation):
+    """``epoch.freshness``: the marks of derived tables."""
+
+    name = "freshness"
+    columns = {"table_id": "VARCHAR", "stale": "BOOLEAN", "fingerprint": "VARCHAR"}
+
+    def load(self) -> dict[str, Mark]:
+        """The marks by table identity."""
+        return {row[0]: Mark(*row) for row in self.select()}
+
+    def replace(self, marks: Iterable[Mark]) -> None:
+        """Make these the marks of all tables."""
+        wanted = {mark.table_id: mark for mark in marks}
+        if wanted != self.load():
+            self.run("DELETE FROM {{epoch}}.freshness")
+            self.insert(astuple(mark) for mark in wanted.values())
 
 
 class Unmade(Relation):

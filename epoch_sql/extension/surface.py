@@ -19,6 +19,7 @@ from epoch_sql.verbs import (
     branching,
     checkout,
     committing,
+    deriving,
     merging,
     reverting,
     stashing,
@@ -59,6 +60,9 @@ class Verbs:
     key = committing.declare_key
     ignore = committing.ignore
     ignored = committing.ignored
+    derived = deriving.derive
+    derived_patterns = deriving.derived_patterns
+    rebuilt = deriving.rebuilt
 
     _at = views.at
     query = query.query_for_caller

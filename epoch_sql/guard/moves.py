@@ -7,7 +7,7 @@ costly work, and ``move_branch`` asks again, so no operation can forget it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -41,7 +41,7 @@ class Move:
 
 def require_allowed(call: Call, move: Move) -> None:
     """Raises EpochProtectionError, with what to type, if the branch's protection refuses the move."""
-    if REVIEW[move.route] is GROWTH[move.route] is _free:
+    if REVIEW[move.route] is GROWTH[move.route] is FRESHNESS[move.route] is _free:
         return
     protection = Protections(call.cursor).get(move.branch)
     case = _Case(call, protection, move)
@@ -49,6 +49,14 @@ def require_allowed(call: Call, move: Move) -> None:
         REVIEW[move.route](case)
     if protection.no_force_push:
         GROWTH[move.route](case)
+    if protection.require_fresh:
+        FRESHNESS[move.route](case)
+
+
+def require_fresh(call: Call, branch: str, stale: Sequence[str], asked: bool = False) -> None:
+    """Raises EpochProtectionError, which names the stale tables, if the branch takes none or if it was ``asked``."""
+    if stale and (asked or Protections(call.cursor).get(branch).require_fresh):
+        raise rules.stale(branch, stale)
 
 
 def move_branch(call: Call, move: Move, action: str, author: str) -> None:
@@ -86,7 +94,11 @@ def remove_branch(call: Call, branch: Ref, author: str) -> None:
 def evidence(call: Call, target: str) -> Evidence:
     """The evidence for decisions about a branch of this repository."""
     reviews = Reviews(call.cursor).into(target)
-    return Evidence(call.graph(), call.commits.load, reviews, partial(is_as_recorded, call))
+    return Evidence(call.graph(), call.commits.load, reviews, partial(is_as_recorded, call), partial(_stale, call))
+
+
+def _stale(call: Call, commit_id: str) -> list[str]:
+    return call.tree(commit_id).stale
 
 
 def states_had(call: Call, branch: str) -> set[str]:
@@ -184,6 +196,11 @@ def _grows(case: _Case) -> None:
         raise rules.rewritten(case.protection, move.old, move.new)
 
 
+def _fresh(case: _Case) -> None:
+    if case.move.new:
+        require_fresh(case.call, case.move.branch, case.evidence.stale(case.move.new), asked=True)
+
+
 def _pushable(case: _Case) -> None:
     """A pull may bring only what a push to this branch could bring."""
     rules.check_push(case.protection, case.evidence, case.move.old, case.move.new, case.had)
@@ -226,6 +243,23 @@ GROWTH: Mapping[Route, Rule] = {
     Route.DELETE: _stays,
 }
 """The rules of ``no_force_push``. A free route here adds a commit to the branch."""
+
+FRESHNESS: Mapping[Route, Rule] = {
+    Route.INIT: _free,
+    Route.CREATE: _free,
+    Route.COMMIT: _free,
+    Route.MERGE: _fresh,
+    Route.SQUASH: _fresh,
+    Route.FAST_FORWARD: _fresh,
+    Route.CHERRY_PICK: _free,
+    Route.REVERT: _free,
+    Route.RESET: _free,
+    Route.ROLL_BACK: _free,
+    Route.PULL: _pushable,
+    Route.RENAME: _stays,
+    Route.DELETE: _stays,
+}
+"""The rules of ``require_fresh``. Routes back stay open, whatever they leave stale."""
 
 CHECKED: Mapping[Route, bool] = {
     Route.INIT: False,

@@ -25,6 +25,7 @@ def protect(
     require_review: bool = False,
     no_force_push: bool = False,
     allow_self_review: bool = False,
+    require_fresh: bool = False,
 ) -> Protection:
     """Protects a branch. The arguments state the whole protection. A protected branch cannot be deleted or renamed.
 
@@ -35,8 +36,9 @@ def protect(
         require_review: it takes only approved merges, and undos
         no_force_push: its history only grows: a hard reset adds a commit
         allow_self_review: authors may approve their own changes
+        require_fresh: it takes no merge that leaves derived tables stale
     """
-    protection = Protection(branch, require_review, no_force_push, allow_self_review)
+    protection = Protection(branch, require_review, no_force_push, allow_self_review, require_fresh)
     with call.moving():
         existing(call.refs, "branch", branch)
         if not protection.protects:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from epoch_sql.advice import Suggestion
-from epoch_sql.errors import Protected
+from epoch_sql.errors import Protected, StaleTables
 from epoch_sql.model.commit import Commit
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.protection import APPROVE, REJECT, REQUEST, Protection, Review, same_person, verdicts
@@ -23,13 +23,15 @@ class Evidence:
     """The facts for decisions.
 
     ``graph`` holds both tips of a move. ``commits`` gives commits by id. ``reviews`` are those of merges into the
-    branch. ``is_as_recorded`` says whether a merge or revert has the content that merging or reverting gives.
+    branch. ``is_as_recorded`` says whether a merge or revert has the content that merging or reverting gives. ``stale``
+    names the stale tables of a commit.
     """
 
     graph: CommitGraph
     commits: Callable[[Iterable[str]], Mapping[str, Commit]]
     reviews: Sequence[Review]
     is_as_recorded: Callable[[Commit], bool]
+    stale: Callable[[str], Sequence[str]]
 
 
 class Lacking(Enum):
@@ -39,6 +41,9 @@ class Lacking(Enum):
     NOBODY = "nobody"
     OWN = "own"
 
+
+NAMED = 10
+"""An error names at most so many stale tables."""
 
 _WHO = {Lacking.REJECTED: "the one who rejected it: ", Lacking.NOBODY: "", Lacking.OWN: "somebody else: "}
 
@@ -67,6 +72,8 @@ def check_push(
         raise rewritten(protection, old, new)
     if protection.require_review:
         _require_reviewed_line(protection, evidence, old, new, had)
+    if protection.require_fresh:
+        _require_fresh_line(protection, evidence, old, new, had)
 
 
 def brought(graph: CommitGraph, target: str, source: str, keep_undone: bool = False) -> set[str]:
@@ -145,6 +152,24 @@ def rewritten(protection: Protection, old: str, new: str) -> Protected:
     )
 
 
+def stale(branch: str, tables: Sequence[str]) -> StaleTables:
+    """The error for a merge that would leave derived tables stale."""
+    named = ", ".join(tables[:NAMED]) + (f" and {len(tables) - NAMED} more" if len(tables) > NAMED else "")
+    return StaleTables(
+        f"the merge would leave {named} stale on {branch}",
+        (
+            "on the source: ",
+            Suggestion("merge", branch),
+            ", rebuild, ",
+            Suggestion("commit", "MESSAGE"),
+            ", merge again",
+        ),
+        branch=branch,
+        needs="fresh",
+        tables=tuple(tables),
+    )
+
+
 def direct(protection: Protection, doing: str, commit_id: str | None = None) -> Protected:
     """The error for a commit that would come into a branch without a review."""
     branch = protection.branch
@@ -213,6 +238,17 @@ def _require_reviewed_line(protection: Protection, evidence: Evidence, old: str,
         if not _is_undo(evidence, commit, states) and not _is_approved_merge(protection, evidence, commit):
             raise _unreviewed(protection, evidence, commit)
         states.add(commit.tree_id)
+
+
+def _require_fresh_line(protection: Protection, evidence: Evidence, old: str, new: str, had: Iterable[str]) -> None:
+    """Refuse stale tables that a merge on the first-parent line brought. Other commits do not promote."""
+    tables = evidence.stale(new)
+    if not tables or new in had:
+        return
+    line = first_parents_until(evidence.graph, new, {*had, *evidence.graph.first_parents(old)})
+    commits = evidence.commits(line).values()
+    if any(_source(commit) and evidence.stale(commit.commit_id) for commit in commits):
+        raise stale(protection.branch, tables)
 
 
 def _is_approved_merge(protection: Protection, evidence: Evidence, commit: Commit) -> bool:

@@ -16,7 +16,7 @@ from epoch_sql.catalog.local import Upstreams
 from epoch_sql.diff.diff import union
 from epoch_sql.guard.checks import CheckInfo
 from epoch_sql.guard.protecting import State, reviews_with_states
-from epoch_sql.model.names import ObjectName, name_meant
+from epoch_sql.model.names import ObjectName, matches_name, name_meant
 from epoch_sql.model.protection import Protection, Review
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents
@@ -62,13 +62,16 @@ class Tag:
 
 @dataclass(frozen=True)
 class TableInfo:
-    """A table or a view; the bytes of its files are known where it is committed."""
+    """A table or a view; the bytes of its files are known where it is committed. A derived table is ``is_stale`` until
+    it is rebuilt."""
 
     table: str
     kind: Literal["table", "view"]
     key_columns: list[str]
     row_count: int | None
     bytes: int | None
+    is_derived: bool
+    is_stale: bool
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ def tables(call: Call, ref: str = "HEAD") -> Sql:
     """
     side = side_of(call, ref)
     selects = []
-    for table_side in sorted(side.tables.values(), key=lambda t: str(t.table.name)):
+    for table_id, table_side in sorted(side.tables.items(), key=lambda pair: str(pair[1].table.name)):
         table = table_side.table
         selects.append(
             render.render(
@@ -196,6 +199,8 @@ def tables(call: Call, ref: str = "HEAD") -> Sql:
                 key_columns=render.fill(Sql("CAST({{k}} AS VARCHAR[])"), k=render.strings(table.key_names)),
                 row_count=_row_count(call, table_side.version_id, table.name),
                 bytes=_bytes(call.contents, table_side.version_id),
+                is_derived=render.literal(matches_name(side.derived, table.name)),
+                is_stale=render.literal(table_id in side.stale),
             )
         )
     views = [o for o in side.objects if o.kind == "view"]

@@ -73,7 +73,7 @@ def base_below_undos(call: Call, bases: Sequence[str], target: str, source: str,
     call.contents.load(entry.version_id for tables in (below.tables, tree.tables) for entry in tables.values())
     keyed = {i: entry for i, entry in below.tables.items() if call.contents.table(entry.version_id).key}
     others = {i: entry for i, entry in tree.tables.items() if not call.contents.table(entry.version_id).key}
-    return Tree({**others, **keyed}, below.objects)
+    return replace(below, tables={**others, **keyed})
 
 
 def origin_of(call: Call, progress: MergeInProgress) -> Origin:

@@ -41,7 +41,8 @@ class MergedEntry:
 
 @dataclass(frozen=True)
 class MergedTree:
-    """The result of merging two trees, with the schema conflicts in it."""
+    """The result of merging two trees, with the schema conflicts in it, the patterns of derived tables, and the ids of
+    the stale ones."""
 
     base: Tree
     ours: Tree
@@ -49,6 +50,13 @@ class MergedTree:
     tables: tuple[MergedEntry, ...]
     objects: tuple[SchemaObject, ...]
     schema_conflicts: tuple[SchemaConflict, ...]
+    derived: tuple[str, ...]
+    stale: frozenset[str]
+
+    @property
+    def stale_names(self) -> list[str]:
+        """The names of the stale tables."""
+        return sorted(str(entry.table.name) for entry in self.tables if entry.table_id in self.stale)
 
 
 def merged_changes(entry: MergedEntry) -> Sql:

@@ -249,7 +249,8 @@ def store(call: Call, merged: MergedTree, count: bool = True) -> StoredTree:
         if table_id not in entries:
             touched.add(table_id)
             rows += RowCounts(removed=call.contents.version(gone.version_id).row_count)
-    tree = Tree(entries, merged.objects)
+    entries = {i: replace(entry, stale=i in merged.stale) for i, entry in entries.items()}
+    tree = Tree(entries, merged.objects, merged.derived)
     return StoredTree(tree, tree_id(call, tree), call.trees.add(tree), rows, frozenset(touched))
 
 

@@ -6,7 +6,7 @@ The result of each table is a ``MergedEntry``; ``writing.py`` turns it into a ve
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,8 +18,9 @@ from epoch_sql.merge.merged import MergedEntry, MergedTree, followed
 from epoch_sql.merge.preparing import Preparation
 from epoch_sql.merge.rows import merge_rows
 from epoch_sql.merge.sides import RowMerge, Side
-from epoch_sql.model.commit import TableEntry, Tree
-from epoch_sql.model.schema import SchemaObject, Table
+from epoch_sql.model.commit import TableEntry, Tree, merged_patterns
+from epoch_sql.model.names import matches_name
+from epoch_sql.model.schema import ObjectName, SchemaObject, Table
 from epoch_sql.model.schema_diff import column_text
 from epoch_sql.model.schema_merge import (
     MergedTable,
@@ -48,7 +49,8 @@ def merge_trees(
     merger.conflicts.extend(conflicts)
     tables, objects = merger.distinct_views(merger.distinct_names(entries), objects)
     tables = merger.with_followed_references(tables)
-    return MergedTree(base, ours, theirs, tuple(tables), objects, tuple(merger.conflicts))
+    stale = merger.stale(tables, objects)
+    return MergedTree(base, ours, theirs, tuple(tables), objects, tuple(merger.conflicts), merger.derived, stale)
 
 
 class _TreeMerger:
@@ -61,6 +63,8 @@ class _TreeMerger:
         self.rows = rows
         self.conflicts: list[SchemaConflict] = []
         self.number = 0
+        self.derived = merged_patterns(base.derived, ours.derived, theirs.derived)
+        self.kept: set[str] = set()
 
     def table(self, table_id: str) -> MergedEntry | None:
         old, left, right = (side.tables.get(table_id) for side in self.sides)
@@ -73,6 +77,8 @@ class _TreeMerger:
             return self._taken(left, old, left, right)
         if self._same(left, old):
             return self._taken(right, old, left, right)
+        if any(self._is_derived(entry.name) for entry in (left, right) if entry):
+            return self._kept(old, left, right)
         if left is None or right is None:
             return self._whole_in_conflict(old, left, right)
         return self._both_changed(old, left, right)
@@ -84,6 +90,9 @@ class _TreeMerger:
             key = (entry.table.name.schema.lower(), entry.table.name.name.lower())
             if key not in kept:
                 kept[key] = entry
+                continue
+            if self._is_derived(entry.table.name):
+                self.kept.add(kept[key].table_id)
                 continue
             name = str(entry.table.name)
             side = self.decisions.for_definition(name, None)
@@ -104,6 +113,10 @@ class _TreeMerger:
             if view.kind != "view" or entry is None:
                 continue
             ours_is_view = view in self.sides[1].objects
+            if self._is_derived(entry.table.name):
+                self.kept.add(entry.table_id)
+                gone.append(entry if ours_is_view else view)
+                continue
             texts = (view.definition, self._show(entry.table))
             ours, theirs = texts if ours_is_view else texts[::-1]
             name = str(entry.table.name)
@@ -111,6 +124,40 @@ class _TreeMerger:
             self.conflicts.append(SchemaConflict(name, None, None, ours, theirs, resolved=side is not None))
             gone.append(entry if ours_is_view == (side != "theirs") else view)
         return [e for e in entries if e not in gone], tuple(o for o in objects if o not in gone)
+
+    def stale(self, tables: Sequence[MergedEntry], objects: Sequence[SchemaObject]) -> frozenset[str]:
+        """The derived tables that nobody has computed from what the merge holds.
+
+        If it holds exactly what a side holds, that side has computed them, or has them stale. Otherwise both sides
+        brought something, and no derived table knows of both.
+        """
+        if not self.derived or self.decisions.strategy == "base":
+            return frozenset()
+        sides = [side for side in self.sides[1:] if self._holds(tables, objects, side)]
+
+        def is_stale(table_id: str) -> bool:
+            return table_id in self.kept or all(side.tables[table_id].stale for side in sides)
+
+        return frozenset(e.table_id for e in tables if self._is_derived(e.table.name) and is_stale(e.table_id))
+
+    def _holds(self, tables: Sequence[MergedEntry], objects: Sequence[SchemaObject], side: Tree) -> bool:
+        """Whether the merge has the content of a side. How far sequences are does not matter."""
+        if len(tables) != len(side.tables):
+            return False
+        if not all(e.entry and self._same(e.entry, side.tables.get(e.table_id)) for e in tables):
+            return False
+        made, own = ({replace(one, state=None) for one in found} for found in (objects, side.objects))
+        return made == own
+
+    def _is_derived(self, name: ObjectName) -> bool:
+        return bool(self.derived) and matches_name(self.derived, name)
+
+    def _kept(self, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None) -> MergedEntry | None:
+        """A derived table that both sides changed: that of our side, since its cells mean nothing one by one."""
+        chosen = old if self.decisions.strategy == "base" else left
+        if chosen:
+            self.kept.add(chosen.table_id)
+        return self._taken(chosen, old, left, right)
 
     def with_followed_references(self, entries: list[MergedEntry]) -> list[MergedEntry]:
         """The entries with foreign keys that use the merged names of their parents."""

@@ -220,23 +220,36 @@ def undone_fields(undone: UndoneCommits) -> dict[str, Any]:
 
 
 SUBTREES = 64
+DERIVED = "derived"
+"""The kind of a row of a tree for a pattern of derived tables."""
 
 
 @dataclass(frozen=True)
 class TableEntry:
-    """A table in a tree: its identity, its name there, and the version of its content."""
+    """A table in a tree: its identity, its name there, and the version of its content.
+
+    A derived table is ``stale`` where nobody has computed it from what the tree holds besides.
+    """
 
     table_id: str
     name: ObjectName
     version_id: str
+    stale: bool = False
 
 
 @dataclass(frozen=True)
 class Tree:
-    """Everything that one commit holds: tables by identity, and the other objects in creation order."""
+    """Everything that one commit holds: tables by identity, the other objects in creation order, and the patterns of
+    the names of derived tables, in order."""
 
     tables: Mapping[str, TableEntry] = field(default_factory=dict)
     objects: tuple[SchemaObject, ...] = ()
+    derived: tuple[str, ...] = ()
+
+    @property
+    def stale(self) -> list[str]:
+        """The names of the stale tables."""
+        return sorted(str(entry.name) for entry in self.tables.values() if entry.stale)
 
     def table_named(self, name: ObjectName) -> TableEntry | None:
         """The table of that name: exactly, or else in any letter case, as in SQL."""
@@ -244,6 +257,12 @@ class Tree:
         if exact:
             return exact
         return next((e for e in self.tables.values() if e.name.folded == name.folded), None)
+
+
+def merged_patterns(base: Iterable[str], ours: Iterable[str], theirs: Iterable[str]) -> tuple[str, ...]:
+    """The patterns of a merge: those that a side added, without those that a side removed."""
+    old, left, right = set(base), set(ours), set(theirs)
+    return tuple(sorted((left & right) | ((left ^ right) - old)))
 
 
 @dataclass(frozen=True)
@@ -324,15 +343,19 @@ def commit_identity(
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
 
-def tree_identity(tables: Iterable[tuple[ObjectName, str, str]], objects: Iterable[SchemaObject]) -> str:
+def tree_identity(tables: Iterable[tuple[TableEntry, str, str]], tree: Tree) -> str:
     """The id of content, however the content came about.
 
-    ``tables`` are (name, content digest of the definition, fingerprint of the rows).
+    ``tables`` are those of the tree, with the content digest of the definition and the fingerprint of the rows.
     """
+    stated = ([e.name.schema, e.name.name, digest, rows, *(["stale"] if e.stale else [])] for e, digest, rows in tables)
     content = [
         "tree",
-        sorted([name.schema, name.name, digest, fingerprint] for name, digest, fingerprint in tables),
-        sorted([o.kind, o.name.schema, o.name.name, o.definition, o.comment or "", o.part_comments] for o in objects),
+        sorted(stated),
+        sorted(
+            [o.kind, o.name.schema, o.name.name, o.definition, o.comment or "", o.part_comments] for o in tree.objects
+        ),
+        *([sorted(tree.derived)] if tree.derived else []),
     ]
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 

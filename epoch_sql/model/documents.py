@@ -151,6 +151,7 @@ class _Settings(_Document, frozen=True):
     require_review: bool
     no_force_push: bool
     allow_self_review: bool
+    require_fresh: bool
 
 
 class _Protection(_Document, frozen=True):

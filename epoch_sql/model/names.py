@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from epoch_sql.characters import escaped, has_hidden, is_hidden
@@ -249,3 +250,9 @@ _RULES = (
     _when(_has_component(lambda component: component.endswith(".lock")), "has a part that ends with .lock"),
     _when(lambda name: name.endswith("."), "ends with ."),
 )
+
+
+def matches_name(patterns: Iterable[str], name: ObjectName) -> bool:
+    """Whether a pattern (``*``, ``?``, ``[…]``, as in a shell, in any letter case) matches the name."""
+    text = str(name).lower()
+    return any(fnmatchcase(text, pattern.lower()) for pattern in patterns)

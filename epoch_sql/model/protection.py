@@ -25,18 +25,20 @@ class Protection:
     """What a branch is protected from.
 
     ``require_review``: it takes only approved merges, and undos. ``no_force_push``: its history only grows.
-    ``allow_self_review``: approvals of authors count too.
+    ``allow_self_review``: approvals of authors count too. ``require_fresh``: it takes no merge that leaves derived
+    tables stale.
     """
 
     branch: str
     require_review: bool = False
     no_force_push: bool = False
     allow_self_review: bool = False
+    require_fresh: bool = False
 
     @property
     def protects(self) -> bool:
         """Whether it refuses anything."""
-        return self.require_review or self.no_force_push
+        return self.require_review or self.no_force_push or self.require_fresh
 
 
 @dataclass(frozen=True)

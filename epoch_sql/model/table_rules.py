@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from epoch_sql.model.commit import DERIVED
+from epoch_sql.model.names import is_line
 from epoch_sql.model.remote import TreeRow
 from epoch_sql.model.schema import Constraint, Table, canonical_json, part_comments_from_json
 
 _KINDS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY")
-_OBJECTS = ("table", "schema", "type", "sequence", "macro", "view")
+_OBJECTS = ("table", "schema", "type", "sequence", "macro", "view", DERIVED)
 _POSITION = re.compile(r"[0-9]{8}")
 _OPTION = r"[\w.]+(?: = (?:'[^']*'|[\w.-]+))?"
 _OPTIONS = re.compile(rf"WITH \( ?(?:{_OPTION}(?:, {_OPTION})*)? ?\)", re.ASCII)
@@ -95,16 +97,12 @@ def broken_tree_row(row: TreeRow) -> str | None:
     kind, identity, schema, name, version, definition, _, state, part_comments = row
     if kind not in _OBJECTS:
         return f"the kind is not one of {', '.join(_OBJECTS)}"
+    if kind == DERIVED:
+        return _broken_pattern(row)
     if not name or (not schema and kind != "schema"):
         return "the name is empty"
     if kind == "table":
-        if not re.fullmatch(r"[0-9a-f]{16}", identity):
-            return "the identity of a table is 16 hex digits"
-        if not (isinstance(version, str) and re.fullmatch(r"[0-9a-f]{64}", version)):
-            return "the content of a table is an id"
-        return (
-            "a table has neither definition nor comment here" if any(field is not None for field in row[5:]) else None
-        )
+        return _broken_table_row(row)
     if not _POSITION.fullmatch(identity):
         return "the identity of an object is its place, in 8 digits"
     if version is not None or not definition:
@@ -114,6 +112,28 @@ def broken_tree_row(row: TreeRow) -> str | None:
     if part_comments is not None and not (kind in ("view", "macro") and _are_part_comments(part_comments)):
         return "the comments of parts are those of a view's columns or a macro, by name"
     return None
+
+
+def _broken_table_row(row: TreeRow) -> str | None:
+    _, identity, _, _, version, definition, comment, state, part_comments = row
+    if not re.fullmatch(r"[0-9a-f]{16}", identity):
+        return "the identity of a table is 16 hex digits"
+    if not (isinstance(version, str) and re.fullmatch(r"[0-9a-f]{64}", version)):
+        return "the content of a table is an id"
+    if state not in (None, "stale"):
+        return "the state of a table is stale, or none"
+    if any(field is not None for field in (definition, comment, part_comments)):
+        return "a table has neither definition nor comment here"
+    return None
+
+
+def _broken_pattern(row: TreeRow) -> str | None:
+    _, identity, schema, pattern, *rest = row
+    if not _POSITION.fullmatch(identity):
+        return "the identity of a pattern is its place, in 8 digits"
+    if schema or any(field is not None for field in rest):
+        return "a pattern of derived tables has no more than its text"
+    return None if is_line(pattern) else "a pattern of derived tables is not a text on one line"
 
 
 def _are_part_comments(text: str) -> bool:

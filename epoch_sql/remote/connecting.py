@@ -385,7 +385,7 @@ def _make_trusted(call: Call, attempts: Attempts, remote: str) -> None:
         return
     clean = tuple(w for w in working.tables if w.entry and not w.differs)
     pinned = [w for w in working.tables if w not in clean]
-    there = Tree({w.table_id: w.entry for w in clean if w.entry}, working.objects)
+    there = Tree({w.table_id: w.entry for w in clean if w.entry}, working.objects, working.derived)
     names = {(w.table.name.schema.lower(), w.table.name.name.lower()) for w in pinned}
     free = {i: e for i, e in fresh.tables.items() if (e.name.schema.lower(), e.name.name.lower()) not in names}
     target = together(there, Tree(free, fresh.objects))

@@ -17,9 +17,9 @@ from epoch_sql.catalog.content import (
     Schemas,
     Trees,
     Versions,
-    object_of_row,
     root_identity,
     subtree_identity,
+    tree_of_rows,
 )
 from epoch_sql.catalog.local import Untrusted
 from epoch_sql.errors import EpochStorageError, EpochTransactionError
@@ -236,22 +236,21 @@ class _Importer:
 
     def _require_content(self, commit: Commit, place: _Place) -> None:
         """Raises EpochStorageError unless the commit's id covers the tree."""
-        tables, objects = [], []
-        rows = [row for here in place.subtrees.values() for row in self._rows[here]]
-        for row in rows:
-            name = ObjectName(row[2], row[3])
-            if row[KIND] == "table":
-                version = self._versions[row[VERSION]]
-                digest, defined = self._defined(version.schema_id)
-                if version.table_id != row[IDENTITY] or defined != name:
-                    raise _other_content(commit, f"has table {name} as another one")
-                tables.append((name, digest, version.fingerprint))
-            else:
-                objects.append(object_of_row(row[KIND], name, *row[5:9]))
+        tables = []
+        rows = sorted(
+            (row for here in place.subtrees.values() for row in self._rows[here]), key=lambda row: row[IDENTITY]
+        )
+        tree = tree_of_rows(rows)
+        for entry in tree.tables.values():
+            version = self._versions[entry.version_id]
+            digest, defined = self._defined(version.schema_id)
+            if version.table_id != entry.table_id or defined != entry.name:
+                raise _other_content(commit, f"has table {entry.name} as another one")
+            tables.append((entry, digest, version.fingerprint))
         broken = broken_tree_rule(rows)
         if broken:
             raise _other_content(commit, broken)
-        if tree_identity(tables, objects) != commit.tree_id:
+        if tree_identity(tables, tree) != commit.tree_id:
             raise _other_content(commit, "does not hold the content that it names")
 
     def _defined(self, schema_id: str) -> tuple[str, ObjectName]:

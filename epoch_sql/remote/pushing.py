@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.call import Call, existing, new_ref, now
@@ -19,8 +18,8 @@ from epoch_sql.errors import (
     ReferenceAmbiguous,
     ReferenceNotFound,
 )
-from epoch_sql.guard.rules import Evidence, check_push
-from epoch_sql.merge.engine import is_as_recorded
+from epoch_sql.guard.moves import evidence
+from epoch_sql.guard.rules import check_push
 from epoch_sql.model.commit import Ref, TrackingRoute
 from epoch_sql.model.names import suggest
 from epoch_sql.model.protection import Protection
@@ -254,10 +253,10 @@ def _require_allowed(call: Call, begun: _Push, protection: Protection) -> None:
     if not protection.protects or old is None or old == new:
         return
     reviews = read_reviews(begun.connected.store, (), begun.branch.name) if protection.require_review else []
-    evidence = Evidence(graph, call.commits.load, reviews, partial(is_as_recorded, call))
+    known = replace(evidence(call, begun.branch.name), graph=graph, reviews=reviews)
     try:
         with call.trying():
-            check_push(protection, evidence, old, new)
+            check_push(protection, known, old, new)
     except Protected as error:
         remote = begun.connected.remote.name
         raise EpochRemoteRefused(

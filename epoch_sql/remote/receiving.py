@@ -14,7 +14,7 @@ from epoch_sql.call import Call
 from epoch_sql.catalog.content import Schemas, Versions
 from epoch_sql.catalog.local import Withheld
 from epoch_sql.errors import EpochRemoteError
-from epoch_sql.model.commit import DataFile, Version
+from epoch_sql.model.commit import DERIVED, DataFile, Version
 from epoch_sql.model.documents import read_commit, read_definition, read_manifest, read_tree
 from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged
 from epoch_sql.model.schema import Table
@@ -73,7 +73,7 @@ def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str])
     subtrees = reader.subtrees(commits, edge)
     manifests = reader.manifests(subtrees)
     definitions = reader.definitions(manifests.values(), _files(manifests.values(), commits))
-    objects = [row for rows in subtrees.values() for row in rows if row[KIND] != "table"]
+    objects = [row for rows in subtrees.values() for row in rows if row[KIND] not in ("table", DERIVED)]
     withheld = prove(call, store.where, objects, definitions.values(), remote)
     trees = Trees(commits, subtrees, edge)
     known = {one.definition_id for one in withheld} | reader.withheld()

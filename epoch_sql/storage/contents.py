@@ -14,7 +14,7 @@ from epoch_sql.advice import Suggestion
 from epoch_sql.catalog.content import Levels, Schemas, Versions
 from epoch_sql.catalog.relation import Known
 from epoch_sql.errors import EpochStorageError
-from epoch_sql.model.commit import DataFile, Level, Version
+from epoch_sql.model.commit import DataFile, Level, TableEntry, Version
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.conversion import converted, exactly
@@ -84,6 +84,10 @@ class Contents:
         """The description of a version."""
         self.load([version_id])
         return self._versions[version_id]
+
+    def fingerprint(self, entry: TableEntry | None) -> str | None:
+        """The fingerprint of the rows of a table in a tree."""
+        return self.version(entry.version_id).fingerprint if entry else None
 
     def table(self, version_id: str) -> Table:
         """The definition of the version."""

@@ -149,8 +149,8 @@ def _tree_id(inventory: Inventory, root_id: str, digests: Mapping[str, str]) -> 
         digest = digests.get(version.schema_id) if version else None
         if version is None or digest is None:
             return None
-        tables.append((entry.name, digest, version.fingerprint))
-    return tree_identity(tables, tree.objects)
+        tables.append((entry, digest, version.fingerprint))
+    return tree_identity(tables, tree)
 
 
 def _content_digests(inventory: Inventory) -> dict[str, str]:

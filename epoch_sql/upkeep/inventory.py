@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from epoch_sql.call import Call
-from epoch_sql.catalog.content import Files, Levels, Roots, Schemas, Trees, Versions, object_of_row
+from epoch_sql.catalog.content import Files, Levels, Roots, Schemas, Trees, Versions, tree_of_rows
 from epoch_sql.catalog.history import Commits
 from epoch_sql.catalog.relation import Relation
-from epoch_sql.model.commit import Commit, DataFile, TableEntry, Tree, Version
+from epoch_sql.model.commit import Commit, DataFile, Tree, Version
 from epoch_sql.model.schema import ObjectName
 
 
@@ -74,9 +74,7 @@ class Inventory:
     def tree(self, root_id: str) -> Tree:
         """The tree of a root without missing subtrees."""
         rows = sorted((row for i in self.roots[root_id] for row in self.subtrees[i]), key=lambda row: str(row[1]))
-        tables = {row[1]: TableEntry(row[1], ObjectName(row[2], row[3]), row[4]) for row in rows if row[0] == "table"}
-        objects = [object_of_row(row[0], ObjectName(row[2], row[3]), *row[5:9]) for row in rows if row[0] != "table"]
-        return Tree(tables, tuple(objects))
+        return tree_of_rows(rows)
 
     def _reaching(self, kind: str, object_id: str) -> set[tuple[str, str]]:
         pending, seen = [(kind, object_id)], {(kind, object_id)}

@@ -13,7 +13,7 @@ from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
 from epoch_sql.catalog.history import Protections
-from epoch_sql.catalog.local import Fingerprint, Fingerprints, Upstreams
+from epoch_sql.catalog.local import Fingerprint, Fingerprints, Freshness, Patterns, Upstreams
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochDirtyError, ReferenceExists
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
@@ -40,6 +40,7 @@ from epoch_sql.storage.contents import arrange
 from epoch_sql.storage.shape import compare, shape_of
 from epoch_sql.verb import procedure
 from epoch_sql.verbs.committing import checked_out_branch, new_commit, set_head
+from epoch_sql.verbs.deriving import keep_freshness
 from epoch_sql.verbs.worktree_state import Attempts, left_out, make_again, note_unmade, require_clean, settle
 from epoch_sql.versions.folding import count_changes, same_values
 from epoch_sql.versions.recording import fill_buckets, hash_shift, shift_buckets
@@ -235,7 +236,7 @@ def apply_tree(
 ) -> tuple[int, RowCounts]:
     """Bring the working tables and their fingerprints to a tree. Other tables, which are ``pinned``, must not
     change."""
-    target = call.scanner.visible(target)
+    target, derived = call.scanner.visible(target), target.derived
     omitted = left_out(call, working, target, attempts.refused)
     plan = working_plan(call.contents, working, target, attempts.attempt, omitted, pinned)
     outcome = Executor(call.cursor, call.contents, attempts.ghosts).run(plan, working, target)
@@ -243,6 +244,9 @@ def apply_tree(
     applied = outcome.tables
     removed = [w.table_id for w in working.tables if w.table_id not in target.tables]
     Fingerprints(call.cursor).forget(removed)
+    if derived or call.scanner.patterns("derived"):
+        Patterns(call.cursor).replace_derived(derived)
+        Freshness(call.cursor).replace(())
     _follow(call, working, applied)
     rows = RowCounts()
     for change in applied:
@@ -348,6 +352,8 @@ def reset(call: Call, ref: str = "HEAD", *, hard: bool = False) -> ResetResult:
         there = Move(branch, Route.RESET, tip, commit_id)
         require_allowed(call, there)
         moved = _discard(call, attempts, commit_id) if hard else ResetResult(commit_id, RowCounts())
+        if not hard:
+            keep_freshness(call, call.tree(tip), call.tree(commit_id))
         move_branch(call, there, f"reset: moving to {ref}", call.author())
         return moved
 

@@ -15,7 +15,7 @@ import duckdb
 from epoch_sql import config, render
 from epoch_sql.advice import Advice, Suggestion, did_you_mean
 from epoch_sql.call import Call, no_table, now
-from epoch_sql.catalog.local import DeclaredKeys, Ignore
+from epoch_sql.catalog.local import DeclaredKeys, Patterns
 from epoch_sql.catalog.merging import Merges
 from epoch_sql.catalog.relation import catalog_version, run, upgrade
 from epoch_sql.errors import (
@@ -242,22 +242,22 @@ def ignore(call: Call, pattern: str, *, remove: bool = False) -> IgnoredPattern:
     if not pattern.strip():
         raise EpochTableError("a pattern is empty", Suggestion("ignore", "scratch_*"))
     with call.moving():
-        table = Ignore(call.cursor)
-        known = table.patterns()
+        patterns = Patterns(call.cursor)
+        known = patterns.load()["ignored"]
         if remove and pattern not in known:
             near = suggest(pattern, known)
             raise EpochTableError(f"{quoted(pattern)} is not ignored", did_you_mean(near) or Suggestion("ignored"))
         if remove:
-            table.remove(pattern)
+            patterns.remove("ignored", pattern)
         elif pattern not in known:
-            table.insert([(pattern,)])
+            patterns.add("ignored", pattern)
     return IgnoredPattern(pattern)
 
 
 @query("epoch_ignored", IgnoredPattern)
 def ignored(call: Call) -> Sql:
     """The patterns of `epoch_ignore`: tables whose names match are not versioned."""
-    return render.render("listing.ignored")
+    return render.render("listing.patterns", kind=render.literal("ignored"))
 
 
 def working_table(scanner: Scanner, name: str) -> Table:

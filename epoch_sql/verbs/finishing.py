@@ -11,10 +11,10 @@ from epoch_sql.advice import Suggestion, to_finish
 from epoch_sql.call import Call
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
 from epoch_sql.errors import EpochDirtyError, EpochMergeError, EpochNothingToCommit
-from epoch_sql.guard.moves import Move, move_branch
+from epoch_sql.guard.moves import Move, move_branch, require_fresh
 from epoch_sql.merge.engine import Stopped, list_obstacles, merge, notes, origin_of
 from epoch_sql.merge.rows import StoredTree, store
-from epoch_sql.model.commit import Commit, Route, RowCounts, Tree
+from epoch_sql.model.commit import Commit, Route, RowCounts, Tree, merged_patterns
 from epoch_sql.verbs.checkout import apply_tree
 from epoch_sql.verbs.committing import first_line, new_commit
 from epoch_sql.verbs.worktree_state import Attempts, settle
@@ -24,18 +24,24 @@ from epoch_sql.worktree.trust import folded_name
 
 @dataclass(frozen=True)
 class Done:
-    """A committed merge: the commit, and the rows that it changed in the target."""
+    """A committed merge: the commit, the rows that it changed in the target, and the stale tables."""
 
     commit: Commit
     rows: RowCounts
+    stale: list[str]
 
 
-def finish(call: Call, attempts: Attempts, progress: MergeInProgress, only_changes: bool = False) -> Done | Stopped:
+def finish(
+    call: Call, attempts: Attempts, progress: MergeInProgress, only_changes: bool = False, fresh: bool = False
+) -> Done | Stopped:
     """Commit a merge, or keep it in progress with its conflicts and violations.
 
     With ``only_changes``, the result is the target's commit, and not a new one, if the target has the result already.
+    With ``fresh``, raises EpochProtectionError if tables of the result are stale.
     """
     merged = merge(call, progress)
+    if progress.kind == "merge" and merged.stale:
+        require_fresh(call, progress.target, merged.stale_names, fresh)
     stopped = list_obstacles(call, progress, merged)
     if stopped:
         return stopped
@@ -47,7 +53,7 @@ def finish(call: Call, attempts: Attempts, progress: MergeInProgress, only_chang
             (Suggestion("log"), "; ", Suggestion("merge_abort"), ", if it had stopped on conflicts"),
         )
     if only_changes and stored.tree_id == before.tree_id:
-        return Done(before, RowCounts())
+        return Done(before, RowCounts(), stored.tree.stale)
     if progress.target == call.head().branch:
         bring_working(call, attempts, merged.ours, stored)
     origin = origin_of(call, progress)
@@ -60,7 +66,7 @@ def finish(call: Call, attempts: Attempts, progress: MergeInProgress, only_chang
     action = f"{progress.kind}: {first_line(progress.message)}"
     move_branch(call, replace(move_of(call.cursor, progress), new=commit.commit_id), action, progress.author)
     Merges(call.cursor).remove(progress.target)
-    return Done(commit, stored.rows)
+    return Done(commit, stored.rows, stored.tree.stale)
 
 
 def move_of(cursor: duckdb.DuckDBPyConnection, progress: MergeInProgress) -> Move:
@@ -109,7 +115,8 @@ def bring_working(call: Call, attempts: Attempts, ours: Tree, stored: StoredTree
     tables_now = tuple(w for w in working.tables if w.table_id not in dirty)
     clean = Working(tables_now, (), working.objects, unmade=working.unmade)
     pinned = [w for w in working.tables if w.table_id in dirty]
-    return apply_tree(call, attempts, clean, Tree(tables, tuple(objects.values())), pinned)[1]
+    derived = merged_patterns(ours.derived, working.derived, stored.tree.derived)
+    return apply_tree(call, attempts, clean, Tree(tables, tuple(objects.values()), derived), pinned)[1]
 
 
 Result = TypeVar("Result")

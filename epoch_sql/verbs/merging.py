@@ -10,6 +10,7 @@ from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, now
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions, Violating
 from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError
+from epoch_sql.guard import moves as guard
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
 from epoch_sql.merge.conflicts import conflict_rows, located
 from epoch_sql.merge.constraints import violation_rows
@@ -36,7 +37,7 @@ class MergeResult:
     """What a merge did: of ``source`` into ``target``, or a revert or cherry-pick of a commit that went on.
 
     ``reapplied`` are commits that came back although the target undid them. ``kept`` are those that stayed although the
-    source undid them. ``message`` is that of the commit.
+    source undid them. ``message`` is that of the commit. ``stale`` are the derived tables that have to be rebuilt.
     """
 
     status: Literal["merged", "fast-forward", "up-to-date", "aborted"]
@@ -48,18 +49,20 @@ class MergeResult:
     source: str
     target: str
     message: str
+    stale: list[str]
     warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class TablePreview:
-    """What a merge would do to a table, and what would stop it."""
+    """What a merge would do to a table, what would stop it, and whether it would leave it stale."""
 
     table: str
     rows: RowCounts
     data_conflicts: int
     schema_conflicts: int
     violations: int
+    stale: bool
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ def merge(
     squash: bool = False,
     strategy: Strategy = "three-way",
     keep_undone: bool = False,
+    require_fresh: bool = False,
 ) -> MergeResult:
     """Merges a reference into a branch, cell by cell. Conflicts are an error, and the merge stays in progress.
 
@@ -95,6 +99,7 @@ def merge(
         squash: add a commit with one parent
         strategy: `ours` or `theirs` takes conflicting cells from that side
         keep_undone: leave out what was undone on the target
+        require_fresh: refuse a merge that leaves derived tables stale
     """
     _require_strategy(strategy)
 
@@ -108,9 +113,9 @@ def merge(
             require_allowed(call, move_of(call.cursor, progress))
         _supersede(call, progress)
         if ff and plan.fast_forward:
-            return _fast_forward(call, attempts, branch, progress)
+            return _fast_forward(call, attempts, branch, progress, require_fresh)
         progress = _based(call, plan, progress)
-        outcome = finish(call, attempts, progress, only_changes)
+        outcome = finish(call, attempts, progress, only_changes, require_fresh)
         if isinstance(outcome, Stopped):
             require_allowed(call, move_of(call.cursor, progress))
         return _result(outcome, progress)
@@ -231,7 +236,7 @@ def resolve(
 def preview(
     call: Call, source: str, *, into: str | None = None, strategy: Strategy = "three-way", keep_undone: bool = False
 ) -> list[TablePreview]:
-    """What a merge would do, by table: rows, conflicts and violations. Changes nothing.
+    """What a merge would do, by table: rows, conflicts, violations, and stale derived tables. Changes nothing.
 
     Args:
         source: the reference to merge
@@ -257,8 +262,13 @@ def preview(
             if table_id not in kept:
                 removed = call.contents.version(gone.version_id).row_count
                 changed[str(gone.name)] = replace(changed.get(str(gone.name), _NOTHING), removed=removed)
-        names = sorted(changed.keys() | found.keys())
-        return [TablePreview(name, changed.get(name, _NOTHING), *found.get(name, (0, 0, 0))) for name in names]
+        stale = merged.stale_names
+        names = sorted(changed.keys() | found.keys() | {*stale})
+        stopping = {name: found.get(name, (0, 0, 0)) for name in names}
+        return [
+            TablePreview(name, changed.get(name, _NOTHING), cells, definitions, violations, name in stale)
+            for name, (cells, definitions, violations) in stopping.items()
+        ]
     finally:
         cursor.execute("ROLLBACK")
 
@@ -324,15 +334,17 @@ def _supersede(call: Call, progress: MergeInProgress) -> None:
     raise already_in_progress(call, other)
 
 
-def _fast_forward(call: Call, attempts: Attempts, branch: str, progress: MergeInProgress) -> MergeResult:
+def _fast_forward(call: Call, attempts: Attempts, branch: str, progress: MergeInProgress, fresh: bool) -> MergeResult:
     theirs = progress.theirs_commit
+    stale = call.tree(theirs).stale
+    guard.require_fresh(call, branch, stale, fresh)
     move = Move(branch, Route.FAST_FORWARD, progress.ours_commit, theirs, theirs, progress.source)
     require_allowed(call, move)
     rows = _NOTHING
     if branch == call.head().branch:
         _, rows = put_working_tables(call, attempts, theirs, "the merge")
     move_branch(call, move, f"merge {progress.source}: fast-forward", progress.author)
-    return replace(_ended("fast-forward", progress), commit=theirs, rows=rows)
+    return replace(_ended("fast-forward", progress), commit=theirs, rows=rows, stale=stale)
 
 
 def _brings_only_merges(call: Call, plan: MergePlan, progress: MergeInProgress) -> bool:
@@ -348,7 +360,7 @@ def _brings_only_merges(call: Call, plan: MergePlan, progress: MergeInProgress) 
 
 def _ended(status: Literal["merged", "fast-forward", "up-to-date", "aborted"], of: MergeInProgress) -> MergeResult:
     """The result of a merge that made no commit."""
-    return MergeResult(status, of.ours_commit, _NOTHING, [], [], of.kind, of.source, of.target, of.message)
+    return MergeResult(status, of.ours_commit, _NOTHING, [], [], of.kind, of.source, of.target, of.message, [])
 
 
 def _result(outcome: Done | Stopped, progress: MergeInProgress) -> MergeResult | Stopped:
@@ -356,7 +368,7 @@ def _result(outcome: Done | Stopped, progress: MergeInProgress) -> MergeResult |
         return outcome
     made = outcome.commit
     if made.commit_id == progress.ours_commit:
-        return _ended("up-to-date", progress)
+        return replace(_ended("up-to-date", progress), stale=outcome.stale)
     return replace(
         _ended("merged", progress),
         commit=made.commit_id,
@@ -364,6 +376,7 @@ def _result(outcome: Done | Stopped, progress: MergeInProgress) -> MergeResult |
         reapplied=list(made.origin.reapplied),
         kept=list(made.origin.kept),
         message=made.message,
+        stale=outcome.stale,
     )
 
 

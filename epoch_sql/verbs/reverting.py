@@ -21,12 +21,13 @@ from epoch_sql.verbs.worktree_state import Attempts
 
 @dataclass(frozen=True)
 class PickResult:
-    """The commit that a revert or a cherry-pick added to a branch."""
+    """The commit that a revert or a cherry-pick added to a branch. ``stale`` are the derived tables to rebuild."""
 
     commit: str
     rows: RowCounts
     branch: str
     message: str
+    stale: list[str]
     warnings: list[str] = field(default_factory=list)
 
 
@@ -83,7 +84,8 @@ def _pick(call: Call, attempts: Attempts, progress: MergeInProgress) -> PickResu
     outcome = finish(call, attempts, progress)
     if isinstance(outcome, Stopped):
         return outcome
-    return PickResult(outcome.commit.commit_id, outcome.rows, progress.target, outcome.commit.message)
+    made = outcome.commit
+    return PickResult(made.commit_id, outcome.rows, progress.target, made.message, outcome.stale)
 
 
 def _picked(

@@ -18,6 +18,7 @@ from epoch_sql.merge.trees import merge_trees
 from epoch_sql.model.commit import Tree
 from epoch_sql.verb import procedure
 from epoch_sql.verbs.checkout import apply_tree, attempting
+from epoch_sql.verbs.deriving import keep_freshness
 from epoch_sql.verbs.worktree_state import Attempts, require_clean, settle, uncommitted
 from epoch_sql.versions.recording import record
 from epoch_sql.worktree.rows import Working
@@ -34,8 +35,9 @@ class Stashed:
 
 @dataclass(frozen=True)
 class StashResult(Stashed):
-    """A stash that was made or put back."""
+    """A stash that was made or put back. ``stale`` are the derived tables that have to be rebuilt then."""
 
+    stale: list[str]
     warnings: list[str] = field(default_factory=list)
 
 
@@ -65,7 +67,7 @@ def push(call: Call, message: str | None = None) -> StashResult:
         what = (recorded.root_id, call.author(), now(), message, len(changes))
         stashes.push(Stash(stash_id, sequence, head.branch, head.commit_id, *what))
         apply_tree(call, attempts, as_recorded(working, recorded.tree), tree)
-        return StashResult(stash_id, len(changes))
+        return StashResult(stash_id, len(changes), [])
 
     return attempting(call, move)
 
@@ -87,8 +89,9 @@ def pop(call: Call) -> StashResult:
         target = _onto(call, stash, tree)
         _require_seen(call.scanner, tree, target)
         changed, _ = apply_tree(call, attempts, settle(call, working), target)
+        stale = keep_freshness(call, target, tree)
         Stashes(call.cursor).remove(stash.stash_id)
-        return StashResult(stash.stash_id, max(changed, stash.tables_changed))
+        return StashResult(stash.stash_id, max(changed, stash.tables_changed), stale)
 
     return attempting(call, move)
 

@@ -47,7 +47,9 @@ def warn_of_unversioned(call: Call, before: Tree, working: Working) -> None:
         ]
 
 
-Change = Literal["added", "modified", "removed", "renamed", "schema", "unkeyed", "unmade"]
+Change = Literal[
+    "added", "modified", "removed", "renamed", "schema", "unkeyed", "unmade", "derived", "rebuilt", "stale"
+]
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,26 @@ class Uncommitted:
 @procedure("epoch_status", acts=False)
 def status(call: Call) -> list[Uncommitted]:
     """The uncommitted changes: `added`, `modified`, `removed`, `renamed` or `schema`, with the numbers of rows. Also
-    `unmade`: committed objects that DuckDB refuses to create here, and `unkeyed`: tables that have lost a column of
-    their declared key, whose rows are not compared."""
+    `unmade`: committed objects that DuckDB refuses to create here, `unkeyed`: tables that have lost a column of
+    their declared key, whose rows are not compared; `derived`: a pattern of derived tables that is new or gone,
+    `stale`: a derived table that has to be rebuilt, and `rebuilt`: one that the next commit makes fresh."""
     tree = call.tree(call.head().commit_id)
     working = call.scan(tree, unkeyed=True)
     unmade = [Uncommitted(found.label, "unmade", RowCounts()) for found in working.unmade]
-    return sorted(uncommitted(call, tree, working) + unmade, key=lambda change: change.table)
+    stale = [Uncommitted(str(w.table.name), "stale", RowCounts()) for w in stale_tables(call, working)]
+    return sorted(uncommitted(call, tree, working) + unmade + stale, key=lambda change: change.table)
+
+
+def stale_tables(call: Call, working: Working) -> list[WorkingTable]:
+    """The stale tables that the next commit would leave stale."""
+    suspects = [w for w in working.tables if w.entry and (w.entry.stale or w.table_id in working.marks)]
+    return [w for w in suspects if _stays_stale(call, working, w)]
+
+
+def _stays_stale(call: Call, working: Working, table: WorkingTable) -> bool:
+    fingerprint = call.contents.fingerprint(table.entry)
+    stale = working.is_stale(table, fingerprint or "", fingerprint)
+    return stale and not _unkeyed(working, table) and not changed_rows(call, table).total
 
 
 def uncommitted(call: Call, tree: Tree, working: Working) -> list[Uncommitted]:
@@ -81,7 +97,10 @@ def uncommitted(call: Call, tree: Tree, working: Working) -> list[Uncommitted]:
         rows = changed_rows(call, table)
         if table.schema_differs or rows.total:
             found.append(Uncommitted(str(table.table.name), _change(table), rows))
+        elif table.entry and table.entry.stale and not _stays_stale(call, working, table):
+            found.append(Uncommitted(str(table.table.name), "rebuilt", rows))
     found.extend(_changed_objects(call.scanner.visible(tree).objects, working.objects))
+    found.extend(Uncommitted(p, "derived", RowCounts()) for p in {*tree.derived} ^ {*working.derived})
     return sorted(found, key=lambda change: change.table)
 
 

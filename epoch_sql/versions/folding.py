@@ -29,10 +29,10 @@ def tree_id(call: Call, tree: Tree) -> str:
     contents = call.contents
     contents.load(entry.version_id for entry in tree.tables.values())
     tables = [
-        (e.name, contents.table(e.version_id).content_digest, contents.version(e.version_id).fingerprint)
+        (e, contents.table(e.version_id).content_digest, contents.version(e.version_id).fingerprint)
         for e in tree.tables.values()
     ]
-    return tree_identity(tables, tree.objects)
+    return tree_identity(tables, tree)
 
 
 def alike(before: Table, after: Table) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
-from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Untrusted
+from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Freshness, Untrusted
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochTableError, EpochTransactionError
 from epoch_sql.model.commit import (
@@ -62,23 +62,26 @@ def record(call: Call, working: Working, fingerprints: bool = True) -> Recorded:
     """
     recorder = _Recorder(call, fingerprints)
     entries: dict[str, TableEntry] = {}
-    rows, changed = RowCounts(), 0
+    rows = RowCounts()
     for table in working.tables:
         entry, counts = recorder.table(table)
         entries[entry.table_id] = entry
         if entry != table.entry:
-            changed += 1
             rows += counts
     for entry in working.removed:
         rows += RowCounts(removed=call.contents.version(entry.version_id).row_count)
-        changed += 1
     recorder.store()
+    entries = _with_freshness(call, working, entries)
+    changed = len(working.removed) + sum(entries[table.table_id] != table.entry for table in working.tables)
     if fingerprints:
         DeclaredKeys(call.cursor).replace({w.table.name: w.table.declared_key for w in working.tables})
+        if working.marks:
+            Freshness(call.cursor).replace(())
         untrusted = Untrusted(call.cursor)
         if untrusted.load():
             untrusted.adopt((*(w.table for w in working.tables), *working.made))
-    tree = together(_with_ignored(Tree(entries, working.objects), working.ignored), working.withheld)
+    made = Tree(entries, working.objects, working.derived)
+    tree = together(_with_ignored(made, working.ignored), working.withheld)
     return Recorded(tree, tree_id(call, tree), call.trees.add(tree), changed, rows)
 
 
@@ -96,7 +99,19 @@ def _with_ignored(tree: Tree, ignored: Tree) -> Tree:
             table=str(outside[0]),
         )
     objects = (*tree.objects, *ignored.objects)
-    return Tree({**tree.tables, **ignored.tables}, tuple(object_order(objects)) if ignored.objects else objects)
+    made = tuple(object_order(objects)) if ignored.objects else objects
+    return replace(tree, tables={**tree.tables, **ignored.tables}, objects=made)
+
+
+def _with_freshness(call: Call, working: Working, entries: Mapping[str, TableEntry]) -> dict[str, TableEntry]:
+    """The tables of a tree, stale or fresh. Rows that differ from those of the stale table count as a rebuild."""
+    found = dict(entries)
+    for table in working.tables:
+        if working.derived or (table.entry and table.entry.stale):
+            entry = entries[table.table_id]
+            new, old = (call.contents.fingerprint(one) for one in (entry, table.entry))
+            found[table.table_id] = replace(entry, stale=working.is_stale(table, new or "", old))
+    return found
 
 
 class _Recorder:

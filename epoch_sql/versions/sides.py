@@ -242,10 +242,12 @@ class TableSide:
 
 @dataclass(frozen=True)
 class Side:
-    """Everything on one side, tables by identity."""
+    """Everything on one side, tables by identity, with the patterns of derived tables and the stale ones."""
 
     tables: Mapping[str, TableSide]
     objects: tuple[SchemaObject, ...]
+    derived: tuple[str, ...] = ()
+    stale: frozenset[str] = frozenset()
 
     def named(self, name: str) -> tuple[str, TableSide] | None:
         """The identity and the table of a name as in table arguments."""
@@ -279,11 +281,14 @@ def side_of(call: Call, reference: str) -> Side:
     if not parse_revision(reference).is_working:
         return tree_side(call, call.tree(call.resolve(reference)))
     working = call.scan(call.tree(call.head().commit_id), read_rows=False)
+    contents = call.contents
     # Ignored and untrusted parts stay as they are committed, whatever the working database has.
     ignored, withheld = (tree_side(call, tree) for tree in (working.ignored, working.withheld))
     tables = {w.table_id: TableSide(w.table, None, w) for w in working.tables}
     objects = (*working.objects, *ignored.objects, *withheld.objects)
-    return Side({**tables, **ignored.tables, **withheld.tables}, objects)
+    prints = {w.table_id: contents.fingerprint(w.entry) for w in working.tables if w.entry and working.derived}
+    stale = frozenset(w.table_id for w in working.tables if (f := prints.get(w.table_id)) and working.is_stale(w, f, f))
+    return Side({**tables, **ignored.tables, **withheld.tables}, objects, working.derived, stale)
 
 
 def tree_side(call: Call, tree: Tree) -> Side:
@@ -291,7 +296,7 @@ def tree_side(call: Call, tree: Tree) -> Side:
     contents = call.contents
     contents.load(entry.version_id for entry in tree.tables.values())
     tables = {i: TableSide(contents.table(e.version_id), e.version_id) for i, e in tree.tables.items()}
-    return Side(tables, tree.objects)
+    return Side(tables, tree.objects, tree.derived, frozenset(i for i, e in tree.tables.items() if e.stale))
 
 
 def differences(before: Side, after: Side, table_name: str | None = None) -> list[Difference]:

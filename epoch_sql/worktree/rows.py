@@ -9,8 +9,9 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.catalog.local import Fingerprint
+from epoch_sql.catalog.local import Fingerprint, Mark
 from epoch_sql.model.commit import TableEntry, Tree
+from epoch_sql.model.names import matches_name
 from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
 from epoch_sql.render import Piece, Sql
 from epoch_sql.storage.encoding import encode, storage_type
@@ -203,7 +204,8 @@ class Working:
     ``ignored`` is what the tree has under ignored names: it stays as it is committed. ``unmade`` are objects that
     DuckDB could not create: they count as present. ``withheld`` is what the tree has from untrusted remotes: it does
     not exist here, and stays as it is committed. ``unkeyed`` are the ids of tables that have lost a column of their
-    declared key: they can be looked at, but not committed.
+    declared key: they can be looked at, but not committed. ``derived`` are the patterns of derived tables.
+    ``marks`` say, by the ids of such tables, which ones the next commit takes for stale or fresh.
     """
 
     tables: tuple[WorkingTable, ...]
@@ -213,6 +215,8 @@ class Working:
     unmade: tuple[SchemaObject, ...] = ()
     withheld: Tree = field(default_factory=Tree)
     unkeyed: frozenset[str] = frozenset()
+    derived: tuple[str, ...] = ()
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
     @property
     def made(self) -> list[SchemaObject]:
@@ -222,6 +226,15 @@ class Working:
     def named(self, name: ObjectName) -> WorkingTable | None:
         """The working table of exactly that name."""
         return next((t for t in self.tables if t.table.name == name), None)
+
+    def is_stale(self, table: WorkingTable, fingerprint: str, committed: str | None) -> bool:
+        """Whether a table is stale with rows of a fingerprint: as marked, or as it is committed with these rows."""
+        if not matches_name(self.derived, table.table.name):
+            return False
+        mark = self.marks.get(table.table_id)
+        if mark and mark.fingerprint == fingerprint:
+            return mark.stale
+        return table.entry is not None and table.entry.stale and committed == fingerprint
 
 
 Seen = Mapping[ObjectName, tuple[int, int]]

@@ -13,9 +13,10 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
-from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Ignore, Unmade
+from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Freshness, PatternKind, Patterns, Unmade
 from epoch_sql.errors import EpochTableError, UnsupportedType
 from epoch_sql.model.commit import TableEntry, Tree, table_identity
+from epoch_sql.model.names import matches_name
 from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange
@@ -54,7 +55,7 @@ class Scanner:
         self.cursor = cursor
         self.contents = contents
         self.own_macros = own_macros
-        self._patterns: list[str] | None = None
+        self._patterns: Mapping[PatternKind, tuple[str, ...]] | None = None
         self.trust = Trust(cursor, contents, self.schema)
 
     def schema(self) -> DatabaseSchema:
@@ -81,12 +82,18 @@ class Scanner:
         if not hidden and not objects:
             return tree, Tree()
         seen = {i: entry for i, entry in tree.tables.items() if i not in hidden}
-        return Tree(seen, tuple(o for o in tree.objects if o not in objects)), Tree(hidden, objects)
+        rest = replace(tree, tables=seen, objects=tuple(o for o in tree.objects if o not in objects))
+        return rest, Tree(hidden, objects)
+
+    def patterns(self, kind: PatternKind) -> tuple[str, ...]:
+        """The patterns of a kind, as they were when the operation first asked."""
+        if self._patterns is None:
+            self._patterns = Patterns(self.cursor).load()
+        return self._patterns[kind]
 
     def _ignored(self) -> Callable[[ObjectName], bool]:
-        ignore = Ignore(self.cursor)
-        patterns = self._patterns = ignore.patterns() if self._patterns is None else self._patterns
-        return lambda name: ignore.matches(patterns, name)
+        patterns = self.patterns("ignored")
+        return lambda name: matches_name(patterns, name)
 
     def ignored_names(self) -> list[ObjectName]:
         """The names of the tables that are not versioned."""
@@ -125,7 +132,9 @@ class Scanner:
         )
         whole = (*found.objects, *(o for o in unmade if o.kind != "trigger"))
         objects = tuple(sorted(whole, key=lambda made: (KINDS.index(made.kind), made.name)))
-        return Working(working, removed, objects, ignored, unmade, withheld, frozenset(without_key or ()))
+        lost, derived = frozenset(without_key or ()), self.patterns("derived")
+        marks = Freshness(self.cursor).load() if derived else {}
+        return Working(working, removed, objects, ignored, unmade, withheld, lost, derived, marks)
 
     def _unmade(self, found: DatabaseSchema) -> tuple[SchemaObject, ...]:
         """The objects that could not be created, without those whose name the user has used since."""

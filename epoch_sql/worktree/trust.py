@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import duckdb
 
@@ -47,7 +48,8 @@ class Trust:
         tables = {i: e for i, e in tree.tables.items() if definition_id(self._contents.table(e.version_id)) in held}
         objects = tuple(found for found in tree.objects if definition_id(found) in held)
         rest = {i: entry for i, entry in tree.tables.items() if i not in tables}
-        return Tree(rest, tuple(found for found in tree.objects if found not in objects)), Tree(tables, objects)
+        made = tuple(found for found in tree.objects if found not in objects)
+        return replace(tree, tables=rest, objects=made), Tree(tables, objects)
 
 
 def together(tree: Tree, withheld: Tree) -> Tree:
@@ -59,7 +61,7 @@ def together(tree: Tree, withheld: Tree) -> Tree:
     tables = {i: e for i, e in withheld.tables.items() if folded_name("table", e.name) not in taken}
     objects = [o for o in withheld.objects if folded_name(o.kind, o.name) not in taken]
     made = sorted((*tree.objects, *objects), key=lambda found: (KINDS.index(found.kind), found.name))
-    return Tree({**tables, **tree.tables}, tuple(made))
+    return replace(tree, tables={**tables, **tree.tables}, objects=tuple(made))
 
 
 def folded_name(kind: str, name: ObjectName) -> tuple[str, str, str]:

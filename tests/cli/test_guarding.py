@@ -99,7 +99,8 @@ def test_protection_is_shown(epoch: Epoch) -> None:
     assert "warning: no longer: review required" in told
     row = epoch("branch", "protect", "production", "--require-review", "--allow-self-review", "--json").json[0]
     assert row == {
-        "branch": "production", "require_review": True, "no_force_push": False, "allow_self_review": True
+        "branch": "production", "require_review": True, "no_force_push": False, "allow_self_review": True,
+        "require_fresh": False,
     }  # fmt: skip
     assert "no longer protected" in epoch("branch", "unprotect", "production").err
     told = epoch("branch", "unprotect", "production", code=1).err

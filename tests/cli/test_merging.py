@@ -112,7 +112,7 @@ class TestMerge:
     def test_json_is_the_row_of_the_procedure(self, apart: Epoch) -> None:
         (row,) = apart("merge", "dev", "--json").json
         counts = ["rows_added", "rows_modified", "rows_removed"]
-        more = ["reapplied", "kept", "kind", "source", "target", "message"]
+        more = ["reapplied", "kept", "kind", "source", "target", "message", "stale"]
         assert list(row) == ["status", "commit_id", *counts, *more, "warnings"]
         assert (row["status"], row["rows_added"]) == ("merged", 3)
         assert [r["status"] for r in apart("merge", "dev", "--json").json] == ["up-to-date"]
@@ -139,7 +139,8 @@ class TestMerge:
         before = apart("branch", "--json").out
         (row,) = apart("merge", "dev", "--dry-run", "--json").json
         counts = {"rows_added": 3, "rows_modified": 0, "rows_removed": 0}
-        assert row == {"table_name": "orders", **counts, "data_conflicts": 0, "schema_conflicts": 0, "violations": 0}
+        obstacles = {"data_conflicts": 0, "schema_conflicts": 0, "violations": 0}
+        assert row == {"table_name": "orders", **counts, **obstacles, "stale": False}
         lines = apart("merge", "dev", "--dry-run").out.splitlines()
         assert [line.split() for line in lines] == [list(row), [str(value) for value in row.values()]]
         assert (apart("branch", "--json").out, ids(apart)) == (before, [2, 3])
@@ -403,7 +404,7 @@ class TestRevert:
         apart("checkout", "dev")
         rows = apart("revert", "HEAD", "HEAD~1", "--json").json
         assert [list(row) for row in rows] == [
-            ["commit_id", "rows_added", "rows_modified", "rows_removed", "branch", "message", "warnings"]
+            ["commit_id", "rows_added", "rows_modified", "rows_removed", "branch", "message", "stale", "warnings"]
         ] * 2
         assert ids(apart) == [1, 2, 3, 4]
 

@@ -53,6 +53,7 @@ READING = [
     "epoch_merges()",
     "epoch_stashes()",
     "epoch_ignored()",
+    "epoch_derived_patterns()",
 ]
 
 ACTING = [
@@ -64,17 +65,20 @@ ACTING = [
     "epoch_tag_delete('t')",
     "epoch_checkout('side', new_branch := true, force := false)",
     "epoch_merge('main', target := 'side', message := 'm', ff := false, squash := false, strategy := 'ours', "
-    "keep_undone := false)",
+    "keep_undone := false, require_fresh := false)",
     "epoch_revert('v2')",
     "epoch_cherry_pick('v2')",
     "epoch_reset('HEAD', hard := true)",
     "epoch_key('log', ['n'])",
     "epoch_ignore('scratch_*')",
     "epoch_ignore('scratch_*', remove := true)",
+    "epoch_derived('mart_*')",
+    "epoch_derived('mart_*', remove := true)",
     "epoch_stash(message := 'later')",
     "epoch_stash_pop()",
     "epoch_review('main', 'side', verdict := 'approve', message := 'm', reviewer := 'Bo <b@x>')",
-    "epoch_protect('main', require_review := true, no_force_push := true, allow_self_review := true)",
+    "epoch_protect('main', require_review := true, no_force_push := true, allow_self_review := true, "
+    "require_fresh := true)",
     "epoch_unprotect('main')",
     "epoch_check_add('c', 'FROM log WHERE n < 0', branch := 'main')",
     "epoch_check_remove('c')",
@@ -109,7 +113,7 @@ def declared(call: str) -> list[tuple[str, str]]:
 
 def test_every_verb_is_called_here() -> None:
     elsewhere = {"epoch_init", "epoch_clone", "epoch_push", "epoch_fetch", "epoch_pull", "epoch_resolve"}
-    elsewhere |= {"epoch_merge_continue", "epoch_merge_abort", "epoch_stash_drop"}
+    elsewhere |= {"epoch_merge_continue", "epoch_merge_abort", "epoch_stash_drop", "epoch_rebuilt"}
     called = {call.partition("(")[0] for call in (*READING, *ACTING)}
     assert called == {verb.name for verb in VERBS} - elsewhere
 

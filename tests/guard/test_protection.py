@@ -16,6 +16,7 @@ from epoch_sql.catalog.history import Refs
 from epoch_sql.errors import EpochProtectionError
 from epoch_sql.extension.surface import PROCEDURES
 from epoch_sql.guard.moves import (
+    FRESHNESS,
     GROWTH,
     REVIEW,
     Move,
@@ -163,6 +164,8 @@ MOVES_NOTHING = {
     "epoch_tag_delete",
     "epoch_key",
     "epoch_ignore",
+    "epoch_derived",
+    "epoch_rebuilt",
     "epoch_gc",
     "epoch_compact",
     "epoch_publish",
@@ -278,7 +281,7 @@ def test_every_route_and_every_protection(
 def test_every_route_is_in_the_table() -> None:
     made_new = {Route.INIT, Route.CREATE}
     assert {row[1] for row in ROWS} | made_new == set(Route)
-    assert set(REVIEW) == set(GROWTH) == set(Route)
+    assert set(REVIEW) == set(GROWTH) == set(FRESHNESS) == set(Route)
     assert all(set(row[3]) == set(PROTECTIONS) for row in ROWS)
 
 
@@ -471,11 +474,11 @@ def test_going_back_twice_and_forth_needs_no_review(case: Case) -> None:
 
 def test_protecting_states_all_that_a_branch_is_protected_from(make_repo: MakeRepo) -> None:
     repo = make_repo("CREATE TABLE t (i INTEGER)")
-    assert repo("CALL epoch_protect('main', require_review := true)") == [("main", True, False, False)]
-    assert repo("CALL epoch_protect('main', no_force_push := true)") == [("main", False, True, False)]
-    assert repo("FROM epoch_protections()") == [("main", False, True, False)]
+    assert repo("CALL epoch_protect('main', require_review := true)") == [("main", True, False, False, False)]
+    assert repo("CALL epoch_protect('main', no_force_push := true)") == [("main", False, True, False, False)]
+    assert repo("FROM epoch_protections()") == [("main", False, True, False, False)]
     assert repo("SELECT name, is_protected FROM epoch_branches()") == [("main", True)]
-    assert repo("CALL epoch_unprotect('main')") == [("main", False, False, False)]
+    assert repo("CALL epoch_unprotect('main')") == [("main", False, False, False, False)]
     assert repo("FROM epoch_protections()") == []
     assert repo("SELECT name, is_protected FROM epoch_branches()") == [("main", False)]
     assert "branch main is not protected" in repo.refused("CALL epoch_unprotect('main')")

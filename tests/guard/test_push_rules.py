@@ -63,9 +63,12 @@ class History:
     def commits(self, ids: Iterable[str]) -> Mapping[str, Commit]:
         return {commit_id: self.made[commit_id] for commit_id in ids if commit_id in self.made}
 
+    def genuine(self, commit: Commit) -> bool:
+        return commit.commit_id not in self.forged
+
     def push(self, old: str | None, new: str | None, protection: Protection = REVIEWED) -> str | None:
         """Why the push is refused; None if it is not."""
-        evidence = Evidence(self.graph, self.commits, self.reviews, lambda commit: commit.commit_id not in self.forged)
+        evidence = Evidence(self.graph, self.commits, self.reviews, self.genuine, lambda _: ())
         try:
             check_push(protection, evidence, self[old] if old else None, self[new] if new else None)
         except EpochProtectionError as error:

@@ -118,7 +118,7 @@ def test_a_stash_takes_everything_aside_and_puts_it_back(shop: Repo) -> None:
     clean = picture(shop)
     shop(EDITS)
     dirty, status = picture(shop), shop.status()
-    ((stash_id, changed, _),) = shop("CALL epoch_stash('later')")
+    ((stash_id, changed, _, _),) = shop("CALL epoch_stash('later')")
     assert changed == len(status)
     assert picture(shop) == clean
     assert shop.status() == []
@@ -126,7 +126,7 @@ def test_a_stash_takes_everything_aside_and_puts_it_back(shop: Repo) -> None:
         (stash_id, "main", "Ada <ada@example.com>", "later", changed)
     ]
     shop.reopen()
-    assert shop("CALL epoch_stash_pop()") == [(stash_id, changed, [])]
+    assert shop("CALL epoch_stash_pop()") == [(stash_id, changed, [], [])]
     assert picture(shop) == dirty
     assert shop.status() == status
     assert shop("FROM epoch_stashes()") == []
