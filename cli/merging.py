@@ -10,6 +10,7 @@ import click
 from epoch_sql.errors import EpochConflict, MergeConflict
 
 from . import diagnostics, output
+from .characters import visible
 from .grammar import json_option
 from .in_progress import into_option, merge_target, name, stopping
 from .obstacles import list_open
@@ -192,9 +193,11 @@ def _preview(
 def _preview_lines(found: list[dict[str, Any]]) -> list[output.Line]:
     if not found:
         return ["nothing would change"]
-    return output.aligned(
-        [output.header(found[0]), *([output.shown(str(value)) for value in row.values()] for row in found)]
+    counts = [{name: value for name, value in row.items() if name != "stale"} for row in found]
+    lines = output.aligned(
+        [output.header(counts[0]), *([output.shown(str(value)) for value in row.values()] for row in counts)]
     )
+    return [*lines, *(f"stale: rebuild {visible(row['table_name'])}" for row in found if row["stale"])]
 
 
 def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], form: str) -> None:

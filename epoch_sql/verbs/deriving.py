@@ -52,7 +52,7 @@ def derive(call: Call, pattern: str, *, remove: bool = False) -> DerivedPattern:
         if remove and wanted not in known:
             near = suggest(wanted, known)
             advice = did_you_mean(near) or Suggestion("derived_patterns")
-            raise EpochTableError(f"{quoted(pattern)} is no pattern of derived tables", advice)
+            raise EpochTableError(f"{quoted(pattern)} is not a pattern of derived tables", advice)
         if remove:
             patterns.remove("derived", wanted)
         elif wanted not in known:

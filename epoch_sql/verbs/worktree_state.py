@@ -64,9 +64,9 @@ class Uncommitted:
 @procedure("epoch_status", acts=False)
 def status(call: Call) -> list[Uncommitted]:
     """The uncommitted changes: `added`, `modified`, `removed`, `renamed` or `schema`, with the numbers of rows. Also
-    `unmade`: committed objects that DuckDB refuses to create here, `unkeyed`: tables that have lost a column of
-    their declared key, whose rows are not compared; `derived`: a pattern of derived tables that is new or gone,
-    `stale`: a derived table that has to be rebuilt, and `rebuilt`: one that the next commit makes fresh."""
+    `unmade`: committed objects that DuckDB refuses to create here, and `unkeyed`: tables that have lost a column of
+    their declared key, whose rows are not compared. Of derived tables: `derived`, a pattern that is new or gone,
+    `stale`, a table that has to be rebuilt, and `rebuilt`, one that the next commit makes fresh."""
     tree = call.tree(call.head().commit_id)
     working = call.scan(tree, unkeyed=True)
     unmade = [Uncommitted(found.label, "unmade", RowCounts()) for found in working.unmade]

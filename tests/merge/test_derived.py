@@ -12,8 +12,6 @@ from epoch_sql.errors import StaleTables
 from epoch_sql.merge.engine import is_as_recorded
 from tests.conftest import MakeRepo, Repo, begun, opened
 
-pytestmark = pytest.mark.core
-
 # Each table: what the base has, what branch a does, what branch b does; None: it is not there.
 CASES: dict[str, tuple[str, str, str]] = {
     "m_keyed": (
@@ -79,11 +77,11 @@ def stale(repo: Repo, ref: str = "HEAD") -> list[str]:
 def held(repo: Repo, ref: str) -> dict[str, object]:
     """Every table and view of a commit, with its definition and its rows."""
     found = repo("SELECT table_name, kind FROM epoch_tables(?) ORDER BY ALL", ref)
-    return {
-        name: (kind, repo.columns(f"FROM epoch_at('{ref}', '{name}')"), repo.at(ref, name)) for name, kind in found
-    }
+    return {name: (kind, repo.columns(f"FROM epoch_at('{ref}', '{name}')"), repo.at(ref, name)) for name, kind in found}
 
 
+@pytest.mark.core
+@pytest.mark.grid(every=2)
 @pytest.mark.parametrize(("ours", "theirs"), [("a", "b"), ("b", "a")])
 def test_what_both_changed_stays_ours(sides: Repo, ours: str, theirs: str) -> None:
     sides("CALL epoch_branch('merged', start := ?)", ours)
@@ -171,7 +169,9 @@ def test_a_rebuild_with_equal_rows_is_confirmed(shop: Repo) -> None:
     assert shop.commit("confirmed") == (1, 0, 0, 0)
     assert (shop.status(), stale(shop), shop.tree() == tree) == ([], [], False)
     # The confirmation is merged like any other change, and is lost with the working tables that it was about.
-    shop("CALL epoch_checkout('dev~1', force := true); CALL epoch_rebuilt('m'); CALL epoch_checkout('main', force := true)")
+    shop(
+        "CALL epoch_checkout('dev~1', force := true); CALL epoch_rebuilt('m'); CALL epoch_checkout('main', force := true)"
+    )
     assert shop.status() == []
     assert "nothing to commit" in shop.refused("CALL epoch_commit('x')")
 
@@ -195,6 +195,7 @@ def test_a_side_that_brought_everything_has_it_fresh(shop: Repo) -> None:
     assert shop.one("SELECT stale FROM epoch_merge('dev', target := 'main')") == ["m"]
 
 
+@pytest.mark.slow
 def test_undoing_and_picking(shop: Repo) -> None:
     fresh = shop.tree()
     shop("CALL epoch_merge('main')")
@@ -217,6 +218,7 @@ def test_undoing_and_picking(shop: Repo) -> None:
     assert stale(shop) == ["m"]
 
 
+@pytest.mark.slow
 def test_a_stash_comes_back_as_it_was_or_stale(shop: Repo) -> None:
     shop("CALL epoch_merge('main'); CALL epoch_rebuilt('m'); CALL epoch_stash()")
     assert shop.status() == [("m", "stale", 0, 0, 0)]
@@ -243,6 +245,7 @@ def test_a_stash_comes_back_as_it_was_or_stale(shop: Repo) -> None:
     assert (shop("FROM m"), [row[:2] for row in shop.status()]) == (total, [("m", "stale"), ("orders", "modified")])
 
 
+@pytest.mark.slow
 def test_patterns_are_a_part_of_a_commit(shop: Repo) -> None:
     assert shop("FROM epoch_derived_patterns()") == [("m",)]
     shop("CALL epoch_derived('extra_*')")
@@ -267,7 +270,9 @@ def test_patterns_are_a_part_of_a_commit(shop: Repo) -> None:
 
 
 def test_a_protected_branch_takes_no_stale_table(shop: Repo, tmp_path: Path) -> None:
-    shop("CALL epoch_protect('main', require_fresh := true); CALL epoch_remote_add('origin', ?)", str(tmp_path / "store"))
+    shop(
+        "CALL epoch_protect('main', require_fresh := true); CALL epoch_remote_add('origin', ?)", str(tmp_path / "store")
+    )
     shop("CALL epoch_push(); CALL epoch_push(branch := 'main')")
     told = shop.refused("CALL epoch_merge('dev', target := 'main')")
     assert "EpochProtectionError: the merge would leave m stale on main" in told
@@ -280,7 +285,9 @@ def test_a_protected_branch_takes_no_stale_table(shop: Repo, tmp_path: Path) -> 
     shop("CALL epoch_merge('main')")
     assert "stale on main" in shop.refused("CALL epoch_merge('dev', target := 'main', ff := true)")
     shop("CALL epoch_unprotect('main'); CALL epoch_merge('dev', target := 'main', ff := true)")
-    assert "origin refuses the push: the merge would leave m stale on main" in shop.refused("CALL epoch_push(branch := 'main')")
+    assert "origin refuses the push: the merge would leave m stale on main" in shop.refused(
+        "CALL epoch_push(branch := 'main')"
+    )
     shop("CALL epoch_checkout('main'); CALL epoch_protect('main', require_fresh := true)")
     # Commits stay open.
     change(shop, 1, rebuild=False)
@@ -292,7 +299,9 @@ def test_a_protected_branch_takes_no_stale_table(shop: Repo, tmp_path: Path) -> 
     with epoch_sql.connect(tmp_path / "clone.duckdb") as con:
         con.execute("CALL epoch_clone(?)", [str(tmp_path / "store")])
         assert con.execute("FROM epoch_derived_patterns()").fetchall() == [("m",)]
-        assert con.execute("SELECT is_derived, is_stale FROM epoch_tables('origin/dev') WHERE table_name = 'm'").fetchall() == [(True, True)]
+        assert con.execute(
+            "SELECT is_derived, is_stale FROM epoch_tables('origin/dev') WHERE table_name = 'm'"
+        ).fetchall() == [(True, True)]
         con.execute("CALL epoch_checkout('dev')")
         assert con.execute("FROM epoch_status()").fetchall() == [("m", "stale", 0, 0, 0)]
         assert con.execute("FROM epoch_fsck()").fetchall() == []
