@@ -10,7 +10,7 @@ import epoch_sql
 from epoch_sql.catalog.history import Protections
 from epoch_sql.errors import StaleTables
 from epoch_sql.merge.engine import is_as_recorded
-from tests.conftest import MakeRepo, Repo, begun, opened
+from tests.conftest import Repo, begun, opened
 
 # Each table: what the base has, what branch a does, what branch b does; None: it is not there.
 CASES: dict[str, tuple[str, str, str]] = {
