@@ -19,3 +19,12 @@ ORDER BY
 SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() AND NOT internal
 UNION ALL
 SELECT view_name FROM duckdb_views() WHERE database_name = current_database() AND NOT internal
+
+
+-- name: bases_with
+-- In: files (?).
+-- Out: the versions that are one base level with one of these files.
+SELECT DISTINCT v.version_id
+FROM {{epoch}}.levels AS l
+JOIN {{epoch}}.versions AS v ON v.level_ids = [l.level_id]
+WHERE list_has_any(l.file_ids, ?::VARCHAR[])

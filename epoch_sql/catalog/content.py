@@ -175,6 +175,11 @@ class Versions(Relation):
             for version_id, table_id, schema_id, row_count, fingerprint, level_ids in self.with_ids(ids)
         }
 
+    def bases_with(self, file_ids: Iterable[str]) -> list[Version]:
+        """The versions that are one base level with one of these files."""
+        found = self.run(render.load("remote.bases_with"), [[*file_ids]]).fetchall()
+        return [*self.load(row[0] for row in found).values()]
+
     def table_ids(self) -> list[str]:
         """The tables that have versions."""
         return [row[0] for row in self.run("SELECT DISTINCT table_id FROM {{epoch}}.versions").fetchall()]

@@ -2,8 +2,8 @@
 
 A version's rows are its base level and the deltas on it, and its name has the fingerprint of these rows. So the hashes
 of each base level are summed up once, and for each delta the hashes that it removes and adds. A lookup proves that the
-old rows in a delta are the rows below it. Proved and local versions are not read again, so a fetch of one commit costs
-what that commit changed. If a table got other columns, all of its rows are read.
+old rows in a delta are the rows below it. Proved and local versions and files are not read again, so a fetch of one
+commit costs what that commit changed. If a table got other columns, all of its rows are read.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from epoch_sql.call import Call
-from epoch_sql.catalog.content import Schemas
+from epoch_sql.catalog.content import Files, Schemas, Versions
 from epoch_sql.catalog.relation import Known
 from epoch_sql.errors import UnsupportedType
 from epoch_sql.model.commit import DataFile, Level, Version
@@ -82,7 +82,7 @@ class RowProof:
         self.edges += self._edges()
         plain = [state for state in states if state.plain]
         steps = [edge for edge in self.edges if edge.plain]
-        prove_steps(self.prover, self.tables, plain, steps)
+        prove_steps(self.prover, self.tables, self._bases_here, plain, steps)
         for state in states:
             if not state.plain:
                 self._prove_state(state)
@@ -129,13 +129,20 @@ class RowProof:
     def _made(self, content_id: str) -> State:
         manifest = self.received.manifests.get(content_id)
         if manifest is None:
-            version = self.here[content_id]
-            levels = tuple(self.call.contents.levels(version.version_id))
-            files = [file for level in levels for file in level.files]
-            self.load_tables([version.schema_id, *(i for f in files for i in (f.schema_id, f.old_schema_id) if i)])
-            return self._stated(version, levels, None)
+            return self._local(self.here[content_id])
         levels = tuple(Level("", level.kind, level.files, level.rows) for level in manifest.levels)
         return self._stated(manifest.version, levels, f"{self.where}/versions/{content_id}.json")
+
+    def _local(self, version: Version) -> State:
+        levels = tuple(self.call.contents.levels(version.version_id))
+        files = [file for level in levels for file in level.files]
+        self.load_tables([version.schema_id, *(i for f in files for i in (f.schema_id, f.old_schema_id) if i)])
+        return self._stated(version, levels, None)
+
+    def _bases_here(self, file_ids: Iterable[str]) -> list[State]:
+        """The local versions that are one base level with one of these files."""
+        found = Versions(self.call.cursor).bases_with(file_ids) if self.call.exists else []
+        return [self._local(version) for version in found]
 
     def _stated(self, version: Version, levels: tuple[Level, ...], where: str | None) -> State:
         table = self.tables[version.schema_id]
@@ -174,8 +181,10 @@ class RowProof:
             yield from ((where, level) for level in manifest.levels[1:] if level.before and level.after)
 
     def _prove_files(self) -> None:
-        """Prove that every file has the stated columns, number of rows and range of keys."""
+        """Prove that every new file has the stated columns, number of rows and range of keys."""
         kinds = {file.file_id: (file, level.kind) for level in self._levels() for file in level.files}
+        for file_id in Files(self.call.cursor).load(kinds) if self.call.exists else ():
+            del kinds[file_id]
         if not kinds:
             return
         with telling(f"{self.where}/objects", "cannot be read"):

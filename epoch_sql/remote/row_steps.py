@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -63,13 +63,22 @@ def signature(table: Table) -> tuple[object, ...]:
     return tuple((c.id, c.type) for c in table.stored_columns), tuple(c.id for c in table.key)
 
 
-def prove_steps(prover: Prover, tables: Mapping[str, Table], states: Iterable[State], edges: Iterable[Edge]) -> None:
-    """Prove plain versions, and plain deltas between plain versions. ``tables`` are definitions by id."""
+def prove_steps(
+    prover: Prover,
+    tables: Mapping[str, Table],
+    bases_here: Callable[[Iterable[str]], Iterable[State]],
+    states: Iterable[State],
+    edges: Iterable[Edge],
+) -> None:
+    """Prove plain versions, and plain deltas between plain versions.
+
+    ``tables`` are definitions by id. ``bases_here`` gives the local versions that are one base level with one of some
+    files.
+    """
     groups: dict[tuple[object, ...], _Group] = {}
 
     def group(state: State) -> _Group:
-        key = (state.version.table_id, *signature(state.table))
-        return groups.setdefault(key, _Group(prover, tables, state.table))
+        return groups.setdefault(_kind(state), _Group(prover, tables, bases_here, state))
 
     for state in states:
         group(state).states.append(state)
@@ -79,13 +88,25 @@ def prove_steps(prover: Prover, tables: Mapping[str, Table], states: Iterable[St
         found.prove()
 
 
+def _kind(state: State) -> tuple[object, ...]:
+    return state.version.table_id, *signature(state.table)
+
+
 class _Group:
     """The versions of a table under one signature."""
 
-    def __init__(self, prover: Prover, tables: Mapping[str, Table], table: Table) -> None:
+    def __init__(
+        self,
+        prover: Prover,
+        tables: Mapping[str, Table],
+        bases_here: Callable[[Iterable[str]], Iterable[State]],
+        one: State,
+    ) -> None:
         self.prover = prover
         self.tables = tables
-        self.table = table
+        self.bases_here = bases_here
+        self.kind = _kind(one)
+        self.table = one.table
         self.states: list[State] = []
         self.edges: list[Edge] = []
 
@@ -124,19 +145,9 @@ class _Group:
         return steps
 
     def _read(self, steps: dict[Chain, tuple[str, Level]]) -> dict[Chain, Shift]:
-        if self._unknown:
-            where = next(iter(self._unknown.values()))
-            files = {f.file_id: f for chain in self._unknown for f in self._bases[chain[0]]}
-            with telling(where, "has rows that cannot be read"):
-                told = self.prover.bases(self._by_definition(files.values()), self.table)
-            for chain, where in self._unknown.items():
-                # Their ranges are proved, and apart. So no key is in two of them.
-                sums = [told.get(file.file_id, (0, 0, 0)) for file in self._bases[chain[0]]]
-                if any(keys != rows for rows, keys, _ in sums):
-                    raise other_rows(where, self.table)
-                total = sum(total for *_, total in sums) % (1 << FINGERPRINT_BITS)
-                self._sums[chain] = sum(rows for rows, *_ in sums), total
         self._sums[None,] = 0, 0
+        if self._unknown:
+            self._sum_bases()
         if not steps:
             return {}
         chains = [*steps]
@@ -153,6 +164,40 @@ class _Group:
         for chain, (where, level) in steps.items():
             self._require_right(chain, where, level)
         return shifts
+
+    def _sum_bases(self) -> None:
+        """Sum up the rows of the unknown base levels.
+
+        A base level shares files with the one that it was made from. So only the files are read in which it differs
+        from a known one.
+        """
+        self._bases[None] = ()
+        unknown = {file.file_id for chain in self._unknown for file in self._bases[chain[0]]}
+        for state in self.bases_here(unknown):
+            if state.plain and _kind(state) == self.kind:
+                self._bases[state.chain[0]] = state.levels[0].files
+                self._sums[state.chain] = state.sum
+        known = [chain for chain in self._sums if len(chain) == 1]
+        steps = {
+            chain: min((self._differing(other, chain) for other in known), key=_Differing.cost)
+            for chain in self._unknown.keys() - self._sums.keys()
+        }
+        files = {file.file_id: file for step in steps.values() for file in (*step.removed, *step.added)}
+        with telling(next(iter(self._unknown.values())), "has rows that cannot be read"):
+            told = self.prover.bases(self._by_definition(files.values()), self.table)
+        for chain, step in steps.items():
+            removed, added = ([told.get(f.file_id, (0, 0, 0)) for f in part] for part in (step.removed, step.added))
+            # The ranges of files are proved, and apart. So no key is in two of them.
+            if any(keys != rows for rows, keys, _ in added):
+                raise other_rows(self._unknown[chain], self.table)
+            count, total = self._sums[step.start]
+            count += sum(rows for rows, *_ in added) - sum(rows for rows, *_ in removed)
+            total += sum(one for *_, one in added) - sum(one for *_, one in removed)
+            self._sums[chain] = count, total % (1 << FINGERPRINT_BITS)
+
+    def _differing(self, start: Chain, end: Chain) -> _Differing:
+        before, after = (frozenset(self._bases[chain[0]]) for chain in (start, end))
+        return _Differing(start, before - after, after - before)
 
     def _near(self, base: str | None, level: Level) -> list[DataFile]:
         """The files of a base level that may hold keys of a delta."""
@@ -183,6 +228,19 @@ class _Group:
             total = (total - shift.minus + shift.plus) % (1 << FINGERPRINT_BITS)
             self._sums[longer] = count + shift.counts.added - shift.counts.removed, total
         return self._sums[missing[0] if missing else chain]
+
+
+@dataclass(frozen=True)
+class _Differing:
+    """The files in which a base level differs from a known one (``start``)."""
+
+    start: Chain
+    removed: frozenset[DataFile]
+    added: frozenset[DataFile]
+
+    def cost(self) -> int:
+        """The number of rows to read."""
+        return sum(file.row_count for file in (*self.removed, *self.added))
 
 
 def other_rows(where: str, table: Table) -> EpochStorageError:

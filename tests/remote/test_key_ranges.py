@@ -13,6 +13,7 @@ from epoch_sql import render
 from epoch_sql.model.remote import seal
 from epoch_sql.render import Sql
 from epoch_sql.storage import writing
+from epoch_sql.storage.file_proof import Prover
 from epoch_sql.storage.key_ranges import key_bounds
 from tests.conftest import MakeRepo, Repo
 from tests.remote.conftest import Clone
@@ -97,6 +98,45 @@ def test_verbs_take_base_levels_of_several_files(
         one("CALL epoch_compact(); CALL epoch_gc()")
         assert one("FROM epoch_fsck()") == []
         assert one("SELECT count(*) FROM epoch_at('HEAD', 'numbers')") == [(1001,)]
+
+
+@pytest.mark.parametrize("lost", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_fetch_reads_only_the_files_in_which_a_base_level_differs(
+    make_repo: MakeRepo, clone: Clone, tmp_path: Path, several_files: None, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    repo = make_repo(
+        "CREATE TABLE t (id BIGINT PRIMARY KEY, v INTEGER); INSERT INTO t SELECT i, 0 FROM range(2500) AS r(i)",
+        fresh=True,
+    )
+    repo("CALL epoch_remote_add('origin', ?)", str(tmp_path / "store"))
+    repo("CALL epoch_push()")
+    other = clone(str(tmp_path / "store"))
+    rest = "SELECT unnest(file_ids) FROM epoch.levels WHERE len(file_ids) > 1"
+    before = {row[0] for row in repo(rest)}
+    repo("UPDATE t SET v = id WHERE id BETWEEN 500 AND 1499; CALL epoch_commit('many'); CALL epoch_push()")
+    changed = {row[0] for row in repo(rest)} - before
+    assert (len(before), len(changed)) == (5, 2)
+    if lost:
+        for path in (tmp_path / "store" / "versions").iterdir():
+            content = json.loads(path.read_bytes())["content"]
+            if {file["file_id"] for file in content["levels"][0]["files"]} & changed:
+                del content["levels"][0]["files"][0]
+                path.write_bytes(seal(content))
+    read: set[str] = set()
+    bases, ranges = Prover.bases, Prover.wrong_ranges
+    monkeypatch.setattr(Prover, "bases", lambda p, files, t: read.update(*files.values()) or bases(p, files, t))
+    monkeypatch.setattr(
+        Prover, "wrong_ranges", lambda p, files, t: read.update(file.file_id for file in files) or ranges(p, files, t)
+    )
+    if lost:
+        with pytest.raises(duckdb.Error, match="does not have the rows that it names, of table t"):
+            other("CALL epoch_fetch()")
+        return
+    other("CALL epoch_pull()")
+    assert changed < read
+    assert len(read & before) == 2
+    assert other("FROM t ORDER BY ALL") == repo("FROM t ORDER BY ALL")
+    assert other("FROM epoch_fsck()") == []
 
 
 def _store_with(repo: Repo, store: Path, change: Callable[[dict[str, str]], None]) -> None:
