@@ -14,17 +14,13 @@ _LISTED = 10
 def list_open(session: Session, where: Target) -> None:
     """Writes the first open conflicts and violations, one line each."""
     conflicts = call("epoch_conflicts", target=where.branch)
-    found = session.query(
-        f"SELECT table_name, coalesce(column_name, '') AS field, key, kind FROM {conflicts.text} WHERE NOT resolved "
-        f"LIMIT {_LISTED + 1}",
-        "table",
-        conflicts.values,
-    )
-    lines = [f"CONFLICT ({kind}): {_subject(table, key, field)}" for table, field, key, kind in found.cells]
+    some = f"LIMIT {_LISTED + 1}"
+    cells = f"SELECT table_name, key, coalesce(column_name, ''), kind FROM {conflicts.text} WHERE NOT resolved {some}"
+    found = session.query(cells, "table", conflicts.values)
+    lines = [f"CONFLICT ({kind}): {_subject(table, key, field)}" for table, key, field, kind in found.cells]
     violations = call("epoch_violations", target=where.branch)
-    found = session.query(
-        f"SELECT table_name, key, kind, detail FROM {violations.text} LIMIT {_LISTED + 1}", "table", violations.values
-    )
+    cells = f"SELECT table_name, key, kind, detail FROM {violations.text} {some}"
+    found = session.query(cells, "table", violations.values)
     lines += [f"VIOLATION ({kind}): {_subject(table, key, None)}: {detail}" for table, key, kind, detail in found.cells]
     for line in lines[:_LISTED]:
         diagnostics.message(line)

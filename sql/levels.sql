@@ -74,3 +74,18 @@ JOIN {{epoch}}.roots AS r ON list_contains(r.subtree_ids, t.subtree_id)
 JOIN {{epoch}}.commits AS c ON c.root_id = r.root_id
 WHERE list_contains(l.file_ids, ?)
 ORDER BY c.sequence DESC
+
+
+-- name: edges
+-- In: the identity of a table (?).
+-- Out: the deltas between two versions of it, in the columns of epoch.levels.
+WITH versions AS (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?)
+FROM {{epoch}}.levels
+WHERE to_version IN (FROM versions) AND from_version IN (FROM versions)
+
+
+-- name: between
+-- In: some versions, and others (?).
+-- Out: the deltas that lead from one of the former to one of the latter, in the columns of epoch.levels.
+FROM {{epoch}}.levels
+WHERE kind = 'delta' AND from_version IN (SELECT unnest(?::VARCHAR[])) AND to_version IN (SELECT unnest(?::VARCHAR[]))

@@ -29,3 +29,10 @@ FROM query(coalesce(
     error('there is no table ' || coalesce(table_name, 'NULL') || ' at ' || coalesce(ref, 'NULL') || ' in this file, which '
         || 'Epoch published with ' || {{known}})
 ))
+
+
+-- name: replaced
+-- In: a time, a path and a digest or NULL (?).
+-- Out: nothing. The files that were at the path are noted as replaced, without the one of that digest.
+UPDATE {{epoch}}.published SET replaced_at = ?
+WHERE path = ? AND replaced_at IS NULL AND digest IS DISTINCT FROM ?

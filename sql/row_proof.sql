@@ -1,3 +1,10 @@
+-- name: base_rows
+-- In: base files of one definition.
+-- Out: their rows, each with the id of its file: file_id, c<id>.
+SELECT parse_filename({{file}}, true) AS file_id, {{outputs}}
+FROM read_parquet({{paths}}, filename = {{name}}, hive_partitioning = false)
+
+
 -- name: bases
 -- In: the rows of base files, each with its file and its key.
 -- Out: a row per file: file_id, how many rows it has, how many keys, and the sums of the lower and the upper halves of the

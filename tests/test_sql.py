@@ -1,4 +1,4 @@
-"""The queries in sql/: each is named in the product, and each that the product names is there."""
+"""The queries in sql/: each is named in the product, each that the product names is there, and none is in Python."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from epoch_sql import render
 _PACKAGE = Path(str(files(epoch_sql)))
 _FILES = sorted(p.name.removesuffix(".sql") for p in files("epoch_sql.sql").iterdir() if p.name.endswith(".sql"))
 _NAME = re.compile(r"(\w+)\.(\w*)")
+_STATEMENT = re.compile(
+    r"[\s({}]*(SELECT|WITH|FROM|WHERE|VALUES|INSERT|DELETE|UPDATE|MERGE|CREATE|DROP|ALTER|COMMENT|ATTACH|DETACH|COPY|SET|USE"
+    r"|DESCRIBE|TRUNCATE|EXPORT|IMPORT|LOAD|CALL|PREPARE|EXECUTE|BEGIN|COMMIT|CHECKPOINT)\s"
+)
 
 
 def named() -> tuple[set[str], set[str]]:
@@ -57,3 +61,22 @@ def test_a_file_holds_the_queries_of_one_concern() -> None:
         names = re.findall(r"^-- name: (\w+)$", text, re.MULTILINE)
         assert names and len(names) == len(set(names)) == len(render.queries(file)), file
         assert text.startswith("-- name: "), file
+
+
+def test_a_statement_in_python_is_on_one_line() -> None:
+    found = {}
+    for path in [*_PACKAGE.rglob("*.py"), *Path(str(files("epoch_sql.cli"))).rglob("*.py")]:
+        parsed = ast.parse(path.read_text(encoding="utf-8"))
+        texts = {node.value for node in ast.walk(parsed) if isinstance(node, ast.Expr)}
+        for node in ast.walk(parsed):
+            text = _text(node)
+            if text and _STATEMENT.match(text) and node not in texts and node.end_lineno != node.lineno:
+                found[f"{path.name}:{node.lineno}"] = text
+    assert not found
+
+
+def _text(node: ast.AST) -> str:
+    """A string, with ``{}`` for what it is completed by."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part) or "{}" for part in node.values)
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""

@@ -109,11 +109,7 @@ class Levels(Relation):
 
     def edges(self, table_id: str) -> list[Level]:
         """Every delta between two versions of the table."""
-        condition = (
-            "WHERE to_version IN (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?) "
-            "AND from_version IN (SELECT version_id FROM {{epoch}}.versions WHERE table_id = ?)"
-        )
-        return self._levels(self.select(condition, [table_id, table_id]))
+        return self._levels(self.run(render.load("levels.edges"), [table_id]).fetchall())
 
     def count(self) -> int:
         """How many there are."""
@@ -123,11 +119,8 @@ class Levels(Relation):
 
     def between(self, before: Iterable[str], after: Iterable[str]) -> list[Level]:
         """The deltas that lead from one of some versions to one of others."""
-        condition = (
-            "WHERE kind = 'delta' AND from_version IN (SELECT unnest(?::VARCHAR[])) "
-            "AND to_version IN (SELECT unnest(?::VARCHAR[]))"
-        )
-        return self._levels(self.select(condition, [sorted(set(before)), sorted(set(after))]))
+        ends = [sorted(set(before)), sorted(set(after))]
+        return self._levels(self.run(render.load("levels.between"), ends).fetchall())
 
     def add(self, levels: Iterable[Level]) -> None:
         """Store levels that are not stored yet, and their files."""

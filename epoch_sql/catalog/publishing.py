@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from epoch_sql import render
 from epoch_sql.catalog.relation import Relation
 
 
@@ -86,8 +87,4 @@ class Published(Relation):
 
     def replaced(self, path: str, at: datetime, digest: str | None = None) -> None:
         """Note that the files that were at a path are replaced by the one with ``digest``, or removed."""
-        self.run(
-            "UPDATE {{epoch}}.published SET replaced_at = ? "
-            "WHERE path = ? AND replaced_at IS NULL AND digest IS DISTINCT FROM ?",
-            [at, path, digest],
-        )
+        self.run(render.load("publish.replaced"), [at, path, digest])

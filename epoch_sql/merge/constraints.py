@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from epoch_sql import render
 from epoch_sql.call import Call
+from epoch_sql.catalog.obstacles import Violations
 from epoch_sql.merge.definitions import Impossible, impossible, missing_of_parent
 from epoch_sql.merge.merged import MergedEntry, MergedTree, changes_from_ours, merged_state, touched_rows
 from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table
@@ -19,17 +20,12 @@ from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import aliased, shape_of, struct
 from epoch_sql.versions.sides import native_rows
 
-NO_VIOLATIONS = Sql(
-    "SELECT ''::VARCHAR AS table_name, NULL::VARCHAR AS constraint_name, ''::VARCHAR AS kind, NULL::VARCHAR AS key, "
-    "NULL::VARCHAR AS detail WHERE false"
-)
-
 
 def violation_rows(call: Call, merged: MergedTree) -> Sql:
     """Every violation in a merged tree, once: the columns of ``epoch_violations``."""
     checker = _Checker(call, merged)
     definitions = [_definition(found) for found in impossible(call, merged)]
-    return render.joined([NO_VIOLATIONS, *definitions, *checker.all()], "\nUNION\n")
+    return render.joined([Violations.none(), *definitions, *checker.all()], "\nUNION\n")
 
 
 def missed(call: Call, merged: MergedTree) -> list[tuple[str, str]]:

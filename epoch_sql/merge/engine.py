@@ -9,6 +9,7 @@ from epoch_sql import render
 from epoch_sql.advice import to_resolve
 from epoch_sql.call import Call
 from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
+from epoch_sql.catalog.obstacles import Conflicts, Violating, Violations
 from epoch_sql.errors import MergeConflict
 from epoch_sql.merge.conflicts import conflict_rows
 from epoch_sql.merge.constraints import violation_rows
@@ -210,11 +211,17 @@ class Stopped:
 
 def list_obstacles(call: Call, progress: MergeInProgress, merged: MergedTree) -> Stopped | None:
     """List the conflicts and violations of a merge. If there are any, keep the merge in progress."""
-    merges = Merges(call.cursor)
-    merges.list_obstacles(progress.target, conflict_rows(merged), violation_rows(call, merged))
-    conflicts, violations = merges.open_obstacles(progress.target)
+    Conflicts(call.cursor).list(progress.target, conflict_rows(merged))
+    Violations(call.cursor).list(progress.target, violation_rows(call, merged))
+    conflicts, violations = open_obstacles(call, progress.target)
     if not conflicts and not violations:
         return None
+    merges = Merges(call.cursor)
     if merges.get(progress.target) is None:
         merges.insert([[vars(progress)[name] for name in merges.columns]])
     return Stopped(progress, conflicts, violations, call.elsewhere(progress.target))
+
+
+def open_obstacles(call: Call, target: str) -> tuple[list[tuple[str, int]], int]:
+    """The listed open conflicts of a merge, for each table that has any, and the number of violations."""
+    return Conflicts(call.cursor).open(target), Violations(call.cursor).count(Violating(target))

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from epoch_sql import render
 from epoch_sql.call import Call
-from epoch_sql.catalog.merging import MergeInProgress, Resolutions, Violating, violations
+from epoch_sql.catalog.merging import MergeInProgress, Resolutions
+from epoch_sql.catalog.obstacles import Violating, Violations, violations
 from epoch_sql.merge.constraints import foreign_key_name, missed, parent_of
 from epoch_sql.merge.engine import list_obstacles
 from epoch_sql.merge.engine import merge as merged_tree
@@ -57,7 +58,7 @@ class _Settler:
         list_obstacles(self.call, self.progress, self.merged)
 
     def left(self) -> int:
-        return self.resolutions.count_violating(self.violating)
+        return Violations(self.call.cursor).count(self.violating)
 
     def decided(self) -> bool:
         """Decide the next nearest parts, and say whether there were any."""
@@ -73,7 +74,7 @@ class _Settler:
         """The rows that violating rows refer to on the side, and that the other side removed or gave another key."""
         assert self.merged
         taken = 0
-        for table_name, constraint_name in self.resolutions.violated_foreign_keys(self.violating):
+        for table_name, constraint_name in Violations(self.call.cursor).foreign_keys(self.violating):
             for entry in self.merged.tables:
                 for constraint in entry.table.foreign_keys:
                     if (str(entry.table.name), foreign_key_name(entry.table, constraint)) == (
@@ -104,12 +105,8 @@ class _Settler:
             )
             if to is not None
         ]
-        keys = render.fill(
-            Sql(
-                "SELECT DISTINCT {{key}} AS key, child.cause_key FROM ({{parents}}) AS parent JOIN ("
-                "SELECT child.*, {{child_key}} AS cause_key FROM ({{children}}) AS child "
-                "SEMI JOIN ({{violating}}) AS violating ON violating.key = {{child_key}}) AS child ON {{pairs}}"
-            ),
+        keys = render.render(
+            "obstacles.parents",
             key=_key(parent, "parent"),
             parents=contents.state(own.version_id),
             children=merged_state(contents, entry),
@@ -130,7 +127,7 @@ class _Settler:
 
     def _definitions(self) -> int:
         """The tables whose rows still violate, because a constraint of the other side does not fit them."""
-        return sum(self._define(name, name) for name in self.resolutions.tables_violating(self.violating))
+        return sum(self._define(name, name) for name in Violations(self.call.cursor).tables(self.violating))
 
     def _define(self, cause: str, name: str) -> int:
         return self.resolutions.take_definition(self.progress.target, name, cause, self.side, self.since)

@@ -250,10 +250,8 @@ def trigger_text(table: ObjectName, trigger: Trigger) -> str:
     rows = ((kind, name) for kind, name in (("OLD", trigger.old_table), ("NEW", trigger.new_table)) if name is not None)
     named = [f"{kind} TABLE AS {readable(name)}" for kind, name in rows]
     referencing = f" REFERENCING {' '.join(named)}" if named else ""
-    return (
-        f"CREATE TRIGGER {readable(trigger.name)} {trigger.timing} {trigger.event}{columns} ON {_qualified(table)}"
-        f"{referencing} FOR EACH {trigger.for_each} {trigger.body}"
-    )
+    when = f"{trigger.timing} {trigger.event}{columns} ON {_qualified(table)}{referencing}"
+    return f"CREATE TRIGGER {readable(trigger.name)} {when} FOR EACH {trigger.for_each} {trigger.body}"
 
 
 def object_text(found: SchemaObject) -> str:

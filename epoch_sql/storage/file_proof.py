@@ -233,11 +233,8 @@ class Prover:
         for written, file_ids in files.items():
             name = _file_name(written)
             sources = [(written.column_by_id(column.id), f"c{column.id}") for column in table.stored_columns]
-            yield render.fill(
-                Sql(
-                    "SELECT parse_filename({{file}}, true) AS file_id, {{outputs}} "
-                    "FROM read_parquet({{paths}}, filename = {{name}}, hive_partitioning = false)"
-                ),
+            yield render.render(
+                "row_proof.base_rows",
                 file=render.column(name),
                 outputs=[aliased(render.column(source.name), alias) for source, alias in sources if source],
                 paths=self._paths(file_ids),

@@ -8,16 +8,18 @@ from typing import Literal, get_args
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, now
-from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions, Violating
+from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
+from epoch_sql.catalog.obstacles import Conflicts, Violating
 from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError
 from epoch_sql.guard import moves as guard
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
-from epoch_sql.merge.conflicts import conflict_rows, located
+from epoch_sql.merge.conflicts import conflict_rows
 from epoch_sql.merge.constraints import violation_rows
 from epoch_sql.merge.decisions import BOTH, NULL, SIDES
-from epoch_sql.merge.engine import Stopped, list_obstacles, planned_base
+from epoch_sql.merge.engine import Stopped, list_obstacles, open_obstacles, planned_base
 from epoch_sql.merge.engine import merge as merged_tree
 from epoch_sql.merge.rows import counts
+from epoch_sql.merge.scope import DecisionScope, located
 from epoch_sql.merge.settling import follow, settle
 from epoch_sql.model.commit import Route, RowCounts, UndoneCommits
 from epoch_sql.model.undo import MergePlan, plan_merge
@@ -208,28 +210,35 @@ def resolve(
         before = _open(call, progress)
         merged = merged_tree(call, progress, rows=False)
         violating = Violating(progress.target, constraint_name=constraint)
-        place = located(call, violating, merged, table, key, column)
+        found = located(call, violating, merged, table, key, column)
         if given:
-            place.require_fitting(call, progress.target, value)
+            found.require_fitting(call, progress.target, value)
         if side == BOTH:
-            place.require_copies(call, progress.target)
-        chosen = "value" if given else str(side)
-        forced = place.forced and not given
+            found.require_copies(call, progress.target)
+        marks = constraint is None and found.resolves_all(call, progress.target, merged)
+        scope, chosen = found.scope, "value" if given else str(side)
         if constraint is None:
-            Resolutions(call.cursor).add(
-                progress.target, place.table_name, place.key, place.column_name, chosen, value, forced
-            )
-        meant = replace(violating, table_name=place.table_name, key=place.key)
-        followed = Resolutions(call.cursor).drop_consequences(meant)
-        if side in SIDES and place.violated:
-            settle(call, progress, str(side), meant)
-        elif place.column_name is not None and followed:
-            follow(call, progress, followed[-1], meant)
+            Resolutions(call.cursor).add(progress.target, scope, chosen, value, found.forced and not given)
+        if marks:
+            Conflicts(call.cursor).mark_resolved(progress.target, scope, chosen)
         else:
-            list_obstacles(call, progress, merged_tree(call, progress))
+            _merge_again(call, progress, replace(violating, table_name=scope.table_name, key=scope.key), found, side)
         after = _open(call, progress)
     resolved = [max(was - left, 0) for was, left in zip(before, after, strict=True)]
     return Resolved(sum(resolved), sum(after))
+
+
+def _merge_again(
+    call: Call, progress: MergeInProgress, violating: Violating, decided: DecisionScope, side: str | None
+) -> None:
+    """List what is left after a decision, and decide what follows from it for violations."""
+    followed = Resolutions(call.cursor).drop_consequences(violating)
+    if side in SIDES and decided.violated:
+        settle(call, progress, str(side), violating)
+    elif decided.scope.column_name is not None and followed:
+        follow(call, progress, followed[-1], violating)
+    else:
+        list_obstacles(call, progress, merged_tree(call, progress))
 
 
 @procedure("epoch_preview_merge", acts=False)
@@ -381,5 +390,5 @@ def _result(outcome: Done | Stopped, progress: MergeInProgress) -> MergeResult |
 
 
 def _open(call: Call, progress: MergeInProgress) -> tuple[int, int]:
-    conflicts, violations = Merges(call.cursor).open_obstacles(progress.target)
+    conflicts, violations = open_obstacles(call, progress.target)
     return sum(count for _, count in conflicts), violations
