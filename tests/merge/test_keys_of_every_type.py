@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from epoch_sql.catalog.merging import Resolutions
-from epoch_sql.merge.scope import _key_text
 from epoch_sql.merge.engine import list_obstacles, merge
+from epoch_sql.merge.scope import _key_text
 from epoch_sql.render import column
 from epoch_sql.storage.encoding import encode
 from epoch_sql.verbs.merging import in_progress
