@@ -36,7 +36,7 @@ class MergedEntry:
     @property
     def version_id(self) -> str | None:
         """The version whose rows are the result, except for those in ``rows``."""
-        return self.merge.standing.version_id if self.merge else self.entry.version_id if self.entry else None
+        return self.merge.foundation_side.version_id if self.merge else self.entry.version_id if self.entry else None
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,6 @@ def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
     key = {column.id for column in shape.key}
     if entry.merge.is_whole:
         return _copies(entry)
-    standing = _standing_rows(contents, entry.merge)
     survivors = (
         "SELECT *, unnest(range(n0)) FROM delta WHERE n0 > 0"
         if shape.keyless
@@ -91,7 +90,7 @@ def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
         "levels.state",
         latest=merged_changes(entry),
         base_columns=columns("c", entry.table.stored_columns),
-        base=standing,
+        base=_foundation_rows(contents, entry.merge),
         same_key=shape.same_key("base", "delta", "c", "k"),
         delta_columns=[
             aliased(render.column(f"{'k' if c.id in key else 'n'}{c.id}"), f"c{c.id}")
@@ -110,9 +109,9 @@ def _copies(entry: MergedEntry) -> Sql:
     )
 
 
-def _standing_rows(contents: Contents, merge: RowMerge) -> Sql:
+def _foundation_rows(contents: Contents, merge: RowMerge) -> Sql:
     """The rows of the foundation under the merged definition."""
-    side = merge.standing
+    side = merge.foundation_side
     if not merge.converts:
         assert side.version_id
         return contents.state_of(merge.merged, contents.levels(side.version_id))
@@ -186,8 +185,8 @@ def _followed(
     return constraint
 
 
-def _same_parent(left: Constraint, right: Constraint) -> bool:
-    return (left.referenced, left.referenced_columns) == (right.referenced, right.referenced_columns)
+def _same_parent(one: Constraint, other: Constraint) -> bool:
+    return (one.referenced, one.referenced_columns) == (other.referenced, other.referenced_columns)
 
 
 def _merged_names(table: Table, merged: MergedEntry, side: str, names: Iterable[str]) -> tuple[str, ...]:

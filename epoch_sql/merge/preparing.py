@@ -211,7 +211,7 @@ def _restored(side: Side, merged: Table) -> frozenset[int]:
     return frozenset(c.id for i, c in own.items() if i not in _stored(side.table) and lacks_filling(c))
 
 
-def _same_fills(standing: Table, merged: Table) -> bool:
+def _same_fills(side: Table, merged: Table) -> bool:
     """Whether rows that are older than a column have the same value in it under both definitions."""
     fills = {column.id: column.fill for column in merged.stored_columns}
-    return all(column.fill == fills.get(column.id, column.fill) for column in standing.stored_columns)
+    return all(column.fill == fills.get(column.id, column.fill) for column in side.stored_columns)

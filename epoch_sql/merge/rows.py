@@ -245,10 +245,10 @@ def store(call: Call, merged: MergedTree, count: bool = True) -> StoredTree:
             touched.add(stored.table_id)
             if count:
                 rows += counts(call, entry)
-    for table_id, gone in merged.ours.tables.items():
+    for table_id, dropped in merged.ours.tables.items():
         if table_id not in entries:
             touched.add(table_id)
-            rows += RowCounts(removed=call.contents.version(gone.version_id).row_count)
+            rows += RowCounts(removed=call.contents.version(dropped.version_id).row_count)
     entries = {i: replace(entry, stale=i in merged.stale) for i, entry in entries.items()}
     tree = Tree(entries, merged.objects, merged.derived)
     return StoredTree(tree, tree_id(call, tree), call.trees.add(tree), rows, frozenset(touched))
@@ -272,16 +272,16 @@ def counts(call: Call, entry: MergedEntry) -> RowCounts:
 
 def _write(call: Call, entry: MergedEntry) -> TableEntry:
     assert entry.merge
-    contents, writer, standing = call.contents, call.writer, entry.merge.standing
-    assert standing.version_id
-    before = contents.version(standing.version_id)
+    contents, writer, foundation = call.contents, call.writer, entry.merge.foundation_side
+    assert foundation.version_id
+    before = contents.version(foundation.version_id)
     if entry.merge.converts:
         return _write_anew(call, entry)
     kept = {column.id for column in entry.table.stored_columns}
-    whole = all(column.id in kept for column in standing.table.stored_columns)
-    old = standing.table if whole else entry.table
+    whole = all(column.id in kept for column in foundation.table.stored_columns)
+    old = foundation.table if whole else entry.table
     written = writer.delta(merged_changes(entry), shape_of(None, entry.table), old, entry.table)
-    if written is None and entry.table == standing.table:
+    if written is None and entry.table == foundation.table:
         return TableEntry(entry.table_id, entry.table.name, before.version_id)
     fingerprint, row_count = _described(call, entry, before, written)
     levels = [*contents.levels(before.version_id)]
@@ -318,7 +318,7 @@ def _described(call: Call, entry: MergedEntry, before: Version, written: Written
     """The fingerprint and the number of rows of the merged table."""
     assert entry.merge
     added = written.rows.added - written.rows.removed if written else 0
-    if same_values(entry.merge.standing.table, entry.table):
+    if same_values(entry.merge.foundation_side.table, entry.table):
         minus, plus = (written.minus, written.plus) if written else (0, 0)
         return shift_fingerprint(before.fingerprint, minus, plus), before.row_count + added
     levels = call.contents.levels(before.version_id)

@@ -78,7 +78,7 @@ class RowMerge:
     dropped_by: str | None = None
 
     @property
-    def standing(self) -> Side:
+    def foundation_side(self) -> Side:
         """The side that the result is written on."""
         return self.ours if self.foundation == "ours" else self.theirs
 

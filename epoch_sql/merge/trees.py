@@ -67,21 +67,21 @@ class _TreeMerger:
         self.kept: set[str] = set()
 
     def table(self, table_id: str) -> MergedEntry | None:
-        old, left, right = (side.tables.get(table_id) for side in self.sides)
-        forced = self.decisions.forced(*(str(entry.name) for entry in (old, left, right) if entry))
+        base, ours, theirs = (side.tables.get(table_id) for side in self.sides)
+        forced = self.decisions.forced(*(str(entry.name) for entry in (base, ours, theirs) if entry))
         if forced:
-            return self._as_forced(forced, old, left, right)
-        if left and right and self._rows_decided(left, right):
-            return self._both_changed(old, left, right)
-        if self._same(right, old) or self._same(left, right):
-            return self._taken(left, old, left, right)
-        if self._same(left, old):
-            return self._taken(right, old, left, right)
-        if any(self._is_derived(entry.name) for entry in (left, right) if entry):
-            return self._kept(old, left, right)
-        if left is None or right is None:
-            return self._whole_in_conflict(old, left, right)
-        return self._both_changed(old, left, right)
+            return self._as_forced(forced, base, ours, theirs)
+        if ours and theirs and self._rows_decided(ours, theirs):
+            return self._both_changed(base, ours, theirs)
+        if self._same(theirs, base) or self._same(ours, theirs):
+            return self._taken(ours, base, ours, theirs)
+        if self._same(ours, base):
+            return self._taken(theirs, base, ours, theirs)
+        if any(self._is_derived(entry.name) for entry in (ours, theirs) if entry):
+            return self._kept(base, ours, theirs)
+        if ours is None or theirs is None:
+            return self._whole_in_conflict(base, ours, theirs)
+        return self._both_changed(base, ours, theirs)
 
     def distinct_names(self, entries: Iterable[MergedEntry]) -> list[MergedEntry]:
         """The entries. Adds a conflict for each name that two different tables have."""
@@ -107,7 +107,7 @@ class _TreeMerger:
     ) -> tuple[list[MergedEntry], tuple[SchemaObject, ...]]:
         """Tables and views. Adds a conflict for each name of a table on one side and a view on the other."""
         tables = {(e.table.name.schema.lower(), e.table.name.name.lower()): e for e in entries}
-        gone: list[MergedEntry | SchemaObject] = []
+        dropped: list[MergedEntry | SchemaObject] = []
         for view in objects:
             entry = tables.get((view.name.schema.lower(), view.name.name.lower()))
             if view.kind != "view" or entry is None:
@@ -115,15 +115,15 @@ class _TreeMerger:
             ours_is_view = view in self.sides[1].objects
             if self._is_derived(entry.table.name):
                 self.kept.add(entry.table_id)
-                gone.append(entry if ours_is_view else view)
+                dropped.append(entry if ours_is_view else view)
                 continue
             texts = (view.definition, self._show(entry.table))
             ours, theirs = texts if ours_is_view else texts[::-1]
             name = str(entry.table.name)
             side = self.decisions.for_definition(name, None)
             self.conflicts.append(SchemaConflict(name, None, None, ours, theirs, resolved=side is not None))
-            gone.append(entry if ours_is_view == (side != "theirs") else view)
-        return [e for e in entries if e not in gone], tuple(o for o in objects if o not in gone)
+            dropped.append(entry if ours_is_view == (side != "theirs") else view)
+        return [e for e in entries if e not in dropped], tuple(o for o in objects if o not in dropped)
 
     def stale(self, tables: Sequence[MergedEntry], objects: Sequence[SchemaObject]) -> frozenset[str]:
         """The derived tables that nobody has computed from what the merge holds.
@@ -152,12 +152,12 @@ class _TreeMerger:
     def _is_derived(self, name: ObjectName) -> bool:
         return bool(self.derived) and matches_name(self.derived, name)
 
-    def _kept(self, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None) -> MergedEntry | None:
+    def _kept(self, base: TableEntry | None, ours: TableEntry | None, theirs: TableEntry | None) -> MergedEntry | None:
         """A derived table that both sides changed: that of our side, since its cells mean nothing one by one."""
-        chosen = old if self.decisions.strategy == "base" else left
+        chosen = base if self.decisions.strategy == "base" else ours
         if chosen:
             self.kept.add(chosen.table_id)
-        return self._taken(chosen, old, left, right)
+        return self._taken(chosen, base, ours, theirs)
 
     def with_followed_references(self, entries: list[MergedEntry]) -> list[MergedEntry]:
         """The entries with foreign keys that use the merged names of their parents."""
@@ -183,46 +183,50 @@ class _TreeMerger:
         return self._merged(entry.ours, merge, entry)
 
     def _taken(
-        self, entry: TableEntry | None, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
+        self, entry: TableEntry | None, base: TableEntry | None, ours: TableEntry | None, theirs: TableEntry | None
     ) -> MergedEntry | None:
         """The table of one side (or of the base), except for rows with decisions of their own."""
         if entry is None:
             return None
         table = self.contents.table(entry.version_id)
-        taken = MergedEntry(entry.table_id, table, left, entry)
-        if (left and right) or entry == old or not self._rows_decided(entry):
+        taken = MergedEntry(entry.table_id, table, ours, entry)
+        if (ours and theirs) or entry == base or not self._rows_decided(entry):
             return taken
-        here, gone = ("ours", "theirs") if left else ("theirs", "ours")
-        base_table = self.contents.table(old.version_id) if old else None
+        keeps, dropped_by = ("ours", "theirs") if ours else ("theirs", "ours")
+        base_table = self.contents.table(base.version_id) if base else None
         if base_table and not _keyed_alike(base_table, table):
-            old, base_table = None, None
-        base = Side("base", old.version_id, base_table) if old and base_table else None
-        present = Side(here, entry.version_id, table)
-        absent = Side(gone, base.version_id if base else None, base_table or table)
-        ours, theirs = (present, absent) if left else (absent, present)
+            base, base_table = None, None
+        base_side = Side("base", base.version_id, base_table) if base and base_table else None
+        present = Side(keeps, entry.version_id, table)
+        absent = Side(dropped_by, base_side.version_id if base_side else None, base_table or table)
+        sides = (present, absent) if ours else (absent, present)
         decisions = self.decisions.for_table(not table.key, [str(entry.name)])
-        return self._merged(left, RowMerge(base, ours, theirs, table, decisions, here, dropped_by=gone), taken)
+        merge = RowMerge(base_side, *sides, table, decisions, keeps, dropped_by=dropped_by)
+        return self._merged(ours, merge, taken)
 
     def _as_forced(
-        self, side: str, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
+        self, side: str, base: TableEntry | None, ours: TableEntry | None, theirs: TableEntry | None
     ) -> MergedEntry | None:
         """A table with the chosen definition of a side. The rows of both sides are merged under it, if both have the
         table."""
-        chosen = {"ours": left, "theirs": right, "base": old}[side]
-        if chosen is None or left is None or right is None:
-            return self._taken(chosen, old, left, right)
-        return self._both_changed(old, left, right, side)
+        chosen = {"ours": ours, "theirs": theirs, "base": base}[side]
+        if chosen is None or ours is None or theirs is None:
+            return self._taken(chosen, base, ours, theirs)
+        return self._both_changed(base, ours, theirs, side)
 
     def _whole_in_conflict(
-        self, old: TableEntry | None, left: TableEntry | None, right: TableEntry | None
+        self, base: TableEntry | None, ours: TableEntry | None, theirs: TableEntry | None
     ) -> MergedEntry | None:
-        present = left or right or old
+        present = ours or theirs or base
         assert present
         name = str(present.name)
         side = self.decisions.for_definition(name, None)
-        base, ours, theirs = (self._show(self.contents.table(e.version_id)) if e else None for e in (old, left, right))
-        self.conflicts.append(SchemaConflict(name, None, base, ours, theirs, resolved=side is not None))
-        return self._taken({"theirs": right, "base": old}.get(side or "", left), old, left, right)
+        base_text, our_text, their_text = (
+            self._show(self.contents.table(e.version_id)) if e else None for e in (base, ours, theirs)
+        )
+        conflict = SchemaConflict(name, None, base_text, our_text, their_text, resolved=side is not None)
+        self.conflicts.append(conflict)
+        return self._taken({"theirs": theirs, "base": base}.get(side or "", ours), base, ours, theirs)
 
     def _rows_decided(self, *sides: TableEntry) -> bool:
         """Whether rows of a table have decisions of their own. Then it is merged even if only one side changed it."""
@@ -230,43 +234,50 @@ class _TreeMerger:
         return any(r.key is not None and r.table_name in names for r in self.decisions.resolutions)
 
     def _both_changed(
-        self, old: TableEntry | None, left: TableEntry, right: TableEntry, forced: str | None = None
+        self, base: TableEntry | None, ours: TableEntry, theirs: TableEntry, forced: str | None = None
     ) -> MergedEntry | None:
-        base_table = self.contents.table(old.version_id) if old else None
-        ours, theirs = self.contents.table(left.version_id), self.contents.table(right.version_id)
-        require_trusted(self.call, ours, theirs, *([base_table] if base_table else []))
-        if old is None and not _keyed_alike(ours, theirs):
-            return self._whole_in_conflict(old, left, right)
-        if not all(_keyed_alike(a, b) for a, b in pairwise(t for t in (ours, base_table, theirs) if t)):
+        entries = {"ours": ours, "theirs": theirs}
+        tables = {name: self.contents.table(entry.version_id) for name, entry in entries.items()}
+        base_table = self.contents.table(base.version_id) if base else None
+        require_trusted(self.call, *tables.values(), *([base_table] if base_table else []))
+        our_table, their_table = tables.values()
+        if base is None and not _keyed_alike(our_table, their_table):
+            return self._whole_in_conflict(base, ours, theirs)
+        if not all(_keyed_alike(*pair) for pair in pairwise(t for t in (our_table, base_table, their_table) if t)):
             raise EpochTableError(
-                f"the primary key of table {ours.name} was changed since the merge base, so its rows cannot be merged",
+                f"the primary key of table {our_table.name} was changed since the merge base, so its rows cannot be "
+                "merged",
                 "make the key the same on both branches, commit, and merge again",
-                table=str(ours.name),
+                table=str(our_table.name),
             )
-        sides = {"ours": Side("ours", left.version_id, ours), "theirs": Side("theirs", right.version_id, theirs)}
-        base = Side("base", old.version_id, base_table) if old and base_table else None
-        entries, others = {"ours": left, "theirs": right}, {"ours": theirs, "theirs": ours}
+        sides = {name: Side(name, entry.version_id, tables[name]) for name, entry in entries.items()}
+        base_side = Side("base", base.version_id, base_table) if base and base_table else None
+        others = {"ours": their_table, "theirs": our_table}
 
         def changed_values(side: str, column_id: int) -> bool:
-            return self._changes_values(old, entries[side], column_id)
+            return self._changes_values(base, entries[side], column_id)
 
         def loses_values(side: str, column_id: int) -> bool:
-            return base is not None and self.preparation.loses_values(base, sides[side], others[side], column_id)
+            return base_side is not None and self.preparation.loses_values(
+                base_side, sides[side], others[side], column_id
+            )
 
         definition = merge_definitions(
-            base_table, ours, theirs, self.decisions.for_definition, changed_values, loses_values, column_text
+            base_table, our_table, their_table, self.decisions.for_definition, changed_values, loses_values, column_text
         )
         if forced:
-            definition = as_on_one_side(definition, {"ours": ours, "theirs": theirs}.get(forced, base_table or ours))
-        own, their = sides["ours"], replace(sides["theirs"], aliases=definition.aliases)
-        definition = self._with_fitting_keys(definition, base, own, their)
+            definition = as_on_one_side(definition, tables.get(forced, base_table or our_table))
+        our_side, their_side = sides["ours"], replace(sides["theirs"], aliases=definition.aliases)
+        definition = self._with_fitting_keys(definition, base_side, our_side, their_side)
         self.conflicts.extend(definition.conflicts)
-        if old and base and not definition.table.key:
-            own, their = (self._without_dropped(old, base, side, definition.table) for side in (own, their))
-        names = [str(table.name) for table in (definition.table, ours, theirs)]
+        if base and base_side and not definition.table.key:
+            our_side, their_side = (
+                self._without_dropped(base, base_side, side, definition.table) for side in (our_side, their_side)
+            )
+        names = [str(table.name) for table in (definition.table, our_table, their_table)]
         decisions = self.decisions.for_table(not definition.table.key, names)
-        merge = self.preparation.prepared(RowMerge(base, own, their, definition.table, decisions))
-        return self._merged(left, merge, MergedEntry(left.table_id, definition.table, left, None))
+        merge = self.preparation.prepared(RowMerge(base_side, our_side, their_side, definition.table, decisions))
+        return self._merged(ours, merge, MergedEntry(ours.table_id, definition.table, ours, None))
 
     def _with_fitting_keys(self, definition: MergedTable, base: Side | None, ours: Side, theirs: Side) -> MergedTable:
         """The merged definition, whose key columns have types that fit the keys of both sides. Otherwise there is a
@@ -313,14 +324,14 @@ class _TreeMerger:
         rows, conflicts = merge_rows(self.call, merge, self.number)
         return MergedEntry(entry.table_id, merge.merged, ours, None, merge, rows, tuple(conflicts))
 
-    def _without_dropped(self, old: TableEntry, base: Side, side: Side, merged: Table) -> Side:
+    def _without_dropped(self, entry: TableEntry, base: Side, side: Side, merged: Table) -> Side:
         """A side of a table without a key. The base replaces a side that dropped a column of the result.
 
         Its rows cannot be distinguished without that column, so apart from it they must equal those of the base.
         """
         has = {c.id for c in side.table.columns}
         missing = {c.id for c in base.table.stored_columns} & {c.id for c in merged.stored_columns} - has
-        if missing and self._rows_differ(old, base.table, side):
+        if missing and self._rows_differ(entry, base.table, side):
             raise EpochTableError(
                 f"a side of table {merged.name} dropped a column that is to be kept and changed rows besides; "
                 "without a key they cannot be merged",
@@ -329,26 +340,26 @@ class _TreeMerger:
             )
         return replace(side, version_id=base.version_id, table=base.table, aliases={}) if missing else side
 
-    def _rows_differ(self, old: TableEntry, base: Table, side: Side) -> bool:
+    def _rows_differ(self, entry: TableEntry, base: Table, side: Side) -> bool:
         """Whether a side changed rows in the columns that it shares with the base."""
         kept = {c.id for c in base.stored_columns}
         common = replace(side.table, columns=tuple(c for c in side.table.stored_columns if c.id in kept))
         shape = shape_of(None, common)
         assert side.version_id
-        before = arrange(self.contents.state(old.version_id), shape, base)
+        before = arrange(self.contents.state(entry.version_id), shape, base)
         after = arrange(self.contents.state(side.version_id), shape, side.table)
         row = self.call.cursor.execute(
             render.fill(Sql("SELECT EXISTS (FROM ({{c}}) AS changes)"), c=compare(shape, before, after))
         ).fetchone()
         return bool(row and row[0])
 
-    def _changes_values(self, old: TableEntry | None, side: TableEntry, column_id: int) -> bool:
-        if old is None:
+    def _changes_values(self, base: TableEntry | None, side: TableEntry, column_id: int) -> bool:
+        if base is None:
             return False
-        shape = shape_of(self.contents.table(old.version_id), self.contents.table(side.version_id))
+        shape = shape_of(self.contents.table(base.version_id), self.contents.table(side.version_id))
         if all(column.id != column_id for column in shape.values):
             return False
-        changes = self.contents.changes(old.version_id, side.version_id)
+        changes = self.contents.changes(base.version_id, side.version_id)
         row = self.call.cursor.execute(
             render.render(
                 "merge.changes_values",
@@ -359,29 +370,26 @@ class _TreeMerger:
         ).fetchone()
         return bool(row and row[0])
 
-    def _same(self, a: TableEntry | None, b: TableEntry | None) -> bool:
+    def _same(self, one: TableEntry | None, other: TableEntry | None) -> bool:
         """Whether two entries have the same content and name, however they came about."""
-        if a is None or b is None:
-            return a is b
-        if a == b:
+        if one is None or other is None:
+            return one is other
+        if one == other:
             return True
-        if a.name != b.name:
+        if one.name != other.name:
             return False
-        left, right = (self.contents.version(e.version_id) for e in (a, b))
-        if left.schema_id == right.schema_id:
-            return left.fingerprint == right.fingerprint
-        tables = [self.contents.schema(v.schema_id) for v in (left, right)]
-        ids = [[c.id for c in t.columns] for t in tables]
-        return (
-            ids[0] == ids[1]
-            and tables[0].content_digest == tables[1].content_digest
-            and left.fingerprint == right.fingerprint
-        )
+        versions = [self.contents.version(entry.version_id) for entry in (one, other)]
+        if len({version.fingerprint for version in versions}) > 1:
+            return False
+        if len({version.schema_id for version in versions}) == 1:
+            return True
+        tables = [self.contents.schema(version.schema_id) for version in versions]
+        return len({(table.content_digest, tuple(c.id for c in table.columns)) for table in tables}) == 1
 
     def _show(self, table: Table) -> str:
         return f"{table.name}({', '.join(column_text(column) for column in table.columns)})"
 
 
-def _keyed_alike(left: Table, right: Table) -> bool:
-    """Whether the same columns identify rows on both sides. Always so for rows without a key."""
-    return not (left.key or right.key) or keyed_alike(left, right)
+def _keyed_alike(one: Table, other: Table) -> bool:
+    """Whether the same columns identify rows of both definitions. Always so for rows without a key."""
+    return not (one.key or other.key) or keyed_alike(one, other)
