@@ -250,7 +250,7 @@ def test_a_definition_that_cannot_be_made(make_repo: MakeRepo) -> None:
     repo("ALTER TABLE t DROP COLUMN a")
     repo.commit()
     previewed = repo("FROM epoch_preview_merge('staging', target := 'main')")
-    assert previewed == [("t", 0, 0, 0, 0, 0, 0), ("v", 0, 0, 0, 0, 0, 1)]
+    assert previewed == [("t", 0, 0, 0, 0, 0, 0, False), ("v", 0, 0, 0, 0, 0, 1, False)]
     told = repo.refused("CALL epoch_merge('staging', target := 'main')")
     assert "EpochConflict: 1 constraint violation; the merge into main is in progress" in told
     listed = [("v", None, "view", None, "column a of table t, which it refers to, does not exist")]
