@@ -1,29 +1,22 @@
-"""``epoch table``, ``query`` and ``export``: which tables are versioned, and reading them at any commit."""
+"""``epoch table`` and ``query``: which tables are versioned, and reading them at any commit."""
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from epoch_sql.errors import EpochError, EpochTableError, EpochTransactionError
+from epoch_sql.errors import EpochError, EpochTransactionError
 
 from . import diagnostics, output, rows
 from .grammar import DefaultGroup, json_option, row_options
-from .session import Call, Session, call, pass_session, pass_to_read
-from .wording import counted
+from .session import Session, call, pass_session, pass_to_read
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 SECTION = "Tables and data"
-
-_SUFFIXES = {".parquet": "parquet", ".csv": "csv"}
-# Parquet has no such type, or DuckDB writes it with fewer digits. Text keeps every digit.
-_LOSSY = ("HUGEINT", "UHUGEINT", "INTERVAL", "TIME WITH TIME ZONE")
 
 
 @click.group(cls=DefaultGroup, bare="list")
@@ -139,34 +132,7 @@ def query(session: Session, sql: str, ref: str | None, form: str) -> None:
         output.rows(found, form)
 
 
-@click.command()
-@click.argument("ref")
-@click.argument("table_name", metavar="TABLE")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@pass_to_read
-def export(session: Session, ref: str, table_name: str, file: Path) -> None:
-    """Write a table or a view, as of a reference, to a file.
-
-    The suffix of FILE chooses Parquet or CSV.
-    """
-    form = _SUFFIXES.get(file.suffix.lower())
-    if form is None:
-        raise EpochError(
-            f"the suffix of {file} is not one of {', '.join(_SUFFIXES)}",
-            f"epoch export {shlex.quote(ref)} {shlex.quote(table_name)} {shlex.quote(table_name)}.parquet",
-        )
-    asked = call("epoch_at", ref, table_name)
-    cursor = session.connection.cursor()
-    with diagnostics.working("exporting"), session.raising():
-        described = cursor.execute(f"DESCRIBE FROM {asked.text}", asked.values).fetchall()
-        copy, written_as_text = _copy([(row[0], str(row[1])) for row in described], asked, file, form)
-        count = cursor.execute(copy, asked.values).fetchall()[0][0]
-    for name in written_as_text:
-        diagnostics.warning(f"column {name} is written as text: Parquet cannot hold its values exactly")
-    diagnostics.message(f"Wrote {counted(count, 'row')} of {table_name} to {file}")
-
-
-COMMANDS = (table, query, export)
+COMMANDS = (table, query)
 
 
 def _result(session: Session, sql: str, form: str) -> rows.Rows:
@@ -207,32 +173,3 @@ def _saving_nothing(error: EpochError) -> EpochError:
         advice = "COMMIT before the call, and run the statements again"
     message = f"{error.message}; the transaction is rolled back, and nothing of it is saved"
     return replace(error, message=message, advice=advice)
-
-
-def _copy(columns: list[tuple[str, str]], asked: Call, file: Path, form: str) -> tuple[str, list[str]]:
-    """The COPY statement, and the columns that it writes as text to keep their digits."""
-    from epoch_sql.render import column, fill, identifier, joined, literal, verbatim
-
-    parts, as_text = [], []
-    for i, (name, type_) in enumerate(columns):
-        template = "{{column}} AS {{name}}"
-        if form == "parquet" and type_ in _LOSSY:
-            template = "CAST({{column}} AS VARCHAR) AS {{name}}"
-            as_text.append(name)
-        elif form == "parquet" and any(lossy in type_ for lossy in _LOSSY):
-            raise EpochTableError(
-                f"column {name} is {type_}, whose values Parquet cannot hold exactly",
-                "export to a .csv file",
-                column=name,
-            )
-        parts.append(fill(template, column=column(f"c{i}"), name=identifier(name)))
-    # The file is a literal: DuckDB 1.5 numbers a parameter after TO before those of the query.
-    statement = fill(
-        "COPY (SELECT {{cells}} FROM {{source}} AS source({{aliases}})) TO {{file}} (FORMAT {{format}})",
-        cells=joined(parts, ", "),
-        source=verbatim(asked.text),
-        aliases=[identifier(f"c{i}") for i in range(len(columns))],
-        file=literal(str(file)),
-        format=verbatim("parquet" if form == "parquet" else "csv, HEADER"),
-    )
-    return statement, as_text

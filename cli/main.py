@@ -15,6 +15,7 @@ from . import (
     data,
     diagnostics,
     differences,
+    files,
     guarding,
     history,
     merging,
@@ -63,6 +64,7 @@ for _module in (
     changelog,
     remotes,
     data,
+    files,
     publishing,
     upkeep,
 ):

@@ -111,8 +111,8 @@ class Session:
         return self._connection
 
     def transferred(self) -> tuple[int, int]:
-        """How many bytes of a transfer are done, and of how many."""
-        return (self._progress.done, self._progress.total) if self._progress else (0, 0)
+        """How many bytes of a transfer or an import are done, and of how many."""
+        return (self._progress.so_far(), self._progress.total) if self._progress else (0, 0)
 
     @contextmanager
     def raising(self) -> Iterator[None]:

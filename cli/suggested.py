@@ -49,6 +49,8 @@ _COMMANDS = {
 """The commands that are not called like their function. ``{}`` takes an argument in its order; others come last."""
 _FORMS = {
     ("checkout", "new_branch"): "checkout -b {}",
+    ("import_files", "table"): "import --table {table} --{mode}",
+    ("import_files", "mode"): "import --{mode}",
     ("push", "delete"): "push {} --delete {}",
     ("reset", "hard"): "reset --hard {}",
     ("resolve", "side"): "conflicts resolve --{side}",
@@ -72,7 +74,7 @@ def command(suggestion: Suggestion) -> str:
     verb, options = suggestion.verb, dict(suggestion.options)
     form = next((_FORMS[verb, name] for name in options if (verb, name) in _FORMS), _COMMANDS.get(verb, verb))
     arguments = [_word(one) for argument in suggestion.arguments for one in _each(argument)]
-    arguments += [_word(options.pop(name)) for name in _IN_PLACE if name in options]
+    arguments += [_word(options.pop(name)) for name in _IN_PLACE if name in options and (verb, name) not in _FORMS]
     taken = form.count("{}")
     words = form.format(*arguments[:taken], **{name: _word(value) for name, value in options.items()})
     given = [_option(name, value) for name, value in options.items() if (verb, name) not in _FORMS]

@@ -79,6 +79,7 @@ def cli_page() -> Iterator[str]:
 def python_page() -> Iterator[str]:
     """The library: under each heading of the template that names a verb, its signature, arguments and result."""
     methods = {verb.name.removeprefix("epoch_"): verb for verb in VERBS}
+    methods |= {"import_arrow": library.Repository.import_arrow, "arrow": methods["at"]}
     for line in (Path(__file__).parent / "python.md.in").read_text(encoding="utf-8").splitlines():
         yield line
         name = line.removeprefix("### ")
@@ -114,6 +115,12 @@ def _opening(function: Callable[..., Any]) -> Iterator[str]:
 
 def _method(name: str, verb: Verb[..., Any]) -> Iterator[str]:
     """A method of a repository, and what it returns."""
+    if name == "arrow":
+        function = library.Repository.arrow
+        signature = inspect.signature(function)
+        own = signature.replace(parameters=[*signature.parameters.values()][1:])
+        yield from _described("repo.arrow", own, str(signature.return_annotation), function)
+        return
     if name == "at":
         yield from _described("repo.at", verb.signature, "DuckDBPyRelation", verb.function)
         yield from _described("repo.at", inspect.Signature([verb.signature.parameters["ref"]]), "State", library.State)

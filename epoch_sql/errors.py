@@ -171,6 +171,10 @@ class ColumnNotFound(EpochTableError):
     suggestions: tuple[str, ...] = ()
 
 
+class KeyBroken(EpochTableError):
+    """A key that is NULL or repeated in some rows."""
+
+
 @dataclass(eq=False, repr=False)
 class UnsupportedType(EpochTableError):
     """A type whose values cannot be stored exactly; ``part`` is the part of it that is refused."""
@@ -184,6 +188,18 @@ class UnsupportedType(EpochTableError):
         """The error for a type, wherever it is found."""
         within = "" if part == type else f" (inside {' '.join(type.split())})"
         return cls(f"Epoch cannot store values of type {' '.join(part.split())}{within} exactly", type=type, part=part)
+
+
+@dataclass(eq=False, repr=False)
+class EpochFileError(EpochError):
+    """A file that cannot be read into a table, or cannot hold one: the file, and the line (or row) and the column of a
+    value that does not fit."""
+
+    _: KW_ONLY
+    file: str | None = None
+    line: int | None = None
+    row: int | None = None
+    column: str | None = None
 
 
 class EpochNothingToCommit(EpochError):

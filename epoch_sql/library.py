@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import duckdb
 
@@ -22,9 +22,13 @@ from epoch_sql.extension.install import connected_at, create, has_repository, in
 from epoch_sql.extension.performing import perform
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Verbs
+from epoch_sql.files import importing
 from epoch_sql.history.listing import TableInfo
 from epoch_sql.progress import Progress
 from epoch_sql.verb import P, Procedure, Query, R, Reading, Relation, Verb, record_of
+
+if TYPE_CHECKING:
+    import pyarrow
 
 
 class Repository(Verbs):
@@ -33,6 +37,8 @@ class Repository(Verbs):
     ``connection`` is the DuckDB connection that it works with; it is yours, too. Use the repository in a ``with``
     statement, or ``close`` it.
     """
+
+    import_arrow = importing.import_arrow
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, session: Session, author: str | None) -> None:
         self.connection = connection
@@ -64,6 +70,28 @@ class Repository(Verbs):
         """
         return State(self, ref) if table is None else self._at(ref, table)
 
+    def arrow(self, ref: str, table: str, *, rows_per_batch: int = 100_000) -> pyarrow.RecordBatchReader:
+        """A table or a view as of a reference, as Arrow record batches, which DuckDB computes as they are read.
+
+        It has the columns of the table; their Arrow types are those that DuckDB gives
+        (`SET arrow_lossless_conversion = true` keeps HUGEINT and others exact). Raises TableNotFound and
+        EpochReferenceError as `at` does.
+
+        Args:
+            ref: a reference, or WORKING
+            table: `orders` or `schema.orders`
+            rows_per_batch: the most rows of a batch
+        """
+        try:
+            # On a cursor of its own: a connection takes no other statement while it has rows to give.
+            cursor = self.connection.cursor()
+            rows = self._relation(type(self)._at, {"ref": ref, "table": table}, cursor)
+            # DuckDB 1.x has the older name only.
+            read = getattr(rows, "to_arrow_reader", None) or rows.fetch_record_batch
+            return read(rows_per_batch)
+        except duckdb.Error as error:
+            raise as_epoch_error(error) from error
+
     def connected(self, ref: str, options: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
         """A read-only connection to the state of a reference alone; see ``State.connect``."""
         try:
@@ -83,7 +111,7 @@ class Repository(Verbs):
         if self._closed:
             raise EpochRepositoryError("the repository is closed", "open it again")
         if isinstance(verb, Relation):
-            return self._relation(verb, given)
+            return self._relation(verb, given, self.connection)
         with self._session.cursor() as cursor:
             if isinstance(verb, Procedure):
                 seen = self._seen(cursor, verb.looks) if verb.looks else None
@@ -100,7 +128,9 @@ class Repository(Verbs):
         seen = self.connection.sql(look_query(self._session, cursor, looks))
         return [dict(zip(seen.columns, row, strict=True)) for row in seen.fetchall()]
 
-    def _relation(self, verb: Relation[..., Any], given: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+    def _relation(
+        self, verb: Relation[..., Any], given: Mapping[str, Any], connection: duckdb.DuckDBPyConnection
+    ) -> duckdb.DuckDBPyRelation:
         """The rows of the function in SQL, which bind again whenever they are read."""
         arguments = [
             render.fill(
@@ -115,7 +145,7 @@ class Repository(Verbs):
         assert opened
         where = render.joined([render.to_sql(render.identifier(n)) for n in (opened.name, "main", verb.name)], ".")
         with self._session.failures.watched() as watch, watch.raising():
-            return self.connection.sql(render.fill("FROM {{f}}({{arguments}})", f=where, arguments=arguments))
+            return connection.sql(render.fill("FROM {{f}}({{arguments}})", f=where, arguments=arguments))
 
 
 class State:

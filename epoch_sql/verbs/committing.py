@@ -104,23 +104,30 @@ def commit(
     if not message.strip():
         raise EpochNothingToCommit("a commit needs a message", Suggestion("commit", "what changed and why"))
     with call.moving():
-        branch, tip = checked_out_branch(call)
-        move = Move(branch, Route.COMMIT, tip)
-        require_allowed(call, move)
-        parent = call.commits.get(tip)
-        tree = call.trees.load(parent.root_id)
-        working = call.scan(tree)
-        call.keep_known()
-        warn_of_stale(call, tree, working, strict)
-        warn_of_unversioned(call, tree, working)
-        note_replaced(call.cursor, working)
-        recorded = record(call, working)
-        if recorded.tree_id == parent.tree_id and not allow_empty:
-            raise _nothing_changed(call.cursor, branch)
-        who = call.author(author)
-        made = new_commit(recorded.tree_id, recorded.root_id, (parent.commit_id,), who, message)
-        call.commits.add(made)
-        move_branch(call, replace(move, new=made.commit_id), f"commit: {first_line(message)}", who)
+        return commit_changes(call, message, author, allow_empty, strict)
+
+
+def commit_changes(
+    call: Call, message: str, author: str | None, allow_empty: bool = False, strict: bool = False
+) -> CommitResult:
+    """Commit the working tables within a transaction that moves references."""
+    branch, tip = checked_out_branch(call)
+    move = Move(branch, Route.COMMIT, tip)
+    require_allowed(call, move)
+    parent = call.commits.get(tip)
+    tree = call.trees.load(parent.root_id)
+    working = call.scan(tree)
+    call.keep_known()
+    warn_of_stale(call, tree, working, strict)
+    warn_of_unversioned(call, tree, working)
+    note_replaced(call.cursor, working)
+    recorded = record(call, working)
+    if recorded.tree_id == parent.tree_id and not allow_empty:
+        raise _nothing_changed(call.cursor, branch)
+    who = call.author(author)
+    made = new_commit(recorded.tree_id, recorded.root_id, (parent.commit_id,), who, message)
+    call.commits.add(made)
+    move_branch(call, replace(move, new=made.commit_id), f"commit: {first_line(message)}", who)
     return CommitResult(made.commit_id, branch, recorded.tables_changed, recorded.rows)
 
 

@@ -127,13 +127,17 @@ def require_clean(call: Call, tree: Tree, working: Working, doing: str) -> None:
     """Raises EpochDirtyError, which names the uncommitted changes, if there are any."""
     changes = uncommitted(call, tree, working)
     if changes:
-        names = ", ".join(change.table for change in changes[:3])
-        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         raise EpochDirtyError(
-            f"uncommitted changes in {names}{more} would be lost by {doing}",
+            f"uncommitted changes in {named(changes)} would be lost by {doing}",
             (Suggestion("commit", "MESSAGE"), ", ", Suggestion("stash"), ", or force, to lose them"),
             tables=tuple(change.table for change in changes),
         )
+
+
+def named(changes: Sequence[Uncommitted]) -> str:
+    """What changed, by name: the first three."""
+    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+    return ", ".join(change.table for change in changes[:3]) + more
 
 
 def changed_rows(call: Call, table: WorkingTable) -> RowCounts:

@@ -14,7 +14,7 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Freshness, PatternKind, Patterns, Unmade
-from epoch_sql.errors import EpochTableError, UnsupportedType
+from epoch_sql.errors import EpochTableError, KeyBroken, UnsupportedType
 from epoch_sql.model.commit import TableEntry, Tree, table_identity
 from epoch_sql.model.names import matches_name
 from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
@@ -94,6 +94,10 @@ class Scanner:
     def _ignored(self) -> Callable[[ObjectName], bool]:
         patterns = self.patterns("ignored")
         return lambda name: matches_name(patterns, name)
+
+    def ignores(self, name: ObjectName) -> bool:
+        """Whether a table of that name is not versioned."""
+        return self._ignored()(name)
 
     def ignored_names(self) -> list[ObjectName]:
         """The names of the tables that are not versioned."""
@@ -202,7 +206,7 @@ class Scanner:
         if broken:
             names = ", ".join(c.name for c in key)
             values = ", ".join(row[0] for row in broken)
-            raise EpochTableError(
+            raise KeyBroken(
                 f"table {working.table.name} cannot be versioned by its key ({names}): NULL or duplicate in {values}",
                 (
                     "correct the rows, or choose other columns: ",
