@@ -297,6 +297,5 @@ CREATE TABLE {{epoch}}.published (
     modified_ns BIGINT NOT NULL,
     tables BIGINT NOT NULL,
     file_ids VARCHAR[] NOT NULL,
-    published_at TIMESTAMP NOT NULL,
     replaced_at TIMESTAMP
 );

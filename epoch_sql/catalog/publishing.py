@@ -46,7 +46,6 @@ class PublishedFile:
     modified_ns: int
     tables: int
     file_ids: Sequence[str]
-    published_at: datetime
 
 
 class Published(Relation):
@@ -67,7 +66,6 @@ class Published(Relation):
         "modified_ns": "BIGINT",
         "tables": "BIGINT",
         "file_ids": "VARCHAR[]",
-        "published_at": "TIMESTAMP",
         "replaced_at": "TIMESTAMP",
     }
 

@@ -118,7 +118,7 @@ def _publish(call: Call, ref: Reference, how: Settings) -> PublishResult:
         new = state_of(aside)
         assert new
         file = PublishedFile(
-            str(path), ref.kind, ref.name, ref.commit_id, digest, *new, content.tables, content.file_ids, now()
+            str(path), ref.kind, ref.name, ref.commit_id, digest, *new, content.tables, content.file_ids
         )
         # What a file names is needed before the file is there, and what the one before names until it is not.
         with call.transaction():

@@ -62,7 +62,7 @@ def surface(call: Call, reference: Reference, levels: Levels, materialize: bool)
     objects = [found for found in tree.objects if found.kind != "sequence"]
     definitions: list[Definition] = [*tables, *objects]
     withheld = {d: "it came from a remote that is not trusted" for d in definitions if not is_trusted(call, d)}
-    refused = _harmful(call, tree, (d for d in definitions if d not in withheld)) | withheld
+    refused = _harmful(tree, (d for d in definitions if d not in withheld)) | withheld
     made = [
         Made(called(definition), _statements(call, definition, tables, materialize))
         for definition in definition_order([*tables], objects)
@@ -103,7 +103,7 @@ def _relation(table: Table, rows: Sql, kind: str) -> Iterator[Sql]:
                 yield ddl.comment_on_column(table.name, column.name, column.comment)
 
 
-def _harmful(call: Call, tree: Tree, definitions: Iterable[Definition]) -> dict[Definition, str]:
+def _harmful(tree: Tree, definitions: Iterable[Definition]) -> dict[Definition, str]:
     """What may do more than compute from what the file holds, because it runs in the program of whoever reads it."""
     suspects = {_computed(definition): definition for definition in definitions if not _plain(definition)}
     if not suspects:
@@ -193,7 +193,7 @@ class _Texts:
         self.levels: list[Level] = []
         ids = list(dict.fromkeys(version_ids))
         self._known: Levels = {**compacted(call, ids), **levels}
-        self._harmful = _harmful(call, Tree(), map(call.contents.table, ids))
+        self._harmful = _harmful(Tree(), map(call.contents.table, ids))
         self._numbers: dict[str, int] = {}
 
     def number(self, version_id: str) -> int:

@@ -118,13 +118,13 @@ class _Group:
         self._shifts = self._read(where)
         for state in self.states:
             assert state.where
-            if self._sum(state.chain, state.where) != state.sum:
+            if self._sum(state.chain) != state.sum:
                 raise other_rows(state.where, self.table)
         for edge in self.edges:
             chain = _after(edge)
             if chain in where:
                 self._require_right(chain, edge.where, edge.level)
-            if self._sum(chain, edge.where) != edge.after.sum:
+            if self._sum(chain) != edge.after.sum:
                 raise other_rows(edge.where, self.table)
 
     def _steps(self) -> dict[Chain, tuple[str, Level]]:
@@ -216,7 +216,7 @@ class _Group:
         if shift is None or shift.wrong or shift.keys != shift.rows or shift.counts != level.rows:
             raise other_rows(where, self.table)
 
-    def _sum(self, chain: Chain, where: str) -> Sum:
+    def _sum(self, chain: Chain) -> Sum:
         """The number and hash sum of the rows of a chain."""
         missing = []
         while chain not in self._sums:

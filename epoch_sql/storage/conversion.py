@@ -274,16 +274,16 @@ def _map(old: DataType, new: DataType) -> Step | None:
 
 def _struct(old: DataType, new: DataType) -> Step | None:
     """Field by field, by the name before a rename, if any. A field that only the new type has is NULL."""
-    return _fields(old, new, {field.identity: field for field in old.fields})
+    return _fields(new, {field.identity: field for field in old.fields})
 
 
 def _tuple(old: DataType, new: DataType) -> Step | None:
     if len(old.fields) != len(new.fields):
         return None
-    return _fields(old, new, {field.identity: field for field in old.fields})
+    return _fields(new, {field.identity: field for field in old.fields})
 
 
-def _fields(old: DataType, new: DataType, known: dict[str, Field]) -> Step | None:
+def _fields(new: DataType, known: dict[str, Field]) -> Step | None:
     packing = _packing(new, known)
     return _unless_null(packing) if packing else None
 
