@@ -230,7 +230,7 @@ CREATE TABLE {{epoch}}.violations (
     constraint_name VARCHAR,
     kind VARCHAR NOT NULL,
     key VARCHAR,
-    detail VARCHAR
+    detail VARCHAR NOT NULL
 );
 
 CREATE TABLE {{epoch}}.protections (
