@@ -146,8 +146,7 @@ class _TreeMerger:
             return False
         if not all(e.entry and self._same(e.entry, side.tables.get(e.table_id)) for e in tables):
             return False
-        made, own = ({replace(one, state=None) for one in found} for found in (objects, side.objects))
-        return made == own
+        return {*objects} == {*side.objects}
 
     def _is_derived(self, name: ObjectName) -> bool:
         return bool(self.derived) and matches_name(self.derived, name)

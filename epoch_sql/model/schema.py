@@ -149,6 +149,23 @@ class Table:
         """The same table with the column ids replaced as ``ids`` says."""
         return replace(self, columns=tuple(replace(c, id=ids.get(c.id, c.id)) for c in self.columns))
 
+    def with_index_names_of(self, other: Table) -> Table:
+        """The same table, whose indexes have the names that they have in another definition.
+
+        Indexes that are alike but for their name are one index: dbt names them by a random hash at each build.
+        """
+        taken = {index.name.lower() for index in self.indexes}
+        free = [index for index in other.indexes if index.name.lower() not in taken]
+        known = {index.name for index in other.indexes}
+        named = []
+        for index in self.indexes:
+            like = (found for found in free if replace(index, name=found.name) == found)
+            twin = None if index.name in known else next(like, None)
+            if twin:
+                free.remove(twin)
+            named.append(twin or index)
+        return self if named == [*self.indexes] else replace(self, indexes=tuple(sorted(named, key=lambda i: i.name)))
+
     @property
     def digest(self) -> str:
         """SHA-256 of the whole definition, with identities: the id of a row of ``epoch.schemas``."""

@@ -158,7 +158,7 @@ def _same_constraint(old: Constraint, new: Constraint) -> bool:
 def _indexes(before: Table, after: Table) -> Iterator[SchemaChange]:
     name, renamed = str(after.name), _new_names(before, after)
     old_indexes = {index.name: index for index in before.indexes}
-    new_indexes = {index.name: index for index in after.indexes}
+    new_indexes = {index.name: index for index in after.with_index_names_of(before).indexes}
     for index_name in sorted(old_indexes.keys() | new_indexes.keys()):
         old, new = old_indexes.get(index_name), new_indexes.get(index_name)
         if old and new and _same_index(old, new, renamed):

@@ -318,7 +318,7 @@ def _merge_indexes(
     sides = [
         {
             index.name: replace(index, expressions=tuple(with_names(e, _changed(names)) for e in index.expressions))
-            for index in side.indexes
+            for index in side.with_index_names_of(ours).indexes
         }
         for side, names in zip((base, ours, theirs), (renames[2], renames[0], renames[1]), strict=True)
     ]

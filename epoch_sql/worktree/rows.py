@@ -189,7 +189,7 @@ class WorkingTable:
     @property
     def schema_differs(self) -> bool:
         """Whether the definition differs from the committed one."""
-        return self.committed is None or self.committed != self.table
+        return self.committed is None or self.committed != self.table.with_index_names_of(self.committed)
 
     @property
     def differs(self) -> bool:

@@ -163,7 +163,7 @@ def _merge(repo: Repo, scenarios: Sequence[Scenario], schemas: Mapping[str, str]
     source, target = ("ours-before", "theirs") if mirrored else ("theirs-before", "ours")
     found = {s.name: Played() for s in scenarios}
     by_schema = {schema: found[name] for name, schema in schemas.items()}
-    for table, *counts in repo("FROM epoch_preview_merge(?, target := ?)", source, target):
+    for table, *counts, _ in repo("FROM epoch_preview_merge(?, target := ?)", source, target):
         one, name = _of(by_schema, table)
         one.previewed[name] = tuple(counts)
     stops = any(s.conflicts or s.violations for s in scenarios)

@@ -47,7 +47,7 @@ def test_criss_cross_through_a_virtual_base(repo: Repo) -> None:
     on(repo, "side", "UPDATE t SET b = 21 WHERE id = 1; UPDATE t SET a = 40 WHERE id = 4")
     previewed = repo("FROM epoch_preview_merge('main')")
     assert repo("SELECT rows_added, rows_modified, rows_removed FROM epoch_merge('main')") == [(0, 2, 0)]
-    assert previewed == [("t", 0, 2, 0, 0, 0, 0)]
+    assert previewed == [("t", 0, 2, 0, 0, 0, 0, False)]
     assert repo("FROM t ORDER BY id") == [(1, 11, 21), (2, 2, 2), (3, 30, 3), (4, 40, 4), (5, 5, 5)]
 
 
@@ -123,7 +123,10 @@ def test_histories_without_a_common_commit(repo: Repo) -> None:
     repo.reopen()
     repo("CALL epoch_checkout('main', force := true)")
     assert repo("FROM epoch_merge_base('main', 'side')") == []
-    assert repo("FROM epoch_preview_merge('side') ORDER BY ALL") == [("n", 1, 0, 0, 0, 0, 0), ("t", 0, 0, 0, 1, 0, 0)]
+    assert repo("FROM epoch_preview_merge('side') ORDER BY ALL") == [
+        ("n", 1, 0, 0, 0, 0, 0, False),
+        ("t", 0, 0, 0, 1, 0, 0, False),
+    ]
     repo.refused("CALL epoch_merge('side')")
     repo("CALL epoch_resolve(side := 'theirs')")
     repo("CALL epoch_merge_continue()")
@@ -137,7 +140,7 @@ def test_the_same_change_cherry_picked_goes_through_once(repo: Repo) -> None:
     repo("CALL epoch_cherry_pick('side')")
     on(repo, "side", "UPDATE t SET b = 11 WHERE id = 1")
     repo("CALL epoch_checkout('main')")
-    assert repo("FROM epoch_preview_merge('side')") == [("t", 0, 1, 0, 0, 0, 0)]
+    assert repo("FROM epoch_preview_merge('side')") == [("t", 0, 1, 0, 0, 0, 0, False)]
     repo("CALL epoch_merge('side')")
     assert repo("FROM t ORDER BY id") == [(1, 10, 11), (3, 3, 3), (4, 4, 4), (5, 5, 5), (6, 6, 6)]
 
@@ -200,7 +203,7 @@ def test_foreign_keys_follow_a_rename_of_their_parent(make_repo: MakeRepo) -> No
     repo.commit()
     on(repo, "side", "ALTER TABLE p RENAME id TO number")
     on(repo, "side", "ALTER TABLE p RENAME TO parents; INSERT INTO parents VALUES (3)")
-    assert repo("FROM epoch_preview_merge('main')") == [("c", 1, 0, 0, 0, 0, 0)]
+    assert repo("FROM epoch_preview_merge('main')") == [("c", 1, 0, 0, 0, 0, 0, False)]
     repo("CALL epoch_merge('main')")
     assert repo("FROM c") == [(5, 1)]
     assert repo.refused("INSERT INTO c VALUES (6, 4)")

@@ -64,7 +64,7 @@ def test_ancestor_queries_stay_fast(long: Repo) -> None:
     newest = long.one("SELECT sha256('commit ' || ?)", COMMITS - 3)
     assert long("FROM epoch_merge_base('left', 'right')") == [(newest,)]
     assert long("FROM epoch_merge_base('left', 'old')") == [(long.one("SELECT sha256('commit 5')"),)]
-    assert long("FROM epoch_preview_merge('left', target := 'right')") == [("t", 0, 1, 0, 0, 0, 0)]
+    assert long("FROM epoch_preview_merge('left', target := 'right')") == [("t", 0, 1, 0, 0, 0, 0, False)]
     assert long("SELECT count(*) FROM epoch_preview_merge('old', target := 'left')") == [(0,)]
     for sql in (
         "FROM epoch_merge_base('left', 'right')",

@@ -271,5 +271,5 @@ def test_preview_changes_nothing(repo: Repo) -> None:
     repo("UPDATE t SET a = 20 WHERE id = 1")
     repo.commit()
     before = catalog(repo)
-    assert repo("FROM epoch_preview_merge('main')") == [("t", 0, 0, 0, 1, 0, 0)]
+    assert repo("FROM epoch_preview_merge('main')") == [("t", 0, 0, 0, 1, 0, 0, False)]
     assert catalog(repo) == before
