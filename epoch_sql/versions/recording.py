@@ -134,8 +134,9 @@ class _Recorder:
         if working.entry is None or working.committed is None:
             return self._new(working)
         self.call.scanner.check_key(working)
-        working = replace(working, table=working.table.with_index_names_of(working.committed))
-        if not alike(working.committed, working.table):
+        committed = working.committed
+        working = replace(working, table=working.table.with_index_names_of(committed))
+        if not alike(committed, working.table):
             return self._replaced(working)
         return self._changed(working)
 
