@@ -168,15 +168,13 @@ class Call:
         """The commit graph, brought up to date."""
         memory = self.memory
         with memory.lock:
-            row = run(
-                self.cursor,
-                render.load("commits.last_of_graph"),
-                [memory.last_sequence],
-            ).fetchone()
-            assert row
-            if (memory.repository_id, memory.last_commit) != row:
+            asked = run(self.cursor, render.load("commits.last_of_graph"), [memory.last_sequence])
+            [(repository_id, last_commit, newest)] = asked.fetchall()
+            if (memory.repository_id, memory.last_commit) != (repository_id, last_commit):
                 memory.graph, memory.last_sequence, memory.last_commit = CommitGraph(), 0, None
-                memory.repository_id = row[0]
+                memory.repository_id = repository_id
+            if memory.last_sequence == newest:
+                return memory.graph
             for sequence, commit_id, parents, at, reverts, *undo in self.commits.edges(memory.last_sequence):
                 undoes, redoes, restores = undo
                 memory.graph.add(commit_id, parents or (), at, Undo(tuple(undoes), tuple(redoes), restores), reverts)

@@ -26,6 +26,7 @@ from epoch_sql.verb import Column
 
 _PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}")
 _NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+_COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
 _SECTION = re.compile(r"\{\{#(\w+)\}\}(.*?)\{\{/\1\}\}", re.DOTALL)
 
 DATABASE: ContextVar[str | None] = ContextVar("database", default=None)
@@ -138,7 +139,8 @@ def queries(file: str) -> dict[str, Sql]:
     """The queries in ``sql/<file>.sql`` by name."""
     text = files("epoch_sql.sql").joinpath(f"{file}.sql").read_text(encoding="utf-8")
     _, *parts = _NAME.split(text)
-    return {name: Sql(query.strip()) for name, query in zip(parts[::2], parts[1::2], strict=True)}
+    # DuckDB would read the comments each time.
+    return {n: Sql(_COMMENT.sub("", query).strip()) for n, query in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def to_sql(expression: exp.Expression) -> Sql:

@@ -1,7 +1,10 @@
 -- name: last_of_graph
 -- In: the sequence of the last commit that a process knows.
--- Out: one row: the id of the repository, and of the commit that has this sequence now.
-SELECT repository_id, (SELECT any_value(commit_id) FROM {{epoch}}.commits WHERE sequence = ?)
+-- Out: one row: the id of the repository, and of the commit that has this sequence now; then the last sequence.
+SELECT
+    repository_id,
+    (SELECT any_value(commit_id) FROM {{epoch}}.commits WHERE sequence = ?),
+    (SELECT coalesce(max(sequence), 0) FROM {{epoch}}.commits)
 FROM {{epoch}}.state
 
 
@@ -13,15 +16,6 @@ FROM {{epoch}}.trees AS t
 JOIN {{epoch}}.versions AS v USING (version_id)
 JOIN {{epoch}}.schemas AS s USING (schema_id)
 WHERE kind = 'table' AND schema_name = ? AND object_name = ?
-
-
--- name: parents
--- In: the ids of commits.
--- Out: each with its parents, in their order.
-SELECT commit_id, parent_id
-FROM {{epoch}}.parents
-WHERE commit_id IN (SELECT unnest(?))
-ORDER BY commit_id, ordinal
 
 
 -- name: edges

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.catalog.relation import Known, Relation
+from epoch_sql.catalog.relation import Known, Relation, among
 from epoch_sql.model.commit import Commit, Head, Ref, Route, TrackingRoute, origin_fields, origin_of
 from epoch_sql.model.protection import Check, Protection, Review
 
@@ -59,10 +59,10 @@ class Commits(Relation):
             return {}
         rows = self.with_ids(wanted)
         parents: dict[str, list[str]] = {}
-        for commit_id, parent_id in self.run(
-            render.load("commits.parents"),
-            [wanted],
-        ).fetchall():
+        condition, parameters = among("commit_id", wanted)
+        for commit_id, _, parent_id in Parents(self.cursor).select(
+            f"WHERE {condition} ORDER BY commit_id, ordinal", parameters
+        ):
             parents.setdefault(commit_id, []).append(parent_id)
         return {row[0]: self._commit(row, parents.get(row[0], [])) for row in rows}
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal
 
 from epoch_sql.catalog.content import described, object_of_row
-from epoch_sql.catalog.relation import Relation
+from epoch_sql.catalog.relation import Relation, among
 from epoch_sql.model.remote import Remote, Upstream
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table, definition_id
 
@@ -166,10 +166,8 @@ class Fingerprints(Relation):
         batch = list(fingerprints)
         if not batch:
             return
-        self.run(
-            "DELETE FROM {{epoch}}.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
-            [[f.table_id for f in batch]],
-        )
+        condition, parameters = among("table_id", [f.table_id for f in batch])
+        self.run(f"DELETE FROM {{{{epoch}}}}.fingerprints WHERE {condition}", parameters)
         self.insert((f.table_id, f.version_id, f.engine, f.row_count, f.checksum, f.buckets) for f in batch)
 
     def forget(self, table_ids: Iterable[str]) -> None:
@@ -177,11 +175,9 @@ class Fingerprints(Relation):
         ids = sorted(set(table_ids))
         if not ids:
             return
-        for statement in (
-            "DELETE FROM {{epoch}}.fingerprints WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
-            "DELETE FROM {{epoch}}.buckets WHERE table_id IN (SELECT unnest(?::VARCHAR[]))",
-        ):
-            self.run(statement, [ids])
+        condition, parameters = among("table_id", ids)
+        for table in ("fingerprints", "buckets"):
+            self.run(f"DELETE FROM {{{{epoch}}}}.{table} WHERE {condition}", parameters)
 
 
 @dataclass(frozen=True)

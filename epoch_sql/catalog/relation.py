@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import duckdb
@@ -62,6 +63,17 @@ _ONE = "CAST(? AS {{type}})"
 _MANY = "unnest(CAST(? AS {{type}}[]))"
 
 
+_FEW = 8
+
+
+def among(column: str, ids: Sequence[str]) -> tuple[str, list[Any]]:
+    """The condition that a column is one of these ids, and its parameters. DuckDB plans few ids faster one by one than
+    as a list."""
+    if len(ids) > _FEW:
+        return f"{column} IN (SELECT unnest(?))", [list(ids)]
+    return f"{column} IN ({', '.join('?' * len(ids))})", list(ids)
+
+
 def run(
     cursor: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
 ) -> duckdb.DuckDBPyConnection:
@@ -89,41 +101,30 @@ class Relation:
 
     def append(self, values: Sequence[Any]) -> None:
         """Insert a row whose ``sequence`` follows the last one: ``values`` are those of the other columns, in order."""
-        kinds = {name: kind for name, kind in self.columns.items() if name != "sequence"}
-        statement = render.render(
-            "relation.append",
-            table=self._table(),
-            columns=[render.column(name) for name in kinds],
-            values=_values(_ONE, [*kinds.values()]),
-        )
-        self.cursor.execute(statement, _parameters([*kinds.values()], values))
+        kinds = [kind for name, kind in self.columns.items() if name != "sequence"]
+        self.cursor.execute(self._text("relation.append", _ONE), _parameters(kinds, values))
 
     def _insert(self, query: str, batch: list[tuple[Any, ...]]) -> None:
         if not batch:
             return
-        names, kinds = self._names(), [*self.columns.values()]
+        kinds = [*self.columns.values()]
         rows = [_parameters(kinds, row) for row in batch]
         # A single row is the most frequent case, and takes half the time without unnest.
         form, parameters = (_ONE, rows[0]) if len(rows) == 1 else (_MANY, [*map(list, zip(*rows, strict=True))])
-        values = _values(form, kinds)
-        self.cursor.execute(
-            render.render(query, table=self._table(), columns=names, values=values, id=names[0]), parameters
-        )
+        self.cursor.execute(self._text(query, form), parameters)
 
     def select(self, condition: str = "", parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows, as tuples in the order of ``columns``. ``condition`` is the text after FROM."""
-        statement = render.render("relation.select", table=self._table(), columns=self._names())
-        return self.cursor.execute(f"{statement} {render.fill(condition)}", list(parameters)).fetchall()
+        statement = f"{self._text('relation.select')} {render.fill(condition)}"
+        return self.cursor.execute(statement, list(parameters)).fetchall()
 
     def with_ids(self, ids: Iterable[str]) -> list[tuple[Any, ...]]:
         """The rows with these ids (in the first column), as ``select`` gives them."""
         wanted = sorted(set(ids))
         if not wanted:
             return []
-        # A single id is the most frequent case, and a comparison is planned faster than a join.
-        condition = "WHERE {{id}} = ?" if len(wanted) == 1 else "WHERE {{id}} IN (SELECT unnest(?))"
-        parameter = wanted[0] if len(wanted) == 1 else wanted
-        return self.select(render.fill(condition, id=self._names()[0]), [parameter])
+        condition, parameters = among(next(iter(self.columns)), wanted)
+        return self.select(f"WHERE {condition}", parameters)
 
     def run(self, statement: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyConnection:
         """Execute a statement. ``{{epoch}}`` in it is the schema of the catalog."""
@@ -132,12 +133,17 @@ class Relation:
     def _table(self) -> render.Fragment:
         return render.catalog_table(self.name)
 
-    def _names(self) -> list[Any]:
-        return [render.column(name) for name in self.columns]
+    def _text(self, query: str, form: str = "") -> render.Sql:
+        return _text(query, self.name, tuple(self.columns.items()), form, render.DATABASE.get())
 
 
-def _values(form: str, kinds: Sequence[str]) -> list[render.Sql]:
-    return [render.fill(form, type=render.verbatim(kind)) for kind in kinds]
+@lru_cache(maxsize=512)
+def _text(query: str, table: str, columns: tuple[tuple[str, str], ...], form: str, _database: str | None) -> render.Sql:
+    """A query of ``relation.sql`` for a table, in the database that SQL is rendered for now."""
+    given = [(name, kind) for name, kind in columns if query != "relation.append" or name != "sequence"]
+    names = [render.column(name) for name, _ in given]
+    values = [render.fill(form, type=render.verbatim(kind)) for _, kind in given]
+    return render.render(query, table=render.catalog_table(table), columns=names, values=values, id=names[0])
 
 
 def _parameters(kinds: Sequence[str], values: Sequence[Any]) -> list[Any]:
