@@ -101,6 +101,25 @@ def test_work_goes_back_and_forth(shop: Repo, clone: Clone, url: str) -> None:
     assert sound(shop) and sound(other)
 
 
+@pytest.mark.core
+def test_a_change_of_a_definition_alone_travels_after_one_of_rows(shop: Repo, clone: Clone, url: str) -> None:
+    """Its delta has no file, and begins and ends at the same files."""
+    shop("CALL epoch_push()")
+    other = clone(url)
+    changes = {
+        "orders": ("UPDATE orders SET note = '!' WHERE id = 1", "COMMENT ON TABLE orders IS 'sold'"),
+        "log": ("INSERT INTO log VALUES (9)", "ALTER TABLE log ALTER n SET DEFAULT 3"),
+    }
+    for rows, definition in changes.values():
+        for change in (rows, definition):
+            shop(change)
+            shop.commit()
+        shop("CALL epoch_push()")
+        other("CALL epoch_pull()")
+    assert history(other) == history(shop) == history(clone(url))
+    assert sound(other)
+
+
 def test_a_pull_that_conflicts_is_a_merge_in_progress(shop: Repo, clone: Clone, url: str) -> None:
     pushed(shop)
     other = clone(url)
