@@ -246,6 +246,23 @@ class EpochTransactionError(EpochError):
 
 
 @dataclass(eq=False, repr=False)
+class EpochRelationError(EpochError):
+    """A function that acts, within a relation, which would run it again whenever somebody reads the relation."""
+
+    _: KW_ONLY
+    function: str
+
+    @classmethod
+    def of(cls, function: str) -> EpochRelationError:
+        """The error for a function that a relation would call."""
+        return cls(
+            f"{function} would act again whenever this relation is read",
+            f"write CALL {function}(...), or execute(...) instead of sql(...)",
+            function=function,
+        )
+
+
+@dataclass(eq=False, repr=False)
 class EpochStorageError(EpochError):
     """A file that is missing, corrupted or cannot be written."""
 

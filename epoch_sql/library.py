@@ -114,7 +114,7 @@ class Repository(Verbs):
             return self._relation(verb, given, self.connection)
         with self._session.cursor() as cursor:
             if isinstance(verb, Procedure):
-                seen = self._seen(cursor, verb.looks) if verb.looks else None
+                seen = self._seen(cursor, verb) if verb.looks else None
                 return perform(self._session, cursor, verb, seen, given, self._author)
             call = self._session.call(cursor, self._author)
             if isinstance(verb, Query):
@@ -123,9 +123,9 @@ class Repository(Verbs):
             assert isinstance(verb, Reading)
             return verb(call, **given)
 
-    def _seen(self, cursor: duckdb.DuckDBPyConnection, looks: str) -> list[dict[str, Any]]:
+    def _seen(self, cursor: duckdb.DuckDBPyConnection, verb: Procedure[..., Any]) -> list[dict[str, Any]]:
         """The working tables as the repository's connection sees them, within its transaction."""
-        seen = self.connection.sql(look_query(self._session, cursor, looks))
+        seen = self.connection.sql(look_query(self._session, cursor, verb, query_id=0))
         return [dict(zip(seen.columns, row, strict=True)) for row in seen.fetchall()]
 
     def _relation(

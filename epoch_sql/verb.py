@@ -158,7 +158,8 @@ class Procedure(Direct[P, R]):
 
     ``acts`` is False for one that only reads, which also works on a read-only connection. ``looks`` says how closely
     the caller's own view is compared with what is committed: at the ``rows`` of every table, or at their number only.
-    ``needs`` says what there has to be: a repository, or a database only.
+    ``needs`` says what there has to be: a repository, or a database only. ``queues`` is False for one that works long
+    beside others, on a store, say.
     """
 
     def __init__(
@@ -168,11 +169,13 @@ class Procedure(Direct[P, R]):
         acts: bool,
         looks: Literal["rows", "counts"],
         needs: Literal["repository", "database", "nothing"],
+        queues: bool,
     ) -> None:
         super().__init__(name, function)
         self.acts = acts
         self.looks = looks if acts else None
         self.needs = needs
+        self.queues = queues
 
     @cached_property
     def warns(self) -> bool:
@@ -224,9 +227,10 @@ def procedure(
     acts: bool = True,
     looks: Literal["rows", "counts"] = "counts",
     needs: Literal["repository", "database", "nothing"] = "repository",
+    queues: bool = True,
 ) -> Callable[[Callable[Concatenate[Any, P], R]], Procedure[P, R]]:
     """Declare a function that acts or computes; see ``Procedure``."""
-    return lambda function: Procedure(name, function, acts, looks, needs)
+    return lambda function: Procedure(name, function, acts, looks, needs, queues)
 
 
 def reading(name: str) -> Callable[[Callable[Concatenate[Any, P], R]], Reading[P, R]]:

@@ -30,13 +30,38 @@ ANTI JOIN (SELECT NULL AS moves FROM {{epoch}}.state WHERE false) AS epoch_state
 -- name: look_at_counts
 -- In: a working table, as the reader's transaction sees it.
 -- Out: one row: its name, and how many rows it has.
-SELECT {{name}} AS name, count(*) AS row_count, NULL AS checksum FROM {{table}}
+SELECT {{name}} AS name, count(*) AS row_count, NULL AS checksum, NULL AS uncommitted, NULL AS is_before FROM {{table}}
 
 
 -- name: look_at_rows
 -- In: a working table, as the reader's transaction sees it.
--- Out: one row: its name, how many rows it has, and the sum of their hashes.
-SELECT {{name}} AS name, count(*) AS row_count, coalesce(sum({{row_hash}}), 0) AS checksum FROM ({{working}}) AS working
+-- Out: one row: its name, how many rows it has, the sum of their hashes, and how many of them its transaction has inserted.
+SELECT
+    {{name}} AS name, count(*) AS row_count, coalesce(sum({{row_hash}}), 0) AS checksum,
+    {{uncommitted}} AS uncommitted, NULL AS is_before
+FROM ({{working}}) AS working
+
+
+-- name: inserted_here
+-- In: a working table.
+-- Out: how many rows the reader's transaction has inserted and not committed: DuckDB numbers those from here on, and reads
+-- no others. A column of that name would hide the numbers.
+(SELECT count(*) FROM {{table}} WHERE rowid >= 36028797018960000)
+
+
+-- name: committed_before
+-- In: names of working tables, how many rows each has, and the sums of their hashes.
+-- Out: a row per table: these as constants, marked as before.
+SELECT name, row_count, checksum, NULL AS uncommitted, true AS is_before
+FROM (
+    SELECT unnest({{names}}) AS name, unnest([{{counts}}]) AS row_count, unnest([{{checksums}}]) AS checksum
+) AS committed
+
+
+-- name: rows_stored
+-- In: nothing.
+-- Out: one row: about how many rows there are in all tables.
+SELECT coalesce(sum(estimated_size), 0) FROM duckdb_tables() WHERE database_name = current_database() AND schema_name <> 'epoch'
 
 
 -- name: database

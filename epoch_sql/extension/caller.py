@@ -6,6 +6,9 @@ the procedure. Besides, an open transaction that has updated or changed definiti
 fail, so that is tried. Where it fails, it may be for somebody else's transaction, even one that only reads: then all
 rows and definitions are compared, which tells. (DuckDB's counters of queries and transactions could tell when there is
 no need to, but each executemany moves them by one.)
+
+Other connections may commit while a call is on its way. So the numbers of rows are also read where the call is bound:
+a caller that sees those has changed nothing itself. Such a call acts on what is committed now, like any other.
 """
 
 from __future__ import annotations
@@ -22,70 +25,152 @@ from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.call import Call
-from epoch_sql.errors import EpochReadOnlyError, EpochStorageError, EpochTransactionError, UnsupportedType
+from epoch_sql.errors import (
+    EpochReadOnlyError,
+    EpochRelationError,
+    EpochStorageError,
+    EpochTransactionError,
+    UnsupportedType,
+)
 from epoch_sql.extension.session import Session
 from epoch_sql.model.schema import ObjectName, Table, canonical_json
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import check_supported
+from epoch_sql.verb import Column, Procedure
 from epoch_sql.worktree.introspect import definitions_seen, read_columns, read_table_names
 from epoch_sql.worktree.rows import Seen, row_hash, working_rows
 
 SPARE_BYTES = 1 << 20
 MOST_REWRITTEN = 64 << 20
-NOTHING_SEEN = render.no_rows([("name", Sql("VARCHAR")), ("row_count", Sql("BIGINT")), ("checksum", Sql("HUGEINT"))])
+SEEN = (
+    Column("name", "VARCHAR"),
+    Column("row_count", "BIGINT"),
+    Column("checksum", "HUGEINT"),
+    Column("uncommitted", "BIGINT"),
+    Column("is_before", "BOOLEAN"),
+)
+"""What a caller sees of a table: its rows, the checksum of their hashes, and how many of them it has inserted and not
+committed itself. Or (``is_before``) what was committed when its query was bound."""
+NOTHING_SEEN = render.constants(SEEN)
+NO_QUERY = (1 << 64) - 1
+"""The id of the query where DuckDB binds none: a relation that is made."""
 _DEFINITIONS = ""
+_SMALL = 1_000_000
 _TABLES_AT_ONCE = 64
+_Rows = tuple[int, int | None]
 
 
-def look_query(session: Session, cursor: duckdb.DuckDBPyConnection, looks: str) -> Sql:
+def look_query(
+    session: Session, cursor: duckdb.DuckDBPyConnection, procedure: Procedure[..., Any], query_id: int
+) -> Sql:
     """The query that tells what its reader sees: for each table its rows and their checksum, and after a CHECKPOINT
-    that failed a hash of all definitions.
+    that failed a hash of all definitions. ``query_id`` is the id of the query that it is bound in.
 
-    Raises EpochReadOnlyError for a read-only database, EpochTransactionError when some transaction, here or on
-    another connection, is altering a table.
+    Raises EpochRelationError where no query is bound: a relation would act whenever it is evaluated. Raises
+    EpochReadOnlyError for a read-only database, EpochTransactionError when some transaction, here or on another
+    connection, is altering a table.
     """
+    if query_id == NO_QUERY:
+        raise EpochRelationError.of(procedure.name)
     call = session.call(cursor, create=True)
     _require_writable(call)
-    if not _checkpointed(call):
+    # What others commit from now on is known to be theirs.
+    cursor.execute("BEGIN TRANSACTION")
+    if not _checkpointed(session, call):
+        everything = _everything(call)
+        before = _before(cursor, everything) if _is_small(call) else []
+        cursor.execute("COMMIT")
         _refuse_altered(call)
-        return _everything(call)
-    return _union([NOTHING_SEEN, *_all_hashes(call)]) if looks == "rows" else _counts(_table_names(call))
+        return _union([everything, *before])
+    if procedure.looks == "rows":
+        tables = _tables(call)
+        seen, names = [_hashes(table) for table in tables], [table.name for table in tables]
+    else:
+        names = _table_names(call)
+        seen = [_count(name) for name in names]
+    before = _before(cursor, _counts(names))
+    cursor.execute("COMMIT")
+    return _union([NOTHING_SEEN, *seen, *before])
 
 
-def require_same_view(call: Call, looks: str | None, looked: Sequence[Mapping[str, Any]] | None) -> Seen:
-    """EpochTransactionError when the caller sees other data than what is committed.
+def require_same_view(
+    call: Call, looks: str | None, looked: Sequence[Mapping[str, Any]] | None, query: str | None
+) -> Seen:
+    """EpochTransactionError when the caller sees other data than what is committed, or was where its query was bound.
 
-    Where the caller read the hashes of all rows, returns them, for the scan, which confirms them.
+    Where the caller read the hashes of all rows, and they are still committed, returns them, for the scan, which
+    confirms them.
     """
-    seen = {entry["name"]: entry for entry in looked or ()}
+    seen = {entry["name"]: entry for entry in looked or () if not entry["is_before"]}
+    before = {entry["name"]: _rows(entry) for entry in looked or () if entry["is_before"]}
+    if _is_prepared(call.cursor, query):
+        before = {}
+    hashes = {
+        _name_of(name): (entry["row_count"], int(entry["checksum"]))
+        for name, entry in seen.items()
+        if name != _DEFINITIONS and entry["checksum"] is not None
+    }
     closely = _DEFINITIONS in seen
-    for name, row_count, checksum in _committed(call, [*seen], closely):
+    overtaken = False
+    for name, now in _committed(call, [*seen], closely):
         other = seen.pop(name, None)
-        hashed = closely and other is not None and other["checksum"] != checksum
-        if other is None or other["row_count"] != row_count or hashed:
+        if other and other["uncommitted"]:
             raise EpochTransactionError.uncommitted(_described(name))
+        rows = _rows(other) if other else None
+        if not _alike(rows, now, closely):
+            if not before or not _alike(rows, before.get(name), closely):
+                raise EpochTransactionError.uncommitted(_described(name))
+            overtaken = True
     if seen:
         raise EpochTransactionError.uncommitted(_described(next(iter(seen))))
-    if looks != "rows":
-        return {}
-    return {
-        _name_of(entry["name"]): (entry["row_count"], int(entry["checksum"]))
-        for entry in looked or ()
-        if entry["name"] != _DEFINITIONS and entry["checksum"] is not None
-    }
+    return hashes if looks == "rows" and not overtaken else {}
 
 
-def _committed(call: Call, seen: Sequence[str], closely: bool) -> list[tuple[str, int, int]]:
-    """(name, rows, checksum) as committed: of everything, or of the tables that the caller saw, which need no new
+def _is_prepared(cursor: duckdb.DuckDBPyConnection, query: str | None) -> bool:
+    """Whether a query executes a statement that was bound before."""
+    statements = cursor.extract_statements(query) if query else []
+    return any(statement.type == duckdb.StatementType.EXECUTE for statement in statements)
+
+
+def _rows(entry: Mapping[str, Any]) -> _Rows:
+    return entry["row_count"], entry["checksum"]
+
+
+def _alike(seen: _Rows | None, committed: _Rows | None, closely: bool) -> bool:
+    """Whether there is the same, or nothing, of a name; checksums are compared only ``closely``."""
+    if seen is None or committed is None:
+        return seen is committed
+    return seen == committed if closely else seen[0] == committed[0]
+
+
+def _before(cursor: duckdb.DuckDBPyConnection, query: Sql) -> list[Sql]:
+    """What is committed where a query is bound, as constants."""
+    found = cursor.execute(query).fetchall()
+    if not found:
+        return []
+    names, counts, checksums, *_ = zip(*found, strict=True)
+    return [
+        render.render(
+            "extension.committed_before",
+            names=render.strings(names),
+            counts=render.joined([*map(render.literal, counts)], ", "),
+            checksums=render.joined([*map(render.literal, checksums)], ", "),
+        )
+    ]
+
+
+def _committed(call: Call, seen: Sequence[str], closely: bool) -> list[tuple[str, _Rows]]:
+    """What is committed, by name: of everything, or of the tables that the caller saw, which need no new
     listing. A table that was created since is not a change of the caller's."""
     names = [_name_of(name) for name in seen if name != _DEFINITIONS]
     try:
-        return call.cursor.execute(_everything(call) if closely else _counts(names)).fetchall()
+        found = call.cursor.execute(_everything(call) if closely else _counts(names)).fetchall()
     except duckdb.CatalogException as error:
         missing = set(names) - set(read_table_names(call.cursor))
         if not missing:
             raise
-        raise EpochTransactionError.uncommitted(str(min(missing))) from error
+        raise EpochTransactionError.by_another_writer(f"{min(missing)} was dropped") from error
+    return [(name, (row_count, checksum)) for name, row_count, checksum, *_ in found]
 
 
 def _require_writable(call: Call) -> None:
@@ -97,7 +182,7 @@ def _require_writable(call: Call) -> None:
         )
 
 
-def _checkpointed(call: Call) -> bool:
+def _checkpointed(session: Session, call: Call) -> bool:
     """Whether CHECKPOINT succeeds. If not, an open transaction changed something, or is older.
 
     On DuckDB 1.4 it is not tried: it would wait until the results of other connections are fetched, perhaps by this
@@ -106,11 +191,19 @@ def _checkpointed(call: Call) -> bool:
     if duckdb.__version__.startswith("1.4."):
         return False
     _require_space(call.database)
-    try:
-        call.cursor.execute("CHECKPOINT")
-    except duckdb.TransactionException:
-        return False
+    with session.cursor() as other:
+        try:
+            other.execute("CHECKPOINT")
+        except duckdb.TransactionException:
+            return False
     return True
+
+
+def _is_small(call: Call) -> bool:
+    """Whether to hash all rows costs next to nothing."""
+    row = call.cursor.execute(render.load("extension.rows_stored")).fetchone()
+    assert row
+    return int(row[0]) <= _SMALL
 
 
 def _refuse_altered(call: Call) -> None:
@@ -191,8 +284,15 @@ def _hashes(table: Table) -> Sql:
         "extension.look_at_rows",
         name=_name_as_text(table.name),
         row_hash=row_hash(numbered.stored_columns),
+        uncommitted=_inserted_here(table),
         working=working_rows(numbered),
     )
+
+
+def _inserted_here(table: Table) -> Sql:
+    if any(column.name.casefold() == "rowid" for column in table.columns):
+        return Sql("NULL")
+    return render.render("extension.inserted_here", table=render.table(table.name))
 
 
 def _count(name: ObjectName) -> Sql:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 import duckdb
@@ -22,14 +23,19 @@ def perform(
     seen: Sequence[Mapping[str, Any]] | None,
     arguments: Mapping[str, Any],
     author: str | None = None,
+    query: str | None = None,
 ) -> R:
-    """The result of a procedure; ``seen`` is what its caller sees of the working tables (see ``caller``)."""
+    """The result of a procedure; ``seen`` is what its caller sees of the working tables in a query (see ``caller``).
+
+    Procedures of one process follow each other, unless they wait for others: then those go on.
+    """
     if procedure.needs == "nothing":
         return procedure(None, **arguments)
-    call = session.call(cursor, author, create=procedure.needs == "database")
-    if procedure.acts:
-        call.seen = require_same_view(call, procedure.looks, seen)
-    result = procedure(call, **arguments)
-    if procedure.acts and procedure.needs == "repository":
-        publish_moved(call)
+    with session.turn if procedure.acts and procedure.queues else nullcontext():
+        call = session.call(cursor, author, create=procedure.needs == "database")
+        if procedure.acts:
+            call.seen = require_same_view(call, procedure.looks, seen, query)
+        result = procedure(call, **arguments)
+        if procedure.acts and procedure.needs == "repository":
+            publish_moved(call)
     return with_warnings(result, call.warnings) if procedure.warns else result

@@ -21,7 +21,7 @@ from duckdb.sqltypes import DuckDBPyType
 
 from epoch_sql import render
 from epoch_sql.errors import EpochArgumentError, EpochError, EpochRepositoryError
-from epoch_sql.extension.caller import NOTHING_SEEN, look_query
+from epoch_sql.extension.caller import NOTHING_SEEN, SEEN, look_query
 from epoch_sql.extension.failing import Failure, aborts_transactions, as_epoch_error, failing, failure
 from epoch_sql.extension.performing import perform
 from epoch_sql.extension.session import Session
@@ -38,6 +38,7 @@ AnyReading = Reading[..., Any] | Query[..., Any]
 REGISTERED = f"{_NAMESPACE}registered"
 """A function whose existence shows that a database instance has the others too."""
 _PROVED = f"{_NAMESPACE}proved"
+_LOOK = f"{_NAMESPACE}look"
 MACROS = f"{_NAMESPACE}macros"
 """A macro that gives the version of a database's macros."""
 
@@ -77,18 +78,15 @@ def functions_of(session: Session) -> tuple[Function, ...]:
         Function(
             _inner(p.name),
             _runner(session, p),
-            (*_types(p), _SEEN),
+            (*_types(p), _SEEN, "VARCHAR"),
             _outcome(p),
             True,
         )
         for p in PROCEDURES.values()
     ]
-    lookers = [
-        Function(f"{_NAMESPACE}look_at_{looks}", _looker(session, looks), (), "VARCHAR", False)
-        for looks in ("rows", "counts")
-    ]
+    looker = Function(_LOOK, _looker(session), ("VARCHAR", "UBIGINT"), "VARCHAR", False)
     prover = Function(_PROVED, _prover(session), ("VARCHAR[]", "VARCHAR", "VARCHAR[]", "VARCHAR[]"), "VARCHAR", False)
-    return (*readers, *askers, *runners, *lookers, prover)
+    return (*readers, *askers, *runners, looker, prover)
 
 
 def register_first(cursor: duckdb.DuckDBPyConnection) -> bool:
@@ -152,7 +150,7 @@ def macros_digest() -> str:
 
 _ANSWERS = ("VARCHAR", "VARCHAR[]", "VARCHAR[]", "VARCHAR[]")
 """The types of a caller's current database and schemas, of the queries, and of their plans."""
-_SEEN = 'STRUCT("name" VARCHAR, row_count BIGINT, checksum HUGEINT)[]'
+_SEEN = f"STRUCT({', '.join(f'{render.to_sql(render.identifier(c.name))} {c.type}' for c in SEEN)})[]"
 
 
 def _inner(name: str) -> str:
@@ -236,11 +234,11 @@ def _asker(session: Session, reading: Query[..., Any]) -> Callable[..., list[str
 
 def _runner(session: Session, procedure: Procedure[..., Any]) -> Callable[..., dict[str, Any]]:
     def run(*arguments: Any) -> dict[str, Any]:
-        *given, seen = arguments
+        *given, seen, query = arguments
         try:
             values = _given(procedure, given)
             with session.cursor() as cursor:
-                rows = rows_of(perform(session, cursor, procedure, seen, values))
+                rows = rows_of(perform(session, cursor, procedure, seen, values, query=query))
             return {"error": None, "is_document": None, "rows": rows}
         except (EpochError, duckdb.Error, OSError) as error:
             failed = _failure(session, error)
@@ -249,13 +247,13 @@ def _runner(session: Session, procedure: Procedure[..., Any]) -> Callable[..., d
     return run
 
 
-def _looker(session: Session, looks: str) -> Callable[[], str]:
-    def look() -> str:
+def _looker(session: Session) -> Callable[[str, int], str]:
+    def look(name: str, query_id: int) -> str:
         if session.creating_macros:
             return NOTHING_SEEN
         try:
             with session.cursor() as cursor:
-                return look_query(session, cursor, looks)
+                return look_query(session, cursor, PROCEDURES[name], query_id)
         except (EpochError, duckdb.Error, OSError) as error:
             return failing(_failure(session, error))
 
@@ -350,8 +348,11 @@ def _types(verb: AnyVerb) -> tuple[str, ...]:
 
 
 def _procedure_macro(procedure: Procedure[..., Any]) -> Sql:
-    looks = procedure.looks
-    seen = render.fill(Sql("(SELECT list(seen) FROM query({{f}}()) AS seen)"), f=Sql(f"{_NAMESPACE}look_at_{looks}"))
+    seen = render.fill(
+        Sql("(SELECT list(seen) FROM query({{look}}({{name}}, current_query_id())) AS seen)"),
+        look=Sql(_LOOK),
+        name=render.literal(procedure.name),
+    )
     return render.render(
         "extension.procedure_macro",
         name=render.identifier(procedure.name),
@@ -359,7 +360,8 @@ def _procedure_macro(procedure: Procedure[..., Any]) -> Sql:
         function=Sql(_inner(procedure.name)),
         arguments=[
             *_arguments(procedure.parameters),
-            seen if looks else Sql("NULL"),
+            seen if procedure.looks else Sql("NULL"),
+            Sql("current_query()"),
         ],
     )
 

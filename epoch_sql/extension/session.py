@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from threading import Lock
+from threading import Lock, RLock
 from typing import Any
 
 import duckdb
@@ -24,14 +24,16 @@ class Session:
     cursor of a user's connection would be closed with it while another thread works on it, and DuckDB 2.0 refuses calls
     on a connection whose cursors are at work in other threads. Connections are held weakly: a function that held one
     would keep the database open, and its lock, for as long as the process runs. ``creating_macros`` says that functions
-    are called only because a macro over them is being created. ``author`` is the author, unless a call names another.
-    ``progress`` is the progress of transfers.
+    are called only because a macro over them is being created. A call that acts holds ``turn``, so that calls of one
+    process follow each other. ``author`` is the author, unless a call names another. ``progress`` is the progress of
+    transfers.
     """
 
     def __init__(self, memory: Memory, path: str | None = None) -> None:
         self.memory = memory
         self.failures = Failures()
         self.lock = Lock()
+        self.turn = RLock()
         self.creating_macros = False
         self.author: str | None = None
         self.progress = Progress()

@@ -42,7 +42,7 @@ class PublishResult:
     left_out: list[str]
 
 
-@procedure("epoch_publish")
+@procedure("epoch_publish", queues=False)
 def publish(
     call: Call,
     refs: Sequence[str] | None = None,

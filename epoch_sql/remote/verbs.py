@@ -7,7 +7,7 @@ from epoch_sql.remote.connecting import FetchResult, TransferResult
 from epoch_sql.verb import procedure
 
 
-@procedure("epoch_push")
+@procedure("epoch_push", queues=False)
 def push(
     call: Call,
     remote: str = "origin",
@@ -40,7 +40,7 @@ def push(
     return push_there(call, remote, branch, force, tags, protection)
 
 
-@procedure("epoch_fetch")
+@procedure("epoch_fetch", queues=False)
 def fetch(call: Call, remote: str = "origin") -> FetchResult:
     """Brings the branches of a remote as `REMOTE/BRANCH`, with its tags and reviews. Status: `fetched` or `up-to-date`.
     The commits are those of the current branch's upstream.
@@ -70,7 +70,7 @@ def pull(call: Call, remote: str = "origin") -> FetchResult:
     return pull_here(call, remote)
 
 
-@procedure("epoch_clone", needs="database")
+@procedure("epoch_clone", needs="database", queues=False)
 def clone(call: Call, url: str, remote: str = "origin", *, trust: bool = False) -> FetchResult:
     """Creates a repository in an empty database from a remote, and checks out its default branch.
 
