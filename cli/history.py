@@ -10,7 +10,7 @@ import click
 from . import output
 from .characters import visible
 from .grammar import CountedCommand, json_option
-from .graph import Graph
+from .graph import Graph, topological
 from .output import Line, Span
 from .session import Session, call, pass_to_read
 from .wording import moment, row_counts, short
@@ -45,14 +45,24 @@ def log(
 
     Newest first; REF is HEAD by default.
     """
-    asked = call("epoch_log", ref=ref, first_parent=first_parent, max_count=max_count, table_name=table_name)
+    drawn = graph and form != "json"
+    asked = call(
+        "epoch_log",
+        ref=ref,
+        first_parent=first_parent,
+        max_count=None if drawn else max_count,
+        table_name=table_name,
+    )
     if form == "json":
         output.rows(session.rows(asked, form), form)
         return
     commits = session.read(asked)
+    if drawn:
+        everything = session.read(call("epoch_log", ref=ref)) if table_name else commits
+        commits = topological(commits, everything, first_parent)[:max_count]
     shown = [row["commit_id"] for row in commits]
     entries = ((row, [_oneline(row, shown)] if oneline else _entry(row, shown)) for row in commits)
-    output.lines(_drawn(entries) if graph else (line for _, entry in entries for line in entry))
+    output.lines(_drawn(entries) if drawn else (line for _, entry in entries for line in entry))
 
 
 @click.command()
@@ -143,4 +153,4 @@ def _move(row: dict[str, Any]) -> list[Line]:
 def _drawn(entries: Iterator[tuple[dict[str, Any], list[Line]]]) -> Iterator[Line]:
     graph = Graph()
     for row, entry in entries:
-        yield from graph.commit(row["commit_id"], tuple(row["parents"]), entry)
+        yield from graph.commit(row["commit_id"], row["drawn"], entry)

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from epoch_sql import errors
 from epoch_sql.advice import Suggestion
 from epoch_sql.cli import diagnostics, output, rows
 from epoch_sql.cli.difference_table import Differing, difference_lines
-from epoch_sql.cli.graph import Graph
+from epoch_sql.cli.graph import Graph, topological
 from epoch_sql.cli.rows import Rows
 from epoch_sql.cli.wording import row_counts, short, summary
 
@@ -187,40 +188,46 @@ class TestWording:
 
 
 class TestGraph:
-    HISTORIES = (
-        ("linear", [("c", "b"), ("b", "a"), ("a", "")], ["* c", "* b", "* a"]),
-        (
-            "merge",
-            [("d", "bc"), ("c", "a"), ("b", "a"), ("a", "")],
-            ["* d", "|\\", "| * c", "* | b", "|/", "* a"],
-        ),
-        (
-            "criss-cross",
-            [("f", "de"), ("e", "cb"), ("d", "bc"), ("c", "a"), ("b", "a"), ("a", "")],
-            ["* f", "|\\", "| * e", "| |\\", "* | | d", "|\\| |", "| * | c", "|_|/", "* | b", "|/", "* a"],
-        ),
-        (
-            "environments",
-            [("g", "be"), ("e", "d"), ("d", "c"), ("j", "i"), ("i", "c"), ("c", "b"), ("b", "a"), ("a", "")],
-            ["* g", "|\\", "| * e", "| * d", "| | * j", "| | * i", "| |/", "| * c", "|/", "* b", "* a"],
-        ),
-    )
+    """The pictures in graphs.txt are git's own, of histories that were made at random."""
+
+    HISTORIES = (Path(__file__).parent / "graphs.txt").read_text().rstrip("\n").split("\n\n")
 
     @staticmethod
-    def drawn(commits: list[tuple[str, str]]) -> list[str]:
+    def drawn(rows: list[dict[str, Any]]) -> list[str]:
         graph = Graph()
-        return [output.plain(line) for name, parents in commits for line in graph.commit(name, parents, [name])]
+        return [
+            output.plain(line).rstrip()
+            for row in rows
+            for line in graph.commit(row["commit_id"], row["drawn"], [row["commit_id"]])
+        ]
 
-    @pytest.mark.parametrize(("commits", "expected"), [(h[1], h[2]) for h in HISTORIES], ids=[h[0] for h in HISTORIES])
-    def test_histories(self, commits: list[tuple[str, str]], expected: list[str]) -> None:
-        found = self.drawn(commits)
-        assert found[: len(expected)] == expected
+    @staticmethod
+    def commits(history: str) -> list[dict[str, Any]]:
+        """Newest first."""
+        found = [entry.rstrip(")").split("(") for entry in history.split()]
+        return [{"commit_id": name, "parents": parents.split(",") if parents else []} for name, parents in found[::-1]]
 
-    @pytest.mark.parametrize("commits", [h[1] for h in HISTORIES], ids=[h[0] for h in HISTORIES])
-    def test_every_commit_stands_once_and_no_lane_is_left(self, commits: list[tuple[str, str]]) -> None:
-        found = self.drawn(commits)
-        assert [line.split()[-1] for line in found if "*" in line] == [name for name, _ in commits]
-        assert found[-1] == "* a"
+    @pytest.mark.parametrize("history", HISTORIES, ids=str)
+    def test_as_git_draws(self, history: str) -> None:
+        first, _, picture = history.partition("\n")
+        commits = self.commits(first)
+        assert self.drawn(topological(commits, commits)) == picture.splitlines()
+
+    def test_text_stands_beside_the_lines(self) -> None:
+        graph = Graph()
+        found = [*graph.commit("c", ["b", "a"], ["c", "", "of two", ""]), *graph.commit("b", ["a"], ["b"])]
+        assert [output.plain(line).rstrip() for line in found] == ["*   c", "|\\", "| | of two", "| |", "* | b", "|/"]
+
+    def test_commits_that_are_not_shown(self) -> None:
+        """A commit stands below the nearest that is shown of its first-parent line."""
+        everything = self.commits("a() b(a) c(b) d(b) e(c,d) f(e)")
+        shown = [row for row in everything if row["commit_id"] in "adf"]
+        assert self.drawn(topological(shown, everything)) == ["* f", "| * d", "|/", "* a"]
+
+    def test_a_first_parent_line_is_straight(self) -> None:
+        everything = self.commits("a() b(a) c(a) d(b,c)")
+        shown = [row for row in everything if row["commit_id"] in "abd"]
+        assert self.drawn(topological(shown, shown, first_parent=True)) == ["* d", "* b", "* a"]
 
 
 class TestDifferences:
