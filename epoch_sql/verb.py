@@ -169,7 +169,7 @@ class Procedure(Direct[P, R]):
         acts: bool,
         looks: Literal["rows", "counts"],
         needs: Literal["repository", "database", "nothing"],
-        queues: bool,
+        queues: bool = True,
     ) -> None:
         super().__init__(name, function)
         self.acts = acts

@@ -97,7 +97,7 @@ def register_first(cursor: duckdb.DuckDBPyConnection) -> bool:
     try:
         _register(cursor, _FIRST)
     except (duckdb.CatalogException, duckdb.NotImplementedException) as error:
-        if "already" not in str(error):
+        if REGISTERED not in str(error):
             raise
         return False
     return True
