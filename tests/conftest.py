@@ -7,7 +7,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -115,6 +115,12 @@ class Repo:
     def close(self) -> None:
         self.con.close()
 
+    def leave(self) -> None:
+        """Close the database for good: DuckDB need not write down what nobody reads again."""
+        with suppress(duckdb.ConnectionException):
+            self.con.execute("PRAGMA disable_checkpoint_on_shutdown")
+        self.close()
+
 
 MakeRepo = Callable[..., Repo]
 
@@ -182,7 +188,7 @@ def make_repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeR
             else:
                 folder.mkdir()
             repo = Repo(folder / name)
-            opened.callback(repo.close)
+            opened.callback(repo.leave)
             if not copied:
                 if sql:
                     repo(sql)

@@ -128,6 +128,11 @@ class Reader:
 
     def command(self, command: str) -> tuple[int, str]:
         """One command: of epoch in this process, which is faster, any other in a shell."""
+        first, _, then = command.partition(" && ")
+        if then and not _SHELL.search(first):
+            code, printed = self.command(first)
+            after, more = (0, "") if code else self.command(then)
+            return code or after, printed + more
         words = shlex.split(command)
         if words[0] != "epoch" or any(_SHELL.search(word) for word in words if " " not in word):
             return self.shell(command)

@@ -131,16 +131,16 @@ def _keys(type: str, values: list[str]) -> str:
     return f"SELECT DISTINCT v FROM (VALUES {rows}) AS r(v) WHERE v IS NOT NULL"
 
 
+@pytest.mark.slow
 def test_keys_of_every_type(make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row is a file of its own, as far as the keys tell rows apart."""
     monkeypatch.setattr(writing, "FILE_ROWS", 1)
-    repo = make_repo(init=False)
+    repo = make_repo()
     numbers = range(len(TYPES))
     for number, (type, values) in enumerate(TYPES.items()):
         repo(
             f"CREATE TABLE t{number} (v {type}, i INTEGER); INSERT INTO t{number} SELECT *, 0 FROM ({_keys(type, values)})"
         )
-    repo("CALL epoch_init()")
     for number in numbers:
         repo(f"CALL epoch_key('t{number}', ['v'])")
     repo.commit()
@@ -159,6 +159,7 @@ def test_keys_of_every_type(make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch
     assert kept > len(TYPES) // 2
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize(
     ("columns", "key", "rows"),
     [
