@@ -56,7 +56,7 @@ $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: pyproject.t
 	$(BIN)/python -m compileall -q epoch_sql cli
 	touch $@
 
-# The clients that read published files.
+# The clients that read published files, and dbt.
 $(EPOCH_CLIENTS)/.made: tests/publish/install_clients.sh | $(BIN)/python
 	bash $< $(EPOCH_CLIENTS) $(BIN)/python
 	touch $@

@@ -10,5 +10,9 @@ setup(
         "epoch_sql.cli",
     ],
     package_dir={"epoch_sql": "epoch_sql", "epoch_sql.sql": "sql", "epoch_sql.cli": "cli"},
-    package_data={"epoch_sql": ["py.typed"], "epoch_sql.sql": ["*.sql"]},
+    package_data={
+        "epoch_sql": ["py.typed"],
+        "epoch_sql.sql": ["*.sql"],
+        "epoch_sql.dbt": ["package/*.yml", "package/macros/*.sql"],
+    },
 )

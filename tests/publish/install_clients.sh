@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the clients that read published files, each in a folder of its own below $1. $2 is the Python to run them with.
+# Installs the clients that read published files, and dbt, each in a folder of its own below $1. $2 is the Python to run
+# them with.
 set -euo pipefail
 folder=$1 python=$2
 mkdir -p "$folder"
@@ -13,5 +14,7 @@ into cli 'duckdb-cli==1.5.*'
 into sqlalchemy duckdb-sqlalchemy 'duckdb==1.5.*'
 into engine duckdb-engine sqlalchemy
 into harlequin harlequin
+# dbt-core 1.12 downloads a part of itself from elsewhere while it is installed.
+into dbt 'dbt-core==1.11.*' dbt-duckdb
 npm install --silent --no-audit --no-fund --prefix "$folder/node" @duckdb/node-api &
 for job in $(jobs -p); do wait "$job"; done

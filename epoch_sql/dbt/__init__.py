@@ -1,0 +1,107 @@
+"""A plugin for dbt-duckdb: dbt builds on a branch, and what passed its tests is committed and published.
+
+A profile names it (``plugins: [{module: epoch_sql.dbt, config: {branch: …, publish: …}}]``). The macros in ``PACKAGE``
+do what follows the build, because only they see its results.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.flags import get_flags
+from dbt_common.invocation import get_invocation_id
+
+import epoch_sql
+from epoch_sql.errors import EpochDirtyError
+
+PACKAGE = Path(__file__).parent / "package"
+"""The dbt package with the macros, for ``local`` in packages.yml."""
+
+BUILDS = ("build", "run", "seed", "snapshot")
+"""The commands of dbt that make tables."""
+
+
+class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
+    """Installs Epoch on each connection of dbt, and checks out the branch that dbt works on.
+
+    ``branch`` is that branch (default: the one that is checked out). If it is missing, it is made from ``start``
+    (default: what it is published to, or else HEAD). ``publish`` is the branch that a build that passed is merged into.
+    """
+
+    branch: str | None
+    start: str | None
+    publish: str | None
+
+    def initialize(self, plugin_config: dict[str, Any]) -> None:
+        """Read the settings of the profile."""
+        self.branch, self.start, self.publish = (plugin_config.get(name) for name in ("branch", "start", "publish"))
+        self.begun_at = self.project = ""
+        self.invocation: str | None = None
+        self.beginning = Lock()
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Install Epoch."""
+        self.connection = epoch_sql.install(conn)
+
+    def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Begin the invocation with its first cursor, and give the macros the settings, in a variable.
+
+        A process may run dbt several times on one connection.
+        """
+        with self.beginning:
+            if self.invocation != get_invocation_id():
+                self._begin()
+                self.invocation = get_invocation_id()
+        settings = [self.branch, self.publish, self.begun_at, self.project]
+        cursor.execute("SET VARIABLE epoch_dbt = {'branch': ?, 'publish': ?, 'begun_at': ?, 'project': ?}", settings)
+
+    def _begin(self) -> None:
+        """Check out the branch. A build begins with what the branch that it is published to has.
+
+        That has to be now: next, dbt remembers which tables there are.
+        """
+        flags = get_flags()
+        builds = flags.WHICH in BUILDS
+        self.branch = self._checked_out()
+        if builds and self.publish and self.publish != self.branch:
+            self.begun_at = self._bring_in(self.publish)
+        self.project = _revision(Path(flags.PROJECT_DIR)) if builds else ""
+
+    def _checked_out(self) -> str | None:
+        ((head,),) = self._ask("SELECT branch FROM epoch_head()")
+        if self.branch is None or self.branch == head:
+            return head  # type: ignore[no-any-return]
+        if not self._ask("SELECT name FROM epoch_branches() WHERE name = ?", self.branch):
+            self._ask("CALL epoch_branch(?, start := ?)", self.branch, self.start or self.publish or "HEAD")
+        self._ask("CALL epoch_checkout(?)", self.branch)
+        return self.branch
+
+    def _bring_in(self, publish: str) -> str:
+        """Merge the branch that the build is published to, and give its commit. What an unfinished build left is
+        committed first, if it blocks the merge."""
+        ((tip,),) = self._ask("SELECT commit_id FROM epoch_log(?, max_count := 1)", publish)
+        try:
+            self._ask("CALL epoch_merge(?)", publish)
+        except EpochDirtyError:
+            self._ask("CALL epoch_commit('What an unfinished build of dbt left')")
+            self._ask("CALL epoch_merge(?)", publish)
+        return str(tip)
+
+    def _ask(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor, epoch_sql.raising(self.connection):
+            return cursor.execute(statement, parameters).fetchall()
+
+
+def _revision(project: Path) -> str:
+    """The commit of a project in git, with ``-dirty`` if it has changes. Empty if it is not in git."""
+    command = ["git", "-C", str(project), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return found.stdout.strip() if found.returncode == 0 else ""

@@ -1,0 +1,1 @@
+"""dbt itself builds, commits and publishes."""

@@ -1,0 +1,2 @@
+{{ config(materialized='table') }}
+select region, sum(amount) as amount from orders group by region

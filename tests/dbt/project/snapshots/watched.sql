@@ -1,0 +1,4 @@
+{% snapshot watched %}
+{{ config(target_schema='main', unique_key='id', strategy='check', check_cols=['amount']) }}
+select * from orders
+{% endsnapshot %}
