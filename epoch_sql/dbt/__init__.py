@@ -16,8 +16,9 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt.flags import get_flags
 from dbt_common.invocation import get_invocation_id
 
-import epoch_sql
 from epoch_sql.errors import EpochDirtyError
+from epoch_sql.extension.install import installed
+from epoch_sql.library import Repository
 
 PACKAGE = Path(__file__).parent / "package"
 """The dbt package with the macros, for ``local`` in packages.yml."""
@@ -40,13 +41,14 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Read the settings of the profile."""
         self.branch, self.start, self.publish = (plugin_config.get(name) for name in ("branch", "start", "publish"))
+        self.checked_out: str | None = None
         self.begun_at = self.project = ""
         self.invocation: str | None = None
         self.beginning = Lock()
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Install Epoch."""
-        self.connection = epoch_sql.install(conn)
+        self.repository = Repository(conn, installed(conn, None), None)
 
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Begin the invocation with its first cursor, and give the macros the settings, in a variable.
@@ -57,7 +59,7 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
             if self.invocation != get_invocation_id():
                 self._begin()
                 self.invocation = get_invocation_id()
-        settings = [self.branch, self.publish, self.begun_at, self.project]
+        settings = [self.checked_out, self.publish, self.begun_at, self.project]
         cursor.execute("SET VARIABLE epoch_dbt = {'branch': ?, 'publish': ?, 'begun_at': ?, 'project': ?}", settings)
 
     def _begin(self) -> None:
@@ -67,34 +69,28 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
         """
         flags = get_flags()
         builds = flags.WHICH in BUILDS
-        self.branch = self._checked_out()
-        if builds and self.publish and self.publish != self.branch:
+        self.checked_out = self._checked_out()
+        if builds and self.publish and self.publish != self.checked_out:
             self.begun_at = self._bring_in(self.publish)
         self.project = _revision(Path(flags.PROJECT_DIR)) if builds else ""
 
     def _checked_out(self) -> str | None:
-        ((head,),) = self._ask("SELECT branch FROM epoch_head()")
+        head, branches = self.repository.head().branch, self.repository.branches()
         if self.branch is None or self.branch == head:
-            return head  # type: ignore[no-any-return]
-        if not self._ask("SELECT name FROM epoch_branches() WHERE name = ?", self.branch):
-            self._ask("CALL epoch_branch(?, start := ?)", self.branch, self.start or self.publish or "HEAD")
-        self._ask("CALL epoch_checkout(?)", self.branch)
-        return self.branch
+            return head
+        if all(branch.name != self.branch for branch in branches):
+            self.repository.branch(self.branch, start=self.start or self.publish or "HEAD")
+        return self.repository.checkout(self.branch).branch
 
     def _bring_in(self, publish: str) -> str:
         """Merge the branch that the build is published to, and give its commit. What an unfinished build left is
         committed first, if it blocks the merge."""
-        ((tip,),) = self._ask("SELECT commit_id FROM epoch_log(?, max_count := 1)", publish)
         try:
-            self._ask("CALL epoch_merge(?)", publish)
+            self.repository.merge(publish)
         except EpochDirtyError:
-            self._ask("CALL epoch_commit('What an unfinished build of dbt left')")
-            self._ask("CALL epoch_merge(?)", publish)
-        return str(tip)
-
-    def _ask(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
-        with self.connection.cursor() as cursor, epoch_sql.raising(self.connection):
-            return cursor.execute(statement, parameters).fetchall()
+            self.repository.commit("What an unfinished build of dbt left")
+            self.repository.merge(publish)
+        return next(branch.commit for branch in self.repository.branches() if branch.name == publish)
 
 
 def _revision(project: Path) -> str:
