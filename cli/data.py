@@ -1,20 +1,12 @@
-"""``epoch table`` and ``query``: which tables are versioned, and reading them at any commit."""
+"""``epoch table``: which tables are versioned, and what identifies their rows."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 import click
 
-from epoch_sql.errors import EpochError, EpochTransactionError
-
-from . import diagnostics, output, rows
+from . import diagnostics, output
 from .grammar import DefaultGroup, json_option, row_options
 from .session import Session, call, pass_session, pass_to_read
-
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
 
 SECTION = "Tables and data"
 
@@ -113,63 +105,4 @@ def table_rebuilt(session: Session, pattern: str, form: str) -> None:
         output.document(found)
 
 
-@click.command()
-@click.argument("sql")
-@click.option("--ref", metavar="REF", help="Read every versioned table as of REF.")
-@row_options
-@pass_to_read
-def query(session: Session, sql: str, ref: str | None, form: str) -> None:
-    """Run SQL on the working tables or on a commit.
-
-    With --ref, the unchanged SQL reads every versioned table as of REF.
-    """
-    if ref is not None:
-        output.rows(session.rows(call("epoch_query", ref, sql), form), form)
-        return
-    with diagnostics.working("running the query"):
-        found = _result(session, sql, form)
-    if found.columns:
-        output.rows(found, form)
-
-
-COMMANDS = (table, query)
-
-
-def _result(session: Session, sql: str, form: str) -> rows.Rows:
-    """The rows of a user's statements. These have to end the transaction that they begin."""
-    import duckdb
-
-    connection = session.connection
-    try:
-        with session.raising():
-            found = rows.run(connection, sql, form)
-    except (duckdb.Error, EpochError) as error:
-        if _rolled_back(connection):
-            raise _saving_nothing(diagnostics.translate(error)) from error
-        raise
-    if _rolled_back(connection):
-        raise EpochTransactionError(
-            "the statements end inside a transaction: it is rolled back, and nothing of it is saved",
-            "COMMIT at the end",
-        )
-    return found
-
-
-def _rolled_back(connection: DuckDBPyConnection) -> bool:
-    """Rolls back an open transaction, and says whether there was one. The end of the program would do it silently."""
-    import duckdb
-
-    try:
-        connection.execute("ROLLBACK")
-    except duckdb.TransactionException:
-        return False
-    return True
-
-
-def _saving_nothing(error: EpochError) -> EpochError:
-    """The error, of statements inside a transaction."""
-    advice = error.advice
-    if isinstance(error, EpochTransactionError):
-        advice = "COMMIT before the call, and run the statements again"
-    message = f"{error.message}; the transaction is rolled back, and nothing of it is saved"
-    return replace(error, message=message, advice=advice)
+COMMANDS = (table,)

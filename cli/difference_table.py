@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .characters import visible
-from .output import Line, Span, aligned, header, plain, shown
+from .output import Line, Span, aligned, batches, header, plain, shown
 from .rows import Rows
 from .table import MOST_OF_A_CELL, cut
 from .wording import row_counts
@@ -59,13 +59,14 @@ def _rows(found: Differing, width: int | None) -> Iterator[Line]:
     result = found.rows
     at = {name: i for i, name in enumerate(result.columns)}
     names = list(dict.fromkeys(n.split("_", 1)[1] for n in result.columns if n.startswith(("from_", "to_"))))
-    rows = []
-    for row in result.cells:
-        sides = [(_side(row, at, f"from_{name}"), _side(row, at, f"to_{name}")) for name in names]
-        rows.append((*_SIGNS[str(row[at["diff_type"]])], sides))
+    columns = [(at.get(f"from_{name}"), at.get(f"to_{name}")) for name in names]
+    differing = ((*_SIGNS[str(row[at["diff_type"]])], [_sides(row, *pair) for pair in columns]) for row in result.cells)
     if width is None:
-        yield from _grid(names, rows)
+        widths: list[int] = []
+        for batch in batches(differing):
+            yield from _grid(names, batch, widths)
         return
+    rows = list(differing)
     rows = [(sign, style, [(_cut(old), _cut(new)) for old, new in sides]) for sign, style, sides in rows]
     grid = _grid(names, rows)
     if _width(grid) > width:
@@ -81,11 +82,13 @@ Row = tuple[str, str, list[tuple[str | None, str | None]]]
 """A sign, its style, and the old and the new value of each column."""
 
 
-def _grid(names: Sequence[str], rows: Sequence[Row]) -> list[Line]:
-    cells = [
+def _grid(names: Sequence[str], rows: Sequence[Row], widths: list[int] | None = None) -> list[Line]:
+    """Rows as aligned lines, after a heading unless there are rows before, whose ``widths`` are known."""
+    heading: list[list[Line]] = [] if widths else [["", *header(names)]]
+    cells: list[list[Line]] = [
         [[(f"  {sign}", style)], *(_cell(sign, style, old, new) for old, new in sides)] for sign, style, sides in rows
     ]
-    return aligned([["", *header(names)], *cells])
+    return aligned([*heading, *cells], known=widths)
 
 
 def _records(names: Sequence[str], rows: Sequence[Row], keys: frozenset[str]) -> Iterator[Line]:
@@ -112,9 +115,9 @@ def _cut(value: str | None) -> str | None:
     return None if value is None else cut(shown(value), MOST_OF_A_CELL)
 
 
-def _side(row: Sequence[str | None], at: dict[str, int], column: str) -> str | None:
-    """The value of one side, or None if that side has no such column."""
-    return row[at[column]] if column in at else None
+def _sides(row: Sequence[str | None], old: int | None, new: int | None) -> tuple[str | None, str | None]:
+    """The values of both sides; None if a side has no such column."""
+    return None if old is None else row[old], None if new is None else row[new]
 
 
 def _cell(sign: str, style: str, old: str | None, new: str | None) -> list[Span]:

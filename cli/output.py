@@ -7,26 +7,40 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from operator import add
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from epoch_sql.errors import EpochOutputError
 
 from . import streams
 from .characters import harmless, harmless_json, visible
 
 if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
     from .rows import Rows
 
 FORMATS = ("table", "json", "csv", "markdown")
+BINARY = ("parquet", "arrow")
+_AT_ONCE = 10_000
 
 Span = tuple[str, str]
 """Text and its rich style; the style is dropped off a terminal."""
+
+Row = TypeVar("Row")
 
 Line = str | Sequence[Span]
 
 _escaped: set[str] = set()
 _for_the_pager: list[str] = []
+_TO_QUOTE = re.compile(r'[,"\r\n]')
+_MARKS = re.compile(r"([\\|`*_<>\[\]])")
 _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b')
 
 
@@ -53,8 +67,8 @@ def documents(results: Mapping[str, Rows]) -> None:
 def lines(content: Iterable[Line]) -> None:
     """Writes lines of text: on a terminal with styles, and through a pager if there are many."""
     if not is_terminal():
-        for line in content:
-            _write(f"{harmless(plain(line))}\n")
+        for batch in batches(content):
+            _write("".join(f"{harmless(plain(line))}\n" for line in batch))
         return
     from rich.text import Text
 
@@ -93,13 +107,16 @@ def shown(value: str | None) -> str:
     return "NULL" if value is None else visible(value)
 
 
-def aligned(cells: Iterable[Sequence[Line]], gap: str = "  ") -> list[Line]:
-    """Rows of cells as lines with aligned columns. Wide characters count by their width."""
-    from rich.cells import cell_len
+def aligned(cells: Iterable[Sequence[Line]], gap: str = "  ", known: list[int] | None = None) -> list[Line]:
+    """Rows of cells as lines with aligned columns. Wide characters count by their width.
 
+    ``known`` are the widths of the columns in the rows before, which these rows may widen.
+    """
     grid = [[_spans(cell) for cell in row] for row in cells]
-    lengths = [[sum(cell_len(part) for part, _ in cell) for cell in row] for row in grid]
+    lengths = [[sum(cell_width(part) for part, _ in cell) for cell in row] for row in grid]
     widths = [max(column) for column in zip(*lengths, strict=True)]
+    if known is not None:
+        widths = known[:] = [max(pair) for pair in zip(widths, known or widths, strict=True)]
     found: list[Line] = []
     for row, row_lengths in zip(grid, lengths, strict=True):
         line: list[Span] = []
@@ -107,6 +124,22 @@ def aligned(cells: Iterable[Sequence[Line]], gap: str = "  ") -> list[Line]:
             line += [*cell, (" " * (width - length) + gap, "")]
         found.append(line)
     return found
+
+
+def cell_width(text: str) -> int:
+    """The columns of the screen that a text takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def batches(cells: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows, some thousands at once."""
+    left = iter(cells)
+    while batch := list(islice(left, _AT_ONCE)):
+        yield batch
 
 
 def header(names: Iterable[str]) -> list[Line]:
@@ -119,25 +152,78 @@ def _spans(line: Line) -> list[Span]:
 
 
 def _table(result: Rows) -> int:
-    cells = [[shown(cell) for cell in row] for row in result.cells]
     if not is_terminal():
-        lines(aligned([header(result.columns), *cells]))
-        return len(cells)
+        return _plain_table(result)
     from .table import fitted
 
+    cells = [[shown(cell) for cell in row] for row in result.cells]
     _page(fitted(result, cells, width()))
     return len(cells)
 
 
+def _plain_table(result: Rows) -> int:
+    """Writes rows as aligned text as they come. Some thousand rows on, a longer value may widen its column."""
+    count, widths = 0, [cell_width(visible(name)) for name in result.columns]
+    names: list[list[str]] = [[visible(name) for name in result.columns]]
+    for batch in batches(result.cells):
+        count += len(batch)
+        cells = names + [[shown(cell) for cell in row] for row in batch]
+        names = []
+        widths = [
+            max(width, *map(cell_width, column)) for width, column in zip(widths, zip(*cells, strict=True), strict=True)
+        ]
+        _write("".join(_plain_line(row, widths) for row in cells))
+    if names:
+        _write(_plain_line(names[0], widths))
+    return count
+
+
+def _plain_line(row: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (cell + " " * (width - cell_width(cell)) for cell, width in zip(row, widths, strict=True))
+    return "  ".join(padded).rstrip(" ") + "\n"
+
+
+def binary(connection: DuckDBPyConnection, query: str, values: Any, form: str) -> None:
+    """Writes the rows of a query to standard output as a Parquet file, or as a stream of Arrow."""
+    if form == "arrow":
+        _arrow(connection, query, values)
+        return
+    from epoch_sql.render import fill, literal, verbatim
+
+    with TemporaryDirectory(prefix="epoch-") as folder:
+        file = Path(folder) / "rows.parquet"
+        copy = "COPY (\n{{query}}\n) TO {{file}} (FORMAT parquet)"
+        inner = verbatim(query.strip().rstrip(";"))
+        connection.execute(fill(copy, query=inner, file=literal(str(file))), values).fetchall()
+        with file.open("rb") as stream:
+            streams.copy(stream)
+
+
+def _arrow(connection: DuckDBPyConnection, query: str, values: Any) -> None:
+    try:
+        import pyarrow
+    except ModuleNotFoundError as missing:
+        raise EpochOutputError("arrow needs pyarrow, which is not installed", "pip install pyarrow") from missing
+    connection.execute("SET arrow_lossless_conversion = true")
+    found: Any = connection.sql(query, params=values)
+    if found is None:
+        raise EpochOutputError("the last statement has no rows", "end with a query")
+    # DuckDB 1.x has the older name only.
+    reader = (getattr(found, "to_arrow_reader", None) or found.fetch_record_batch)()
+    with streams.sink() as sink, pyarrow.ipc.new_stream(sink, reader.schema) as stream:
+        for batch in reader:
+            stream.write_batch(batch)
+
+
 def _json(result: Rows, end: str = "\n") -> int:
     """Writes one list of objects as the rows come, one row on each line. Cells are JSON already."""
-    names = [json.dumps(column, ensure_ascii=False) for column in result.columns]
+    names = [f"{json.dumps(column, ensure_ascii=False)}: " for column in result.columns]
     count = 0
     _write_json("[")
-    for row in result.cells:
-        fields = (f"{name}: {_strict(cell)}" for name, cell in zip(names, row, strict=True))
-        _write_json(("," if count else "") + "\n  {" + ", ".join(fields) + "}")
-        count += 1
+    for batch in batches(result.cells):
+        objects = (f"\n  {{{', '.join(map(add, names, map(_strict, row)))}}}" for row in batch)
+        _write_json(("," if count else "") + ",".join(objects))
+        count += len(batch)
     _write_json(("\n]" if count else "]") + end)
     return count
 
@@ -146,20 +232,20 @@ def _csv(result: Rows) -> int:
     """RFC 4180 with a header; NULL is an empty field, an empty string a quoted one."""
     _write(_csv_line(result.columns))
     count = 0
-    for row in result.cells:
-        _write(_csv_line(row))
-        count += 1
+    for batch in batches(result.cells):
+        _write("".join(map(_csv_line, batch)))
+        count += len(batch)
     return count
 
 
 def _csv_line(values: Sequence[str | None]) -> str:
-    return ",".join(_csv_field(value) for value in values) + "\n"
+    return ",".join(map(_csv_field, values)) + "\n"
 
 
 def _csv_field(value: str | None) -> str:
     if value is None:
         return ""
-    if value == "" or any(character in value for character in ',"\r\n'):
+    if value == "" or _TO_QUOTE.search(value):
         return '"' + value.replace('"', '""') + '"'
     return value
 
@@ -168,14 +254,14 @@ def _markdown(result: Rows) -> int:
     _write(_markdown_line(result.columns))
     _write("|" + "|".join(" --- " for _ in result.columns) + "|\n")
     count = 0
-    for row in result.cells:
-        _write(_markdown_line(row))
-        count += 1
+    for batch in batches(result.cells):
+        _write("".join(map(_markdown_line, batch)))
+        count += len(batch)
     return count
 
 
 def _markdown_line(values: Sequence[str | None]) -> str:
-    escaped = (re.sub(r"([\\|`*_<>\[\]])", r"\\\1", shown(value)) for value in values)
+    escaped = (_MARKS.sub(r"\\\1", shown(value)) for value in values)
     return "| " + " | ".join(escaped) + " |\n"
 
 

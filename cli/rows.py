@@ -36,25 +36,25 @@ def select(connection: DuckDBPyConnection, query: str, values: Sequence[Any], fo
     return _selected(cursor, _described(cursor, query, values), query, values, form)
 
 
-def run(connection: DuckDBPyConnection, sql: str, form: str) -> Rows:
-    """The rows of a user's statements. A single SELECT is read exactly. Other statements run once, unchanged."""
+def run(connection: DuckDBPyConnection, statement: str, values: Any, form: str) -> Rows:
+    """The rows of a user's statement. A SELECT is read exactly. Other statements run once, unchanged."""
     import duckdb
 
-    cursor, query = connection.cursor(), sql.strip().rstrip(";")
+    query = statement.strip().rstrip(";")
     try:
-        described = _described(cursor, query, [])
+        # DuckDB is not asked itself: a statement that it cannot parse would end the user's transaction.
+        duckdb.extract_statements(f"DESCRIBE (\n{query}\n)")
     except duckdb.ParserException:
-        return execute(connection, sql, [], form)
-    return _selected(cursor, described, query, [], form)
+        return execute(connection, statement, values, form)
+    described = _described(connection, query, values)
+    return _selected(connection, described, query, values, form)
 
 
-def _described(cursor: DuckDBPyConnection, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+def _described(cursor: DuckDBPyConnection, query: str, values: Any) -> list[tuple[Any, ...]]:
     return cursor.execute(f"DESCRIBE (\n{query}\n)", values).fetchall()
 
 
-def _selected(
-    cursor: DuckDBPyConnection, described: list[tuple[Any, ...]], query: str, values: Sequence[Any], form: str
-) -> Rows:
+def _selected(cursor: DuckDBPyConnection, described: list[tuple[Any, ...]], query: str, values: Any, form: str) -> Rows:
     columns = unique(row[0] for row in described)
     types = [str(row[1]) for row in described]
     aliases = [f"c{i}" for i in range(len(columns))]
@@ -65,7 +65,7 @@ def _selected(
     return Rows(columns, _fetched(cursor), numeric)
 
 
-def execute(connection: DuckDBPyConnection, statement: str, values: Sequence[Any], form: str) -> Rows:
+def execute(connection: DuckDBPyConnection, statement: str, values: Any, form: str) -> Rows:
     """The rows of a statement that no SELECT can read: CALL, PRAGMA, INSERT … RETURNING."""
     connection.execute(statement, values or None)
     columns = unique(column[0] for column in connection.description or ())

@@ -5,8 +5,11 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
 
 from epoch_sql.errors import EpochOutputError
 
@@ -43,6 +46,20 @@ def write(content: str) -> None:
     _attempt(lambda: sys.stdout.write(content))
 
 
+def copy(source: BinaryIO) -> None:
+    """Writes what a file holds to standard output, as ``write`` does."""
+    flush()
+    _attempt(lambda: shutil.copyfileobj(source, sys.stdout.buffer))
+
+
+@contextmanager
+def sink() -> Iterator[BinaryIO]:
+    """Standard output for bytes, with the failures of ``write``."""
+    flush()
+    with _telling():
+        yield sys.stdout.buffer
+
+
 def flush() -> None:
     """Writes what is still buffered, as ``write`` does."""
     _attempt(sys.stdout.flush)
@@ -70,8 +87,14 @@ codecs.register_error("epoch-json", _escape_rest)
 
 
 def _attempt(action: Callable[[], object]) -> None:
-    try:
+    with _telling():
         action()
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError as error:
         # click would turn it into exit code 1, as if the command had failed.
         raise ReaderLeft from error
