@@ -78,8 +78,8 @@ def topological(
     shown = {row["commit_id"]: row for row in rows}
     nearest: dict[str, str | None] = {}
     for row in reversed(everything):
-        first = nearest.get(row["parents"][0]) if row["parents"] else None
-        nearest[row["commit_id"]] = row["commit_id"] if row["commit_id"] in shown else first
+        commit_id, parents = row["commit_id"], row["parents"]
+        nearest[commit_id] = commit_id if commit_id in shown else nearest.get(parents[0]) if parents else None
     drawn = {
         commit_id: list(dict.fromkeys(filter(None, map(nearest.get, row["parents"][: 1 if first_parent else None]))))
         for commit_id, row in shown.items()

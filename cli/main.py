@@ -26,6 +26,7 @@ from . import (
     streams,
     upkeep,
 )
+from .completing import completed
 from .grammar import SectionedGroup
 from .session import Session
 
@@ -71,6 +72,7 @@ for _module in (
     upkeep,
 ):
     program.add_section(_module.SECTION, _module.COMMANDS)
+completed(program)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -15,12 +15,24 @@ from typing import Any
 
 import duckdb
 import pytest
+from click.shell_completion import ShellComplete
 
+import epoch_sql
 from epoch_sql.cli.main import program, run
 from tests.conftest import Epoch
 
 HOSTILE = 'Odd "table". 🎉 select'
 QUOTED = '"{}"'.format(HOSTILE.replace('"', '""'))
+
+
+@pytest.fixture(scope="module")
+def completing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("completing")
+    with epoch_sql.connect(folder / "shop.duckdb") as con:
+        con.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY); CALL epoch_init(); CALL epoch_tag('v1')")
+        con.execute("CALL epoch_branch('development'); CALL epoch_check_add('positive', 'FROM orders WHERE id < 0')")
+        con.execute("CALL epoch_remote_add('origin', ?)", [str(folder / "store")])
+    return folder / "shop.duckdb"
 
 
 @pytest.fixture
@@ -538,6 +550,34 @@ class TestUpkeep:
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
     def test_completion(self, epoch: Epoch, shell: str) -> None:
         assert "_EPOCH_COMPLETE" in epoch("completion", shell).out
+
+    @pytest.mark.parametrize(
+        ("words", "begun", "names"),
+        [
+            (["checkout"], "", ["HEAD", "development", "main", "v1"]),
+            (["log"], "de", ["development"]),
+            (["merge"], "m", ["main"]),
+            (["merge", "main", "--into"], "", ["development", "main"]),
+            (["diff"], "main..dev", ["main..development"]),
+            (["diff", "main"], "o", ["orders"]),
+            (["table", "key"], "", ["orders"]),
+            (["branch", "delete"], "", ["development", "main"]),
+            (["branch", "create"], "", []),
+            (["tag", "delete"], "", ["v1"]),
+            (["push"], "", ["origin"]),
+            (["remote", "remove"], "", ["origin"]),
+            (["check", "remove"], "", ["positive"]),
+            (["config", "get"], "", []),
+        ],
+    )
+    def test_names_are_completed(self, completing: Path, words: list[str], begun: str, names: list[str]) -> None:
+        asked = ["--db", str(completing), *words]
+        found = ShellComplete(program, {}, "epoch", "_EPOCH_COMPLETE").get_completions(asked, begun)
+        assert sorted(item.value for item in found) == names
+
+    def test_where_there_is_no_database_nothing_is_completed(self, tmp_path: Path) -> None:
+        asked = ["--db", str(tmp_path / "none.duckdb"), "checkout"]
+        assert ShellComplete(program, {}, "epoch", "_EPOCH_COMPLETE").get_completions(asked, "") == []
 
 
 class TestProgram:

@@ -75,6 +75,8 @@ NAMES = {
     ".json",
     "Infinity",
     "latest",
+    "copies",
+    "schema",
 }
 """What is looked for in names, kinds and keys, and stands in a sentence as well."""
 
