@@ -88,7 +88,7 @@ def diff(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) ->
         to_ref: the newer side: a reference, or WORKING
         table: only this table, or the rows of this view
     """
-    before, after = side_of(call, from_ref), side_of(call, to_ref)
+    before, after = _sides(call, from_ref, to_ref)
     if table is not None and is_of_view(before, after, table):
         view = view_difference(call, (before, from_ref), (after, to_ref), table)
         old, new = (side.table if side else None for side in (view.before, view.after))
@@ -102,6 +102,11 @@ def diff(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) ->
     return union(selects, RowDifference)
 
 
+def _sides(call: Call, from_ref: str, to_ref: str) -> tuple[Side, Side]:
+    """Both sides, for their tables and views."""
+    return side_of(call, from_ref, macros=False), side_of(call, to_ref, macros=False)
+
+
 @query("epoch_diff_stat", DiffStat)
 def diff_stat(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
     """For each table that differs, how many rows and cells differ.
@@ -111,7 +116,7 @@ def diff_stat(call: Call, from_ref: str, to_ref: str, *, table: str | None = Non
         to_ref: the newer side: a reference, or WORKING
         table: only this table, or the rows of this view
     """
-    before, after = side_of(call, from_ref), side_of(call, to_ref)
+    before, after = _sides(call, from_ref, to_ref)
     if table is not None and is_of_view(before, after, table):
         return _view_stat(view_difference(call, (before, from_ref), (after, to_ref), table))
     selects = [_stat(call, difference) for difference in differences(before, after, table)]
@@ -132,7 +137,7 @@ def diff_summary(call: Call, from_ref: str, to_ref: str) -> Sql:
         from_ref: the older side: a reference, or WORKING
         to_ref: the newer side: a reference, or WORKING
     """
-    before, after = side_of(call, from_ref), side_of(call, to_ref)
+    before, after = _sides(call, from_ref, to_ref)
     selects = []
     for difference in differences(before, after):
         kind, schema_differs = _kind(difference)

@@ -188,7 +188,7 @@ def tables(call: Call, ref: str = "HEAD") -> Sql:
     Args:
         ref: a reference, or WORKING
     """
-    side = side_of(call, ref)
+    side = side_of(call, ref, macros=False)
     selects = []
     for table_id, table_side in sorted(side.tables.items(), key=lambda pair: str(pair[1].table.name)):
         table = table_side.table

@@ -54,7 +54,7 @@ def at(call: Call, ref: str, table: str) -> Sql:
         ref: a reference, or WORKING
         table: `orders` or `schema.orders`
     """
-    side = side_of(call, ref)
+    side = side_of(call, ref, macros=False)
     found, view = side.named(table), side.view(table)
     if found:
         return table_rows(call, found[1])

@@ -269,7 +269,7 @@ def ignored(call: Call) -> Sql:
 
 def working_table(scanner: Scanner, name: str) -> Table:
     """The working table of that name. Raises EpochTableError with suggestions if there is none."""
-    tables = scanner.schema().tables
+    tables = scanner.schema(macros=False).tables
     meant = name_meant(name, (table.name for table in tables))
     for table in tables:
         if table.name == meant:

@@ -276,11 +276,14 @@ class Difference:
         return side.table
 
 
-def side_of(call: Call, reference: str) -> Side:
-    """The side of a reference: the tree of a commit, or the working tables for ``WORKING``."""
+def side_of(call: Call, reference: str, macros: bool = True) -> Side:
+    """The side of a reference: the tree of a commit, or the working tables for ``WORKING``.
+
+    Without ``macros``, the working database's are not read.
+    """
     if not parse_revision(reference).is_working:
         return tree_side(call, call.tree(call.resolve(reference)))
-    working = call.scan(call.tree(call.head().commit_id), read_rows=False)
+    working = call.scan(call.tree(call.head().commit_id), read_rows=False, macros=macros)
     contents = call.contents
     # Ignored and untrusted parts stay as they are committed, whatever the working database has.
     ignored, withheld = (tree_side(call, tree) for tree in (working.ignored, working.withheld))

@@ -58,9 +58,9 @@ class Scanner:
         self._patterns: Mapping[PatternKind, tuple[str, ...]] | None = None
         self.trust = Trust(cursor, contents, self.schema)
 
-    def schema(self) -> DatabaseSchema:
-        """All versioned definitions, without identities and declared keys."""
-        return read_schema(self.cursor, {}, self._ignored(), self.own_macros)
+    def schema(self, macros: bool = True) -> DatabaseSchema:
+        """All versioned definitions, or all but macros, without identities and declared keys."""
+        return read_schema(self.cursor, {}, self._ignored(), self.own_macros, macros)
 
     def tables(self) -> tuple[Table, ...]:
         """The versioned tables with their columns only."""
@@ -109,13 +109,16 @@ class Scanner:
         ignored = self._ignored()
         return [name for name in read_table_names(self.cursor) if not ignored(name)]
 
-    def scan(self, tree: Tree, seen: Seen, read_rows: bool = True, unkeyed: bool = False) -> Working:
+    def scan(
+        self, tree: Tree, seen: Seen, read_rows: bool = True, unkeyed: bool = False, macros: bool = True
+    ) -> Working:
         """The working database against the tree of a commit; of what the caller has seen, rows are not read again.
 
-        Without ``read_rows`` it reads no row: the numbers of rows are -1, and all rows may differ. Raises
-        EpochTableError for a table that has lost a column of its declared key; with ``unkeyed``, names it instead.
+        Without ``read_rows`` it reads no row: the numbers of rows are -1, and all rows may differ. Without ``macros``
+        the objects are those that are no macros. Raises EpochTableError for a table that has lost a column of its
+        declared key; with ``unkeyed``, names it instead.
         """
-        found = self.schema()
+        found = self.schema(macros)
         unmade = self._unmade(found)
         trusted, withheld = self.trust.divided(tree)
         visible, ignored = self._divided(trusted)
