@@ -13,10 +13,10 @@ from typing import Any
 
 import duckdb
 
-from epoch_sql.catalog.content import object_of_row
+from epoch_sql.catalog.content import tree_of_rows
 from epoch_sql.model.commit import commit_identity, origin_of, tree_identity
 from epoch_sql.model.remote import content_identity, encoded, seal
-from epoch_sql.model.schema import ObjectName, canonical_json, table_from_json
+from epoch_sql.model.schema import canonical_json, table_from_json
 
 BARE = ("trees", "schemas")
 Document = Any
@@ -96,15 +96,13 @@ class Store:
         self.documents["reviews"] = {reviewed(d): d for d in self.documents["reviews"].values()}
 
     def _tree_id(self, subtrees: list[str]) -> str:
-        tables, objects = [], []
-        for row in (row for i in subtrees for row in self.documents["trees"][f"{i}.json"]):
-            if row[0] == "table":
-                version = self.documents["versions"][f"{row[4]}.json"]
-                digest = table_from_json(canonical_json(self.documents["schemas"][f"{version['schema_id']}.json"]))
-                tables.append((ObjectName(row[2], row[3]), digest.content_digest, version["fingerprint"]))
-            else:
-                objects.append(object_of_row(row[0], ObjectName(row[2], row[3]), *row[5:9]))
-        return tree_identity(tables, objects)
+        rows = [row for i in subtrees for row in self.documents["trees"][f"{i}.json"]]
+        tree, tables = tree_of_rows(rows), []
+        for entry in tree.tables.values():
+            version = self.documents["versions"][f"{entry.version_id}.json"]
+            digest = table_from_json(canonical_json(self.documents["schemas"][f"{version['schema_id']}.json"]))
+            tables.append((entry, digest.content_digest, version["fingerprint"]))
+        return tree_identity(tables, tree)
 
     def _levels(self, levels: list[Document], ids: dict[str, str], contents: dict[str, str]) -> None:
         for level in levels:
