@@ -45,6 +45,7 @@ def epoch(template: Path, tmp_path: Path, epoch: Epoch) -> Epoch:
     return epoch
 
 
+@pytest.mark.slow
 def test_a_promotion_from_request_to_rollback(epoch: Epoch) -> None:
     told = epoch("merge", "staging", "--into", "production", code=4).err.splitlines()
     assert len(told) == 2

@@ -98,6 +98,7 @@ def merged(repo: Repo, source: str, target: str) -> list[tuple[object, ...]]:
     return conflicts
 
 
+@pytest.mark.slow
 @_SETTINGS
 @given(_SIDES, _SIDES)
 def test_symmetric_but_for_the_side_that_wins(repo: Repo, left: list[str], right: list[str]) -> None:

@@ -35,6 +35,7 @@ def change(folder: Path, sql: str) -> None:
         connection.execute(sql)
 
 
+@pytest.mark.slow
 def test_sharing_a_repository(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
     told = epoch("shop", "push", code=1).err
     assert told.splitlines() == [

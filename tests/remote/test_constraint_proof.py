@@ -129,6 +129,7 @@ HONEST = (
 )
 
 
+@pytest.mark.slow
 def test_honest_rows_pass(make_repo: MakeRepo, clone: Clone, tmp_path: Path) -> None:
     """Values that go from row to row, parents that come and go, and constraints that cannot be asked of rows alone."""
     url = str(tmp_path / "store")

@@ -72,6 +72,7 @@ def test_the_catalog_keeps_the_range_of_each_file(make_repo: MakeRepo) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_verbs_take_base_levels_of_several_files(
     make_repo: MakeRepo, clone: Clone, tmp_path: Path, several_files: None
 ) -> None:

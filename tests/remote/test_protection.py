@@ -106,6 +106,7 @@ def test_pushes_are_audited(shop: Repo) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_pull_that_fast_forwards_runs_the_checks(shop: Repo, clone: Clone, url: str) -> None:
     other = clone(url)
     other("CALL epoch_check_add('small', 'SELECT * FROM orders WHERE amount > 150')")

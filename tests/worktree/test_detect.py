@@ -229,6 +229,7 @@ def test_bulk_loads(shop: Repo, tmp_path: Path) -> None:
     assert_noticed(shop, lambda: shop(f"COPY orders FROM '{file}' (HEADER)"), [modified(ORDERS, 2, 0, 0)])
 
 
+@pytest.mark.slow
 def test_arrow_tables(shop: Repo) -> None:
     import pyarrow as pa
 
