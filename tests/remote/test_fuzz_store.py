@@ -42,6 +42,7 @@ FIRST = """
     COMMENT ON COLUMN orders.note IS 'by the customer';
 """
 SECOND = (
+    "CALL epoch_derived('part.*'); CALL epoch_commit('what is derived')",
     "CALL epoch_checkout('feature', new_branch := true)",
     "UPDATE orders SET amount = 1 WHERE id < 3; DELETE FROM orders WHERE id = 29; DELETE FROM part.log WHERE n = 2",
     "INSERT INTO part.log VALUES (1, ['a']), (7, ['b', NULL]); CALL epoch_commit('change rows')",
