@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
-
 import click
-
-from epoch_sql.errors import EpochError, EpochTableError
 
 from . import diagnostics, output
 from .grammar import json_option
-from .session import Call, Session, call, pass_session, pass_to_read
+from .session import Session, call, pass_session, pass_to_read
 from .wording import counted, short, summary
 
 SECTION = "Tables and data"
-
-_SUFFIXES = {".parquet": "parquet", ".csv": "csv"}
-# Parquet has no such type, or DuckDB writes it with fewer digits. Text keeps every digit.
-_LOSSY = ("HUGEINT", "UHUGEINT", "INTERVAL", "TIME WITH TIME ZONE")
 
 
 @click.command(name="import")
@@ -66,58 +57,32 @@ def import_(
 
 @click.command()
 @click.argument("ref")
-@click.argument("table_name", metavar="TABLE")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("words", nargs=-1, required=True, metavar="[TABLE...] PLACE")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["parquet", "csv", "json", "arrow", "duckdb", "sql"]),
+    help="The form of the files (default: that of the suffix).",
+)
+@json_option
 @pass_to_read
-def export(session: Session, ref: str, table_name: str, file: Path) -> None:
-    """Write a table or a view, as of a reference, to a file.
+def export(session: Session, ref: str, words: tuple[str, ...], kind: str | None, form: str) -> None:
+    """Write tables and views of a state to files, or the whole state.
 
-    The suffix of FILE chooses Parquet or CSV.
+    One TABLE is a file. Several, or none for all, are a new folder with a file for each. SQL and DuckDB files hold the
+    whole state, with constraints, indexes, types, sequences, macros and views.
     """
-    form = _SUFFIXES.get(file.suffix.lower())
-    if form is None:
-        raise EpochError(
-            f"the suffix of {file} is not one of {', '.join(_SUFFIXES)}",
-            f"epoch export {shlex.quote(ref)} {shlex.quote(table_name)} {shlex.quote(table_name)}.parquet",
-        )
-    asked = call("epoch_at", ref, table_name)
-    cursor = session.connection.cursor()
-    with diagnostics.working("exporting"), session.raising():
-        described = cursor.execute(f"DESCRIBE FROM {asked.text}", asked.values).fetchall()
-        copy, written_as_text = _copy([(row[0], str(row[1])) for row in described], asked, file, form)
-        count = cursor.execute(copy, asked.values).fetchall()[0][0]
-    for name in written_as_text:
-        diagnostics.warning(f"column {name} is written as text: Parquet cannot hold its values exactly")
-    diagnostics.message(f"Wrote {counted(count, 'row')} of {table_name} to {file}")
+    *tables, place = words
+    asked = call("epoch_export", ref, place, tables=tables or None, form=kind)
+    found = session.done(asked, "exporting")
+    for one in found:
+        for name in one["as_text"]:
+            diagnostics.warning(f"column {name} is written as text: the form cannot hold its values exactly")
+    for one in found:
+        wrote = f"{counted(one['rows'], 'row')} of {one['table_name']}" if one["table_name"] else ref
+        diagnostics.message(f"Wrote {wrote} to {one['path']}")
+    if form == "json":
+        output.document(found)
 
 
 COMMANDS = (import_, export)
-
-
-def _copy(columns: list[tuple[str, str]], asked: Call, file: Path, form: str) -> tuple[str, list[str]]:
-    """The COPY statement, and the columns that it writes as text to keep their digits."""
-    from epoch_sql.render import column, fill, identifier, joined, literal, verbatim
-
-    parts, as_text = [], []
-    for i, (name, type_) in enumerate(columns):
-        template = "{{column}} AS {{name}}"
-        if form == "parquet" and type_ in _LOSSY:
-            template = "CAST({{column}} AS VARCHAR) AS {{name}}"
-            as_text.append(name)
-        elif form == "parquet" and any(lossy in type_ for lossy in _LOSSY):
-            raise EpochTableError(
-                f"column {name} is {type_}, whose values Parquet cannot hold exactly",
-                "export to a .csv file",
-                column=name,
-            )
-        parts.append(fill(template, column=column(f"c{i}"), name=identifier(name)))
-    # The file is a literal: DuckDB 1.5 numbers a parameter after TO before those of the query.
-    statement = fill(
-        "COPY (SELECT {{cells}} FROM {{source}} AS source({{aliases}})) TO {{file}} (FORMAT {{format}})",
-        cells=joined(parts, ", "),
-        source=verbatim(asked.text),
-        aliases=[identifier(f"c{i}") for i in range(len(columns))],
-        file=literal(str(file)),
-        format=verbatim("parquet" if form == "parquet" else "csv, HEADER"),
-    )
-    return statement, as_text

@@ -46,7 +46,7 @@ def sql_page() -> Iterator[str]:
         "They are table functions: use them in `FROM`, join them, create views of them. Arguments are constants or "
         "prepared parameters.",
     )
-    readers = [p for p in PROCEDURES.values() if not p.acts]
+    readers = [p for p in PROCEDURES.values() if not p.has_effects]
     for verb in sorted((*READINGS.values(), *readers), key=lambda verb: verb.name):
         yield from _function(verb, "FROM")
     yield from _paragraphs(
@@ -55,7 +55,7 @@ def sql_page() -> Iterator[str]:
         "transaction of its own, and refuses if its caller has a transaction with uncommitted changes.",
     )
     for procedure in sorted(PROCEDURES.values(), key=lambda verb: verb.name):
-        if procedure.acts:
+        if procedure.has_effects:
             yield from _function(procedure, "CALL")
 
 

@@ -159,7 +159,8 @@ class Procedure(Direct[P, R]):
     ``acts`` is False for one that only reads, which also works on a read-only connection. ``looks`` says how closely
     the caller's own view is compared with what is committed: at the ``rows`` of every table, or at their number only.
     ``needs`` says what there has to be: a repository, or a database only. ``queues`` is False for one that works long
-    beside others, on a store, say.
+    beside others, on a store, say. ``writes`` says that one that only reads the database writes elsewhere, so that
+    no query that should only read may call it.
     """
 
     def __init__(
@@ -170,12 +171,14 @@ class Procedure(Direct[P, R]):
         looks: Literal["rows", "counts"],
         needs: Literal["repository", "database", "nothing"],
         queues: bool = True,
+        writes: bool = False,
     ) -> None:
         super().__init__(name, function)
         self.acts = acts
         self.looks = looks if acts else None
         self.needs = needs
         self.queues = queues
+        self.has_effects = acts or writes
 
     @cached_property
     def warns(self) -> bool:
@@ -228,9 +231,10 @@ def procedure(
     looks: Literal["rows", "counts"] = "counts",
     needs: Literal["repository", "database", "nothing"] = "repository",
     queues: bool = True,
+    writes: bool = False,
 ) -> Callable[[Callable[Concatenate[Any, P], R]], Procedure[P, R]]:
     """Declare a function that acts or computes; see ``Procedure``."""
-    return lambda function: Procedure(name, function, acts, looks, needs, queues)
+    return lambda function: Procedure(name, function, acts, looks, needs, queues, writes)
 
 
 def reading(name: str) -> Callable[[Callable[Concatenate[Any, P], R]], Reading[P, R]]:

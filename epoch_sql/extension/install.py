@@ -31,7 +31,7 @@ from epoch_sql.publish.connecting import connect_to
 from epoch_sql.publish.writing import create_database
 
 OWN_MACROS = frozenset((*(verb.name for verb in VERBS), MACROS))
-ACTING = frozenset(name for name, procedure in PROCEDURES.items() if procedure.acts)
+ACTING = frozenset(name for name, procedure in PROCEDURES.items() if procedure.has_effects)
 
 _sessions: dict[str, Session] = {}
 _functions: dict[Session, tuple[Function, ...]] = {}

@@ -7,7 +7,7 @@ from importlib.metadata import version as installed_version
 from typing import Any
 
 from epoch_sql.diff import diff
-from epoch_sql.files import importing
+from epoch_sql.files import exporting, importing
 from epoch_sql.guard import checks, protecting
 from epoch_sql.history import changelog, listing, rows
 from epoch_sql.patch import patch
@@ -65,6 +65,7 @@ class Verbs:
     derived_patterns = deriving.derived_patterns
     rebuilt = deriving.rebuilt
     import_files = importing.import_files
+    export = exporting.export
 
     _at = views.at
     query = query.query_for_caller

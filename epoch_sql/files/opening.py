@@ -23,6 +23,8 @@ from epoch_sql.storage.types import parse_type
 
 _NAMES: dict[Form, str] = {"csv": "CSV", "json": "JSON", "parquet": "Parquet", "arrow": "Arrow", "duckdb": "DuckDB"}
 _QUOTE = '"'
+_UNKNOWN = {"json": "JSON"}
+"""The columns that DuckDB gives JSON that is no object."""
 _DELIMITERS = ",;|\t"
 _STREAM = b"\xff\xff\xff\xff"
 
@@ -111,12 +113,18 @@ def _require_even(file: str, columns: Sequence[str]) -> None:
 def _json(cursor: duckdb.DuckDBPyConnection, file: str) -> Reader:
     path = render.literal(_path(file))
     columns = _described(cursor, render.render("import.json_columns", file=path))
+    if columns == _UNKNOWN and not _has_rows(cursor, render.render("import.json", file=path, columns=_types(columns))):
+        raise EpochFileError(f"{file} has no rows, which would tell its columns", "leave it out", file=file)
 
     def relation(types: Mapping[str, str]) -> Sql:
         return render.render("import.json", file=path, columns=_types(types))
 
     direct = {name for name, kind in columns.items() if kind == "JSON" or parse_type(kind).fields}
     return Reader(file, columns, relation, texts=True, direct=frozenset(direct))
+
+
+def _has_rows(cursor: duckdb.DuckDBPyConnection, relation: Sql) -> bool:
+    return bool(cursor.execute(render.fill("SELECT 1 FROM {{relation}} LIMIT 1", relation=relation)).fetchall())
 
 
 def _parquet(cursor: duckdb.DuckDBPyConnection, file: str) -> Reader:

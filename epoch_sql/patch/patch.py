@@ -43,6 +43,11 @@ def patch(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -
         to_ref: the newer side: a reference, or WORKING
         table: only this table
     """
+    return statements_between(call, from_ref, to_ref, table)
+
+
+def statements_between(call: Call, from_ref: str | None, to_ref: str, table: str | None = None) -> Sql:
+    """The rows of a patch; without ``from_ref``, of one that makes the state from nothing."""
     planned = plan_patch(call, from_ref, to_ref, table)
     selects = _definitions(planned.definitions(planned.plan.definitions), DEFINITIONS)
     shared: dict[str, list[Sql]] = {}

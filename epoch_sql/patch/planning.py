@@ -76,17 +76,17 @@ class PatchPlan:
             return statements(step)
 
 
-def plan_patch(call: Call, from_ref: str, to_ref: str, table_name: str | None = None) -> PatchPlan:
-    """The plan from one reference to another, for all tables and objects or for one table.
+def plan_patch(call: Call, from_ref: str | None, to_ref: str, table_name: str | None = None) -> PatchPlan:
+    """The plan from one reference to another, for all tables and objects or for one table. None is an empty state.
 
     Raises EpochTableError for an unknown table, and for one that has to be rebuilt while others refer to it. Raises
     EpochTrustError for a definition of an untrusted remote.
     """
-    before, after = side_of(call, from_ref), side_of(call, to_ref)
+    before, after = Side({}, ()) if from_ref is None else side_of(call, from_ref), side_of(call, to_ref)
     sources = {str(number): pair for number, pair in enumerate(_pairs(before, after))}
     found = {_name(pair) for pair in differences(before, after, table_name)}
     tables = [_change(number, pair, _name(pair) in found) for number, pair in sources.items()]
-    limits = _Limits(call, before, after, (from_ref, to_ref), sources)
+    limits = _Limits(call, before, after, (from_ref or to_ref, to_ref), sources)
     old, new = before.objects, after.objects
     if table_name is not None:
         paths = {change.after.name.schema_path for change in tables if change.after and change.differs}

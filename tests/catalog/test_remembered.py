@@ -85,6 +85,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "epoch_pull": ("@", "CALL epoch_pull()"),
     "epoch_remote_trust": ("CALL epoch_remote_trust('origin')",),
     "epoch_compact": ("UPDATE t SET v = -7 WHERE id = 7", "CALL epoch_commit('seven')", "CALL epoch_compact()"),
+    "epoch_export": ("CALL epoch_export('HEAD', '{remote}.csv', tables := ['t'])",),
+    "epoch_import_files": ("CALL epoch_import_files(['{remote}.csv'], 'loaded')",),
     "epoch_publish": ("CALL epoch_publish(refs := ['main'])",),
     "epoch_branch_delete": ("CALL epoch_branch_delete('feature', force := true)",),
     "epoch_remote_remove": ("CALL epoch_remote_remove('origin')",),

@@ -514,7 +514,7 @@ class TestDataCommands:
         assert found == [("170141183460469231731687303715884105727", "00:00:01")]
 
     def test_export_to_another_suffix(self, shop: Epoch, folder: Path) -> None:
-        assert "hint: epoch export HEAD orders orders.parquet" in shop("export", "HEAD", "orders", "x.txt", code=1).err
+        assert "the suffix of x.txt is not one of .parquet" in shop("export", "HEAD", "orders", "x.txt", code=1).err
         assert not (folder / "x.txt").exists()
 
 

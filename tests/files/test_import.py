@@ -134,6 +134,7 @@ REFUSED: list[tuple[Sequence[str], dict[str, Any], str]] = [
     (["x.arrow", "x"], {}, "x.arrow cannot be read as Arrow"),
     (["x.duckdb", "x"], {}, "x.duckdb cannot be read as DuckDB"),
     (["x.json", '{"a": 1}', '{"a": '], {}, "x.json cannot be read as JSON"),
+    (["x.json", "[]"], {}, "x.json has no rows"),
     (["x.txt", "x"], {}, "the suffix of x.txt does not say what it is"),
     (["long.csv", *LONG, "90208,abc"], {}, "long.csv, line 90,210, column n: 'abc' is no BIGINT"),
     (["long.csv", *LONG, "90208,1.5"], {}, "long.csv, line 90,210, column n: '1.5' is no BIGINT"),

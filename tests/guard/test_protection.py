@@ -81,6 +81,11 @@ class Case:
         self.change()
         self.repo("CALL epoch_commit('direct')")
 
+    def load(self) -> None:
+        file = self.repo.path.with_name("loaded.csv")
+        file.write_text("n\n1\n")
+        self.run("CALL epoch_import_files([?])", str(file))
+
     def empty_commit(self) -> None:
         self.on(self.branch)
         self.repo("CALL epoch_commit('direct', allow_empty := true)")
@@ -125,6 +130,7 @@ GONE = outcome(review=REFUSED_GONE, growth=REFUSED_GONE)
 
 ROWS: list[tuple[str, Route, Act, dict[str, str]]] = [
     ("commit", Route.COMMIT, Case.commit, DIRECT),
+    ("import of a file", Route.COMMIT, Case.load, DIRECT),
     ("commit without a change", Route.COMMIT, Case.empty_commit, DIRECT),
     ("merge into the branch", Route.MERGE, lambda c: c.merge(), DIRECT),
     ("merge into the branch checked out", Route.MERGE, Case.merge_checked_out, DIRECT),
@@ -176,6 +182,7 @@ MOVES_NOTHING = {
     "epoch_check_remove",
 }
 MOVES = {
+    "epoch_import_files",
     "epoch_init",
     "epoch_commit",
     "epoch_branch",

@@ -57,6 +57,8 @@ ACTING = (
     "FROM far.main.bound_there",
     "PIVOT bound ON range USING count(*)",
     "FROM epoch_commit('x')",
+    "FROM epoch_import_files(['x.csv'])",
+    "FROM epoch_export('HEAD', 'x.csv', tables := ['t'])",
     "FROM epoch_branch('sneaky')",
     "SELECT epoch__commit('x', NULL, NULL, NULL)",
     "SELECT setseed(0.5)",
