@@ -24,7 +24,7 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
     "python_enable_replacements": False,
 }
 _BROKEN = (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.TransactionException)
-"""Errors of the disk or the memory. All others are DuckDB's refusals of a statement."""
+"""Errors of the disk or the memory, but for what ``_is_of_disk`` tells apart. All others refuse a statement."""
 _PREFIX = ".epoch-"
 
 
@@ -96,9 +96,9 @@ def _create(aside: Path, made: tuple[Made, ...], version: str) -> tuple[str, ...
                     file.execute(statement)
             file.execute("COMMIT")
         return ()
-    except _BROKEN:
-        raise
-    except duckdb.Error:
+    except duckdb.Error as error:
+        if _is_of_disk(error):
+            raise
         _remove(aside)
     left_out: list[str] = []
     with _attached(aside, version) as file:
@@ -106,9 +106,9 @@ def _create(aside: Path, made: tuple[Made, ...], version: str) -> tuple[str, ...
             try:
                 for statement in one.statements:
                     file.execute(statement)
-            except _BROKEN:
-                raise
             except duckdb.Error as error:
+                if _is_of_disk(error):
+                    raise
                 left_out.append(f"{one.what}: {_first_line(error)}")
     return tuple(left_out)
 
@@ -158,6 +158,12 @@ def _reason(error: OSError | duckdb.Error) -> str:
         return error.strerror or str(error)
     codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
     return next((os.strerror(code) for code in codes if os.strerror(code) in str(error)), _first_line(error))
+
+
+def _is_of_disk(error: duckdb.Error) -> bool:
+    """Whether DuckDB failed, instead of refusing a statement. It refuses what the storage version cannot hold when it
+    commits."""
+    return isinstance(error, _BROKEN) and "Cannot serialize" not in str(error)
 
 
 def _first_line(error: duckdb.Error) -> str:
