@@ -26,8 +26,8 @@ FROM sniff_csv(?)
 
 -- name: first_reject
 -- In: the rejects of a CSV file that was read.
--- Out: the first of them: its line, and what is wrong.
-SELECT line, error_message
+-- Out: the first of them: its line, its column, and what is wrong.
+SELECT line, column_name, error_message
 FROM epoch_rejects
 ORDER BY line
 LIMIT 1

@@ -26,20 +26,20 @@ def located(cursor: duckdb.DuckDBPyConnection, unfit: Unfit) -> EpochFileError:
 
 
 def _rejected(cursor: duckdb.DuckDBPyConnection, unfit: Unfit) -> EpochFileError | None:
-    """The first line that the reader of CSV files rejects, whatever the types, for the number of its values, say."""
+    """The first line that the reader of CSV files rejects, for the number of its values, or a date in another form."""
     reader = unfit.reader
     if reader.rejecting is None:
         return None
-    texts = dict.fromkeys(reader.columns, "VARCHAR")
     counted = "SELECT count(COLUMNS(*)) FROM {{relation}}"
-    cursor.execute(render.fill(counted, relation=reader.rejecting(texts))).fetchall()
+    cursor.execute(render.fill(counted, relation=reader.rejecting(reader.as_texts()))).fetchall()
     found = cursor.execute(render.load("import.first_reject")).fetchone()
     cursor.execute("DROP TABLE epoch_rejects")
     cursor.execute("DROP TABLE epoch_reject_scans")
     if found is None:
         return None
-    line, told = found
-    return _error(unfit, str(told).strip().splitlines()[0], line, None, None)
+    line, name, told = found
+    column = next((column for column in unfit.wanted.values() if column.name == name and name in reader.direct), None)
+    return _error(unfit, str(told).strip().splitlines()[0], line, None, column)
 
 
 def _at_fault(cursor: duckdb.DuckDBPyConnection, unfit: Unfit) -> EpochFileError | None:

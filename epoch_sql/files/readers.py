@@ -88,7 +88,12 @@ class Reader:
             if value.changes:
                 fault = render.fill("({{fault}} OR coalesce({{c}}, false))", fault=fault, c=value.changes)
             faults.append({"fault": fault, "position": render.literal(position), "value": given})
-        return render.render("import.first_fault", faults=faults, relation=self._relation(wanted))
+        types = self.as_texts() if self.texts else self.columns
+        return render.render("import.first_fault", faults=faults, relation=self.relation(types))
+
+    def as_texts(self) -> dict[str, str]:
+        """The types to read every value as a text, but for those that only the reader itself converts."""
+        return {name: type if name in self.direct else "VARCHAR" for name, type in self.columns.items()}
 
     def _relation(self, wanted: Mapping[str, Column]) -> Sql:
         types = dict(self.columns)

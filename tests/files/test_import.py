@@ -21,7 +21,7 @@ from tests.conftest import Epoch, MakeRepo, Repo, begun
     "CREATE TABLE orders (id INTEGER PRIMARY KEY, customer VARCHAR NOT NULL, amount DECIMAL(10, 2), day DATE,"
     " double DECIMAL(11, 2) AS (amount * 2));"
     "INSERT INTO orders VALUES (1, 'Ada', 12.5, '2026-01-01'), (2, 'Grace', 20, '2026-01-02');"
-    "CREATE TABLE log (n INTEGER, t VARCHAR); INSERT INTO log VALUES (1, 'a'), (1, 'a'); CREATE VIEW v AS FROM log"
+    "CREATE TABLE log (n INTEGER, t VARCHAR); INSERT INTO log VALUES (1, 'a'), (1, 'a'); CREATE VIEW v AS FROM log; CREATE TABLE typed (d DOUBLE, b BOOLEAN)"
 )
 def shop(repo: Repo) -> None:
     """A table with a key and a generated column, one without, and a view."""
@@ -124,6 +124,9 @@ REFUSED: list[tuple[Sequence[str], dict[str, Any], str]] = [
     (["orders.csv", HEADER, "3,,1,2026-01-01"], {"mode": "append"}, r"table orders refuses the rows: NOT NULL constraint failed: orders.customer"),
     (["orders.csv", HEADER, "3,Bo,1"], {"mode": "append"}, "lines do not have as many values"),
     (["orders.csv", HEADER, "3,Bo,1,2026-01-01"], {"mode": "append", "key": ["customer"]}, "rows of table orders are identified by id"),
+    (["typed.csv", "d,b", "1.5,true", "x,true"], {"mode": "append"}, "typed.csv, line 3, column d: 'x' is no DOUBLE"),
+    (["typed.csv", "d,b", "1.5,maybe"], {"mode": "append"}, "typed.csv, line 2, column b: 'maybe' is no BOOLEAN"),
+    (["dates.csv", "a,d", *(f"{i},{i % 28 + 1:02}/12/2026" for i in range(30_000)), "1,2026-12-40"], {}, "dates.csv, line 30,002, column d: "),
     (["log.csv", "n,t", "1,a"], {"mode": "upsert"}, "table log has no key"),
     (["v.csv", "n,t", "1,a"], {}, "v is a view"),
     (["x.csv", "n,t", "1,a"], {"key": ["m"]}, "there is no column m in x.csv"),
