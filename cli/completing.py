@@ -34,8 +34,8 @@ class _Named(click.types.StringParamType):
         self._names = names
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The names that begin so, also after ``A..``. None where there is no database to ask: an error in the middle
-        of a line would be in the way."""
+        """The names that begin so, also after ``A..``. None where no database can be asked: an error in the middle
+        of a line would not help."""
         import duckdb
 
         root = ctx.find_root()

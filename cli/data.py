@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.util import find_spec
+
 import click
+
+from epoch_sql.errors import EpochNoTerminal
 
 from . import diagnostics, output
 from .grammar import DefaultGroup, json_option, row_options
@@ -105,4 +111,23 @@ def table_rebuilt(session: Session, pattern: str, form: str) -> None:
         output.document(found)
 
 
-COMMANDS = (table,)
+@click.command()
+@click.option("--read-only", is_flag=True, help="Open the database to read, beside other programs that read it.")
+@pass_session
+def shell(session: Session, read_only: bool) -> None:
+    """Open an SQL editor in the terminal.
+
+    It has Epoch's functions, a catalog of tables and columns, completion of these, of branches and of tags, and a
+    history. It is Harlequin, which pip install 'epoch-sql[shell]' installs.
+    """
+    if find_spec("harlequin") is None:
+        raise click.UsageError("epoch shell needs Harlequin: pip install 'epoch-sql[shell]'")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise EpochNoTerminal("epoch shell needs a terminal", "epoch query SQL")
+    options = ["--read-only"] if read_only else []
+    author = {"EPOCH_AUTHOR": session.author} if session.author else {}
+    program = [sys.executable, "-m", "harlequin", "-a", "epoch", *options, str(session.path)]
+    os.execve(program[0], program, {**os.environ, **author})
+
+
+COMMANDS = (table, shell)

@@ -10,9 +10,11 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -141,36 +143,63 @@ def test_sqlalchemy(client: str, shop: Path) -> None:
     assert printed.split() == ["22", "20", "True"]
 
 
-def test_harlequin_in_a_terminal(shop: Path, tmp_path: Path) -> None:
-    """Somebody types a query there and runs it."""
-    program = [clients() / "harlequin" / "bin" / "harlequin", "--no-download-tzdata", "--read-only"]
+def typed_in_harlequin(home: Path, *program: object, query: bytes) -> str:
+    """The screens while somebody types a query in Harlequin and runs it."""
     size = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "COLUMNS": "120", "LINES": "40"}
-    environment = {**os.environ, **size, "PYTHONPATH": str(clients() / "harlequin"), "HOME": str(tmp_path)}
+    environment = {**os.environ, **size, "PYTHONPATH": str(clients() / "harlequin"), "HOME": str(home)}
     leader, follower = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, *program, shop / "published" / "main.duckdb"],
-        env=environment,
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
+        [sys.executable, *map(str, program)], env=environment, stdin=follower, stdout=follower, stderr=follower
     )
     os.close(follower)
     screen, shown, end = "", 0.0, time.monotonic() + 60
-    try:
-        while "found 22" not in screen and time.monotonic() < end:
+    # A program that ends closes the terminal: what it said is on the screen.
+    with suppress(OSError):
+        while not re.search(r"found \d", screen) and time.monotonic() < end:
             if select.select([leader], [], [], 1)[0]:
                 screen += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(leader, 65536).decode(errors="replace"))
             if "Data Catalog" in screen and not shown:
                 shown = time.monotonic()
-            elif shown and time.monotonic() > shown + 2:
+            elif shown and time.monotonic() > shown + 4:
                 # The editor has the focus now. Ctrl-J runs the query.
-                os.write(leader, b"SELECT 'found ' || count(*) FROM bag\n")
+                os.write(leader, query + b"\n")
                 shown = end
-    finally:
-        process.kill()
-        process.wait()
-        os.close(leader)
+    process.kill()
+    process.wait()
+    os.close(leader)
+    return screen
+
+
+def test_harlequin_in_a_terminal(shop: Path, tmp_path: Path) -> None:
+    program = [clients() / "harlequin" / "bin" / "harlequin", "--no-download-tzdata", "--read-only"]
+    query = b"SELECT 'found ' || count(*) FROM bag"
+    screen = typed_in_harlequin(tmp_path, *program, shop / "published" / "main.duckdb", query=query)
     assert "found 22" in screen, screen[-2000:]
+
+
+def test_epoch_shell(shop: Path, tmp_path: Path) -> None:
+    """Harlequin with the functions, on the repository itself."""
+    for name in ("shop.duckdb", ".epoch"):
+        (shutil.copytree if name == ".epoch" else shutil.copy)(shop / name, tmp_path / name)
+    program = [Path(sys.executable).with_name("epoch"), "--db", tmp_path / "shop.duckdb", "shell"]
+    query = b"SELECT 'found ' || count(*) FROM epoch_log()"
+    screen = typed_in_harlequin(tmp_path, *program, query=query)
+    assert "found 3" in screen, screen[-2000:]
+
+
+def test_harlequin_completes_references(shop: Path, tmp_path: Path) -> None:
+    program = """
+from epoch_sql.harlequin import EpochAdapter
+import sys
+found = {(c.label, c.type_label, c.value) for c in EpochAdapter((sys.argv[1],), no_init=True).connect().get_completions()}
+assert ("main", "branch", "'main'") in found, found
+assert any(label == "epoch_merge" for label, _, _ in found)
+assert not any(label.startswith("epoch__") for label, _, _ in found)
+print("completed")
+"""
+    for name in ("shop.duckdb", ".epoch"):
+        (shutil.copytree if name == ".epoch" else shutil.copy)(shop / name, tmp_path / name)
+    assert python("harlequin", "-c", program, str(tmp_path / "shop.duckdb")).split() == ["completed"]
 
 
 @pytest.mark.long
