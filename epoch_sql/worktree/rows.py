@@ -189,7 +189,8 @@ class WorkingTable:
     @property
     def schema_differs(self) -> bool:
         """Whether the definition differs from the committed one."""
-        return self.committed is None or self.committed != self.table.with_index_names_of(self.committed)
+        before, now = self.committed, self.table
+        return before is None or (before != now and before != now.with_index_names_of(before))
 
     @property
     def differs(self) -> bool:

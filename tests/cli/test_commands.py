@@ -459,6 +459,30 @@ class TestDataCommands:
         change("CREATE TABLE tmp_x AS SELECT 1 AS i")
         assert shop("status", "--json").json["changes"] == []
 
+    def test_derived_tables(self, shop: Epoch, change: Callable[[str], None]) -> None:
+        change("CREATE TABLE mart_t AS SELECT sum(amount) AS total FROM orders")
+        assert shop("table", "derived", "mart_*", "--json").json == [{"pattern": "mart_*"}]
+        assert shop("table", "derived", "--json").json == [{"pattern": "mart_*"}]
+        shop("commit", "-m", "Marts")
+        shop("branch", "create", "side")
+        for branch, amount in (("main", 1), ("side", 2)):
+            shop("checkout", branch)
+            change(f"UPDATE orders SET amount = 0 WHERE id = {amount}; UPDATE mart_t SET total = {amount}")
+            shop("commit", "-m", branch)
+        assert shop("merge", "main", "--dry-run").out.endswith("stale: rebuild mart_t\n")
+        told = shop("merge", "main", "--require-fresh", code=4).err.splitlines()
+        assert told[0] == "error: the merge would leave mart_t stale on side"
+        assert shop("merge", "main", "--json").json[0]["stale"] == ["mart_t"]
+        assert {row["table_name"]: row["is_stale"] for row in shop("table", "--json").json} == {
+            "mart_t": True, "orders": False
+        }  # fmt: skip
+        assert shop("table", "rebuilt", "mart_*", "--json").json == [{"table_name": "mart_t"}]
+        assert "rebuilt:  mart_t" in shop("status").out
+        shop("commit", "-m", "Confirmed")
+        assert "stale" not in shop("status").out
+        assert "hint: epoch status" in shop("table", "rebuilt", "mart_*", code=1).err
+        assert "not derived" in shop("table", "derived", "mart_*", "--remove").err
+
     def test_query_on_the_working_tables_and_on_any_reference(self, developed: Epoch) -> None:
         sql = "SELECT sum(amount) AS total FROM orders"
         assert developed("query", sql).out == "total\n25.00\n"
