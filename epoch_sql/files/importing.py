@@ -66,9 +66,9 @@ def import_files(
 
     A file goes to the table of its name, `orders.csv` to `orders`, and a folder of files, with its partitions, to one
     table. What fails changes nothing. Raises EpochFileError for a file that cannot be read, with the line and the
-    column of a value that does not fit; EpochTableError for columns that differ, a key that is NULL or repeated, and a
-    table that exists, unless a mode says what becomes of its rows; and EpochDirtyError if there are uncommitted
-    changes.
+    column of a value that does not fit. Raises EpochTableError for columns that differ, for a key that is NULL or
+    repeated, and for a table that exists, unless a mode says what becomes of its rows. Raises EpochDirtyError if there
+    are uncommitted changes.
 
     Args:
         sources: files, folders and patterns

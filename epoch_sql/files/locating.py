@@ -51,7 +51,7 @@ def _at_fault(cursor: duckdb.DuckDBPyConnection, unfit: Unfit) -> EpochFileError
     row, position, value = found
     column = [*unfit.wanted.values()][position]
     line = None if reader.first_line is None else reader.first_line + row - 1 + _breaks(cursor, unfit, row - 1)
-    return _error(unfit, f"'{shown(value, _LONGEST_VALUE)}' is no {column.type}", line, row, column)
+    return _error(unfit, f"'{shown(value, _LONGEST_VALUE)}' is not of type {column.type}", line, row, column)
 
 
 def _breaks(cursor: duckdb.DuckDBPyConnection, unfit: Unfit, rows: int) -> int:
