@@ -12,7 +12,13 @@ from epoch_sql.cli import main
 
 # Where they are installed: in an editable installation, the commands are not below the library.
 COMMANDS = Path(main.__file__).parent
-LIBRARY = [source for source in Path(epoch_sql.__file__).parent.rglob("*.py") if COMMANDS not in source.parents]
+SURFACES = {"harlequin.py"}
+"""Modules that call Epoch in SQL, as its users do."""
+LIBRARY = [
+    source
+    for source in Path(epoch_sql.__file__).parent.rglob("*.py")
+    if COMMANDS not in source.parents and source.name not in SURFACES
+]
 SOURCES = [*LIBRARY, *COMMANDS.rglob("*.py")]
 
 
