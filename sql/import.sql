@@ -118,3 +118,21 @@ FROM {{relation}} AS source
 GROUP BY {{key}}
 HAVING count(*) > 1 OR {{missing}}
 LIMIT 1
+
+
+-- name: tables_of
+-- In: the name of an attached database.
+-- Out: a row per table (schema_name, table_name, sql).
+SELECT schema_name, table_name, sql
+FROM duckdb_tables()
+WHERE database_name = ? AND NOT internal
+ORDER BY ALL
+
+
+-- name: columns_of
+-- In: the name of an attached database.
+-- Out: a row per column of its tables (schema_name, table_name, column_name, data_type), in their order. No column is bound.
+SELECT schema_name, table_name, column_name, data_type
+FROM duckdb_columns()
+WHERE database_name = ? AND NOT internal
+ORDER BY schema_name, table_name, column_index

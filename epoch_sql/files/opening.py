@@ -20,6 +20,7 @@ from epoch_sql.model.names import shown
 from epoch_sql.model.schema import ObjectName
 from epoch_sql.render import Sql
 from epoch_sql.storage.types import parse_type
+from epoch_sql.worktree.introspect import generated_columns
 
 _NAMES: dict[Form, str] = {"csv": "CSV", "json": "JSON", "parquet": "Parquet", "arrow": "Arrow", "duckdb": "DuckDB"}
 _QUOTE = '"'
@@ -52,15 +53,32 @@ def attached(cursor: duckdb.DuckDBPyConnection, file: str) -> Iterator[dict[Obje
         attach = "ATTACH {{file}} AS {{alias}} (TYPE duckdb, READ_ONLY)"
         cursor.execute(render.fill(attach, file=render.literal(file), alias=render.identifier(alias)))
     try:
-        names = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ? AND NOT internal"
-        found = sorted(ObjectName(*row) for row in cursor.execute(names, [alias]).fetchall())
+        columns: dict[ObjectName, list[tuple[str, str]]] = {}
+        for schema, table, *column in cursor.execute(render.load("import.columns_of"), [alias]).fetchall():
+            columns.setdefault(ObjectName(schema, table), []).append((column[0], column[1]))
+        tables = cursor.execute(render.load("import.tables_of"), [alias]).fetchall()
         yield {
-            name: _plain(cursor, f"{name} in {file}", render.to_sql(render.table(name, alias)))
-            for name in found
-            if name.schema != "epoch"
+            ObjectName(schema, table): _of_table(file, alias, ObjectName(schema, table), sql, columns)
+            for schema, table, sql in tables
+            if schema != "epoch"
         }
     finally:
         cursor.execute(render.fill("DETACH {{alias}}", alias=render.identifier(alias)))
+
+
+def _of_table(
+    file: str, alias: str, name: ObjectName, sql: str, columns: Mapping[ObjectName, Sequence[tuple[str, str]]]
+) -> Reader:
+    """The stored columns of a table. A generated one is not read: its expression is somebody else's SQL."""
+    generated = generated_columns(sql, len(columns[name]))
+    stored = {column: kind for number, (column, kind) in enumerate(columns[name]) if number not in generated}
+    rows = render.fill(
+        "(SELECT {{columns}} FROM {{table}})",
+        columns=[render.identifier(column) for column in stored],
+        table=render.table(name, alias),
+    )
+    left_out = tuple(column for column, _ in columns[name] if column not in stored)
+    return Reader(f"{name} in {file}", stored, lambda types: rows, left_out=left_out)
 
 
 def _csv(cursor: duckdb.DuckDBPyConnection, file: str) -> Reader:

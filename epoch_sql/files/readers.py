@@ -45,7 +45,8 @@ class Reader:
 
     ``columns`` are its own, with the types that DuckDB finds. ``relation`` gives the rows, in which columns have other
     types if they are texts (``texts``), but for those that the reader converts itself (``direct``). ``first_line`` is
-    the line of the first row in a CSV file. ``again`` says that the rows can be read twice.
+    the line of the first row in a CSV file. ``again`` says that the rows can be read twice. ``left_out`` are columns
+    that are not read, because they are computed.
     """
 
     file: str
@@ -56,6 +57,7 @@ class Reader:
     first_line: int | None = None
     direct: frozenset[str] = frozenset()
     again: bool = True
+    left_out: tuple[str, ...] = ()
     rejecting: Callable[[Mapping[str, str]], Sql] | None = None
 
     def rows(self, wanted: Mapping[str, Column]) -> Sql:

@@ -129,6 +129,11 @@ def _columns(rows: Rows, sql: str | None) -> tuple[Column, ...]:
     return tuple(columns)
 
 
+def generated_columns(sql: str, count: int) -> set[int]:
+    """The positions of the generated columns among the first ``count`` of a CREATE TABLE."""
+    return {position for position, (generated, _) in _traits(sql, count).items() if generated}
+
+
 @lru_cache(maxsize=4096)
 def _traits(sql: str, count: int) -> dict[int, tuple[bool, str | None]]:
     """Which of the first ``count`` columns of a CREATE TABLE are generated, and their collations, by position.

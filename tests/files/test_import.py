@@ -204,6 +204,31 @@ def test_names_of_files_are_names_and_nothing_else(shop: Repo, folder: Path) -> 
     assert len(shop("FROM orders")) == 2
 
 
+def test_what_another_database_computes_does_not_run(repo: Repo, folder: Path) -> None:
+    """Expressions of a file are a stranger's SQL, which could call whatever the session has."""
+    run: list[Any] = []
+
+    def pwn(value: Any) -> str:
+        run.append(value)
+        return "x"
+
+    with duckdb.connect("evil.duckdb") as evil:
+        evil.create_function("pwn", lambda value: "x", ["INTEGER"], "VARCHAR")
+        evil.execute(
+            'CREATE TABLE computed (i INTEGER, g VARCHAR AS (pwn(i)), h VARCHAR AS (pwn(1)), "GENERATED" INTEGER, z INTEGER)'
+        )
+        evil.execute("CREATE TABLE filled (i INTEGER CHECK (pwn(i) = 'x'), v VARCHAR DEFAULT (pwn(1)))")
+        evil.execute("INSERT INTO computed (i, z) VALUES (1, 5); INSERT INTO filled (i) VALUES (2)")
+        evil.execute("CREATE VIEW shown AS SELECT pwn(1)")
+    repo.con.create_function("pwn", pwn, ["INTEGER"], "VARCHAR", side_effects=True)
+    ((*_, warnings),) = repo("CALL epoch_import_files(['evil.duckdb'])")
+    assert warnings == [f"column {c} of computed in evil.duckdb is computed there, so it is left out" for c in "gh"]
+    assert repo("FROM computed") == [(1, None, 5)]
+    assert repo("FROM filled") == [(2, "x")]
+    assert [row[:2] for row in repo("DESCRIBE computed")] == [(c, "INTEGER") for c in ("i", "GENERATED", "z")]
+    assert run == []
+
+
 def test_settings_of_the_database_hold(make_repo: MakeRepo, folder: Path) -> None:
     repo = make_repo()
     write("a.csv", "n", "1")
