@@ -80,7 +80,9 @@ def look_query(
         everything = _everything(call)
         before = _before(cursor, everything) if _is_small(call) else []
         cursor.execute("COMMIT")
-        _refuse_altered(call)
+        # Two attempts at once would conflict, and so would one beside a call that alters tables.
+        with session.turn:
+            _refuse_altered(call)
         return _union([everything, *before])
     if procedure.looks == "rows":
         tables = _tables(call)

@@ -149,10 +149,11 @@ def test_calls_follow_each_other(con: duckdb.DuckDBPyConnection, monkeypatch: py
     for thread in threads[1:]:
         thread.start()
     threads[1].join(0.2)
-    assert all(thread.is_alive() for thread in threads)
+    waiting = [thread.is_alive() for thread in threads]
     go_on.set()
     for thread in threads:
         thread.join(60)
+    assert waiting == [True] * 4, failed
     assert failed == []
     assert con.execute("SELECT count(*) FROM epoch_branches()").fetchall() == [(5,)]
 
