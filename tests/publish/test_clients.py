@@ -152,18 +152,18 @@ def typed_in_harlequin(home: Path, *program: object, query: bytes) -> str:
         [sys.executable, *map(str, program)], env=environment, stdin=follower, stdout=follower, stderr=follower
     )
     os.close(follower)
-    screen, shown, end = "", 0.0, time.monotonic() + 60
+    screen, due, end = "", 0.0, time.monotonic() + 90
     # A program that ends closes the terminal: what it said is on the screen.
     with suppress(OSError):
         while not re.search(r"found \d", screen) and time.monotonic() < end:
             if select.select([leader], [], [], 1)[0]:
                 screen += re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", os.read(leader, 65536).decode(errors="replace"))
-            if "Data Catalog" in screen and not shown:
-                shown = time.monotonic()
-            elif shown and time.monotonic() > shown + 4:
-                # The editor has the focus now. Ctrl-J runs the query.
-                os.write(leader, query + b"\n")
-                shown = end
+            if "Data Catalog" in screen and not due:
+                due = time.monotonic() + 4
+            elif due and time.monotonic() > due:
+                # The editor has the focus by now, or the next time. Ctrl-A replaces what is there, Ctrl-J runs it.
+                os.write(leader, b"\x01" + query + b"\n")
+                due = time.monotonic() + 12
     process.kill()
     process.wait()
     os.close(leader)
