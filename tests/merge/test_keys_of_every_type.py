@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from epoch_sql.catalog.merging import Resolutions
+from epoch_sql.catalog.obstacles import Scope
 from epoch_sql.merge.engine import list_obstacles, merge
 from epoch_sql.merge.scope import _key_text
 from epoch_sql.render import column
@@ -64,8 +65,7 @@ def test_every_key_is_found_as_it_is_listed(stopped: Repo) -> None:
         tables = {str(e.table.name): e.table for e in merge(call, progress, rows=False).tables}
         for table, key, _ in listed:
             assert _key_text(call, "main", tables[table], key) == key
-            resolution = ("main", table, key, None, "theirs", None, False)
-            Resolutions(call.cursor).add(*resolution)
+            Resolutions(call.cursor).add("main", Scope(table, key, None), "theirs", None, False)
         assert list_obstacles(call, progress, merge(call, progress)) is None
 
 
