@@ -11,7 +11,7 @@ import duckdb
 
 from epoch_sql.advice import Advice, Suggestion
 from epoch_sql.call import Call, no_table
-from epoch_sql.errors import EpochDirtyError, EpochFileError, EpochNothingToCommit, EpochTableError, KeyBroken
+from epoch_sql.errors import EpochFileError, EpochNothingToCommit, EpochTableError, KeyBroken
 from epoch_sql.files.loading import Mode, Unfit, goal_of, load
 from epoch_sql.files.locating import located
 from epoch_sql.files.opening import attached, opened, registered
@@ -23,7 +23,7 @@ from epoch_sql.model.names import name_meant, parse_name, path_text
 from epoch_sql.model.schema import ObjectName, Table
 from epoch_sql.verb import Procedure, procedure
 from epoch_sql.verbs.committing import checked_out_branch, commit_changes
-from epoch_sql.verbs.worktree_state import named, uncommitted
+from epoch_sql.verbs.worktree_state import require_clean
 from epoch_sql.worktree.introspect import OWN_SCHEMA, read_schema_paths
 from epoch_sql.worktree.rows import Working
 
@@ -200,13 +200,8 @@ def _clean(call: Call, tip: str) -> Working:
     """The working tables. Raises EpochDirtyError if there are changes that the commit would have besides."""
     tree = call.tree(tip)
     working = call.scan(tree)
-    changes = uncommitted(call, tree, working)
-    if changes:
-        raise EpochDirtyError(
-            f"uncommitted changes in {named(changes)} would be in the commit of the import",
-            (Suggestion("commit", "MESSAGE"), " or ", Suggestion("stash"), " first"),
-            tables=tuple(change.table for change in changes),
-        )
+    first = (Suggestion("commit", "MESSAGE"), " or ", Suggestion("stash"), " first")
+    require_clean(call, tree, working, "in the commit of the import", first)
     return working
 
 

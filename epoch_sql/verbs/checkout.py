@@ -226,7 +226,7 @@ def put_working_tables(
     head_tree = call.tree(call.head().commit_id)
     working = call.scan(head_tree)
     if not force:
-        require_clean(call, head_tree, working, doing)
+        require_clean(call, head_tree, working, f"lost by {doing}")
     working = settle(call, working)
     return apply_tree(call, attempts, working, call.tree(commit_id))
 

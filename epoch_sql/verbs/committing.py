@@ -15,7 +15,7 @@ import duckdb
 from epoch_sql import config, render
 from epoch_sql.advice import Advice, Suggestion, did_you_mean
 from epoch_sql.call import Call, no_table, now
-from epoch_sql.catalog.local import DeclaredKeys, Patterns
+from epoch_sql.catalog.local import DeclaredKeys
 from epoch_sql.catalog.merging import Merges
 from epoch_sql.catalog.relation import catalog_version, run, upgrade
 from epoch_sql.errors import (
@@ -28,10 +28,11 @@ from epoch_sql.errors import (
 )
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
 from epoch_sql.model.commit import NO_ORIGIN, Commit, Head, Origin, Route, RowCounts, Tree, commit_identity
-from epoch_sql.model.names import check_ref_name, name_meant, quoted, suggest
+from epoch_sql.model.names import check_ref_name, name_meant, suggest
 from epoch_sql.model.schema import Table
 from epoch_sql.render import Sql
 from epoch_sql.verb import procedure, query
+from epoch_sql.verbs.patterns import change_pattern
 from epoch_sql.verbs.worktree_state import note_replaced, warn_of_stale, warn_of_unversioned
 from epoch_sql.versions.recording import record
 from epoch_sql.worktree.introspect import OWN_SCHEMA, read_schema_paths
@@ -248,16 +249,7 @@ def ignore(call: Call, pattern: str, *, remove: bool = False) -> IgnoredPattern:
     """
     if not pattern.strip():
         raise EpochTableError("a pattern is empty", Suggestion("ignore", "scratch_*"))
-    with call.moving():
-        patterns = Patterns(call.cursor)
-        known = patterns.load()["ignored"]
-        if remove and pattern not in known:
-            near = suggest(pattern, known)
-            raise EpochTableError(f"{quoted(pattern)} is not ignored", did_you_mean(near) or Suggestion("ignored"))
-        if remove:
-            patterns.remove("ignored", pattern)
-        elif pattern not in known:
-            patterns.add("ignored", pattern)
+    change_pattern(call, "ignored", pattern, remove, unless="ignored", listing=Suggestion("ignored"))
     return IgnoredPattern(pattern)
 
 

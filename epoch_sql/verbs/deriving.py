@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from epoch_sql import render
 from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.call import Call
-from epoch_sql.catalog.local import Freshness, Mark, Patterns
+from epoch_sql.catalog.local import Freshness, Mark
 from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.names import is_line, matches_name, quoted, suggest
 from epoch_sql.render import Sql
 from epoch_sql.verb import procedure, query
+from epoch_sql.verbs.patterns import change_pattern
 from epoch_sql.verbs.worktree_state import stale_tables
 
 
@@ -46,17 +47,8 @@ def derive(call: Call, pattern: str, *, remove: bool = False) -> DerivedPattern:
     wanted = pattern.lower()
     if not is_line(wanted):
         raise EpochTableError("a pattern is a text on one line", Suggestion("derived", "mart_*"))
-    with call.moving():
-        patterns = Patterns(call.cursor)
-        known = patterns.load()["derived"]
-        if remove and wanted not in known:
-            near = suggest(wanted, known)
-            advice = did_you_mean(near) or Suggestion("derived_patterns")
-            raise EpochTableError(f"{quoted(pattern)} is not a pattern of derived tables", advice)
-        if remove:
-            patterns.remove("derived", wanted)
-        elif wanted not in known:
-            patterns.add("derived", wanted)
+    unless, listing = "a pattern of derived tables", Suggestion("derived_patterns")
+    change_pattern(call, "derived", wanted, remove, unless=unless, listing=listing)
     return DerivedPattern(wanted)
 
 

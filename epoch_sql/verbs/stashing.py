@@ -85,7 +85,7 @@ def pop(call: Call) -> StashResult:
         head = call.head()
         tree = call.tree(head.commit_id)
         working = call.scan(tree)
-        require_clean(call, tree, working, "the stash")
+        require_clean(call, tree, working, "lost by the stash")
         target = _onto(call, stash, tree)
         _require_seen(call.scanner, tree, target)
         changed, _ = apply_tree(call, attempts, settle(call, working), target)

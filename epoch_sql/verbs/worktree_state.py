@@ -10,7 +10,7 @@ from typing import Literal
 
 import duckdb
 
-from epoch_sql.advice import Suggestion
+from epoch_sql.advice import Advice, Suggestion
 from epoch_sql.call import Call
 from epoch_sql.catalog.local import Unmade
 from epoch_sql.errors import EpochDirtyError, EpochTableError
@@ -31,6 +31,7 @@ _LOST = {
     "OWNED BY": "is not dropped with the table that owns it after a checkout or clone: OWNED BY is not versioned",
     "USING COMPRESSION": "is compressed as DuckDB chooses after a checkout or clone: its COMPRESSION is not versioned",
 }
+_TO_KEEP: Advice = (Suggestion("commit", "MESSAGE"), ", ", Suggestion("stash"), ", or force, to lose them")
 
 
 def warn_of_unversioned(call: Call, before: Tree, working: Working) -> None:
@@ -123,21 +124,18 @@ def settle(call: Call, working: Working) -> Working:
     return replace(working, tables=tables)
 
 
-def require_clean(call: Call, tree: Tree, working: Working, doing: str) -> None:
-    """Raises EpochDirtyError, which names the uncommitted changes, if there are any."""
+def require_clean(call: Call, tree: Tree, working: Working, fate: str, advice: Advice = _TO_KEEP) -> None:
+    """Raises EpochDirtyError, which names the uncommitted changes, if there are any. ``fate`` is what would become of
+    them."""
     changes = uncommitted(call, tree, working)
     if changes:
+        names = ", ".join(change.table for change in changes[:3])
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         raise EpochDirtyError(
-            f"uncommitted changes in {named(changes)} would be lost by {doing}",
-            (Suggestion("commit", "MESSAGE"), ", ", Suggestion("stash"), ", or force, to lose them"),
+            f"uncommitted changes in {names}{more} would be {fate}",
+            advice,
             tables=tuple(change.table for change in changes),
         )
-
-
-def named(changes: Sequence[Uncommitted]) -> str:
-    """What changed, by name: the first three."""
-    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-    return ", ".join(change.table for change in changes[:3]) + more
 
 
 def changed_rows(call: Call, table: WorkingTable) -> RowCounts:
