@@ -310,7 +310,8 @@ def test_an_interrupt_ends_the_program_at_once(tmp_path: Path) -> None:
     finally:
         terminal.close()
     assert code == 130
-    assert _STYLE.sub("", told).splitlines()[-1].strip() == "interrupted"
+    # DuckDB may have drawn its own progress in the line, which is cleared.
+    assert told.rstrip().endswith("interrupted")
     assert run(["--db", str(database), "fsck"]) == 0
 
 
