@@ -1,9 +1,10 @@
-"""A newcomer who follows a merge through the code passes few files (``make tour`` prints them)."""
+"""A newcomer can follow the code: no file is long, and a merge passes few files (``make tour`` prints them)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from tests.errors.sources import SOURCES
 from tests.tour import passed
 
 MOST = 80
@@ -16,3 +17,8 @@ def test_a_merge_passes_few_files(tmp_path: Path) -> None:
     for verb, room in (("merge", "cli/merging"), ("diff", "cli/differences"), ("push", "cli/remotes")):
         assert modules[verb][room], "the command itself was not seen"
     assert len(modules["merge"]) <= MOST, sorted(modules["merge"])
+
+
+def test_no_file_is_long() -> None:
+    lengths = {str(source): len(source.read_text(encoding="utf-8").splitlines()) for source in SOURCES}
+    assert not {source: length for source, length in lengths.items() if length > 400}

@@ -155,7 +155,7 @@ def test_every_kind_is_in_the_docs() -> None:
 
 def test_every_class_is_in_one_place() -> None:
     for source in SOURCES:
-        if source.name == "errors.py":
+        if source.name in ("errors.py", "failure.py"):
             continue
         for node in ast.walk(parsed(source)):
             if isinstance(node, ast.ClassDef):
