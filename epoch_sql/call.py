@@ -93,8 +93,7 @@ class Memory:
 class Call:
     """The repository of the database that a cursor is on.
 
-    ``warnings`` are the warnings of an operation. Raises EpochRepositoryError if the database is in memory, has no
-    repository, or has one of a newer version.
+    Raises EpochRepositoryError if the database is in memory, has no repository, or has one of a newer version.
     """
 
     def __init__(
@@ -130,8 +129,17 @@ class Call:
         self.refs = Refs(cursor)
         self.state = State(cursor)
         self.trees = Trees(cursor, memory.known)
-        self.warnings: list[str] = []
+        self._warnings: list[str] = []
         self._known_before: Mark = {}
+
+    def warn(self, *warnings: str) -> None:
+        """Add to what the verb did otherwise or left out."""
+        self._warnings += warnings
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """All warnings so far. ``extension.performing`` gives them to the caller, with the result of the verb."""
+        return tuple(self._warnings)
 
     def head(self) -> Head:
         """The branch and the commit that are checked out."""
@@ -359,6 +367,6 @@ def _withheld(call: Call, definitions: Iterable[Table | SchemaObject]) -> Withhe
 def warn_of_withheld(call: Call, withheld: Iterable[Withheld]) -> None:
     """Warn of received definitions that are kept as data."""
     found = sorted(withheld, key=str)
-    call.warnings += [f"{one} is kept as data and not made, since {one.remote} is not trusted" for one in found]
+    call.warn(*(f"{one} is kept as data and not made, since {one.remote} is not trusted" for one in found))
     remotes = dict.fromkeys(one.remote for one in found)
-    call.warnings += [f"trust remote {name} to make what came from it" for name in remotes]
+    call.warn(*(f"trust remote {name} to make what came from it" for name in remotes))

@@ -130,9 +130,7 @@ def imported(
     """Load tables from readers, and commit them. ``asked`` is the call, for advice on what it lacks."""
     _measured(call.cursor)
     for reader in (one for readers in inputs.values() for one in readers):
-        call.warnings += [
-            f"column {name} of {reader.file} is computed there, so it is left out" for name in reader.left_out
-        ]
+        call.warn(*(f"column {name} of {reader.file} is computed there, so it is left out" for name in reader.left_out))
     try:
         with call.moving():
             branch, tip = checked_out_branch(call)

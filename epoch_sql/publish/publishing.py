@@ -81,7 +81,7 @@ def publish_moved(call: Call) -> None:
     try:
         how = settings(call)
     except EpochError as error:
-        call.warnings.append(f"nothing is published: {error.message}")
+        call.warn(f"nothing is published: {error.message}")
         return
     for kind, name in moved:
         if how.matches(name):
@@ -90,7 +90,7 @@ def publish_moved(call: Call) -> None:
                     _publish_or_remove(call, kind, name, how)
             except (EpochError, duckdb.Error, OSError) as error:
                 told = error.message if isinstance(error, EpochError) else str(error).strip().splitlines()[0]
-                call.warnings.append(f"{kind} {name} moved, and is not published: {told}; publish {name} again")
+                call.warn(f"{kind} {name} moved, and is not published: {told}; publish {name} again")
 
 
 def _publish_or_remove(call: Call, kind: str, name: str, how: Settings) -> None:

@@ -254,9 +254,7 @@ def without_taken_tags(
     remote_branches = {*tracking, *(f"{remote}/{name}" for name in listing.heads)}
     taken = texts_meaning(BRANCHES, branches) | texts_meaning(REMOTE_BRANCHES, remote_branches)
     for name in sorted(taken & listing.tags.keys()):
-        call.warnings.append(
-            f"tag {name} of {remote} is left out: here that is the name of a branch; delete {TAGS}{name} there"
-        )
+        call.warn(f"tag {name} of {remote} is left out: here that is the name of a branch; delete {TAGS}{name} there")
     return replace(listing, tags={name: tag for name, tag in listing.tags.items() if name not in taken})
 
 

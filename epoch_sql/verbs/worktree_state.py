@@ -43,9 +43,9 @@ def warn_of_unversioned(call: Call, before: Tree, working: Working) -> None:
     names = {w.table.name for w in working.tables if w.schema_differs}
     names |= {o.name for o in working.made if o.kind == "sequence" and o not in old}
     if names:
-        call.warnings += [
-            f"{kind} {name} {_LOST[trait]}" for kind, name, trait in read_unversioned(call.cursor) if name in names
-        ]
+        call.warn(
+            *(f"{kind} {name} {_LOST[trait]}" for kind, name, trait in read_unversioned(call.cursor) if name in names)
+        )
 
 
 Change = Literal[
@@ -236,9 +236,9 @@ def make_again(call: Call, unmade_before: Sequence[SchemaObject]) -> None:
     with call.transaction():
         unmade.replace(list(reasons.items()))
     new = [(o, why) for o, why in reasons.items() if o not in unmade_before]
-    call.warnings += [
-        f"{o.kind} {o.label} cannot be made, so it is left out here and kept in the commit: {why}" for o, why in new
-    ]
+    call.warn(
+        *(f"{o.kind} {o.label} cannot be made, so it is left out here and kept in the commit: {why}" for o, why in new)
+    )
 
 
 def warn_of_stale(call: Call, before: Tree, working: Working, strict: bool) -> None:
@@ -252,10 +252,12 @@ def warn_of_stale(call: Call, before: Tree, working: Working, strict: bool) -> N
     if strict:
         listed = "; ".join(f"{o.kind} {o.label}: {why}" for o, why in reasons.items())
         raise EpochTableError(f"these could not be made again: {listed}", "drop or correct them, or leave out strict")
-    call.warnings += [
-        f"{o.kind} {o.label} cannot be made again, so a checkout or clone will be without it: {why}"
-        for o, why in reasons.items()
-    ]
+    call.warn(
+        *(
+            f"{o.kind} {o.label} cannot be made again, so a checkout or clone will be without it: {why}"
+            for o, why in reasons.items()
+        )
+    )
 
 
 def _stale(call: Call, found: SchemaObject) -> str | None:
