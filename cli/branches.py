@@ -58,7 +58,7 @@ def branch_create(session: Session, name: str, start: str | None, switch: bool, 
 
 @branch.command(name="delete")
 @click.argument("name")
-@click.option("--force", is_flag=True, help="Delete it even if no other branch has its commits.")
+@click.option("--force", is_flag=True, help="Delete it even if nothing else has its commits.")
 @json_option
 @pass_session
 def branch_delete(session: Session, name: str, force: bool, form: str) -> None:
@@ -119,7 +119,7 @@ def branch_unprotect(session: Session, name: str, form: str) -> None:
 
 @click.command()
 @click.argument("ref")
-@click.option("-b", "new_branch", is_flag=True, help="Create branch REF here, and check it out.")
+@click.option("-b", "new_branch", is_flag=True, help="Create a branch of that name at HEAD and check it out.")
 @click.option("--force", is_flag=True, help="Discard uncommitted changes.")
 @click.option("--dry-run", is_flag=True, help="Only show the steps.")
 @json_option
@@ -157,7 +157,7 @@ def tag() -> None:
 @tag.command(name="create")
 @click.argument("name")
 @click.argument("ref", required=False)
-@click.option("-m", "--message", metavar="MSG", help="A message that describes the tag.")
+@click.option("-m", "--message", metavar="MSG", help="What it is for.")
 @json_option
 @pass_session
 def tag_create(session: Session, name: str, ref: str | None, message: str | None, form: str) -> None:

@@ -22,7 +22,7 @@ _COUNTS = ("rows_added", "rows_modified", "rows_removed")
 
 @click.command()
 @click.argument("branch", required=False)
-@click.option("--since", metavar="REF", help="Show only what came after a tag, branch or commit.")
+@click.option("--since", metavar="REF", help="Only what came after this reference.")
 @click.option(
     "--format",
     "form",

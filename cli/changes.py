@@ -38,9 +38,9 @@ def status(session: Session, form: str) -> None:
 
 
 @click.command()
-@click.option("-m", "--message", required=True, metavar="MSG", help="What was changed and why.")
+@click.option("-m", "--message", required=True, metavar="MSG", help="What changed and why.")
 @click.option("--author", metavar="AUTHOR", help='"Name <mail>" (default: EPOCH_AUTHOR, or epoch config user.name).')
-@click.option("--allow-empty", is_flag=True, help="Commit even when nothing changed.")
+@click.option("--allow-empty", is_flag=True, help="Commit even if nothing changed.")
 @click.option("--strict", is_flag=True, help="Refuse views and macros that cannot be created again.")
 @json_option
 @pass_session
@@ -67,7 +67,7 @@ def stash() -> None:
 
 
 @stash.command(name="push")
-@click.option("-m", "--message", metavar="MSG", help="What the changes are.")
+@click.option("-m", "--message", metavar="MSG", help="What is set aside.")
 @json_option
 @pass_session
 def stash_push(session: Session, message: str | None, form: str) -> None:

@@ -66,9 +66,9 @@ def conflicts_show(session: Session, table_name: str | None, into: str | None, f
 @click.option("--base", is_flag=True, help="Take the merge base.")
 @click.option("--both", is_flag=True, help="Take all copies of a row that both sides added.")
 @click.option("--value", metavar="V", help="Give one cell this value: with TABLE, --record and --field.")
-@click.option("--record", metavar="KEY", help="Decide only this row: the value of a one-column key, or JSON.")
-@click.option("--field", metavar="F", help="Decide only this column.")
-@click.option("--constraint", metavar="NAME", help="Decide only rows that violate this constraint.")
+@click.option("--record", metavar="KEY", help='Only this row: JSON ({"id": 42}) or the value of a one-column key.')
+@click.option("--field", metavar="F", help="Only this column.")
+@click.option("--constraint", metavar="NAME", help="Only rows that violate this constraint.")
 @click.option("--interactive", is_flag=True, help="Ask about each row, on a terminal.")
 @into_option
 @json_option

@@ -59,7 +59,7 @@ def table_key(
 
 @table.command(name="ignore")
 @click.argument("pattern")
-@click.option("--remove", is_flag=True, help="No longer ignore PATTERN.")
+@click.option("--remove", is_flag=True, help="No longer ignore this pattern.")
 @json_option
 @pass_session
 def table_ignore(session: Session, pattern: str, remove: bool, form: str) -> None:
@@ -75,7 +75,7 @@ def table_ignore(session: Session, pattern: str, remove: bool, form: str) -> Non
 
 @table.command(name="derived")
 @click.argument("pattern", required=False)
-@click.option("--remove", is_flag=True, help="Tables of PATTERN are no longer derived.")
+@click.option("--remove", is_flag=True, help="Tables of this pattern are no longer derived.")
 @json_option
 @pass_session
 @click.pass_context

@@ -14,12 +14,17 @@ SECTION = "Tables and data"
 
 @click.command(name="import")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--table", "table_name", metavar="TABLE", help="The table for all sources (default: each file's name).")
+@click.option(
+    "--table",
+    "table_name",
+    metavar="TABLE",
+    help="The table for all sources; of a DuckDB file, the one to import (default: each file's name).",
+)
 @click.option("--key", metavar="COLUMN,...", help="The columns that identify a row.")
 @click.option("--replace", "mode", flag_value="replace", help="The rows replace those of the table.")
 @click.option("--append", "mode", flag_value="append", help="The rows are added to those of the table.")
 @click.option("--upsert", "mode", flag_value="upsert", help="The rows are added, or replace those of the same key.")
-@click.option("-m", "--message", metavar="MESSAGE", help="The message of the commit.")
+@click.option("-m", "--message", metavar="MESSAGE", help="What changed and why (default: the sources).")
 @json_option
 @pass_session
 def import_(
@@ -62,7 +67,7 @@ def import_(
     "--format",
     "kind",
     type=click.Choice(["parquet", "csv", "json", "arrow", "duckdb", "sql"]),
-    help="The form of the files (default: that of the suffix).",
+    help="The form (default: that of the suffix).",
 )
 @json_option
 @pass_to_read

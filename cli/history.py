@@ -25,10 +25,10 @@ SECTION = "Examine the history"
     "-n", "--max-count", type=click.IntRange(min=0), metavar="N", help="Show at most N commits; -N for short."
 )
 @click.option(
-    "--first-parent", is_flag=True, help="Show only the branch's first-parent line: on an environment, its promotions."
+    "--first-parent", is_flag=True, help="Only the branch's first-parent line: on an environment, its promotions."
 )
 @click.option("--graph", is_flag=True, help="Draw the lines of history.")
-@click.option("--table", "table_name", metavar="TABLE", help="Only commits that changed TABLE.")
+@click.option("--table", "table_name", metavar="TABLE", help="Only commits that changed this table.")
 @json_option
 @pass_to_read
 def log(

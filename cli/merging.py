@@ -30,8 +30,12 @@ _OBSTACLES = {"data_conflicts": "conflict", "schema_conflicts": "schema conflict
 @click.option("-m", "--message", metavar="MSG", help="The commit message (default: Merge SOURCE into BRANCH).")
 @click.option("--ff", is_flag=True, help="Move the branch without a commit, if possible.")
 @click.option("--squash", is_flag=True, help="Add a commit with one parent.")
-@click.option("--strategy", type=click.Choice(_STRATEGIES), help="Take conflicting cells from ours or theirs.")
-@click.option("--keep-undone", is_flag=True, help="Leave out what was undone, as git does.")
+@click.option(
+    "--strategy",
+    type=click.Choice(_STRATEGIES),
+    help="Take conflicting cells from ours or theirs (default: three-way).",
+)
+@click.option("--keep-undone", is_flag=True, help="Leave out what was undone on the target, as git does.")
 @click.option("--require-fresh", is_flag=True, help="Refuse a merge that leaves derived tables stale.")
 @click.option("--dry-run", is_flag=True, help="Only show what it would do. Exits 3 if it would stop.")
 @click.option(
@@ -69,7 +73,6 @@ def merge(
         going = call("epoch_merge_continue", message=message, target=into)
         _merged(session, into, going, "committing the merge", form)
     else:
-        settings["strategy"] = settings["strategy"] or _STRATEGIES[0]
         started = call("epoch_merge", source, target=into, message=message, **settings)
         _merged(session, into, started, "merging", form, source)
 

@@ -16,7 +16,7 @@ SECTION = "Tables and data"
 
 @click.command()
 @click.argument("refs", nargs=-1, metavar="[REF]...")
-@click.option("--to", "folder", metavar="FOLDER", help="The folder (default: published/ beside the database).")
+@click.option("--to", "folder", metavar="FOLDER", help="The folder (default: published beside the database).")
 @click.option("--materialize", is_flag=True, help="Write the rows into the file, which then needs no other.")
 @click.option("--storage-version", metavar="V", help="The oldest DuckDB that reads the file (default: v1.0.0).")
 @json_option

@@ -21,7 +21,7 @@ from .wording import counted, in_brackets, short
 SECTION = "Share with others"
 
 trust_option = click.option(
-    "--trust", is_flag=True, help="Trust its definitions, even those that read files or other databases."
+    "--trust", is_flag=True, help="Trust its definitions, even those that read files or reach outside the database."
 )
 remote_argument = click.argument("remote_name", required=False, metavar="[REMOTE]")
 

@@ -16,8 +16,8 @@ SECTION = "Upkeep"
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only show what gc would remove.")
-@click.option("--grace", metavar="INTERVAL", help="Keep files younger than this (default: 7 days).")
+@click.option("--dry-run", is_flag=True, help="Only list what would be removed.")
+@click.option("--grace", metavar="INTERVAL", help="An INTERVAL: keep what is younger (default: 7 days).")
 @json_option
 @pass_session
 def gc(session: Session, dry_run: bool, grace: str | None, form: str) -> None:

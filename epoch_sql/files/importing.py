@@ -72,7 +72,7 @@ def import_files(
 
     Args:
         sources: files, folders and patterns
-        table: the table for all of them; of a DuckDB file, the one to import
+        table: the table for all sources; of a DuckDB file, the one to import; default: each file's name
         key: the columns that identify a row
         mode: what becomes of the rows of a table that exists: `replace`, `append`, or `upsert` by the key
         message: what changed and why; default: the sources

@@ -190,7 +190,7 @@ def add_check(call: Call, name: str, sql: str, *, branch: str = "*") -> CheckInf
     Args:
         name: the check
         sql: one query, which must return no row
-        branch: the branches that it is for: a name, or a shell pattern
+        branch: a branch, or a shell pattern such as 'release/*'; default: all
     """
     check = Check(name.strip(), sql.strip(), branch.strip())
     _require_branch(call.refs, check)

@@ -33,10 +33,10 @@ def protect(
 
     Args:
         branch: the branch
-        require_review: it takes only approved merges, and undos
-        no_force_push: its history only grows: a hard reset adds a commit
-        allow_self_review: authors may approve their own changes
-        require_fresh: it takes no merge that leaves derived tables stale
+        require_review: take only approved merges, and undos
+        no_force_push: let history only grow: a hard reset adds a commit
+        allow_self_review: let authors approve their own changes
+        require_fresh: take no merge that leaves derived tables stale
     """
     protection = Protection(branch, require_review, no_force_push, allow_self_review, require_fresh)
     with call.moving():

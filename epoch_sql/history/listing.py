@@ -143,7 +143,7 @@ def log(
 
     Args:
         ref: where to start
-        first_parent: follow only first parents: the promotion log of a branch
+        first_parent: only the branch's first-parent line: on an environment, its promotions
         max_count: at most this many commits
         table: only commits that changed this table
     """

@@ -96,11 +96,11 @@ def merge(
     Args:
         source: the reference to merge
         into: the branch that is merged into; default: the current one
-        message: default: `Merge SOURCE into TARGET`
+        message: the commit message; default: `Merge SOURCE into BRANCH`
         ff: move the branch without a commit, if possible
         squash: add a commit with one parent
-        strategy: `ours` or `theirs` takes conflicting cells from that side
-        keep_undone: leave out what was undone on the target
+        strategy: take conflicting cells from `ours` or `theirs`
+        keep_undone: leave out what was undone on the target, as git does
         require_fresh: refuse a merge that leaves derived tables stale
     """
     _require_strategy(strategy)
@@ -250,8 +250,8 @@ def preview(
     Args:
         source: the reference to merge
         into: the branch that is merged into; default: the current one
-        strategy: `ours` or `theirs` takes conflicting cells from that side
-        keep_undone: leave out what was undone on the target
+        strategy: take conflicting cells from `ours` or `theirs`
+        keep_undone: leave out what was undone on the target, as git does
     """
     _require_strategy(strategy)
     cursor = call.cursor
