@@ -206,7 +206,7 @@ def _preview_lines(found: list[dict[str, Any]]) -> list[output.Line]:
 def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], form: str) -> None:
     """Applies one commit after the other. If one stops, says what is left."""
     # Each adds a commit, which moves HEAD and the branch. So all references are resolved before the first.
-    commits = [session.read(call("epoch_log", ref=ref, max_count=1))[0]["commit_id"] for ref in refs]
+    commits = session.commits(refs)
     made = []
     for at, (ref, commit) in enumerate(zip(refs, commits, strict=True)):
         try:

@@ -146,6 +146,15 @@ class Session:
         with diagnostics.working("reading"):
             return self._records(f"FROM {function.text}", function.values)
 
+    def commits(self, refs: Sequence[str]) -> list[str]:
+        """The ids of the commits that references name, with one query."""
+        asked = [call("epoch_log", ref=ref, max_count=1) for ref in refs]
+        ids = ", ".join(f"(SELECT commit_id FROM {one.text})" for one in asked)
+        with diagnostics.working("reading"):
+            [row] = self._records(f"SELECT [{ids}] AS ids", [value for one in asked for value in one.values])
+        found: list[str] = row["ids"]
+        return found
+
     def rows(self, function: Call, form: str, filtered: str = "", values: Sequence[Any] = ()) -> Rows:
         """The rows of a reading function as texts; ``filtered`` is SQL after FROM, with placeholders for ``values``."""
         return self.query(f"FROM {function.text} {filtered}", form, [*function.values, *values])

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from epoch_sql.cli.main import run
+from epoch_sql.cli.session import Session
 from tests.conftest import Epoch
 
 HOSTILE = 'Odd "table". 🎉 select'
@@ -434,8 +436,17 @@ class TestRevert:
 
 
 class TestCherryPick:
-    def test_takes_the_changes_of_commits(self, apart: Epoch) -> None:
+    def test_takes_the_changes_of_commits(self, apart: Epoch, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[str] = []
+        records = Session._records
+
+        def recorded(session: Session, statement: str, values: Sequence[Any]) -> list[dict[str, Any]]:
+            asked.append(statement)
+            return records(session, statement, values)
+
+        monkeypatch.setattr(Session, "_records", recorded)
         told = apart("cherry-pick", "dev~1", "dev").err.splitlines()
+        assert [statement.split()[0] for statement in asked] == ["SELECT", "CALL", "CALL"]
         assert [re.sub("[0-9a-f]{7}", "ID", line) for line in told] == [
             "[main ID] Order 5 (+1 rows)",
             "[main ID] Order 6 (+1 rows)",
