@@ -19,8 +19,8 @@ from epoch_sql.catalog.local import Withheld
 from epoch_sql.catalog.lookup import Lookup
 from epoch_sql.catalog.relation import (
     CATALOG_VERSION,
-    Known,
     Mark,
+    RowCache,
     Written,
     found_catalog,
     run,
@@ -70,7 +70,7 @@ class Memory:
 
     ``own_macros`` are Epoch's macros, and ``acting`` those of them that change something.
 
-    ``written`` is the state of the catalog that ``known`` and ``graph`` belong to. After gc or compaction, by any
+    ``written`` is the state of the catalog that ``rows`` and ``graph`` belong to. After gc or compaction, by any
     connection, thread or process, it differs, and the next operation clears the caches. The graph only grows, except by
     gc. ``last_commit``, which has ``last_sequence``, shows whether it is still the same.
 
@@ -80,7 +80,7 @@ class Memory:
     own_macros: frozenset[str] = frozenset()
     acting: frozenset[str] = frozenset()
     opened: Opened | None = None
-    known: Known = field(default_factory=Known)
+    rows: RowCache = field(default_factory=RowCache)
     written: Written | None = None
     graph: CommitGraph = field(default_factory=CommitGraph)
     last_sequence: int = 0
@@ -121,16 +121,16 @@ class Call:
         if not create and not self.exists:
             message = f"{self.database} has no Epoch repository"
             raise RepositoryNotFound(message, Suggestion("init"), database=str(self.database))
-        memory.known.trim()
-        self.contents = Contents(cursor, self.store, memory.known)
+        memory.rows.trim()
+        self.contents = Contents(cursor, self.store, memory.rows)
         self.scanner = Scanner(cursor, self.contents, memory.own_macros)
         self.writer = LevelWriter(cursor, self.store)
-        self.commits = Commits(cursor, memory.known)
+        self.commits = Commits(cursor, memory.rows)
         self.refs = Refs(cursor)
         self.state = State(cursor)
-        self.trees = Trees(cursor, memory.known)
+        self.trees = Trees(cursor, memory.rows)
         self._warnings: list[str] = []
-        self._known_before: Mark = {}
+        self._rows_before: Mark = {}
 
     def warn(self, *warnings: str) -> None:
         """Add to what the verb did otherwise or left out."""
@@ -195,7 +195,7 @@ class Call:
 
     def forget(self) -> None:
         """Clear the caches, because rows may have been removed."""
-        self.memory.known.forget()
+        self.memory.rows.forget()
         self._forget_graph()
 
     def _forget_graph(self) -> None:
@@ -216,7 +216,7 @@ class Call:
 
         A conflict with another writer raises EpochTransactionError, which says to try again.
         """
-        self.keep_known()
+        self.keep_cached()
         graph = self.memory.last_commit
         self.cursor.execute("BEGIN TRANSACTION")
         try:
@@ -240,7 +240,7 @@ class Call:
     @contextmanager
     def trying(self) -> Iterator[None]:
         """A transaction that changes nothing: it is always rolled back."""
-        self.keep_known()
+        self.keep_cached()
         graph = self.memory.last_commit
         self.cursor.execute("BEGIN TRANSACTION")
         try:
@@ -265,13 +265,13 @@ class Call:
         audit = Audit(self.cursor)
         audit.record(now(), self.author(), "refuse", refused.branch, refused.commit_id, refused.message)
 
-    def keep_known(self) -> None:
+    def keep_cached(self) -> None:
         """State that the transaction has stored nothing yet, so that a rollback keeps the cached rows."""
-        self._known_before = self.memory.known.mark()
+        self._rows_before = self.memory.rows.mark()
 
     def _roll_back(self, last_commit: str | None) -> None:
         """Roll back, and drop cached rows that may belong to this transaction."""
-        self.memory.known.back_to(self._known_before)
+        self.memory.rows.back_to(self._rows_before)
         if self.memory.last_commit != last_commit:
             self._forget_graph()
         try:

@@ -36,7 +36,7 @@ WHERE {{given}}
 -- Out: the child rows that refer to what a parent row was before it was changed or removed.
 SELECT child.*
 FROM ({{state}}) AS child
-SEMI JOIN (SELECT {{gone}} FROM ({{changes}}) AS changes WHERE op <> 'added') AS parent ON {{same}}
+SEMI JOIN (SELECT {{earlier}} FROM ({{changes}}) AS changes WHERE op <> 'added') AS parent ON {{same}}
 
 
 -- name: proof_twice

@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.catalog.relation import Known, Relation
+from epoch_sql.catalog.relation import Relation, RowCache
 from epoch_sql.model.commit import (
     DERIVED,
     SUBTREES,
@@ -87,9 +87,9 @@ class Files(Relation):
 class Levels(Relation):
     """``epoch.levels``: base and delta levels; a delta is an edge between two versions."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, known: Known | None = None) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, cache: RowCache | None = None) -> None:
         super().__init__(cursor)
-        self._known = known or Known()
+        self._cache = cache or RowCache()
 
     name = "levels"
     columns = {
@@ -141,7 +141,7 @@ class Levels(Relation):
         )
 
     def _levels(self, rows: Sequence[tuple[Any, ...]]) -> list[Level]:
-        files = self._known.files
+        files = self._cache.files
         files.update(Files(self.cursor).load(i for row in rows for i in row[7] if i not in files))
         return [
             Level(row[0], row[1], tuple(files[i] for i in row[7]), RowCounts(*row[4:7]), row[2], row[3]) for row in rows
@@ -214,18 +214,18 @@ class Trees(Relation):
         "part_comments": "VARCHAR",
     }
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, known: Known | None = None) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, cache: RowCache | None = None) -> None:
         super().__init__(cursor)
-        self._known = (known or Known()).trees
+        self._cache = (cache or RowCache()).trees
 
     def load(self, root_id: str) -> Tree:
         """The tree of that root."""
-        tree = self._known.get(root_id)
+        tree = self._cache.get(root_id)
         if tree is None:
             tree = self._load(root_id)
             # A root that is not stored (yet) has no subtrees either.
             if tree != Tree():
-                self._known[root_id] = tree
+                self._cache[root_id] = tree
         return tree
 
     def _load(self, root_id: str) -> Tree:
@@ -269,7 +269,7 @@ class Trees(Relation):
         """Store the tree and return the id of its root."""
         subtrees = self._subtrees(tree)
         root_id = root_identity(subtrees)
-        self._known[root_id] = replace(tree, tables=dict(sorted(tree.tables.items())))
+        self._cache[root_id] = replace(tree, tables=dict(sorted(tree.tables.items())))
         if self.run("SELECT 1 FROM {{epoch}}.roots WHERE root_id = ?", [root_id]).fetchone():
             return root_id
         self.insert_missing((subtree_id, *entry) for subtree_id in sorted(subtrees) for entry in subtrees[subtree_id])
@@ -306,9 +306,9 @@ def tree_of_rows(rows: Iterable[Sequence[Any]]) -> Tree:
     return Tree(tables, tuple(objects), tuple(derived))
 
 
-def described(found: SchemaObject) -> tuple[str, str | None, str | None, str | None]:
+def described(obj: SchemaObject) -> tuple[str, str | None, str | None, str | None]:
     """The columns of a row of ``epoch.trees`` for an object, without its name. ``object_of_row`` reads them back."""
-    return found.definition, found.comment, found.state, part_comments_to_json(found)
+    return obj.definition, obj.comment, obj.state, part_comments_to_json(obj)
 
 
 def object_of_row(

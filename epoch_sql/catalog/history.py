@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.catalog.relation import Known, Relation, among
+from epoch_sql.catalog.relation import Relation, RowCache, among
 from epoch_sql.model.commit import Commit, Head, Ref, Route, TrackingRoute, origin_fields, origin_of
 from epoch_sql.model.protection import Check, Protection, Review
 
@@ -48,9 +48,9 @@ class Commits(Relation):
         "kept": "STRUCT(undone_by VARCHAR, commits VARCHAR[])[]",
     }
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, known: Known | None = None) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, cache: RowCache | None = None) -> None:
         super().__init__(cursor)
-        self._known = (known or Known()).commits
+        self._cache = (cache or RowCache()).commits
 
     def load(self, ids: Iterable[str]) -> dict[str, Commit]:
         """The commits of these ids that exist."""
@@ -68,13 +68,13 @@ class Commits(Relation):
 
     def get(self, commit_id: str) -> Commit:
         """One commit. Raises KeyError if it does not exist."""
-        if commit_id not in self._known:
-            self._known[commit_id] = self.load([commit_id])[commit_id]
-        return self._known[commit_id]
+        if commit_id not in self._cache:
+            self._cache[commit_id] = self.load([commit_id])[commit_id]
+        return self._cache[commit_id]
 
     def add(self, commit: Commit) -> None:
         """Store a commit. Does not change a stored commit."""
-        self._known[commit.commit_id] = commit
+        self._cache[commit.commit_id] = commit
         row = self.run(
             "SELECT coalesce(max(sequence), 0) + 1, coalesce(bool_or(commit_id = ?), false) FROM {{epoch}}.commits",
             [commit.commit_id],

@@ -20,7 +20,7 @@ Mark = Mapping[str, tuple[dict[Any, Any], int]]
 
 
 @dataclass
-class Known:
+class RowCache:
     """Rows whose ids are hashes of their content, by id. A process reads each of them once.
 
     It has to be cleared when such rows may have been removed or replaced (see ``Memory.written``). After a rollback,

@@ -66,7 +66,7 @@ class Failures:
         """Hand an error to all who wait for one."""
         with self._lock:
             for watch in self._watching:
-                watch.found.append(failure)
+                watch.failures.append(failure)
 
     @contextmanager
     def watched(self) -> Iterator[Watch]:
@@ -85,7 +85,7 @@ class Failures:
 class Watch:
     """The errors that were raised through DuckDB since somebody began to wait for them."""
 
-    found: list[Failure]
+    failures: list[Failure]
 
     @contextmanager
     def raising(self) -> Iterator[None]:
@@ -95,7 +95,7 @@ class Watch:
         except duckdb.Error as error:
             # DuckDB may fail for a reason of its own after it has dropped a failure: a view that is not bound, say.
             raised = str(error)
-            own = next((failure.error for failure in reversed(self.found) if failure.shown in raised), None)
+            own = next((failure.error for failure in reversed(self.failures) if failure.shown in raised), None)
             if own is None:
                 raise
             raise own from error

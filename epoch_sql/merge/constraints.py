@@ -189,11 +189,11 @@ class _Checker:
         if shape.keyless:
             yield merged_state(self.contents, entry)
             return
-        gone = [aliased(render.column(f"{'k' if c.id in key else 'o'}{c.id}"), f"c{c.id}") for c in parents]
+        earlier = [aliased(render.column(f"{'k' if c.id in key else 'o'}{c.id}"), f"c{c.id}") for c in parents]
         yield render.render(
             "constraints.children_of_changed",
             state=merged_state(self.contents, entry),
-            gone=gone,
+            earlier=earlier,
             changes=changes,
             same=_pairs(children, parents),
         )
@@ -228,8 +228,8 @@ class _Checker:
         )
 
 
-def _definition(found: Impossible) -> Sql:
-    return _about(found.name, None, found.kind, found.detail)
+def _definition(impossible: Impossible) -> Sql:
+    return _about(impossible.name, None, impossible.kind, impossible.detail)
 
 
 def _about(name: ObjectName | str, constraint: str | None, kind: str, detail: str) -> Sql:

@@ -212,8 +212,8 @@ def missing_of_parent(table: Table, key: Constraint, parent: Table | None) -> st
     if parent is None:
         return f"table {ObjectName(table.name.schema, key.referenced or '')}"
     names = {column.name.lower() for column in parent.columns}
-    gone = [name for name in key.referenced_columns if name.lower() not in names]
-    return f"column {', '.join(gone)} of table {parent.name}" if gone else None
+    missing = [name for name in key.referenced_columns if name.lower() not in names]
+    return f"column {', '.join(missing)} of table {parent.name}" if missing else None
 
 
 def _with_dependencies(state: _State, wanted: Sequence[Name]) -> list[Definition]:
@@ -263,13 +263,13 @@ def _missing(was: Definition, side: _State, result: _State, words: set[str]) -> 
 
 def _missing_columns(was: Table, now: Table, words: set[str]) -> str | None:
     kept = {column.name.lower() for column in now.columns}
-    gone = [column for column in was.columns if column.name.lower() in words - kept]
+    missing = [column for column in was.columns if column.name.lower() in words - kept]
     called = f"of table {was.name}, which it refers to,"
-    reasons = [f"column {column.name} {called} {_gone(now.column_by_id(column.id))}" for column in gone]
+    reasons = [f"column {column.name} {called} {_now(now.column_by_id(column.id))}" for column in missing]
     return "; ".join(reasons) or None
 
 
-def _gone(now: Column | None) -> str:
+def _now(now: Column | None) -> str:
     return f"is called {now.name}" if now else "does not exist"
 
 

@@ -50,7 +50,7 @@ _Row = tuple[str, str, str, str, str | None, str | None, str | None, str | None,
 _AT = re.compile(r"(?s)(.*?)(?: - at `\$?\.?(.*)`)?")
 
 Stated = TypeVar("Stated")
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 class _Wrong(ValueError):
@@ -323,13 +323,13 @@ def read_definition(content: bytes, where: str) -> Table:
 
 
 def _sealed(
-    data: bytes, where: str, kind: type[Stated], of: Callable[[Stated], Found], fields: Callable[[Found], Any]
-) -> Found:
+    data: bytes, where: str, kind: type[Stated], of: Callable[[Stated], Value], fields: Callable[[Value], Any]
+) -> Value:
     found, text = _parsed(unseal(data, where), where, kind, of)
     return _exact(found, text, canonical_json(fields(found)), where)
 
 
-def _parsed(content: bytes, where: str, kind: Any, of: Callable[[Any], Found]) -> tuple[Found, bytes]:
+def _parsed(content: bytes, where: str, kind: Any, of: Callable[[Any], Value]) -> tuple[Value, bytes]:
     """The decoded document and its text. Raises EpochStorageError, which names a field that is not as declared."""
     stated = _decoded(content, where, kind)
     try:
@@ -347,7 +347,7 @@ def _decoded(content: bytes, where: str, kind: type[Stated]) -> Stated:
         raise damaged(where, f"does not say what it should: {f'{path}: ' if path else ''}{problem}") from None
 
 
-def _exact(found: Found, content: bytes, written: str, where: str) -> Found:
+def _exact(found: Value, content: bytes, written: str, where: str) -> Value:
     """Refuse a document that has another reading."""
     try:
         same = written.encode() == content

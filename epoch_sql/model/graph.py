@@ -123,14 +123,14 @@ class CommitGraph:
         if commit in around or not targets:
             return False
         floor = min(self.generation(target) for target in targets)
-        pending, seen = [commit], {commit, *around}
+        pending, visited = [commit], {commit, *around}
         while pending:
             current = pending.pop()
             if current in targets:
                 return True
             for parent in self.parents(current):
-                if parent not in seen and self.generation(parent) >= floor:
-                    seen.add(parent)
+                if parent not in visited and self.generation(parent) >= floor:
+                    visited.add(parent)
                     pending.append(parent)
         return False
 

@@ -248,9 +248,9 @@ def table_from_json(text: str) -> Table:
     )
 
 
-def part_comments_to_json(found: SchemaObject) -> str | None:
+def part_comments_to_json(obj: SchemaObject) -> str | None:
     """The comments of an object's parts as JSON, or None without comments."""
-    return canonical_json(dict(found.part_comments)) if found.part_comments else None
+    return canonical_json(dict(obj.part_comments)) if obj.part_comments else None
 
 
 def part_comments_from_json(text: str | None) -> tuple[tuple[str, str], ...]:

@@ -254,10 +254,10 @@ def trigger_text(table: ObjectName, trigger: Trigger) -> str:
     return f"CREATE TRIGGER {readable(trigger.name)} {when} FOR EACH {trigger.for_each} {trigger.body}"
 
 
-def object_text(found: SchemaObject) -> str:
+def object_text(obj: SchemaObject) -> str:
     """An object with its comments as a difference or a conflict shows it."""
-    parts = [f" COMMENT ON {readable(part)} {_quoted(comment)}" for part, comment in found.part_comments]
-    return found.definition + _comment_clause(found.comment) + "".join(parts)
+    parts = [f" COMMENT ON {readable(part)} {_quoted(comment)}" for part, comment in obj.part_comments]
+    return obj.definition + _comment_clause(obj.comment) + "".join(parts)
 
 
 def _comment_text(table: Table) -> str | None:

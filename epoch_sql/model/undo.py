@@ -119,9 +119,9 @@ def undo_kept(graph: CommitGraph, target: str, source: str) -> Undo:
     missing, _, _ = _undone_between(graph, target, source)
     if not missing:
         return Undo()
-    gone = frozenset[str]().union(*missing.values())
+    undone = frozenset[str]().union(*missing.values())
     merges = dict.fromkeys(merge for undoing in missing for merge in graph.undo(undoing).undoes)
-    return Undo(undoes=tuple(merge for merge in merges if brought(graph, merge) & gone))
+    return Undo(undoes=tuple(merge for merge in merges if brought(graph, merge) & undone))
 
 
 def undo_of_rollback(graph: CommitGraph, tip: str, restored: str) -> Undo:
@@ -141,10 +141,10 @@ def undo_of_rollback(graph: CommitGraph, tip: str, restored: str) -> Undo:
         settled += [merge for merge in undo.undoes + undo.redoes if merge in known]
         if len(parents) > 1 and (inside or known.isdisjoint(graph.difference(parents[1:], parents[:1]))):
             undoes.append(commit)
-    gone, back = _changed(graph, settled, tip, restored)
+    undone, redone = _changed(graph, settled, tip, restored)
     if not inside:
-        back = tuple(merge for merge in back if brought(graph, merge) <= present(graph, restored))
-    return Undo((*undoes, *gone), back, restored if inside else None)
+        redone = tuple(merge for merge in redone if brought(graph, merge) <= present(graph, restored))
+    return Undo((*undoes, *undone), redone, restored if inside else None)
 
 
 def expected_undo(graph: CommitGraph, commit: Commit) -> Undo | None:
@@ -174,9 +174,9 @@ def _changed(
     if not merges:
         return (), ()
     presence = _Presence(graph, (before, after))
-    gone, back = presence.at(before) - presence.at(after), presence.at(after) - presence.at(before)
+    undone, redone = presence.at(before) - presence.at(after), presence.at(after) - presence.at(before)
     brought = {merge: presence.brought(merge) for merge in merges}
-    return tuple(m for m in brought if brought[m] & gone), tuple(m for m in brought if brought[m] & back)
+    return tuple(m for m in brought if brought[m] & undone), tuple(m for m in brought if brought[m] & redone)
 
 
 def _undone_between(
@@ -349,15 +349,15 @@ class _Presence:
 
     def _undone_by_merging(self, parents: tuple[str, ...]) -> int:
         """Commits that one parent undid and the other has only from it. The merge takes over that undo."""
-        graph, gone = self._graph, 0
+        graph, undone = self._graph, 0
         for side, other in permutations(parents, 2):
             for undoing in graph.undoing(side) - graph.undoing(other):
                 for merge in graph.undo(undoing).undoes:
                     changes = self._brought.get(merge, 0)
                     missing = changes & ~self._masks.get(side, 0) & self._masks.get(other, 0)
                     if missing and not _carries_by_itself(graph, other, undoing, merge, self._commits(changes)):
-                        gone |= missing
-        return gone
+                        undone |= missing
+        return undone
 
     def _commits(self, mask: int) -> frozenset[str]:
         digits = reversed(f"{mask:b}")

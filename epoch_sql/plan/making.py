@@ -110,28 +110,28 @@ def refers_to(table: Table, names: Iterable[Folded]) -> bool:
 
 
 def _depends(
-    found: Definition, changed: Sequence[Definition], words: set[str], absent: set[Folded], meanings: Sequence[str]
+    definition: Definition, changed: Sequence[Definition], words: set[str], absent: set[Folded], meanings: Sequence[str]
 ) -> bool:
-    if isinstance(found, Table):
-        if refers_to(found, absent) or any(text in c.type for c in found.columns for text in meanings):
+    if isinstance(definition, Table):
+        if refers_to(definition, absent) or any(text in c.type for c in definition.columns for text in meanings):
             return True
-    elif found.kind == "type":
-        return any(text in meaning(found) for text in meanings)
-    elif found.kind not in ("macro", "view", "trigger"):
+    elif definition.kind == "type":
+        return any(text in meaning(definition) for text in meanings)
+    elif definition.kind not in ("macro", "view", "trigger"):
         return False
-    text = expressions(found)
+    text = expressions(definition)
     if words.isdisjoint(_words(text)):
         return False
     named = [definition for definition in changed if definition.name.name.lower() in _words(text)]
-    if isinstance(found, SchemaObject) and found.kind == "trigger":
+    if isinstance(definition, SchemaObject) and definition.kind == "trigger":
         return bool(named)
     if any(isinstance(d, SchemaObject) and d.kind in ("sequence", "type") for d in named):
         return True
-    certain = references(found, named)
-    if isinstance(found, Table):
+    certain = references(definition, named)
+    if isinstance(definition, Table):
         macros = (n for n, d in enumerate(named) if isinstance(d, SchemaObject) and d.kind == "macro")
         return any(number in certain for number in macros)
-    return bool(certain) if found.kind == "view" else any(certain.values())
+    return bool(certain) if definition.kind == "view" else any(certain.values())
 
 
 @lru_cache(maxsize=4096)

@@ -271,11 +271,11 @@ class _Planner:
             self.affected += [o for o in objects if o not in going]
             self.kept = [o for o in self.kept if o not in objects]
 
-    def _goes(self, found: SchemaObject) -> bool:
+    def _goes(self, obj: SchemaObject) -> bool:
         """Whether a dependent of a change is dropped. A view that cannot be created again stays."""
-        if found.kind not in MAY_BE_UNMADE:
+        if obj.kind not in MAY_BE_UNMADE:
             return True
-        return self.limits.dependents == "go" and (found.kind != "view" or self.limits.remakes(found))
+        return self.limits.dependents == "go" and (obj.kind != "view" or self.limits.remakes(obj))
 
     def _drops(self) -> Iterator[DefinitionStep]:
         tables = [c.before for c in self.tables if c.before and not c.after]
@@ -300,8 +300,8 @@ class _Planner:
             yield from (Refresh(o) for o in ordering.object_order(self.affected) if o.kind == "view")
 
 
-def _is_schema(found: Definition) -> bool:
-    return isinstance(found, SchemaObject) and found.kind == "schema"
+def _is_schema(definition: Definition) -> bool:
+    return isinstance(definition, SchemaObject) and definition.kind == "schema"
 
 
 def _needed(altered: Sequence[Table], order: Sequence[Definition]) -> list[Definition]:

@@ -63,7 +63,7 @@ class Catalog:
 
 
 @dataclass
-class _Found:
+class _Used:
     """The functions and operators of a plan."""
 
     functions: set[str] = field(default_factory=set)
@@ -98,30 +98,30 @@ def reads_by_plan(cursor: duckdb.DuckDBPyConnection, plan: str) -> bool:
 
 
 def _acts_by_plan(cursor: duckdb.DuckDBPyConnection, plans: Any) -> str | None:
-    found = _found(plans)
-    writes = sorted(found.operators - _READING)
+    used = _used(plans)
+    writes = sorted(used.operators - _READING)
     if writes:
         return f"it has {writes[0].removeprefix('LOGICAL_').replace('_', ' ')}"
-    return _acting(cursor, found.functions, found.table_functions)
+    return _acting(cursor, used.functions, used.table_functions)
 
 
-def _found(plans: Any) -> _Found:
-    found = _Found()
+def _used(plans: Any) -> _Used:
+    used = _Used()
     pending = [plans]
     while pending:
         node = pending.pop()
         if isinstance(node, dict):
             kind = node.get("type")
             if isinstance(kind, str) and kind.startswith("LOGICAL_"):
-                found.operators.add(kind)
+                used.operators.add(kind)
                 if kind == "LOGICAL_GET":
-                    found.table_functions.add(_called(node))
+                    used.table_functions.add(_called(node))
             elif node.get("expression_class") in _BOUND:
-                found.functions.add(_called(node))
+                used.functions.add(_called(node))
             pending += node.values()
         elif isinstance(node, list):
             pending += node
-    return found
+    return used
 
 
 def _called(node: Mapping[str, Any]) -> str:
@@ -163,7 +163,7 @@ def _acts_as_written(cursor: duckdb.DuckDBPyConnection, sql: str, catalog: Catal
     """
     functions: set[str] = set()
     table_functions: set[str] = set()
-    pending, seen = [sql], {sql}
+    pending, visited = [sql], {sql}
     while pending:
         for uses in _uses(cursor, pending.pop()):
             if uses is None:
@@ -176,8 +176,8 @@ def _acts_as_written(cursor: duckdb.DuckDBPyConnection, sql: str, catalog: Catal
             table_functions |= uses.table_functions - catalog.macros.keys() - catalog.readers
             more = {text for name in names for text in catalog.macros.get(name, ())}
             more |= {text for *_, name in uses.relations for text in catalog.views.get(name, ())}
-            pending += more - seen
-            seen |= more
+            pending += more - visited
+            visited |= more
     return _acting(cursor, functions, table_functions)
 
 

@@ -55,13 +55,13 @@ class Texts:
         found = {name: self._acting_in(name, database.lower(), schemas, views) for name in wanted}
         return {name: function for name, function in found.items() if function}
 
-    def _acting_in(self, name: Parts, database: str, schemas: Sequence[str], known: Sequence[View]) -> str | None:
-        pending, seen = [(known, name, database, tuple(schemas))], set[str]()
+    def _acting_in(self, name: Parts, database: str, schemas: Sequence[str], views: Sequence[View]) -> str | None:
+        pending, visited = [(views, name, database, tuple(schemas))], set[str]()
         while pending:
             for schema, database, sql in _meant(*pending.pop()):
-                if sql in seen:
+                if sql in visited:
                     continue
-                seen.add(sql)
+                visited.add(sql)
                 start = next((token.end for token in top_level(sql) if token.is_word("AS")), 0)
                 queries = self._queries(sql[start:].rstrip().removesuffix(";"))
                 acting = acting_among({function for query in queries for function in query.functions})
@@ -77,7 +77,7 @@ class Texts:
 
     def _queries(self, text: str) -> list[Query]:
         """What a query names, and the macros that it uses; where a text may be hidden in it, every word counts."""
-        found, pending, seen = [], [text], {text}
+        found, pending, visited = [], [text], {text}
         while pending:
             text = pending.pop()
             tree = syntax_tree(self.cursor, with_some_values(text))
@@ -86,9 +86,9 @@ class Texts:
             if tree.get("error") or functions & _RUN_TEXT:
                 queries.append(Query(functions=set(_WORD.findall(text.lower()))))
             found += queries
-            more = {self.macros[name] for name in functions if name in self.macros} - seen
+            more = {self.macros[name] for name in functions if name in self.macros} - visited
             pending += more
-            seen |= more
+            visited |= more
         return found
 
 

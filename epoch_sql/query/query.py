@@ -89,9 +89,9 @@ def query_for_caller(asking: Asking, ref: str, sql: str) -> Provable:
         ref: a reference, or WORKING
         sql: one query: SELECT, FROM, WITH or VALUES
     """
-    call, known = asking.call, asking.caller
-    reader = _Reader(call, side_of(call, ref), ref, parse_revision(ref).is_working, known)
-    searched = tuple(dict.fromkeys((*known.schemas, "main")))
+    call, caller = asking.call, asking.caller
+    reader = _Reader(call, side_of(call, ref), ref, parse_revision(ref).is_working, caller)
+    searched = tuple(dict.fromkeys((*caller.schemas, "main")))
     return reader.provable(lambda: reader.rewritten(sql, searched, ()))
 
 
@@ -139,13 +139,13 @@ class _Reader:
         side: Side,
         ref: str,
         working: bool,
-        known: Caller | None = None,
+        caller: Caller | None = None,
         what: str = "epoch_query",
     ) -> None:
         self.what = what
         self.texts = Texts(call.cursor, call.memory.own_macros)
         self.call = call
-        self.caller = known
+        self.caller = caller
         self.ref = ref
         self.side = side
         self.working = working
@@ -364,17 +364,17 @@ class _Reader:
                     "write its query in the place of the macro",
                 )
 
-    def _reads_tables(self, macro: str, seen: frozenset[str]) -> bool:
+    def _reads_tables(self, macro: str, visited: frozenset[str]) -> bool:
         """Whether a macro names tables, directly or in other macros."""
         tree = syntax_tree(self.call.cursor, self.texts.macros[macro])
         if tree.get("error"):
             return True
         for statement in tree["statements"]:
             parsed = read_query(statement)
-            used = [f for f in parsed.functions if f in self.texts.macros and f not in seen | {macro}]
+            used = [f for f in parsed.functions if f in self.texts.macros and f not in visited | {macro}]
             if parsed.mentions or _READS_BY_NAME & parsed.functions:
                 return True
-            if any(self._reads_tables(f, seen | {macro}) for f in used):
+            if any(self._reads_tables(f, visited | {macro}) for f in used):
                 return True
         return False
 

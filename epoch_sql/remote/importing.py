@@ -54,8 +54,8 @@ def take_in(call: Call, received: Received) -> list[Commit]:
 
     Raises EpochTransactionError if the catalog has changed so much meanwhile that more would have to be read.
     """
-    here = call.commits.load(c.commit.commit_id for c in received.commits)
-    commits = [c for c in received.commits if c.commit.commit_id not in here]
+    stored = call.commits.load(c.commit.commit_id for c in received.commits)
+    commits = [c for c in received.commits if c.commit.commit_id not in stored]
     if not commits:
         return []
     _require_files(call.store, received)
@@ -65,7 +65,7 @@ def take_in(call: Call, received: Received) -> list[Commit]:
     Untrusted(call.cursor).add(received.withheld)
     call.scanner.trust.forget()
     call.commits.add_all(added)
-    call.memory.known.forget()
+    call.memory.rows.forget()
     return added
 
 
@@ -82,7 +82,7 @@ def _require_files(store: ObjectStore, received: Received) -> None:
 
 
 @dataclass
-class _Place:
+class _LocalTree:
     """A local tree: its subtrees by their ids at the remote."""
 
     subtrees: dict[str, str] = field(default_factory=dict)
@@ -100,11 +100,11 @@ class _Importer:
         trees = local_trees(call, (c.root_id for c in commits.values()))
         self._rows: dict[str, list[Row]] = dict(trees.rows)
         self._contents: dict[str, str] = dict(trees.contents)
-        self._places = {i: _place(trees, c.root_id) for i, c in commits.items()}
+        self._trees = {i: _local_tree(trees, c.root_id) for i, c in commits.items()}
         self._twins = versions_of(call.cursor, _tables(received))
         # A tree that goes back to an earlier one has subtrees that its parent lacks.
-        self._everywhere = {there: here for place in self._places.values() for there, here in place.subtrees.items()}
-        self._here = {i: ids[0] for i, ids in self._twins.items()}
+        self._subtree_ids = {k: v for tree in self._trees.values() for k, v in tree.subtrees.items()}
+        self._version_ids = {i: ids[0] for i, ids in self._twins.items()}
         self._contents.update((version_id, i) for i, ids in self._twins.items() for version_id in ids)
         self._versions: dict[str, Version] = Versions(call.cursor).load(self._contents)
         self._new_versions: list[Version] = []
@@ -116,18 +116,18 @@ class _Importer:
 
     def commit(self, portable: PortableCommit) -> Commit:
         """The local form of a commit. Prepares its tree, versions and deltas to be stored."""
-        parents = [self._places[p] for p in portable.commit.parents]
-        place = _Place()
-        for there in portable.subtrees:
-            known = next((parent.subtrees[there] for parent in parents if there in parent.subtrees), None)
-            known = known or self._everywhere.get(there)
-            place.subtrees[there] = self._everywhere[there] = known or self._subtree(there, portable, parents)
-        self._places[portable.commit.commit_id] = place
-        root_id = root_identity(place.subtrees.values())
-        self._roots[root_id] = sorted(place.subtrees.values())
-        self._require_content(portable.commit, place)
+        parents = [self._trees[p] for p in portable.commit.parents]
+        tree = _LocalTree()
+        for remote_id in portable.subtrees:
+            local_id = next((parent.subtrees[remote_id] for parent in parents if remote_id in parent.subtrees), None)
+            local_id = local_id or self._subtree_ids.get(remote_id) or self._subtree(remote_id, portable, parents)
+            tree.subtrees[remote_id] = self._subtree_ids[remote_id] = local_id
+        self._trees[portable.commit.commit_id] = tree
+        root_id = root_identity(tree.subtrees.values())
+        self._roots[root_id] = sorted(tree.subtrees.values())
+        self._require_content(portable.commit, tree)
         for delta in portable.deltas:
-            self._edge(portable.commit, delta, place, parents)
+            self._edge(portable.commit, delta, tree, parents)
         return replace(portable.commit, root_id=root_id)
 
     def store(self) -> None:
@@ -137,9 +137,9 @@ class _Importer:
         Versions(cursor).add(self._new_versions)
         Levels(cursor).add(self._levels)
         trees = Trees(cursor)
-        there = {row[0] for row in trees.with_ids(self._subtrees)}
+        stored = {row[0] for row in trees.with_ids(self._subtrees)}
         self._require_definitions()
-        trees.insert((i, *row) for i, rows in self._subtrees.items() if i not in there for row in rows)
+        trees.insert((i, *row) for i, rows in self._subtrees.items() if i not in stored for row in rows)
         Roots(cursor).insert_missing(self._roots.items())
 
     def _require_definitions(self) -> None:
@@ -150,18 +150,18 @@ class _Importer:
         if needed - {row[0] for row in Schemas(self._call.cursor).with_ids(needed)}:
             raise EpochTransactionError("the tables have changed meanwhile; nothing was changed", "fetch again")
 
-    def _subtree(self, there: str, portable: PortableCommit, parents: Iterable[_Place]) -> str:
+    def _subtree(self, remote_id: str, portable: PortableCommit, parents: Iterable[_LocalTree]) -> str:
         """The local id of a subtree that no parent has."""
         common = set(portable.subtrees)
         before = {
             (row[IDENTITY], self._contents[row[VERSION]]): row[VERSION]
             for parent in reversed(list(parents))
-            for id_there, here in parent.subtrees.items()
-            if id_there not in common
-            for row in self._rows[here]
+            for parent_id, local_id in parent.subtrees.items()
+            if parent_id not in common
+            for row in self._rows[local_id]
             if row[KIND] == "table"
         }
-        received = self._received.subtrees.get(there)
+        received = self._received.subtrees.get(remote_id)
         if received is None:
             raise EpochTransactionError("the history has changed meanwhile; nothing was changed", "fetch again")
         rows = []
@@ -171,18 +171,18 @@ class _Importer:
                 version_id = before.get((row[IDENTITY], content_id)) or self._version(content_id)
                 row = with_version(row, version_id)
             rows.append(row)
-        here = subtree_identity(rows)
-        self._rows[here] = self._subtrees[here] = rows
-        return here
+        local_id = subtree_identity(rows)
+        self._rows[local_id] = self._subtrees[local_id] = rows
+        return local_id
 
     def _version(self, content_id: str) -> str:
         """A local version with that content: an existing one, or else one that is made as the remote has it."""
-        if content_id not in self._here:
+        if content_id not in self._version_ids:
             manifest = self._received.manifests.get(content_id)
             if manifest is None:
                 raise EpochTransactionError("the tables have changed meanwhile; nothing was changed", "fetch again")
             self._make(content_id, manifest)
-        return self._here[content_id]
+        return self._version_ids[content_id]
 
     def _make(self, content_id: str, manifest: Manifest) -> None:
         """Makes a version. A delta from an unknown content is a level for reading, but not an edge in the graph of
@@ -195,7 +195,7 @@ class _Importer:
         self._levels += [replace(level, to_version=version_id) if level.to_version == "" else level for level in levels]
         self._new_versions.append(version)
         self._versions[version_id] = version
-        self._here[content_id] = version_id
+        self._version_ids[content_id] = version_id
         self._contents[version_id] = content_id
 
     def _level(self, level: PortableLevel, content_id: str, own: Version) -> Level:
@@ -203,42 +203,42 @@ class _Importer:
         now."""
         if level.kind == "base":
             return base_level(level.files)
-        before = self._here.get(level.before or "")
+        before = self._version_ids.get(level.before or "")
         if level.after == content_id:
             return _delta(level, before, "", own)
-        after = self._here.get(level.after or "")
+        after = self._version_ids.get(level.after or "")
         return _delta(level, before, after, self._versions[after] if after else None)
 
-    def _edge(self, commit: Commit, delta: PortableLevel, place: _Place, parents: Iterable[_Place]) -> None:
+    def _edge(self, commit: Commit, delta: PortableLevel, tree: _LocalTree, parents: Iterable[_LocalTree]) -> None:
         """A delta as an edge between the version of a parent and that of the commit."""
-        ends = ((delta.before, [*parents]), (delta.after, [place]))
-        if not all(end in self._named_by(places) for end, places in ends):
+        ends = ((delta.before, [*parents]), (delta.after, [tree]))
+        if not all(end in self._named_by(trees) for end, trees in ends):
             raise _other_content(commit, "has a delta between contents that it does not have")
-        before, after = (self._named(end, places) for end, places in ends)
+        before, after = (self._named(end, trees) for end, trees in ends)
         if before and after and before != after:
             self._levels.append(_delta(delta, before, after, self._versions[after]))
 
-    def _named_by(self, places: Iterable[_Place]) -> set[str]:
+    def _named_by(self, trees: Iterable[_LocalTree]) -> set[str]:
         """The contents of tables in trees."""
-        rows = (row for place in places for here in place.subtrees.values() for row in self._rows[here])
+        rows = (row for tree in trees for local_id in tree.subtrees.values() for row in self._rows[local_id])
         return {self._contents[row[VERSION]] for row in rows if row[KIND] == "table"}
 
-    def _named(self, content_id: str | None, places: Iterable[_Place]) -> str | None:
+    def _named(self, content_id: str | None, trees: Iterable[_LocalTree]) -> str | None:
         """The version with that content, preferably the one in a tree."""
-        preferred = self._here.get(content_id or "")
+        preferred = self._version_ids.get(content_id or "")
         if preferred is None or content_id is None:
             return None
         twins = self._twins.get(content_id, [])
         if len(twins) < 2:
             return preferred
-        named = {row[VERSION] for place in places for here in place.subtrees.values() for row in self._rows[here]}
+        named = {row[VERSION] for tree in trees for local_id in tree.subtrees.values() for row in self._rows[local_id]}
         return next((version_id for version_id in twins if version_id in named), preferred)
 
-    def _require_content(self, commit: Commit, place: _Place) -> None:
+    def _require_content(self, commit: Commit, local: _LocalTree) -> None:
         """Raises EpochStorageError unless the commit's id covers the tree."""
         tables = []
         rows = sorted(
-            (row for here in place.subtrees.values() for row in self._rows[here]), key=lambda row: row[IDENTITY]
+            (row for local_id in local.subtrees.values() for row in self._rows[local_id]), key=lambda row: row[IDENTITY]
         )
         tree = tree_of_rows(rows)
         for entry in tree.tables.values():
@@ -276,8 +276,8 @@ def _delta(level: PortableLevel, before: str | None, after: str | None, end: Ver
     return Level(level_id, "delta", level.files, level.rows, before, after)
 
 
-def _place(trees: LocalTrees, root_id: str) -> _Place:
-    return _Place({trees.portable[here]: here for here in trees.roots[root_id]})
+def _local_tree(trees: LocalTrees, root_id: str) -> _LocalTree:
+    return _LocalTree({trees.portable[local_id]: local_id for local_id in trees.roots[root_id]})
 
 
 def _tables(received: Received) -> set[str]:

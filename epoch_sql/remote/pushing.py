@@ -38,9 +38,9 @@ from epoch_sql.remote.connecting import (
 )
 from epoch_sql.remote.fetching import ATTEMPTS
 from epoch_sql.remote.references import (
-    Found,
     Guard,
     Listing,
+    StoredRef,
     deleted_ref,
     moved_ref,
     read_protection,
@@ -64,7 +64,7 @@ def delete(call: Call, remote: str, named: str | None) -> TransferResult:
     if not named:
         message = "which branch or tag of the remote is meant?"
         raise EpochReferenceError(message, Suggestion("push", remote, "NAME", delete=True))
-    folder, name, found = _found(connected, named)
+    folder, name, found = _named(connected, named)
     if folder == HEADS:
         _require_deletable(connected, name, found)
     path = head_path(name) if folder == HEADS else tag_path(name)
@@ -90,14 +90,14 @@ def _forget(refs: Refs, remote: str, name: str, author: str) -> None:
         refs.remove(tracking, TrackingRoute.DELETE, f"push {remote}: deleted", author, now())
 
 
-def _found(connected: Connected, named: str) -> tuple[str, str, Found]:
+def _named(connected: Connected, named: str) -> tuple[str, str, StoredRef]:
     """The folder, the name and the present value of the named reference."""
     listing = read_references(connected.store)
     meant = [
-        (folder, name, known[name])
-        for folder, known in ((HEADS, listing.heads), (TAGS, listing.tags))
+        (folder, name, refs[name])
+        for folder, refs in ((HEADS, listing.heads), (TAGS, listing.tags))
         for name in {named, named.removeprefix(f"{folder}/")}
-        if name in known
+        if name in refs
     ]
     full = [found for found in meant if f"{found[0]}/{found[1]}" == named]
     remote = connected.remote.name
@@ -114,14 +114,14 @@ def _found(connected: Connected, named: str) -> tuple[str, str, Found]:
     return (full or meant)[0]
 
 
-def _require_deletable(connected: Connected, name: str, found: Found) -> None:
+def _require_deletable(connected: Connected, name: str, stored: StoredRef) -> None:
     remote = connected.remote.name
     if read_protection(connected.store, name).protection.protects:
         raise EpochRemoteRefused(
             f"branch {name} is protected at {remote}, so it cannot be deleted there",
             (Suggestion("unprotect", name), ", then ", Suggestion("push", remote, branch=name, protection=True)),
             branch=name,
-            commit_id=found.ref.commit_id,
+            commit_id=stored.ref.commit_id,
             remote=remote,
             needs="unprotect",
         )
@@ -168,7 +168,7 @@ def push(call: Call, remote: str, branch: str | None, force: bool, tags: bool, p
     sent = Sent()
     new_tags = [tag for name, tag in begun.tags.items() if name not in begun.listing.tags]
     if ref.commit_id != begun.old or new_tags:
-        sent = send(call, store, {ref.commit_id, *(tag.commit_id for tag in new_tags)}, _known(call, begun))
+        sent = send(call, store, {ref.commit_id, *(tag.commit_id for tag in new_tags)}, _common(call, begun))
     protected = _set_protection(call, begun, protection)
     if ref.commit_id != begun.old:
         _move(call, begun)
@@ -269,7 +269,7 @@ def _require_allowed(call: Call, begun: _Push, protection: Protection) -> None:
         ) from error
 
 
-def _known(call: Call, begun: _Push) -> set[str]:
+def _common(call: Call, begun: _Push) -> set[str]:
     """Commits that the remote has with all of their ancestors: those of its references, now and at the last fetch."""
     graph = call.graph()
     prefix, store = f"{begun.connected.remote.name}/", begun.connected.store
@@ -306,7 +306,7 @@ def _move(call: Call, begun: _Push) -> None:
     ref, found = begun.branch, begun.listing.heads.get(begun.branch.name)
     author = call.author()
     moved = moved_ref(ref.name, ref.commit_id, author, now(), None, begun.old)
-    token = found.token if found else begun.listing.gone.get((HEADS, ref.name))
+    token = found.token if found else begun.listing.deleted.get((HEADS, ref.name))
     if not write_reference(begun.connected.store, head_path(ref.name), token, moved):
         remote = begun.connected.remote.name
         raise EpochRemoteError(
@@ -318,7 +318,9 @@ def _move(call: Call, begun: _Push) -> None:
 
 def _make_tag(begun: _Push, tag: Ref) -> None:
     made: RemoteRef = moved_ref(tag.name, tag.commit_id, tag.author, tag.moved_at, tag.message, None)
-    if not write_reference(begun.connected.store, tag_path(tag.name), begun.listing.gone.get((TAGS, tag.name)), made):
+    if not write_reference(
+        begun.connected.store, tag_path(tag.name), begun.listing.deleted.get((TAGS, tag.name)), made
+    ):
         raise EpochRemoteError(
             f"another push made tag {tag.name} at {begun.connected.remote.name}; branch {begun.branch.name} was pushed",
             Suggestion("fetch", begun.connected.remote.name),

@@ -112,22 +112,22 @@ class ReferenceProof:
         here = {
             content_id: version_id
             for version_id, content_id in trees.edge.contents.items()
-            if content_id not in self.proof.rows.here
+            if content_id not in self.proof.rows.local
         }
         named = {row[VERSION] for rows in trees.subtrees.values() for row in rows if row[KIND] == "table"}
-        left = named - self.proof.rows.received.manifests.keys() - self.proof.rows.here.keys() - here.keys()
+        left = named - self.proof.rows.received.manifests.keys() - self.proof.rows.local.keys() - here.keys()
         if left:
             identities = {row[IDENTITY] for rows in trees.subtrees.values() for row in rows if row[VERSION] in left}
             found = versions_of(self.proof.rows.call.cursor, identities)
             here.update((i, found[i][0]) for i in left if i in found)
         if here:
             versions = Versions(self.proof.rows.call.cursor).load(here.values())
-            self.proof.rows.here = {
-                **self.proof.rows.here,
+            self.proof.rows.local = {
+                **self.proof.rows.local,
                 **{i: versions[version_id] for i, version_id in here.items()},
             }
         stated = {i: manifest.version for i, manifest in self.proof.rows.received.manifests.items()}
-        versions = {**self.proof.rows.here, **stated}
+        versions = {**self.proof.rows.local, **stated}
         self.proof.rows.load_tables({version.schema_id for version in versions.values()})
         return {i: self.proof.rows.tables[version.schema_id] for i, version in versions.items()}
 
@@ -151,15 +151,21 @@ class ReferenceProof:
                 self._require_parents(child, constraint, self.proof.rows_of(child.table, came), parent, parents)
             if any(_takes_away(edge, forward) for edge, forward in went):
                 back = [(edge, not forward) for edge, forward in went]
-                gone = self.proof.rows_of(parent.table, back)
-                self._require_parents(child, constraint, children, parent, parents, gone)
+                removed = self.proof.rows_of(parent.table, back)
+                self._require_parents(child, constraint, children, parent, parents, removed)
             return
         self._require_parents(child, constraint, children, parent, parents)
 
     def _require_parents(
-        self, child: State, constraint: Constraint, children: Sql, parent: State, parents: Sql, gone: Sql | None = None
+        self,
+        child: State,
+        constraint: Constraint,
+        children: Sql,
+        parent: State,
+        parents: Sql,
+        removed: Sql | None = None,
     ) -> None:
-        """The children, only those of parents that are ``gone`` if given, have parents."""
+        """The children, only those of parents that are ``removed`` if given, have parents."""
         own = [render.column(name, "child") for name in constraint.columns]
         pairs = [
             render.fill(Sql("{{p}} = {{c}}"), p=render.column(name, "parent"), c=column)
@@ -167,11 +173,11 @@ class ReferenceProof:
         ]
         joined = render.joined(pairs, " AND ")
         candidates = self.proof.native(child.table, children)
-        if gone is not None:
+        if removed is not None:
             candidates = render.fill(
-                Sql("SELECT child.* FROM ({{c}}) AS child SEMI JOIN ({{gone}}) AS parent ON {{pairs}}"),
+                Sql("SELECT child.* FROM ({{c}}) AS child SEMI JOIN ({{removed}}) AS parent ON {{pairs}}"),
                 c=candidates,
-                gone=self.proof.native(parent.table, gone),
+                removed=self.proof.native(parent.table, removed),
                 pairs=joined,
             )
         statement = render.render(

@@ -24,7 +24,7 @@ from epoch_sql.storage.remote.base import RemoteStore, Token
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredRef:
     """A reference at a remote, and the token for moving it."""
 
     ref: RemoteRef
@@ -33,16 +33,16 @@ class Found:
 
 @dataclass(frozen=True)
 class Listing:
-    """The branches and tags of a remote by name. ``gone`` are the tokens of deleted ones, by folder and name."""
+    """The branches and tags of a remote by name. ``deleted`` are the tokens of deleted ones, by folder and name."""
 
-    heads: Mapping[str, Found]
-    tags: Mapping[str, Found]
-    gone: Mapping[tuple[str, str], Token] = field(default_factory=dict)
+    heads: Mapping[str, StoredRef]
+    tags: Mapping[str, StoredRef]
+    deleted: Mapping[tuple[str, str], Token] = field(default_factory=dict)
 
     @property
     def tips(self) -> set[str]:
         """The commits of the branches and tags."""
-        return {found.ref.commit_id for kind in (self.heads, self.tags) for found in kind.values()}
+        return {stored.ref.commit_id for kind in (self.heads, self.tags) for stored in kind.values()}
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,12 @@ class Guard:
 def read_references(store: RemoteStore) -> Listing:
     """Every branch and tag of a remote."""
     paths = [(folder, path) for folder in (HEADS, TAGS) for path in store.references(folder)]
-    found = in_parallel(lambda found: _reference(store, found[1]), paths)
-    known = [(folder, ref) for (folder, _), ref in zip(paths, found, strict=True) if ref]
-    there = [(folder, f) for folder, f in known if f.ref.commit_id]
-    heads, tags = ({f.ref.name: f for folder, f in there if folder == kind} for kind in (HEADS, TAGS))
-    return Listing(heads, tags, {(folder, f.ref.name): f.token for folder, f in known if not f.ref.commit_id})
+    read = in_parallel(lambda path: _reference(store, path[1]), paths)
+    stored = [(folder, one) for (folder, _), one in zip(paths, read, strict=True) if one]
+    present = [(folder, one) for folder, one in stored if one.ref.commit_id]
+    heads, tags = ({one.ref.name: one for folder, one in present if folder == kind} for kind in (HEADS, TAGS))
+    deleted = {(folder, one.ref.name): one.token for folder, one in stored if not one.ref.commit_id}
+    return Listing(heads, tags, deleted)
 
 
 def moved_ref(
@@ -96,11 +97,11 @@ def write_protection(store: RemoteStore, guard: Guard, protection: Protection, a
     return store.swap(protection_path(protection.branch), guard.token, seal(fields))
 
 
-def read_reviews(store: RemoteStore, known: Iterable[str], target: str | None = None) -> list[Review]:
-    """The reviews of a remote, of one target or of all, without the ``known`` ones."""
-    there = set(known)
+def read_reviews(store: RemoteStore, local: Iterable[str], target: str | None = None) -> list[Review]:
+    """The reviews of a remote, of one target or of all, without the ``local`` ones."""
+    local = set(local)
     folder = f"{REVIEWS}/{encoded(target)}" if target else REVIEWS
-    paths = [path for path in store.paths(folder) if path.rpartition("/")[2].removesuffix(".json") not in there]
+    paths = [path for path in store.paths(folder) if path.rpartition("/")[2].removesuffix(".json") not in local]
     return in_parallel(lambda path: _review(store, path), paths)
 
 
@@ -113,7 +114,7 @@ def write_reviews(store: RemoteStore, reviews: Iterable[Review]) -> None:
     )
 
 
-def _reference(store: RemoteStore, path: str) -> Found | None:
+def _reference(store: RemoteStore, path: str) -> StoredRef | None:
     stored = store.read_reference(path)
     if stored is None:
         return None
@@ -121,7 +122,7 @@ def _reference(store: RemoteStore, path: str) -> Found | None:
     ref = read_ref(stored.data, where)
     if path.rpartition("/")[2] != encoded(ref.name):
         raise damaged(where, f"does not say what it should: name is another than its path says, {ref.name}")
-    return Found(ref, stored.token)
+    return StoredRef(ref, stored.token)
 
 
 def _review(store: RemoteStore, path: str) -> Review:

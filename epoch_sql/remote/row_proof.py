@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from epoch_sql.call import Call
 from epoch_sql.catalog.content import Files, Schemas, Versions
-from epoch_sql.catalog.relation import Known
+from epoch_sql.catalog.relation import RowCache
 from epoch_sql.errors import UnsupportedType
 from epoch_sql.model.commit import DataFile, Level, Version
 from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel, damaged
@@ -49,14 +49,14 @@ class Stated:
 
 @dataclass
 class RowProof:
-    """``here`` are versions of this repository by their contents, which are believed.
+    """``local`` are versions of this repository by their contents, which are believed.
 
     ``edges`` are the deltas that were proved.
     """
 
     call: Call
     received: Stated
-    here: Mapping[str, Version]
+    local: Mapping[str, Version]
     edges: list[Edge] = field(default_factory=list)
     _states: dict[str, State] = field(default_factory=dict)
 
@@ -65,7 +65,7 @@ class RowProof:
         self.where = self.received.where
         self.tables = dict(self.received.definitions)
         # Only this class knows unproved versions.
-        self.contents = Contents(cursor, store, Known(tables=self.tables))
+        self.contents = Contents(cursor, store, RowCache(tables=self.tables))
         self.prover = Prover(cursor, store)
         self.writer = LevelWriter(cursor, store)
 
@@ -129,7 +129,7 @@ class RowProof:
     def _made(self, content_id: str) -> State:
         manifest = self.received.manifests.get(content_id)
         if manifest is None:
-            return self._local(self.here[content_id])
+            return self._local(self.local[content_id])
         levels = tuple(Level("", level.kind, level.files, level.rows) for level in manifest.levels)
         return self._stated(manifest.version, levels, f"{self.where}/versions/{content_id}.json")
 
@@ -158,17 +158,17 @@ class RowProof:
 
     def _edges(self) -> Iterator[Edge]:
         """The deltas with two known ends. A delta from an unknown content is only read as a part of a version."""
-        seen = set()
+        visited = set()
         for where, level in self._deltas():
             ends = (level.before, level.after)
-            if not all(end in self.received.manifests or end in self.here for end in ends):
+            if not all(end in self.received.manifests or end in self.local for end in ends):
                 continue
             before, after = (self.state(end or "") for end in ends)
             if before.version.table_id != after.version.table_id:
                 raise damaged(where, "has a delta that leads from one table to another")
             key = (*ends, tuple(file.file_id for file in level.files))
-            if key not in seen:
-                seen.add(key)
+            if key not in visited:
+                visited.add(key)
                 made = Level("", "delta", level.files, level.rows)
                 plain = before.plain and after.plain and signature(before.table) == signature(after.table)
                 yield Edge(before, after, made, where, plain and self._plain(after.table, [made]))

@@ -113,13 +113,13 @@ class _Load:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-def send(call: Call, store: RemoteStore, tips: Iterable[str], known: Iterable[str]) -> Sent:
-    """Send what some commits and their ancestors need, without what the remote has with the ``known`` commits.
+def send(call: Call, store: RemoteStore, tips: Iterable[str], common: Iterable[str]) -> Sent:
+    """Send what some commits and their ancestors need, without what the remote has with the ``common`` commits.
 
     Raises EpochStorageError for a missing or damaged local file.
     """
     graph = call.graph()
-    missing = graph.topological(graph.difference(tips, known))[::-1]
+    missing = graph.topological(graph.difference(tips, common))[::-1]
     if not missing:
         return Sent()
     load = _load(call, missing)
@@ -163,14 +163,14 @@ def _load(call: Call, missing: Sequence[str]) -> _Load:
 
 
 def _deltas(
-    call: Call, missing: Sequence[Commit], known: dict[str, Commit], trees: LocalTrees
+    call: Call, missing: Sequence[Commit], commits: dict[str, Commit], trees: LocalTrees
 ) -> dict[str, list[PortableLevel]]:
     """For each commit, the deltas from its parents, one for each table and parent. They hold its history."""
     steps: dict[str, set[tuple[str, str]]] = {commit.commit_id: set() for commit in missing}
     tables = set()
     for commit in missing:
         for parent in commit.parents:
-            for table_id, before, after in _changed(trees, known[parent].root_id, commit.root_id):
+            for table_id, before, after in _changed(trees, commits[parent].root_id, commit.root_id):
                 steps[commit.commit_id].add((before, after))
                 tables.add(table_id)
     edges = _edges(call, tables, set().union(*steps.values()))

@@ -12,7 +12,7 @@ from sqlglot import exp
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.catalog.content import Levels, Schemas, Versions
-from epoch_sql.catalog.relation import Known
+from epoch_sql.catalog.relation import RowCache
 from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import DataFile, Level, TableEntry, Version
 from epoch_sql.model.schema import Column, Table
@@ -40,15 +40,15 @@ Step = tuple[Level, bool]
 class Contents:
     """Reads versions: their descriptions from the catalog, their rows as SQL over Parquet files."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore, known: Known) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore, cache: RowCache) -> None:
         self.cursor = cursor
         self.store = store
-        self._known = known
+        self._cache = cache
         self._level_count: int | None = None
-        self._edges = known.edges
-        self._versions = known.versions
-        self._levels = known.levels
-        self._tables = known.tables
+        self._edges = cache.edges
+        self._versions = cache.versions
+        self._levels = cache.levels
+        self._tables = cache.tables
 
     def load(self, version_ids: Iterable[str]) -> None:
         """Read the descriptions of many versions with one query, before they are used."""
@@ -72,7 +72,7 @@ class Contents:
 
     def edges(self, table_id: str) -> list[Level]:
         """Every delta between two versions of a table. Reads them again if levels were added or removed."""
-        stored = Levels(self.cursor, self._known)
+        stored = Levels(self.cursor, self._cache)
         if self._level_count is None:
             self._level_count = stored.count()
         found = self._edges.get((self._level_count, table_id))
@@ -103,7 +103,7 @@ class Contents:
         ids = self.version(version_id).level_ids
         missing = [i for i in ids if i not in self._levels]
         if missing:
-            self._levels.update(Levels(self.cursor, self._known).load(missing))
+            self._levels.update(Levels(self.cursor, self._cache).load(missing))
         return [self._levels[i] for i in ids]
 
     def stored_column_ids(self, version_id: str) -> set[int]:

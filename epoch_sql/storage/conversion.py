@@ -283,16 +283,16 @@ def _tuple(old: DataType, new: DataType) -> Step | None:
     return _fields(new, {field.identity: field for field in old.fields})
 
 
-def _fields(new: DataType, known: dict[str, Field]) -> Step | None:
-    packing = _packing(new, known)
+def _fields(new: DataType, old: dict[str, Field]) -> Step | None:
+    packing = _packing(new, old)
     return _unless_null(packing) if packing else None
 
 
-def _packing(new: DataType, known: dict[str, Field]) -> Step | None:
+def _packing(new: DataType, old: dict[str, Field]) -> Step | None:
     """A STRUCT of the fields of a type, each converted from the field of that name, or None if none can be."""
     steps = []
     for field in new.fields:
-        source = known.get(field.identity)
+        source = old.get(field.identity)
         steps.append((field, source, _step(source.type, field.type) if source else None))
     if all(step is None for _, _, step in steps):
         return None
@@ -311,9 +311,9 @@ def _packing(new: DataType, known: dict[str, Field]) -> Step | None:
 
 def _union(old: DataType, new: DataType) -> Step | None:
     """By the member of the value. NULL if the new type has no member of that name."""
-    known = {field.identity: field for field in old.fields}
-    shared = [(known[f.identity], f) for f in new.fields if f.identity in known]
-    packing = _packing(new, known)
+    before = {field.identity: field for field in old.fields}
+    shared = [(before[f.identity], f) for f in new.fields if f.identity in before]
+    packing = _packing(new, before)
     if packing is None:
         return None
     whens = joined(

@@ -154,10 +154,10 @@ def _rewritten(call: Call, current: _Current) -> Level:
     if level is None:
         level = call.writer.base(contents.state_of(table, levels), table, version.row_count)
     kept = {*level.files} & {*levels[0].files}
-    gone, fresh = (base_level(tuple(f for f in one.files if f not in kept)) for one in (levels[0], level))
+    replaced, fresh = (base_level(tuple(f for f in one.files if f not in kept)) for one in (levels[0], level))
     stated = (version.row_count, version.fingerprint)
     if kept:
-        stated = call.writer.fingerprint(contents.state_of(table, [gone, *levels[1:]]), table)
+        stated = call.writer.fingerprint(contents.state_of(table, [replaced, *levels[1:]]), table)
     if call.writer.fingerprint(contents.state_of(table, [fresh]), table) != stated:
         raise EpochStorageError(
             f"table {current.table_name} at {current.branches[0]} does not hold the rows that its commit says; "

@@ -20,10 +20,10 @@ from epoch_sql.upkeep.inventory import Inventory
 from epoch_sql.versions.folding import same_values
 from epoch_sql.worktree.rows import bucket, bucket_key, engine, row_hash
 
-Found = tuple[str, str, str]
+Finding = tuple[str, str, str]
 
 
-def broken_files(store: ObjectStore, inventory: Inventory) -> Iterator[Found]:
+def broken_files(store: ObjectStore, inventory: Inventory) -> Iterator[Finding]:
     """Files that are missing, or whose bytes do not match their name."""
     for file in inventory.files.values():
         problem = store.verify(file)
@@ -31,7 +31,7 @@ def broken_files(store: ObjectStore, inventory: Inventory) -> Iterator[Found]:
             yield "file", file.file_id, f"{store.path(file.file_id)} {problem}"
 
 
-def broken_ranges(call: Call, inventory: Inventory, wrong: Collection[Found]) -> Iterator[Found]:
+def broken_ranges(call: Call, inventory: Inventory, wrong: Collection[Finding]) -> Iterator[Finding]:
     """Files whose least or greatest key is not the one that the catalog says, of files without other problems."""
     files, definitions = ({i for kind, i, _ in wrong if kind == part} for part in ("file", "schema"))
     readable = [
@@ -44,7 +44,7 @@ def broken_ranges(call: Call, inventory: Inventory, wrong: Collection[Found]) ->
         yield "file", file.file_id, "its least or greatest key is not the one that the catalog says"
 
 
-def broken_rows(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+def broken_rows(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Finding]:
     """Versions at references and in stashes whose rows do not match the version."""
     for version_id in sorted(_current(call, inventory) & sound):
         contents, version = call.contents, call.contents.version(version_id)
@@ -59,7 +59,7 @@ def broken_rows(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iter
             yield "version", version_id, "its rows do not have the fingerprint that it says"
 
 
-def broken_deltas(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+def broken_deltas(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Finding]:
     """Deltas that do not lead from the rows of one version to those of the other, as far as their own rows show."""
     for stored in inventory.levels.values():
         if stored.kind != "delta" or not {stored.from_version, stored.to_version} <= sound:
@@ -85,7 +85,7 @@ def broken_deltas(call: Call, inventory: Inventory, sound: frozenset[str]) -> It
             yield "level", stored.level_id, "does not lead from the rows of its first version to those of its second"
 
 
-def broken_fingerprints(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Found]:
+def broken_fingerprints(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Finding]:
     """Cached hashes of working tables that do not match their version, and would hide changes."""
     known = Fingerprints(call.cursor).load()
     current = engine(call.cursor)

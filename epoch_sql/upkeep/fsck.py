@@ -24,7 +24,7 @@ from epoch_sql.upkeep.content_checks import (
 from epoch_sql.upkeep.inventory import Inventory, StoredLevel, take
 from epoch_sql.verb import procedure
 
-Found = tuple[str, str, str]
+Finding = tuple[str, str, str]
 
 _KINDS = {
     "schemas": "schema",
@@ -36,13 +36,13 @@ _KINDS = {
 }
 
 
-def duplicates(inventory: Inventory) -> Iterator[Found]:
+def duplicates(inventory: Inventory) -> Iterator[Finding]:
     """Ids that the catalog has twice."""
     for name, object_id in inventory.duplicates:
         yield _KINDS[name], object_id, f"is more than once in epoch.{name}"
 
 
-def broken_definitions(inventory: Inventory) -> Iterator[Found]:
+def broken_definitions(inventory: Inventory) -> Iterator[Finding]:
     """Definitions of tables that do not match their id, or cannot be read."""
     for schema_id, definition in inventory.schemas.items():
         if hashlib.sha256(definition.encode()).hexdigest() != schema_id:
@@ -57,7 +57,7 @@ def broken_definitions(inventory: Inventory) -> Iterator[Found]:
             yield "schema", schema_id, "the definition of the table holds what this version of Epoch does not know"
 
 
-def broken_levels(inventory: Inventory) -> Iterator[Found]:
+def broken_levels(inventory: Inventory) -> Iterator[Finding]:
     """Levels whose files are not in the catalog, and those that do not match their id."""
     for level in inventory.levels.values():
         missing = [i for i in level.file_ids if i not in inventory.files]
@@ -84,7 +84,7 @@ def _level_is_itself(inventory: Inventory, level: StoredLevel) -> bool:
     return level.level_id == level_identity("delta", level.file_ids, level.from_version, content)
 
 
-def broken_versions(inventory: Inventory) -> Iterator[Found]:
+def broken_versions(inventory: Inventory) -> Iterator[Finding]:
     """Versions whose levels or definition are missing, and those that do not match their id."""
     for version in inventory.versions.values():
         i = version.version_id
@@ -101,7 +101,7 @@ def broken_versions(inventory: Inventory) -> Iterator[Found]:
             yield "version", i, "is not made of one base level and deltas on it"
 
 
-def broken_trees(inventory: Inventory) -> Iterator[Found]:
+def broken_trees(inventory: Inventory) -> Iterator[Finding]:
     """Trees whose parts or versions are missing, and those that do not match their id."""
     for subtree_id, rows in inventory.subtrees.items():
         if subtree_identity(rows) != subtree_id:
@@ -117,7 +117,7 @@ def broken_trees(inventory: Inventory) -> Iterator[Found]:
             yield "root", root_id, f"needs subtree {missing[0]}, which is not in the catalog"
 
 
-def broken_commits(inventory: Inventory) -> Iterator[Found]:
+def broken_commits(inventory: Inventory) -> Iterator[Finding]:
     """Commits whose parents or tree are missing, and those that do not match their id."""
     trees: dict[str, str | None] = {}
     digests = _content_digests(inventory)
@@ -162,7 +162,7 @@ def _content_digests(inventory: Inventory) -> dict[str, str]:
     return found
 
 
-def broken_references(call: Call, inventory: Inventory) -> Iterator[Found]:
+def broken_references(call: Call, inventory: Inventory) -> Iterator[Finding]:
     """Branches, tags, HEAD, stashes and merges in progress that lead to missing commits or trees."""
     cursor = call.cursor
     refs = Refs(cursor).select()
@@ -187,7 +187,7 @@ def broken_references(call: Call, inventory: Inventory) -> Iterator[Found]:
         yield from _leading("merge", merge["target"], commits, roots, inventory)
 
 
-def _leading(kind: str, name: str, commits: list[str], roots: list[str], inventory: Inventory) -> Iterator[Found]:
+def _leading(kind: str, name: str, commits: list[str], roots: list[str], inventory: Inventory) -> Iterator[Finding]:
     for commit_id in commits:
         if commit_id not in inventory.commits:
             yield kind, name, f"needs commit {commit_id}, which is not in the catalog"
@@ -218,10 +218,10 @@ def check(call: Call) -> list[Problem]:
     call.forget()
     with call.transaction():
         inventory = take(call)
-        return [_problem(inventory, *found) for found in _found(call, inventory)]
+        return [_problem(inventory, *finding) for finding in _findings(call, inventory)]
 
 
-def _found(call: Call, inventory: Inventory) -> Iterator[Found]:
+def _findings(call: Call, inventory: Inventory) -> Iterator[Finding]:
     """The findings. Reads the rows only of versions without other problems."""
     wrong = [
         *duplicates(inventory),
@@ -241,7 +241,7 @@ def _found(call: Call, inventory: Inventory) -> Iterator[Found]:
     yield from broken_fingerprints(call, inventory, sound)
 
 
-def _sound_versions(inventory: Inventory, wrong: Iterable[Found]) -> frozenset[str]:
+def _sound_versions(inventory: Inventory, wrong: Iterable[Finding]) -> frozenset[str]:
     """The versions that can be read, because all of their parts are sound."""
     return frozenset(inventory.versions) - inventory.versions_needing((kind, i) for kind, i, _ in wrong)
 

@@ -77,13 +77,13 @@ class Inventory:
         return tree_of_rows(rows)
 
     def _reaching(self, kind: str, object_id: str) -> set[tuple[str, str]]:
-        pending, seen = [(kind, object_id)], {(kind, object_id)}
+        pending, visited = [(kind, object_id)], {(kind, object_id)}
         while pending:
             for user in self._uses.get(pending.pop(), ()):
-                if user not in seen:
-                    seen.add(user)
+                if user not in visited:
+                    visited.add(user)
                     pending.append(user)
-        return seen
+        return visited
 
     def _edges(self) -> Iterable[tuple[tuple[str, str], tuple[str, str]]]:
         """(user, used): each a kind and an id."""

@@ -118,7 +118,7 @@ def commit_changes(
     parent = call.commits.get(tip)
     tree = call.trees.load(parent.root_id)
     working = call.scan(tree)
-    call.keep_known()
+    call.keep_cached()
     warn_of_stale(call, tree, working, strict)
     warn_of_unversioned(call, tree, working)
     note_replaced(call.cursor, working)

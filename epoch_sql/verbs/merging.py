@@ -267,10 +267,10 @@ def preview(
         found = {row[0]: row[1:] for row in cursor.execute(statement).fetchall()}
         changed = {str(e.table.name): counts(call, e) for e in merged.tables if e.entry is None or e.entry != e.ours}
         kept = {entry.table_id for entry in merged.tables}
-        for table_id, gone in merged.ours.tables.items():
+        for table_id, entry in merged.ours.tables.items():
             if table_id not in kept:
-                removed = call.contents.version(gone.version_id).row_count
-                changed[str(gone.name)] = replace(changed.get(str(gone.name), _NOTHING), removed=removed)
+                removed = call.contents.version(entry.version_id).row_count
+                changed[str(entry.name)] = replace(changed.get(str(entry.name), _NOTHING), removed=removed)
         stale = merged.stale_names
         names = sorted(changed.keys() | found.keys() | {*stale})
         stopping = {name: found.get(name, (0, 0, 0)) for name in names}

@@ -260,13 +260,13 @@ def warn_of_stale(call: Call, before: Tree, working: Working, strict: bool) -> N
     )
 
 
-def _stale(call: Call, found: SchemaObject) -> str | None:
+def _stale(call: Call, obj: SchemaObject) -> str | None:
     ignored = [Table(name, ()) for name in call.scanner.ignored_names()]
-    reads = [ignored[position].name for position, certain in references(found, ignored).items() if certain]
+    reads = [ignored[position].name for position, certain in references(obj, ignored).items() if certain]
     if reads:
         return f"it reads {reads[0]}, which is ignored"
     with call.cursor.cursor() as cursor:
-        return try_to_make(cursor, found)
+        return try_to_make(cursor, obj)
 
 
 def _suspects(call: Call, before: Tree, working: Working) -> list[SchemaObject]:

@@ -150,23 +150,23 @@ def trigger_objects(tables: Iterable[Table]) -> list[SchemaObject]:
     return [trigger_object(table.name, trigger) for table in tables for trigger in table.triggers]
 
 
-def create_trigger(found: SchemaObject) -> Sql:
+def create_trigger(obj: SchemaObject) -> Sql:
     """The CREATE TRIGGER of a trigger."""
-    return _created(read_trigger(found.definition), render.to_sql(render.table(table_of(found))))
+    return _created(read_trigger(obj.definition), render.to_sql(render.table(table_of(obj))))
 
 
-def drop_trigger(found: SchemaObject) -> Sql:
+def drop_trigger(obj: SchemaObject) -> Sql:
     """The DROP TRIGGER of a trigger."""
     return render.fill(
         "DROP TRIGGER {{name}} ON {{table}}",
-        name=render.identifier(found.name.name),
-        table=render.table(table_of(found)),
+        name=render.identifier(obj.name.name),
+        table=render.table(table_of(obj)),
     )
 
 
-def table_of(found: SchemaObject) -> ObjectName:
+def table_of(obj: SchemaObject) -> ObjectName:
     """The name of a trigger's table."""
-    return parse_name(found.name.schema)
+    return parse_name(obj.name.schema)
 
 
 def dependent_triggers(
@@ -264,45 +264,45 @@ def drop_table(name: ObjectName) -> Sql:
     return render.fill("DROP TABLE {{table}}", table=render.table(name))
 
 
-def create_object(found: SchemaObject) -> list[Sql]:
+def create_object(obj: SchemaObject) -> list[Sql]:
     """The statements that create an object with its comments. A sequence continues with its next value."""
-    if found.kind == "trigger":
-        return [create_trigger(found)]
-    here, anywhere = (render.to_sql(name(found.name)) for name in (render.table, render.relative))
+    if obj.kind == "trigger":
+        return [create_trigger(obj)]
+    here, anywhere = (render.to_sql(name(obj.name)) for name in (render.table, render.relative))
     statements = [
-        render.verbatim(statement.replace(anywhere, here, 1)) for statement in split_statements(found.definition)
+        render.verbatim(statement.replace(anywhere, here, 1)) for statement in split_statements(obj.definition)
     ]
     definition = ";\n".join(statements)
-    comments = list(_comments(found, statements))
-    if found.kind == "sequence" and found.state is not None:
-        statements = _sequence_from(found, definition, int(found.state))
+    comments = list(_comments(obj, statements))
+    if obj.kind == "sequence" and obj.state is not None:
+        statements = _sequence_from(obj, definition, int(obj.state))
     return statements + comments
 
 
-def drop_object(found: SchemaObject) -> Sql:
+def drop_object(obj: SchemaObject) -> Sql:
     """The statements that drop an object. A macro may need two. DuckDB refuses while tables depend on it."""
-    if found.kind == "trigger":
-        return drop_trigger(found)
+    if obj.kind == "trigger":
+        return drop_trigger(obj)
     # DuckDB 2.0 reads "shop"."a" as a schema within another one, if the database shop has a schema shop.
-    outermost = found.kind == "schema" and not found.name.schema
-    name = render.identifier(found.name.name) if outermost else render.table(found.name)
+    outermost = obj.kind == "schema" and not obj.name.schema
+    name = render.identifier(obj.name.name) if outermost else render.table(obj.name)
     drops = [
-        render.fill("DROP {{kind}} {{name}}", kind=render.verbatim(_catalog_kind(found.kind, statement)), name=name)
-        for statement in split_statements(found.definition)
+        render.fill("DROP {{kind}} {{name}}", kind=render.verbatim(_catalog_kind(obj.kind, statement)), name=name)
+        for statement in split_statements(obj.definition)
     ]
     return render.joined(drops, "; ")
 
 
-def _comments(found: SchemaObject, statements: Sequence[str]) -> Iterator[Sql]:
+def _comments(obj: SchemaObject, statements: Sequence[str]) -> Iterator[Sql]:
     """The COMMENT ON statements of an object and its parts: its columns, or the table macro beside a scalar macro."""
-    comments = [found.comment, *[None] * (len(statements) - 1)]
-    if found.kind == "macro" and len(statements) > 1:
-        comments[1] = dict(found.part_comments).get("TABLE")
+    comments = [obj.comment, *[None] * (len(statements) - 1)]
+    if obj.kind == "macro" and len(statements) > 1:
+        comments[1] = dict(obj.part_comments).get("TABLE")
     for statement, comment in zip(statements, comments, strict=True):
         if comment is not None:
-            yield comment_on(_catalog_kind(found.kind, statement), render.table(found.name), comment)
-    if found.kind == "view":
-        yield from (comment_on_column(found.name, column, comment) for column, comment in found.part_comments)
+            yield comment_on(_catalog_kind(obj.kind, statement), render.table(obj.name), comment)
+    if obj.kind == "view":
+        yield from (comment_on_column(obj.name, column, comment) for column, comment in obj.part_comments)
 
 
 def _catalog_kind(kind: str, statement: str) -> str:

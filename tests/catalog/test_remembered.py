@@ -120,17 +120,17 @@ def warm(repo: Repo) -> None:
 
 def assert_remembers_what_is_there(repo: Repo, after: str) -> None:
     repo("FROM epoch_branches()")
-    known, graph = memory(repo).known, memory(repo).graph
+    cached, graph = memory(repo).rows, memory(repo).graph
     with beside(repo, Memory(OWN_MACROS)) as fresh:
         cursor = fresh.cursor
-        assert known.commits == Commits(cursor).load(known.commits), after
-        assert known.trees == {i: Trees(cursor).load(i) for i in known.trees}, after
-        assert known.versions == Versions(cursor).load(known.versions), after
-        assert known.levels == Levels(cursor).load(known.levels), after
-        assert known.tables == Schemas(cursor).load(known.tables), after
-        assert known.files == Files(cursor).load(known.files), after
+        assert cached.commits == Commits(cursor).load(cached.commits), after
+        assert cached.trees == {i: Trees(cursor).load(i) for i in cached.trees}, after
+        assert cached.versions == Versions(cursor).load(cached.versions), after
+        assert cached.levels == Levels(cursor).load(cached.levels), after
+        assert cached.tables == Schemas(cursor).load(cached.tables), after
+        assert cached.files == Files(cursor).load(cached.files), after
         count = Levels(cursor).count()
-        for (levels, table_id), edges in known.edges.items():
+        for (levels, table_id), edges in cached.edges.items():
             if levels == count:
                 assert set(edges) == set(Levels(cursor).edges(table_id)), after
         assert all(commit_id in fresh.graph() for commit_id in graph._nodes), after

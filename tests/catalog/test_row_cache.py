@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import pytest
 
-from epoch_sql.catalog.relation import Known
+from epoch_sql.catalog.relation import RowCache
 from epoch_sql.model.commit import Tree
 from tests.conftest import MakeRepo
 
 
 def test_going_back_keeps_what_was_there_before() -> None:
-    known = Known(trees={"a": Tree()})
-    mark = known.mark()
-    known.trees["b"] = Tree()
-    known.back_to(mark)
-    assert known.trees.keys() == {"a"}
+    cache = RowCache(trees={"a": Tree()})
+    mark = cache.mark()
+    cache.trees["b"] = Tree()
+    cache.back_to(mark)
+    assert cache.trees.keys() == {"a"}
 
 
 def test_going_back_after_all_was_forgotten() -> None:
-    known = Known(trees={"a": Tree()})
-    mark = known.mark()
-    known.forget()
-    known.trees["b"] = Tree()
-    known.back_to(mark)
-    assert known.trees == {}
+    cache = RowCache(trees={"a": Tree()})
+    mark = cache.mark()
+    cache.forget()
+    cache.trees["b"] = Tree()
+    cache.back_to(mark)
+    assert cache.trees == {}
 
 
 def test_who_reads_meanwhile_is_not_disturbed() -> None:
-    known = Known(trees={"a": Tree()})
-    mark = known.mark()
-    held = known.trees
+    cache = RowCache(trees={"a": Tree()})
+    mark = cache.mark()
+    held = cache.trees
     held["b"] = Tree()
-    known.back_to(mark)
+    cache.back_to(mark)
     assert held.keys() == {"a", "b"}
 
 
