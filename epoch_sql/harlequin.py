@@ -9,7 +9,7 @@ from harlequin_duckdb.adapter import DuckDbAdapter, DuckDbConnection
 
 from epoch_sql import render
 from epoch_sql.errors import EpochError
-from epoch_sql.extension.install import has_repository, install
+from epoch_sql.extension.install import OWN_MACROS, has_repository, install
 
 _PRIORITY = 450
 
@@ -19,7 +19,9 @@ class EpochConnection(DuckDbConnection):  # type: ignore[misc]
 
     def get_completions(self) -> list[HarlequinCompletion]:
         """DuckDB's completions without Epoch's own inner functions, and references as texts in SQL."""
-        found = [one for one in super().get_completions() if not one.label.startswith("epoch__")]
+        found = [
+            one for one in super().get_completions() if not one.label.startswith("epoch_") or one.label in OWN_MACROS
+        ]
         if not has_repository(self.conn):
             return found
         with self.conn.cursor() as cursor:

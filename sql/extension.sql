@@ -1,22 +1,39 @@
--- name: procedure_macro
--- In: the function that acts, once, and returns rows or an error: its text, or its document (extension.failing says why).
--- Out: a table macro whose rows are those, or that fails with the error.
+-- name: macro
+-- In: the query of a function.
+-- Out: the function, as a table macro.
 CREATE OR REPLACE MACRO {{name}}({{parameters}}) AS TABLE
+{{query}}
+
+
+-- name: acting
+-- In: the function that acts, once, and returns rows or an error: its text, or its document (extension.failing says why).
+-- Out: those rows, or the error.
 SELECT unnest(result)
 FROM (
     SELECT unnest(
         CASE WHEN outcome.error IS NULL THEN outcome."rows"
         ELSE error(CASE WHEN outcome.is_document THEN json_deserialize_sql(outcome.error) ELSE outcome.error END) END
     ) AS result
-    FROM (SELECT {{function}}({{arguments}}) AS outcome) AS called
+    FROM (SELECT {{outcome}} AS outcome) AS called
 ) AS unnested
 
 
--- name: reading_macro
--- In: the SQL text that a function returns for the arguments.
--- Out: a table macro whose rows are those of that SQL.
-CREATE OR REPLACE MACRO {{name}}({{parameters}}) AS TABLE
+-- name: bound
+-- In: the SQL text that a function returns.
+-- Out: the rows of that SQL.
 FROM query({{text}})
+
+
+-- name: unchecked
+-- In: a parameter of a macro, and a call.
+-- Out: the call. DuckDB checks a new macro as far as the first parameter, so it does not look for the function that is called.
+CASE WHEN true OR {{parameter}} IS NULL THEN {{call}} END
+
+
+-- name: if_there
+-- In: a query, a query that calls a function, and one that fails where the function is missing.
+-- Out: the rows of the first or the last.
+FROM query(CASE WHEN json_serialize_plan({{calling}}) LIKE '{"error":true%' THEN {{failing}} ELSE {{query}} END)
 
 
 -- name: reading

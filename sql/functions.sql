@@ -1,9 +1,9 @@
 -- name: procedures
 -- In: nothing.
 -- Out: Epoch's functions that act: the macro, and the function behind it.
-SELECT replace(function_name, 'epoch__', 'epoch_'), function_name
+SELECT split_part(function_name, ' ', 1), function_name
 FROM duckdb_functions()
-WHERE has_side_effects AND function_name LIKE 'epoch\_\_%' ESCAPE '\'
+WHERE has_side_effects AND starts_with(function_name, 'epoch_')
 
 
 -- name: consistent

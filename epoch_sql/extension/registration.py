@@ -61,7 +61,7 @@ def functions_of(session: Session) -> tuple[Function, ...]:
     """The Python functions behind the surface, for one database."""
     readers = [
         Function(
-            _inner(r.name),
+            inner(r.name),
             _reader(session, r),
             (*_types(r), *(_ANSWERS if r.asks else ())),
             "VARCHAR[]" if r.asks else "VARCHAR",
@@ -76,7 +76,7 @@ def functions_of(session: Session) -> tuple[Function, ...]:
     ]
     runners = [
         Function(
-            _inner(p.name),
+            inner(p.name),
             _runner(session, p),
             (*_types(p), _SEEN, "VARCHAR"),
             _outcome(p),
@@ -137,9 +137,7 @@ def _type(cursor: duckdb.DuckDBPyConnection, text: str) -> DuckDBPyType:
 
 def macro_statements() -> list[Sql]:
     """The CREATE MACRO statements of the surface."""
-    readings = [_reading_macro(reading) for reading in READINGS.values()]
-    procedures = [_procedure_macro(procedure) for procedure in PROCEDURES.values()]
-    return [*readings, *procedures, *map(_comment, VERBS)]
+    return [*map(_macro, VERBS), *map(_comment, VERBS)]
 
 
 @cache
@@ -153,8 +151,9 @@ _ANSWERS = ("VARCHAR", "VARCHAR[]", "VARCHAR[]", "VARCHAR[]")
 _SEEN = f"STRUCT({', '.join(f'{render.to_sql(render.identifier(c.name))} {c.type}' for c in SEEN)})[]"
 
 
-def _inner(name: str) -> str:
-    return _NAMESPACE + name.removeprefix("epoch_")
+def inner(name: str) -> str:
+    """The name of the Python function behind a macro: what DuckDB tells a client that does not have it."""
+    return f"{name} of the python package epoch-sql (pip install epoch-sql, then epoch_sql.connect)"
 
 
 def _of_arity(function: Callable[..., Any], arity: int) -> Callable[..., Any]:
@@ -304,34 +303,52 @@ def _arguments(parameters: tuple[Parameter, ...]) -> list[Sql]:
     return [render.fill(Sql("CAST({{n}} AS {{t}})"), n=render.identifier(p.name), t=Sql(p.type)) for p in parameters]
 
 
-def _reading_macro(reading: AnyReading) -> Sql:
-    text = _asking(reading) if reading.asks else _text(_inner(reading.name), _arguments(reading.parameters))
+def _macro(verb: AnyVerb) -> Sql:
+    """The macro of a verb. It can be created where there are no Python functions, as by IMPORT DATABASE."""
+    arguments = _arguments(verb.parameters)
+    query = _acting(verb, arguments) if isinstance(verb, Procedure) else _bound(verb, arguments)
+    if not arguments:
+        query = render.render(
+            "extension.if_there",
+            calling=render.literal(f"SELECT {REGISTERED}()"),
+            failing=render.literal(f"SELECT error('There is no {inner(verb.name)}')"),
+            query=render.literal(query),
+        )
     return render.render(
-        "extension.reading_macro",
-        name=render.identifier(reading.name),
-        parameters=_signature(reading.parameters),
-        text=text,
+        "extension.macro", name=render.identifier(verb.name), parameters=_signature(verb.parameters), query=query
     )
 
 
-def _text(function: str, arguments: list[Sql]) -> Sql:
-    return render.fill(Sql("{{function}}({{arguments}})"), function=Sql(function), arguments=arguments)
+def _bound(reading: AnyVerb, arguments: list[Sql]) -> Sql:
+    asks = isinstance(reading, Query) and reading.asks
+    text = _asking(reading, arguments) if asks else _calling(inner(reading.name), arguments)
+    return render.render("extension.bound", text=_unchecked(reading, text))
 
 
-def _asking(reading: Query[..., Any]) -> Sql:
+def _unchecked(verb: AnyVerb, call: Sql) -> Sql:
+    for parameter in verb.parameters[:1]:
+        call = render.render("extension.unchecked", parameter=render.identifier(parameter.name), call=call)
+    return call
+
+
+def _calling(function: str, arguments: list[Sql]) -> Sql:
+    return render.fill("{{function}}({{arguments}})", function=render.identifier(function), arguments=arguments)
+
+
+def _asking(reading: AnyVerb, arguments: list[Sql]) -> Sql:
     """The call with what its names mean to the caller, and the proof that its text reads only.
 
     Lambdas name the steps, so that each is done once.
     """
-    given = [*_arguments(reading.parameters), Sql("current_database()"), Sql("current_schemas(false)")]
+    given = [*arguments, Sql("current_database()"), Sql("current_schemas(false)")]
     asked = [Sql("asked"), Sql("plans")]
     proved = _step(
         "texts",
-        _text(_inner(reading.name), [*given, *asked]),
-        _text(_PROVED, [Sql("texts"), Sql("CAST(json_serialize_plan(texts[2]) AS VARCHAR)"), *asked]),
+        _calling(inner(reading.name), [*given, *asked]),
+        _calling(_PROVED, [Sql("texts"), Sql("CAST(json_serialize_plan(texts[2]) AS VARCHAR)"), *asked]),
     )
     plans = Sql("list_transform(asked, lambda named: CAST(json_serialize_plan(named) AS VARCHAR))")
-    return _step("asked", _text(_asker_name(reading), given), _step("plans", plans, proved))
+    return _step("asked", _calling(_asker_name(reading), given), _step("plans", plans, proved))
 
 
 def _step(name: str, value: Sql, then: Sql) -> Sql:
@@ -340,30 +357,22 @@ def _step(name: str, value: Sql, then: Sql) -> Sql:
 
 
 def _asker_name(reading: AnyVerb) -> str:
-    return f"{_inner(reading.name)}_asks"
+    return inner(f"{reading.name}_asks")
 
 
 def _types(verb: AnyVerb) -> tuple[str, ...]:
     return tuple(parameter.type for parameter in verb.parameters)
 
 
-def _procedure_macro(procedure: Procedure[..., Any]) -> Sql:
+def _acting(procedure: Procedure[..., Any], arguments: list[Sql]) -> Sql:
     seen = render.fill(
-        Sql("(SELECT list(seen) FROM query({{look}}({{name}}, current_query_id())) AS seen)"),
+        "(SELECT list(seen) FROM query({{look}}({{name}}, current_query_id())) AS seen)",
         look=Sql(_LOOK),
         name=render.literal(procedure.name),
     )
-    return render.render(
-        "extension.procedure_macro",
-        name=render.identifier(procedure.name),
-        parameters=_signature(procedure.parameters),
-        function=Sql(_inner(procedure.name)),
-        arguments=[
-            *_arguments(procedure.parameters),
-            seen if procedure.looks else Sql("NULL"),
-            Sql("current_query()"),
-        ],
-    )
+    given = [*arguments, seen if procedure.looks else Sql("NULL"), Sql("current_query()")]
+    outcome = _unchecked(procedure, _calling(inner(procedure.name), given))
+    return render.render("extension.acting", outcome=outcome)
 
 
 def _comment(verb: AnyVerb) -> Sql:

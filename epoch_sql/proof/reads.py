@@ -140,11 +140,8 @@ def _acting(cursor: duckdb.DuckDBPyConnection, functions: set[str], table_functi
     if others:
         statement = render.load("functions.acting")
         found |= {name for (name,) in cursor.execute(statement, [others]).fetchall()}
-    return f"{_public(min(found))}() acts" if found else None
-
-
-def _public(name: str) -> str:
-    return name.replace("epoch__", "epoch_", 1) if name.startswith("epoch__") else name
+    # A Python function of Epoch's is named after its macro, with more words.
+    return f"{min(found).partition(' ')[0]}() acts" if found else None
 
 
 @cache

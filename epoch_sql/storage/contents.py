@@ -309,6 +309,13 @@ class Contents:
 
     def broken(self, file_id: str, problem: str) -> EpochStorageError:
         """The error for a damaged file. It names the tables and commits that need the file."""
+        if not self.store.folder.exists():
+            return EpochStorageError(
+                f"{self.store.folder} is missing: it has the rows of every commit",
+                f"copy the folder {self.store.folder.parent.name} to {self.store.folder.parents[1]} from where the "
+                "database was",
+                path=str(self.store.folder),
+            )
         needing = render.render("levels.needing_file", object_name=render.load("files.object_name"))
         rows = self.cursor.execute(needing, [file_id]).fetchall()
         tables = ", ".join(sorted({row[0] for row in rows})) or "nothing"

@@ -16,6 +16,7 @@ from epoch_sql.call import Call, Memory
 from epoch_sql.catalog.content import Files, Levels, Schemas, Trees, Versions
 from epoch_sql.catalog.history import Commits
 from epoch_sql.extension.install import ACTING, OWN_MACROS, _sessions
+from epoch_sql.extension.registration import inner
 from epoch_sql.extension.surface import PROCEDURES
 from epoch_sql.upkeep.compact import compact
 from epoch_sql.upkeep.gc import collect
@@ -183,7 +184,7 @@ def changed_often(make_repo: MakeRepo) -> Repo:
 
 def levels_read(repo: Repo) -> int:
     """How many files the state of HEAD is read from."""
-    ((plan,),) = repo("SELECT epoch__at('HEAD', 't')")
+    ((plan,),) = repo(f"SELECT \"{inner('epoch_at')}\"('HEAD', 't')")
     return str(plan).count(".parquet")
 
 

@@ -318,8 +318,10 @@ def test_without_a_repository(make_repo: MakeRepo) -> None:
 def test_without_the_extension_functions_are_missing(shop: Repo) -> None:
     shop.close()
     with duckdb.connect(str(shop.path)) as plain:
-        with pytest.raises(duckdb.Error, match="epoch__"):
-            plain.execute("FROM epoch_status()")
+        for call in ("epoch_status()", "epoch_head()", "epoch_at('HEAD', 'log')", "epoch_commit('x')"):
+            name = call.partition("(")[0]
+            with pytest.raises(duckdb.Error, match=f"{name} of the python package epoch-sql .pip install epoch-sql"):
+                plain.execute(f"FROM {call}")
         plain.execute("INSERT INTO log VALUES (1)")
     shop.reopen()
     assert shop.status() == [("log", "modified", 1, 0, 0)]

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 import epoch_sql.proof.reads
+from epoch_sql.extension.registration import inner
 from tests.conftest import MakeRepo, Repo
 
 pytestmark = pytest.mark.core
@@ -60,7 +61,7 @@ ACTING = (
     "FROM epoch_import_files(['x.csv'])",
     "FROM epoch_export('HEAD', 'x.csv', tables := ['t'])",
     "FROM epoch_branch('sneaky')",
-    "SELECT epoch__commit('x', NULL, NULL, NULL)",
+    f"SELECT \"{inner('epoch_commit')}\"('x', NULL, NULL, NULL)",
     "SELECT setseed(0.5)",
     "SELECT write_log('x')",
     "FROM checkpoint()",

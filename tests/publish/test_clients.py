@@ -194,7 +194,7 @@ import sys
 found = {(c.label, c.type_label, c.value) for c in EpochAdapter((sys.argv[1],), no_init=True).connect().get_completions()}
 assert ("main", "branch", "'main'") in found, found
 assert any(label == "epoch_merge" for label, _, _ in found)
-assert not any(label.startswith("epoch__") for label, _, _ in found)
+assert not any(label.startswith("epoch__") or "python package" in label for label, _, _ in found)
 print("completed")
 """
     for name in ("shop.duckdb", ".epoch"):
