@@ -112,7 +112,8 @@ class Call:
         opened = memory.opened or open_database(cursor)
         if not opened.path:
             raise EpochRepositoryError(
-                "an in-memory database cannot be versioned", "connect to a file: epoch_sql.connect('shop.duckdb')"
+                "an in-memory database cannot be versioned",
+                "connect to a file: epoch_sql.connect('shop.duckdb'), or ATTACH one that has a repository",
             )
         self.catalog, self.database, self.read_only = opened.name, Path(opened.path).resolve(), opened.read_only
         self.folder = config.repository_folder(self.database)

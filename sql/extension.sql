@@ -81,6 +81,16 @@ FROM (
 SELECT coalesce(sum(estimated_size), 0) FROM duckdb_tables() WHERE database_name = current_database() AND schema_name <> 'epoch'
 
 
+-- name: attached
+-- In: nothing.
+-- Out: a row per attached database file with a repository: its name and number.
+SELECT database_name, database_oid
+FROM duckdb_databases()
+JOIN duckdb_tables() USING (database_name, database_oid)
+WHERE path IS NOT NULL AND type = 'duckdb' AND schema_name = 'epoch' AND table_name = 'state'
+ORDER BY database_name
+
+
 -- name: database
 -- In: nothing.
 -- Out: one row: the current database, its file (NULL: it is in memory), and whether it is read-only.

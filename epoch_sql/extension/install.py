@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,6 +18,7 @@ from epoch_sql.catalog.relation import CATALOG_VERSION, catalog_version, upgrade
 from epoch_sql.extension.failing import Watch
 from epoch_sql.extension.registration import (
     MACROS,
+    REGISTERED,
     Function,
     functions_of,
     macro_statements,
@@ -36,6 +38,7 @@ ACTING = frozenset(name for name, procedure in PROCEDURES.items() if procedure.h
 _sessions: dict[str, Session] = {}
 _functions: dict[Session, tuple[Function, ...]] = {}
 _installed: WeakKeyDictionary[duckdb.DuckDBPyConnection, Session] = WeakKeyDictionary()
+_numbers = count()
 _lock = Lock()
 
 
@@ -129,11 +132,15 @@ def installed(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] 
     with connection.cursor() as cursor:
         with _lock:
             opened = open_database(cursor)
-            is_new = register_first(cursor)
-            session = _session_of(cursor, opened.path, is_new)
+            key = opened.path or f":memory:{next(_numbers)}"
+            is_new = register_first(cursor, key)
+            if not is_new:
+                key = str(_answer(cursor, REGISTERED))
+            session = _session_of(cursor, key, opened.path, is_new)
             if is_new:
                 _add_worker(cursor)
-        session.memory.opened = opened
+        if opened.path:
+            session.memory.opened = opened
         session.add(connection, {"read_only": opened.read_only} if options is None else options)
         _installed[connection] = session
         if not opened.read_only:
@@ -159,13 +166,13 @@ def _answer(cursor: duckdb.DuckDBPyConnection, function: str) -> object:
     return row[0]
 
 
-def _session_of(cursor: duckdb.DuckDBPyConnection, path: str | None, is_new: bool) -> Session:
-    """The session of a database file, with its functions registered; ``is_new`` says that its instance has none yet.
+def _session_of(cursor: duckdb.DuckDBPyConnection, key: str, path: str | None, is_new: bool) -> Session:
+    """The session of a database, with its functions registered; ``is_new`` says that its instance has none yet.
 
     A database instance does not keep the Python functions alive that are registered with it, the connection does; since
-    others may outlive that connection, the functions are kept here, for each file that the process has opened.
+    others may outlive that connection, the functions are kept here, for each database that the process has opened.
     """
-    session = _sessions.setdefault(path or ":memory:", Session(_new_memory(), path))
+    session = _sessions.setdefault(key, Session(_new_memory(), path))
     if is_new:
         # The database was opened again: another process may have written meanwhile.
         session.memory, session.author, session.progress = _new_memory(), None, Progress()

@@ -36,7 +36,7 @@ AnyVerb = Verb[..., Any]
 AnyReading = Reading[..., Any] | Query[..., Any]
 
 REGISTERED = f"{_NAMESPACE}registered"
-"""A function whose existence shows that a database instance has the others too."""
+"""A function whose existence shows that a database instance has the others too. Gives the key of its session."""
 _PROVED = f"{_NAMESPACE}proved"
 _LOOK = f"{_NAMESPACE}look"
 MACROS = f"{_NAMESPACE}macros"
@@ -54,7 +54,7 @@ class Function:
     side_effects: bool
 
 
-_FIRST = Function(REGISTERED, lambda: True, (), "BOOLEAN", False)
+_first: dict[str, Function] = {}
 
 
 def functions_of(session: Session) -> tuple[Function, ...]:
@@ -89,13 +89,14 @@ def functions_of(session: Session) -> tuple[Function, ...]:
     return (*readers, *askers, *runners, looker, prover)
 
 
-def register_first(cursor: duckdb.DuckDBPyConnection) -> bool:
-    """Register ``REGISTERED``. False if the database instance has it: then it has the others too.
+def register_first(cursor: duckdb.DuckDBPyConnection, key: str) -> bool:
+    """Register ``REGISTERED``, which gives a key back. False if the database instance has it: then it has the others
+    too.
 
     DuckDB answers this faster than a call of a function that does not exist, for which it looks for similar names.
     """
     try:
-        _register(cursor, _FIRST)
+        _register(cursor, _first.setdefault(key, Function(REGISTERED, lambda: key, (), "VARCHAR", False)))
     except (duckdb.CatalogException, duckdb.NotImplementedException) as error:
         if REGISTERED not in str(error):
             raise

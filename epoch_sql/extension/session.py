@@ -18,7 +18,8 @@ from epoch_sql.progress import Progress
 
 
 class Session:
-    """A database file in this process, or a database in memory. Gives its functions their cursors.
+    """A database file in this process, or a database in memory, to which one with a repository may be attached. Gives
+    its functions their cursors.
 
     Functions connect to a file again for each call, with the options of its connections (DuckDB refuses others). A
     cursor of a user's connection would be closed with it while another thread works on it, and DuckDB 2.0 refuses calls
@@ -38,6 +39,7 @@ class Session:
         self.author: str | None = None
         self.progress = Progress()
         self._path = path
+        self._attached: int | None = None
         self._options: Mapping[str, Any] = {}
         self._connections: list[weakref.ref[duckdb.DuckDBPyConnection]] = []
 
@@ -51,6 +53,8 @@ class Session:
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor with transactions of its own, closed afterwards; SQL is rendered for its database meanwhile."""
         with self._open() as cursor:
+            if self._path is None:
+                self._use_attached(cursor)
             opened = self.memory.opened = self.memory.opened or open_database(cursor)
             with render.for_database(opened.name):
                 yield cursor
@@ -58,6 +62,24 @@ class Session:
     def call(self, cursor: duckdb.DuckDBPyConnection, author: str | None = None, create: bool = False) -> Call:
         """The context of a call on a cursor; with ``create``, also where there is no repository yet."""
         return Call(cursor, self.memory, create, author or self.author, self.progress)
+
+    def _use_attached(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        """Go on in the repository that is attached to a database in memory. Raises EpochRepositoryError for more than
+        one: a function does not know in which of them it was called."""
+        attached = cursor.execute(render.load("extension.attached")).fetchall()
+        if len(attached) > 1:
+            names = ", ".join(name for name, _ in attached)
+            raise EpochRepositoryError(
+                f"more than one repository is attached: {names}",
+                "DETACH all but one, or open each with epoch_sql.connect",
+            )
+        for name, _ in attached:
+            cursor.execute(render.fill("USE {{name}}", name=render.identifier(name)))
+        number = attached[0][1] if attached else None
+        if number != self._attached:
+            # Another process may have written before it was attached.
+            self.memory = Memory(self.memory.own_macros, self.memory.acting)
+            self._attached = number
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._path:
