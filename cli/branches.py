@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from epoch_sql.characters import visible
+
 from . import diagnostics, in_progress, output
-from .characters import visible
 from .grammar import DefaultGroup, json_option
 from .output import Line
 from .protection import protection, protection_of

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from epoch_sql.characters import visible
+
 from . import output
-from .characters import visible
 from .grammar import documented, short_option
 from .session import Session, call, pass_to_read
 from .wording import moment, short

@@ -14,10 +14,10 @@ from contextlib import contextmanager, suppress
 import click
 
 from epoch_sql.advice import Advice, spelled
+from epoch_sql.characters import harmless, harmless_json, visible
 from epoch_sql.errors import EpochDatabaseError, EpochError, EpochOutputError
 
 from . import output, streams
-from .characters import harmless, harmless_json, visible
 from .suggested import as_command
 
 DONE = 0

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .characters import visible
+from epoch_sql.characters import visible
+
 from .output import Line, Span, aligned, batches, header, plain, shown
 from .rows import Rows
 from .table import MOST_OF_A_CELL, cut

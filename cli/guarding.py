@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from epoch_sql.characters import visible
 from epoch_sql.errors import EpochCheckError
 
 from . import diagnostics, output
-from .characters import visible
 from .grammar import DefaultGroup, json_option
 from .output import Line
 from .session import Session, call, pass_session

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from epoch_sql.characters import visible
+
 from . import output
-from .characters import visible
 from .grammar import CountedCommand, json_option
 from .graph import Graph, topological
 from .output import Line, Span

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from .characters import visible
+from epoch_sql.characters import visible
 
 
 def write(file: Path, suite: str, outcomes: Sequence[dict[str, Any]]) -> None:

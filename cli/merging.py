@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
+from epoch_sql.characters import visible
 from epoch_sql.errors import EpochConflict, MergeConflict
 
 from . import diagnostics, output
-from .characters import visible
 from .grammar import json_option
-from .in_progress import into_option, merge_target, name, stopping
-from .obstacles import list_open
+from .in_progress import Target, into_option, merge_target, name, stopping
 from .session import Call, Session, call, pass_session
 from .wording import counted, in_brackets, short, summary
 
@@ -21,6 +20,7 @@ SECTION = "Merge and undo"
 
 _UNDONE = {"re-applies": "reapplied", "keeps": "kept"}
 _STRATEGIES = ("three-way", "ours", "theirs")
+_LISTED = 10
 _OBSTACLES = {"data_conflicts": "conflict", "schema_conflicts": "schema conflict", "violations": "violation"}
 
 
@@ -168,8 +168,29 @@ def _run(session: Session, into: str | None, procedure: Call, doing: str) -> dic
         with stopping():
             return session.do(procedure, doing)
     except MergeConflict:
-        list_open(session, merge_target(session, into))
+        _list_open(session, merge_target(session, into))
         raise
+
+
+def _list_open(session: Session, where: Target) -> None:
+    """Writes the first open conflicts and violations, one line each."""
+    conflicts = call("epoch_conflicts", target=where.branch)
+    some = f"LIMIT {_LISTED + 1}"
+    cells = f"SELECT table_name, key, coalesce(column_name, ''), kind FROM {conflicts.text} WHERE NOT resolved {some}"
+    found = session.query(cells, "table", conflicts.values)
+    lines = [f"CONFLICT ({kind}): {_subject(table, key, field)}" for table, key, field, kind in found.cells]
+    violations = call("epoch_violations", target=where.branch)
+    cells = f"SELECT table_name, key, kind, detail FROM {violations.text} {some}"
+    found = session.query(cells, "table", violations.values)
+    lines += [f"VIOLATION ({kind}): {_subject(table, key, None)}: {detail}" for table, key, kind, detail in found.cells]
+    for line in lines[:_LISTED]:
+        diagnostics.message(line)
+    if len(lines) > _LISTED:
+        diagnostics.message("… and more")
+
+
+def _subject(table: str | None, key: str | None, field: str | None) -> str:
+    return " ".join(output.shown(part) for part in (table, key, field) if part)
 
 
 def _abort(session: Session, into: str | None, form: str) -> None:

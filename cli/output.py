@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from epoch_sql.characters import harmless, harmless_json, visible
 from epoch_sql.errors import EpochOutputError
 
 from . import streams
-from .characters import harmless, harmless_json, visible
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

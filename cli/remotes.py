@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
+from epoch_sql.characters import visible
 from epoch_sql.errors import EpochRepositoryError
 
 from . import diagnostics, in_progress, output
-from .characters import visible
 from .grammar import DefaultGroup, json_option, storage_version_option
 from .session import Session, call, pass_session
 from .wording import counted, in_brackets, short

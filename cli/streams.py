@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from epoch_sql.characters import json_escape
 from epoch_sql.errors import EpochOutputError
-
-from .characters import json_escape
 
 STANDARD_OUTPUT = 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .characters import visible
+from epoch_sql.characters import visible
 
 if TYPE_CHECKING:
     from .rows import Rows

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from epoch_sql.characters import escaped
+from epoch_sql.characters import visible
 
 Value = str | bool | int | tuple[str, ...]
 
@@ -52,7 +52,7 @@ Advice = str | Suggestion | tuple[str | Suggestion, ...]
 def spelled(advice: Advice, spell: Callable[[Suggestion], str]) -> str:
     """Advice as one text, with its suggestions spelled for one surface."""
     parts = advice if isinstance(advice, tuple) else (advice,)
-    return escaped("".join(spell(part) if isinstance(part, Suggestion) else part for part in parts))
+    return visible("".join(spell(part) if isinstance(part, Suggestion) else part for part in parts))
 
 
 def did_you_mean(names: Sequence[str], quote: Callable[[str], str] = str) -> str | None:

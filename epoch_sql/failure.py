@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from epoch_sql.advice import Advice, Suggestion, spelled
-from epoch_sql.characters import escaped
+from epoch_sql.characters import visible
 
 
 @dataclass(eq=False, repr=False)
@@ -24,7 +24,7 @@ class EpochError(Exception):
 
     def __post_init__(self) -> None:
         # It may name what others named.
-        self.message = escaped(self.message)
+        self.message = visible(self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _remade, (type(self), vars(self))

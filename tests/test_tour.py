@@ -7,8 +7,8 @@ from pathlib import Path
 from tests.errors.sources import SOURCES
 from tests.tour import passed
 
-MOST = 80
-"""The bar is 40: lower this with the number, never raise it."""
+MOST = 75
+"""Lower this with the number, never raise it. Why it is not 40 is in docs/architecture.md."""
 
 
 def test_a_merge_passes_few_files(tmp_path: Path) -> None:

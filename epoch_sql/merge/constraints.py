@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from epoch_sql import render
 from epoch_sql.call import Call
-from epoch_sql.catalog.obstacles import Violations
+from epoch_sql.catalog.merging import Violations
 from epoch_sql.merge.definitions import Impossible, impossible, missing_of_parent
 from epoch_sql.merge.merged import MergedEntry, MergedTree, changes_from_ours, merged_state, touched_rows
 from epoch_sql.model.schema import Column, Constraint, Index, ObjectName, Table

@@ -8,13 +8,11 @@ from dataclasses import dataclass, replace
 from epoch_sql import render
 from epoch_sql.advice import to_resolve
 from epoch_sql.call import Call
-from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
-from epoch_sql.catalog.obstacles import Conflicts, Violating, Violations
+from epoch_sql.catalog.merging import Conflicts, MergeInProgress, Merges, Resolutions, Violating, Violations
 from epoch_sql.errors import MergeConflict
-from epoch_sql.merge.conflicts import conflict_rows
 from epoch_sql.merge.constraints import violation_rows
 from epoch_sql.merge.decisions import BOTH, Decisions
-from epoch_sql.merge.merged import MergedTree
+from epoch_sql.merge.merged import MergedTree, conflict_rows
 from epoch_sql.merge.rows import store
 from epoch_sql.merge.trees import merge_trees
 from epoch_sql.model.commit import Commit, Origin, Tree, UndoneCommits

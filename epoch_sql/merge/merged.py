@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from epoch_sql import render
+from epoch_sql.catalog.merging import Conflicts
 from epoch_sql.merge.sides import RowMerge, Side
 from epoch_sql.model.commit import TableEntry, Tree
-from epoch_sql.model.schema import Constraint, ObjectName, SchemaObject, Table
+from epoch_sql.model.schema import Constraint, ObjectName, SchemaObject, Table, canonical_json
 from epoch_sql.model.schema_merge import SchemaConflict
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange
@@ -199,3 +200,25 @@ def _merged_names(table: Table, merged: MergedEntry, side: str, names: Iterable[
         column = merged.table.column_by_id(aliases.get(identity, identity))
         found.append(column.name if column else name)
     return tuple(found)
+
+
+def conflict_rows(merged: MergedTree) -> Sql:
+    """Every conflict of a merged tree: the columns of ``epoch_conflicts``, with JSON as text."""
+    selects = [Conflicts.none()]
+    for entry in merged.tables:
+        selects.extend(entry.conflicts)
+    selects.extend(_schema_row(conflict) for conflict in merged.schema_conflicts)
+    return render.joined(selects, "\nUNION ALL\n")
+
+
+def _schema_row(conflict: SchemaConflict) -> Sql:
+    texts = [conflict.base, conflict.ours, conflict.theirs]
+    values: list[render.Piece] = [
+        render.literal(conflict.table_name),
+        Sql("NULL"),
+        render.literal(conflict.column_name),
+        render.literal("schema"),
+        *(render.literal(canonical_json(text) if text is not None else None) for text in texts),
+        render.literal(conflict.resolved),
+    ]
+    return render.fill(Sql("SELECT {{values}}"), values=values)

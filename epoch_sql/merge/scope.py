@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, no_table
-from epoch_sql.catalog.merging import Resolutions
-from epoch_sql.catalog.obstacles import Conflicts, Scope, Violating, Violations
+from epoch_sql.catalog.merging import Conflicts, Resolutions, Scope, Violating, Violations
 from epoch_sql.errors import ColumnNotFound, EpochTableError
 from epoch_sql.merge.constraints import missed_names
 from epoch_sql.merge.decisions import given_misfits, key_fields

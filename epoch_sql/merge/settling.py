@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 
 from epoch_sql import render
 from epoch_sql.call import Call
-from epoch_sql.catalog.merging import MergeInProgress, Resolutions
-from epoch_sql.catalog.obstacles import Violating, Violations, violations
+from epoch_sql.catalog.merging import MergeInProgress, Resolutions, Violating, Violations, violations
 from epoch_sql.merge.constraints import foreign_key_name, missed, parent_of
 from epoch_sql.merge.engine import list_obstacles
 from epoch_sql.merge.engine import merge as merged_tree

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
-from epoch_sql.characters import escaped, has_hidden, is_hidden
+from epoch_sql.characters import has_hidden, is_hidden, visible
 from epoch_sql.errors import EpochReferenceError, InvalidName
 
 # A path is written with dots. A part that holds a dot or a quote is quoted as in SQL. So the schema ``"a.b"`` and the
@@ -191,7 +191,7 @@ def quoted(text: str) -> str:
 
 def shown(text: str, longest: int = _LONGEST_SHOWN) -> str:
     """``text`` on one line and not too long, for a message."""
-    start = escaped(text[:longest])
+    start = visible(text[:longest])
     return f"{start}…" if len(text) > longest else start
 
 

@@ -8,16 +8,15 @@ from typing import Literal, get_args
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, now
-from epoch_sql.catalog.merging import MergeInProgress, Merges, Resolutions
-from epoch_sql.catalog.obstacles import Conflicts, Violating
+from epoch_sql.catalog.merging import Conflicts, MergeInProgress, Merges, Resolutions, Violating
 from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError
 from epoch_sql.guard import moves as guard
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
-from epoch_sql.merge.conflicts import conflict_rows
 from epoch_sql.merge.constraints import violation_rows
 from epoch_sql.merge.decisions import BOTH, NULL, SIDES
 from epoch_sql.merge.engine import Stopped, list_obstacles, open_obstacles, planned_base
 from epoch_sql.merge.engine import merge as merged_tree
+from epoch_sql.merge.merged import conflict_rows
 from epoch_sql.merge.rows import counts
 from epoch_sql.merge.scope import DecisionScope, located
 from epoch_sql.merge.settling import follow, settle

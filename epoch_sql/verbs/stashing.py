@@ -10,9 +10,9 @@ from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, now
 from epoch_sql.catalog.local import Stash, Stashes
 from epoch_sql.errors import EpochNothingToCommit, EpochTableError, ReferenceNotFound, StashConflict
-from epoch_sql.merge.conflicts import conflict_rows
 from epoch_sql.merge.constraints import violation_rows
 from epoch_sql.merge.decisions import Decisions
+from epoch_sql.merge.merged import conflict_rows
 from epoch_sql.merge.rows import store
 from epoch_sql.merge.trees import merge_trees
 from epoch_sql.model.commit import Tree

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from epoch_sql.catalog.merging import Resolutions
-from epoch_sql.catalog.obstacles import Scope
+from epoch_sql.catalog.merging import Resolutions, Scope
 from epoch_sql.merge.engine import list_obstacles, merge
 from epoch_sql.merge.scope import _key_text
 from epoch_sql.render import column

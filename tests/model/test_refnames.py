@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epoch_sql.characters import escaped, has_hidden
+from epoch_sql.characters import has_hidden, visible
 from epoch_sql.errors import EpochReferenceError
 from epoch_sql.model.names import (
     check_identity,
@@ -199,10 +199,10 @@ def test_names_have_no_characters_that_nobody_sees(character: str) -> None:
             check_identity(f"Ada{character} <ada@x>")
         assert not has_hidden(str(refused.value))
         told = EpochReferenceError(f"there is no {name}", f"try {name}")
-        assert not has_hidden(str(told)) and not has_hidden(escaped(name))
+        assert not has_hidden(str(told)) and not has_hidden(visible(name))
 
 
 @pytest.mark.parametrize("name", ["Zoë", "日本語", "Ада", "naïve", "a_b", "🦆", "e\u0301"])
 def test_letters_of_every_script_are_seen(name: str) -> None:
     assert is_valid_ref_name(name) and is_line(f"{name} B <b@x>")
-    assert escaped(name) == name
+    assert visible(name) == name
