@@ -1,146 +1,15 @@
 """Undone promotions through SQL: every history of the rule, and more, on tables, with the messages that merges leave.
 
-In the pictures p is production, s staging, d development, h a hotfix, f a feature; time runs to the right.
-M are promotions into p, S promotions into s, D merges into d, U an undo, V the undo of an undo. A letter is a commit
-that adds that row.
+``environments.py`` says what the pictures show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import pairwise
-from typing import Any
-
-import duckdb
 import pytest
 
-from tests.conftest import MakeRepo, Repo, Row
-
-NAMES = {"p": "production", "s": "staging", "d": "development", "h": "hotfix", "f": "feature"}
-
-
-class Environments:
-    """Branches of one table whose keys are letters."""
-
-    def __init__(self, repo: Repo) -> None:
-        self.repo = repo
-
-    def branch(self, name: str, start: str) -> None:
-        self.repo("CALL epoch_branch(?, start := ?)", NAMES[name], NAMES.get(start, start))
-
-    def on(self, branch: str) -> None:
-        self.repo("CALL epoch_checkout(?)", NAMES[branch])
-
-    def add(self, branch: str, letters: str) -> None:
-        """One commit for each letter, on a branch."""
-        self.on(branch)
-        for letter in letters:
-            self.repo("INSERT INTO letters VALUES (?, ?)", letter, f"from {branch}")
-            self.repo.commit(f"Add {letter}")
-
-    def merge(self, source: str, target: str, keep_undone: bool = False) -> str:
-        """What the merge said beyond its subject, or its status when it made no commit."""
-        status, commit_id = self.repo(
-            "SELECT status, commit_id FROM epoch_merge(?, target := ?, keep_undone := ?)",
-            NAMES.get(source, source),
-            NAMES[target],
-            keep_undone,
-        )[0]
-        if status != "merged":
-            return str(status)
-        message = str(self.repo.one("SELECT message FROM epoch_log(?, max_count := 1)", commit_id))
-        subject, _, note = message.partition("\n\n")
-        assert subject == f"Merge {NAMES.get(source, source)} into {NAMES[target]}"
-        return note
-
-    def promote(self, path: str) -> str:
-        """Merge each branch into the next; what the last merge said."""
-        return [self.merge(source, target) for source, target in pairwise(path)][-1]
-
-    def revert(self, branch: str, ref: str = "HEAD") -> str:
-        """The short id of the commit that reverts."""
-        self.on(branch)
-        return str(self.repo.one("SELECT commit_id[:7] FROM epoch_revert(?)", ref))
-
-    def tip(self, branch: str) -> str:
-        return str(self.repo.one("SELECT commit_id FROM epoch_log(?, max_count := 1)", NAMES[branch]))
-
-    def tag(self, name: str, branch: str) -> None:
-        self.repo("CALL epoch_tag(?, ref := ?)", name, NAMES[branch])
-
-    def roll_back(self, ref: str) -> Row:
-        """A forward rollback of production."""
-        self.on("p")
-        return rolled_back(self.repo, ref)
-
-    def __getitem__(self, branch: str) -> str:
-        return "".join(row[0] for row in self.repo.at(NAMES[branch], "letters"))
-
-    def expect(self, **letters: str) -> None:
-        """The letters of each branch; and the working tables are those of the checked-out one."""
-        assert {branch: self[branch] for branch in letters} == letters
-        assert self.repo("FROM letters ORDER BY ALL") == self.repo.at("HEAD", "letters")
-        assert self.repo.status() == []
-
-    def log(self, branch: str) -> list[str]:
-        """The promotion log: subjects on the first-parent line, newest first."""
-        messages = self.repo("SELECT message FROM epoch_log(?, first_parent := true)", NAMES[branch])
-        return [message.splitlines()[0] for (message,) in messages]
-
-
-def rolled_back(repo: Repo, ref: str) -> Row:
-    """What a hard reset of production tells where it only grows: (commit_id, rows added, modified, removed)."""
-    repo("CALL epoch_protect('production', no_force_push := true)")
-    [moved] = repo("FROM epoch_reset(?, hard := true)", ref)
-    repo("CALL epoch_unprotect('production')")
-    return moved
-
-
-def begun(begin: Callable[[Environments], object]) -> Any:
-    """Makes a fixture of what a function does in new environments: it is done once, and each test gets a copy."""
-
-    def in_environments(repo: Repo) -> None:
-        repo("CALL epoch_init('production')")
-        env = Environments(repo)
-        for branch in "sd":
-            env.branch(branch, "p")
-        begin(env)
-
-    def copied(make_repo: MakeRepo) -> Environments:
-        table = "CREATE TABLE letters (letter VARCHAR PRIMARY KEY, note VARCHAR)"
-        return Environments(make_repo(table, init=False, begin=in_environments))
-
-    return pytest.fixture(name=begin.__name__)(copied)
-
-
-@begun
-def env(env: Environments) -> None:
-    """Nothing but the branches."""
-
-
-@begun
-def undoing(env: Environments) -> None:
-    """+a promoted to p, and the promotion reverted there.
-
-    d  o---a
-            \\
-    s  o-----S
-              \\
-    p  o-------M---U
-    """
-    env.add("d", "a")
-    env.promote("dsp")
-    env.revert("p")
-    env.expect(p="", s="a", d="a")
-
+from tests.merge.environments import NAMES, Environments, begun
 
 Undone = tuple[Environments, str]
-
-
-@pytest.fixture
-def undone(undoing: Environments) -> Undone:
-    """The environments of ``undoing``, and the short id of the undo."""
-    return undoing, undoing.tip("p")[:7]
 
 
 def test_promoting_again_with_nothing_new(undone: Undone) -> None:
@@ -304,90 +173,6 @@ def test_undoing_the_second_of_three_promotions(env: Environments) -> None:
     env.expect(p="abc", s="abc")
 
 
-@begun
-def released(env: Environments) -> None:
-    """Three promotions, tagged; p rolled back to the first by a commit that restores it; a hotfix, promoted everywhere.
-
-    d  o---a-------b-------c-----------------D
-            \\       \\       \\               /
-    s  o-----S-------S-------S---------S   /
-              \\       \\       \\       /   /
-    p  o-------v1------v2------v3--U-/-M /
-                                    \\/_//
-    h                                x--
-    """
-    for number, letter in enumerate("abc", 1):
-        env.add("d", letter)
-        env.promote("dsp")
-        env.tag(f"v{number}", "p")
-    moved = env.roll_back("v1")
-    assert moved[1:] == (0, 0, 2, [])
-    env.expect(p="a", s="abc", d="abc")
-    env.branch("h", "p")
-    env.add("h", "x")
-    for target in "psd":
-        env.merge("h", target)
-
-
-def test_a_hotfix_after_a_rollback(released: Environments) -> None:
-    """As drawn at ``released``: the hotfix goes everywhere, the rollback stays on production."""
-    released.expect(p="ax", s="abcx", d="abcx")
-    assert released.log("p")[:2] == ["Merge hotfix into production", "Roll back to v1"]
-
-
-def test_promoting_again_after_a_rollback_and_a_hotfix(released: Environments) -> None:
-    """Promoting again after a rollback and a hotfix.
-
-    s  ----S-------S-----------S------
-            \\       \\         /       \\
-    p  -----v2------v3---U---x---M-----M
-    """
-    released.merge("s", "p")
-    released.expect(p="abcx", s="abcx", d="abcx")
-
-
-@pytest.mark.slow
-def test_promoting_again_after_a_rollback(env: Environments) -> None:
-    """Promoting again after a rollback.
-
-    s  o---a-------b-------c-----------
-            \\       \\       \\          \\
-    p  o-----v1------v2------v3---U----M
-    """
-    for number, letter in enumerate("abc", 1):
-        env.add("s", letter)
-        env.merge("s", "p")
-        env.tag(f"v{number}", "p")
-    env.roll_back("v1")
-    undo = env.tip("p")[:7]
-    assert env.merge("p", "s") == f"keeps 2 commits that {undo} undid on production"
-    assert env.merge("s", "p", keep_undone=False) == ""
-    env.expect(p="abc", s="abc")
-
-
-def test_a_hotfix_from_before_a_rollback_leaves_it_in_force(env: Environments) -> None:
-    """A hotfix from before a rollback leaves it in force.
-
-    s  o---a-------b-------c---------------
-            \\       \\       \\              \\
-    p  o-----v1------v2------v3---U---M-----M
-                              \\      /
-    h                          x-----
-    """
-    for number, letter in enumerate("abc", 1):
-        env.add("s", letter)
-        env.merge("s", "p")
-        env.tag(f"v{number}", "p")
-    env.branch("h", "p")
-    env.add("h", "x")
-    env.roll_back("v1")
-    undo = env.tip("p")[:7]
-    assert env.merge("h", "p") == ""
-    env.expect(p="ax", s="abc", h="abcx")
-    assert env.merge("s", "p") == f"re-applies 2 commits that {undo} undid"
-    env.expect(p="abcx", s="abc", h="abcx")
-
-
 @pytest.mark.slow
 def test_a_hotfix_from_before_a_revert_leaves_it_in_force(env: Environments) -> None:
     """A hotfix from before a revert leaves it in force.
@@ -506,32 +291,6 @@ def test_promoting_again_and_undoing_again(undone: Undone) -> None:
     env.expect(p="", s="a")
     assert env.merge("s", "p") == f"re-applies 1 commit that {second} undid"
     env.expect(p="a", s="a")
-
-
-def test_a_rollback_past_an_undo_makes_it_void(undone: Undone) -> None:
-    """R restores M, so the undo never was.
-
-    s  o---a-----------
-            \\
-    p  o-----M---U---R
-    """
-    env, _ = undone
-    env.roll_back("HEAD~1")
-    env.expect(p="a", s="a")
-    assert env.merge("s", "p") == "up-to-date"
-
-
-def test_undoing_a_rollback(released: Environments) -> None:
-    """Undoing a rollback.
-
-    p  o---v1---v2---v3---U---M---V
-    """
-    rollback = released.repo.one("SELECT commit_id FROM epoch_log('production') WHERE message = 'Roll back to v1'")
-    released.revert("p", rollback)
-    released.expect(p="abcx", s="abcx", d="abcx")
-    released.add("d", "y")
-    released.promote("dsp")
-    released.expect(p="abcxy", s="abcxy", d="abcxy")
 
 
 def test_keep_undone_leaves_it_out(undone: Undone) -> None:
@@ -694,63 +453,6 @@ def test_a_commit_that_changes_nothing_is_merged_all_the_same(env: Environments)
     env.repo("CALL epoch_commit('Nothing', allow_empty := true)")
     assert env.merge("d", "p") == ""
     assert env.log("p") == ["Merge development into production", "Initial commit"]
-
-
-def test_a_rollback_is_a_commit_on_top(env: Environments) -> None:
-    """R has the content of v1; history stays.
-
-    p  o---a---b---c---R
-           v1
-    """
-    env.add("p", "a")
-    env.tag("v1", "p")
-    env.add("p", "bc")
-    moved = env.roll_back("v1")
-    env.expect(p="a")
-    assert env.tip("p") == moved[0]
-    assert env.log("p")[:2] == ["Roll back to v1", "Add c"]
-    assert env.repo.tree("production") == env.repo.tree("v1")
-    assert env.repo.one("SELECT action FROM epoch_reflog('production') LIMIT 1") == "reset: rolling back to v1"
-    env.revert("p")
-    env.expect(p="abc")
-
-
-def test_a_rollback_loses_uncommitted_changes_as_any_hard_reset_does(env: Environments) -> None:
-    env.add("p", "a")
-    env.tag("v1", "p")
-    env.add("p", "b")
-    env.repo("INSERT INTO letters VALUES ('z', 'uncommitted'); CREATE TABLE notes (n INTEGER)")
-    rolled_back(env.repo, "v1")
-    assert env["p"] == "a"
-    assert env.repo.status() == []
-
-
-def test_a_rollback_to_what_the_branch_is_already(env: Environments) -> None:
-    env.add("p", "a")
-    tip = env.tip("p")
-    assert rolled_back(env.repo, "HEAD") == (tip, 0, 0, 0, [])
-    assert env.tip("p") == tip
-
-
-def test_a_rollback_needs_a_branch(env: Environments) -> None:
-    env.add("p", "a")
-    env.repo("CALL epoch_checkout(?)", env.tip("p"))
-    with pytest.raises(duckdb.Error, match="is checked out, not a branch"):
-        rolled_back(env.repo, "HEAD~1")
-
-
-def test_a_rollback_brings_tables_back(env: Environments) -> None:
-    """R restores a state with a table that was dropped and without one that was added since."""
-    env.repo("CREATE TABLE old (n INTEGER); INSERT INTO old VALUES (1), (2)")
-    env.repo.commit("old")
-    env.tag("v1", "p")
-    env.repo("DROP TABLE old; CREATE TABLE new (n INTEGER)")
-    env.repo.commit("new")
-    rolled_back(env.repo, "v1")
-    assert env.repo("FROM old ORDER BY n") == [(1,), (2,)]
-    with pytest.raises(duckdb.CatalogException):
-        env.repo("FROM new")
-    assert env.repo.status() == []
 
 
 @begun
