@@ -7,12 +7,14 @@ do what follows the build, because only they see its results.
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.flags import get_flags
 from dbt_common.invocation import get_invocation_id
 
@@ -26,6 +28,9 @@ PACKAGE = Path(__file__).parent / "package"
 BUILDS = ("build", "run", "seed", "snapshot")
 """The commands of dbt that make tables."""
 
+MOST_RUNS = 5
+"""How often a build begins again. A branch that moves more often than it can be built needs somebody to look."""
+
 
 class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
     """Installs Epoch on each connection of dbt, and checks out the branch that dbt works on.
@@ -37,6 +42,8 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
     branch: str | None
     start: str | None
     publish: str | None
+    begun: ClassVar[list[Plugin]] = []
+    """The plugins that a run of dbt in this process began with: dbt makes them, and does not hand them out."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Read the settings of the profile."""
@@ -67,6 +74,7 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
 
         That has to be now: next, dbt remembers which tables there are.
         """
+        self.begun.append(self)
         flags = get_flags()
         builds = flags.WHICH in BUILDS
         self.checked_out = self._checked_out()
@@ -90,7 +98,25 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
         except EpochDirtyError:
             self.repository.commit("What an unfinished build of dbt left")
             self.repository.merge(publish)
-        return next(branch.commit for branch in self.repository.branches() if branch.name == publish)
+        return self._tip(publish)
+
+    def _tip(self, name: str) -> str:
+        return next(branch.commit for branch in self.repository.branches() if branch.name == name)
+
+    def was_overtaken(self) -> bool:
+        """Whether the branch to publish to is at another commit than the one that the build began with."""
+        return bool(self.publish and self.begun_at and self._tip(self.publish) != self.begun_at)
+
+
+def run(arguments: Sequence[str], runner: dbtRunner | None = None) -> dbtRunnerResult:
+    """Run a command of dbt, and again while it fails and the branch to publish to has moved meanwhile."""
+    runner = runner or dbtRunner()
+    for _ in range(MOST_RUNS):
+        Plugin.begun.clear()
+        ran = runner.invoke([*arguments])
+        if ran.success or not any(plugin.was_overtaken() for plugin in Plugin.begun):
+            break
+    return ran
 
 
 def _revision(project: Path) -> str:

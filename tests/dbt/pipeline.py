@@ -20,7 +20,7 @@ def dbt(command: list[str]) -> dict[str, object]:
     """Whether a command succeeded, what it said, and what there is then."""
     lines: list[str] = []
     runner = dbtRunner(callbacks=[lambda event: lines.append(event.info.msg) if event.info.level != "debug" else None])
-    ok = bool(runner.invoke([*command, "--log-level-file", "none"]).success)
+    ok = epoch_sql.dbt.run([*command, "--log-level-file", "none"], runner).success
     return {"ok": ok, "said": "\n".join(lines), **look()}
 
 

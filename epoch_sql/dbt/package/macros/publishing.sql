@@ -53,7 +53,7 @@
   {% set target = epoch.literal(settings.publish) %}
   {% if run_query("SELECT commit_id FROM epoch_log(" ~ target ~ ", max_count := 1)").rows[0][0] != settings.begun_at %}
     {% do exceptions.raise_compiler_error('epoch: ' ~ settings.publish ~ ' has moved since this build began, so nothing'
-        ~ ' is published: run dbt build again, which begins with what is new there') %}
+        ~ ' is published: build again, which begins with what is new there (python -m epoch_sql.dbt build does that by itself)') %}
   {% endif %}
   {% set done = run_query("CALL epoch_merge(" ~ epoch.literal(settings.branch)
       ~ ", target := " ~ target ~ ", require_fresh := true)").rows[0] %}
@@ -94,8 +94,30 @@
   {% set key = node.config.get('unique_key') or [] %}
   {% if node.resource_type == 'snapshot' %}
     {{ return([node.config.get('snapshot_meta_column_names').dbt_scd_id or 'dbt_scd_id']) }}
+  {% elif not key and node.config.get('contract') and node.config.contract.enforced %}
+    {{ return(epoch.key_of_contract(node)) }}
   {% endif %}
   {{ return([key] if key is string else key | list) }}
+{% endmacro %}
+
+{% macro key_of_contract(node) %}
+  {#- The columns of a UNIQUE constraint that are all NOT NULL. A primary key needs no declaration. -#}
+  {% set unique = [] %}
+  {% set filled = [] %}
+  {% for column in node.columns.values() %}
+    {% for constraint in column.constraints %}
+      {% if constraint.type == 'unique' %}{% do unique.append([column.name]) %}{% endif %}
+      {% if constraint.type == 'not_null' %}{% do filled.append(column.name) %}{% endif %}
+    {% endfor %}
+  {% endfor %}
+  {% for constraint in node.constraints %}
+    {% if constraint.type == 'unique' %}{% do unique.append(constraint.columns) %}{% endif %}
+    {% if constraint.type == 'not_null' %}{% do filled.extend(constraint.columns) %}{% endif %}
+  {% endfor %}
+  {% for columns in unique if not columns | reject('in', filled) | list %}
+    {{ return(columns) }}
+  {% endfor %}
+  {{ return([]) }}
 {% endmacro %}
 
 {% macro identifies(node, key) %}
