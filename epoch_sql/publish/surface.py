@@ -1,5 +1,5 @@
 """What a published file holds, as statements in an order of creation: the tables of a commit as views over Parquet
-files, the user's schemas, types, macros, views and comments, and ``epoch_at`` in plain SQL."""
+files, the user's schemas, types, sequences, macros, views and comments, and ``epoch_at`` in plain SQL."""
 
 from __future__ import annotations
 
@@ -59,13 +59,12 @@ def surface(call: Call, reference: Reference, levels: Levels, materialize: bool)
     """
     tree = call.tree(reference.commit_id)
     tables = {call.contents.table(e.version_id): levels[e.version_id] for e in tree.tables.values()}
-    objects = [found for found in tree.objects if found.kind != "sequence"]
-    definitions: list[Definition] = [*tables, *objects]
+    definitions: list[Definition] = [*tables, *tree.objects]
     withheld = {d: "it came from a remote that is not trusted" for d in definitions if not is_trusted(call, d)}
     refused = _harmful(tree, (d for d in definitions if d not in withheld)) | withheld
     made = [
         Made(called(definition), _statements(call, definition, tables, materialize))
-        for definition in definition_order([*tables], objects)
+        for definition in definition_order([*tables], tree.objects)
         if definition not in refused
     ]
     used = [level for table, levels in tables.items() if table not in refused for level in levels]

@@ -14,6 +14,8 @@ into cli 'duckdb-cli==1.5.*'
 into sqlalchemy duckdb-sqlalchemy 'duckdb==1.5.*'
 into engine duckdb-engine sqlalchemy
 into harlequin harlequin
+# ibis 12 calls what DuckDB 2.0 has no more.
+into notebooks 'ibis-framework[duckdb]>=12' pandas polars ipython 'jupysql>=0.11' 'marimo>=0.25' duckdb-sqlalchemy 'duckdb==1.5.*'
 # dbt-core 1.12 downloads a part of itself from elsewhere while it is installed.
 into dbt 'dbt-core==1.11.*' dbt-duckdb
 npm install --silent --no-audit --no-fund --prefix "$folder/node" @duckdb/node-api &

@@ -43,6 +43,7 @@ for name in ("main", "before"):
     assert rows("SELECT d, text FROM v ORDER BY ALL") == [(0, 'Abc'), (2, 'Abc'), (4, 'Abc')]
     assert rows("SELECT comment FROM duckdb_views() WHERE view_name = 'bag' AND comment IS NOT NULL")[0] == ("it's a bag",)
     assert rows("SELECT enum_last(NULL::mood)") == [("it's",)]
+    assert rows("SELECT DISTINCT sequence_name, start_value FROM duckdb_sequences()") == [("numbers", 5)]
     con.execute("USE memory")
 assert rows("SELECT count(*) FROM (SELECT a FROM main_file.bag EXCEPT ALL SELECT a FROM before_file.bag)")[0][0] == 2
 if duckdb.__version__ >= "1.3":
@@ -68,6 +69,35 @@ const { DuckDBInstance } = require(process.argv[1] + "/node_modules/@duckdb/node
   for (const sql of ["SELECT count(*) FROM bag", "SELECT count(*) FROM epoch_at('before', 'bag')"])
     console.log(String((await con.runAndReadAll(sql)).getRows()[0][0]));
 })();
+"""
+NOTEBOOK = r"""
+import epoch_sql, ibis, marimo, pandas, sqlalchemy, sys
+from duckdb_sqlalchemy import ConnectionWrapper
+from IPython.core.interactiveshell import InteractiveShell
+
+def counts(con):
+    count, past = "SELECT count(*) AS n FROM bag", "SELECT count(*) AS n FROM epoch_at('main', 'bag')"
+    yield con.sql("FROM bag").df().shape[0], con.sql(past).df().n[0]
+    yield con.sql("FROM bag").pl().height, con.sql(past).pl()["n"][0]
+    backend = ibis.duckdb.from_connection(con)
+    assert "bag" in backend.list_tables()
+    yield backend.table("bag").count().execute(), backend.sql(past).execute().n[0]
+    pool = sqlalchemy.pool.StaticPool
+    engine = sqlalchemy.create_engine("duckdb:///:memory:", creator=lambda: ConnectionWrapper(con), poolclass=pool)
+    assert "bag" in sqlalchemy.inspect(engine).get_view_names()
+    with engine.connect() as own:
+        yield own.execute(sqlalchemy.text(count)).scalar(), pandas.read_sql(past, own).n[0]
+    shell = InteractiveShell.instance()
+    shell.user_ns["con"] = con
+    shell.run_line_magic("load_ext", "sql")
+    shell.run_line_magic("sql", "con")
+    yield tuple(shell.run_line_magic("sql", text).DataFrame().n[0] for text in (count, past))
+    yield tuple(marimo.sql(text, engine=con, output=False)["n"][0] for text in (count, past))
+
+for con in (epoch_sql.connect(sys.argv[1], ref="before"), epoch_sql.open(sys.argv[1]).at("before").connect()):
+    found = [*counts(con)]
+    assert found == [(20, 22)] * 6, found
+print("counted")
 """
 READER = r"""
 import duckdb, sys, time
@@ -101,7 +131,7 @@ def python(client: str, *arguments: str) -> str:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two branches, published as views and as copies."""
     folder = tmp_path_factory.mktemp("shop")
-    with epoch_sql.connect(folder / "shop.duckdb", author="Ada <ada@example.com>") as con:
+    with epoch_sql.connect(folder / "shop.duckdb", storage_version="v1.0.0", author="Ada <ada@example.com>") as con:
         con.execute(SQL)
         for statement in (
             "CALL epoch_init()",
@@ -141,6 +171,15 @@ def test_node(shop: Path) -> None:
 def test_sqlalchemy(client: str, shop: Path) -> None:
     printed = python(client, "-c", SQLALCHEMY, str(shop / "published" / "main.duckdb"))
     assert printed.split() == ["22", "20", "True"]
+
+
+def test_notebooks_on_a_reference(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ibis, pandas, polars, SQLAlchemy, JupySQL and marimo on ``connect(ref=…)`` and ``repo.at(…).connect()``."""
+    # JupySQL is called sql, and so is a folder of the project.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PLOOMBER_STATS_ENABLED", "false")
+    assert "counted" in python("notebooks", "-c", NOTEBOOK, str(shop / "shop.duckdb"))
 
 
 def typed_in_harlequin(home: Path, *program: object, query: bytes) -> str:

@@ -33,6 +33,7 @@ CREATE TABLE bag AS SELECT i % 3 AS a, CASE WHEN i % 2 = 0 THEN 'x' END AS b FRO
 CREATE TABLE nothing (a INTEGER, b VARCHAR);
 CREATE TABLE "od'd"."{HOSTILE.replace('"', '""')}" (id INTEGER PRIMARY KEY, "a'b""c" VARCHAR);
 INSERT INTO "od'd"."{HOSTILE.replace('"', '""')}" VALUES (1, 'it''s');
+CREATE SEQUENCE numbers START 5 INCREMENT 2;
 CREATE MACRO doubled(x) AS x * 2;
 CREATE VIEW v AS SELECT doubled(id) AS d, text FROM types WHERE id < 3;
 COMMENT ON TABLE bag IS 'it''s a bag'; COMMENT ON COLUMN bag.a IS 'a'; COMMENT ON VIEW v IS 'v';
@@ -476,6 +477,23 @@ class TestStrangers:
         assert tables == 1
         assert {text.partition(":")[0] for text in left_out} == {"table g", "macro home"}
         clone.close()
+
+
+def test_sequences_have_their_values(make_repo: MakeRepo, tmp_path: Path) -> None:
+    """A file that is copied goes on with the values that come next in the commit."""
+    repo = make_repo(
+        "CREATE SEQUENCE used START 5; CREATE SEQUENCE spent MAXVALUE 3; CREATE SCHEMA s; CREATE SEQUENCE s.new"
+    )
+    repo("SELECT nextval('used'), nextval('spent') FROM range(3)")
+    repo("CREATE TABLE t AS SELECT 1 AS i")
+    repo.commit()
+    for materialize in (False, True):
+        repo("CALL epoch_publish(path := ?, materialize := ?)", str(tmp_path / "files"), materialize)
+        copy = shutil.copy(tmp_path / "files" / "main.duckdb", tmp_path)
+        with duckdb.connect(str(copy)) as con:
+            assert con.execute("SELECT nextval('used'), nextval('s.new')").fetchall() == [(8, 1)]
+            with pytest.raises(duckdb.Error, match="reached maximum value"):
+                con.execute("SELECT nextval('spent')").fetchall()
 
 
 class TestConnections:
