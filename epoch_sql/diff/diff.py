@@ -17,6 +17,7 @@ from epoch_sql.query.views import (
     view_difference,
 )
 from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.shape import Shape, aliased
 from epoch_sql.verb import Json, columns_of, query, reading, relation
 from epoch_sql.versions.sides import (
@@ -221,8 +222,8 @@ def _stat(call: Call, difference: Difference) -> Sql:
         table_name=render.literal(str(difference.table.name)),
         cells=_cells(shape),
         changes=changes,
-        old_row_count=_row_count(call, difference.before),
-        new_row_count=_row_count(call, difference.after),
+        old_row_count=_row_count(call.contents, difference.before),
+        new_row_count=_row_count(call.contents, difference.after),
     )
 
 
@@ -247,7 +248,7 @@ def _changes(call: Call, difference: Difference) -> tuple[Sql, Shape]:
     if not before or not after or not crossing(before.table, after.table):
         return changes_between(call, difference)
     require_trusted(call, before.table, after.table)
-    return by_value(before.table, rows_of(call, before), after.table, rows_of(call, after))
+    return by_value(before.table, rows_of(call.contents, before), after.table, rows_of(call.contents, after))
 
 
 def _cells(shape: Shape) -> Sql:
@@ -261,13 +262,11 @@ def _cells(shape: Shape) -> Sql:
     return render.joined(terms, " + ") if terms else Sql("0")
 
 
-def _row_count(call: Call, side: TableSide | None) -> Sql:
+def _row_count(contents: Contents, side: TableSide | None) -> Sql:
     if side is None:
         return _NO_ROWS
     if side.version_id:
-        return render.fill(
-            Sql("CAST({{n}} AS BIGINT)"), n=render.literal(call.contents.version(side.version_id).row_count)
-        )
+        return render.fill(Sql("CAST({{n}} AS BIGINT)"), n=render.literal(contents.version(side.version_id).row_count))
     return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(side.table.name))
 
 

@@ -78,7 +78,7 @@ def look_query(
     cursor.execute("BEGIN TRANSACTION")
     if not _checkpointed(session, call):
         everything = _everything(call)
-        before = _before(cursor, everything) if _is_small(call) else []
+        before = _before(cursor, everything) if _is_small(call.cursor) else []
         cursor.execute("COMMIT")
         # Two attempts at once would conflict, and so would one beside a call that alters tables.
         with session.turn:
@@ -201,9 +201,9 @@ def _checkpointed(session: Session, call: Call) -> bool:
     return True
 
 
-def _is_small(call: Call) -> bool:
+def _is_small(cursor: duckdb.DuckDBPyConnection) -> bool:
     """Whether to hash all rows costs next to nothing."""
-    row = call.cursor.execute(render.load("extension.rows_stored")).fetchone()
+    row = cursor.execute(render.load("extension.rows_stored")).fetchone()
     assert row
     return int(row[0]) <= _SMALL
 

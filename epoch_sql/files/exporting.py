@@ -26,6 +26,7 @@ from epoch_sql.publish.surface import DATABASE, Made, Surface
 from epoch_sql.publish.writing import put, written
 from epoch_sql.query import views
 from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.types import parse_type
 from epoch_sql.verb import procedure
 from epoch_sql.versions.sides import native_rows, side_of
@@ -137,24 +138,26 @@ def _table(call: Call, ref: str, name: str, file: Path, form: Form) -> ExportRes
     aliases = [render.identifier(f"c{number}") for number in range(len(described))]
     cells = "SELECT {{cells}} FROM ({{rows}}) AS source({{aliases}})"
     query = render.fill(cells, cells=render.joined(parts, ", "), rows=rows, aliases=aliases)
-    count = _arrow(call, query, file) if form == "arrow" else _copied(call, query, file, Sql(_OPTIONS[form]))
+    count = (
+        _arrow(call.cursor, query, file) if form == "arrow" else _copied(call.cursor, query, file, Sql(_OPTIONS[form]))
+    )
     return ExportResult(name, str(file), count, as_text)
 
 
-def _copied(call: Call, query: Sql, file: Path, options: Sql) -> int:
+def _copied(cursor: duckdb.DuckDBPyConnection, query: Sql, file: Path, options: Sql) -> int:
     copy = "COPY ({{query}}) TO {{file}} ({{options}})"
     statement = render.fill(copy, query=query, file=render.literal(str(file)), options=options)
-    return int(call.cursor.execute(statement).fetchall()[0][0])
+    return int(cursor.execute(statement).fetchall()[0][0])
 
 
-def _arrow(call: Call, query: Sql, file: Path) -> int:
+def _arrow(cursor: duckdb.DuckDBPyConnection, query: Sql, file: Path) -> int:
     try:
         import pyarrow
     except ModuleNotFoundError as missing:
         raise EpochFileError(
             "Arrow needs pyarrow, which is not installed", "pip install pyarrow", file=str(file)
         ) from missing
-    rows: Any = call.cursor.sql(query)
+    rows: Any = cursor.sql(query)
     # DuckDB 1.x has the older name only.
     reader = (getattr(rows, "to_arrow_reader", None) or rows.fetch_record_batch)()
     count = 0
@@ -169,7 +172,9 @@ def _sql(call: Call, ref: str, place: Path) -> ExportResult:
     """The state as statements, one after the other, as those of a patch from nothing."""
     found = render.render("export.statements", statements=statements_between(call, None, ref))
     with _aside(place) as aside:
-        count = _copied(call, found, aside, Sql(r"FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\x01'"))
+        count = _copied(
+            call.cursor, found, aside, Sql(r"FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\x01'")
+        )
     return ExportResult(None, str(place), count)
 
 
@@ -188,7 +193,7 @@ def _database(call: Call, ref: str, place: Path) -> ExportResult:
     for step in plan.rows:
         version = side.tables[step.change.table_id].version_id
         assert version
-        made.append(Made("rows", (_filled(call, tables[step.change.table_id], version),)))
+        made.append(Made("rows", (_filled(call.contents, tables[step.change.table_id], version),)))
     with render.for_database(DATABASE):
         made += [Made(str(step), tuple(statements(step))) for step in plan.triggers]
     surface = Surface(tuple(made), len(tables), (), ())
@@ -201,7 +206,7 @@ def _database(call: Call, ref: str, place: Path) -> ExportResult:
     )
 
 
-def _filled(call: Call, table: Table, version_id: str) -> Sql:
+def _filled(contents: Contents, table: Table, version_id: str) -> Sql:
     stored = replace(table, columns=table.stored_columns)
     with render.for_database(DATABASE):
         name = render.to_sql(render.table(table.name))
@@ -209,7 +214,7 @@ def _filled(call: Call, table: Table, version_id: str) -> Sql:
         "INSERT INTO {{name}} ({{columns}}) {{rows}}",
         name=Sql(name),
         columns=[render.identifier(column.name) for column in stored.columns],
-        rows=native_rows(stored, call.contents.state(version_id)),
+        rows=native_rows(stored, contents.state(version_id)),
     )
 
 

@@ -102,7 +102,7 @@ def _into_existing(
     typed = [_typed(column.name, column.type) for column in table.stored_columns]
     call.cursor.execute(render.fill("CREATE TEMP TABLE {{stage}} ({{columns}})", stage=stage, columns=typed))
     _insert(call, goal, readers, stored, stage)
-    _require_key(call, goal, readers, stage)
+    _require_key(call.cursor, goal, readers, stage)
     try:
         call.cursor.execute(_merge(goal, table, render.to_sql(stage)))
     except duckdb.ConstraintException as error:
@@ -180,7 +180,7 @@ def _spelled(name: str, columns: Sequence[str], where: str, table: ObjectName) -
     return found
 
 
-def _require_key(call: Call, goal: Goal, readers: Sequence[Reader], stage: render.Piece) -> None:
+def _require_key(cursor: duckdb.DuckDBPyConnection, goal: Goal, readers: Sequence[Reader], stage: render.Piece) -> None:
     """Raises EpochTableError if rows that are to be found by their key have none, or the same."""
     key = [render.column(name) for name in goal.key]
     statement = render.render(
@@ -190,7 +190,7 @@ def _require_key(call: Call, goal: Goal, readers: Sequence[Reader], stage: rende
         key=key,
         missing=render.joined([render.fill("{{c}} IS NULL", c=c) for c in key], " OR "),
     )
-    broken = call.cursor.execute(statement).fetchone()
+    broken = cursor.execute(statement).fetchone()
     if broken:
         files = readers[0].file if len(readers) == 1 else f"{len(readers)} files"
         raise KeyBroken(

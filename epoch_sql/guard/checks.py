@@ -261,7 +261,7 @@ def require_passing(call: Call, branch: str, tree: Tree, source: str) -> None:
     checks = [check for check in Checks(call.cursor).load() if check.applies_to(branch)]
     if not checks:
         return
-    side, where = tree_side(call, tree), f"the merge of {source} into {branch}"
+    side, where = tree_side(call.contents, tree), f"the merge of {source} into {branch}"
     failed: list[Outcome] = []
     for check in checks:
         outcome = _outcome(call, check, side, where, False)
@@ -325,7 +325,7 @@ def _states_to_bind(call: Call, check: Check) -> Iterable[tuple[str, Side]]:
     yield WORKING, side_of(call, WORKING)
     for name, ref in call.refs.all("branch").items():
         if check.applies_to(name):
-            yield name, tree_side(call, call.tree(ref.commit_id))
+            yield name, tree_side(call.contents, call.tree(ref.commit_id))
 
 
 def _note(call: Call, action: str, check: Check) -> None:

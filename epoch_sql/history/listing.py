@@ -197,7 +197,7 @@ def tables(call: Call, ref: str = "HEAD") -> Sql:
                 "listing.table_row",
                 table_name=render.literal(str(table.name)),
                 key_columns=render.fill(Sql("CAST({{k}} AS VARCHAR[])"), k=render.strings(table.key_names)),
-                row_count=_row_count(call, table_side.version_id, table.name),
+                row_count=_row_count(call.contents, table_side.version_id, table.name),
                 bytes=_bytes(call.contents, table_side.version_id),
                 is_derived=render.literal(matches_name(side.derived, table.name)),
                 is_stale=render.literal(table_id in side.stale),
@@ -274,10 +274,10 @@ def _touching(call: Call, ids: Sequence[str], table_name: str) -> list[str]:
     return found
 
 
-def _row_count(call: Call, version_id: str | None, name: ObjectName) -> Sql:
+def _row_count(contents: Contents, version_id: str | None, name: ObjectName) -> Sql:
     if version_id is None:
         return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(name))
-    return render.to_sql(render.literal(call.contents.version(version_id).row_count))
+    return render.to_sql(render.literal(contents.version(version_id).row_count))
 
 
 def _bytes(contents: Contents, version_id: str | None) -> Sql:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import duckdb
+
 from epoch_sql import render
 from epoch_sql.advice import to_resolve
 from epoch_sql.call import Call
@@ -211,7 +213,7 @@ def list_obstacles(call: Call, progress: MergeInProgress, merged: MergedTree) ->
     """List the conflicts and violations of a merge. If there are any, keep the merge in progress."""
     Conflicts(call.cursor).list(progress.target, conflict_rows(merged))
     Violations(call.cursor).list(progress.target, violation_rows(call, merged))
-    conflicts, violations = open_obstacles(call, progress.target)
+    conflicts, violations = open_obstacles(call.cursor, progress.target)
     if not conflicts and not violations:
         return None
     merges = Merges(call.cursor)
@@ -220,6 +222,6 @@ def list_obstacles(call: Call, progress: MergeInProgress, merged: MergedTree) ->
     return Stopped(progress, conflicts, violations, call.elsewhere(progress.target))
 
 
-def open_obstacles(call: Call, target: str) -> tuple[list[tuple[str, int]], int]:
+def open_obstacles(cursor: duckdb.DuckDBPyConnection, target: str) -> tuple[list[tuple[str, int]], int]:
     """The listed open conflicts of a merge, for each table that has any, and the number of violations."""
-    return Conflicts(call.cursor).open(target), Violations(call.cursor).count(Violating(target))
+    return Conflicts(cursor).open(target), Violations(cursor).count(Violating(target))

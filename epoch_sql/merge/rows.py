@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import duckdb
 from sqlglot import exp
 
 from epoch_sql import render
@@ -52,7 +53,7 @@ def merge_rows(call: Call, merge: RowMerge, number: int) -> tuple[str, list[Sql]
     for the conflicts."""
     name = f"epoch_merged_{number}"
     rows = bag_outcome(call.contents, merge) if merge.shape.keyless else _outcome(call.contents, merge)
-    _create(call, name, rows)
+    _create(call.cursor, name, rows)
     table_name = render.literal(str(merge.merged.name))
     if merge.shape.keyless:
         return name, [render.render("merge_bags.conflicts", table_name=table_name, rows=render.identifier(name))]
@@ -66,7 +67,7 @@ def merge_rows(call: Call, merge: RowMerge, number: int) -> tuple[str, list[Sql]
     values = merge.shape.values if whole else clashing_columns
     pairs = f"epoch_pairs_{number}"
     _create(
-        call,
+        call.cursor,
         pairs,
         render.render(
             "merge.in_conflict",
@@ -95,9 +96,9 @@ _GROUP = 100
 """The columns whose conflicts are listed by one SELECT. DuckDB takes long for many in one."""
 
 
-def _create(call: Call, name: str, rows: Sql) -> None:
+def _create(cursor: duckdb.DuckDBPyConnection, name: str, rows: Sql) -> None:
     statement = Sql("CREATE OR REPLACE TEMP TABLE {{name}} AS {{rows}}")
-    call.cursor.execute(render.fill(statement, name=render.identifier(name), rows=rows))
+    cursor.execute(render.fill(statement, name=render.identifier(name), rows=rows))
 
 
 def _outcome(contents: Contents, merge: RowMerge) -> Sql:
@@ -251,7 +252,7 @@ def store(call: Call, merged: MergedTree, count: bool = True) -> StoredTree:
             rows += RowCounts(removed=call.contents.version(dropped.version_id).row_count)
     entries = {i: replace(entry, stale=i in merged.stale) for i, entry in entries.items()}
     tree = Tree(entries, merged.objects, merged.derived)
-    return StoredTree(tree, tree_id(call, tree), call.trees.add(tree), rows, frozenset(touched))
+    return StoredTree(tree, tree_id(call.contents, tree), call.trees.add(tree), rows, frozenset(touched))
 
 
 def counts(call: Call, entry: MergedEntry) -> RowCounts:

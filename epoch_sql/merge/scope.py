@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import duckdb
+
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, no_table
@@ -30,7 +32,7 @@ class DecisionScope:
     forced: bool
     violated: bool
 
-    def resolves_all(self, call: Call, target: str, merged: MergedTree) -> bool:
+    def resolves_all(self, cursor: duckdb.DuckDBPyConnection, target: str, merged: MergedTree) -> bool:
         """Whether a side resolves every conflict in the scope, and nothing else that is listed for the merge.
 
         It does not if it decides a definition, if a side may have a value that does not fit, and if something in the
@@ -40,16 +42,16 @@ class DecisionScope:
         return not (
             self.forced
             or self.violated
-            or Violations(call.cursor).count(Violating(target))
-            or Resolutions(call.cursor).has_forced(target)
-            or "schema" in Conflicts(call.cursor).kinds(target, self.scope)
+            or Violations(cursor).count(Violating(target))
+            or Resolutions(cursor).has_forced(target)
+            or "schema" in Conflicts(cursor).kinds(target, self.scope)
             or any(e.merge and e.merge.unlike for e in merged.tables if named in (None, str(e.table.name)))
         )
 
-    def require_copies(self, call: Call, target: str) -> None:
+    def require_copies(self, cursor: duckdb.DuckDBPyConnection, target: str) -> None:
         """Raises EpochTableError if no copies of rows are in conflict."""
         table_name, key, column_name = self.scope.table_name, self.scope.key, self.scope.column_name
-        if column_name is None and "copies" in Conflicts(call.cursor).kinds(target, self.scope):
+        if column_name is None and "copies" in Conflicts(cursor).kinds(target, self.scope):
             return
         where = f"row {key} of {table_name}" if key else table_name or "the conflicts"
         raise EpochTableError(
@@ -82,7 +84,7 @@ class DecisionScope:
         if value is None and not column.nullable:
             message = f"column {column.name} of table {self.table.name} is NOT NULL"
             raise EpochTableError(message, "give a value", table=table_name, column=column.name)
-        if value is not None and not _fits(call, column, value):
+        if value is not None and not _fits(call.cursor, column, value):
             raise EpochTableError(
                 f"{value!r} is not a value of column {column.name} {column.type} in table {self.table.name}",
                 "give another value",
@@ -109,7 +111,7 @@ def located(
         raise EpochTableError(f"row {key} is of no table", "name its table and key")
     name = _table_name(call, target, merged, table_name)
     table = next((e.table for e in merged.tables if str(e.table.name) == name), None)
-    text = _key_text(call, target, table, key) if key is not None and table else None
+    text = _key_text(call.cursor, target, table, key) if key is not None and table else None
     if key is not None and text is None:
         message = f"table {table_name} has no row {key}"
         raise EpochTableError(message, _look(call, target), table=table_name)
@@ -127,16 +129,18 @@ def _table_name(call: Call, target: str, merged: MergedTree, given: str | None) 
     """The name of the table in the listing, or of a table that a violated foreign key refers to."""
     if given is None:
         return None
-    names = Conflicts(call.cursor).table_names(target) + _parents(call, target, merged) + missed_names(call, merged)
+    names = (
+        Conflicts(call.cursor).table_names(target) + _parents(call.cursor, target, merged) + missed_names(call, merged)
+    )
     found = next((name for name in names if name.lower() == given.lower()), None)
     if found is None:
         raise no_table(given, names, "the conflicts")
     return found
 
 
-def _parents(call: Call, target: str, merged: MergedTree) -> list[str]:
+def _parents(cursor: duckdb.DuckDBPyConnection, target: str, merged: MergedTree) -> list[str]:
     """The tables that violated foreign keys refer to."""
-    referring = Violations(call.cursor).referring(Violating(target))
+    referring = Violations(cursor).referring(Violating(target))
     referenced = {
         (e.table.name.schema.lower(), (c.referenced or "").lower())
         for e in merged.tables
@@ -158,7 +162,7 @@ def _forced(call: Call, target: str, merged: MergedTree, scope: Scope, some_viol
     if key is None:
         violated = column_name is None and table_name is not None and _undefined(call, target, merged, table_name)
     else:
-        violated = _violated(call, target, merged, table_name, key)
+        violated = _violated(call.cursor, target, merged, table_name, key)
     if listed and (unresolved or not violated):
         return False
     if violated or Resolutions(call.cursor).was_forced(target, table_name, key):
@@ -182,9 +186,11 @@ def _look(call: Call, target: str) -> Suggestion:
     return Suggestion("conflicts", into=call.elsewhere(target))
 
 
-def _violated(call: Call, target: str, merged: MergedTree, table_name: str | None, key: str) -> bool:
-    violating = Violations(call.cursor).count(Violating(target, table_name, key))
-    return bool(violating) or table_name in _parents(call, target, merged)
+def _violated(
+    cursor: duckdb.DuckDBPyConnection, target: str, merged: MergedTree, table_name: str | None, key: str
+) -> bool:
+    violating = Violations(cursor).count(Violating(target, table_name, key))
+    return bool(violating) or table_name in _parents(cursor, target, merged)
 
 
 def _undefined(call: Call, target: str, merged: MergedTree, name: str) -> bool:
@@ -193,9 +199,9 @@ def _undefined(call: Call, target: str, merged: MergedTree, name: str) -> bool:
     return bool(missing) or name in missed_names(call, merged)
 
 
-def _key_text(call: Call, target: str, table: Table, key: str) -> str | None:
+def _key_text(cursor: duckdb.DuckDBPyConnection, target: str, table: Table, key: str) -> str | None:
     """The listed text of a key that is given as that text, as JSON, or as the value of a one-column key."""
-    listed = Conflicts(call.cursor).key_text(target, str(table.name), key)
+    listed = Conflicts(cursor).key_text(target, str(table.name), key)
     if listed is not None:
         return listed
     columns = shape_of(None, table).key
@@ -217,7 +223,7 @@ def _key_text(call: Call, target: str, table: Table, key: str) -> str | None:
         for column, value in zip(columns, values, strict=True)
     ]
     struct = render.fill(Sql("{{b}}{{fields}}{{e}}"), b=Sql("{"), fields=render.joined(typed, ", "), e=Sql("}"))
-    row = call.cursor.execute(render.fill(Sql("SELECT CAST(to_json({{s}}) AS VARCHAR)"), s=struct)).fetchone()
+    row = cursor.execute(render.fill(Sql("SELECT CAST(to_json({{s}}) AS VARCHAR)"), s=struct)).fetchone()
     return str(row[0]) if row else None
 
 
@@ -225,9 +231,7 @@ def _column(table: Table, name: str | None) -> Column | None:
     return next((column for column in table.columns if column.name.lower() == (name or "").lower()), None)
 
 
-def _fits(call: Call, column: Column, value: str) -> bool:
+def _fits(cursor: duckdb.DuckDBPyConnection, column: Column, value: str) -> bool:
     text = render.to_sql(render.literal(value))
-    row = call.cursor.execute(
-        render.fill(Sql("SELECT NOT {{misfits}}"), misfits=given_misfits(text, column))
-    ).fetchone()
+    row = cursor.execute(render.fill(Sql("SELECT NOT {{misfits}}"), misfits=given_misfits(text, column))).fetchone()
     return bool(row and row[0])

@@ -41,7 +41,7 @@ class TableRows:
     def fill(self) -> Sql:
         """The insertions of all rows into a created table."""
         assert self.source.after
-        return self._inserts(rows_of(self.call, self.source.after))
+        return self._inserts(rows_of(self.call.contents, self.source.after))
 
     def statements(self, action: Literal["delete", "update", "insert"]) -> list[Sql]:
         """The queries for one kind of statement, with the columns that ``patch.sql`` orders by."""
@@ -82,7 +82,7 @@ class TableRows:
             return changes_between(self.call, self.source)
         bag = replace(self.table, constraints=(), declared_key=())
         shape = shape_of(None, bag)
-        sides = [arrange(rows_of(self.call, side), shape, side.table) for side in (before, after)]
+        sides = [arrange(rows_of(self.call.contents, side), shape, side.table) for side in (before, after)]
         return compare(shape, *sides), shape
 
     def _new_rows(self, changes: Sql, shape: Shape) -> Sql:

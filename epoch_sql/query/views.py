@@ -72,7 +72,7 @@ def view_rows(call: Call, side: Side, ref: str, view: SchemaObject) -> Sql:
         provable = Provable(rows, rows)
     else:
         provable = view_of(call, side, ref, view)
-    _described(call, provable.bare, view.name, ref)
+    _described(call.cursor, provable.bare, view.name, ref)
     require_reading(call, provable.bare, f"view {view.name}")
     return provable.sql
 
@@ -106,17 +106,17 @@ def _result(call: Call, side: Side, ref: str, name: str) -> Result | None:
     else:
         return None
     columns: list[Column] = []
-    for column, type in _described(call, rows, of, ref):
+    for column, type in _described(call.cursor, rows, of, ref):
         check_supported(type)
         number = identity("view", column.lower(), taken={c.id for c in columns})
         columns.append(Column(column, type, number))
     return Result(Table(of, tuple(columns)), rows)
 
 
-def _described(call: Call, rows: Sql, name: ObjectName, ref: str) -> list[tuple[str, str]]:
+def _described(cursor: duckdb.DuckDBPyConnection, rows: Sql, name: ObjectName, ref: str) -> list[tuple[str, str]]:
     """The names and types of columns. Raises EpochTableError if DuckDB cannot bind the rows."""
     try:
-        found = call.cursor.execute(render.fill(Sql("DESCRIBE {{rows}}"), rows=rows)).fetchall()
+        found = cursor.execute(render.fill(Sql("DESCRIBE {{rows}}"), rows=rows)).fetchall()
     except duckdb.Error as error:
         raise EpochTableError(
             f"view {name} cannot be read as of {ref}: {str(error).strip().splitlines()[0]}",

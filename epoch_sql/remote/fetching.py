@@ -206,7 +206,7 @@ def pull(call: Call, remote: str) -> FetchResult:
     """
     branch, _ = checked_out_branch(call)
     fetched = fetch(call, remote)
-    upstream = _followed(call, branch, remote)
+    upstream = _followed(call.cursor, branch, remote)
     theirs = call.refs.get("remote", upstream.tracking)
     if theirs is None:
         raise EpochRemoteError(
@@ -302,14 +302,14 @@ def _upstream_commit(call: Call, remote: str) -> tuple[str | None, str | None]:
     branch = call.head().branch
     if branch is None:
         return None, None
-    upstream = _followed(call, branch, remote)
+    upstream = _followed(call.cursor, branch, remote)
     ref = call.refs.get("remote", upstream.tracking)
     return (upstream.tracking, ref.commit_id) if ref else (None, None)
 
 
-def _followed(call: Call, branch: str, remote: str) -> Upstream:
+def _followed(cursor: duckdb.DuckDBPyConnection, branch: str, remote: str) -> Upstream:
     """The branch that a branch follows at a remote: its upstream, or else the branch of its own name."""
-    upstream = Upstreams(call.cursor).load().get(branch)
+    upstream = Upstreams(cursor).load().get(branch)
     return upstream if upstream and upstream.remote == remote else Upstream(branch, remote, branch)
 
 

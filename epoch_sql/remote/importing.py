@@ -97,7 +97,7 @@ class _Importer:
         commits = call.commits.load(edge)
         if edge - commits.keys():
             raise EpochTransactionError("the history has changed meanwhile; nothing was changed", "fetch again")
-        trees = local_trees(call, (c.root_id for c in commits.values()))
+        trees = local_trees(call.cursor, (c.root_id for c in commits.values()))
         self._rows: dict[str, list[Row]] = dict(trees.rows)
         self._contents: dict[str, str] = dict(trees.contents)
         self._trees = {i: _local_tree(trees, c.root_id) for i, c in commits.items()}

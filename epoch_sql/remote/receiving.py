@@ -86,7 +86,7 @@ def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str])
     stated = Stated(store.where, commits, manifests, definitions)
     proof = RowProof(call, stated, reader.versions_here(commits, manifests))
     proof.run()
-    prove_constraints(call, proof, Trees(commits, subtrees, edge), withheld)
+    prove_constraints(call.cursor, proof, Trees(commits, subtrees, edge), withheld)
     size = sum(file.bytes for file in fetched)
     return Received(commits, subtrees, manifests, definitions, files, withheld, len(fetched), size)
 
@@ -112,7 +112,7 @@ class _Reader:
         """The trees of the commits here that these are made on."""
         own = {c.commit.commit_id for c in commits}
         parents = self._local_commits({p for c in commits for p in c.commit.parents} - own)
-        return local_trees(self.call, parents.values())
+        return local_trees(self.call.cursor, parents.values())
 
     def subtrees(self, commits: Iterable[PortableCommit], edge: LocalTrees) -> dict[str, list[Row]]:
         """The subtrees of these commits, but for those that the trees have that they are made on."""

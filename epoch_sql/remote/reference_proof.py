@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import duckdb
+
 from epoch_sql import render
-from epoch_sql.call import Call
 from epoch_sql.catalog.content import Versions
 from epoch_sql.catalog.local import Withheld
 from epoch_sql.model.remote import PortableCommit
@@ -61,21 +62,23 @@ class Trees:
             yield believed, {name: c for i in ids for name, c in contents[i].items()}
 
 
-def prove_constraints(call: Call, rows: RowProof, trees: Trees, withheld: Iterable[Withheld]) -> None:
+def prove_constraints(
+    cursor: duckdb.DuckDBPyConnection, rows: RowProof, trees: Trees, withheld: Iterable[Withheld]
+) -> None:
     """Prove the constraints of what was received, whose rows are proved.
 
     Raises EpochStorageError, which names the table, the constraint and the row.
     """
     objects = [row for found in trees.subtrees.values() for row in found if row[KIND] == "macro"]
-    macros = {row[3].lower() for row in objects} | _macros_here(call)
+    macros = {row[3].lower() for row in objects} | _macros_here(cursor)
     unmade = frozenset(one.definition_id for one in withheld)
     proof = ConstraintProof(rows, unmade, frozenset(macros))
     proof.prove_rows()
     ReferenceProof(proof).run(trees)
 
 
-def _macros_here(call: Call) -> set[str]:
-    found = call.cursor.execute(render.load("functions.macros_of_users")).fetchall()
+def _macros_here(cursor: duckdb.DuckDBPyConnection) -> set[str]:
+    found = cursor.execute(render.load("functions.macros_of_users")).fetchall()
     return {name for (name,) in found}
 
 

@@ -59,12 +59,11 @@ class LocalTrees:
         return [with_version(row, self.contents.get(row[VERSION])) for row in self.rows[subtree_id]]
 
 
-def local_trees(call: Call, root_ids: Iterable[str]) -> LocalTrees:
+def local_trees(cursor: duckdb.DuckDBPyConnection, root_ids: Iterable[str]) -> LocalTrees:
     """The trees of some roots. Empty without a repository."""
     wanted = sorted(set(root_ids))
     if not wanted:
         return LocalTrees({}, {}, {}, {})
-    cursor = call.cursor
     roots = {root_id: tuple(ids) for root_id, ids in Roots(cursor).with_ids(wanted)}
     rows: dict[str, list[Row]] = {}
     for subtree_id, *row in Trees(cursor).with_ids(i for ids in roots.values() for i in ids):
@@ -141,9 +140,9 @@ def _load(call: Call, missing: Sequence[str]) -> _Load:
     commits = call.commits.load(missing)
     edge = call.commits.load({p for c in commits.values() for p in c.parents} - commits.keys())
     known = {**commits, **edge}
-    trees = local_trees(call, [c.root_id for c in known.values()])
+    trees = local_trees(call.cursor, [c.root_id for c in known.values()])
     old = {trees.portable[i] for c in edge.values() for i in trees.roots[c.root_id]}
-    deltas = _deltas(call, [commits[i] for i in missing], known, trees)
+    deltas = _deltas(call.cursor, [commits[i] for i in missing], known, trees)
     load = _Load()
     for commit_id in missing:
         commit = commits[commit_id]
@@ -163,7 +162,7 @@ def _load(call: Call, missing: Sequence[str]) -> _Load:
 
 
 def _deltas(
-    call: Call, missing: Sequence[Commit], commits: dict[str, Commit], trees: LocalTrees
+    cursor: duckdb.DuckDBPyConnection, missing: Sequence[Commit], commits: dict[str, Commit], trees: LocalTrees
 ) -> dict[str, list[PortableLevel]]:
     """For each commit, the deltas from its parents, one for each table and parent. They hold its history."""
     steps: dict[str, set[tuple[str, str]]] = {commit.commit_id: set() for commit in missing}
@@ -173,7 +172,7 @@ def _deltas(
             for table_id, before, after in _changed(trees, commits[parent].root_id, commit.root_id):
                 steps[commit.commit_id].add((before, after))
                 tables.add(table_id)
-    edges = _edges(call, tables, set().union(*steps.values()))
+    edges = _edges(cursor, tables, set().union(*steps.values()))
     return {commit_id: [edges[step] for step in sorted(wanted) if step in edges] for commit_id, wanted in steps.items()}
 
 
@@ -192,13 +191,15 @@ def _changed(trees: LocalTrees, before: str, after: str) -> Iterable[tuple[str, 
     return [(i, old[i], new[i]) for i in old.keys() & new.keys() if old[i] != new[i]]
 
 
-def _edges(call: Call, tables: set[str], steps: set[tuple[str, str]]) -> dict[tuple[str, str], PortableLevel]:
+def _edges(
+    cursor: duckdb.DuckDBPyConnection, tables: set[str], steps: set[tuple[str, str]]
+) -> dict[tuple[str, str], PortableLevel]:
     """The shortest delta of each step from one content to another, between any layouts."""
-    by_content = versions_of(call.cursor, tables)
+    by_content = versions_of(cursor, tables)
     content = {version_id: i for i, versions in by_content.items() for version_id in versions}
     ends = [[v for step in steps for v in by_content.get(step[end], ())] for end in (0, 1)]
     found: dict[tuple[str, str], PortableLevel] = {}
-    for level in sorted(Levels(call.cursor).between(*ends), key=lambda level: (level.row_count, level.level_id)):
+    for level in sorted(Levels(cursor).between(*ends), key=lambda level: (level.row_count, level.level_id)):
         assert level.from_version and level.to_version
         step = content[level.from_version], content[level.to_version]
         if step in steps:

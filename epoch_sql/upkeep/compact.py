@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import duckdb
+
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, no_table
@@ -34,7 +36,7 @@ def repoint(call: Call, replacements: Mapping[str, str]) -> None:
     cursor = call.cursor
     call.state.rewritten()
     subtrees = _subtrees(call, replacements)
-    roots = _roots(call, subtrees)
+    roots = _roots(call.cursor, subtrees)
     for table, column in POINTING:
         statement = render.render("compact.repoint", table=render.catalog_table(table), name=render.identifier(column))
         cursor.execute(statement, [list(roots), list(roots.values())])
@@ -55,9 +57,9 @@ def _subtrees(call: Call, replacements: Mapping[str, str]) -> dict[str, str]:
     return renamed
 
 
-def _roots(call: Call, subtrees: Mapping[str, str]) -> dict[str, str]:
+def _roots(cursor: duckdb.DuckDBPyConnection, subtrees: Mapping[str, str]) -> dict[str, str]:
     """Store the roots with the new subtrees, and give the new id of each."""
-    roots = Roots(call.cursor)
+    roots = Roots(cursor)
     found = {
         root_id: [subtrees.get(i, i) for i in ids]
         for root_id, ids in roots.select()
@@ -115,7 +117,7 @@ def compact(call: Call, table: str | None = None) -> list[Compacted]:
         kept = [(current, level) for current, level in written if current.version.version_id in there]
         replacements = {current.version.version_id: _store(call, current, level) for current, level in kept}
         repoint(call, replacements)
-    return [_compacted(call, current, level) for current, level in kept]
+    return [_compacted(call.contents, current, level) for current, level in kept]
 
 
 def _current(call: Call, table_name: str | None) -> list[_Current]:
@@ -182,9 +184,9 @@ def _store(call: Call, current: _Current, level: Level) -> str:
     return version_id
 
 
-def _compacted(call: Call, current: _Current, level: Level) -> Compacted:
+def _compacted(contents: Contents, current: _Current, level: Level) -> Compacted:
     version = current.version
-    before = [file for old in call.contents.levels(version.version_id) for file in old.files]
+    before = [file for old in contents.levels(version.version_id) for file in old.files]
     return Compacted(
         current.table_name,
         current.branches,

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
+import duckdb
+
 from epoch_sql.call import Call
 from epoch_sql.catalog.content import root_identity, subtree_identity
 from epoch_sql.catalog.history import Refs, State
@@ -162,9 +164,8 @@ def _content_digests(inventory: Inventory) -> dict[str, str]:
     return found
 
 
-def broken_references(call: Call, inventory: Inventory) -> Iterator[Finding]:
+def broken_references(cursor: duckdb.DuckDBPyConnection, inventory: Inventory) -> Iterator[Finding]:
     """Branches, tags, HEAD, stashes and merges in progress that lead to missing commits or trees."""
-    cursor = call.cursor
     refs = Refs(cursor).select()
     for kind, name, commit_id, *_ in refs:
         if commit_id not in inventory.commits:
@@ -217,7 +218,7 @@ def check(call: Call) -> list[Problem]:
     sound."""
     call.forget()
     with call.transaction():
-        inventory = take(call)
+        inventory = take(call.cursor)
         return [_problem(inventory, *finding) for finding in _findings(call, inventory)]
 
 
@@ -234,7 +235,7 @@ def _findings(call: Call, inventory: Inventory) -> Iterator[Finding]:
     ]
     yield from wrong
     yield from broken_ranges(call, inventory, wrong)
-    yield from broken_references(call, inventory)
+    yield from broken_references(call.cursor, inventory)
     sound = _sound_versions(inventory, wrong)
     yield from broken_rows(call, inventory, sound)
     yield from broken_deltas(call, inventory, sound)

@@ -77,20 +77,20 @@ SWEPT = (
 """The swept catalog tables: their names, their id columns, and the marks for these."""
 
 
-def mark(call: Call, until: datetime) -> None:
+def mark(cursor: duckdb.DuckDBPyConnection, until: datetime) -> None:
     """Store the ids of what is kept in temporary tables ``epoch_kept_<what>``.
 
     ``until`` is the end of the grace period. What a reference moved to or away from since then is kept, and what a
     published file reads, or read since then.
     """
     ids = render.fill(
-        Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(call.cursor, until))
+        Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(cursor, until))
     )
-    call.cursor.execute(render.render("gc.keep", name=kept("commits"), ids=ids))
+    cursor.execute(render.render("gc.keep", name=kept("commits"), ids=ids))
     for what in ("roots", "trees", "versions", "levels", "files", "schemas"):
         ids = render.render(f"gc.kept_{what}", until=_moment(until))
         statement = render.render("gc.keep", name=kept(what), ids=ids)
-        call.cursor.execute(statement)
+        cursor.execute(statement)
 
 
 def kept_commits(cursor: duckdb.DuckDBPyConnection, until: datetime) -> list[str]:
@@ -167,10 +167,10 @@ def _collect(call: Call, dry_run: bool, period: timedelta, needed: Set[str]) -> 
     until = now() - period
     if dry_run:
         with call.transaction():
-            dead = _mark(call, until)
+            dead = _mark(call.cursor, until)
             return [*dead, *map(_removed, _unreferenced(call, period, needed, swept=False))]
     with call.moving():
-        dead = _mark(call, until)
+        dead = _mark(call.cursor, until)
         run(
             call.cursor,
             "DELETE FROM {{epoch}}.reflog WHERE sequence IN (SELECT unnest(?::BIGINT[]))",
@@ -180,13 +180,13 @@ def _collect(call: Call, dry_run: bool, period: timedelta, needed: Set[str]) -> 
     return [*dead, *_delete_files(call, period, needed)]
 
 
-def _mark(call: Call, until: datetime) -> list[Removed]:
+def _mark(cursor: duckdb.DuckDBPyConnection, until: datetime) -> list[Removed]:
     """Mark what is kept, and list the rest of the catalog."""
-    mark(call, until)
+    mark(cursor, until)
     dead: list[Removed] = []
     for what in _DEAD:
         found = render.render(f"gc.dead_{what}", until=_moment(until), object_name=render.load("files.object_name"))
-        rows = call.cursor.execute(found).fetchall()
+        rows = cursor.execute(found).fetchall()
         dead.extend(Removed(*row) for row in rows)
     return dead
 

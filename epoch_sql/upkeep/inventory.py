@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from epoch_sql.call import Call
+import duckdb
+
 from epoch_sql.catalog.content import Files, Levels, Roots, Schemas, Trees, Versions, tree_of_rows
 from epoch_sql.catalog.history import Commits
 from epoch_sql.catalog.relation import Relation
@@ -117,9 +118,8 @@ class Inventory:
             yield ("commit", commit.commit_id), ("root", commit.root_id)
 
 
-def take(call: Call) -> Inventory:
+def take(cursor: duckdb.DuckDBPyConnection) -> Inventory:
     """Read the whole catalog except its references."""
-    cursor = call.cursor
     subtrees: dict[str, list[tuple[Any, ...]]] = {}
     for subtree_id, *row in Trees(cursor).select("ORDER BY identity"):
         subtrees.setdefault(subtree_id, []).append(tuple(row))

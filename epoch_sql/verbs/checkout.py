@@ -269,7 +269,7 @@ def _follow(call: Call, working: Working, applied: list[Applied]) -> None:
             continue
         count = before.row_count
         assert change.counts
-        shifted = checksum + _shift(call, change)
+        shifted = checksum + _shift(call.cursor, change)
         count += change.counts.added - change.counts.removed
         buckets = _shift_buckets(
             call, change, before.known.buckets if before.known and not before.differs else 0, count
@@ -283,11 +283,11 @@ def _follow(call: Call, working: Working, applied: list[Applied]) -> None:
     Fingerprints(call.cursor).put(found)
 
 
-def _shift(call: Call, change: Applied) -> int:
+def _shift(cursor: duckdb.DuckDBPyConnection, change: Applied) -> int:
     """The difference that changes make to the hash sum of a table's rows."""
     assert change.changes and change.before
     statement = hash_shift(change.before, change.after, _rows(change))
-    row = call.cursor.execute(statement).fetchone()
+    row = cursor.execute(statement).fetchone()
     assert row
     return int(row[0])
 
@@ -297,9 +297,9 @@ def _shift_buckets(call: Call, change: Applied, buckets: int, row_count: int) ->
         run(call.cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [change.table_id])
         return 0
     if buckets == BUCKETS and change.changes and change.before:
-        shift_buckets(call, change.table_id, change.before, change.after, _rows(change))
+        shift_buckets(call.cursor, change.table_id, change.before, change.after, _rows(change))
     else:
-        fill_buckets(call, change.table_id, change.after)
+        fill_buckets(call.cursor, change.table_id, change.after)
     return BUCKETS
 
 

@@ -13,6 +13,7 @@ from epoch_sql.errors import EpochTableError
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.names import is_line, matches_name, quoted, suggest
 from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents
 from epoch_sql.verb import procedure, query
 from epoch_sql.verbs.patterns import change_pattern
 from epoch_sql.verbs.worktree_state import stale_tables
@@ -88,14 +89,14 @@ def keep_freshness(call: Call, held: Tree, head: Tree) -> list[str]:
     if not held.derived:
         return []
     call.contents.load(entry.version_id for tree in (held, head) for entry in tree.tables.values())
-    marks = list(_marks(call, held, head))
+    marks = list(_marks(call.contents, held, head))
     Freshness(call.cursor).replace(marks)
     return sorted(str(held.tables[mark.table_id].name) for mark in marks if mark.stale)
 
 
-def _marks(call: Call, held: Tree, head: Tree) -> Iterator[Mark]:
+def _marks(contents: Contents, held: Tree, head: Tree) -> Iterator[Mark]:
     for entry in held.tables.values():
-        was, fingerprint = head.tables.get(entry.table_id), call.contents.fingerprint(entry)
-        stale_there = was is not None and was.stale and call.contents.fingerprint(was) == fingerprint
+        was, fingerprint = head.tables.get(entry.table_id), contents.fingerprint(entry)
+        stale_there = was is not None and was.stale and contents.fingerprint(was) == fingerprint
         if entry.stale != stale_there:
             yield Mark(entry.table_id, entry.stale, fingerprint or "")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+import duckdb
+
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, now
@@ -206,15 +208,15 @@ def resolve(
         progress = in_progress(call, into)
         if given:
             require_allowed(call, replace(move_of(call.cursor, progress), by_hand=True))
-        before = _open(call, progress)
+        before = _open(call.cursor, progress)
         merged = merged_tree(call, progress, rows=False)
         violating = Violating(progress.target, constraint_name=constraint)
         found = located(call, violating, merged, table, key, column)
         if given:
             found.require_fitting(call, progress.target, value)
         if side == BOTH:
-            found.require_copies(call, progress.target)
-        marks = constraint is None and found.resolves_all(call, progress.target, merged)
+            found.require_copies(call.cursor, progress.target)
+        marks = constraint is None and found.resolves_all(call.cursor, progress.target, merged)
         scope, chosen = found.scope, "value" if given else str(side)
         if constraint is None:
             Resolutions(call.cursor).add(progress.target, scope, chosen, value, found.forced and not given)
@@ -222,7 +224,7 @@ def resolve(
             Conflicts(call.cursor).mark_resolved(progress.target, scope, chosen)
         else:
             _merge_again(call, progress, replace(violating, table_name=scope.table_name, key=scope.key), found, side)
-        after = _open(call, progress)
+        after = _open(call.cursor, progress)
     resolved = [max(was - left, 0) for was, left in zip(before, after, strict=True)]
     return Resolved(sum(resolved), sum(after))
 
@@ -388,6 +390,6 @@ def _result(outcome: Done | Stopped, progress: MergeInProgress) -> MergeResult |
     )
 
 
-def _open(call: Call, progress: MergeInProgress) -> tuple[int, int]:
-    conflicts, violations = open_obstacles(call, progress.target)
+def _open(cursor: duckdb.DuckDBPyConnection, progress: MergeInProgress) -> tuple[int, int]:
+    conflicts, violations = open_obstacles(cursor, progress.target)
     return sum(count for _, count in conflicts), violations

@@ -18,6 +18,7 @@ from epoch_sql.model.commit import RowCounts, Tree
 from epoch_sql.model.schema import SchemaObject, Table
 from epoch_sql.plan.executor import Attempt, ObjectKey, Outcome
 from epoch_sql.plan.making import MAY_BE_UNMADE, Ghost, dependents, make, try_to_make
+from epoch_sql.storage.contents import Contents
 from epoch_sql.verb import procedure
 from epoch_sql.versions.folding import count_changes
 from epoch_sql.versions.recording import confirm
@@ -194,24 +195,24 @@ def left_out(
     noted = Unmade(call.cursor).load() if working.unmade else []
     standing = {o: why for o, why in noted if o in working.unmade}
     tried = {o: why for o, why in standing.items() if o.kind != "view" or o.name.schema != "main"}
-    found = {(o.kind, o.name): tried[o] for o in _objects(call, target, tried) if o in tried}
+    found = {(o.kind, o.name): tried[o] for o in _objects(call.contents, target, tried) if o in tried}
     return {**found, **refused}
 
 
 def note_unmade(call: Call, attempts: Attempts, working: Working, target: Tree, outcome: Outcome) -> None:
     """Store the objects of the target that could not be created."""
     omitted = left_out(call, working, target, attempts.refused)
-    objects = _objects(call, target, [SchemaObject(kind, name, "") for kind, name in omitted])
+    objects = _objects(call.contents, target, [SchemaObject(kind, name, "") for kind, name in omitted])
     found = [(o, omitted[o.kind, o.name]) for o in objects if (o.kind, o.name) in omitted]
     Unmade(call.cursor).replace([*outcome.unmade, *found])
     attempts.unmade_before = working.unmade
 
 
-def _objects(call: Call, target: Tree, wanted: Collection[SchemaObject]) -> list[SchemaObject]:
+def _objects(contents: Contents, target: Tree, wanted: Collection[SchemaObject]) -> list[SchemaObject]:
     """The objects of a tree, with the triggers of its tables if any are wanted."""
     if not any(o.kind == "trigger" for o in wanted):
         return [*target.objects]
-    tables = [call.contents.table(entry.version_id) for entry in target.tables.values()]
+    tables = [contents.table(entry.version_id) for entry in target.tables.values()]
     return [*target.objects, *ddl.trigger_objects(tables)]
 
 

@@ -24,9 +24,8 @@ REWRITE_SHARE = 5
 """Deltas of more than one in so many of the base level's rows become a new base level."""
 
 
-def tree_id(call: Call, tree: Tree) -> str:
+def tree_id(contents: Contents, tree: Tree) -> str:
     """The id of a tree's content."""
-    contents = call.contents
     contents.load(entry.version_id for entry in tree.tables.values())
     tables = [
         (e, contents.table(e.version_id).content_digest, contents.version(e.version_id).fingerprint)

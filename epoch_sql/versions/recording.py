@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import duckdb
+
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
@@ -22,6 +24,7 @@ from epoch_sql.model.commit import (
 )
 from epoch_sql.model.schema import Table
 from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.key_ranges import sorted_as_stored
 from epoch_sql.storage.shape import no_changes, shape_of
 from epoch_sql.storage.writing import WrittenDelta, delta_level
@@ -71,7 +74,7 @@ def record(call: Call, working: Working, fingerprints: bool = True) -> Recorded:
     for entry in working.removed:
         rows += RowCounts(removed=call.contents.version(entry.version_id).row_count)
     recorder.store()
-    entries = _with_freshness(call, working, entries)
+    entries = _with_freshness(call.contents, working, entries)
     changed = len(working.removed) + sum(entries[table.table_id] != table.entry for table in working.tables)
     if fingerprints:
         DeclaredKeys(call.cursor).replace({w.table.name: w.table.declared_key for w in working.tables})
@@ -82,7 +85,7 @@ def record(call: Call, working: Working, fingerprints: bool = True) -> Recorded:
             untrusted.adopt((*(w.table for w in working.tables), *working.made))
     made = Tree(entries, working.objects, working.derived)
     tree = together(_with_ignored(made, working.ignored), working.withheld)
-    return Recorded(tree, tree_id(call, tree), call.trees.add(tree), changed, rows)
+    return Recorded(tree, tree_id(call.contents, tree), call.trees.add(tree), changed, rows)
 
 
 def _with_ignored(tree: Tree, ignored: Tree) -> Tree:
@@ -103,13 +106,13 @@ def _with_ignored(tree: Tree, ignored: Tree) -> Tree:
     return replace(tree, tables={**tree.tables, **ignored.tables}, objects=made)
 
 
-def _with_freshness(call: Call, working: Working, entries: Mapping[str, TableEntry]) -> dict[str, TableEntry]:
+def _with_freshness(contents: Contents, working: Working, entries: Mapping[str, TableEntry]) -> dict[str, TableEntry]:
     """The tables of a tree, stale or fresh. Rows that differ from those of the stale table count as a rebuild."""
     found = dict(entries)
     for table in working.tables:
         if working.derived or (table.entry and table.entry.stale):
             entry = entries[table.table_id]
-            new, old = (call.contents.fingerprint(one) for one in (entry, table.entry))
+            new, old = (contents.fingerprint(one) for one in (entry, table.entry))
             found[table.table_id] = replace(entry, stale=working.is_stale(table, new or "", old))
     return found
 
@@ -178,7 +181,7 @@ class _Recorder:
         """The checksum of a large new table: the sum of its buckets, if it has any, so that it is read once."""
         if not self.keep_fingerprints:
             return checksums(self.call.cursor, [working.table])[0][1]
-        fill_buckets(self.call, working.table_id, working.table)
+        fill_buckets(self.call.cursor, working.table_id, working.table)
         self.bucketed.add(working.table_id)
         total = "SELECT sum(checksum) FROM {{epoch}}.buckets WHERE table_id = ?"
         row = run(self.call.cursor, total, [working.table_id]).fetchone()
@@ -271,11 +274,11 @@ class _Recorder:
             known and known.buckets == BUCKETS and working.committed and same_values(working.committed, working.table)
         )
         if not (shifted and known and (written or known.version_id == version.version_id)):
-            fill_buckets(self.call, working.table_id, working.table)
+            fill_buckets(self.call.cursor, working.table_id, working.table)
         elif written:
             assert working.committed
             rows = self._rows_of(written)
-            shift_buckets(self.call, working.table_id, working.committed, working.table, rows)
+            shift_buckets(self.call.cursor, working.table_id, working.committed, working.table, rows)
 
     def _in_key_order(self, table: Table) -> bool:
         """Whether the working rows are in the order of their key, by blocks of one Parquet row group."""
@@ -309,9 +312,8 @@ def confirm(call: Call, working: WorkingTable, changes: Sql | None) -> None:
         raise EpochTransactionError.uncommitted(str(working.table.name))
 
 
-def fill_buckets(call: Call, table_id: str, table: Table) -> None:
+def fill_buckets(cursor: duckdb.DuckDBPyConnection, table_id: str, table: Table) -> None:
     """Compute the bucket checksums of a working table from all of its rows."""
-    cursor = call.cursor
     run(cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [table_id])
     cursor.execute(
         render.render(
@@ -324,9 +326,9 @@ def fill_buckets(call: Call, table_id: str, table: Table) -> None:
     )
 
 
-def shift_buckets(call: Call, table_id: str, old: Table, new: Table, changes: Sql) -> None:
+def shift_buckets(cursor: duckdb.DuckDBPyConnection, table_id: str, old: Table, new: Table, changes: Sql) -> None:
     """Update the bucket checksums of a working table by changes (see ``Shape``)."""
-    call.cursor.execute(
+    cursor.execute(
         render.render(
             "fingerprints.shift_buckets",
             table_id=render.literal(table_id),
@@ -335,7 +337,7 @@ def shift_buckets(call: Call, table_id: str, old: Table, new: Table, changes: Sq
             changes=changes,
         )
     )
-    _merge_buckets(call, table_id)
+    _merge_buckets(cursor, table_id)
 
 
 def hash_shift(old: Table, new: Table, changes: Sql) -> Sql:
@@ -364,9 +366,8 @@ def _shift(old: Table, new: Table) -> Sql:
     )
 
 
-def _merge_buckets(call: Call, table_id: str) -> None:
+def _merge_buckets(cursor: duckdb.DuckDBPyConnection, table_id: str) -> None:
     """Keep at most two rows for each bucket, because shifting adds rows instead of updating them."""
-    cursor = call.cursor
     row = run(cursor, "SELECT count(*) FROM {{epoch}}.buckets WHERE table_id = ?", [table_id]).fetchone()
     if row and row[0] > 2 * BUCKETS:
         cursor.execute(render.render("fingerprints.merge_buckets", table_id=render.literal(table_id)))

@@ -13,7 +13,7 @@ from epoch_sql.model.names import name_meant
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import Column, SchemaObject, Table, identity
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import arrange
+from epoch_sql.storage.contents import Contents, arrange
 from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.shape import Shape, aliased, compare, shape_of, struct
 from epoch_sql.worktree.rows import WorkingTable, working_rows
@@ -282,11 +282,11 @@ def side_of(call: Call, reference: str, macros: bool = True) -> Side:
     Without ``macros``, the working database's are not read.
     """
     if not parse_revision(reference).is_working:
-        return tree_side(call, call.tree(call.resolve(reference)))
+        return tree_side(call.contents, call.tree(call.resolve(reference)))
     working = call.scan(call.tree(call.head().commit_id), read_rows=False, macros=macros)
     contents = call.contents
     # Ignored and untrusted parts stay as they are committed, whatever the working database has.
-    ignored, withheld = (tree_side(call, tree) for tree in (working.ignored, working.withheld))
+    ignored, withheld = (tree_side(call.contents, tree) for tree in (working.ignored, working.withheld))
     tables = {w.table_id: TableSide(w.table, None, w) for w in working.tables}
     objects = (*working.objects, *ignored.objects, *withheld.objects)
     prints = {w.table_id: contents.fingerprint(w.entry) for w in working.tables if w.entry and working.derived}
@@ -294,9 +294,8 @@ def side_of(call: Call, reference: str, macros: bool = True) -> Side:
     return Side({**tables, **ignored.tables, **withheld.tables}, objects, working.derived, stale)
 
 
-def tree_side(call: Call, tree: Tree) -> Side:
+def tree_side(contents: Contents, tree: Tree) -> Side:
     """A tree as a side."""
-    contents = call.contents
     contents.load(entry.version_id for entry in tree.tables.values())
     tables = {i: TableSide(contents.table(e.version_id), e.version_id) for i, e in tree.tables.items()}
     return Side(tables, tree.objects, tree.derived, frozenset(i for i, e in tree.tables.items() if e.stale))
@@ -371,15 +370,15 @@ def changes_between(call: Call, difference: Difference) -> tuple[Sql, Shape]:
     if not aligned and before and after and after.working and committed and committed.version_id == before.version_id:
         return call.scanner.changes(after.working)
     sides = [
-        arrange(rows_of(call, side), shape, side.table, old=position == 0) if side else None
+        arrange(rows_of(call.contents, side), shape, side.table, old=position == 0) if side else None
         for position, side in enumerate((before, after))
     ]
     return compare(shape, *sides), shape
 
 
-def rows_of(call: Call, side: TableSide) -> Sql:
+def rows_of(contents: Contents, side: TableSide) -> Sql:
     """The rows of a table on one side: ``c<id>`` for each stored column, as storage values."""
-    rows = call.contents.state(side.version_id) if side.version_id else working_rows(side.stored or side.table)
+    rows = contents.state(side.version_id) if side.version_id else working_rows(side.stored or side.table)
     if side.stored is None:
         return rows
     pairs = zip(side.stored.stored_columns, side.table.stored_columns, strict=True)
