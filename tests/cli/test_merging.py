@@ -234,6 +234,7 @@ class TestConflicts:
             assert command in hint
         assert clashing("query", "--json", f'SELECT amount FROM "{QUOTED}" WHERE id = 1').json == [{"amount": 12}]
 
+    @pytest.mark.slow
     def test_many_are_cut_short(self, apart: Epoch, change: Change) -> None:
         for branch, value in (("dev", 1), ("main", 2)):
             apart("checkout", branch)
@@ -332,6 +333,7 @@ class TestConflicts:
     def test_usage(self, stopped: Epoch, words: list[str]) -> None:
         assert stopped("conflicts", "resolve", *words, code=2).err.startswith("error: ")
 
+    @pytest.mark.slow
     def test_violations_are_told_shown_and_counted(self, apart: Epoch, change: Change) -> None:
         change("CREATE TABLE lines (id INTEGER PRIMARY KEY, order_id INTEGER REFERENCES orders (id))")
         apart("commit", "-m", "Lines")
@@ -360,6 +362,7 @@ class TestWhileAMergeIsInProgress:
         (row,) = stopped("status", "--json").json["merges"]
         assert (row["target"], row["source"], row["conflicts"], row["violations"]) == ("main", "dev", 2, 0)
 
+    @pytest.mark.slow
     def test_another_branch_is_checked_out_and_the_merge_goes_on_there(self, stopped: Epoch) -> None:
         told = stopped("checkout", "dev").err.splitlines()
         assert told == [
@@ -383,6 +386,7 @@ class TestWhileAMergeIsInProgress:
         assert "has moved" in told
         assert "epoch merge --abort" in told
 
+    @pytest.mark.slow
     def test_a_renamed_branch_keeps_its_merge_and_a_deleted_one_does_not(self, stopped: Epoch) -> None:
         stopped("branch", "rename", "main", "trunk")
         assert "The merge of dev into trunk is in progress: 2 conflicts" in stopped("status").out
@@ -396,6 +400,7 @@ class TestWhileAMergeIsInProgress:
 
 
 class TestRevert:
+    @pytest.mark.slow
     def test_undoes_a_whole_merge(self, apart: Epoch) -> None:
         apart("merge", "dev")
         told = apart("revert", "HEAD")
@@ -418,6 +423,7 @@ class TestRevert:
     def test_the_first_commit(self, apart: Epoch) -> None:
         assert "first commit" in apart("revert", "dev~3", code=1).err
 
+    @pytest.mark.slow
     def test_stops_on_conflicts_and_says_what_is_left(self, apart: Epoch, change: Change) -> None:
         apart("checkout", "dev")
         change("UPDATE orders SET note = 'changed' WHERE id = 5")

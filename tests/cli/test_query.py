@@ -81,6 +81,7 @@ def test_many_rows_are_all_written(shop: Epoch, form: str) -> None:
     assert len(out.splitlines()) == {"table": 25_001, "json": 25_002, "csv": 25_001, "markdown": 25_002}[form]
 
 
+@pytest.mark.slow
 def test_forms_for_programs(shop: Epoch, tmp_path: Path) -> None:
     """In a process of its own, whose standard output takes bytes."""
     sql = "SELECT 170141183460469231731687303715884105727::HUGEINT AS h, [1, NULL] AS l"

@@ -159,6 +159,7 @@ def anyhow(hostile: Epoch, capsys: pytest.CaptureFixture[str]) -> Anyhow:
 
 class TestATerminal:
     @pytest.mark.timeout(300)
+    @pytest.mark.slow
     def test_nothing_of_the_data_steers_it(self, anyhow: Anyhow, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(output, "is_terminal", lambda: True)
         silent: set[tuple[str, ...]] = set()
@@ -179,6 +180,7 @@ class TestATerminal:
                 found = anyhow(arguments)
                 assert not [one for one in STEERING if one in found], (arguments, found)
 
+    @pytest.mark.slow
     def test_a_working_table_of_such_a_name(
         self, anyhow: Anyhow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -274,6 +276,7 @@ class TestAnotherEncoding:
         assert ran.returncode == 0
         assert rb"\u00c4nderung" in ran.stdout
 
+    @pytest.mark.slow
     def test_what_acted_says_so(self, shop: Path) -> None:
         ran = in_shell(shop, "epoch branch create Zweig-ü --json", PYTHONIOENCODING="ascii")
         assert ran.returncode == 0

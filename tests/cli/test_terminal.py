@@ -178,6 +178,7 @@ def test_a_key_is_named_or_removed(wide: Epoch) -> None:
         (("zeta", "alpha"), (), "zeta"),
     ],
 )
+@pytest.mark.slow
 def test_a_clone_checks_out_the_default_branch(
     epoch: Epoch, tmp_path: Path, branches: tuple[str, ...], protected: tuple[str, ...], wanted: str
 ) -> None:

@@ -244,6 +244,7 @@ def test_a_key_whose_type_changes(make_repo: MakeRepo) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_over_several_commits_and_in_patches(make_repo: MakeRepo) -> None:
     """Deltas before and after the change, a value that is lost and comes back, and patches there and back."""
     repo = make_repo(

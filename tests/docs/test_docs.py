@@ -178,7 +178,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
     return Reader(tmp_path)
 
 
-QUICK = ("README.md", "tutorial.md", "merge-and-conflicts.md", "undo-a-promotion.md", "compare.md")
+QUICK = ("README.md", "compare.md")
 READ = [
     pytest.param(page, id=str(page.relative_to(ROOT)), marks=() if page.name in QUICK else pytest.mark.slow)
     for page in (ROOT / "README.md", *PAGES)
@@ -192,6 +192,7 @@ def test_examples_print_what_the_page_shows(page: Path, reader: Reader) -> None:
         reader.follow(block)
 
 
+@pytest.mark.slow
 def test_every_verb_of_the_library_has_an_example_that_runs(reader: Reader) -> None:
     """The examples of the page are one session, from its first line to its last."""
     page = generate.FOLDER / "python.md"

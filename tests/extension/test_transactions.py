@@ -330,6 +330,7 @@ class TestAnotherConnection:
         assert outcomes == ["1", "1", "1"]
 
 
+@pytest.mark.slow
 def test_writers_are_not_disturbed(own: duckdb.DuckDBPyConnection) -> None:
     """Whoever writes to a table meanwhile, with another transaction open, succeeds."""
     failed: list[str] = []

@@ -42,6 +42,7 @@ def tried(con: duckdb.DuckDBPyConnection, call: str) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_two_threads_commit_at_once(make_repo: MakeRepo) -> None:
     repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY, who VARCHAR)")
     connections = [repo.con.cursor(), epoch_sql.connect(repo.path)]

@@ -46,6 +46,7 @@ def test_everything_is_said_as_it_was(kept: Repo) -> None:
     assert kept("FROM epoch_fsck()") == []
 
 
+@pytest.mark.slow
 def test_work_goes_on(kept: Repo) -> None:
     assert kept("SELECT name FROM items WHERE id = 25") == [("not committed",)]
     kept("CALL epoch_checkout('work', new_branch := true)")

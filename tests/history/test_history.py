@@ -267,6 +267,7 @@ def test_tables_built_anew_keep_their_history(make_repo: MakeRepo) -> None:
 
 @pytest.mark.grid(every=3)
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow
 def test_history_holds_each_difference_once(seed: int, make_repo: MakeRepo) -> None:
     repo = make_repo(
         f"{ORDERS}; {BAG}; INSERT INTO orders SELECT i, 'x', i FROM range(8) AS r(i); INSERT INTO bag VALUES (1, 'a')"

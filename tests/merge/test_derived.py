@@ -269,6 +269,7 @@ def test_patterns_are_a_part_of_a_commit(shop: Repo) -> None:
     assert "on one line" in shop.refused("CALL epoch_derived(?)", "a\nb")
 
 
+@pytest.mark.slow
 def test_a_protected_branch_takes_no_stale_table(shop: Repo, tmp_path: Path) -> None:
     shop(
         "CALL epoch_protect('main', require_fresh := true); CALL epoch_remote_add('origin', ?)", str(tmp_path / "store")

@@ -35,6 +35,7 @@ def both(repo: Repo) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.core
+@pytest.mark.slow
 def test_a_computed_column_becomes_a_stored_one(repo: Repo) -> None:
     """Its values of rows of the other side are those that it computed there; in both directions, by cherry-pick and stash."""
     computed(repo, "(1, 10), (2, 20), (3, 30)")

@@ -81,6 +81,7 @@ def test_criss_cross_with_rows_added_on_both(repo: Repo) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_three_merge_bases_are_folded_into_one(repo: Repo) -> None:
     """Main and side each merge x, y and z; y and z have the commit c in common, which x has not.
 
@@ -145,6 +146,7 @@ def test_the_same_change_cherry_picked_goes_through_once(repo: Repo) -> None:
     assert repo("FROM t ORDER BY id") == [(1, 10, 11), (3, 3, 3), (4, 4, 4), (5, 5, 5), (6, 6, 6)]
 
 
+@pytest.mark.slow
 def test_sides_whose_levels_were_rewritten(repo: Repo) -> None:
     on(repo, "main", "INSERT INTO t SELECT i, i, i FROM range(100, 3000) r (i)")
     for n in range(6):
@@ -173,6 +175,7 @@ def test_a_renamed_table_is_one_table(repo: Repo) -> None:
     assert repo.tree("main") == repo.tree("side")
 
 
+@pytest.mark.slow
 def test_bags_of_a_promotion_that_was_undone_and_repeated(make_repo: MakeRepo) -> None:
     """Two promotions, the first of them undone, then a third: each row of a keyless table comes once.
 

@@ -13,9 +13,12 @@ The best common ancestor of D2 and T is h, where a is undone.
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import MakeRepo
 
 
+@pytest.mark.slow
 def test_a_hotfix_after_an_undone_promotion(make_repo: MakeRepo) -> None:
     repo = make_repo(
         "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders VALUES (1, 10), (2, 20)"

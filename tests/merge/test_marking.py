@@ -61,6 +61,7 @@ _SCOPES = (
 )
 
 
+@pytest.mark.slow
 def test_conflicts_are_marked_as_the_merge_lists_them(stopped: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     left = 12
     for scope in _SCOPES:

@@ -49,6 +49,7 @@ def test_promoting_again_after_a_rollback(env: Environments) -> None:
     env.expect(p="abc", s="abc")
 
 
+@pytest.mark.slow
 def test_a_hotfix_from_before_a_rollback_leaves_it_in_force(env: Environments) -> None:
     """A hotfix from before a rollback leaves it in force.
 
@@ -85,6 +86,7 @@ def test_a_rollback_past_an_undo_makes_it_void(undone: Undone) -> None:
     assert env.merge("s", "p") == "up-to-date"
 
 
+@pytest.mark.slow
 def test_undoing_a_rollback(released: Environments) -> None:
     """Undoing a rollback.
 

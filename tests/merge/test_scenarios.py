@@ -61,7 +61,7 @@ def together(batch: str, scenario: Scenario) -> Sequence[Scenario]:
 
 def is_quick(batch: str, scenario: Scenario, direction: str) -> bool:
     group = BATCHES[batch].index(together(batch, scenario)[0]) // AT_ONCE
-    return group % 3 == 0 and DIRECTIONS.index(direction) == group // 3 % 2
+    return group % 4 == 0 and DIRECTIONS.index(direction) == group // 4 % 2
 
 
 CASES = [

@@ -50,6 +50,7 @@ def test_promoting_again_with_a_fix(undone: Undone) -> None:
     assert env.repo.at("production", "letters") == [("a", "fixed")]
 
 
+@pytest.mark.slow
 def test_the_message_counts_the_commits_that_come_back(env: Environments) -> None:
     """The message counts the commits that come back.
 
@@ -314,6 +315,7 @@ def test_keep_undone_leaves_it_out(undone: Undone) -> None:
     env.expect(p="ab", s="ab", d="ab")
 
 
+@pytest.mark.slow
 def test_a_conflict_does_not_forget_keep_undone(undone: Undone) -> None:
     """K, with keep_undone, stops on x, which both sides added.
 
@@ -340,6 +342,7 @@ def test_a_conflict_does_not_forget_keep_undone(undone: Undone) -> None:
     env.expect(p="ax", s="ax", d="ax")
 
 
+@pytest.mark.slow
 def test_cherry_picking_what_was_undone(env: Environments) -> None:
     """Picks b (as b') out of the undone promotion of a and b.
 
@@ -475,6 +478,7 @@ def in_bag(env: Environments, branch: str) -> str:
     return "".join(row[0] for row in env.repo.at(NAMES[branch], "bag"))
 
 
+@pytest.mark.slow
 def test_rows_without_a_key_are_not_doubled(bag: Environments) -> None:
     """A bag is merged by multiplicity: what both sides have from before the undo must not count as added by both.
 

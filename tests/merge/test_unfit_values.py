@@ -151,6 +151,7 @@ def test_merge_both_ways_and_cherry_pick(make_repo: MakeRepo) -> None:
     assert rows(repo) == before
 
 
+@pytest.mark.slow
 def test_a_fitting_value_settles_it(make_repo: MakeRepo) -> None:
     """With a key and without one; a value that does not fit is refused as the cell's was."""
     repo = parted(make_repo, FEW)
@@ -289,6 +290,7 @@ def test_a_dropped_field_conflicts_only_if_the_other_side_changed_it(make_repo: 
     assert repo("FROM t ORDER BY id") == [(1, {"a": 5}), (2, {"a": 1}), (3, {"a": 1}), (4, {"a": 4}), (5, {"a": 50})]
 
 
+@pytest.mark.slow
 def test_values_of_both_sides_of_an_enum(make_repo: MakeRepo) -> None:
     """Whichever definition is taken, the value that only the other has is still to be decided."""
     for key in ("PRIMARY KEY", ""):

@@ -165,6 +165,7 @@ def test_all_are_settled_by_side(make_repo: MakeRepo, name: str, side: str) -> N
 @pytest.mark.grid(every=15)
 @pytest.mark.parametrize("sides", [("theirs", "ours"), ("ours", "theirs"), ("theirs", "ours", "theirs")])
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.slow
 def test_what_was_settled_is_settled_again(make_repo: MakeRepo, name: str, sides: tuple[str, ...]) -> None:
     case = CASES[name]
     repo = stopped(make_repo, case)
@@ -196,6 +197,7 @@ class TestScope:
         repo("CALL epoch_merge_continue()")
         assert repo(TWO.query) == [([1, 2], [101], 1)]
 
+    @pytest.mark.slow
     def test_a_constraint(self, make_repo: MakeRepo) -> None:
         repo = stopped(make_repo, TWO)
         assert repo("CALL epoch_resolve(constraint_name := 't_u_key', side := 'ours')") == [(2, 5)]
@@ -256,6 +258,7 @@ class TestConsequences:
 
     @pytest.mark.grid(every=3)
     @pytest.mark.parametrize("scope", [{"table_name": "c"}, {"table_name": "c", "key": "10"}, {}])
+    @pytest.mark.slow
     def test_of_a_row_at_any_depth(self, make_repo: MakeRepo, scope: dict[str, str]) -> None:
         base = (
             "CREATE TABLE g (id INTEGER PRIMARY KEY); INSERT INTO g VALUES (7);"
@@ -292,6 +295,7 @@ class TestConsequences:
         assert repo("FROM c") == [(10, 1, 2) if column == "n" else (10, 2, 0)]
         assert repo("SELECT id FROM p ORDER BY id") == ([(1,), (2,)] if column == "n" else [(2,)])
 
+    @pytest.mark.slow
     def test_of_a_constraint(self, make_repo: MakeRepo) -> None:
         base = PARENTS + (
             "CREATE TABLE q (id INTEGER PRIMARY KEY); INSERT INTO q VALUES (1);"
@@ -333,6 +337,7 @@ def decide(repo: Repo, side: str, **place: str) -> tuple[object, ...]:
     return repo(f"CALL epoch_resolve(side := '{side}'{arguments})")[0]
 
 
+@pytest.mark.slow
 def test_the_hints_of_the_command_line_lead_out(make_repo: MakeRepo, epoch: Epoch) -> None:
     repo = stopped(make_repo, TWO)
     repo("CALL epoch_merge_abort()")

@@ -100,6 +100,7 @@ SCHEMAS = [
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_schemas(make_repo: MakeRepo) -> None:
     repo = make_repo()
     for name in SCHEMAS:

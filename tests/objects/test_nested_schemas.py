@@ -113,6 +113,7 @@ def test_each_table_is_one_of_its_own(nested: Repo) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_going_away_and_coming_back(nested: Repo, make_repo: MakeRepo, tmp_path: Any) -> None:
     main = picture(nested)
     assert nested.status() == []

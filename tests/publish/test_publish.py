@@ -275,6 +275,7 @@ class TestByItself:
     def value(self, repo: Repo, name: str = "main") -> list[Any]:
         return read(published(repo) / file_name(name), "SELECT v FROM t ORDER BY i")
 
+    @pytest.mark.slow
     def test_each_move_is_published(self, repo: Repo) -> None:
         repo("UPDATE t SET v = 2")
         repo.commit()
@@ -344,6 +345,7 @@ class TestByItself:
         assert repo("SELECT ref, status FROM epoch_publish()") == [("main", "published"), ("rel/1", "removed")]
         assert {path.name for path in published(repo).iterdir()} == {"main.duckdb", "kept.duckdb", "v9.duckdb"}
 
+    @pytest.mark.slow
     def test_threads_publish_the_newest(self, repo: Repo) -> None:
         repo("CALL epoch_publish()")
         failed: list[str] = []

@@ -98,6 +98,7 @@ def test_what_cannot_be_read_says_so(make_repo: MakeRepo) -> None:
     assert repo("FROM epoch_at('HEAD~1', 'v')") == []
 
 
+@pytest.mark.slow
 def test_the_command_line(epoch: Epoch) -> None:
     epoch("init", "shop.duckdb")
     epoch("query", "CREATE TABLE t AS SELECT 1 AS a")

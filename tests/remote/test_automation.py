@@ -185,6 +185,7 @@ def test_the_crontab(shop: Repo, clone: Clone, url: str) -> None:
     assert watcher.one("SELECT note FROM epoch_at('origin/staging', 'orders') WHERE id = 1") == "newer feature"
 
 
+@pytest.mark.slow
 def test_a_protected_target_stops_the_chain_with_4(shop: Repo, clone: Clone, url: str) -> None:
     shop("CALL epoch_protect('staging', require_review := true)")
     cron = Cron(shop.path)

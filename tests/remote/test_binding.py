@@ -65,6 +65,7 @@ def shop(make_repo: MakeRepo, tmp_path: Path) -> Repo:
 
 @pytest.mark.grid(every=3)
 @pytest.mark.parametrize("name", LIES)
+@pytest.mark.slow
 def test_a_table_that_cannot_be_made_is_refused(shop: Repo, clone: Clone, tmp_path: Path, name: str) -> None:
     there = clone(str(tmp_path / "honest"))
     before, catalog = everything(there), there("FROM epoch_tables()")
@@ -88,6 +89,7 @@ def test_a_table_that_cannot_be_made_is_refused(shop: Repo, clone: Clone, tmp_pa
     assert sound(there)
 
 
+@pytest.mark.slow
 def test_what_tables_depend_on_is_there_and_what_is_stale_is_in_nobodys_way(
     shop: Repo, clone: Clone, tmp_path: Path
 ) -> None:

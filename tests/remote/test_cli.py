@@ -80,6 +80,7 @@ def test_sharing_a_repository(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
     assert "Removed remote 'origin'" in epoch("shop", "remote", "remove", "origin").err
 
 
+@pytest.mark.slow
 def test_a_push_that_lost_and_a_pull_that_conflicts(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
     epoch("shop", "remote", "add", "origin", str(tmp_path / "store"))
     epoch("shop", "push")
@@ -146,6 +147,7 @@ def test_a_clone_that_fails_leaves_nothing(epoch: Epoch, shop: Path, tmp_path: P
     assert (tmp_path / "work" / "store" / "shop.duckdb").is_file()
 
 
+@pytest.mark.slow
 def test_progress_is_shown_on_a_terminal_after_a_second(shop: Path, epoch: Epoch, tmp_path: Path) -> None:
     """In a pseudo-terminal, on a push that is held for a while."""
     epoch("shop", "remote", "add", "origin", str(tmp_path / "store"))

@@ -37,6 +37,7 @@ def lost(path: Path) -> None:
     path.unlink()
 
 
+@pytest.mark.slow
 def test_every_kind_of_damage_is_found(shop: Repo, clone: Clone, tmp_path: Path) -> None:
     store = tmp_path / "store"
     other = clone(str(store))

@@ -52,6 +52,7 @@ def test_a_branch_and_a_tag_are_deleted_and_can_come_back(shop: Repo, clone: Clo
     assert sound(copy) and sound(shop)
 
 
+@pytest.mark.slow
 def test_what_is_not_deleted(shop: Repo, clone: Clone, url: str) -> None:
     assert "is what clones of origin check out" in shop.refused(
         "CALL epoch_push(branch := 'refs/heads/main', delete := true)"
@@ -93,6 +94,7 @@ def test_of_a_deletion_and_a_push_one_wins(shop: Repo, clone: Clone, url: str, m
     assert other.one("SELECT commit_id FROM epoch.refs WHERE name = 'origin/feature'") == shop.head()
 
 
+@pytest.mark.slow
 def test_a_tag_that_is_called_as_a_branch_stays_away(shop: Repo, clone: Clone, url: str) -> None:
     """Also as a remote branch is, and in longer forms; after each fetch, and in a clone."""
     names = ["main", "heads/main", "origin/main", "remotes/origin/main", "feature", "v1"]

@@ -210,6 +210,7 @@ ALLOWED = (
 
 @pytest.mark.grid(every=4)
 @pytest.mark.parametrize("lie", REFUSED, ids=lambda lie: lie.__name__)
+@pytest.mark.slow
 def test_what_was_made_by_hand_is_not_pushed(clone: Repo, lie: Callable[[Repo], None]) -> None:
     lie(clone)
     files = clone("SELECT count(*) FROM epoch.levels")

@@ -136,6 +136,7 @@ def test_a_pull_that_conflicts_is_a_merge_in_progress(shop: Repo, clone: Clone, 
     assert pushed(shop)[0] == "pushed"
 
 
+@pytest.mark.slow
 def test_force_and_rewritten_history(shop: Repo, clone: Clone, url: str) -> None:
     pushed(shop)
     other = clone(url)
@@ -220,6 +221,7 @@ def test_layouts_may_differ_between_clones(shop: Repo, clone: Clone, url: str) -
     assert history(third) == history(shop) and sound(third)
 
 
+@pytest.mark.slow
 def test_gc_keeps_what_remote_branches_need(shop: Repo, clone: Clone, url: str) -> None:
     pushed(shop)
     other = clone(url)
@@ -231,6 +233,7 @@ def test_gc_keeps_what_remote_branches_need(shop: Repo, clone: Clone, url: str) 
     assert sound(shop)
 
 
+@pytest.mark.slow
 def test_undone_promotions_and_squashes_travel(shop: Repo, clone: Clone, url: str) -> None:
     shop("CALL epoch_checkout('staging', new_branch := true); UPDATE orders SET amount = 5 WHERE id = 5")
     shop.commit("feature")

@@ -91,6 +91,7 @@ def clone_of(make_repo: MakeRepo, store: Path, arguments: str = "") -> tuple[Rep
     return repo, warnings
 
 
+@pytest.mark.slow
 def test_a_clone_lists_what_looks_out_and_goes_on_without_it(
     make_repo: MakeRepo, store: tuple[Repo, Path], folder: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_clone_lists_what_looks_out_and_goes_on_without_it(
     assert names(author) == honest | FAR_OBJECTS | FAR_TABLES
 
 
+@pytest.mark.slow
 def test_trust_makes_what_was_kept_and_loses_nothing_of_the_users_own(
     make_repo: MakeRepo, store: tuple[Repo, Path], folder: Path
 ) -> None:
@@ -287,6 +289,7 @@ def test_lies_about_a_table_are_refused(repo: Repo) -> None:
         assert prove(call, "/store", [], [replace(lie, columns=(column,))], remote) == []
 
 
+@pytest.mark.slow
 def test_the_command_line(store: tuple[Repo, Path], folder: Path, epoch: Epoch) -> None:
     author, place = store
     look_out(author, folder)

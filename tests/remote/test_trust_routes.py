@@ -149,6 +149,7 @@ def test_on_no_route(shops: Callable[[str], Repo]) -> None:
     assert repo("FROM epoch_fsck()") == [] and repo("FROM epoch_status()") == []
 
 
+@pytest.mark.slow
 def test_a_table_that_both_changed_is_not_merged_by_what_is_only_data(shops: Callable[[str], Repo]) -> None:
     repo = shops("INSERT INTO shared VALUES (9, 'z')")
     repo("CALL epoch_fetch()")
@@ -178,6 +179,7 @@ def test_what_is_not_trusted_is_no_change_of_the_working_tables(shops: Callable[
     assert {row[0] for row in repo("SELECT table_name FROM epoch_diff('HEAD', 'WORKING')")} == {"t"}
 
 
+@pytest.mark.slow
 def test_a_patch_has_nothing_that_is_only_data(shops: Callable[[str], Repo]) -> None:
     repo = shops("INSERT INTO t VALUES (2, 'b')")
     repo("CALL epoch_fetch()")
@@ -230,6 +232,7 @@ def spots_of(table: Document) -> list[tuple[Document, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_definitions_that_are_more_than_one_statement(make_repo: MakeRepo, tmp_path: Path) -> None:
     author = make_repo(LIVES)
     if TRIGGERS:
