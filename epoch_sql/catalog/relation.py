@@ -160,9 +160,9 @@ Written = tuple[str | None, int | None]
 """The repository, and the number of times that rows of its catalog were replaced or removed."""
 
 
-def upgrade(cursor: duckdb.DuckDBPyConnection, found: int) -> None:
-    """Upgrade a catalog from the version ``found`` (0: no catalog) to this one, within the caller's transaction."""
-    for number, script in enumerate(UPGRADES[found:], found + 1):
+def upgrade(cursor: duckdb.DuckDBPyConnection, version: int) -> None:
+    """Upgrade a catalog from a ``version`` (0: no catalog) to this one, within the caller's transaction."""
+    for number, script in enumerate(UPGRADES[version:], version + 1):
         for statement in cursor.extract_statements(render.render(script)):
             cursor.execute(statement)
         run(cursor, "UPDATE {{epoch}}.state SET catalog_version = ?", [number])

@@ -80,7 +80,7 @@ class _Counter:
         self.call = call
         self.contents = call.contents
         self._edges: dict[str, Edges] = {}
-        self._found: dict[tuple[str, str], RowCounts] = {}
+        self._counts: dict[tuple[str, str], RowCounts] = {}
 
     def tables(self, before: Tree, after: Tree) -> Iterator[TableRows]:
         """The tables that differ in two trees, by name."""
@@ -100,9 +100,9 @@ class _Counter:
         if old is None or new is None:
             count = self.contents.version(old or new or "").row_count
             return RowCounts(added=count) if new else RowCounts(removed=count)
-        if (old, new) not in self._found:
-            self._found[old, new] = RowCounts() if old == new else self._counted(old, new)
-        return self._found[old, new]
+        if (old, new) not in self._counts:
+            self._counts[old, new] = RowCounts() if old == new else self._counted(old, new)
+        return self._counts[old, new]
 
     def _counted(self, old: str, new: str) -> RowCounts:
         before, after = self.contents.table(old), self.contents.table(new)

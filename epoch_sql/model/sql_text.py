@@ -283,15 +283,15 @@ def _with_lambdas(text: str) -> str:
     return "".join(parts) + text[position:]
 
 
-def _arrow(found: Sequence[Token], opening: int) -> tuple[list[str], int]:
+def _arrow(tokens: Sequence[Token], opening: int) -> tuple[list[str], int]:
     """The name, or the names in ``row(…)``, in the bracket at ``opening``, and the position where an arrow would
     follow."""
-    words = [token.text for token in found]
+    words = [token.text for token in tokens]
     start = opening + (3 if words[opening + 1 : opening + 3] == ["main", "."] else 1)
-    if found[start].name == "row" and words[start + 1] == "(":
+    if tokens[start].name == "row" and words[start + 1] == "(":
         end = _closing(words, start + 1)
-        return [token.text for token in found[start + 2 : end] if token.name is not None], end + 1
-    return [words[start]], start + 1 if found[start].name is not None else opening
+        return [token.text for token in tokens[start + 2 : end] if token.name is not None], end + 1
+    return [words[start]], start + 1 if tokens[start].name is not None else opening
 
 
 def _with_settled_types(text: str) -> str:
@@ -320,17 +320,17 @@ def _with_booleans(text: str) -> str:
     return "".join(parts) + text[position:]
 
 
-def _cast_types(found: Sequence[Token]) -> list[Sequence[Token]]:
+def _cast_types(tokens: Sequence[Token]) -> list[Sequence[Token]]:
     """The tokens of the type of each cast, by the position of the first one."""
     types = []
     opened: list[tuple[bool, int | None]] = []
-    for number, token in enumerate(found):
+    for number, token in enumerate(tokens):
         if token.text in "([{":
-            opened.append((number > 0 and found[number - 1].is_word("CAST", "TRY_CAST"), None))
+            opened.append((number > 0 and tokens[number - 1].is_word("CAST", "TRY_CAST"), None))
         elif token.text in ")]}" and opened:
             _, start = opened.pop()
             if start is not None:
-                types.append(found[start:number])
+                types.append(tokens[start:number])
         elif opened and opened[-1][0] and token.is_word("AS"):
             opened[-1] = (True, number + 1)
     return sorted(types, key=lambda kind: kind[0].start)

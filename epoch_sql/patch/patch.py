@@ -73,11 +73,11 @@ def statements_between(call: Call, from_ref: str | None, to_ref: str, table: str
     return render.render("patch.patch", statements=statements)
 
 
-def _definitions(found: Sequence[tuple[str, Sql]], phase: int) -> list[Sql]:
+def _definitions(statements: Sequence[tuple[str, Sql]], phase: int) -> list[Sql]:
     """The statements that change definitions, as part of the patch."""
-    if not found:
+    if not statements:
         return []
-    names, texts = zip(*found, strict=True)
+    names, texts = zip(*statements, strict=True)
     return [
         render.render(
             "patch.schema",

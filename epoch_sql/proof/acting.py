@@ -61,23 +61,23 @@ def named_in(statement: str) -> Named:
     return named
 
 
-def _relation(found: Sequence[Token], number: int, named: Named, certain: bool) -> int:
+def _relation(tokens: Sequence[Token], number: int, named: Named, certain: bool) -> int:
     """Note the relation at a position, if there is one. Gives the position of the last part of its name."""
-    if number >= len(found):
+    if number >= len(tokens):
         return number
-    if found[number].text[0] == "'":
-        named.files = named.files or certain or bool(_LIKE_A_FILE.search(found[number].text))
+    if tokens[number].text[0] == "'":
+        named.files = named.files or certain or bool(_LIKE_A_FILE.search(tokens[number].text))
         return number
     parts = []
-    while number < len(found) and (name := found[number].name) is not None:
+    while number < len(tokens) and (name := tokens[number].name) is not None:
         parts.append(name.lower())
-        if number + 2 >= len(found) or found[number + 1].text != ".":
+        if number + 2 >= len(tokens) or tokens[number + 1].text != ".":
             break
         number += 2
     if certain and parts:
         *qualifiers, table = parts
         catalog = qualifiers[0] if len(qualifiers) > 1 else ""
         named.relations.add((catalog, path_text(qualifiers[1:] if catalog else qualifiers), table))
-    elif parts and found[number].text[0] == '"':
+    elif parts and tokens[number].text[0] == '"':
         named.relations.add(("", path_text(parts[:-1]), parts[-1]))
     return number

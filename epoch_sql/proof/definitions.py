@@ -195,9 +195,9 @@ def _parameter(text: str) -> Iterator[Fragment]:
         yield Fragment("expression", text[assign.end :], f"the default of parameter {name}")
 
 
-def _are_names(found: Sequence[Token]) -> bool:
+def _are_names(tokens: Sequence[Token]) -> bool:
     """Whether tokens are names separated by commas."""
-    names, commas = found[::2], found[1::2]
+    names, commas = tokens[::2], tokens[1::2]
     spelled = all(name.name is not None and name.text != '"' for name in names)
     return len(names) > len(commas) and spelled and all(comma.text == "," for comma in commas)
 

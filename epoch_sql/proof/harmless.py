@@ -77,20 +77,21 @@ def offences(parsed: Sequence[Parsed], context: Context) -> dict[Definition, str
     return _with_children({definition: reason for definition, reason in found.items() if reason}, parsed)
 
 
-def _with_children(found: dict[Definition, str], parsed: Sequence[Parsed]) -> dict[Definition, str]:
+def _with_children(reasons: dict[Definition, str], parsed: Sequence[Parsed]) -> dict[Definition, str]:
     """The same, with the tables that refer to one of them and so cannot be created without it."""
     tables = [one.definition for one in parsed if isinstance(one.definition, Table)]
     while True:
-        gone = {_name(definition): definition for definition in found if isinstance(definition, Table)}
-        more: dict[Definition, str] = {
-            table: f"it refers to table {gone[parent].name}"
+        parents = {_name(definition): definition for definition in reasons if isinstance(definition, Table)}
+        children: dict[Definition, str] = {
+            table: f"it refers to table {parents[parent].name}"
             for table in tables
             for key in table.foreign_keys
-            if table not in found and (parent := (table.name.schema.lower(), (key.referenced or "").lower())) in gone
+            if table not in reasons
+            and (parent := (table.name.schema.lower(), (key.referenced or "").lower())) in parents
         }
-        if not more:
-            return found
-        found = {**found, **more}
+        if not children:
+            return reasons
+        reasons = {**reasons, **children}
 
 
 def illegal(parsed: Parsed) -> str | None:

@@ -188,10 +188,10 @@ def _without_values(
             yield Unlisted(start, end, _within(scopes, query), True, statement)
 
 
-def _listed(text: str, found: Sequence[tuple[Unlisted, Sequence[str]]]) -> str:
+def _listed(text: str, unlisted: Sequence[tuple[Unlisted, Sequence[str]]]) -> str:
     """The query with values. Meeting another value is an error. Without values, it makes no columns."""
     edits: set[tuple[int, int, str]] = set()
-    for one, values in found:
+    for one, values in unlisted:
         texts = [render.literal(value) for value in values or [_NOTHING]]
         template = (
             "{{texts}}"

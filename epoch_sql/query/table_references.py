@@ -216,32 +216,32 @@ def renamed(sql: str, query: Query, names: Mapping[Mention, str]) -> str:
     return text
 
 
-def _visit(node: Any, scope: frozenset[str], query: Query, found: dict[Any, Mention]) -> None:
+def _visit(node: Any, scope: frozenset[str], query: Query, mentions: dict[Any, Mention]) -> None:
     if isinstance(node, list):
         for item in node:
-            _visit(item, scope, query, found)
+            _visit(item, scope, query, mentions)
     elif isinstance(node, dict):
-        _note(node, scope, query, found)
+        _note(node, scope, query, mentions)
         if node.get("type") == "RECURSIVE_CTE_NODE":
             own = scope | {str(node.get("cte_name", "")).lower()}
             for name, child in node.items():
-                _visit(child, scope if name == "left" else own, query, found)
+                _visit(child, scope if name == "left" else own, query, mentions)
             return
-        inner = _common_tables(node, scope, query, found)
+        inner = _common_tables(node, scope, query, mentions)
         if node.get("type") == "CTE_NODE":
-            _visit(node.get("child"), scope if _maps(node.get("child")) else inner, query, found)
+            _visit(node.get("child"), scope if _maps(node.get("child")) else inner, query, mentions)
             return
         for name, child in node.items():
             if name != "cte_map":
-                _visit(child, inner, query, found)
+                _visit(child, inner, query, mentions)
 
 
 def _common_tables(
-    node: Mapping[str, Any], scope: frozenset[str], query: Query, found: dict[Any, Mention]
+    node: Mapping[str, Any], scope: frozenset[str], query: Query, mentions: dict[Any, Mention]
 ) -> frozenset[str]:
     """Visits the WITH queries of a node. Each sees those before it. Gives the scope of the rest."""
     for entry in _maps(node):
-        _visit(entry["value"], scope, query, found)
+        _visit(entry["value"], scope, query, mentions)
         scope |= {str(entry["key"]).lower()}
         query.common.add(str(entry["key"]).lower())
     return scope
@@ -252,14 +252,14 @@ def _maps(node: Any) -> list[dict[str, Any]]:
     return list((found or {}).get("map") or [])
 
 
-def _note(node: Mapping[str, Any], scope: frozenset[str], query: Query, found: dict[Any, Mention]) -> None:
+def _note(node: Mapping[str, Any], scope: frozenset[str], query: Query, mentions: dict[Any, Mention]) -> None:
     kind = node.get("type")
     if kind == "BASE_TABLE":
         location = int(node.get("query_location", _NOWHERE))
         parts = _path_of(node)
         if parts[-1].lower() in scope and [part.lower() for part in parts[:-1]] in ([], ["recurring"]):
             return
-        found.setdefault((location, parts), Mention(parts, str(node.get("alias") or ""), location))
+        mentions.setdefault((location, parts), Mention(parts, str(node.get("alias") or ""), location))
     elif kind == "COLUMN_REF" and len(node.get("column_names", ())) > 2:
         query.columns.append((int(node.get("query_location", _NOWHERE)), tuple(node["column_names"])))
     elif kind == "SHOW_REF" and not node.get("query"):

@@ -156,14 +156,14 @@ class _Reader:
         here = {content_id: version_id for version_id, content_id in edge.contents.items()}
         contents = self.call.contents
 
-        def found(content_id: str) -> Table | None:
+        def table(content_id: str) -> Table | None:
             manifest = manifests.get(content_id)
             if manifest is None:
                 return contents.table(here[content_id]) if content_id in here else None
             schema_id = manifest.version.schema_id
             return definitions[schema_id] if schema_id in definitions else contents.schema(schema_id)
 
-        return found
+        return table
 
     def withheld(self) -> set[str]:
         """The ids of definitions here that are only data."""
@@ -254,16 +254,16 @@ def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> 
     return [file for level in levels for file in level.files]
 
 
-def _parents_first(found: Mapping[str, PortableCommit]) -> list[PortableCommit]:
+def _parents_first(commits: Mapping[str, PortableCommit]) -> list[PortableCommit]:
     """The commits, each after its parents."""
     ordered: dict[str, PortableCommit] = {}
-    for tip in found:
+    for tip in commits:
         path = [tip]
         while path:
-            before = [p for p in found[path[-1]].commit.parents if p in found and p not in ordered]
+            before = [p for p in commits[path[-1]].commit.parents if p in commits and p not in ordered]
             if before:
                 path.extend(before)
             else:
                 current = path.pop()
-                ordered[current] = found[current]
+                ordered[current] = commits[current]
     return list(ordered.values())

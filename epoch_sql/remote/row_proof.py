@@ -274,16 +274,16 @@ class RowProof:
                     raise other_rows(edge.where, after.table)
 
 
-def _columns_problem(found: Columns, needed: Columns, allowed: Columns) -> str | None:
+def _columns_problem(columns: Columns, needed: Columns, allowed: Columns) -> str | None:
     """The problem of a file's columns, or None."""
-    names = [name for name, _ in found]
+    names = [name for name, _ in columns]
     types: dict[str, set[str]] = {}
     for name, kind in (*needed, *allowed):
         types.setdefault(name, set()).add(kind)
     missing = {name for name, _ in needed} - set(names)
     if missing:
         return f"has no column {min(missing)}"
-    for name, kind in found:
+    for name, kind in columns:
         if name not in types or names.count(name) > 1:
             return f"has a column that it should not have: {name}"
         if kind not in types[name]:

@@ -153,10 +153,10 @@ def zones(files: Sequence[DataFile]) -> list[Zone]:
     return [Zone(tuple(group), *ends) for group, *ends in zip(groups, starts, [*starts[1:], None], strict=True)]
 
 
-def runs(found: Sequence[Zone], touched: Iterable[int]) -> Iterator[tuple[bool, Zone]]:
+def runs(zones: Sequence[Zone], touched: Iterable[int]) -> Iterator[tuple[bool, Zone]]:
     """Neighbouring zones that are all touched, or all not, as one zone each."""
     wanted = set(touched)
-    for is_touched, group in groupby(enumerate(found), key=lambda numbered: numbered[0] in wanted):
+    for is_touched, group in groupby(enumerate(zones), key=lambda numbered: numbered[0] in wanted):
         members = [zone for _, zone in group]
         files = tuple(file for zone in members for file in zone.files)
         yield is_touched, Zone(files, members[0].start, members[-1].end)

@@ -64,7 +64,7 @@ def touched_zones(
     cursor: duckdb.DuckDBPyConnection,
     store: ObjectStore,
     schema: Schema,
-    found: Sequence[Zone],
+    zones: Sequence[Zone],
     deltas: Iterable[DataFile],
 ) -> set[int]:
     """The zones (by number) of a base level that hold keys of deltas. Reads a delta only if its range does not tell."""
@@ -73,7 +73,7 @@ def touched_zones(
     near: set[int] = set()
     for delta in deltas:
         keys = range_of(delta)
-        met = {number for number, zone in enumerate(found) if keys is None or zone.meets(keys)}
+        met = {number for number, zone in enumerate(zones) if keys is None or zone.meets(keys)}
         if len(met) == 1:
             touched |= met
         else:
@@ -86,7 +86,7 @@ def touched_zones(
         path = render.literal(str(store.path(delta.file_id)))
         text = Sql("SELECT {{key}} AS key FROM read_parquet({{path}})")
         reads.append(render.fill(text, key=sort_key(key), path=path))
-    asked = [(number, found[number].start, found[number].end) for number in sorted(near - touched)]
+    asked = [(number, zones[number].start, zones[number].end) for number in sorted(near - touched)]
     statement = render.render("files.touched_zones", keys=render.joined(reads, "\nUNION ALL\n"))
     rows = cursor.execute(statement, [[row[part] for row in asked] for part in range(3)]).fetchall()
     return touched | {number for (number,) in rows}

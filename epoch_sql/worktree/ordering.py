@@ -68,8 +68,8 @@ def meaning(made: SchemaObject) -> str:
     return made.definition[next(tokens(made.definition, start)).start :].rstrip("; ")
 
 
-def _rank(found: SchemaObject) -> tuple[int, int, ObjectName]:
-    return FIRST.index(found.kind), len(meaning(found)) if found.kind == "type" else 0, found.name
+def _rank(obj: SchemaObject) -> tuple[int, int, ObjectName]:
+    return FIRST.index(obj.kind), len(meaning(obj)) if obj.kind == "type" else 0, obj.name
 
 
 def _positions_of_names(definitions: Sequence[Definition]) -> Mapping[str, Sequence[int]]:
