@@ -133,6 +133,57 @@ class TestRefusedWrites:
         assert repo.commit("fits") == (1, 50000, 0, 0)
         assert repo("CALL epoch_fsck()") == []
 
+    def test_an_import(
+        self, make_repo: MakeRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limited: Callable[[int], None]
+    ) -> None:
+        repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY, v VARCHAR); INSERT INTO t VALUES (-1, 'x')")
+        repo(f"COPY (SELECT i, md5(i::VARCHAR) AS v FROM range(50000) AS r(i)) TO '{tmp_path}/t.csv'")
+        load = f"CALL epoch_import_files(['{tmp_path}/t.csv'], mode := 'append')"
+        before = repo.head(), repo.status(), repo("FROM t")
+        copy = LevelWriter._copy
+
+        def limited_copy(*arguments: object) -> int:
+            limited(100_000)
+            try:
+                return copy(*arguments)  # type: ignore[arg-type]
+            finally:
+                limited(resource.RLIM_INFINITY)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(LevelWriter, "_copy", limited_copy)
+            assert "File too large" in one_line(repo.refused(load))
+        assert (repo.head(), repo.status(), repo("FROM t")) == before
+        assert not list((repo.path.parent / ".epoch" / "objects" / "incoming").iterdir())
+        repo(load)
+        assert repo("SELECT count(*) FROM epoch_at('HEAD', 't')") == [(50001,)]
+        assert repo("CALL epoch_fsck()") == []
+
+    def test_an_export(self, make_repo: MakeRepo, tmp_path: Path, limited: Callable[[int], None]) -> None:
+        """What was at the place before is there afterwards, and nothing else."""
+        repo = make_repo(
+            "CREATE TABLE t (i INTEGER PRIMARY KEY, v VARCHAR); INSERT INTO t SELECT i, md5(i::VARCHAR) FROM range(20000) AS r(i)"
+        )
+        before = repo.head(), repo.status()
+        folder = tmp_path / "out"
+        folder.mkdir()
+        for form in ("parquet", "csv", "json", "arrow"):
+            (folder / f"t.{form}").write_text("as it was")
+        calls = [f"'{folder}/t.{form}', tables := ['t']" for form in ("parquet", "csv", "json", "arrow")]
+        calls += [f"'{folder}/all', form := 'csv'", f"'{folder}/t.sql'", f"'{folder}/t.duckdb'"]
+        names = sorted(folder.iterdir())
+        for call in calls:
+            limited(100_000)
+            try:
+                message = repo.refused(f"CALL epoch_export('HEAD', {call})")
+            finally:
+                limited(resource.RLIM_INFINITY)
+            assert f"cannot write {folder}" in one_line(message), message
+            assert sorted(folder.iterdir()) == names
+            assert {file.read_text() for file in names} == {"as it was"}
+        assert (repo.head(), repo.status()) == before
+        for call in calls:
+            repo(f"CALL epoch_export('HEAD', {call})")
+
     def test_as_the_transaction_commits(
         self, make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch, limited: Callable[[int], None]
     ) -> None:

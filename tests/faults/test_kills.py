@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import epoch_sql
@@ -64,15 +65,30 @@ def works(path: Path) -> None:
         assert files == {row[0] for row in con.execute("SELECT file_id FROM epoch.files").fetchall()}
 
 
+def exported(folder: Path) -> list[tuple[str, object]]:
+    """What an export has put in its place: each table with its number of rows and the sum of their hashes."""
+    tables = {file.stem: f"'{file}'" for file in sorted(folder.glob("out/*"))}
+    with duckdb.connect() as con:
+        for file in folder.glob("out.duckdb"):
+            con.execute(f"ATTACH '{file}' AS out (READ_ONLY)")
+            tables = {"c": "out.c", "t": "out.t"}
+        return [
+            (name, con.execute(f"SELECT count(*), sum(hash(t)) FROM {table} AS t").fetchall())
+            for name, table in tables.items()
+        ]
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_killed_at_chosen_points(tmp_path: Path, operation: str) -> None:
+    # An export changes nothing in the repository.
+    points = 3 if operation.startswith("export") else POINTS
     subprocess.run(
-        [sys.executable, "-m", "tests.faults.worker", "kill_points", str(tmp_path), operation, str(POINTS)],
+        [sys.executable, "-m", "tests.faults.worker", "kill_points", str(tmp_path), operation, str(points)],
         cwd=ROOT,
         check=True,
     )
     before, after = (state(tmp_path / name / "shop.duckdb") for name in ("before", "after"))
-    assert before != after or operation == "compact"
+    assert before != after or operation == "compact" or operation.startswith("export")
     killed = sorted(
         (folder for folder in tmp_path.iterdir() if folder.name.isdigit()), key=lambda folder: int(folder.name)
     )
@@ -81,6 +97,11 @@ def test_killed_at_chosen_points(tmp_path: Path, operation: str) -> None:
     assert all(one in (before, after) for one in found)
     # Once it is done, it stays done.
     assert found == sorted(found, key=lambda one: one == after)
+    if operation.startswith("export"):
+        # A place is there, whole, or not at all.
+        places = [exported(folder) for folder in (*killed, tmp_path / "after")]
+        assert places[-1] and all(place in ([], places[-1]) for place in places)
+        assert places[0] == []
     works(killed[len(killed) // 2] / "shop.duckdb")
     works(killed[-1] / "shop.duckdb")
 

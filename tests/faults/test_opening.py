@@ -63,7 +63,7 @@ class TestLocked:
         assert time.monotonic() - begun >= 1
         error, hint = done.stderr.strip().splitlines()
         assert error.startswith("error: the database is locked by ")
-        assert f"(PID {holder.pid})" in error
+        assert f"{sys.executable} -c " in error and f"(PID {holder.pid})" in error
         assert hint.startswith("hint: ")
 
     def test_the_program_goes_on_when_the_lock_is_gone(self, make_repo: MakeRepo) -> None:

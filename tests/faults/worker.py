@@ -29,6 +29,9 @@ OPERATIONS = {
     "stash pop": "CALL epoch_stash_pop()",
     "gc": "CALL epoch_gc(grace := INTERVAL 0 SECOND)",
     "compact": "CALL epoch_compact()",
+    "import": "CALL epoch_import_files(['{folder}/t.csv', '{folder}/c.csv'], mode := 'replace', message := '7')",
+    "export tables": "CALL epoch_export('other', '{folder}/out', form := 'parquet')",
+    "export a state": "CALL epoch_export('other', '{folder}/out.duckdb')",
 }
 """What is killed at chosen points, on a repository that ``prepared`` made for it."""
 
@@ -65,6 +68,10 @@ def prepared(path: Path, operation: str) -> None:
             fill(con, 7)
         if operation == "stash pop":
             con.execute(OPERATIONS["stash"])
+        if operation == "import":
+            fill(con, 7)
+            con.execute(f"COPY t TO '{path.parent}/t.csv'; COPY c TO '{path.parent}/c.csv'")
+            con.execute("CALL epoch_reset(hard := true)")
         if operation == "gc":
             con.execute("CALL epoch_compact()")
             fill(con, 5)
@@ -147,7 +154,7 @@ def perform(path: Path, operation: str, last: int) -> int:
     with epoch_sql.connect(path) as con:
         Session._open = lambda self: TickingCursor(opened(self), clock)
         os.replace, os.fsync, Path.unlink = stepping(replace), stepping(fsync), stepping(unlink)
-        con.execute(OPERATIONS[operation]).fetchall()
+        con.execute(OPERATIONS[operation].format(folder=path.parent)).fetchall()
         Session._open, os.replace, os.fsync, Path.unlink = opened, replace, fsync, unlink
     return clock.steps
 
