@@ -25,6 +25,7 @@ from . import (
     repository,
     streams,
     upkeep,
+    worktrees,
 )
 from .completing import completed
 from .grammar import SectionedGroup
@@ -60,6 +61,7 @@ for _module in (
     differences,
     history,
     branches,
+    worktrees,
     merging,
     conflicts,
     guarding,

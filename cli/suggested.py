@@ -45,6 +45,9 @@ _COMMANDS = {
     "tags": "tag list",
     "unprotect": "branch unprotect",
     "violations": "conflicts show",
+    "worktree_add": "worktree add",
+    "worktree_remove": "worktree remove",
+    "worktrees": "worktree list",
 }
 """The commands that are not called like their function. ``{}`` takes an argument in its order; others come last."""
 _FORMS = {
@@ -55,6 +58,7 @@ _FORMS = {
     ("reset", "hard"): "reset --hard {}",
     ("resolve", "side"): "conflicts resolve --{side}",
     ("review", "verdict"): "review {verdict} {} --into {}",
+    ("worktree_add", "new_branch"): "worktree add -b {new_branch}",
 }
 """The commands that are called otherwise with an option."""
 _OPTIONS = {"column": "--field", "key": "--record", "start": "--from"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +74,9 @@ class Memory:
     connection, thread or process, it differs, and the next operation clears the caches. The graph only grows, except by
     gc. ``last_commit``, which has ``last_sequence``, shows whether it is still the same.
 
-    ``publishing`` is held while files are written that no commit needs, and while gc removes such files.
+    ``publishing`` is held while files are written that no commit needs, and while gc removes such files. ``records``
+    are the records of worktrees that were taken in, by their paths, and ``namesakes`` the warnings that stay.
+    ``beside`` opens another database as a repository.
     """
 
     own_macros: frozenset[str] = frozenset()
@@ -88,11 +90,15 @@ class Memory:
     repository_id: str | None = None
     lock: Lock = field(default_factory=Lock)
     publishing: Lock = field(default_factory=Lock)
+    records: dict[str, bytes] = field(default_factory=dict)
+    namesakes: dict[str, list[str]] = field(default_factory=dict)
+    beside: Callable[[Path], AbstractContextManager[Call]] | None = None
 
 
 class Call:
     """The repository of the database that a cursor is on.
 
+    ``folder`` is the repository's own, and ``shared`` that of the main worktree, where objects and history are shared.
     Raises EpochRepositoryError if the database is in memory, has no repository, or has one of a newer version.
     """
 
@@ -117,7 +123,9 @@ class Call:
             )
         self.catalog, self.database, self.read_only = opened.name, Path(opened.path).resolve(), opened.read_only
         self.folder = config.repository_folder(self.database)
-        self.store = ObjectStore(self.folder / "objects")
+        self.link = config.link_of(self.folder)
+        self.shared = config.repository_folder(self.link.main) if self.link else self.folder
+        self.store = ObjectStore(self.shared / "objects")
         self.exists = self._check_version()
         if not create and not self.exists:
             message = f"{self.database} has no Epoch repository"

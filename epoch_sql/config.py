@@ -28,6 +28,14 @@ class Setting:
     origin: Path
 
 
+@dataclass(frozen=True)
+class Link:
+    """What makes a database a linked worktree: its id, and the database of the main worktree."""
+
+    worktree_id: str
+    main: Path
+
+
 def repository_folder(database: Path) -> Path:
     """The ``.epoch`` folder of a database file: beside the file, after following links."""
     return database.resolve().parent / FOLDER
@@ -36,6 +44,24 @@ def repository_folder(database: Path) -> Path:
 def repository_config(database: Path) -> Path:
     """The settings file of the repository of a database."""
     return repository_folder(database) / FILE
+
+
+def link_of(folder: Path) -> Link | None:
+    """What a repository's folder says of the main worktree; None if it is its own."""
+    stated = read(folder / FILE).get("worktree")
+    if not isinstance(stated, Mapping):
+        return None
+    worktree_id, main = stated.get("id"), stated.get("main")
+    if not isinstance(worktree_id, str) or not isinstance(main, str) or not main:
+        raise EpochConfigError(
+            f"{folder / FILE} does not say which worktree this is", "write worktree.id and worktree.main in it"
+        )
+    return Link(worktree_id, Path(main).resolve())
+
+
+def is_worktree(database: Path, link: Link) -> bool:
+    """Whether a database is there, and is that worktree of that main one: a copy of the main one has none."""
+    return database.is_file() and link_of(repository_folder(database)) == link
 
 
 def user_config() -> Path:
@@ -105,7 +131,12 @@ def get(key: str, folder: Path | None = None) -> str | None:
 def settings(folder: Path | None = None) -> list[Setting]:
     """Every setting in force or overridden, the repository's before the user's."""
     files = [*([folder / FILE] if folder else []), user_config()]
-    return [Setting(key, value, file) for file in files for key, value in _flat(read(file))]
+    return [setting for file in files for setting in settings_of(file)]
+
+
+def settings_of(file: Path) -> list[Setting]:
+    """Every setting of one file."""
+    return [Setting(key, value, file) for key, value in _flat(read(file))]
 
 
 def set_value(file: Path, key: str, value: str) -> None:

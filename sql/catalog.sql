@@ -299,3 +299,15 @@ CREATE TABLE {{epoch}}.published (
     file_ids VARCHAR[] NOT NULL,
     replaced_at TIMESTAMP
 );
+
+CREATE TABLE {{epoch}}.worktrees (
+    worktree_id VARCHAR NOT NULL,
+    path VARCHAR NOT NULL,
+    trusted BOOLEAN NOT NULL
+);
+
+CREATE TABLE {{epoch}}.elsewhere (
+    branch VARCHAR NOT NULL,
+    worktree_id VARCHAR NOT NULL,
+    checked_out BOOLEAN NOT NULL
+);

@@ -14,6 +14,18 @@ UNION
 SELECT unnest([old_commit, new_commit]) FROM {{epoch}}.reflog WHERE moved_at >= ?
 
 
+-- name: marks_of_worktree
+-- In: the catalog of another worktree, of its own database.
+-- Out: the commits that it needs, with everything before them: commit_id.
+SELECT commit_id FROM epoch.refs
+UNION
+SELECT head_commit FROM epoch.state WHERE head_commit IS NOT NULL
+UNION
+SELECT commit_id FROM epoch.stashes
+UNION
+SELECT unnest([ours_commit, theirs_commit]) FROM epoch.merges
+
+
 -- name: keep
 -- In: the ids of what is kept.
 -- Out: a temporary table of them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from threading import Lock
@@ -13,8 +13,9 @@ from weakref import WeakKeyDictionary
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.call import Memory, open_database
+from epoch_sql.call import Call, Memory, open_database
 from epoch_sql.catalog.relation import CATALOG_VERSION, catalog_version, upgrade
+from epoch_sql.errors import EpochError, EpochRepositoryError
 from epoch_sql.extension.failing import Watch
 from epoch_sql.extension.registration import (
     MACROS,
@@ -28,6 +29,7 @@ from epoch_sql.extension.registration import (
 )
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import PROCEDURES, VERBS
+from epoch_sql.linked.syncing import bring_in, gave_out, has_worktrees
 from epoch_sql.progress import Progress
 from epoch_sql.publish.connecting import connect_to
 from epoch_sql.publish.writing import create_database
@@ -93,12 +95,17 @@ def _connect_at(database: Path, ref: str, options: Mapping[str, Any]) -> duckdb.
         connection = connect(database, read_only=True)
     except duckdb.ConnectionException:
         # This process has it open to write.
-        session = next((s for path, s in _sessions.items() if Path(path).resolve() == database.resolve()), None)
+        session = _session_at(database)
         if session is None:
             raise
         return connected_at(session, ref, options)
     with connection:
         return connected_at(_installed[connection], ref, options)
+
+
+def _session_at(database: Path) -> Session | None:
+    """The session of a database that this process has had open."""
+    return next((s for path, s in _sessions.items() if Path(path).resolve() == database.resolve()), None)
 
 
 def install(connection: duckdb.DuckDBPyConnection, *, author: str | None = None) -> duckdb.DuckDBPyConnection:
@@ -127,8 +134,13 @@ def watched(connection: duckdb.DuckDBPyConnection) -> AbstractContextManager[Wat
     return _installed[connection].failures.watched()
 
 
-def installed(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] | None) -> Session:
-    """The session of a connection's database, made ready; ``options`` of ``duckdb.connect``, None if not known."""
+def installed(
+    connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] | None, follows: bool = True
+) -> Session:
+    """The session of a connection's database, made ready; ``options`` of ``duckdb.connect``, None if not known.
+
+    A database that ``follows`` takes in what other worktrees did.
+    """
     with connection.cursor() as cursor:
         with _lock:
             opened = open_database(cursor)
@@ -147,7 +159,36 @@ def installed(connection: duckdb.DuckDBPyConnection, options: Mapping[str, Any] 
             if _answer(cursor, MACROS) != macros_digest():
                 _create_macros(cursor, session)
             _upgrade(cursor, opened.name)
+            if is_new and follows and opened.path:
+                _follow(session, Path(opened.path))
     return session
+
+
+def _follow(session: Session, database: Path) -> None:
+    """Take in what other worktrees did, and tell them what a process did that was killed before it could.
+
+    If that is refused, each call that acts says so.
+    """
+    with suppress(EpochError):
+        if has_worktrees(database):
+            with session.turn, session.cursor() as cursor:
+                call = session.call(cursor)
+                bring_in(call)
+                gave_out(call)
+
+
+@contextmanager
+def _beside(database: Path) -> Iterator[Call]:
+    """The repository of another database, opened for a call, which alone works on it meanwhile."""
+    session = _session_at(database)
+    if session and session.is_open():
+        raise EpochRepositoryError(
+            f"{database} is open in this program", "close it first, then retry", database=str(database)
+        )
+    with duckdb.connect(str(database)) as connection:
+        session = installed(connection, {}, follows=False)
+        with session.cursor() as cursor:
+            yield session.call(cursor)
 
 
 def has_repository(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -182,7 +223,7 @@ def _session_of(cursor: duckdb.DuckDBPyConnection, key: str, path: str | None, i
 
 
 def _new_memory() -> Memory:
-    return Memory(OWN_MACROS, ACTING)
+    return Memory(OWN_MACROS, ACTING, beside=_beside)
 
 
 def _add_worker(cursor: duckdb.DuckDBPyConnection) -> None:

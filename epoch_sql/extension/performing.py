@@ -10,6 +10,7 @@ import duckdb
 
 from epoch_sql.extension.caller import require_same_view
 from epoch_sql.extension.session import Session
+from epoch_sql.linked.syncing import bring_in, gave_out
 from epoch_sql.publish.publishing import publish_moved
 from epoch_sql.verb import Procedure, with_warnings
 
@@ -33,9 +34,12 @@ def perform(
         return procedure(None, **arguments)
     with session.turn if procedure.acts and procedure.queues else nullcontext():
         call = session.call(cursor, author, create=procedure.needs == "database")
+        if procedure.acts and procedure.needs == "repository":
+            bring_in(call)
         if procedure.acts:
             call.seen = require_same_view(call, procedure.looks, seen, query)
         result = procedure(call, **arguments)
         if procedure.acts and procedure.needs == "repository":
             publish_moved(call)
+            gave_out(call)
     return with_warnings(result, call.warnings) if procedure.warns else result

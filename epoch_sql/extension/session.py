@@ -49,6 +49,13 @@ class Session:
             self._options = options
             self._connections.append(weakref.ref(connection))
 
+    def is_open(self) -> bool:
+        """Whether somebody in this process has the database open."""
+        with suppress(EpochRepositoryError):
+            self._cursor_of_connection().close()
+            return True
+        return False
+
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor with transactions of its own, closed afterwards; SQL is rendered for its database meanwhile."""

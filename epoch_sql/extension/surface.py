@@ -10,6 +10,7 @@ from epoch_sql.diff import diff
 from epoch_sql.files import exporting, importing
 from epoch_sql.guard import checks, protecting
 from epoch_sql.history import changelog, listing, rows
+from epoch_sql.linked import verbs as linked
 from epoch_sql.patch import patch
 from epoch_sql.publish import publishing
 from epoch_sql.query import query, views
@@ -125,6 +126,10 @@ class Verbs:
     push = verbs.push
     fetch = verbs.fetch
     pull = verbs.pull
+
+    worktrees = linked.worktrees
+    worktree_add = linked.add
+    worktree_remove = linked.remove
 
     publish = publishing.publish
     gc = gc.collect

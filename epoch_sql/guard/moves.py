@@ -11,8 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
+from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, new_ref, now
 from epoch_sql.catalog.history import Audit, LoggedMove, Protections, Reflog, Reviews
+from epoch_sql.catalog.linked import Elsewhere
+from epoch_sql.errors import EpochReferenceError
 from epoch_sql.guard import rules
 from epoch_sql.guard.checks import require_passing
 from epoch_sql.guard.rules import Evidence
@@ -39,8 +42,22 @@ class Move:
     by_hand: bool = False
 
 
+def require_own(call: Call, branch: str) -> None:
+    """Raises EpochReferenceError, which names the worktree, for a branch that belongs to another worktree."""
+    owner = Elsewhere(call.cursor).owner(branch)
+    if owner:
+        how = "is checked out in" if owner.checked_out else "belongs to"
+        raise EpochReferenceError(
+            f"branch {branch} {how} the worktree {owner.path}, and moves only there",
+            ("work there, or ", Suggestion("branch", "NAME", start=branch), " makes one for here"),
+            name=branch,
+        )
+
+
 def require_allowed(call: Call, move: Move) -> None:
-    """Raises EpochProtectionError, with what to type, if the branch's protection refuses the move."""
+    """Raises EpochProtectionError, with what to type, if the branch's protection refuses the move, and
+    EpochReferenceError if the branch belongs to another worktree."""
+    require_own(call, move.branch)
     if REVIEW[move.route] is GROWTH[move.route] is FRESHNESS[move.route] is _free:
         return
     protection = Protections(call.cursor).get(move.branch)
@@ -89,6 +106,20 @@ def remove_branch(call: Call, branch: Ref, author: str) -> None:
     """Delete a branch, within the caller's transaction."""
     require_allowed(call, Move(branch.name, Route.DELETE, branch.commit_id))
     call.refs.remove(branch, Route.DELETE, "branch: deleted", author, now())
+
+
+def follow_branch(call: Call, branch: str, commit_id: str | None, path: str) -> bool:
+    """Have a branch of another worktree as it is there (None: it is gone), within the caller's transaction.
+
+    Says whether it was another before. Such a branch is never checked out here, and protected there.
+    """
+    old, author = call.refs.get("branch", branch), call.author()
+    if commit_id is None:
+        if old:
+            call.refs.remove(old, Route.DELETE, f"worktree {path}: deleted", author, now())
+    elif old is None or old.commit_id != commit_id:
+        call.refs.put(new_ref("branch", branch, commit_id), Route.PULL, f"worktree {path}", author)
+    return (old.commit_id if old else None) != commit_id
 
 
 def evidence(call: Call, target: str) -> Evidence:

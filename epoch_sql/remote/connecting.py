@@ -16,6 +16,7 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.advice import Advice, Suggestion
 from epoch_sql.call import Call, now
+from epoch_sql.catalog.linked import Worktrees
 from epoch_sql.catalog.local import Remotes, Untrusted
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochRemoteError, InvalidName, RemoteNotFound
@@ -290,9 +291,8 @@ def remote_named(cursor: duckdb.DuckDBPyConnection, name: str) -> Remote:
     if name in remotes:
         return remotes[name]
     near = suggest(name, remotes) or list(remotes)
-    advice: Advice = (Suggestion("remote_add", name, "URL"), " (a folder, or s3://BUCKET/PATH)")
-    if near:
-        advice = (f"one of {', '.join(near)}, or ", Suggestion("remote_add", "NAME", "URL"))
+    new = (Suggestion("remote_add", name, "URL"), " (a folder, or s3://BUCKET/PATH)")
+    advice: Advice = (f"one of {', '.join(near)}, or ", Suggestion("remote_add", "NAME", "URL")) if near else new
     raise RemoteNotFound(f"there is no remote {name}", advice, remote=name, suggestions=tuple(near))
 
 
@@ -335,16 +335,19 @@ def set_trust(call: Call, name: str, *, trust: bool = True) -> TrustResult:
     the database. Creates the definitions of the checked-out commit that were only data.
 
     Args:
-        name: the remote
+        name: the remote, or the database of a worktree
         trust: whether to trust it from now on
     """
 
     def move(attempts: Attempts) -> TrustResult:
-        remote = remote_named(call.cursor, name)
-        Remotes(call.cursor).put(replace(remote, trusted=trust))
+        worktree = Worktrees(call.cursor).at(name)
+        if worktree:
+            Worktrees(call.cursor).put(replace(worktree, trusted=trust))
+        else:
+            Remotes(call.cursor).put(replace(remote_named(call.cursor, name), trusted=trust))
         if trust:
             _make_trusted(call, attempts, name)
-        return TrustResult(name, remote.url, trust)
+        return TrustResult(name, worktree.path if worktree else remote_named(call.cursor, name).url, trust)
 
     return attempting(call, move)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Set
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,48 +18,8 @@ from epoch_sql.catalog.history import Parents
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError
 from epoch_sql.render import Sql
+from epoch_sql.upkeep.others import Needed, clear_exchange, needed_by_others
 from epoch_sql.verb import procedure
-
-_MAGIC, _AT = b"DUCK", 8
-_IS_REPOSITORY = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'epoch' AND table_name = 'files'"
-
-
-@contextmanager
-def files_needed_beside(database: Path) -> Iterator[Set[str]]:
-    """The files that other databases in the folder name. Holds these databases open, so that none commits meanwhile.
-
-    Raises EpochRepositoryError for one that cannot be read, because its files are unknown then.
-    """
-    needed: set[str] = set()
-    with ExitStack() as opened:
-        for path in sorted(database.parent.iterdir()):
-            if path != database and not path.is_symlink() and _is_database(path):
-                needed |= _files(path, opened)
-        yield needed
-
-
-def _is_database(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as stream:
-        return stream.read(_AT + len(_MAGIC))[_AT:] == _MAGIC
-
-
-def _files(path: Path, opened: ExitStack) -> set[str]:
-    try:
-        other = opened.enter_context(
-            duckdb.connect(str(path), read_only=True, config={"enable_external_access": "false"})
-        )
-        if not other.execute(_IS_REPOSITORY).fetchone():
-            return set()
-        return {row[0] for row in other.execute("SELECT file_id FROM epoch.files").fetchall()}
-    except duckdb.Error as error:
-        raise EpochRepositoryError(
-            f"{path} beside the database may need the same files, and cannot be read now; nothing was removed",
-            ("close what has it open, or move it to a folder of its own, then ", Suggestion("gc")),
-            database=str(path),
-        ) from error
-
 
 # Mark and sweep, as in git's gc: from the references over the commits to the files.
 
@@ -77,14 +36,15 @@ SWEPT = (
 """The swept catalog tables: their names, their id columns, and the marks for these."""
 
 
-def mark(cursor: duckdb.DuckDBPyConnection, until: datetime) -> None:
+def mark(cursor: duckdb.DuckDBPyConnection, until: datetime, others: Set[str]) -> None:
     """Store the ids of what is kept in temporary tables ``epoch_kept_<what>``.
 
-    ``until`` is the end of the grace period. What a reference moved to or away from since then is kept, and what a
-    published file reads, or read since then.
+    ``until`` is the end of the grace period. What a reference moved to or away from since then is kept, what a
+    published file reads, or read since then, and the commits that ``others`` need.
     """
     ids = render.fill(
-        Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"), ids=render.strings(kept_commits(cursor, until))
+        Sql("SELECT unnest(CAST({{ids}} AS VARCHAR[])) AS id"),
+        ids=render.strings(kept_commits(cursor, until, others)),
     )
     cursor.execute(render.render("gc.keep", name=kept("commits"), ids=ids))
     for what in ("roots", "trees", "versions", "levels", "files", "schemas"):
@@ -93,12 +53,13 @@ def mark(cursor: duckdb.DuckDBPyConnection, until: datetime) -> None:
         cursor.execute(statement)
 
 
-def kept_commits(cursor: duckdb.DuckDBPyConnection, until: datetime) -> list[str]:
+def kept_commits(cursor: duckdb.DuckDBPyConnection, until: datetime, others: Set[str]) -> list[str]:
     """The kept commits: the marked ones and their ancestors."""
     parents: dict[str, list[str]] = {}
     for commit_id, _, parent_id in Parents(cursor).select():
         parents.setdefault(commit_id, []).append(parent_id)
     pending = [row[0] for row in run(cursor, render.load("gc.marks"), [until]).fetchall() if row[0]]
+    pending += others
     found: set[str] = set()
     while pending:
         commit_id = pending.pop()
@@ -159,30 +120,33 @@ def collect(call: Call, *, dry_run: bool = False, grace: str | None = None) -> l
     """
     period = GRACE if grace is None else _interval(call.cursor, grace)
     _require_own_files(call)
-    with call.memory.publishing, files_needed_beside(call.database) as needed:
-        return _collect(call, dry_run, period, needed)
+    with call.memory.publishing, needed_by_others(call) as needed:
+        removed = _collect(call, dry_run, period, needed)
+        if not dry_run:
+            clear_exchange(call, needed)
+        return removed
 
 
-def _collect(call: Call, dry_run: bool, period: timedelta, needed: Set[str]) -> list[Removed]:
+def _collect(call: Call, dry_run: bool, period: timedelta, needed: Needed) -> list[Removed]:
     until = now() - period
     if dry_run:
         with call.transaction():
-            dead = _mark(call.cursor, until)
-            return [*dead, *map(_removed, _unreferenced(call, period, needed, swept=False))]
+            dead = _mark(call.cursor, until, needed)
+            return [*dead, *map(_removed, _unreferenced(call, period, needed.files, swept=False))]
     with call.moving():
-        dead = _mark(call.cursor, until)
+        dead = _mark(call.cursor, until, needed)
         run(
             call.cursor,
             "DELETE FROM {{epoch}}.reflog WHERE sequence IN (SELECT unnest(?::BIGINT[]))",
             [[int(removed.object_id) for removed in dead if removed.kind == "reflog"]],
         )
         sweep(call, until)
-    return [*dead, *_delete_files(call, period, needed)]
+    return [*dead, *_delete_files(call, period, needed.files)]
 
 
-def _mark(cursor: duckdb.DuckDBPyConnection, until: datetime) -> list[Removed]:
+def _mark(cursor: duckdb.DuckDBPyConnection, until: datetime, needed: Needed) -> list[Removed]:
     """Mark what is kept, and list the rest of the catalog."""
-    mark(cursor, until)
+    mark(cursor, until, needed.commits)
     dead: list[Removed] = []
     for what in _DEAD:
         found = render.render(f"gc.dead_{what}", until=_moment(until), object_name=render.load("files.object_name"))

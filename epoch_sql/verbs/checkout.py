@@ -16,7 +16,7 @@ from epoch_sql.catalog.history import Protections
 from epoch_sql.catalog.local import Fingerprint, Fingerprints, Freshness, Patterns, Upstreams
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochDirtyError, ReferenceExists
-from epoch_sql.guard.moves import Move, move_branch, require_allowed
+from epoch_sql.guard.moves import Move, move_branch, require_allowed, require_own
 from epoch_sql.merge.engine import with_undo
 from epoch_sql.model.commit import Head, Origin, Ref, Route, RowCounts, Tree
 from epoch_sql.model.names import check_ref_name
@@ -152,6 +152,8 @@ def checkout(call: Call, ref: str, *, new_branch: bool = False, force: bool = Fa
 
     def move(attempts: Attempts) -> CheckoutResult:
         branch = call.refs.get("branch", ref) or _following(call, ref)
+        if branch:
+            require_own(call, branch.name)
         commit_id = branch.commit_id if branch else call.resolve(ref)
         try:
             tables, _ = put_working_tables(call, attempts, commit_id, f"checkout {ref}", force)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import duckdb
 import pytest
 
@@ -37,6 +39,7 @@ READING = [
     "epoch_violations()",
     "epoch_reflog()",
     "epoch_remotes()",
+    "epoch_worktrees()",
     "epoch_protections()",
     "epoch_reviews()",
     "epoch_checks()",
@@ -85,6 +88,8 @@ ACTING = [
     "epoch_remote_add('origin', '/tmp')",
     "epoch_remote_trust('origin')",
     "epoch_remote_remove('origin')",
+    "epoch_worktree_add('beside', branch := 'main', new_branch := 'beside', trust := false)",
+    "epoch_worktree_remove('beside', force := true)",
     "epoch_gc(dry_run := true)",
     "epoch_publish(refs := ['main'])",
     "epoch_compact()",
@@ -141,7 +146,10 @@ def test_reading_functions_from_everywhere(shop: Repo, call: str) -> None:
         assert readonly.execute(f"FROM {call} ORDER BY ALL").fetchall() == expected
 
 
-def test_acting_functions_return_what_the_contract_says(shop: Repo) -> None:
+def test_acting_functions_return_what_the_contract_says(
+    shop: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for call in ACTING:
         if "stash(" in call:
             shop("INSERT INTO log VALUES (9)")

@@ -193,6 +193,8 @@ MOVES = {
     "epoch_revert",
     "epoch_cherry_pick",
     "epoch_reset",
+    "epoch_worktree_add",
+    "epoch_worktree_remove",
 }
 REMOTE = {
     "epoch_push",

@@ -180,12 +180,16 @@ class FolderStore(RemoteStore):
 
     def _path(self, path: str) -> Path:
         """The local path of a file. None of its folders is a link."""
-        found = self.folder
+        found = self._root(path)
         for part in path.split("/"):
             found /= part
             if found.is_symlink():
                 raise self._is_link(found)
         return found
+
+    def _root(self, path: str) -> Path:
+        """The folder that a path starts from."""
+        return self.folder
 
     def _is_link(self, path: Path) -> EpochRemoteError:
         return EpochRemoteError(

@@ -1,0 +1,1 @@
+"""Linked worktrees: other databases that share objects and history with this one."""

@@ -1,0 +1,1 @@
+"""Worktrees: databases that share objects and history."""
