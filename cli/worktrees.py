@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from epoch_sql.characters import visible
+
 from . import diagnostics, output
-from .characters import visible
 from .grammar import DefaultGroup, json_option
 from .remotes import trust_option
 from .session import Session, call, pass_session, pass_to_read
@@ -26,7 +27,7 @@ def worktree() -> None:
 @worktree.command(name="add")
 @click.argument("path")
 @click.argument("branch", required=False)
-@click.option("-b", "new_branch", metavar="NEW", help="Make branch NEW at BRANCH (default: HEAD), and check it out.")
+@click.option("-b", "new_branch", metavar="NEW", help="Make this branch where branch is, and check it out instead.")
 @trust_option
 @json_option
 @pass_session
@@ -68,7 +69,7 @@ def worktree_list(session: Session, form: str) -> None:
 
 @worktree.command(name="remove")
 @click.argument("path")
-@click.option("--force", "-f", is_flag=True, help="Lose uncommitted changes and stashes.")
+@click.option("--force", "-f", is_flag=True, help="Remove it even if uncommitted changes or stashes are lost.")
 @json_option
 @pass_session
 def worktree_remove(session: Session, path: str, force: bool, form: str) -> None:

@@ -62,7 +62,7 @@ def make_database(call: Call, worktree: Worktree, branch: str, commit_id: str) -
                 there.transaction,
                 lambda attempts: apply_tree(there, attempts, there.scan(Tree()), there.tree(commit_id)),
             )
-            call.warnings += there.warnings
+            call.warn(*there.warnings)
         aside.replace(database)
         sync_folder(database.parent)
     except (OSError, duckdb.Error) as error:

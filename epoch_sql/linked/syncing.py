@@ -1,6 +1,7 @@
 """Brings what other worktrees did into this one, and tells them what this one did.
 
-Each branch belongs to one worktree: only there does it move. The others have it as its worktree last said, under the same name.
+Each branch belongs to one worktree: only there does it move. The others have it as its worktree last said,
+under the same name.
 """
 
 from __future__ import annotations
@@ -41,12 +42,12 @@ def bring_in(call: Call) -> None:
                 record = read_record(data, worktree_id, f"{exchange.where}/{path}")
                 namesakes = _follow(call, exchange, record) if _is_known(call, exchange, worktree_id) else []
                 call.memory.records[path], call.memory.namesakes[path] = data, namesakes
-            call.warnings += call.memory.namesakes[path]
+            call.warn(*call.memory.namesakes[path])
         except (EpochError, duckdb.Error) as error:
             told = error.message if isinstance(error, EpochError) else str(error).strip().splitlines()[0]
             known = Worktrees(call.cursor).load().get(worktree_id)
             where = known.path if known else worktree_id
-            call.warnings.append(f"nothing is taken in from the worktree {where}: {told}")
+            call.warn(f"nothing is taken in from the worktree {where}: {told}")
 
 
 def give_out(call: Call) -> None:
@@ -69,7 +70,7 @@ def gave_out(call: Call) -> None:
         give_out(call)
     except (EpochError, OSError) as error:
         told = error.message if isinstance(error, EpochError) else str(error)
-        call.warnings.append(f"the other worktrees do not have this yet: {told}; the next call tells them")
+        call.warn(f"the other worktrees do not have this yet: {told}; the next call tells them")
 
 
 def record_of(call: Call) -> Record:

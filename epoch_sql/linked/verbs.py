@@ -91,8 +91,8 @@ def add(
     Args:
         path: a new or an empty folder; the database there has the name of this one
         branch: the branch to check out; default: the one with the name of the folder, which is made at HEAD if missing
-        new_branch: make this branch, at ``branch``, and check it out instead
-        trust: trust what is defined there, even what reads files or reaches outside the database
+        new_branch: make this branch where `branch` is, and check it out instead
+        trust: trust its definitions, even those that read files or reach outside the database
     """
     _require_main(call, "worktree_add", "PATH")
     folder = (Path.cwd() / Path(path).expanduser()).resolve()
@@ -257,7 +257,7 @@ def _keep(call: Call, branch: str, commit_id: str, folder: str) -> None:
     names = (f"{branch}-{folder}", *(f"{branch}-{folder}-{number}" for number in range(2, 1000)))
     free = next(name for name in names if not call.refs.get("branch", name))
     move_branch(call, Move(free, Route.CREATE, None, commit_id), f"worktree: was {branch} there", call.author())
-    call.warnings.append(f"branch {branch} of the worktree is branch {free} here")
+    call.warn(f"branch {branch} of the worktree is branch {free} here")
 
 
 def _forget(call: Call, exchange: Exchange, worktree: Worktree, made: str | None) -> None:

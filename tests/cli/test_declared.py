@@ -32,6 +32,8 @@ VERBS_OF = {
     "table derived": "derived",
     "table ignore": "ignore",
     "tag create": "tag",
+    "worktree add": "worktree_add",
+    "worktree remove": "worktree_remove",
 }
 """The verbs of the commands that are not called like theirs."""
 PARAMETERS = {
@@ -42,6 +44,7 @@ PARAMETERS = {
     "export --format": "form",
     "log --max-count": "max_count",
     "publish --to": "path",
+    "worktree add -b": "new_branch",
 }
 """The parameters of the options that are not called like theirs."""
 OF_THEIR_OWN = {
