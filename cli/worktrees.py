@@ -69,7 +69,7 @@ def worktree_list(session: Session, form: str) -> None:
 
 @worktree.command(name="remove")
 @click.argument("path")
-@click.option("--force", "-f", is_flag=True, help="Remove it even if uncommitted changes or stashes are lost.")
+@click.option("-f", "--force", is_flag=True, help="Remove it even if uncommitted changes or stashes are lost.")
 @json_option
 @pass_session
 def worktree_remove(session: Session, path: str, force: bool, form: str) -> None:

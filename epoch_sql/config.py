@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ from epoch_sql.errors import EpochConfigError, EpochRepositoryError, RepositoryN
 
 FOLDER = ".epoch"
 FILE = "config.toml"
+_LINKED = re.compile(r"^\s*(\[\s*)?worktree\b", re.MULTILINE)
+"""What tells the settings of a linked worktree, even damaged ones."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def repository_config(database: Path) -> Path:
 
 def link_of(folder: Path) -> Link | None:
     """What a repository's folder says of the main worktree; None if it is its own."""
+    if not _LINKED.search(_text(folder / FILE)):
+        return None
     stated = read(folder / FILE).get("worktree")
     if not isinstance(stated, Mapping):
         return None

@@ -94,7 +94,7 @@ def add(
         new_branch: make this branch where `branch` is, and check it out instead
         trust: trust its definitions, even those that read files or reach outside the database
     """
-    _require_main(call, "worktree_add", "PATH")
+    _require_main(call, Suggestion("worktree_add", "PATH"))
     folder = (Path.cwd() / Path(path).expanduser()).resolve()
     _require_free(call, folder)
     exchange = Exchange(call.shared)
@@ -132,7 +132,7 @@ def remove(call: Call, path: str, *, force: bool = False) -> WorktreeResult:
         path: its folder or its database
         force: remove it even if uncommitted changes or stashes are lost
     """
-    _require_main(call, "worktree_remove", path)
+    _require_main(call, Suggestion("worktree_remove", path))
     worktree = _named(call, path)
     database, exchange = Path(worktree.path), Exchange(call.shared)
     branch = Elsewhere(call.cursor).checked_out().get(worktree.worktree_id)
@@ -154,11 +154,11 @@ def remove(call: Call, path: str, *, force: bool = False) -> WorktreeResult:
     return WorktreeResult(worktree.path, branch, ref.commit_id if ref else None)
 
 
-def _require_main(call: Call, verb: str, argument: str) -> None:
+def _require_main(call: Call, suggestion: Suggestion) -> None:
     if call.link:
         raise EpochRepositoryError(
             f"{call.database} is a linked worktree: the main one, {call.link.main}, adds and removes worktrees",
-            ("open that, then ", Suggestion(verb, argument)),
+            ("open that, then ", suggestion),
             database=str(call.database),
         )
 
@@ -197,7 +197,7 @@ def _require_movable(call: Call, branch: str) -> None:
     if Merges(call.cursor).get(branch):
         raise EpochReferenceError(
             f"a merge into {branch} is in progress",
-            (Suggestion("merge_continue", branch), " or ", Suggestion("merge_abort", branch), " first"),
+            (Suggestion("merge_continue", into=branch), " or ", Suggestion("merge_abort", into=branch), " first"),
             name=branch,
         )
 

@@ -89,6 +89,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "epoch_export": ("CALL epoch_export('HEAD', '{remote}.csv', tables := ['t'])",),
     "epoch_import_files": ("CALL epoch_import_files(['{remote}.csv'], 'loaded')",),
     "epoch_publish": ("CALL epoch_publish(refs := ['main'])",),
+    "epoch_worktree_add": ("CALL epoch_worktree_add('{remote}.beside')",),
+    "epoch_worktree_remove": ("CALL epoch_worktree_remove('{remote}.beside')",),
     "epoch_branch_delete": ("CALL epoch_branch_delete('feature', force := true)",),
     "epoch_remote_remove": ("CALL epoch_remote_remove('origin')",),
     "epoch_gc": ("CALL epoch_reset('HEAD~2', hard := true)", "CALL epoch_gc(grace := INTERVAL 0 SECOND)"),

@@ -110,7 +110,7 @@ class Exchange(FolderStore):
                 self.remove(path)
 
     def _root(self, path: str) -> Path:
-        return self._shared if path.startswith("objects/") else self.folder
+        return self._shared if path.partition("/")[0] == "objects" else self.folder
 
 
 def record_path(worktree_id: str) -> str:
