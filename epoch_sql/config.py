@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import re
 import socket
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -18,8 +17,6 @@ from epoch_sql.errors import EpochConfigError, EpochRepositoryError, RepositoryN
 
 FOLDER = ".epoch"
 FILE = "config.toml"
-_LINKED = re.compile(r"^\s*(\[\s*)?worktree\b", re.MULTILINE)
-"""What tells the settings of a linked worktree, even damaged ones."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +48,13 @@ def repository_config(database: Path) -> Path:
 
 def link_of(folder: Path) -> Link | None:
     """What a repository's folder says of the main worktree; None if it is its own."""
-    if not _LINKED.search(_text(folder / FILE)):
-        return None
-    stated = read(folder / FILE).get("worktree")
+    try:
+        stated = read(folder / FILE).get("worktree")
+    except EpochConfigError:
+        # Only the main one has objects. Then the settings are not needed, and whoever needs them says what is wrong.
+        if (folder / "objects").is_dir():
+            return None
+        raise
     if not isinstance(stated, Mapping):
         return None
     worktree_id, main = stated.get("id"), stated.get("main")
