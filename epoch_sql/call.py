@@ -99,6 +99,7 @@ class Call:
     """The repository of the database that a cursor is on.
 
     ``folder`` is the repository's own, and ``shared`` that of the main worktree, where objects and history are shared.
+    ``has_worktrees`` says whether there is, or ever was, a worktree besides this one.
     Raises EpochRepositoryError if the database is in memory, has no repository, or has one of a newer version.
     """
 
@@ -125,6 +126,7 @@ class Call:
         self.folder = config.repository_folder(self.database)
         self.link = config.link_of(self.folder)
         self.shared = config.repository_folder(self.link.main) if self.link else self.folder
+        self.has_worktrees = self.link is not None or (self.shared / "exchange").is_dir()
         self.store = ObjectStore(self.shared / "objects")
         self.exists = self._check_version()
         if not create and not self.exists:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 import duckdb
 
-from epoch_sql import render
+from epoch_sql import config, render
 from epoch_sql.call import Call, Memory, open_database
 from epoch_sql.catalog.relation import CATALOG_VERSION, catalog_version, upgrade
 from epoch_sql.errors import EpochError, EpochRepositoryError
@@ -29,7 +29,7 @@ from epoch_sql.extension.registration import (
 )
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import PROCEDURES, VERBS
-from epoch_sql.linked.syncing import bring_in, gave_out, has_worktrees
+from epoch_sql.linked.syncing import bring_in, gave_out
 from epoch_sql.progress import Progress
 from epoch_sql.publish.connecting import connect_to
 from epoch_sql.publish.writing import create_database
@@ -170,7 +170,8 @@ def _follow(session: Session, database: Path) -> None:
     If that is refused, each call that acts says so.
     """
     with suppress(EpochError):
-        if has_worktrees(database):
+        folder = config.repository_folder(database)
+        if (folder / "exchange").is_dir() or config.link_of(folder):
             with session.turn, session.cursor() as cursor:
                 call = session.call(cursor)
                 bring_in(call)

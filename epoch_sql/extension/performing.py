@@ -34,12 +34,13 @@ def perform(
         return procedure(None, **arguments)
     with session.turn if procedure.acts and procedure.queues else nullcontext():
         call = session.call(cursor, author, create=procedure.needs == "database")
-        if procedure.acts and procedure.needs == "repository":
+        if procedure.acts and call.exists and call.has_worktrees:
             bring_in(call)
         if procedure.acts:
             call.seen = require_same_view(call, procedure.looks, seen, query)
         result = procedure(call, **arguments)
         if procedure.acts and procedure.needs == "repository":
             publish_moved(call)
-            gave_out(call)
+            if call.has_worktrees:
+                gave_out(call)
     return with_warnings(result, call.warnings) if procedure.warns else result

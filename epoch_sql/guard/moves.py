@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, new_ref, now
 from epoch_sql.catalog.history import Audit, LoggedMove, Protections, Reflog, Reviews
-from epoch_sql.catalog.linked import Elsewhere
+from epoch_sql.catalog.local import Elsewhere
 from epoch_sql.errors import EpochReferenceError
 from epoch_sql.guard import rules
 from epoch_sql.guard.checks import require_passing

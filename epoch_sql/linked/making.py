@@ -12,8 +12,7 @@ from epoch_sql import config, render
 from epoch_sql.call import Call
 from epoch_sql.catalog.content import Files, Levels, Roots, Schemas, Trees, Versions
 from epoch_sql.catalog.history import Checks, Commits, Parents, Protections, Reflog, Refs, Reviews
-from epoch_sql.catalog.linked import Elsewhere, Worktree, Worktrees
-from epoch_sql.catalog.local import Patterns, Remotes, Untrusted, Upstreams
+from epoch_sql.catalog.local import Elsewhere, Patterns, Remotes, Untrusted, Upstreams, Worktree, Worktrees
 from epoch_sql.catalog.relation import Relation, run, upgrade
 from epoch_sql.errors import EpochStorageError
 from epoch_sql.linked.identity import repository_id
@@ -100,7 +99,7 @@ def _configure(call: Call, worktree: Worktree) -> None:
         shutil.copyfile(here, aside)
         for setting in config.settings_of(aside):
             # Otherwise each worktree would publish the branches of all.
-            if setting.key.startswith("publish."):
+            if setting.key.partition(".")[0] == "publish":
                 config.unset(aside, setting.key)
     config.set_value(aside, "database", database.name)
     config.set_value(aside, "worktree.id", worktree.worktree_id)

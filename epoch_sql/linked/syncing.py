@@ -13,7 +13,7 @@ import duckdb
 
 from epoch_sql import config
 from epoch_sql.call import Call, warn_of_withheld
-from epoch_sql.catalog.linked import Elsewhere, Worktree, Worktrees
+from epoch_sql.catalog.local import Elsewhere, Worktree, Worktrees
 from epoch_sql.errors import EpochError
 from epoch_sql.guard.moves import follow_branch
 from epoch_sql.linked.identity import own_id, repository_id, require_linked
@@ -32,8 +32,6 @@ def bring_in(call: Call) -> None:
     EpochRepositoryError in a linked worktree that may not be changed any more.
     """
     exchange = Exchange(call.shared)
-    if call.link is None and not exchange.is_there:
-        return
     require_linked(call, exchange)
     for worktree_id, data in exchange.records_of_others(own_id(call)):
         path = record_path(worktree_id)
@@ -79,12 +77,6 @@ def record_of(call: Call) -> Record:
     branches = {name: ref.commit_id for name, ref in call.refs.all("branch").items() if name not in elsewhere}
     linked = () if call.link else tuple(sorted(Worktrees(call.cursor).load()))
     return Record(own_id(call), str(call.database), branches, call.head().branch, linked)
-
-
-def has_worktrees(database: Path) -> bool:
-    """Whether a database is a worktree, or has ever had one."""
-    folder = config.repository_folder(database)
-    return Exchange(folder).is_there or config.link_of(folder) is not None
 
 
 def _is_known(call: Call, exchange: Exchange, worktree_id: str) -> bool:

@@ -9,8 +9,7 @@ from typing import Literal
 from epoch_sql import config, render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing
-from epoch_sql.catalog.linked import Elsewhere, Worktree, Worktrees
-from epoch_sql.catalog.local import Stashes
+from epoch_sql.catalog.local import Elsewhere, Stashes, Worktree, Worktrees
 from epoch_sql.catalog.merging import Merges
 from epoch_sql.errors import EpochDirtyError, EpochReferenceError, EpochRepositoryError
 from epoch_sql.guard.moves import Move, move_branch, remove_branch, require_own

@@ -16,8 +16,7 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.advice import Advice, Suggestion
 from epoch_sql.call import Call, now
-from epoch_sql.catalog.linked import Worktrees
-from epoch_sql.catalog.local import Remotes, Untrusted
+from epoch_sql.catalog.local import Remotes, Untrusted, Worktrees
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochRemoteError, InvalidName, RemoteNotFound
 from epoch_sql.model.commit import TrackingRoute, Tree

@@ -12,7 +12,7 @@ import duckdb
 from epoch_sql import config, render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
-from epoch_sql.catalog.linked import Worktrees
+from epoch_sql.catalog.local import Worktrees
 from epoch_sql.errors import EpochRepositoryError
 from epoch_sql.storage.remote.exchange import Exchange
 
