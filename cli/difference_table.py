@@ -62,25 +62,34 @@ def _rows(found: Differing, width: int | None) -> Iterator[Line]:
     names = list(dict.fromkeys(n.split("_", 1)[1] for n in result.columns if n.startswith(("from_", "to_"))))
     columns = [(at.get(f"from_{name}"), at.get(f"to_{name}")) for name in names]
     differing = ((*_SIGNS[str(row[at["diff_type"]])], [_sides(row, *pair) for pair in columns]) for row in result.cells)
-    if width is None:
-        widths: list[int] = []
-        for batch in batches(differing):
+    widths: list[int] = []
+    kept = [*range(len(names))]
+    for batch in batches(differing):
+        if width is None:
             yield from _grid(names, batch, widths)
-        return
-    rows = list(differing)
-    rows = [(sign, style, [(_cut(old), _cut(new)) for old, new in sides]) for sign, style, sides in rows]
-    grid = _grid(names, rows)
-    if _width(grid) > width:
-        differ = [any(sides[i][0] != sides[i][1] for sign, _, sides in rows if sign == "~") for i in range(len(names))]
-        kept = [i for i, name in enumerate(names) if name in found.keys or differ[i] or not any(differ)]
-        names = [names[i] for i in kept]
-        rows = [(sign, style, [sides[i] for i in kept]) for sign, style, sides in rows]
-        grid = _grid(names, rows)
-    yield from grid if _width(grid) <= width else _records(names, rows, found.keys)
+            continue
+        rows = [(sign, style, [(_cut(old), _cut(new)) for old, new in sides]) for sign, style, sides in batch]
+        differ = [any(sides[i][0] != sides[i][1] for sign, _, sides in batch if sign == "~") for i in range(len(names))]
+        grid = _grid(*_columns(names, rows, kept), widths)
+        if _width(grid) > width or any(differs and i not in kept for i, differs in enumerate(differ)):
+            # What some thousand rows on has changed, too, is shown below another heading.
+            kept = [i for i, name in enumerate(names) if name in found.keys or differ[i] or not any(differ)]
+            widths.clear()
+            grid = _grid(*_columns(names, rows, kept), widths)
+        if _width(grid) <= width:
+            yield from grid
+        else:
+            widths.clear()
+            yield from _records(*_columns(names, rows, kept), found.keys)
 
 
 Row = tuple[str, str, list[tuple[str | None, str | None]]]
 """A sign, its style, and the old and the new value of each column."""
+
+
+def _columns(names: Sequence[str], rows: Sequence[Row], kept: Sequence[int]) -> tuple[list[str], list[Row]]:
+    """Some of the columns of rows."""
+    return [names[i] for i in kept], [(sign, style, [sides[i] for i in kept]) for sign, style, sides in rows]
 
 
 def _grid(names: Sequence[str], rows: Sequence[Row], widths: list[int] | None = None) -> list[Line]:

@@ -70,9 +70,8 @@ def lines(content: Iterable[Line]) -> None:
         for batch in batches(content):
             _write("".join(f"{harmless(plain(line))}\n" for line in batch))
         return
-    from rich.text import Text
-
-    _page([Text.assemble(*((harmless(part), style) for part, style in _spans(line))) for line in content])
+    for batch in batches(content):
+        _page(_styled(batch))
 
 
 def text(content: str) -> None:
@@ -99,7 +98,7 @@ def width() -> int:
 
 def plain(line: Line) -> str:
     """A line without its styles and trailing blanks."""
-    return (line if isinstance(line, str) else "".join(part for part, _ in line)).rstrip(" ")
+    return _text(line).rstrip(" ")
 
 
 def shown(value: str | None) -> str:
@@ -112,11 +111,17 @@ def aligned(cells: Iterable[Sequence[Line]], gap: str = "  ", known: list[int] |
 
     ``known`` are the widths of the columns in the rows before, which these rows may widen.
     """
+    if not is_terminal():
+        # Most of the time of a long result is spent here.
+        texts = [[_text(cell) for cell in row] for row in cells]
+        widths = _widths([[*map(cell_width, row)] for row in texts], known)
+        return [
+            "".join([text + " " * (width - cell_width(text)) + gap for text, width in zip(row, widths, strict=True)])
+            for row in texts
+        ]
     grid = [[_spans(cell) for cell in row] for row in cells]
     lengths = [[sum(cell_width(part) for part, _ in cell) for cell in row] for row in grid]
-    widths = [max(column) for column in zip(*lengths, strict=True)]
-    if known is not None:
-        widths = known[:] = [max(pair) for pair in zip(widths, known or widths, strict=True)]
+    widths = _widths(lengths, known)
     found: list[Line] = []
     for row, row_lengths in zip(grid, lengths, strict=True):
         line: list[Span] = []
@@ -124,6 +129,17 @@ def aligned(cells: Iterable[Sequence[Line]], gap: str = "  ", known: list[int] |
             line += [*cell, (" " * (width - length) + gap, "")]
         found.append(line)
     return found
+
+
+def _widths(lengths: Sequence[Sequence[int]], known: list[int] | None) -> list[int]:
+    widths = [max(column) for column in zip(*lengths, strict=True)]
+    if known is not None:
+        widths = known[:] = [max(pair) for pair in zip(widths, known or widths, strict=True)]
+    return widths
+
+
+def _text(line: Line) -> str:
+    return line if isinstance(line, str) else "".join([part for part, _ in line])
 
 
 def cell_width(text: str) -> int:
@@ -154,11 +170,17 @@ def _spans(line: Line) -> list[Span]:
 def _table(result: Rows) -> int:
     if not is_terminal():
         return _plain_table(result)
-    from .table import fitted
+    from .table import Fitted
 
-    cells = [[shown(cell) for cell in row] for row in result.cells]
-    _page(fitted(result, cells, width()))
-    return len(cells)
+    count, table = 0, Fitted(result, width())
+    for batch in batches(result.cells):
+        count += len(batch)
+        _page(_styled(table.lines([[shown(cell) for cell in row] for row in batch])))
+    if not count:
+        _page(_styled(table.lines([])))
+    if table.is_table:
+        _page("\n")
+    return count
 
 
 def _plain_table(result: Rows) -> int:
@@ -282,15 +304,34 @@ def _strict(cell: str | None) -> str:
     return _JSON_TOKEN.sub(lambda token: token[0] if token[0].startswith('"') else f'"{token[0]}"', cell)
 
 
-def _page(renderables: Sequence[Any]) -> None:
-    from rich.console import Console
+def _styled(content: Iterable[Line]) -> str:
+    """Lines with the codes of the terminal around the parts that have a style."""
+    codes = {"": ("", "")}
+    found = []
+    for line in content:
+        for part, style in _spans(line):
+            if style not in codes:
+                codes[style] = _codes(style)
+            before, after = codes[style]
+            found.append(f"{before}{harmless(part)}{after}")
+        found.append("\n")
+    return "".join(found)
 
-    # soft_wrap leaves long lines to the pager or the terminal, and drops no character.
-    console = Console(highlight=False, file=sys.stdout)
+
+def _codes(style: str) -> Span:
+    """What rich writes before and after a text of a style on this terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=sys.stdout)
     with console.capture() as capture:
-        for renderable in renderables:
-            console.print(renderable, soft_wrap=True, markup=False)
-    content = streams.carried(capture.get())
+        console.print(Text("x", style), end="")
+    before, _, after = capture.get().partition("x")
+    return before, after
+
+
+def _page(text: str) -> None:
+    content = streams.carried(text)
     if content.count("\n") < shutil.get_terminal_size().lines:
         _send(content)
     else:

@@ -99,6 +99,30 @@ def test_many_changed_columns_are_listed_below_the_key(wide: Epoch, tmp_path: Pa
     assert "column_0 3" in shown and "column_30: 33 → -1" in shown
 
 
+def test_many_rows_are_shown_some_at_once(
+    wide: Epoch, tmp_path: Path, screen: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more rows are held than these. The first of them tell the form, and a change in a later one is not hidden."""
+    monkeypatch.setattr(output, "_AT_ONCE", 7)
+    monkeypatch.setenv("LINES", "5")
+    wide("query", "SELECT id, CASE WHEN id = 30 THEN 'much longer' ELSE 'x' END AS v FROM plain ORDER BY id")
+    wide("query", "FROM wide ORDER BY column_0")
+    wide("query", "SELECT id FROM plain WHERE false")
+    table, records = screen
+    lines = [line.split() for line in table.splitlines() if line.strip(" ─")]
+    assert [line[0].split("m")[-1] for line in lines] == ["id", *map(str, range(40))]
+    assert [f"record {number} " in records for number in range(22)] == [False, *[True] * 20, False]
+    screen.clear()
+    change(
+        tmp_path, "UPDATE wide SET column_5 = 99 WHERE column_0 < 9; UPDATE wide SET column_9 = 77 WHERE column_0 > 15"
+    )
+    shown = wide("diff", "--limit", "0").out + "".join(screen)
+    assert widest(shown) <= 80
+    headings = [line.split() for line in shown.splitlines() if "column_0" in line]
+    assert headings == [["column_0", "column_5"], ["column_0", "column_5", "column_9"]]
+    assert "25 → 77" in shown and "8 → 99" in shown
+
+
 @pytest.mark.parametrize("form", [(), ("--json",), ("--format", "csv")])
 def test_a_difference_is_in_the_order_of_the_key(wide: Epoch, tmp_path: Path, form: tuple[str, ...]) -> None:
     change(tmp_path, "UPDATE plain SET x = x + 1000 WHERE id % 2 = 0; DELETE FROM plain WHERE id % 3 = 1")
