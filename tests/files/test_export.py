@@ -135,4 +135,6 @@ def test_the_command(shop: Repo, epoch: Epoch) -> None:
     assert told.err == "Wrote 1 row of c to some/c.json\nWrote 4 rows of s.bag to some/s.bag.json\n"
     assert epoch("--db", str(shop.path), "export", "v1", "state.sql").err == "Wrote v1 to state.sql\n"
     assert epoch("--db", str(shop.path), "export", "v1", "c", "x.csv", "--json").json[0]["rows"] == 1
+    assert epoch("--db", str(shop.path), "export", "HEAD", "v", "v.csv").err == "Wrote 2 rows of v to v.csv\n"
+    assert Path("v.csv").read_text().startswith("id,m\n")
     shop.reopen()
