@@ -53,7 +53,7 @@ def make_database(call: Call, worktree: Worktree, branch: str, commit_id: str) -
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
         _configure(call, worktree)
-        _copy_catalog(call, aside, worktree, branch)
+        _copy_catalog(call, aside, worktree, branch, commit_id)
         assert call.memory.beside
         with call.memory.beside(aside) as there:
             in_transactions(
@@ -107,7 +107,7 @@ def _configure(call: Call, worktree: Worktree) -> None:
     aside.replace(there)
 
 
-def _copy_catalog(call: Call, path: Path, worktree: Worktree, branch: str) -> None:
+def _copy_catalog(call: Call, path: Path, worktree: Worktree, branch: str, commit_id: str) -> None:
     """Make a database with the history of this one, as it is now."""
     cursor = call.cursor
     [(version,)] = cursor.execute(render.load("linked.storage_version"), [call.catalog]).fetchall()
@@ -122,6 +122,8 @@ def _copy_catalog(call: Call, path: Path, worktree: Worktree, branch: str) -> No
             mine = [name for name in call.refs.all("branch") if name not in {row[0] for row in elsewhere}]
             head = call.head().branch
             here = {table: render.catalog_table(table.name) for table in _SHARED}
+            hashes, sums = render.catalog_table("fingerprints"), render.catalog_table("buckets")
+            versions = [entry.version_id for entry in call.tree(commit_id).tables.values()]
             with render.for_database(_NEW):
                 upgrade(cursor, 0)
                 run(cursor, render.load("linked.start"), [own, branch])
@@ -129,6 +131,11 @@ def _copy_catalog(call: Call, path: Path, worktree: Worktree, branch: str) -> No
                     columns = [render.column(column) for column in table.columns]
                     there = render.catalog_table(table.name)
                     cursor.execute(render.render("linked.copy", there=there, columns=columns, here=source))
+                new = render.catalog_table("fingerprints")
+                copied = render.render("linked.copy_fingerprints", there=new, here=hashes)
+                cursor.execute(copied, {"versions": versions})
+                there = render.catalog_table("buckets")
+                cursor.execute(render.render("linked.copy_buckets", there=there, here=sums, fingerprints=new))
                 Elsewhere(cursor).insert(row for row in elsewhere if row[1] != worktree.worktree_id)
                 Elsewhere(cursor).insert((name, own, name == head) for name in mine)
                 for other in (*others.values(), Worktree(own, str(call.database), worktree.trusted)):

@@ -277,6 +277,10 @@ def _follow(call: Call, working: Working, applied: list[Applied]) -> None:
             call, change, before.known.buckets if before.known and not before.differs else 0, count
         )
         found.append(Fingerprint(change.table_id, change.version_id, current, count, shifted, buckets))
+    # A new worktree knows the hashes of its tables from the one that made it.
+    kept = Fingerprints(call.cursor).load() if unread else {}
+    new = {i: f for i, f in kept.items() if i not in known and f.engine == current}
+    unread = [c for c in unread if c.table_id not in new or new[c.table_id].version_id != c.version_id]
     for change, (count, checksum) in zip(
         unread, checksums(call.cursor, [change.after for change in unread]), strict=True
     ):

@@ -69,6 +69,25 @@ def test_a_worktree_begins_with_everything(shop: Repo, tmp_path: Path) -> None:
     nightly.close()
 
 
+def test_a_worktree_knows_the_hashes_of_large_tables(make_repo: MakeRepo, tmp_path: Path) -> None:
+    repo = make_repo(
+        "CREATE TABLE big (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO big SELECT i, i FROM range(200000) r(i)"
+    )
+    repo("CREATE TABLE small (id INTEGER); UPDATE big SET v = 0 WHERE id = 5; CALL epoch_commit('two')")
+    repo("UPDATE big SET v = 1 WHERE id = 6; INSERT INTO small VALUES (1)")
+    beside = added(repo, tmp_path / "beside")
+    hashes = "SELECT table_id, version_id, row_count, checksum, buckets FROM epoch.fingerprints ORDER BY ALL"
+    sums = "SELECT table_id, bucket, sum(checksum) FROM epoch.buckets GROUP BY ALL ORDER BY ALL"
+    assert beside(hashes) == repo(hashes) and len(beside(sums)) > 1000
+    assert beside(sums) == repo(sums)
+    assert beside.status() == []
+    beside("UPDATE big SET v = -1 WHERE id = 7; DELETE FROM big WHERE id = 8")
+    assert beside.commit("beside") == (1, 0, 1, 1)
+    beside("CALL epoch_checkout('old', new_branch := true); CALL epoch_reset('HEAD~2', hard := true)")
+    assert beside.one("SELECT v FROM big WHERE id = 5") == 5 and beside.status() == []
+    beside.close()
+
+
 def test_commits_reach_each_other_and_a_build_is_promoted(shop: Repo, tmp_path: Path) -> None:
     nightly = added(shop, tmp_path / "nightly", ", branch := 'production', new_branch := 'build'")
     # Half-built tables are seen by nobody else.
