@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the clients that read published files, and dbt, each in a folder of its own below $1. $2 is the Python to run
-# them with.
+# Installs the clients that read published files, dbt and SQLMesh, each in a folder of its own below $1. $2 is the Python
+# to run them with.
 set -euo pipefail
 folder=$1 python=$2
 mkdir -p "$folder"
@@ -18,5 +18,6 @@ into harlequin harlequin
 into notebooks 'ibis-framework[duckdb]>=12' pandas polars ipython 'jupysql>=0.11' 'marimo>=0.25' duckdb-sqlalchemy 'duckdb==1.5.*'
 # dbt-core 1.12 downloads a part of itself from elsewhere while it is installed.
 into dbt 'dbt-core==1.11.*' dbt-duckdb
+into sqlmesh 'sqlmesh>=0.236' 'duckdb==1.4.*'
 npm install --silent --no-audit --no-fund --prefix "$folder/node" @duckdb/node-api &
 for job in $(jobs -p); do wait "$job"; done
