@@ -63,7 +63,7 @@ def _worktrees(call: Call, opened: ExitStack) -> set[Path]:
         found = {Path(worktree.path): worktree.worktree_id for worktree in known}
     else:
         main = call.link.main
-        with _told(main):
+        with _told(main, True):
             rows = _open(main, opened).execute("SELECT path, worktree_id FROM epoch.worktrees").fetchall()
         found = {Path(path): worktree_id for path, worktree_id in rows if worktree_id != call.link.worktree_id}
     for path, worktree_id in found.items():
@@ -91,7 +91,7 @@ def _is_database(path: Path) -> bool:
 
 
 def _add(needed: Needed, path: Path, is_worktree: bool, opened: ExitStack) -> None:
-    with _told(path):
+    with _told(path, is_worktree):
         other = _open(path, opened)
         if not other.execute(_IS_REPOSITORY).fetchone():
             return
@@ -107,13 +107,14 @@ def _open(path: Path, opened: ExitStack) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path, is_worktree: bool) -> Iterator[None]:
     """Refuse when a database cannot be read."""
     try:
         yield
     except duckdb.Error as error:
+        apart = "" if is_worktree else ", or move it to a folder of its own"
         raise EpochRepositoryError(
             f"{path} may need the same files, and cannot be read now; nothing was removed",
-            ("close what has it open, or move it to a folder of its own, then ", Suggestion("gc")),
+            (f"close what has it open{apart}, then ", Suggestion("gc")),
             database=str(path),
         ) from error
