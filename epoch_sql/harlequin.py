@@ -9,7 +9,8 @@ from harlequin_duckdb.adapter import DuckDbAdapter, DuckDbConnection
 
 from epoch_sql import render
 from epoch_sql.errors import EpochError
-from epoch_sql.extension.install import OWN_MACROS, has_repository, install
+from epoch_sql.extension.install import has_repository, install
+from epoch_sql.extension.surface import VERBS
 
 _PRIORITY = 450
 
@@ -19,9 +20,8 @@ class EpochConnection(DuckDbConnection):  # type: ignore[misc]
 
     def get_completions(self) -> list[HarlequinCompletion]:
         """DuckDB's completions without Epoch's own inner functions, and references as texts in SQL."""
-        found = [
-            one for one in super().get_completions() if not one.label.startswith("epoch_") or one.label in OWN_MACROS
-        ]
+        public = {verb.name for verb in VERBS}
+        found = [one for one in super().get_completions() if not one.label.startswith("epoch_") or one.label in public]
         if not has_repository(self.conn):
             return found
         with self.conn.cursor() as cursor:
