@@ -16,8 +16,6 @@ from epoch_sql.linked import syncing
 from epoch_sql.model.worktrees import Record, record_document
 from tests.conftest import MakeRepo, Repo, begun
 
-pytestmark = pytest.mark.core
-
 SHOP = (
     "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER); INSERT INTO orders SELECT i, i FROM range(100) r(i);"
     "CREATE TABLE log (line VARCHAR); INSERT INTO log VALUES ('a'), ('a');"
@@ -53,6 +51,7 @@ def state(repo: Repo) -> list[Any]:
     ]
 
 
+@pytest.mark.core
 def test_a_worktree_begins_with_everything(shop: Repo, tmp_path: Path) -> None:
     before = state(shop)
     nightly = added(shop, tmp_path / "nightly")
@@ -69,6 +68,7 @@ def test_a_worktree_begins_with_everything(shop: Repo, tmp_path: Path) -> None:
     nightly.close()
 
 
+@pytest.mark.core
 def test_a_worktree_knows_the_hashes_of_large_tables(make_repo: MakeRepo, tmp_path: Path) -> None:
     repo = make_repo(
         "CREATE TABLE big (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO big SELECT i, i FROM range(200000) r(i)"
@@ -88,6 +88,7 @@ def test_a_worktree_knows_the_hashes_of_large_tables(make_repo: MakeRepo, tmp_pa
     beside.close()
 
 
+@pytest.mark.core
 def test_commits_reach_each_other_and_a_build_is_promoted(shop: Repo, tmp_path: Path) -> None:
     nightly = added(shop, tmp_path / "nightly", ", branch := 'production', new_branch := 'build'")
     # Half-built tables are seen by nobody else.
@@ -113,6 +114,7 @@ def test_commits_reach_each_other_and_a_build_is_promoted(shop: Repo, tmp_path: 
     nightly.close()
 
 
+@pytest.mark.slow
 def test_two_worktrees_see_each_other(shop: Repo, tmp_path: Path) -> None:
     one, two = added(shop, tmp_path / "one"), added(shop, tmp_path / "two")
     one("INSERT INTO orders VALUES (1001, 1)")
@@ -284,6 +286,7 @@ def test_a_copy_of_the_main_one_has_no_worktrees(shop: Repo, tmp_path: Path) -> 
     nightly.close()
 
 
+@pytest.mark.grid(every=2)
 @pytest.mark.parametrize("collects", ["main", "linked"])
 def test_gc_keeps_what_other_worktrees_need(shop: Repo, tmp_path: Path, collects: str) -> None:
     nightly = added(shop, tmp_path / "nightly")
@@ -391,6 +394,7 @@ def test_branches_of_one_name_are_both_kept(shop: Repo, tmp_path: Path, monkeypa
     assert sound(shop)
 
 
+@pytest.mark.slow
 def test_what_add_does_for_history_is_as_many_statements_for_any(make_repo: MakeRepo, tmp_path: Path) -> None:
     """It copies whole tables of the catalog, and no object: with more history there are no more steps."""
     repo, counts = make_repo(SHOP), []
