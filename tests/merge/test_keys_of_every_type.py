@@ -63,7 +63,7 @@ def test_every_key_is_found_as_it_is_listed(stopped: Repo) -> None:
         progress = in_progress(call, None)
         tables = {str(e.table.name): e.table for e in merge(call, progress, rows=False).tables}
         for table, key, _ in listed:
-            assert _key_text(call, "main", tables[table], key) == key
+            assert _key_text(call.cursor, "main", tables[table], key) == key
             Resolutions(call.cursor).add("main", Scope(table, key, None), "theirs", None, False)
         assert list_obstacles(call, progress, merge(call, progress)) is None
 
