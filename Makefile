@@ -26,7 +26,7 @@ test-all: $(VENV)/.test $(EPOCH_CLIENTS)/.made $(OLDER:%=test-%)
 	$(BIN)/python -m pytest -s -m long $(ARGS)
 
 $(OLDER:%=test-%): test-%: $(VENV)-%/.test
-	$(VENV)-$*/bin/python -m pytest $(PARALLEL) -m "core and not slow" $(ARGS)
+	$(VENV)-$*/bin/python -m pytest $(PARALLEL) -m "core and (not slow or older)" $(ARGS)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check --quiet $(SOURCES)

@@ -98,6 +98,7 @@ def ids(epoch: Epoch, table: str = "orders", ref: str = "WORKING") -> list[int]:
 
 
 class TestMerge:
+    @pytest.mark.slow
     def test_is_one_commit_on_the_target(self, apart: Epoch) -> None:
         told = apart("merge", "dev")
         assert told.out == ""
@@ -272,6 +273,7 @@ class TestConflicts:
         ]  # fmt: skip
         assert "The merge of dev into main is in progress: 2 conflicts left to resolve" in told.err
 
+    @pytest.mark.slow
     def test_resolve_a_row_a_cell_and_the_rest(self, stopped: Epoch) -> None:
         table = stopped("conflicts", "--json").json["conflicts"][0]["table_name"]
         told = stopped("conflicts", "resolve", table, "--record", "1", "--field", "amount", "--value", "77").err
@@ -495,6 +497,7 @@ class TestCopies:
 
     @pytest.mark.grid(every=2)
     @pytest.mark.parametrize(("side", "first"), [("--both", 4), ("--theirs", 3), ("--ours", 2), ("--base", 1)])
+    @pytest.mark.slow
     def test_of_one_row_by_its_record_and_of_all(self, copies: Epoch, side: str, first: int) -> None:
         listed = copies("conflicts", "bag", "--json").json["conflicts"]
         assert {row["kind"] for row in listed} == {"copies"}

@@ -198,6 +198,7 @@ class TestATerminal:
         assert hostile("query", "FROM t ORDER BY k", "--json").json == piped
         assert HOSTILE in piped[0].values()
 
+    @pytest.mark.slow
     def test_a_real_one(self, hostile: Epoch, tmp_path: Path) -> None:
         """What is written comes through a terminal of the system: rich's colours, and nothing else that is not text."""
         shown = bytearray()
@@ -255,6 +256,7 @@ def in_shell(shop: Path, command: str, **environment: str) -> subprocess.Complet
 class TestAnotherEncoding:
     @pytest.mark.grid(every=3)
     @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "ascii:strict"])
+    @pytest.mark.slow
     def test_escapes_what_it_lacks(self, shop: Path, encoding: str) -> None:
         ran = in_shell(
             shop,

@@ -165,6 +165,7 @@ def test_a_branch_moves_only_where_it_belongs(shop: Repo, tmp_path: Path) -> Non
     nightly.close()
 
 
+@pytest.mark.slow
 def test_what_cannot_be_added(shop: Repo, tmp_path: Path) -> None:
     nightly = added(shop, tmp_path / "nightly")
     (tmp_path / "full").mkdir()
@@ -251,6 +252,7 @@ def test_gone_moved_and_copied_worktrees_are_told(shop: Repo, tmp_path: Path) ->
     assert sound(shop)
 
 
+@pytest.mark.slow
 def test_a_forgotten_worktree_changes_nothing_any_more(shop: Repo, tmp_path: Path) -> None:
     nightly = added(shop, tmp_path / "nightly")
     nightly.close()
@@ -376,6 +378,7 @@ def test_definitions_that_reach_outside_are_data_until_they_are_trusted(shop: Re
     assert shop("FROM outside") == [(1,)]
 
 
+@pytest.mark.slow
 def test_branches_of_one_name_are_both_kept(shop: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nightly = added(shop, tmp_path / "nightly")
     with monkeypatch.context() as unaware:

@@ -83,6 +83,7 @@ def held(repo: Repo, ref: str) -> dict[str, object]:
 @pytest.mark.core
 @pytest.mark.grid(every=2)
 @pytest.mark.parametrize(("ours", "theirs"), [("a", "b"), ("b", "a")])
+@pytest.mark.slow
 def test_what_both_changed_stays_ours(sides: Repo, ours: str, theirs: str) -> None:
     sides("CALL epoch_branch('merged', start := ?)", ours)
     preview = sides("FROM epoch_preview_merge(?, target := 'merged')", theirs)

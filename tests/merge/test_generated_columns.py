@@ -66,6 +66,8 @@ def test_a_computed_column_becomes_a_stored_one(repo: Repo) -> None:
 
 
 @pytest.mark.core
+@pytest.mark.slow
+@pytest.mark.older
 def test_a_stored_column_becomes_a_computed_one(repo: Repo) -> None:
     """It is in conflict where the other side gave it values that are not computed, else taken."""
     stored(repo, "(1, 10, 20), (2, 20, 40)")

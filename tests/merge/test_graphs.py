@@ -39,6 +39,7 @@ def crossed(repo: Repo) -> None:
     repo("CALL epoch_merge('main-before', target := 'side')")
 
 
+@pytest.mark.slow
 def test_criss_cross_through_a_virtual_base(repo: Repo) -> None:
     on(repo, "main", "UPDATE t SET a = 10 WHERE id = 1")
     on(repo, "side", "UPDATE t SET b = 20 WHERE id = 1")

@@ -44,6 +44,7 @@ def parents(repo: Repo, branch: str) -> list[str]:
     return list(found)
 
 
+@pytest.mark.slow
 def test_a_merge_is_always_a_commit_on_the_first_parent_line(repo: Repo) -> None:
     before, source = tip(repo, "main"), tip(repo, "staging")
     assert repo("SELECT status, rows_added, rows_modified, rows_removed FROM epoch_merge('staging')") == [

@@ -202,6 +202,8 @@ def test_revert_and_stash(make_repo: MakeRepo) -> None:
 
 
 @pytest.mark.core
+@pytest.mark.slow
+@pytest.mark.older
 def test_values_that_fit_arrive_in_the_new_type_and_under_the_new_name(make_repo: MakeRepo) -> None:
     """Rows that both sides changed elsewhere, too; a union and an enum may have more than before."""
     cases = {

@@ -152,6 +152,8 @@ def moved(repo: Repo) -> tuple[object, ...]:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.older
 def test_what_acts_is_refused_wherever_it_is_hidden(shop: tuple[Repo, Path]) -> None:
     repo, folder = shop
     before = moved(repo)

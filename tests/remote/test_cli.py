@@ -105,6 +105,7 @@ def test_a_push_that_lost_and_a_pull_that_conflicts(epoch: Epoch, shop: Path, tm
     assert "(forced)" in epoch("shop", "push", "origin", "main", "--force").err
 
 
+@pytest.mark.slow
 def test_a_protected_branch_refuses_with_exit_code_4(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
     epoch("shop", "remote", "add", "origin", str(tmp_path / "store"))
     epoch("shop", "branch", "protect", "main", "--require-review", "--no-force-push")
@@ -121,6 +122,7 @@ def test_a_protected_branch_refuses_with_exit_code_4(epoch: Epoch, shop: Path, t
     epoch("copy", "push", "--protection", code=4)
 
 
+@pytest.mark.slow
 def test_a_clone_that_fails_leaves_nothing(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     epoch("shop", "remote", "add", "origin", str(store))

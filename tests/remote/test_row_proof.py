@@ -171,7 +171,7 @@ def refused(repo: Repo, call: str, *parameters: Any) -> str:
 @pytest.mark.parametrize(
     ("table", "kind"),
     [
-        pytest.param(*("keyed", "delta"), marks=pytest.mark.core),
+        pytest.param(*("keyed", "delta"), marks=[pytest.mark.core, pytest.mark.slow, pytest.mark.older]),
         ("keyed", "base"),
         pytest.param(*("keyed", "wider delta"), marks=pytest.mark.core),
         ("pairs", "base"),

@@ -175,6 +175,8 @@ def test_a_clone_that_trusts(make_repo: MakeRepo, store: tuple[Repo, Path], fold
     assert repo("FROM epoch_status()") == []
 
 
+@pytest.mark.slow
+@pytest.mark.older
 def test_fetches_checkouts_and_merges(make_repo: MakeRepo, store: tuple[Repo, Path], folder: Path) -> None:
     author, place = store
     repo, _ = clone_of(make_repo, place)

@@ -130,6 +130,8 @@ def shops(make_repo: MakeRepo, tmp_path: Path) -> Callable[[str], Repo]:
     return clone
 
 
+@pytest.mark.slow
+@pytest.mark.older
 def test_on_no_route(shops: Callable[[str], Repo]) -> None:
     repo = shops("INSERT INTO t VALUES (2, 'b')")
     warnings = repo.one("SELECT warnings FROM epoch_fetch()")
