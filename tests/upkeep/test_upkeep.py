@@ -331,7 +331,7 @@ class TestGc:
         told = repo(f"SELECT object_id FROM epoch_gc(dry_run := true, {NOW}) WHERE kind = 'file'")
         with epoch_sql.connect(copies[0]):
             message = repo.refused(f"CALL epoch_gc({NOW})")
-            assert f"{copies[0]} beside the database" in message and "close what has it open" in message
+            assert f"{copies[0]} may need the same files" in message and "close what has it open" in message
         assert repo(f"SELECT object_id FROM epoch_gc({NOW}) WHERE kind = 'file'") == told
         assert repo("CALL epoch_fsck()") == []
         for copy in copies:
