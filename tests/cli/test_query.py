@@ -73,6 +73,7 @@ def test_values_are_parameters_and_never_sql(shop: Epoch) -> None:
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv", "markdown"])
+@pytest.mark.slow
 def test_many_rows_are_all_written(shop: Epoch, form: str) -> None:
     out = shop("query", ROWS.format(25_000), "--format", form).out
     if form == "json":

@@ -308,6 +308,7 @@ class TestStreams:
             ("epoch log nowhere 2> >(true)", 1, b""),
         ],
     )
+    @pytest.mark.slow
     def test_that_are_closed_full_or_left(self, shop: Path, command: str, code: int, told: bytes | None) -> None:
         ran = in_shell(shop, command)
         assert ran.returncode == code

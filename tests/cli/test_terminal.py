@@ -124,6 +124,7 @@ def test_many_rows_are_shown_some_at_once(
 
 
 @pytest.mark.parametrize("form", [(), ("--json",), ("--format", "csv")])
+@pytest.mark.slow
 def test_a_difference_is_in_the_order_of_the_key(wide: Epoch, tmp_path: Path, form: tuple[str, ...]) -> None:
     change(tmp_path, "UPDATE plain SET x = x + 1000 WHERE id % 2 = 0; DELETE FROM plain WHERE id % 3 = 1")
     first = wide("diff", *form, "--", "plain").out

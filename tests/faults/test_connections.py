@@ -163,6 +163,7 @@ assert len(con.execute("FROM epoch_log()").fetchall()) == 1
 
 @pytest.mark.grid(every=4)
 @pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.slow
 def test_nothing_crashes_and_nothing_is_told_at_exit(tmp_path: Path, program: str) -> None:
     done = subprocess.run(
         [

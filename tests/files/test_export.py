@@ -56,6 +56,7 @@ def out(repo: Repo, ref: str, path: str, **options: Any) -> list[tuple[Any, ...]
 
 @pytest.mark.parametrize("ref", ["v1", "main"])
 @pytest.mark.parametrize("form", ["sql", "duckdb"])
+@pytest.mark.slow
 def test_a_whole_state_is_the_same_tree_elsewhere(shop: Repo, folder: Path, form: str, ref: str) -> None:
     out(shop, ref, f"state.{form}")
     if form == "sql":

@@ -78,6 +78,8 @@ def test_work_goes_on(kept: Repo) -> None:
     assert kept("FROM epoch_fsck()") == []
 
 
+@pytest.mark.slow
+@pytest.mark.older
 def test_the_remote_is_cloned_and_fetched_from(kept: Repo, folder: Path) -> None:
     (folder / "clone").mkdir()
     with epoch_sql.connect(folder / "clone/shop.duckdb", author="Bo <bo@example.com>") as other:

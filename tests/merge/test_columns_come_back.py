@@ -41,6 +41,8 @@ def came_back(make_repo: MakeRepo, table: str, main: str, side: str) -> Repo:
 
 @pytest.mark.core
 @pytest.mark.parametrize("default", ["", " DEFAULT 5"])
+@pytest.mark.slow
+@pytest.mark.older
 def test_with_other_values_than_the_files_hold(make_repo: MakeRepo, default: str) -> None:
     repo = came_back(
         make_repo,

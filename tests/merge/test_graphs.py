@@ -67,6 +67,7 @@ def test_criss_cross_whose_bases_conflict(repo: Repo) -> None:
     assert repo("FROM t WHERE id = 1") == [(1, 20, 1)]
 
 
+@pytest.mark.slow
 def test_criss_cross_with_rows_added_on_both(repo: Repo) -> None:
     on(repo, "main", "INSERT INTO t VALUES (6, 6, 6)")
     on(repo, "side", "INSERT INTO t VALUES (6, 6, 7)")

@@ -249,6 +249,7 @@ def test_strategies_leave_schema_conflicts(repo: Repo) -> None:
     assert "1 conflict in t" in repo.refused("CALL epoch_merge('main', strategy := 'ours')")
 
 
+@pytest.mark.slow
 def test_a_merge_of_a_newer_source_replaces_an_untouched_one(repo: Repo) -> None:
     repo("UPDATE t SET a = 10 WHERE id = 1")
     repo.commit()

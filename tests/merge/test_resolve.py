@@ -210,6 +210,8 @@ def test_target_that_is_not_checked_out(stopped: Repo) -> None:
 
 
 @pytest.mark.core
+@pytest.mark.slow
+@pytest.mark.older
 def test_rows_of_a_table_that_one_side_dropped_and_a_decision_keeps(make_repo: MakeRepo) -> None:
     """Here is the side without the table: a row as here is no row; as in the base, the row as it was."""
     repo = make_repo(

@@ -61,7 +61,8 @@ def together(batch: str, scenario: Scenario) -> Sequence[Scenario]:
 
 def is_quick(batch: str, scenario: Scenario, direction: str) -> bool:
     group = BATCHES[batch].index(together(batch, scenario)[0]) // AT_ONCE
-    return group % 4 == 0 and DIRECTIONS.index(direction) == group // 4 % 2
+    turn = group + [*BATCHES].index(batch)
+    return turn % 2 == 0 and group % 4 == 0 and DIRECTIONS.index(direction) == turn // 2 % 2
 
 
 CASES = [

@@ -282,6 +282,8 @@ class TestConsequences:
         ]
 
     @pytest.mark.parametrize("column", ["n", "p_id"])
+    @pytest.mark.slow
+    @pytest.mark.older
     def test_of_a_row_of_which_a_cell_is_decided(self, make_repo: MakeRepo, column: str) -> None:
         base = PARENTS + "CREATE TABLE c (id INTEGER PRIMARY KEY, p_id INTEGER REFERENCES p (id), n INTEGER)"
         repo = stopped(

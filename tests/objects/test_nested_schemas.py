@@ -186,6 +186,7 @@ def test_keys_ignored_names_and_renames(nested: Repo) -> None:
 
 
 @pytest.mark.parametrize("side", ["ours", "theirs"])
+@pytest.mark.slow
 def test_conflicts_name_the_whole_path(nested: Repo, side: str) -> None:
     nested("DELETE FROM a.b.child; CALL epoch_commit('no row refers to another')")
     nested("CALL epoch_checkout('theirs', new_branch := true)")

@@ -73,6 +73,7 @@ def picture(ask: Any) -> dict[str, Any]:
 
 @pytest.mark.grid(every=15)
 @pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.slow
 def test_going_away_and_coming_back_fires_nothing(make_repo: MakeRepo, change: str) -> None:
     repo = make_repo(BASE)
     main = picture(repo)

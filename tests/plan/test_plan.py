@@ -104,6 +104,8 @@ def there_and_back(repo: Repo, change: str) -> None:
 
 @pytest.mark.grid(every=12)
 @pytest.mark.parametrize("case", DEPENDING)
+@pytest.mark.slow
+@pytest.mark.older
 def test_everything_goes_and_comes_in_the_order_of_its_dependencies(case: str, make_repo: MakeRepo) -> None:
     start, change = DEPENDING[case]
     repo = make_repo(start)

@@ -92,6 +92,8 @@ def start(make_repo: MakeRepo, case: Case) -> tuple[Repo, list[str], str]:
 
 @pytest.mark.grid(every=15)
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.slow
+@pytest.mark.older
 def test_a_stale_object_is_named_left_out_kept_and_back(name: str, make_repo: MakeRepo, tmp_path: Path) -> None:
     case = CASES[name]
     repo, warnings, mends = start(make_repo, case)

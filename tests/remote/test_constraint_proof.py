@@ -65,6 +65,7 @@ CASES = {
 @pytest.mark.parametrize("when", ["first", "later", "at once"])
 @pytest.mark.parametrize("key", ["PRIMARY KEY", ""])
 @pytest.mark.parametrize("name", CASES)
+@pytest.mark.slow
 def test_rows_that_break_a_constraint(
     make_repo: MakeRepo, clone: Clone, tmp_path: Path, name: str, key: str, when: str
 ) -> None:

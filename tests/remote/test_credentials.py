@@ -31,6 +31,7 @@ def holding(folder: Path, *needles: str) -> list[Path]:
 
 
 @pytest.mark.parametrize("way", ["environment", "credentials file", "config file"])
+@pytest.mark.slow
 def test_the_usual_chain(
     shop: Repo, clone: Clone, s3: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: str
 ) -> None:
@@ -113,6 +114,7 @@ def test_a_bucket_that_is_not_there(make_repo: MakeRepo, s3: str) -> None:
         assert "there is no bucket nobody-made-this" in repo.refused(f"CALL {call}")
 
 
+@pytest.mark.slow
 def test_a_url_that_does_not_answer(make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)

@@ -85,6 +85,7 @@ def test_a_damaged_file_of_this_side_is_not_pushed(shop: Repo, tmp_path: Path) -
     assert not pushed.exists()
 
 
+@pytest.mark.slow
 def test_a_truncated_object_is_sent_again(shop: Repo, tmp_path: Path, clone: Clone) -> None:
     """An upload to a share that was cut off by something else than Epoch."""
     shop("UPDATE log SET n = n + 1; CALL epoch_commit('x')")
@@ -173,6 +174,7 @@ def test_what_is_no_store_of_this_repository_is_refused_by_name(
     assert f"the store that was at {store} is gone" in shop.refused("CALL epoch_push()")
 
 
+@pytest.mark.slow
 def test_a_store_that_was_restored_from_a_backup(shop: Repo, clone: Clone, tmp_path: Path) -> None:
     """It lacks what was pushed since, although this side remembers having pushed it."""
     store, backup = tmp_path / "store", tmp_path / "backup"

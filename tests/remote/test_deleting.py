@@ -25,6 +25,7 @@ def delete(repo: Repo, name: str) -> str:
     return str(branch)
 
 
+@pytest.mark.slow
 def test_a_branch_and_a_tag_are_deleted_and_can_come_back(shop: Repo, clone: Clone, url: str) -> None:
     told = shop.refused("CALL epoch_push(branch := 'feature', delete := true)")
     assert "feature is a branch and a tag at origin" in told and "refs/tags/feature" in told

@@ -75,6 +75,7 @@ def test_an_approval_that_the_remote_does_not_have_does_not_count(shop: Repo, cl
     assert other("SELECT status FROM epoch_push(branch := 'production')") == [("pushed",)]
 
 
+@pytest.mark.slow
 def test_the_protection_there_is_changed_on_purpose_only(shop: Repo, clone: Clone, url: str) -> None:
     other = clone(url)
     other("CALL epoch_unprotect('production'); CALL epoch_checkout('production')")

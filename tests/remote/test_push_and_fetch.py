@@ -166,6 +166,7 @@ def test_tags_do_not_move(shop: Repo, clone: Clone, url: str) -> None:
     assert shop("SELECT name, commit_id FROM epoch_tags()") == [("v1", shop.head()), ("v2", shop.head())]
 
 
+@pytest.mark.slow
 def test_a_tag_on_no_branch_travels(shop: Repo, clone: Clone, url: str) -> None:
     pushed(shop)
     other = clone(url)

@@ -217,6 +217,8 @@ def test_fetches_checkouts_and_merges(make_repo: MakeRepo, store: tuple[Repo, Pa
     assert names(repo) == before
 
 
+@pytest.mark.slow
+@pytest.mark.older
 def test_what_the_user_makes_is_the_users_own(make_repo: MakeRepo, store: tuple[Repo, Path], folder: Path) -> None:
     author, place = store
     look_out(author, folder)

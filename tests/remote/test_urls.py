@@ -77,6 +77,7 @@ def test_folders_of_odd_names_are_folders(path: str) -> None:
     assert parse_url(path, Path("/home/ada")).scheme == "file"
 
 
+@pytest.mark.slow
 def test_a_secret_is_kept_nowhere(make_repo: MakeRepo, epoch: Epoch, tmp_path: Path) -> None:
     repo = make_repo("CREATE TABLE t (i INTEGER)")
     empty = Repo(tmp_path / "empty.duckdb")

@@ -237,6 +237,8 @@ def test_new_tables_have_ids_that_ignored_ones_do_not_have(make_repo: MakeRepo) 
 
 
 @pytest.mark.parametrize("diverged", [False, True])
+@pytest.mark.slow
+@pytest.mark.older
 def test_a_pull_and_the_next_push_leave_it_in_place(make_repo: MakeRepo, tmp_path: Path, diverged: bool) -> None:
     here = make_repo("CREATE TABLE s AS SELECT 1 AS i")
     here("CALL epoch_remote_add('origin', ?)", str(tmp_path / "store"))

@@ -176,6 +176,8 @@ def test_keys_of_every_type(make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch
         ("a ENUM ('b', 'a', 'c'), b INTEGER", "a, b", "['a', 'b', 'c'][1 + i % 3], i"),
     ],
 )
+@pytest.mark.slow
+@pytest.mark.older
 def test_keys_of_several_columns_and_collations(make_repo: MakeRepo, columns: str, key: str, rows: str) -> None:
     repo = make_repo(
         f"CREATE TABLE t ({columns}, v INTEGER, PRIMARY KEY ({key})); INSERT INTO t SELECT {rows}, 0 FROM range(200) AS r(i)",
