@@ -36,7 +36,8 @@ _ASKED: Counter[tuple[str, str]] = Counter()
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a grid, ``make test`` runs one case in ``every``, spread over all of it; the others are slow."""
+    """Of a grid, ``make test`` runs one case in ``every``, spread over all of it; the others are slow,
+    and do not run on older DuckDBs."""
     seen: Counter[str] = Counter()
     for item in items:
         grid = item.get_closest_marker("grid")
@@ -45,6 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         name = item.nodeid.partition("[")[0]
         if seen[name] % grid.kwargs["every"]:
             item.add_marker(pytest.mark.slow)
+            item.own_markers = [mark for mark in item.own_markers if mark.name != "older"]
         seen[name] += 1
 
 
