@@ -108,21 +108,26 @@ class TestRefusedWrites:
         yield limit
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    def test_in_the_middle_of_a_file(
-        self, make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch, limited: Callable[[int], None]
-    ) -> None:
-        repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY, v VARCHAR)")
-        repo("INSERT INTO t SELECT i, md5(i::VARCHAR) FROM range(50000) AS r(i)")
-        before = repo.head(), repo.status()
+    @pytest.fixture
+    def limited_copy(self, limited: Callable[[int], None]) -> Callable[..., int]:
+        """Writes a file as a commit does, where files may not grow beyond 100 kB."""
         copy = LevelWriter._copy
 
-        def limited_copy(*arguments: object) -> int:
+        def copied(*arguments: object) -> int:
             limited(100_000)
             try:
                 return copy(*arguments)  # type: ignore[arg-type]
             finally:
                 limited(resource.RLIM_INFINITY)
 
+        return copied
+
+    def test_in_the_middle_of_a_file(
+        self, make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch, limited_copy: Callable[..., int]
+    ) -> None:
+        repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY, v VARCHAR)")
+        repo("INSERT INTO t SELECT i, md5(i::VARCHAR) FROM range(50000) AS r(i)")
+        before = repo.head(), repo.status()
         with monkeypatch.context() as patched:
             patched.setattr(LevelWriter, "_copy", limited_copy)
             message = one_line(repo.refused("CALL epoch_commit('does not fit')"))
@@ -134,21 +139,12 @@ class TestRefusedWrites:
         assert repo("CALL epoch_fsck()") == []
 
     def test_an_import(
-        self, make_repo: MakeRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limited: Callable[[int], None]
+        self, make_repo: MakeRepo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limited_copy: Callable[..., int]
     ) -> None:
         repo = make_repo("CREATE TABLE t (i INTEGER PRIMARY KEY, v VARCHAR); INSERT INTO t VALUES (-1, 'x')")
         repo(f"COPY (SELECT i, md5(i::VARCHAR) AS v FROM range(50000) AS r(i)) TO '{tmp_path}/t.csv'")
         load = f"CALL epoch_import_files(['{tmp_path}/t.csv'], mode := 'append')"
         before = repo.head(), repo.status(), repo("FROM t")
-        copy = LevelWriter._copy
-
-        def limited_copy(*arguments: object) -> int:
-            limited(100_000)
-            try:
-                return copy(*arguments)  # type: ignore[arg-type]
-            finally:
-                limited(resource.RLIM_INFINITY)
-
         with monkeypatch.context() as patched:
             patched.setattr(LevelWriter, "_copy", limited_copy)
             assert "File too large" in one_line(repo.refused(load))

@@ -6,7 +6,6 @@ is copied. Each worktree writes one record, which says where its branches are.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -46,11 +45,7 @@ class Exchange(FolderStore):
         """Write a file as a whole, and replace an existing one."""
         with self._telling(), self._aside() as aside:
             target = self._path(path)
-            with aside.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            self._make_folder(target.parent)
+            self._prepare(aside, data, target)
             aside.replace(target)
             sync_folder(target.parent)
 

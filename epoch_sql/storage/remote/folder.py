@@ -101,11 +101,7 @@ class FolderStore(RemoteStore):
         """Write a file aside and link it to its path, which fails if the path exists."""
         with self._telling(), self._aside() as aside:
             target = self._path(path)
-            with aside.open("wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            self._make_folder(target.parent)
+            self._prepare(aside, data, target)
             try:
                 os.link(aside, target)
             except FileExistsError:
@@ -177,6 +173,14 @@ class FolderStore(RemoteStore):
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+    def _prepare(self, aside: Path, data: bytes, target: Path) -> None:
+        """Write a file aside, as far as the disk, and make the folder that it will be in."""
+        with aside.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        self._make_folder(target.parent)
 
     def _path(self, path: str) -> Path:
         """The local path of a file. None of its folders is a link."""
