@@ -31,7 +31,7 @@ class EpochConnection(DuckDbConnection):  # type: ignore[misc]
             HarlequinCompletion(
                 label=name,
                 type_label=kind,
-                value=render.to_sql(render.literal(name)),
+                value=render.literal(name),
                 priority=_PRIORITY,
                 context=None,
             )

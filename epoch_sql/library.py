@@ -143,7 +143,7 @@ class Repository(Verbs):
         ]
         opened = self._session.memory.opened
         assert opened
-        where = render.joined([render.to_sql(render.identifier(n)) for n in (opened.name, "main", verb.name)], ".")
+        where = render.joined([render.identifier(n) for n in (opened.name, "main", verb.name)], ".")
         with self._session.failures.watched() as watch, watch.raising():
             return connection.sql(render.fill("FROM {{f}}({{arguments}})", f=where, arguments=arguments))
 

@@ -1,8 +1,8 @@
 """Renders SQL text from the queries in ``sql/``. No other module composes SQL.
 
 A file in ``sql/`` holds the queries of one concern, each after a line ``-- name: <query>``, and
-``render("<file>.<query>", …)`` fills one. A query has placeholders ``{{name}}``. A placeholder takes a sqlglot
-expression, a list of them (joined by commas), or ``Sql``: text that this module rendered before, or that DuckDB printed
+``render("<file>.<query>", …)`` fills one. A query has placeholders ``{{name}}``. A placeholder takes ``Sql``, or a list
+of it (joined by commas): text that this module rendered before (``identifier``, ``literal`` …), or that DuckDB printed
 from its catalog. It refuses a plain string, so no name or value of a user reaches SQL without quotes. A section
 ``{{#name}} … {{/name}}`` is rendered once if the name is true, and for a list once for each of its items, with their
 fragments.
@@ -18,8 +18,6 @@ from datetime import datetime
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
-
-from sqlglot import exp
 
 from epoch_sql.model.names import ObjectName
 from epoch_sql.verb import Column
@@ -50,8 +48,7 @@ class Sql(str):
     __slots__ = ()
 
 
-Piece = exp.Expression | Sql
-Fragment = Piece | Sequence[Piece]
+Fragment = Sql | Sequence[Sql]
 Item = Mapping[str, Fragment | bool]
 """The items for which a section is repeated."""
 
@@ -79,13 +76,13 @@ def constants(columns: Sequence[Column], rows: Sequence[Sequence[Any]] = ()) -> 
     return joined(selects, "\nUNION ALL\n")
 
 
-def no_rows(columns: Iterable[tuple[str, Piece]]) -> Sql:
+def no_rows(columns: Iterable[tuple[str, Sql]]) -> Sql:
     """The empty relation with these columns: their names and their types."""
     typed = [fill("CAST(NULL AS {{type}}) AS {{name}}", type=kind, name=identifier(name)) for name, kind in columns]
     return fill("SELECT {{columns}} WHERE false", columns=typed)
 
 
-def _constant(value: Any) -> exp.Expression:
+def _constant(value: Any) -> Sql:
     return literal(str(value) if isinstance(value, datetime) else value)
 
 
@@ -123,7 +120,7 @@ def _without_fragments(text: str, _database: str | None) -> Sql:
     return Sql(_PLACEHOLDER.sub(lambda match: _given(match[1]), text))
 
 
-def catalog_table(name: str) -> exp.Table:
+def catalog_table(name: str) -> Sql:
     """A table of Epoch's own catalog."""
     return table(ObjectName("epoch", name))
 
@@ -143,58 +140,48 @@ def queries(file: str) -> dict[str, Sql]:
     return {n: Sql(_COMMENT.sub("", query).strip()) for n, query in zip(parts[::2], parts[1::2], strict=True)}
 
 
-def to_sql(expression: exp.Expression) -> Sql:
-    """One expression in DuckDB's SQL."""
-    return Sql(_spelled(expression))
-
-
 def verbatim(text: str) -> Sql:
     """Text that DuckDB printed from its catalog (a default, a view), used as it is."""
     return Sql(text)
 
 
-def joined(parts: Sequence[exp.Expression | Sql], separator: str) -> Sql:
+def joined(parts: Sequence[Sql], separator: str) -> Sql:
     """Fragments joined by a separator that is part of SQL's grammar, such as ``UNION ALL``."""
     return Sql(separator.join(_text(part) for part in parts))
 
 
-def identifier(name: str) -> exp.Identifier:
+def identifier(name: str) -> Sql:
     """A quoted name."""
-    return exp.Identifier(this=name, quoted=True)
+    return _quoted(name, '"')
 
 
-def column(name: str, relation: str | None = None) -> exp.Column:
+def column(name: str, relation: str | None = None) -> Sql:
     """A column, qualified by a relation if several are in scope."""
-    return exp.Column(this=identifier(name), table=identifier(relation) if relation else None)
+    return _path([relation, name] if relation else [name])
 
 
-def table(name: ObjectName, database: str | None = None) -> exp.Table:
+def table(name: ObjectName, database: str | None = None) -> Sql:
     """A table (or another object in a schema), qualified by its schema and its database, by default ``DATABASE``."""
     database = database or DATABASE.get()
-    catalog = identifier(database) if database else None
-    return exp.Table(this=identifier(name.name), db=_path(name.schema_path), catalog=catalog)
+    return _path([*([database] if database else []), *name.schema_path, name.name])
 
 
-def relative(name: ObjectName) -> exp.Table:
+def relative(name: ObjectName) -> Sql:
     """A table (or another object), qualified by its schema only, for text that has to work in any database."""
-    return exp.Table(this=identifier(name.name), db=_path(name.schema_path))
+    return _path([*name.schema_path, name.name])
 
 
-def _path(names: Sequence[str]) -> exp.Identifier | exp.Dot | None:
-    """The schema of a name: nothing, its name, or its path."""
-    parts = [identifier(name) for name in names]
-    return exp.Dot.build(parts) if len(parts) > 1 else next(iter(parts), None)
+def _path(names: Sequence[str]) -> Sql:
+    return Sql(".".join(map(identifier, names)))
 
 
-def literal(value: str | int | bool | None) -> exp.Expression:
+def literal(value: str | int | bool | None) -> Sql:
     """A constant. Strings keep every character."""
     if value is None:
-        return exp.null()
+        return Sql("NULL")
     if isinstance(value, bool):
-        return exp.true() if value else exp.false()
-    if isinstance(value, int):
-        return exp.Literal.number(value)
-    return exp.Literal.string(value)
+        return Sql("TRUE" if value else "FALSE")
+    return Sql(value) if isinstance(value, int) else _quoted(value, "'")
 
 
 def strings(values: Sequence[str]) -> Sql:
@@ -202,52 +189,20 @@ def strings(values: Sequence[str]) -> Sql:
     return Sql("[" + ", ".join(_text(literal(value)) for value in values) + "]")
 
 
-def _given(placeholder: str) -> str:
+def _given(placeholder: str) -> Sql:
     if placeholder != "epoch":
         raise KeyError(placeholder)
     database = DATABASE.get()
-    schema = exp.Table(this=identifier("epoch"), db=identifier(database) if database else None)
-    return _spelled(schema)
+    return _path([database, "epoch"] if database else ["epoch"])
 
 
 def _text(fragment: Any) -> str:
     if isinstance(fragment, Sql):
         return fragment
-    if isinstance(fragment, exp.Expression):
-        return _spelled(fragment)
     if isinstance(fragment, str):
         raise TypeError(f"a plain string is not a SQL fragment: {fragment!r}")
     return ", ".join(_text(part) for part in fragment)
 
 
-def _spelled(expression: exp.Expression) -> str:
-    """An expression in DuckDB's SQL. This function writes names and constants, and sqlglot everything else.
-
-    Sqlglot takes 30 times as long for a name, and a query over a thousand tables has ten thousand names.
-    """
-    kind, given = type(expression), expression.args
-    if kind is exp.Identifier and given.get("quoted"):
-        return _quoted(given["this"], '"')
-    if kind is exp.Literal:
-        return _quoted(given["this"], "'") if given["is_string"] else str(given["this"])
-    if kind in _WORDS:
-        return _WORDS[kind][bool(given.get("this"))]
-    if kind in _DOTTED:
-        parts = {part: value for part, value in given.items() if value is not None}
-        names = [parts[part] for part in ("catalog", "db", "table", "this", "expression") if part in parts]
-        if parts.keys() <= _DOTTED[kind] and all(type(name) in _NAMES for name in names):
-            return ".".join(map(_spelled, names))
-    return expression.sql(dialect="duckdb")
-
-
-_WORDS: dict[type, tuple[str, str]] = {exp.Boolean: ("FALSE", "TRUE"), exp.Null: ("NULL", "NULL")}
-_DOTTED: dict[type, set[str]] = {
-    exp.Column: {"this", "table"},
-    exp.Table: {"this", "db", "catalog"},
-    exp.Dot: {"this", "expression"},
-}
-_NAMES = (exp.Identifier, exp.Dot)
-
-
-def _quoted(text: str, quote: str) -> str:
-    return f"{quote}{text.replace(quote, quote * 2)}{quote}"
+def _quoted(text: str, quote: str) -> Sql:
+    return Sql(f"{quote}{text.replace(quote, quote * 2)}{quote}")

@@ -33,24 +33,29 @@ HOSTILE = [
 
 
 @pytest.mark.core
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", [*filter(None, HOSTILE)])
 def test_names_and_constants_are_spelled_as_by_sqlglot(name: str) -> None:
-    for expression in (
-        render.identifier(name),
-        render.column(name),
-        render.column("c", name),
-        render.table(ObjectName("main", name)),
-        render.table(ObjectName(name, "t"), name),
-        render.literal(name),
+    quoted = exp.to_identifier(name, quoted=True)
+    main = exp.to_identifier("main", quoted=True)
+    table = exp.to_identifier("t", quoted=True)
+    for text, expression in (
+        (render.identifier(name), quoted),
+        (render.column(name), exp.Column(this=quoted)),
+        (
+            render.column("c", name),
+            exp.Column(this=exp.to_identifier("c", quoted=True), table=quoted),
+        ),
+        (render.table(ObjectName("main", name)), exp.Table(this=quoted, db=main)),
+        (render.table(ObjectName("main", "t"), name), exp.Table(this=table, db=main, catalog=quoted)),
+        (render.literal(name), exp.Literal.string(name)),
     ):
-        assert render.to_sql(expression) == expression.sql(dialect="duckdb")
+        assert text == expression.sql(dialect="duckdb")
 
 
 @pytest.mark.core
 @pytest.mark.parametrize("value", [0, 7, -7, 1 << 70, True, False, None])
 def test_other_constants_are_spelled_as_by_sqlglot(value: int | bool | None) -> None:
-    expression = render.literal(value)
-    assert render.to_sql(expression) == expression.sql(dialect="duckdb")
+    assert render.literal(value) == exp.convert(value).sql(dialect="duckdb")
 
 
 @pytest.mark.core
@@ -61,12 +66,6 @@ def test_duckdb_reads_a_constant_and_a_name_as_given(text: str) -> None:
     assert result.description is not None
     assert [column[0] for column in result.description] == [text or "x"]
     assert result.fetchall() == [(text,)]
-
-
-@pytest.mark.core
-def test_an_unquoted_name_and_an_expression_are_left_to_sqlglot() -> None:
-    assert render.to_sql(exp.column("a") + 1) == "a + 1"
-    assert render.to_sql(exp.Column(this=exp.Star(), table=render.identifier("t"))) == '"t".*'
 
 
 @pytest.mark.core

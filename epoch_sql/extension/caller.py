@@ -21,7 +21,6 @@ from shutil import disk_usage
 from typing import Any
 
 import duckdb
-from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.call import Call
@@ -301,7 +300,7 @@ def _count(name: ObjectName) -> Sql:
     return render.render("extension.look_at_counts", name=_name_as_text(name), table=render.table(name))
 
 
-def _name_as_text(name: ObjectName) -> exp.Expression:
+def _name_as_text(name: ObjectName) -> Sql:
     return render.literal(canonical_json([name.schema, name.name]))
 
 

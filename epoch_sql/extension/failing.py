@@ -175,7 +175,7 @@ def _command_line(process: int) -> str | None:
 def _literal(value: Value) -> Sql:
     if isinstance(value, tuple):
         return render.strings(value)
-    return Sql(str(value).lower()) if isinstance(value, bool) else render.to_sql(render.literal(value))
+    return Sql(str(value).lower()) if isinstance(value, bool) else render.literal(value)
 
 
 def _valid(text: str) -> str:

@@ -149,7 +149,7 @@ def macros_digest() -> str:
 
 _ANSWERS = ("VARCHAR", "VARCHAR[]", "VARCHAR[]", "VARCHAR[]")
 """The types of a caller's current database and schemas, of the queries, and of their plans."""
-_SEEN = f"STRUCT({', '.join(f'{render.to_sql(render.identifier(c.name))} {c.type}' for c in SEEN)})[]"
+_SEEN = f"STRUCT({', '.join(f'{render.identifier(c.name)} {c.type}' for c in SEEN)})[]"
 
 
 def inner(name: str) -> str:
@@ -291,7 +291,7 @@ def _outcome(procedure: Procedure[..., Any]) -> str:
 def _signature(parameters: tuple[Parameter, ...]) -> Sql:
     return render.joined(
         [
-            render.to_sql(render.identifier(p.name))
+            render.identifier(p.name)
             if p.default is None
             else render.fill(Sql("{{n}} := {{d}}"), n=render.identifier(p.name), d=Sql(p.default))
             for p in parameters

@@ -209,7 +209,7 @@ def _database(call: Call, ref: str, place: Path) -> ExportResult:
 def _filled(contents: Contents, table: Table, version_id: str) -> Sql:
     stored = replace(table, columns=table.stored_columns)
     with render.for_database(DATABASE):
-        name = render.to_sql(render.table(table.name))
+        name = render.table(table.name)
     return render.fill(
         "INSERT INTO {{name}} ({{columns}}) {{rows}}",
         name=Sql(name),

@@ -104,15 +104,13 @@ def _into_existing(
     _insert(call, goal, readers, stored, stage)
     _require_key(call.cursor, goal, readers, stage)
     try:
-        call.cursor.execute(_merge(goal, table, render.to_sql(stage)))
+        call.cursor.execute(_merge(goal, table, stage))
     except duckdb.ConstraintException as error:
         raise _constrained(goal, error) from error
     call.cursor.execute(render.fill("DROP TABLE {{stage}}", stage=stage))
 
 
-def _insert(
-    call: Call, goal: Goal, readers: Sequence[Reader], columns: Mapping[str, Column], into: render.Piece
-) -> None:
+def _insert(call: Call, goal: Goal, readers: Sequence[Reader], columns: Mapping[str, Column], into: render.Sql) -> None:
     for reader in readers:
         wanted = _wanted(goal, reader, columns)
         rows = reader.rows(wanted)
@@ -180,7 +178,7 @@ def _spelled(name: str, columns: Sequence[str], where: str, table: ObjectName) -
     return found
 
 
-def _require_key(cursor: duckdb.DuckDBPyConnection, goal: Goal, readers: Sequence[Reader], stage: render.Piece) -> None:
+def _require_key(cursor: duckdb.DuckDBPyConnection, goal: Goal, readers: Sequence[Reader], stage: render.Sql) -> None:
     """Raises EpochTableError if rows that are to be found by their key have none, or the same."""
     key = [render.column(name) for name in goal.key]
     statement = render.render(
@@ -202,10 +200,7 @@ def _require_key(cursor: duckdb.DuckDBPyConnection, goal: Goal, readers: Sequenc
 
 def _merge(goal: Goal, table: Table, stage: Sql) -> Sql:
     values = [c for c in table.stored_columns if c.name not in goal.key]
-    pairs = [
-        (c, render.to_sql(render.column(c.name, "target")), render.to_sql(render.column(c.name, "source")))
-        for c in values
-    ]
+    pairs = [(c, render.column(c.name, "target"), render.column(c.name, "source")) for c in values]
     differ = [
         render.fill("{{a}} IS DISTINCT FROM {{b}}", a=encode(old, c.type), b=encode(new, c.type))
         for c, old, new in pairs

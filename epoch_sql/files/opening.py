@@ -41,7 +41,7 @@ def registered(cursor: duckdb.DuckDBPyConnection, data: Any, called: str, again:
     """The reader of an Arrow object, which stays registered on the cursor."""
     name = f"epoch_{uuid.uuid4().hex}"
     cursor.register(name, data)
-    relation = render.to_sql(render.identifier(name))
+    relation = render.identifier(name)
     return _plain(cursor, called, relation, again)
 
 

@@ -115,7 +115,7 @@ class Reader:
 
 
 def _of_source(name: str) -> Sql:
-    return render.to_sql(render.column(name, "source"))
+    return render.column(name, "source")
 
 
 def _cast(value: Sql, type: str) -> Sql:

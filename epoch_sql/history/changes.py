@@ -124,9 +124,9 @@ class TableChanges:
         keys, sides = {c.id for c in shape.key}, (("n", written), ("o", replaced))
         values = [f"{p}{c.id}" for p, table in sides for c in table.stored_columns if c.id not in keys]
         names = ["op", *(f"k{i}" for i in keys), *(["n0", "o0"] if shape.keyless else values)]
-        changes = scan([render.to_sql(render.column(name, "delta")) for name in names])
+        changes = scan([render.column(name, "delta") for name in names])
         rows = self._with_computed(changes, shape, sides, ["position", *names])
-        outputs = [render.to_sql(render.column("position")), *self._outputs(shape, stored, prefixes, op, "delta")]
+        outputs = [render.column("position"), *self._outputs(shape, stored, prefixes, op, "delta")]
         return self._only(_select(outputs, rows, "delta"))
 
     def _with_computed(
@@ -138,7 +138,7 @@ class TableChanges:
             changes = computed(table, shape, prefix, changes, carried)
             wanted = [c for c in table.columns if c.id in self.lineage.crossing and not c.stored]
             values = [aliased(encode(render.column(f"g{prefix}{c.id}"), c.type), f"{prefix}{c.id}") for c in wanted]
-            outputs = [*(render.to_sql(render.column(name)) for name in carried), *values]
+            outputs = [*(render.column(name) for name in carried), *values]
             changes = _select(outputs, changes, "computed")
             carried += [f"{prefix}{c.id}" for c in wanted]
         return changes
@@ -324,7 +324,7 @@ def same_columns(of: Sequence[Column], left: str, right: str) -> Sql:
 
 def _typed(name: str, source: Column, wanted: Column, relation: str) -> Sql:
     value = render.column(name, relation)
-    return render.to_sql(value) if source.type == wanted.type else converted(value, source, wanted)
+    return value if source.type == wanted.type else converted(value, source, wanted)
 
 
 def _select(outputs: Sequence[Sql], rows: Sql, name: str) -> Sql:

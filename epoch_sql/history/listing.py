@@ -277,14 +277,14 @@ def _touching(call: Call, ids: Sequence[str], table_name: str) -> list[str]:
 def _row_count(contents: Contents, version_id: str | None, name: ObjectName) -> Sql:
     if version_id is None:
         return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(name))
-    return render.to_sql(render.literal(contents.version(version_id).row_count))
+    return render.literal(contents.version(version_id).row_count)
 
 
 def _bytes(contents: Contents, version_id: str | None) -> Sql:
     if version_id is None:
         return Sql("NULL")
     levels = contents.levels(version_id)
-    return render.to_sql(render.literal(sum(file.bytes for level in levels for file in level.files)))
+    return render.literal(sum(file.bytes for level in levels for file in level.files))
 
 
 @dataclass(frozen=True)

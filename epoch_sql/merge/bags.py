@@ -5,8 +5,6 @@ A number that both sides changed is a conflict: they may have added the same row
 
 from __future__ import annotations
 
-from sqlglot import exp
-
 from epoch_sql import render
 from epoch_sql.merge.decisions import given, given_misfits
 from epoch_sql.merge.sides import (
@@ -104,7 +102,7 @@ def _counted(contents: Contents, merge: RowMerge, side: Side) -> Sql:
 def _of_states(contents: Contents, merge: RowMerge) -> Sql:
     unlike = [c for c in merge.shape.key if c.id in merge.unlike]
     names = [*(f"key_{c.id}" for c in merge.shape.key), *(f"misfit_{c.id}" for c in unlike)]
-    as_cast: list[render.Piece] = [render.column(f"key_{c.id}") for c in merge.shape.key]
+    as_cast: list[render.Sql] = [render.column(f"key_{c.id}") for c in merge.shape.key]
     as_cast += [aliased(NO_TEXT, f"misfit_{c.id}") for c in unlike]
     parts: dict[str, render.Fragment] = {}
     for side in ("ours", "theirs"):
@@ -146,5 +144,5 @@ def _rows(contents: Contents, merge: RowMerge, side: Side | None) -> Sql:
     return render.fill(Sql("SELECT {{outputs}} FROM ({{state}}) AS state"), outputs=outputs, state=side.state(contents))
 
 
-def _id(column: Column) -> exp.Expression:
+def _id(column: Column) -> Sql:
     return render.literal(column.id)

@@ -213,7 +213,7 @@ def conflict_rows(merged: MergedTree) -> Sql:
 
 def _schema_row(conflict: SchemaConflict) -> Sql:
     texts = [conflict.base, conflict.ours, conflict.theirs]
-    values: list[render.Piece] = [
+    values: list[render.Sql] = [
         render.literal(conflict.table_name),
         Sql("NULL"),
         render.literal(conflict.column_name),

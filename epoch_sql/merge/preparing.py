@@ -63,9 +63,9 @@ class Preparation:
             else:
                 held = keys.get(column.id, own)
                 name = f"{'k' if column.id in keys else 'n'}{column.id}"
-                value = convert(render.to_sql(render.column(name)), type_of(held), type_of(column))
+                value = convert(render.column(name), type_of(held), type_of(column))
             outputs.append(aliased(value, f"c{column.id}"))
-        value = convert(render.to_sql(render.column(f"{prefix}{column_id}")), type_of(given), type_of(computed))
+        value = convert(render.column(f"{prefix}{column_id}"), type_of(given), type_of(computed))
         new = (
             "n0 > o0"
             if shape.keyless
@@ -89,7 +89,7 @@ class Preparation:
         own = side.column(column)
         if own is None or widens(own.type, column.type):
             return True
-        fits = comes_back(render.to_sql(render.column(f"c{own.id}")), type_of(own), type_of(column))
+        fits = comes_back(render.column(f"c{own.id}"), type_of(own), type_of(column))
         statement = "SELECT EXISTS (FROM ({{state}}) AS state WHERE NOT {{fits}})"
         return not self._exists(render.fill(Sql(statement), state=side.state(self.call.contents), fits=fits))
 
@@ -134,7 +134,7 @@ class Preparation:
         if shape_of(None, merge.merged).keyless:
             return self._mostly_equal_bag(merge.base, side, column, guess)
         changes, _ = side_changes(self.call.contents, merge, side)
-        value, was = (render.to_sql(render.column(f"{prefix}{column.id}")) for prefix in "no")
+        value, was = (render.column(f"{prefix}{column.id}") for prefix in "no")
         row = self.call.cursor.execute(
             render.render(
                 "merge.mostly_equal",
@@ -148,7 +148,7 @@ class Preparation:
 
     def _mostly_equal_bag(self, base: Side, side: Side, column: Column, guess: DataType) -> bool:
         contents = self.call.contents
-        value = render.to_sql(render.column(f"c{column.id}"))
+        value = render.column(f"c{column.id}")
         row = self.call.cursor.execute(
             render.render(
                 "merge.mostly_equal_bag",

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
-from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.call import Call, is_trusted
@@ -77,7 +76,7 @@ def merge_rows(call: Call, merge: RowMerge, number: int) -> tuple[str, list[Sql]
             named=[{"id": _id(c)} for c in merge.shape.values if merge.decisions.of_cells(c)],
         ),
     )
-    shown: dict[str, render.Piece] = {
+    shown: dict[str, render.Sql] = {
         "table_name": table_name,
         "key_json": key_json(merge),
         "pairs": render.identifier(pairs),
@@ -176,7 +175,7 @@ def _conflict(column: Column, merge: RowMerge) -> Item:
     }
 
 
-def _position(column: Column, merge: RowMerge) -> exp.Expression:
+def _position(column: Column, merge: RowMerge) -> Sql:
     return render.literal(2 + merge.shape.values.index(column))
 
 
@@ -221,7 +220,7 @@ def _any(columns: Sequence[Column], condition: str) -> Sql:
     return render.joined(terms, " OR ") if terms else Sql("false")
 
 
-def _id(column: Column) -> exp.Expression:
+def _id(column: Column) -> Sql:
     return render.literal(column.id)
 
 

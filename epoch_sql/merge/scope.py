@@ -232,6 +232,6 @@ def _column(table: Table, name: str | None) -> Column | None:
 
 
 def _fits(cursor: duckdb.DuckDBPyConnection, column: Column, value: str) -> bool:
-    text = render.to_sql(render.literal(value))
+    text = render.literal(value)
     row = cursor.execute(render.fill(Sql("SELECT NOT {{misfits}}"), misfits=given_misfits(text, column))).fetchone()
     return bool(row and row[0])

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from sqlglot import exp
-
 from epoch_sql import render
 from epoch_sql.merge.decisions import RowDecisions
 from epoch_sql.model.schema import Column, Table, widens
@@ -120,17 +118,17 @@ class RowMerge:
             if own and not widens(own.type, column.type)
         )
 
-    def converted(self, value: exp.Column, side: Side, own: Column, column: Column) -> Sql:
+    def converted(self, value: Sql, side: Side, own: Column, column: Column) -> Sql:
         """A value of a side's column, converted to the merged type."""
         if own.type == column.type:
-            return render.to_sql(value)
-        return convert(render.to_sql(value), side.type_of(own), self.type_of(column))
+            return value
+        return convert(value, side.type_of(own), self.type_of(column))
 
-    def misfit(self, value: exp.Column, side: Side, own: Column, column: Column, before: Sql | None = None) -> Sql:
+    def misfit(self, value: Sql, side: Side, own: Column, column: Column, before: Sql | None = None) -> Sql:
         """A value of a side's column as JSON if it does not fit the merged type, or else NULL."""
         if widens(own.type, column.type):
             return NO_TEXT
-        fits = comes_back(render.to_sql(value), side.type_of(own), self.type_of(column), before)
+        fits = comes_back(value, side.type_of(own), self.type_of(column), before)
         json = decode(value, own.type)
         return render.fill(
             Sql("CASE WHEN NOT {{fits}} THEN CAST(to_json({{json}}) AS VARCHAR) END"), fits=fits, json=json
@@ -260,10 +258,10 @@ def _misfits(column: Column, merge: RowMerge, side: Side) -> dict[str, Sql]:
     if old is None or merge.base is None:
         parts["misfit"] = merge.misfit(new, side, own, column)
         return {**parts, "changed": Sql(f"op = 'added' OR n{own.id} IS DISTINCT FROM o{own.id}")}
-    was = render.to_sql(render.column(f"o{old.id}"))
+    was = render.column(f"o{old.id}")
     types = side.type_of(own), merge.base.type_of(old)
     parts["misfit"] = merge.misfit(new, side, own, column, convert(was, types[1], types[0]))
-    unchanged = same(render.to_sql(new), types[0], was, types[1], dropped=True)
+    unchanged = same(new, types[0], was, types[1], dropped=True)
     return {**parts, "changed": render.fill(Sql("op = 'added' OR NOT {{same}}"), same=unchanged)}
 
 

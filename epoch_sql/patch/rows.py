@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from sqlglot import exp
-
 from epoch_sql import render
 from epoch_sql.call import Call
 from epoch_sql.errors import EpochTableError, UnsupportedType
@@ -66,12 +64,12 @@ class TableRows:
         return [render.fill(Sql("{{name}} AS MATERIALIZED ({{query}})"), name=self._shared_name, query=query)]
 
     @property
-    def _shared_name(self) -> exp.Identifier:
+    def _shared_name(self) -> Sql:
         return render.identifier(f"changes_{self.position}")
 
     @property
     def _name(self) -> Sql:
-        return render.to_sql(render.relative(self.table.name))
+        return render.relative(self.table.name)
 
     @cached_property
     def _changes(self) -> tuple[Sql, Shape]:
@@ -194,7 +192,7 @@ class TableRows:
 
     def _equals(self, column: Column, stored: str, value: Sql) -> Sql:
         """The text of the condition that a column of the database has a value."""
-        name = render.to_sql(render.identifier(column.name))
+        name = render.identifier(column.name)
         if _compares_otherwise(column):
             mark = "<value>"
             while mark in name:
@@ -258,9 +256,9 @@ class TableRows:
         """The condition that the row's new unique values are those that another modified row had before."""
         keys = {c.name.lower(): c for c in shape.key}
         own = [c for name in names if (c := keys.get(name.lower()))]
-        kept = [(f"k{c.id}", render.to_sql(render.column(f"k{c.id}"))) for c in own]
-        new = [(f"v{c.id}", render.to_sql(render.column(f"n{c.id}"))) for c in columns]
-        old = [(f"v{c.id}", render.to_sql(render.column(f"o{c.id}"))) for c in columns]
+        kept = [(f"k{c.id}", render.column(f"k{c.id}")) for c in own]
+        new = [(f"v{c.id}", render.column(f"n{c.id}")) for c in columns]
+        old = [(f"v{c.id}", render.column(f"o{c.id}")) for c in columns]
         return render.fill(
             Sql("({{differs}} AND {{new}} IN (SELECT {{old}} FROM changes WHERE op = 'modified' AND {{differs}}))"),
             differs=_differs(shape, columns),

@@ -319,7 +319,7 @@ def _trial(made: SchemaObject) -> list[Sql]:
     if made.kind == "trigger":
         trigger = replace(read_trigger(made.definition), name=_TRIAL)
         return ddl.create_object(ddl.trigger_object(table_of(made), trigger))
-    named, other = render.to_sql(render.relative(made.name)), render.to_sql(render.table(trial))
+    named, other = render.relative(made.name), render.table(trial)
     return [render.verbatim(statement.replace(named, other, 1)) for statement in split_statements(made.definition)]
 
 

@@ -74,9 +74,7 @@ def temporary(name: str) -> Sql:
 
 def named(parts: Sequence[str]) -> Sql:
     """The query that asks what a name means."""
-    return render.fill(
-        Sql("FROM {{name}}"), name=render.joined([render.to_sql(render.identifier(p)) for p in parts], ".")
-    )
+    return render.fill(Sql("FROM {{name}}"), name=render.joined([render.identifier(p) for p in parts], "."))
 
 
 def _tables(node: Any) -> Iterator[tuple[str, ObjectName]]:

@@ -202,7 +202,7 @@ def renamed(sql: str, query: Query, names: Mapping[Mention, str]) -> str:
     edits: set[tuple[int, int, str]] = set()
     for mention, name in names.items():
         start, end = _span(text, mention, {edit[0] for edit in edits})
-        new = render.to_sql(render.identifier(name))
+        new = render.identifier(name)
         if not mention.alias and not _VERB.search(text[:start]):
             new = render.fill(Sql("{{new}} AS {{table}}"), new=new, table=render.identifier(mention.table))
         edits.add((start, end, new))

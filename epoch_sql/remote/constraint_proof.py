@@ -113,7 +113,7 @@ class ConstraintProof:
         stored = {c.name.lower() for c in table.stored_columns}
         uniques = [
             _Unique(
-                tuple(render.to_sql(render.column(name)) for name in constraint.columns),
+                tuple(render.column(name) for name in constraint.columns),
                 f"UNIQUE ({', '.join(constraint.columns)})",
             )
             for constraint in table.constraints
@@ -309,7 +309,7 @@ def _spanning(group: _Group) -> tuple[list[State], list[tuple[Edge, bool]]]:
 def _key(table: Table) -> Sql:
     """The key of a row, or all of it, as a struct."""
     columns = table.key or table.stored_columns
-    return struct([(c.name, render.to_sql(render.column(c.name))) for c in columns])
+    return struct([(c.name, render.column(c.name)) for c in columns])
 
 
 def key_text(table: Table) -> Sql:
@@ -321,7 +321,7 @@ def _valued(unique: _Unique) -> list[Sql]:
     return [aliased(value, f"v{number}") for number, value in enumerate(unique.values)]
 
 
-def _values(unique: _Unique) -> list[render.Piece]:
+def _values(unique: _Unique) -> list[render.Sql]:
     return [render.column(f"v{number}") for number in range(len(unique.values))]
 
 

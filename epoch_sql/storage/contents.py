@@ -7,7 +7,6 @@ from heapq import heappop, heappush
 from itertools import chain, count
 
 import duckdb
-from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
@@ -220,7 +219,7 @@ class Contents:
         if not steps:
             return no_changes(shape)
         rows = [self._delta_rows(level, forward, shape, number) for number, (level, forward) in enumerate(steps)]
-        outputs: list[render.Piece] = [*shape.keys(), *columns("n", shape.values), *columns("o", shape.values)]
+        outputs: list[render.Sql] = [*shape.keys(), *columns("n", shape.values), *columns("o", shape.values)]
         if len(rows) == 1:
             changed = render.fill(Sql("op <> 'modified' OR {{d}}"), d=shape.differs((None, "n"), (None, "o")))
             return render.fill(
@@ -370,7 +369,7 @@ def _both(new: Column, was: Column, old: bool) -> tuple[Sql, Sql]:
     own, other = (was, new) if old else (new, was)
     value = render.column(f"c{new.id}")
     turned = exactly(render.column(f"m{new.id}"), other, value, own)
-    pair = (turned, render.to_sql(value)) if old else (render.to_sql(value), turned)
+    pair = (turned, value) if old else (value, turned)
     return aliased(pair[0], f"c{new.id}"), aliased(pair[1], f"c-{new.id}")
 
 
@@ -395,5 +394,5 @@ def _read(column: Column, physical: str, written: Table) -> Sql:
     return _typed(render.column(physical), source, column) if source and source.stored else filling(column)
 
 
-def _typed(value: exp.Column, source: Column, wanted: Column) -> Sql:
-    return render.to_sql(value) if source.type == wanted.type else converted(value, source, wanted)
+def _typed(value: Sql, source: Column, wanted: Column) -> Sql:
+    return value if source.type == wanted.type else converted(value, source, wanted)

@@ -8,9 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import duckdb
-from sqlglot import exp
 
-from epoch_sql import render
 from epoch_sql.model.schema import Column, widens
 from epoch_sql.render import Sql, fill, identifier, joined, literal, verbatim
 from epoch_sql.storage.encoding import decode, encode, storage_type
@@ -161,9 +159,9 @@ _ZONED_CASTS = {
 """The casts with a time zone. Others would depend on the session, or DuckDB does not have them."""
 
 
-def converted(value: exp.Column, source: Column, wanted: Column) -> Sql:
+def converted(value: Sql, source: Column, wanted: Column) -> Sql:
     """A storage value cast to another type of its column, or NULL if that type has no such value."""
-    return convert(render.to_sql(value), parse_type(source.type), parse_type(wanted.type))
+    return convert(value, parse_type(source.type), parse_type(wanted.type))
 
 
 def convert(value: Sql, source: DataType, wanted: DataType) -> Sql:
@@ -172,15 +170,15 @@ def convert(value: Sql, source: DataType, wanted: DataType) -> Sql:
     return step(value) if step else _null(wanted.text)
 
 
-def exactly(made: exp.Column, wanted: Column, value: exp.Column, source: Column) -> Sql:
+def exactly(made: Sql, wanted: Column, value: Sql, source: Column) -> Sql:
     """The result of ``converted``, but NULL if it does not convert back to the value."""
     if widens(source.type, wanted.type):
-        return render.to_sql(made)
+        return made
     back = converted(made, wanted, source)
     return fill(Sql("CASE WHEN {{back}} IS NOT DISTINCT FROM {{v}} THEN {{made}} END"), back=back, v=value, made=made)
 
 
-def differs(new: exp.Column, new_column: Column, old: exp.Column, old_column: Column) -> Sql:
+def differs(new: Sql, new_column: Column, old: Sql, old_column: Column) -> Sql:
     """The condition that two storage values of one column under two types do not convert to each other in both
     directions."""
     terms = []

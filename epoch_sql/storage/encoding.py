@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import duckdb
-from sqlglot import exp
 
 from epoch_sql.errors import UnsupportedType
-from epoch_sql.render import Sql, fill, identifier, joined, literal, to_sql, verbatim
+from epoch_sql.render import Sql, fill, identifier, joined, literal, verbatim
 from epoch_sql.storage.types import DataType, Field, parse_type
 
 # COPY to Parquet loses digits of HUGEINT, the offset of TIME WITH TIME ZONE and microseconds of INTERVAL, and refuses
@@ -80,7 +79,7 @@ def _geometry(type: DataType) -> Encoding:
     encode = _template("CAST(ST_AsWKB({{value}}) AS BLOB)")
     decode = _template("ST_GeomFromWKB({{value}})")
     if type.arguments:
-        system = to_sql(literal(type.arguments[0]))
+        system = literal(type.arguments[0])
         decode = _template("ST_SetCRS(ST_GeomFromWKB({{value}}), {{system}})", system=system)
     return Encoding(Sql("BLOB"), verbatim(type.text), encode, decode)
 
@@ -319,15 +318,15 @@ def storage_type(type: str) -> Sql:
     return _encoding(type).storage
 
 
-def encode(value: exp.Expression | Sql, type: str) -> Sql:
+def encode(value: Sql, type: str) -> Sql:
     """The storage value of a native value of a type. Raises UnsupportedType if there is none."""
-    return _encoding(type).encode(_text(value))
+    return _encoding(type).encode(value)
 
 
-def decode(value: exp.Expression | Sql, type: str) -> Sql:
+def decode(value: Sql, type: str) -> Sql:
     """The native value, of exactly this type, of a storage value. Raises UnsupportedType if the type cannot be
     stored."""
-    return _encoding(type).decode(_text(value))
+    return _encoding(type).decode(value)
 
 
 def check_supported(type: str) -> None:
@@ -364,7 +363,3 @@ def _without_collation(type: DataType, encoding: Encoding) -> Encoding:
         return encoding
     storage, inner = encoding.storage, encoding.encode
     return replace(encoding, encode=lambda value: fill(_BINARY_INSIDE, value=inner(value), type=storage))
-
-
-def _text(value: exp.Expression | Sql) -> Sql:
-    return value if isinstance(value, Sql) else to_sql(value)

@@ -264,7 +264,7 @@ def _well_formed(shape: Shape) -> Sql:
     return Sql("(op = 'added') = (old_count = 0) AND (op = 'removed') = (new_count = 0)")
 
 
-def _distinct(key: Sequence[render.Piece]) -> Sql:
+def _distinct(key: Sequence[render.Sql]) -> Sql:
     """The number of keys without a NULL, each counted once."""
     if not key:
         return Sql("0")

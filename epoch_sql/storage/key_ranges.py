@@ -62,7 +62,7 @@ def key_bounds(key: Sequence[render.Fragment]) -> Sql:
     return render.joined(ends, ", ")
 
 
-def stored_key(new: Table, old: Table | None) -> list[render.Piece]:
+def stored_key(new: Table, old: Table | None) -> list[render.Sql]:
     """The columns of files that hold the key. ``old`` is the definition of the old values of a delta."""
     if old is None:
         return [render.column(column.name) for column in new.key]
@@ -200,4 +200,4 @@ def _cut_literal(cut: object) -> Sql:
     if isinstance(cut, bytes):
         return render.fill(Sql("unhex({{hex}})"), hex=render.literal(cut.hex()))
     assert isinstance(cut, int)
-    return render.to_sql(render.literal(cut))
+    return render.literal(cut)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache
 
 from epoch_sql.errors import UnsupportedType
-from epoch_sql.render import Sql, fill, identifier, joined, literal, to_sql, verbatim
+from epoch_sql.render import Sql, fill, identifier, joined, literal, verbatim
 from epoch_sql.storage.types import DataType, Field, parse_type
 
 _DIGITS_WITHOUT_CAST = 18
@@ -99,7 +99,7 @@ def _geometry(value: Sql, type: DataType) -> Sql:
     call = fill("format('ST_GeomFromWKB(''{}''::BLOB)', CAST(CAST(ST_AsWKB({{v}}) AS BLOB) AS VARCHAR))", v=value)
     if not type.arguments:
         return call
-    system = to_sql(literal(f", {to_sql(literal(type.arguments[0]))})"))
+    system = literal(f", {literal(type.arguments[0])})")
     return fill("'ST_SetCRS(' || {{call}} || {{system}}", call=call, system=system)
 
 
@@ -128,7 +128,7 @@ def _struct(value: Sql, type: DataType) -> Sql:
     parts = [
         fill(
             "{{name}} || {{literal}}",
-            name=literal(f"{to_sql(literal(field.name))}: "),
+            name=literal(f"{literal(field.name)}: "),
             literal=_literal(fill("struct_extract({{v}}, {{n}})", v=value, n=literal(field.name)), field.type),
         )
         for field in type.fields
@@ -149,7 +149,7 @@ def _union(value: Sql, type: DataType) -> Sql:
         fill(
             "WHEN {{tag}} THEN {{start}} || {{literal}} || {{end}}",
             tag=literal(field.name),
-            start=literal(f"union_value({to_sql(identifier(field.name))} := CAST("),
+            start=literal(f"union_value({identifier(field.name)} := CAST("),
             literal=_literal(fill("union_extract({{v}}, {{n}})", v=value, n=literal(field.name)), field.type),
             end=literal(f" AS {field.type.text}))"),
         )

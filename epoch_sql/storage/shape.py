@@ -14,9 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-
-from sqlglot import exp, parse_one
-from sqlglot.errors import SqlglotError
+from functools import lru_cache
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table, common, widens
@@ -25,9 +23,7 @@ from epoch_sql.storage.conversion import differs
 from epoch_sql.storage.encoding import encode, storage_type
 from epoch_sql.storage.types import parse_type
 
-_CONSTANT = (exp.Literal, exp.Cast, exp.Neg, exp.Boolean, exp.Null, exp.Paren, exp.DataType, exp.DataTypeParam)
 _FLEETING = re.compile(r"TIME ZONE|TZ")
-_FLEETING_CASTS = (exp.DataType.Type.USERDEFINED, exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMETZ)
 
 MULTIPLICITY = Column("multiplicity", "BIGINT", 0)
 
@@ -68,7 +64,7 @@ class Shape:
         """The columns of a row."""
         return self.key if self.keyless else (*self.key, *self.values)
 
-    def keys(self, relation: str | None = None) -> list[render.Piece]:
+    def keys(self, relation: str | None = None) -> list[render.Sql]:
         """References to the key columns of a change."""
         return [render.column(f"k{column.id}", relation) for column in self.key]
 
@@ -97,7 +93,7 @@ class Shape:
             render.fill(render.Sql("({{terms}})"), terms=render.joined(terms, " OR ")) if terms else render.Sql("false")
         )
 
-    def value_differs(self, column: Column, new: exp.Column, old: exp.Column) -> render.Sql:
+    def value_differs(self, column: Column, new: render.Sql, old: render.Sql) -> render.Sql:
         """The condition that one value differs. Two types differ if they do not convert to each other in both
         directions."""
         if column.id not in self.retyped:
@@ -134,11 +130,20 @@ def is_constant(column: Column) -> bool:
 
     Texts of user-defined types, and of types that depend on the session's time zone, do not count as constants.
     """
-    if column.default is None or _FLEETING.search(column.type):
-        return False
+    return column.default is not None and not _FLEETING.search(column.type) and _is_constant(column.default)
+
+
+@lru_cache(maxsize=1024)
+def _is_constant(default: str) -> bool:
+    # Few operations ask, and to import sqlglot takes longer than most of them.
+    from sqlglot import exp, parse_one
+    from sqlglot.errors import SqlglotError
+
+    constant = (exp.Literal, exp.Cast, exp.Neg, exp.Boolean, exp.Null, exp.Paren, exp.DataType, exp.DataTypeParam)
+    fleeting = (exp.DataType.Type.USERDEFINED, exp.DataType.Type.TIMESTAMPTZ, exp.DataType.Type.TIMETZ)
     try:
-        nodes = list(parse_one(column.default, dialect="duckdb").walk())
-        return all(isinstance(n, _CONSTANT) and n.this not in _FLEETING_CASTS for n in nodes)
+        nodes = parse_one(default, dialect="duckdb").walk()
+        return all(isinstance(node, constant) and node.this not in fleeting for node in nodes)
     except SqlglotError:
         return False
 
@@ -160,7 +165,7 @@ def has_floats(column: Column) -> bool:
     return any(leaf.name in ("FLOAT", "DOUBLE") for leaf in parse_type(column.type).leaves())
 
 
-def of_step(column: Column, value: exp.Column, newest: bool) -> render.Sql:
+def of_step(column: Column, value: render.Sql, newest: bool) -> render.Sql:
     """The aggregate that gives the storage value (or NULL) of the newest or oldest ``step`` of a key's changes.
 
     For most types DuckDB keeps the value as a sort key, which turns -0.0 into 0.0. DOUBLE and lists keep the sign.
@@ -178,7 +183,7 @@ def aliased(expression: render.Fragment, name: str) -> render.Sql:
     return render.fill(render.Sql("{{e}} AS {{n}}"), e=expression, n=render.identifier(name))
 
 
-def columns(prefix: str, of: Sequence[Column], relation: str | None = None) -> list[render.Piece]:
+def columns(prefix: str, of: Sequence[Column], relation: str | None = None) -> list[render.Sql]:
     """References to ``<prefix><id>`` of each column."""
     return [render.column(f"{prefix}{column.id}", relation) for column in of]
 

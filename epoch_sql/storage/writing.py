@@ -310,9 +310,9 @@ def _reason(error: duckdb.IOException) -> str:
     return next((reason for reason in reasons if reason in text), text.splitlines()[0])
 
 
-def _ordering(prefix: str, key: Sequence[Column]) -> list[render.Piece]:
+def _ordering(prefix: str, key: Sequence[Column]) -> list[render.Sql]:
     """The sort order of rows. Floats are not sorted as such, because DuckDB 1.x would lose the sign of -0.0."""
-    found: list[render.Piece] = []
+    found: list[render.Sql] = []
     for column, value in zip(key, columns(prefix, key), strict=True):
         text = "{{v}}"
         if has_floats(column):

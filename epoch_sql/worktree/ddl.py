@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import duckdb
-from sqlglot import exp
 
 from epoch_sql import render
 from epoch_sql.model.commit import TableEntry
@@ -30,7 +29,7 @@ REPLAYS_EXPRESSIONS = _MAJOR >= 2
 
 def column_clause(column: Column, not_null: bool) -> Sql:
     """A column in CREATE TABLE. ``not_null`` says whether NOT NULL is part of it."""
-    parts = [render.to_sql(render.identifier(column.name)), render.verbatim(column.type)]
+    parts = [render.identifier(column.name), render.verbatim(column.type)]
     if column.collation is not None:
         parts.append(render.fill("COLLATE {{name}}", name=render.verbatim(column.collation)))
     if column.generated is not None:
@@ -75,7 +74,7 @@ def drop_index(table: Table, index: Index) -> Sql:
     return render.fill("DROP INDEX {{name}}", name=render.table(ObjectName(table.name.schema, index.name)))
 
 
-def comment_on(kind: str, name: exp.Expression | Sql, comment: str | None) -> Sql:
+def comment_on(kind: str, name: Sql, comment: str | None) -> Sql:
     """The COMMENT ON an object of a kind such as TABLE or MACRO. None removes the comment."""
     return render.fill(
         "COMMENT ON {{kind}} {{name}} IS {{comment}}",
@@ -141,7 +140,7 @@ def read_trigger(sql: str) -> Trigger:
 
 def trigger_object(table: ObjectName, trigger: Trigger) -> SchemaObject:
     """A trigger as an object of its own, in its table as other objects are in a schema."""
-    definition = _created(trigger, render.to_sql(render.relative(table)))
+    definition = _created(trigger, render.relative(table))
     return SchemaObject("trigger", ObjectName(table.as_schema, trigger.name), definition)
 
 
@@ -152,7 +151,7 @@ def trigger_objects(tables: Iterable[Table]) -> list[SchemaObject]:
 
 def create_trigger(obj: SchemaObject) -> Sql:
     """The CREATE TRIGGER of a trigger."""
-    return _created(read_trigger(obj.definition), render.to_sql(render.table(table_of(obj))))
+    return _created(read_trigger(obj.definition), render.table(table_of(obj)))
 
 
 def drop_trigger(obj: SchemaObject) -> Sql:
@@ -268,7 +267,7 @@ def create_object(obj: SchemaObject) -> list[Sql]:
     """The statements that create an object with its comments. A sequence continues with its next value."""
     if obj.kind == "trigger":
         return [create_trigger(obj)]
-    here, anywhere = (render.to_sql(name(obj.name)) for name in (render.table, render.relative))
+    here, anywhere = (name(obj.name) for name in (render.table, render.relative))
     statements = [
         render.verbatim(statement.replace(anywhere, here, 1)) for statement in split_statements(obj.definition)
     ]
@@ -326,5 +325,5 @@ def _sequence_from(sequence: SchemaObject, definition: str, upcoming: int) -> li
     )
     if start == upcoming:
         return [create]
-    spelled = render.literal(render.to_sql(render.table(sequence.name)))
+    spelled = render.literal(render.table(sequence.name))
     return [create, render.fill("SELECT nextval({{sequence}})", sequence=spelled)]

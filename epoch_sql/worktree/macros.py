@@ -124,7 +124,7 @@ def _after(text: str, position: int, expected: Sequence[str]) -> int | None:
 
 
 def _spellings(name: str) -> tuple[str, str]:
-    return name, render.to_sql(render.identifier(name))
+    return name, render.identifier(name)
 
 
 def _unqualified(expression: str) -> str:
@@ -153,7 +153,7 @@ def _definition(macro: _Macro, defaults: Sequence[dict[str, str]]) -> str:
 
 
 def _parameter(name: str, kind: str | None, default: str | None) -> Sql:
-    parts = [render.to_sql(render.identifier(name))]
+    parts = [render.identifier(name)]
     if kind is not None:
         parts.append(render.verbatim(kind))
     if default is not None:

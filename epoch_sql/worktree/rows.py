@@ -13,7 +13,7 @@ from epoch_sql.catalog.local import Fingerprint, Mark
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.names import matches_name
 from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
-from epoch_sql.render import Piece, Sql
+from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import encode, storage_type
 from epoch_sql.storage.shape import aliased
 
@@ -52,7 +52,7 @@ def mixed_hash(values: Sequence[tuple[Column, str]]) -> Sql:
     return render.fill(Sql("hash({{hash}})"), hash=_hash([(c, render.column(name)) for c, name in values]))
 
 
-def _hash(values: Sequence[tuple[Column, Piece]]) -> Sql:
+def _hash(values: Sequence[tuple[Column, Sql]]) -> Sql:
     """``hash()`` of several values. It confuses some nested values (NULL and [NULL]), and their sort keys do not."""
     nested = Sql("create_sort_key({{v}}, 'ASC NULLS LAST')")
     terms = [render.fill(nested if _is_nested(c) else Sql("{{v}}"), v=value) for c, value in values]
@@ -74,7 +74,7 @@ def working_bucket(table: Table, buckets: int) -> Sql:
     return _bucket([(c, encode(render.column(c.name), c.type)) for c in bucket_key(table)], buckets)
 
 
-def _bucket(key: Sequence[tuple[Column, Piece]], buckets: int) -> Sql:
+def _bucket(key: Sequence[tuple[Column, Sql]], buckets: int) -> Sql:
     """The bucket by the hash of a key. Neighbouring integers share one.
 
     So rows in the order of their key add up bucket by bucket, which is faster. A hash spreads integers that are further

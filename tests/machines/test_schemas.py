@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, note, settings
 from hypothesis import strategies as st
 
-from epoch_sql.render import identifier, to_sql
+from epoch_sql.render import identifier
 from tests.conftest import Repo
 from tests.support.databases import state
 
@@ -189,7 +189,7 @@ class Writer:
         for number, column in enumerate(COLUMNS[: 1 + c[2] % 4]):
             kind = type_of(c[(number + 1) % 4], c[(number + 2) % 4] + number)
             default = f" DEFAULT {literal(kind, next(self.tokens))}" if c[3] == number and kind != "mood" else ""
-            parts.append(f"{to_sql(identifier(column))} {kind}{default}")
+            parts.append(f"{identifier(column)} {kind}{default}")
         extra = {
             1: "g INTEGER GENERATED ALWAYS AS (plus(id))",
             2: "CHECK (plus(id) > 0)",
@@ -210,14 +210,14 @@ class Writer:
             f"({', '.join([str(c[1] % 6 + row), *(self.value(kind, c[2]) for _, kind in columns)])})"
             for row in range(1 + c[3] % 3)
         ]
-        names = ", ".join(["id", *(to_sql(identifier(name)) for name, _ in columns)])
+        names = ", ".join(["id", *(identifier(name) for name, _ in columns)])
         return f"INSERT INTO {table} ({names}) VALUES {', '.join(rows)}"
 
     def update(self, c: Choices) -> str:
         table = self.table(c[0])
         name, kind = self.column(table, c[1])
         where = f" WHERE id = {c[2] % 6}" if c[2] else ""
-        return f"UPDATE {table} SET {to_sql(identifier(name))} = {self.value(kind, c[3])}{where}"
+        return f"UPDATE {table} SET {identifier(name)} = {self.value(kind, c[3])}{where}"
 
     def delete(self, c: Choices) -> str:
         return f"DELETE FROM {self.table(c[0])} WHERE id = {c[1] % 6}"
@@ -229,12 +229,12 @@ class Writer:
 
     def drop_column(self, c: Choices) -> str:
         table = self.table(c[0])
-        return f"ALTER TABLE {table} DROP COLUMN {to_sql(identifier(self.column(table, c[1])[0]))}"
+        return f"ALTER TABLE {table} DROP COLUMN {identifier(self.column(table, c[1])[0])}"
 
     def retype(self, c: Choices) -> str:
         table = self.table(c[0])
         name, kind = self.column(table, c[1])
-        column = to_sql(identifier(name))
+        column = identifier(name)
         found = duckdb.sqltype(kind) if not kind.startswith("ENUM") else None
         inner = pick(c[2], SCALARS + NARROW)
         wanted = inner
@@ -262,12 +262,12 @@ class Writer:
         structs = [name for name, kind in self.columns(table) if kind.startswith("STRUCT") and not kind.endswith("]")]
         if not structs:
             return ""
-        path = f"{to_sql(identifier(pick(c[1], structs)))}.{pick(c[2], ('a', 'b'))}"
+        path = f"{identifier(pick(c[1], structs))}.{pick(c[2], ('a', 'b'))}"
         return f"ALTER TABLE {table} {change.format(path=path)}"
 
     def rename_column(self, c: Choices) -> str:
         table = self.table(c[0])
-        return f"ALTER TABLE {table} RENAME COLUMN {to_sql(identifier(self.column(table, c[1])[0]))} TO r{c[2] % 3}"
+        return f"ALTER TABLE {table} RENAME COLUMN {identifier(self.column(table, c[1])[0])} TO r{c[2] % 3}"
 
     def rename_table(self, c: Choices) -> str:
         return f"ALTER TABLE {self.table(c[0])} RENAME TO moved{c[1] % 2}"
@@ -277,7 +277,7 @@ class Writer:
 
     def create_view(self, c: Choices) -> str:
         table = self.table(c[0])
-        column = to_sql(identifier(self.column(table, c[2])[0]))
+        column = identifier(self.column(table, c[2])[0])
         return f"CREATE OR REPLACE VIEW v{c[1] % 2} AS " + pick(c[3], (
             f"SELECT * FROM {table}", f"SELECT {column} AS x FROM {table}", f"SELECT plus(id) AS p FROM {table}",
             "SELECT * FROM v0",
@@ -295,7 +295,7 @@ class Writer:
 
     def comment(self, c: Choices) -> str:
         table = self.table(c[0])
-        column = to_sql(identifier(self.column(table, c[2])[0]))
+        column = identifier(self.column(table, c[2])[0])
         what = pick(
             c[1],
             (
@@ -312,7 +312,7 @@ class Writer:
     def set_default(self, c: Choices) -> str:
         table = self.table(c[0])
         name, kind = self.column(table, c[1])
-        return f"ALTER TABLE {table} ALTER {to_sql(identifier(name))} SET DEFAULT {self.value(kind, 0)}"
+        return f"ALTER TABLE {table} ALTER {identifier(name)} SET DEFAULT {self.value(kind, 0)}"
 
     def sequence(self, c: Choices) -> str:
         return pick(

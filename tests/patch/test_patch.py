@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from epoch_sql.errors import UnsupportedType
-from epoch_sql.render import identifier, to_sql
+from epoch_sql.render import identifier
 from epoch_sql.storage.encoding import check_supported
 from tests.conftest import MakeRepo
 from tests.support.databases import apply, state
@@ -194,13 +194,13 @@ def test_values_of_every_type_are_exact(make_repo: MakeRepo, plain: duckdb.DuckD
             check_supported(kind)
         except UnsupportedType:
             continue
-        names.append(to_sql(identifier(name)))
+        names.append(identifier(name))
     columns = ", ".join(names)
     assert len(names) > 45
     repo("DROP TABLE t; DROP TABLE bag; CREATE TABLE t (id INTEGER PRIMARY KEY)")
     repo(f"CREATE OR REPLACE TABLE bag AS SELECT {columns} FROM test_all_types()")
     kinds = repo("SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = 'bag' ORDER BY column_index")
-    declared = ", ".join(f"{to_sql(identifier(name))} {kind}" for name, kind in kinds)
+    declared = ", ".join(f"{identifier(name)} {kind}" for name, kind in kinds)
     repo(f"DROP TABLE t; CREATE TABLE t (id INTEGER PRIMARY KEY, {declared})")
     repo(f"INSERT INTO t SELECT row_number() OVER (), {columns} FROM test_all_types()")
     repo.commit()

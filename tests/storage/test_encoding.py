@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from epoch_sql.errors import EpochTableError, UnsupportedType
-from epoch_sql.render import Sql, column, identifier, literal, to_sql
+from epoch_sql.render import Sql, column, identifier, literal
 from epoch_sql.storage.encoding import check_supported, decode, encode, storage_type
 from epoch_sql.storage.types import parse_type
 from tests.support.values import EQUAL, SCALARS, TYPES, available
@@ -74,7 +74,7 @@ def repeat(connection: Connection) -> None:
 
 def assert_survives(connection: Connection, parquet: Path, type: str) -> None:
     """Everything in native.v comes back from Parquet as it was, and reads as its storage type."""
-    file = to_sql(literal(str(parquet)))
+    file = literal(str(parquet))
     connection.execute(f"COPY (SELECT i, {encode(V, type)} AS v FROM native) TO {file} (FORMAT parquet{pages(type)})")
     read = connection.execute(f"DESCRIBE SELECT v FROM read_parquet({file})").fetchall()[0][1]
     assert read == connection.execute(f"SELECT typeof(CAST(NULL AS {storage_type(type)}))").fetchall()[0][0]
@@ -125,7 +125,7 @@ def test_every_type_that_duckdb_lists_survives(connection: Connection, parquet: 
     assert len(columns) > 40
     for name, type, *_ in columns:
         connection.execute(
-            f"CREATE OR REPLACE TABLE native AS SELECT row_number() OVER () AS i, {identifier(name).sql('duckdb')} AS v"
+            f"CREATE OR REPLACE TABLE native AS SELECT row_number() OVER () AS i, {identifier(name)} AS v"
             " FROM test_all_types()"
         )
         assert_survives(connection, parquet, type)
@@ -211,7 +211,7 @@ def test_strings_compare_by_their_bytes_in_collated_columns(connection: Connecti
         f"""
         WITH working AS (SELECT i, {encode(V, type)} AS v FROM native)
         SELECT (SELECT count(*) FROM (SELECT DISTINCT v FROM working)),
-            (SELECT count(*) FROM working JOIN read_parquet({to_sql(literal(str(parquet)))}) AS stored
+            (SELECT count(*) FROM working JOIN read_parquet({literal(str(parquet))}) AS stored
                 ON working.v IS NOT DISTINCT FROM stored.v),
             (SELECT count(*) FROM working AS x JOIN working AS y ON x.v = y.v),
             (SELECT count(*) FROM (SELECT create_sort_key(v, 'ASC NULLS LAST') FROM working GROUP BY ALL))
@@ -324,7 +324,7 @@ def arrays(item: Typed) -> Typed:
 
 
 def structs(parts: list[Typed]) -> Typed:
-    names = [to_sql(identifier(name)) for name in NAMES]
+    names = [identifier(name) for name in NAMES]
     fields = ", ".join(f"{name} {type}" for name, (type, _) in zip(names, parts, strict=False))
     packed = st.tuples(*(values for _, values in parts)).map(
         lambda values: ", ".join(f"{name} := {value}" for name, value in zip(names, values, strict=False))
@@ -333,7 +333,7 @@ def structs(parts: list[Typed]) -> Typed:
 
 
 def unions(parts: list[Typed]) -> Typed:
-    names = [to_sql(identifier(name)) for name in NAMES]
+    names = [identifier(name) for name in NAMES]
     fields = ", ".join(f"{name} {type}" for name, (type, _) in zip(names, parts, strict=False))
     members = [
         values.map(lambda value, name=name: f"union_value({name} := {value})")

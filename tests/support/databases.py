@@ -9,7 +9,7 @@ import duckdb
 
 from epoch_sql.extension.install import OWN_MACROS
 from epoch_sql.model.schema import Table
-from epoch_sql.render import identifier, to_sql
+from epoch_sql.render import identifier
 from epoch_sql.storage.encoding import encode
 from epoch_sql.worktree.introspect import read_schema
 from tests.conftest import Repo
@@ -68,7 +68,7 @@ def state(con: duckdb.DuckDBPyConnection) -> State:
 
 def rows(con: duckdb.DuckDBPyConnection, table: Table) -> list[tuple[Any, ...]]:
     values = ", ".join(f"CAST({encode(identifier(c.name), c.type)} AS VARCHAR)" for c in table.stored_columns)
-    name = f"{to_sql(identifier(table.name.schema))}.{to_sql(identifier(table.name.name))}"
+    name = f"{identifier(table.name.schema)}.{identifier(table.name.name)}"
     return sorted(con.execute(f"SELECT {values} FROM {name}").fetchall(), key=repr)
 
 
