@@ -8,10 +8,11 @@ WORKERS ?= auto
 PARALLEL := -n $(WORKERS) --dist worksteal
 OLDER := 1.4 1.5
 export EPOCH_CLIENTS := $(abspath $(VENV)-clients)
+export EPOCH_PEERS := $(abspath $(VENV)-peers)
 # Compiled tests are kept: workers start 10 seconds earlier, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-all lint bench tour docs clean $(OLDER:%=test-%)
+.PHONY: demo test test-all lint bench bench-peers tour docs clean $(OLDER:%=test-%)
 
 demo: $(VENV)/.demo
 	$(BIN)/epoch demo
@@ -38,6 +39,10 @@ lint: $(VENV)/.lint
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.bench $(ARGS)
 
+# Epoch beside other systems on the same rows; writes docs/benchmarks.md.
+bench-peers: $(VENV)/.test $(VENV)/.bench $(EPOCH_PEERS)/.made
+	$(BIN)/python -m tests.bench.peers $(ARGS)
+
 # The modules that commit, merge, diff and push pass, in the order entered.
 tour: $(VENV)/.test
 	$(BIN)/python -m tests.tour
@@ -47,11 +52,11 @@ docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict --quiet $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(VENV)-clients $(OLDER:%=$(VENV)-%) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(VENV)-clients $(VENV)-peers $(OLDER:%=$(VENV)-%) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 # Each set of packages is installed once: again only when what is asked for has changed. An editable install is not
 # compiled by pip, which costs each start a fifth of a second where Python may not keep what it compiles.
-$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: pyproject.toml setup.py | $(VENV)/bin/python
+$(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: $(VENV)/.%: pyproject.toml setup.py | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	$(BIN)/python -m compileall -q epoch_sql cli
 	touch $@
@@ -59,6 +64,11 @@ $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: pyproject.t
 # The clients that read published files, and dbt.
 $(EPOCH_CLIENTS)/.made: tests/publish/install_clients.sh | $(BIN)/python
 	bash $< $(EPOCH_CLIENTS) $(BIN)/python
+	touch $@
+
+# What Epoch is measured beside.
+$(EPOCH_PEERS)/.made: tests/bench/peers/install.sh | $(BIN)/python
+	bash $< $(EPOCH_PEERS) $(BIN)/python
 	touch $@
 
 $(OLDER:%=$(VENV)-%/.test): $(VENV)-%/.test: pyproject.toml setup.py
