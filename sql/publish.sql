@@ -16,18 +16,18 @@ SELECT
 
 
 -- name: at
--- In: the names of references (refs) and the number of the state of each (states). The names of tables (spelled) and the
--- number of each (tables), of so many (width). For each table of each state the number of its text, or 0 (numbers). The texts
--- (texts), which give rows.
--- Out: a table macro that gives the rows of a table as of a reference, in plain SQL. All lists are constants, so DuckDB
--- computes the text when it binds the query.
+-- In: the names of references (refs) and the number of the state of each (states). The names of tables and views (spelled)
+-- and the number of each (relations), of so many (width). For each of them, in each state, the number of its text, or 0
+-- (numbers). For each text the numbers of its pieces (texts), and the pieces. A text gives rows, or is an error.
+-- Out: a table macro that gives the rows of a table or view as of a reference, in plain SQL. All lists are constants, so
+-- DuckDB computes the text when it binds the query.
 CREATE MACRO {{name}}(ref, table_name) AS TABLE
 FROM query(coalesce(
-    {{texts}}[{{numbers}}[
-        {{states}}[list_position({{refs}}, ref)] * {{width}} + {{tables}}[list_position({{spelled}}, lower(table_name))]
-    ]],
-    error('there is no table ' || coalesce(table_name, 'NULL') || ' at ' || coalesce(ref, 'NULL') || ' in this file, which '
-        || 'Epoch published with ' || {{known}})
+    array_to_string(list_select({{pieces}}, {{texts}}[{{numbers}}[
+        {{states}}[list_position({{refs}}, ref)] * {{width}} + {{relations}}[list_position({{spelled}}, lower(table_name))]
+    ]]), ''),
+    error('there is no table or view ' || coalesce(table_name, 'NULL') || ' at ' || coalesce(ref, 'NULL')
+        || ' in this file, which Epoch published with ' || {{known}})
 ))
 
 

@@ -22,7 +22,8 @@ from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import Table
 from epoch_sql.patch.patch import statements_between
 from epoch_sql.plan.planner import Limits, TableChange, make_plan, statements
-from epoch_sql.publish.surface import DATABASE, Made, Surface
+from epoch_sql.publish.at import DATABASE
+from epoch_sql.publish.surface import Made, Surface
 from epoch_sql.publish.writing import put, written
 from epoch_sql.query import views
 from epoch_sql.render import Sql

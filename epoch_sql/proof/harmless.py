@@ -47,7 +47,7 @@ class Uses:
     """The functions, table functions and relations that a definition uses, by their names in lower case.
 
     ``others`` are unknown kinds of nodes. ``sequences`` are the constant arguments of nextval. ``common`` are the names
-    of WITH queries. ``queries`` and ``columns`` say whether it has any.
+    of WITH queries, and ``types`` of types. ``queries`` and ``columns`` say whether it has any.
     """
 
     functions: set[str] = field(default_factory=set)
@@ -57,6 +57,7 @@ class Uses:
     others: set[str] = field(default_factory=set)
     queries: bool = False
     columns: bool = False
+    types: set[str] = field(default_factory=set)
     common: set[str] = field(default_factory=set)
 
 
@@ -275,6 +276,8 @@ def _only_computes(uses: Uses, known: frozenset[str]) -> bool:
 
 def _note(node: Mapping[str, Any], uses: Uses) -> None:
     kind, group = node.get("type"), node.get("class")
+    named = node.get("type_name") or node.get("user_type_name")
+    uses.types |= {named.lower()} if isinstance(named, str) else set()
     uses.common |= {str(entry["key"]).lower() for entry in (node.get("cte_map") or {}).get("map") or ()}
     uses.common |= {str(node["cte_name"]).lower()} if node.get("cte_name") else set()
     if group is not None:

@@ -16,13 +16,14 @@ from epoch_sql.catalog.publishing import Published, PublishedFile
 from epoch_sql.errors import EpochError, EpochStorageError
 from epoch_sql.model.commit import Level
 from epoch_sql.model.schema import canonical_json
+from epoch_sql.publish.at import names
 from epoch_sql.publish.compacting import compact, compacted, store
 from epoch_sql.publish.places import Reference, Settings, file_name, references, settings
-from epoch_sql.publish.surface import names, surface
+from epoch_sql.publish.surface import surface
 from epoch_sql.publish.writing import put, require_replaceable, state_of, written
 from epoch_sql.verb import procedure
 
-_FORM = 1
+_FORM = 2
 """Changes when the same state is published in another form."""
 
 

@@ -15,7 +15,8 @@ import duckdb
 
 from epoch_sql import render
 from epoch_sql.errors import EpochArgumentError, EpochError, EpochStorageError
-from epoch_sql.publish.surface import ABOUT, DATABASE, Made, Surface
+from epoch_sql.publish.at import DATABASE
+from epoch_sql.publish.surface import ABOUT, Made, Surface
 from epoch_sql.storage.writing import sync_folder
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {

@@ -8,10 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import duckdb
+
 from epoch_sql import render
 from epoch_sql.call import Call
+from epoch_sql.errors import EpochQueryError
 from epoch_sql.model.schema import ObjectName
-from epoch_sql.query.table_references import inner_text, lexemes
+from epoch_sql.model.sql_text import tokens
+from epoch_sql.query.table_references import Query, inner_text, lexemes, read_query, syntax_tree
 from epoch_sql.render import Sql
 
 # A function that returns SQL text works on a cursor of its own. That cursor sees neither the caller's temporary tables
@@ -139,6 +143,28 @@ def with_some_values(sql: str) -> str:
             text = text[: one.start] + named + text[one.end :]
         sql = text
     return sql
+
+
+def parsed_query(cursor: duckdb.DuckDBPyConnection, sql: str) -> Query:
+    """The names in a query. Raises EpochQueryError unless the text is one query."""
+    tree = syntax_tree(cursor, with_some_values(sql))
+    if tree.get("error"):
+        message = str(tree.get("error_message", "")).splitlines()
+        if tree.get("error_type") == "not implemented":
+            if any(token.is_word("PIVOT") for token in tokens(sql)):
+                raise EpochQueryError(
+                    "PIVOT without IN has to read its values before, which cannot be done in this form", NAME_VALUES
+                )
+            raise EpochQueryError(
+                "epoch_query reads; this is not a query", "one SELECT, FROM, WITH or VALUES statement"
+            )
+        raise EpochQueryError(f"the query is not SQL: {message[0] if message else 'syntax error'}", "correct the query")
+    if len(tree["statements"]) != 1:
+        raise EpochQueryError(
+            f"epoch_query takes one statement, not {len(tree['statements'])}",
+            "one SELECT, FROM, WITH or VALUES statement",
+        )
+    return read_query(tree["statements"][0])
 
 
 def _unlisted(text: str) -> list[Unlisted]:

@@ -8,6 +8,7 @@ the name of its WITH query. So everything that DuckDB can parse works, and liter
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import duckdb
 
@@ -25,8 +26,8 @@ from epoch_sql.query.pivots import (
     Asking,
     Caller,
     named,
+    parsed_query,
     temporary,
-    with_some_values,
     with_values,
 )
 from epoch_sql.query.table_references import (
@@ -42,10 +43,11 @@ from epoch_sql.query.table_references import (
 )
 from epoch_sql.render import Sql
 from epoch_sql.verb import relation
-from epoch_sql.versions.sides import Side, side_of, table_rows
+from epoch_sql.versions.sides import Side, TableSide, side_of, table_rows
 
 _ELSEWHERE = frozenset({"information_schema", "pg_catalog", "temp", "system", "epoch"})
 _READS_BY_NAME = frozenset({"query", "query_table"})
+RowsOf = Callable[[TableSide, bool], Sql]
 
 
 def names_to_ask(
@@ -110,26 +112,9 @@ def view_of(call: Call, side: Side, ref: str, view: SchemaObject) -> Provable:
     return reader.provable(lambda: reader.view_rows(view, ()))
 
 
-def parsed_query(cursor: duckdb.DuckDBPyConnection, sql: str) -> Query:
-    """The names in a query. Raises EpochQueryError unless the text is one query."""
-    tree = syntax_tree(cursor, with_some_values(sql))
-    if tree.get("error"):
-        message = str(tree.get("error_message", "")).splitlines()
-        if tree.get("error_type") == "not implemented":
-            if any(token.is_word("PIVOT") for token in tokens(sql)):
-                raise EpochQueryError(
-                    "PIVOT without IN has to read its values before, which cannot be done in this form", NAME_VALUES
-                )
-            raise EpochQueryError(
-                "epoch_query reads; this is not a query", "one SELECT, FROM, WITH or VALUES statement"
-            )
-        raise EpochQueryError(f"the query is not SQL: {message[0] if message else 'syntax error'}", "correct the query")
-    if len(tree["statements"]) != 1:
-        raise EpochQueryError(
-            f"epoch_query takes one statement, not {len(tree['statements'])}",
-            "one SELECT, FROM, WITH or VALUES statement",
-        )
-    return read_query(tree["statements"][0])
+def view_over(call: Call, side: Side, view: SchemaObject, rows: RowsOf) -> Sql:
+    """The text of a view of a state, with ``rows`` for those of tables. It is not proved to only read."""
+    return _Reader(call, side, "its commit", working=False, rows=rows).view_rows(view, ())
 
 
 class _Reader:
@@ -141,7 +126,9 @@ class _Reader:
         working: bool,
         caller: Caller | None = None,
         what: str = "epoch_query",
+        rows: RowsOf | None = None,
     ) -> None:
+        self.rows = rows or partial(table_rows, call)
         self.what = what
         self.texts = Texts(call.cursor, call.memory.own_macros)
         self.call = call
@@ -154,7 +141,7 @@ class _Reader:
         self._live: set[tuple[str, str]] | None = None
         self._queries: dict[str, Query] = {}
         self._listed: dict[str, str] = {}
-        self._bare = False
+        self._bare = rows is not None
 
     def provable(self, rows: Callable[[], Sql]) -> Provable:
         """A query in two forms: with the rows of the tables, and without."""
@@ -231,7 +218,7 @@ class _Reader:
         for name in names:
             side, view = self.tables.get(_folded(name)), self.views.get(_folded(name))
             if side:
-                return table_rows(self.call, side, self._bare)
+                return self.rows(side, self._bare)
             if view:
                 return self.view_rows(view, within)
         if mention.is_file:
@@ -351,7 +338,7 @@ class _Reader:
         tables, and for Epoch's own functions that act."""
         for function in sorted(parsed.functions & self.call.memory.acting):
             raise EpochQueryError(f"{function} acts, and a query only reads", "call it by itself")
-        if self.working:
+        if self.working or self._bare:
             return
         if parsed.shows:
             raise EpochQueryError(f"SHOW cannot be read as of {self.ref}", Suggestion("tables", self.ref))

@@ -48,7 +48,8 @@ for name in ("main", "before"):
 assert rows("SELECT count(*) FROM (SELECT a FROM main_file.bag EXCEPT ALL SELECT a FROM before_file.bag)")[0][0] == 2
 if duckdb.__version__ >= "1.3":
     con.execute("USE main_file")
-    for table, spelled in zip(tables, ("types", "bag", "nothing")):
+    views = [('"often used"', "often used"), ('"od\'d".kinds', "od''d.kinds")]
+    for table, spelled in [*zip(tables, ("types", "bag", "nothing")), *views]:
         for name in ("main", "before"):
             assert rows(f"FROM epoch_at('{name}', '{spelled}') EXCEPT ALL FROM {name}_copy.{table}") == [], table
 print(duckdb.__version__)

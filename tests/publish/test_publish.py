@@ -36,6 +36,8 @@ INSERT INTO "od'd"."{HOSTILE.replace('"', '""')}" VALUES (1, 'it''s');
 CREATE SEQUENCE numbers START 5 INCREMENT 2;
 CREATE MACRO doubled(x) AS x * 2;
 CREATE VIEW v AS SELECT doubled(id) AS d, text FROM types WHERE id < 3;
+CREATE VIEW "od'd".kinds AS SELECT a, count(*) AS n FROM bag GROUP BY a;
+CREATE VIEW "often used" (a, "#") AS SELECT a, list(n) FROM "od'd".kinds WHERE n > 6 GROUP BY a;
 COMMENT ON TABLE bag IS 'it''s a bag'; COMMENT ON COLUMN bag.a IS 'a'; COMMENT ON VIEW v IS 'v';
 """
 TABLES = ["types", "bag", "nothing", f'''"od'd"."{HOSTILE.replace('"', '""')}"''']
@@ -169,7 +171,7 @@ def test_every_reference_can_be_read_in_any_file(make_repo: MakeRepo) -> None:
         for table, argument in zip(TABLES, ("'types'", "'main.BAG'", "'nothing'", hostile), strict=True):
             same(file, repo, ref, table, argument)
     with pytest.raises(
-        duckdb.Error, match=r"no table x at nope in this file, which Epoch published with main, v1\.0\.0"
+        duckdb.Error, match=r"no table or view x at nope in this file, which Epoch published with main, v1\.0\.0"
     ):
         read(file, "FROM epoch_at('nope', 'x')")
     assert read(file, "SELECT count(*) FROM epoch_at('HEAD', 'bag')") == [(20,)]
