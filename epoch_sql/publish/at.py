@@ -20,7 +20,7 @@ from epoch_sql.publish.compacting import compacted
 from epoch_sql.publish.places import Reference
 from epoch_sql.publish.views import Refused, Views, known_views
 from epoch_sql.publish.withheld import AT, harmful
-from epoch_sql.render import Piece, Sql
+from epoch_sql.render import Sql
 from epoch_sql.versions.sides import native_rows
 
 DATABASE = "epoch__published"
@@ -137,7 +137,7 @@ def _spellings(name: ObjectName) -> set[str]:
     return {text.lower() for text in (found | {*forms[-1]} if name.schema == "main" else found)}
 
 
-def _list(items: Iterable[Piece]) -> Sql:
+def _list(items: Iterable[Sql]) -> Sql:
     return render.fill("[{{items}}]", items=[*items])
 
 
