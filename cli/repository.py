@@ -127,7 +127,7 @@ def _opened(session: Session, path: Path, storage_version: str | None) -> Iterat
         yield
     except BaseException:
         # Never deletes a file that somebody else created just before.
-        empty = not existed and not session.connection.execute("FROM duckdb_tables() WHERE NOT internal").fetchall()
+        empty = not existed and not session.opened.execute("FROM duckdb_tables() WHERE NOT internal").fetchall()
         click.get_current_context().close()
         if empty:
             for made in (path, path.with_name(f"{path.name}.wal")):

@@ -24,6 +24,7 @@ from .rows import Cells, Rows
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+    from epoch_sql.extension import session as sessions
     from epoch_sql.extension.failing import Watch
     from epoch_sql.progress import Progress
 
@@ -43,17 +44,18 @@ class Call:
     def text(self) -> str:
         """The call in SQL, with a placeholder for every value."""
         parts = ["?" for _ in self.arguments]
-        parts += [f"{name} := ?" for name, _ in self._given]
+        parts += [f"{name} := ?" for name in self.given]
         return f"{self.function}({', '.join(parts)})"
 
     @property
     def values(self) -> list[Any]:
         """The values of the placeholders."""
-        return [*self.arguments, *(value for _, value in self._given)]
+        return [*self.arguments, *self.given.values()]
 
     @property
-    def _given(self) -> list[tuple[str, Any]]:
-        return [(name, value) for name, value in self.named.items() if value is not None]
+    def given(self) -> dict[str, Any]:
+        """The arguments with names, without those that keep their defaults."""
+        return {name: value for name, value in self.named.items() if value is not None}
 
 
 def call(function: str, *arguments: Any, **named: Any) -> Call:
@@ -69,7 +71,9 @@ class Session:
     wait: float = 10.0
     author: str | None = None
     reads: bool = False
-    _connection: DuckDBPyConnection | None = None
+    _opened: DuckDBPyConnection | None = None
+    _read_only: bool = False
+    _reading: sessions.Session | None = None
     _unwritable: EpochError | None = None
     _watch: Watch | None = None
     _progress: Progress | None = None
@@ -84,9 +88,22 @@ class Session:
             raise replace(missing, advice=f"epoch init {shlex.quote(named)}" if named else missing.advice) from None
 
     @property
+    def opened(self) -> DuckDBPyConnection:
+        """The open database, perhaps without Epoch's functions."""
+        return self._opened if self._opened is not None else self.open(self.path)
+
+    @property
     def connection(self) -> DuckDBPyConnection:
         """The open database with Epoch's functions."""
-        return self._connection if self._connection is not None else self.open(self.path)
+        connection = self.opened
+        if self._watch is None:
+            from epoch_sql.extension.install import installed, watched
+
+            session = installed(connection, {"read_only": self._read_only})
+            session.author = self.author or session.author
+            session.progress = self._progress = self._progress or session.progress
+            self._watch = click.get_current_context().with_resource(watched(connection))
+        return connection
 
     def open(self, path: Path, storage_version: str | None = None) -> DuckDBPyConnection:
         """Opens or creates a database until the command ends. Waits while another process locks it.
@@ -95,20 +112,19 @@ class Session:
         Opens a file that cannot be written to read, and for a command that only reads, one that others are reading.
         What would change it is then refused.
         """
+        from epoch_sql.extension.reading import session_to_read
+
         with diagnostics.working("waiting for the database"):
             try:
-                self._connection = self._connected(path, storage_version=storage_version)
+                self._opened = self._connected(path, storage_version=storage_version)
             except EpochStorageError as unwritable:
                 if not path.is_file():
                     raise
                 self._unwritable = unwritable
-                self._connection = self._connected(path, read_only=True)
-        from epoch_sql.extension.install import watched
-
-        context = click.get_current_context()
-        context.call_on_close(self._connection.close)
-        self._watch = context.with_resource(watched(self._connection))
-        return self._connection
+                self._opened = self._connected(path, read_only=True)
+        click.get_current_context().call_on_close(self._opened.close)
+        self._reading = session_to_read(self._opened, {"read_only": self._read_only})
+        return self._opened
 
     def transferred(self) -> tuple[int, int]:
         """How many bytes of a transfer or an import are done, and of how many."""
@@ -124,8 +140,7 @@ class Session:
             raise self._unwritable or error from error
 
     def _watching(self) -> Watch:
-        if self._watch is None:
-            self.open(self.path)
+        _ = self.connection
         assert self._watch
         return self._watch
 
@@ -143,7 +158,13 @@ class Session:
 
     def read(self, function: Call) -> list[dict[str, Any]]:
         """The rows of a reading function of Epoch as Python values."""
+        from epoch_sql.extension.index import PLAIN
+        from epoch_sql.extension.reading import read
+
         with diagnostics.working("reading"):
+            _ = self.opened
+            if self._watch is None and self._reading and function.function in PLAIN and not function.arguments:
+                return read(self._reading, function.function, function.given)
             return self._records(f"FROM {function.text}", function.values)
 
     def commits(self, refs: Sequence[str]) -> list[str]:
@@ -180,15 +201,15 @@ class Session:
         """The connection; EpochStorageError when the file cannot be written."""
         import duckdb
 
-        import epoch_sql
-
-        self._progress = self._progress or epoch_sql.Progress()
+        self._read_only = read_only
         deadline = time.monotonic() + self.wait
         while True:
             try:
-                connection = epoch_sql.connect(
-                    path, read_only, storage_version=storage_version, author=self.author, progress=self._progress
-                )
+                if storage_version is not None:
+                    from epoch_sql.extension.install import create
+
+                    create(path, storage_version)
+                return duckdb.connect(str(path), read_only)
             except duckdb.IOException as error:
                 unwritable = _UNWRITABLE.search(str(error))
                 if unwritable and not read_only:
@@ -205,20 +226,16 @@ class Session:
                 if not locked or time.monotonic() >= deadline:
                     raise
                 time.sleep(min(_RETRY_SECONDS, max(0.0, deadline - time.monotonic())))
-            else:
-                return connection
 
     def _beside_readers(self, path: Path, refused: Exception) -> DuckDBPyConnection | None:
         """The connection to a database that other programs only read; None if one of them writes."""
         import duckdb
 
-        import epoch_sql
-
         try:
-            found = epoch_sql.connect(path, True, author=self.author, progress=self._progress)
+            found = duckdb.connect(str(path), True)
         except duckdb.IOException:
             return None
-        self._unwritable = diagnostics.translate(refused)
+        self._read_only, self._unwritable = True, diagnostics.translate(refused)
         return found
 
 

@@ -23,7 +23,7 @@ from epoch_sql.extension.performing import perform
 from epoch_sql.extension.session import Session
 from epoch_sql.extension.surface import Verbs
 from epoch_sql.files import importing
-from epoch_sql.history.listing import TableInfo
+from epoch_sql.history.tables import TableInfo
 from epoch_sql.progress import Progress
 from epoch_sql.verb import P, Procedure, Query, R, Reading, Relation, Verb, record_of
 

@@ -21,7 +21,7 @@ import epoch_sql
 from epoch_sql import render
 from epoch_sql.call import Call, Memory
 from epoch_sql.cli.main import run
-from epoch_sql.extension.install import OWN_MACROS
+from epoch_sql.extension.index import OWN_MACROS
 
 ADA = "Ada <ada@example.com>"
 

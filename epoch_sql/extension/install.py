@@ -17,8 +17,8 @@ from epoch_sql.call import Call, Memory, open_database
 from epoch_sql.catalog.relation import CATALOG_VERSION, catalog_version, upgrade
 from epoch_sql.errors import EpochError, EpochRepositoryError
 from epoch_sql.extension.failing import Watch
+from epoch_sql.extension.index import ACTING, MACROS, OWN_MACROS
 from epoch_sql.extension.registration import (
-    MACROS,
     REGISTERED,
     Function,
     functions_of,
@@ -28,14 +28,10 @@ from epoch_sql.extension.registration import (
     register_functions,
 )
 from epoch_sql.extension.session import Session
-from epoch_sql.extension.surface import PROCEDURES, VERBS
 from epoch_sql.linked.syncing import bring_in, gave_out
 from epoch_sql.progress import Progress
 from epoch_sql.publish.connecting import connect_to
 from epoch_sql.publish.writing import create_database
-
-OWN_MACROS = frozenset((*(verb.name for verb in VERBS), MACROS))
-ACTING = frozenset(name for name, procedure in PROCEDURES.items() if procedure.has_effects)
 
 _sessions: dict[str, Session] = {}
 _functions: dict[Session, tuple[Function, ...]] = {}

@@ -39,8 +39,6 @@ REGISTERED = f"{_NAMESPACE}registered"
 """A function whose existence shows that a database instance has the others too. Gives the key of its session."""
 _PROVED = f"{_NAMESPACE}proved"
 _LOOK = f"{_NAMESPACE}look"
-MACROS = f"{_NAMESPACE}macros"
-"""A macro that gives the version of a database's macros."""
 
 
 @dataclass(frozen=True)

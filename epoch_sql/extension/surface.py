@@ -9,7 +9,7 @@ from typing import Any
 from epoch_sql.diff import diff
 from epoch_sql.files import exporting, importing
 from epoch_sql.guard import checks, protecting
-from epoch_sql.history import changelog, listing, rows
+from epoch_sql.history import changelog, listing, rows, tables
 from epoch_sql.linked import verbs as linked
 from epoch_sql.patch import patch
 from epoch_sql.publish import publishing
@@ -70,7 +70,7 @@ class Verbs:
 
     _at = views.at
     query = query.query_for_caller
-    tables = listing.tables
+    tables = tables.tables
     log = listing.log
     blame = rows.blame
     history = rows.history
@@ -109,13 +109,13 @@ class Verbs:
     protections = listing.protections
     protect = protecting.protect
     unprotect = protecting.unprotect
-    reviews = listing.reviews
+    reviews = protecting.reviews
     review = protecting.review
     check_add = checks.add_check
     check_remove = checks.remove_check
     check_run = checks.run_checks
     check_report = checks.report_checks
-    checks = listing.checks
+    checks = checks.checks
     changelog = changelog.changelog
     audit = listing.audit
 

@@ -28,7 +28,7 @@ from epoch_sql.model.revisions import parse_revision
 from epoch_sql.query.query import query_of
 from epoch_sql.query.table_references import macro_texts, read_query, require_reading, syntax_tree
 from epoch_sql.render import Sql
-from epoch_sql.verb import procedure
+from epoch_sql.verb import procedure, query
 from epoch_sql.versions.sides import Side, side_of, tree_side
 
 _HINT = "one SELECT that returns the rows that should not be there: SELECT * FROM orders WHERE amount < 0"
@@ -178,6 +178,12 @@ class CheckReport:
     failing_rows: int | None
     first_rows: list[str]
     problem: str | None
+
+
+@query("epoch_checks", CheckInfo)
+def checks(call: Call) -> Sql:
+    """The checks: their queries, and the branches that each guards."""
+    return render.render("listing.checks")
 
 
 @procedure("epoch_check_add")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
@@ -14,7 +13,7 @@ from epoch_sql.errors import EpochReferenceError
 from epoch_sql.guard.moves import evidence
 from epoch_sql.guard.rules import Evidence, brought, missing_approval
 from epoch_sql.model.protection import REJECT, VERDICTS, Protection, Review, new_review, verdicts
-from epoch_sql.verb import procedure
+from epoch_sql.verb import procedure, reading
 
 
 @procedure("epoch_protect")
@@ -141,15 +140,23 @@ def review(
     return Reviewed(made.review_id, source, commit_id, target, verdict, who)
 
 
-def reviews_with_states(call: Call) -> Iterator[tuple[Review, State]]:
-    """Every review, newest first, with the state of its merge.
+@dataclass(frozen=True)
+class ReviewState(Review):
+    """A review, and how a merge would find what it is about."""
 
-    The state is ``stale`` if its source is another commit by now, or else ``rejected``, ``approved`` or ``open``.
-    """
+    verdict: Literal["approve", "reject", "request"]
+    state: State
+
+
+@reading("epoch_reviews")
+def reviews(call: Call) -> list[ReviewState]:
+    """The reviews, newest first. The state is `open`, `approved` or `rejected`, or `stale` if the source has moved
+    to another commit."""
     protections = Protections(call.cursor).load()
     current: dict[str, str | None] = {}
     found: dict[str, Evidence] = {}
     states: dict[tuple[str, str], State] = {}
+    rows = []
     for made in reversed(Reviews(call.cursor).load()):
         target, commit_id = made.target, made.source_commit
         if made.source not in current:
@@ -158,7 +165,9 @@ def reviews_with_states(call: Call) -> Iterator[tuple[Review, State]]:
             found[target] = found.get(target) or evidence(call, target)
             protection = protections.get(target, Protection(target))
             states[target, commit_id] = _state(call, protection, found[target], made)
-        yield made, states[target, commit_id] if current[made.source] == commit_id else "stale"
+        state: State = states[target, commit_id] if current[made.source] == commit_id else "stale"
+        rows.append(ReviewState(**vars(made), state=state))
+    return rows
 
 
 def _commit_of(call: Call, source: str) -> str | None:

@@ -1,5 +1,6 @@
-"""Queries over the catalog: log, branches, tags, tables, reflog, protections, reviews, checks and the merges in
-progress.
+"""Queries over the catalog: log, branches, tags, reflog, stashes, protections and the merges in progress.
+
+The command line asks these all the time. So this module imports little.
 """
 
 from __future__ import annotations
@@ -13,15 +14,10 @@ from epoch_sql import render
 from epoch_sql.call import Call, no_table
 from epoch_sql.catalog.history import Protections
 from epoch_sql.catalog.local import Upstreams
-from epoch_sql.diff.diff import union
-from epoch_sql.guard.checks import CheckInfo
-from epoch_sql.guard.protecting import State, reviews_with_states
-from epoch_sql.model.names import ObjectName, matches_name, name_meant
-from epoch_sql.model.protection import Protection, Review
+from epoch_sql.model.names import name_meant
+from epoch_sql.model.protection import Protection
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents
 from epoch_sql.verb import Json, query, reading
-from epoch_sql.versions.sides import side_of
 
 
 @dataclass(frozen=True)
@@ -58,20 +54,6 @@ class Tag:
     tagger: str | None
     tagged_at: datetime
     message: str | None
-
-
-@dataclass(frozen=True)
-class TableInfo:
-    """A table or a view; the bytes of its files are known where it is committed. A derived table is ``is_stale`` until
-    it is rebuilt."""
-
-    table: str
-    kind: Literal["table", "view"]
-    key_columns: list[str]
-    row_count: int | None
-    bytes: int | None
-    is_derived: bool
-    is_stale: bool
 
 
 @dataclass(frozen=True)
@@ -181,33 +163,6 @@ def tags(call: Call) -> Sql:
     return render.render("listing.tags")
 
 
-@query("epoch_tables", TableInfo)
-def tables(call: Call, ref: str = "HEAD") -> Sql:
-    """The versioned tables and views.
-
-    Args:
-        ref: a reference, or WORKING
-    """
-    side = side_of(call, ref, macros=False)
-    selects = []
-    for table_id, table_side in sorted(side.tables.items(), key=lambda pair: str(pair[1].table.name)):
-        table = table_side.table
-        selects.append(
-            render.render(
-                "listing.table_row",
-                table_name=render.literal(str(table.name)),
-                key_columns=render.fill(Sql("CAST({{k}} AS VARCHAR[])"), k=render.strings(table.key_names)),
-                row_count=_row_count(call.contents, table_side.version_id, table.name),
-                bytes=_bytes(call.contents, table_side.version_id),
-                is_derived=render.literal(matches_name(side.derived, table.name)),
-                is_stale=render.literal(table_id in side.stale),
-            )
-        )
-    views = [o for o in side.objects if o.kind == "view"]
-    selects.extend(render.render("listing.view_row", table_name=render.literal(str(o.name))) for o in views)
-    return union(selects, TableInfo)
-
-
 @query("epoch_reflog", ReflogEntry)
 def reflog(call: Call, branch: str | None = None) -> Sql:
     """The moves of branches and tags, newest first: the two commits, the author and the route of each.
@@ -272,19 +227,6 @@ def _touching(call: Call, ids: Sequence[str], table_name: str) -> list[str]:
         names = {str(e.name) for i in ids[:1] for e in call.trees.load(commits[i].root_id).tables.values()}
         raise no_table(table_name, sorted(names), "that history")
     return found
-
-
-def _row_count(contents: Contents, version_id: str | None, name: ObjectName) -> Sql:
-    if version_id is None:
-        return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(name))
-    return render.literal(contents.version(version_id).row_count)
-
-
-def _bytes(contents: Contents, version_id: str | None) -> Sql:
-    if version_id is None:
-        return Sql("NULL")
-    levels = contents.levels(version_id)
-    return render.literal(sum(file.bytes for level in levels for file in level.files))
 
 
 @dataclass(frozen=True)
@@ -359,28 +301,7 @@ def _target(call: Call, target: str | None) -> render.Fragment:
     return render.literal(target or call.head().branch)
 
 
-@dataclass(frozen=True)
-class ReviewState(Review):
-    """A review, and how a merge would find what it is about."""
-
-    verdict: Literal["approve", "reject", "request"]
-    state: State
-
-
 @query("epoch_protections", Protection)
 def protections(call: Call) -> Sql:
     """The protected branches, and what each refuses."""
     return render.render("listing.protections")
-
-
-@reading("epoch_reviews")
-def reviews(call: Call) -> list[ReviewState]:
-    """The reviews, newest first. The state is `open`, `approved` or `rejected`, or `stale` if the source has moved
-    to another commit."""
-    return [ReviewState(**vars(review), state=state) for review, state in reviews_with_states(call)]
-
-
-@query("epoch_checks", CheckInfo)
-def checks(call: Call) -> Sql:
-    """The checks: their queries, and the branches that each guards."""
-    return render.render("listing.checks")

@@ -29,7 +29,8 @@ from epoch_sql.storage.remote.base import RemoteStore
 from epoch_sql.storage.remote.folder import open_store
 from epoch_sql.verb import procedure, query
 from epoch_sql.verbs.checkout import apply_tree, attempting
-from epoch_sql.verbs.worktree_state import Attempts, settle
+from epoch_sql.verbs.unmade import Attempts
+from epoch_sql.verbs.worktree_state import settle
 from epoch_sql.worktree.trust import together
 
 HEADS = "refs/heads"

@@ -35,7 +35,7 @@ from epoch_sql.remote.references import (
 from epoch_sql.verbs.checkout import apply_tree, attempting, in_transactions, put_working_tables
 from epoch_sql.verbs.committing import checked_out_branch, set_head
 from epoch_sql.verbs.merging import merge
-from epoch_sql.verbs.worktree_state import Attempts
+from epoch_sql.verbs.unmade import Attempts
 
 
 @dataclass(frozen=True)

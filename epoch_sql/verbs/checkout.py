@@ -41,7 +41,8 @@ from epoch_sql.storage.shape import compare, shape_of
 from epoch_sql.verb import procedure
 from epoch_sql.verbs.committing import checked_out_branch, new_commit, set_head
 from epoch_sql.verbs.deriving import keep_freshness
-from epoch_sql.verbs.worktree_state import Attempts, left_out, make_again, note_unmade, require_clean, settle
+from epoch_sql.verbs.unmade import Attempts, left_out, make_again, note_unmade
+from epoch_sql.verbs.worktree_state import require_clean, settle
 from epoch_sql.versions.folding import count_changes, same_values
 from epoch_sql.versions.recording import fill_buckets, hash_shift, shift_buckets
 from epoch_sql.worktree.rows import BUCKETS, ROWS_WORTH_BUCKETS, Working, WorkingTable, checksums, engine, working_rows

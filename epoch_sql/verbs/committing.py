@@ -33,7 +33,8 @@ from epoch_sql.model.schema import Table
 from epoch_sql.render import Sql
 from epoch_sql.verb import procedure, query
 from epoch_sql.verbs.patterns import change_pattern
-from epoch_sql.verbs.worktree_state import note_replaced, warn_of_stale, warn_of_unversioned
+from epoch_sql.verbs.unmade import note_replaced, warn_of_stale
+from epoch_sql.verbs.worktree_state import warn_of_unversioned
 from epoch_sql.versions.recording import record
 from epoch_sql.worktree.introspect import OWN_SCHEMA, read_schema_paths
 from epoch_sql.worktree.scan import Scanner

@@ -17,7 +17,8 @@ from epoch_sql.merge.rows import StoredTree, store
 from epoch_sql.model.commit import Commit, Route, RowCounts, Tree, merged_patterns
 from epoch_sql.verbs.checkout import apply_tree
 from epoch_sql.verbs.committing import first_line, new_commit
-from epoch_sql.verbs.worktree_state import Attempts, settle
+from epoch_sql.verbs.unmade import Attempts
+from epoch_sql.verbs.worktree_state import settle
 from epoch_sql.worktree.rows import Working
 from epoch_sql.worktree.trust import folded_name
 

@@ -28,7 +28,7 @@ from epoch_sql.verb import procedure
 from epoch_sql.verbs.checkout import attempting, put_working_tables
 from epoch_sql.verbs.committing import checked_out_branch
 from epoch_sql.verbs.finishing import Done, already_in_progress, finish, move_of, or_stop
-from epoch_sql.verbs.worktree_state import Attempts
+from epoch_sql.verbs.unmade import Attempts
 
 _NOTHING = RowCounts()
 Strategy = Literal["three-way", "ours", "theirs"]

@@ -16,7 +16,7 @@ from epoch_sql.verb import procedure
 from epoch_sql.verbs.checkout import attempting
 from epoch_sql.verbs.committing import checked_out_branch, first_line
 from epoch_sql.verbs.finishing import already_in_progress, finish, move_of, or_stop
-from epoch_sql.verbs.worktree_state import Attempts
+from epoch_sql.verbs.unmade import Attempts
 
 
 @dataclass(frozen=True)

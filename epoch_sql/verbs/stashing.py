@@ -19,7 +19,8 @@ from epoch_sql.model.commit import Tree
 from epoch_sql.verb import procedure
 from epoch_sql.verbs.checkout import apply_tree, attempting
 from epoch_sql.verbs.deriving import keep_freshness
-from epoch_sql.verbs.worktree_state import Attempts, require_clean, settle, uncommitted
+from epoch_sql.verbs.unmade import Attempts
+from epoch_sql.verbs.worktree_state import require_clean, settle, uncommitted
 from epoch_sql.versions.recording import record
 from epoch_sql.worktree.rows import Working
 from epoch_sql.worktree.scan import Scanner

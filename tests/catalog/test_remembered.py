@@ -15,7 +15,8 @@ from epoch_sql import render
 from epoch_sql.call import Call, Memory
 from epoch_sql.catalog.content import Files, Levels, Schemas, Trees, Versions
 from epoch_sql.catalog.history import Commits
-from epoch_sql.extension.install import ACTING, OWN_MACROS, _sessions
+from epoch_sql.extension.index import ACTING, OWN_MACROS
+from epoch_sql.extension.install import _sessions
 from epoch_sql.extension.registration import inner
 from epoch_sql.extension.surface import PROCEDURES
 from epoch_sql.upkeep.compact import compact

@@ -18,7 +18,7 @@ from epoch_sql.advice import Suggestion, Value
 from epoch_sql.cli.main import program
 from epoch_sql.cli.suggested import command
 from epoch_sql.extension.failing import in_sql
-from epoch_sql.extension.install import ACTING
+from epoch_sql.extension.index import ACTING
 from epoch_sql.extension.surface import VERBS
 from epoch_sql.model.protection import REQUEST
 from tests.errors.sources import SOURCES, called, calls

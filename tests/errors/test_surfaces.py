@@ -17,7 +17,7 @@ from epoch_sql.advice import Suggestion
 from epoch_sql.cli.suggested import command
 from epoch_sql.errors import EpochError, MergeConflict, ReferenceNotFound
 from epoch_sql.extension.failing import in_sql
-from epoch_sql.extension.install import ACTING
+from epoch_sql.extension.index import ACTING
 from tests.conftest import Epoch, MakeRepo, Repo
 
 # Raised in every way: the statement, the command line and the facts that both have.

@@ -16,7 +16,7 @@ import duckdb
 
 import epoch_sql
 from epoch_sql.call import Call, Memory
-from epoch_sql.extension.install import OWN_MACROS
+from epoch_sql.extension.index import OWN_MACROS
 from epoch_sql.storage import writing
 from tests.support.values import TYPES
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import duckdb
 
-from epoch_sql.extension.install import OWN_MACROS
+from epoch_sql.extension.index import OWN_MACROS
 from epoch_sql.model.schema import Table
 from epoch_sql.render import identifier
 from epoch_sql.storage.encoding import encode

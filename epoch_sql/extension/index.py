@@ -1,0 +1,78 @@
+"""Where each verb is, so that a program that needs one of them imports its module only.
+
+``surface`` has the verbs themselves, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from epoch_sql.verb import Verb
+
+_PLAIN = {
+    "history.listing": (
+        *("audit", "branches", "conflicts", "head", "log", "merge_base", "merges", "protections", "reflog"),
+        *("stashes", "tags", "violations"),
+    ),
+    "verbs.worktree_state": ("status",),
+}
+"""They read the catalog, definitions and tables, and bind no SQL of a user's, which could call a function of Epoch."""
+_READING = {
+    "diff.diff": ("diff", "diff_stat", "diff_summary", "schema_diff"),
+    "extension.surface": ("version",),
+    "guard.checks": ("check_report", "check_run", "checks"),
+    "guard.protecting": ("reviews",),
+    "history.changelog": ("changelog",),
+    "history.rows": ("blame", "history"),
+    "history.tables": ("tables",),
+    "linked.verbs": ("worktrees",),
+    "patch.patch": ("patch",),
+    "query.query": ("query",),
+    "query.views": ("at",),
+    "remote.connecting": ("remotes",),
+    "upkeep.fsck": ("fsck",),
+    "verbs.checkout": ("plan",),
+    "verbs.committing": ("ignored",),
+    "verbs.deriving": ("derived_patterns",),
+    "verbs.merging": ("preview_merge",),
+}
+_ACTING = {
+    "files.exporting": ("export",),
+    "files.importing": ("import_files",),
+    "guard.checks": ("check_add", "check_remove"),
+    "guard.protecting": ("protect", "review", "unprotect"),
+    "linked.verbs": ("worktree_add", "worktree_remove"),
+    "publish.publishing": ("publish",),
+    "remote.connecting": ("remote_add", "remote_remove", "remote_trust"),
+    "remote.verbs": ("clone", "fetch", "pull", "push"),
+    "upkeep.compact": ("compact",),
+    "upkeep.gc": ("gc",),
+    "verbs.branching": ("branch", "branch_delete", "branch_rename", "tag", "tag_delete"),
+    "verbs.checkout": ("checkout", "reset"),
+    "verbs.committing": ("commit", "ignore", "init", "key"),
+    "verbs.deriving": ("derived", "rebuilt"),
+    "verbs.merging": ("merge", "merge_abort", "merge_continue", "resolve"),
+    "verbs.reverting": ("cherry_pick", "revert"),
+    "verbs.stashing": ("stash", "stash_drop", "stash_pop"),
+}
+"""They change the database, or write elsewhere."""
+
+
+def _modules(verbs: dict[str, tuple[str, ...]]) -> dict[str, str]:
+    return {f"epoch_{name}": f"epoch_sql.{module}" for module, names in verbs.items() for name in names}
+
+
+PLAIN = _modules(_PLAIN)
+ACTING = frozenset(_modules(_ACTING))
+MODULES = {**PLAIN, **_modules(_READING), **_modules(_ACTING)}
+"""The module of each verb, by its name in SQL."""
+MACROS = "epoch__macros"
+"""A macro that gives the version of a database's macros."""
+OWN_MACROS = frozenset((*MODULES, MACROS))
+
+
+def verb_named(name: str) -> Verb[..., Any]:
+    """The verb of a name in SQL."""
+    found = vars(import_module(MODULES[name])).values()
+    return next(verb for verb in found if isinstance(verb, Verb) and verb.name == name)
