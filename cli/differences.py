@@ -213,8 +213,9 @@ def _shown_tables(session: Session, compared: Comparison, limit: int, all_column
 def _rows_of(session: Session, compared: Comparison, table: str, keys: Keys, limit: int) -> Differing:
     condition, values = _limit(limit, _key_order(keys, table))
     asked = call("epoch_diff", compared.old, compared.new, table_name=table)
-    found = session.rows(asked, "text", condition, values)
-    return Differing(found, frozenset(name for side in keys for name in side.get(table, ())))
+    apart = output.is_terminal()
+    names, found = session.differing(asked, condition, values, apart)
+    return Differing(names, found, frozenset(name for side in keys for name in side.get(table, ())), apart)
 
 
 def _keys(session: Session, reference: str) -> dict[str, list[str]]:

@@ -35,6 +35,13 @@ Span = tuple[str, str]
 
 Row = TypeVar("Row")
 
+
+class Drawn(str):
+    """A line without hidden characters but for the codes of styles, which are there already."""
+
+    __slots__ = ()
+
+
 Line = str | Sequence[Span]
 
 _escaped: set[str] = set()
@@ -68,7 +75,7 @@ def lines(content: Iterable[Line]) -> None:
     """Writes lines of text: on a terminal with styles, and through a pager if there are many."""
     if not is_terminal():
         for batch in batches(content):
-            _write("".join(f"{harmless(plain(line))}\n" for line in batch))
+            _write("".join(f"{line if isinstance(line, Drawn) else harmless(plain(line))}\n" for line in batch))
         return
     for batch in batches(content):
         _page(_styled(batch))
@@ -306,20 +313,22 @@ def _strict(cell: str | None) -> str:
 
 def _styled(content: Iterable[Line]) -> str:
     """Lines with the codes of the terminal around the parts that have a style."""
-    codes = {"": ("", "")}
-    found = []
+    known = {"": ("", "")}
+    found: list[str] = []
     for line in content:
-        for part, style in _spans(line):
-            if style not in codes:
-                codes[style] = _codes(style)
-            before, after = codes[style]
+        for part, style in () if isinstance(line, Drawn) else _spans(line):
+            if style not in known:
+                known[style] = codes(style)
+            before, after = known[style]
             found.append(f"{before}{harmless(part)}{after}")
-        found.append("\n")
+        found.append(f"{line if isinstance(line, Drawn) else ''}\n")
     return "".join(found)
 
 
-def _codes(style: str) -> Span:
-    """What rich writes before and after a text of a style on this terminal."""
+def codes(style: str) -> Span:
+    """What is written before and after a text of a style: nothing off a terminal."""
+    if not is_terminal():
+        return "", ""
     from rich.console import Console
     from rich.text import Text
 

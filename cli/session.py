@@ -186,6 +186,15 @@ class Session:
             found = rows.select(self.connection, query, values, form)
         return replace(found, cells=self._fetched(found.cells))
 
+    def differing(
+        self, function: Call, filtered: str, values: Sequence[Any], apart: bool
+    ) -> tuple[list[str], Iterator[Cells]]:
+        """The columns and rows of a typed epoch_diff for people (see ``Differing``)."""
+        with diagnostics.working("reading"), self.raising():
+            query, given = f"FROM {function.text} {filtered}", [*function.values, *values]
+            names, found = rows.differing(self.connection, query, given, apart)
+        return names, self._fetched(found)
+
     def _fetched(self, cells: Iterable[Cells]) -> Iterator[Cells]:
         with self.raising():
             yield from cells

@@ -72,3 +72,38 @@ FROM ({{changes}}) AS changes
 -- Out: those of tables that changed, or that only one side has.
 FROM ({{rows}}) AS statistics
 WHERE rows_added + rows_modified + rows_removed > 0 OR old_row_count IS NULL OR new_row_count IS NULL
+
+
+-- name: together
+-- In: the rows of the typed epoch_diff of one table (rows) and names for its columns (aliases). That of the kind of change
+-- (kind), and for each column of the table those of its two values (columns: before, after), or NULL.
+-- Out: the rows for people: a sign, and a text for each column, with both values where they differ.
+SELECT
+    CASE {{kind}} WHEN 'added' THEN '+' WHEN 'removed' THEN '-' ELSE '~' END AS sign
+    {{#columns}},
+    CASE
+        WHEN {{kind}} = 'removed' THEN coalesce(CAST({{before}} AS VARCHAR), 'NULL')
+        WHEN {{kind}} = 'added' OR encode(CAST({{before}} AS VARCHAR)) IS NOT DISTINCT FROM encode(CAST({{after}} AS VARCHAR))
+        THEN coalesce(CAST({{after}} AS VARCHAR), 'NULL')
+        ELSE coalesce(CAST({{before}} AS VARCHAR), 'NULL') || ' → ' || coalesce(CAST({{after}} AS VARCHAR), 'NULL')
+    END{{/columns}}
+FROM (
+{{rows}}
+) AS result({{aliases}})
+
+
+-- name: apart
+-- In: the same.
+-- Out: the same, but two texts for each column: its value or NULL, and the new one if it is another one, or else NULL.
+SELECT
+    CASE {{kind}} WHEN 'added' THEN '+' WHEN 'removed' THEN '-' ELSE '~' END AS sign
+    {{#columns}},
+    CASE {{kind}} WHEN 'added' THEN CAST({{after}} AS VARCHAR) ELSE CAST({{before}} AS VARCHAR) END,
+    CASE
+        WHEN {{kind}} NOT IN ('added', 'removed')
+            AND encode(CAST({{before}} AS VARCHAR)) IS DISTINCT FROM encode(CAST({{after}} AS VARCHAR))
+        THEN coalesce(CAST({{after}} AS VARCHAR), 'NULL')
+    END{{/columns}}
+FROM (
+{{rows}}
+) AS result({{aliases}})

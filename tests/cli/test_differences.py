@@ -6,9 +6,13 @@ import csv
 import io
 import re
 from collections.abc import Callable
+from time import process_time
 
 import pytest
 
+from epoch_sql.characters import visible
+from epoch_sql.cli import output
+from epoch_sql.cli.output import cell_width
 from tests.conftest import Epoch
 
 
@@ -108,3 +112,62 @@ class TestDiff:
 
     def test_two_views_are_a_usage_error(self, shop: Epoch) -> None:
         shop("diff", "--stat", "--patch", code=2)
+
+
+HOSTILE = ["\x1b[2Jx", "日本語🦆", "a\tb\nc", "\u202eevil", "NULL", "", " ", "e\u0301", "x" * 70, "→", "A"]
+
+
+class TestTexts:
+    """What people see of values: no character steers their terminal, and columns are aligned whatever is in them."""
+
+    @pytest.fixture
+    def told(self, epoch: Epoch, change: Callable[[str], None]) -> Epoch:
+        epoch("init", "shop.duckdb")
+        change('CREATE TABLE t (id INTEGER PRIMARY KEY, "to_\x1b[1mv" VARCHAR COLLATE NOCASE, w VARCHAR)')
+        values = ", ".join(f"({n}, '{text}', NULL)" for n, text in enumerate(HOSTILE))
+        change(f"INSERT INTO t VALUES {values}, (50, NULL, 'gone')")
+        epoch("commit", "-m", "first")
+        change("UPDATE t SET \"to_\x1b[1mv\" = lower(\"to_\x1b[1mv\") || '.', w = '\x07' WHERE id < 10")
+        change(
+            "UPDATE t SET \"to_\x1b[1mv\" = 'a' WHERE id = 10; DELETE FROM t WHERE id = 50; INSERT INTO t VALUES (60, NULL, 'new')"
+        )
+        return epoch
+
+    def test_off_a_terminal(self, told: Epoch) -> None:
+        title, heading, *lines = told("diff").out.splitlines()
+        assert title == "t  +1 ~11 -1"
+        assert heading.split() == ["id", "to_\\x1b[1mv", "w"]
+        place = heading.index("to_")
+        for text, line in zip(HOSTILE, lines, strict=False):
+            sides = [visible(text), visible(f"{text.lower()}." if text != "A" else "a")]
+            cell = " → ".join(sides)
+            start = line[place:]
+            assert start.startswith(cell) and line.startswith("  ~  ")
+            if text != "A":
+                assert cell_width(start[: start.index("NULL → \\x07", len(cell))]) == len(heading) - place - 1
+        assert lines[-2].split() == ["-", "50", "NULL", "gone"] and lines[-1].split() == ["+", "60", "NULL", "new"]
+
+    def test_on_a_terminal(self, told: Epoch, monkeypatch: pytest.MonkeyPatch) -> None:
+        plain = told("diff").out
+        monkeypatch.setattr(output, "is_terminal", lambda: True)
+        for columns in ("200", "60"):
+            monkeypatch.setenv("COLUMNS", columns)
+            shown = told("diff").out
+            bare = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+            assert bare.replace("\n", "").isprintable()
+            assert "日本語🦆 → 日本語🦆." in bare and "A → a" in bare and "x…" in bare
+            assert columns == "60" or max(map(cell_width, bare.splitlines())) <= 200
+        assert told("diff", "--all-columns").out.count("\n") == plain.count("\n")
+
+    @pytest.mark.slow
+    def test_many_rows_cost_as_texts_little_more_than_as_csv(self, told: Epoch, change: Callable[[str], None]) -> None:
+        change("CREATE TABLE many AS SELECT i AS id, i AS x, 'text ' || i AS y, i / 3 AS z FROM range(40000) AS r(i)")
+        told("table", "key", "many", "id")
+        told("commit", "-m", "second")
+        change("UPDATE many SET x = x + 1, y = y || '!' WHERE true")
+        spent = {}
+        for form in ([], ["--format", "csv"]):
+            start = process_time()
+            told("diff", "--limit", "0", *form, "many")
+            spent[len(form)] = process_time() - start
+        assert spent[0] < 2.5 * spent[2]

@@ -243,21 +243,20 @@ class TestDifferences:
                 "to_definition": "note VARCHAR",
             }
         ]
-        columns = ("diff_type", "changed_columns", "from_id", "to_id", "from_to_x", "to_to_x", "to_note")
-        cells = [
-            ("added", None, None, "3", None, "c", "n"),
-            ("modified", "[to_x]", "1", "1", "a", None, None),
-            ("removed", None, "2", None, "b", None, None),
+        texts = [("+", "3", "c", "n"), ("~", "1", "a → NULL", None), ("-", "2", "b", None)]
+        sides = [
+            ("+", "3", None, "c", None, "n", None),
+            ("~", "1", None, "a", "NULL", None, None),
+            ("-", "2", None, "b", None, None, None),
         ]
-        found = [
-            output.plain(line)
-            for line in difference_lines(stat, definitions, lambda _: Differing(Rows(columns, cells)))
-        ]
-        assert found == [
-            "orders  +1 ~1 -1",
-            "  + column note: note VARCHAR",
-            "     id  to_x      note",
-            "  +  3   c         n",
-            "  ~  1   a → NULL  NULL",
-            "  -  2   b         NULL",
-        ]
+        names = ("id", "to_x", "note")
+        for differing in (Differing(names, texts), Differing(names, sides, apart=True)):
+            found = [output.plain(line) for line in difference_lines(stat, definitions, lambda _, d=differing: d)]
+            assert found == [
+                "orders  +1 ~1 -1",
+                "  + column note: note VARCHAR",
+                "     id  to_x      note",
+                "  +  3   c         n",
+                "  ~  1   a → NULL  NULL",
+                "  -  2   b         NULL",
+            ]
