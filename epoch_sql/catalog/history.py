@@ -3,7 +3,7 @@ reviews, checks)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -199,6 +199,12 @@ class Refs(Relation):
         """The branch, tag or remote branch of that name, if there is one."""
         rows = self.select("WHERE kind = ? AND name = ?", [kind, name])
         return Ref(*rows[0]) if rows else None
+
+    def named(self, names: Collection[str] | None) -> list[tuple[str, str, str]]:
+        """The kind, the name and the commit of each reference that has one of these names (None: of all)."""
+        condition, parameters = ("true", []) if names is None else among("name", [*names])
+        statement = f"SELECT kind, name, commit_id FROM {{{{epoch}}}}.refs WHERE {condition}"
+        return self.run(statement, parameters).fetchall()
 
     def put(self, ref: Ref, route: AnyRoute, action: str, author: str) -> None:
         """Create or move a reference."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from epoch_sql.catalog.history import Commits, Reflog, Refs
 from epoch_sql.model.commit import Head
+from epoch_sql.model.revisions import BRANCHES, REMOTE_BRANCHES, TAGS
+
+_FOLDERS = {"branch": BRANCHES, "tag": TAGS, "remote": REMOTE_BRANCHES}
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,9 @@ class Lookup:
         """The checked-out commit."""
         return self.current().commit_id
 
-    def branches(self) -> Mapping[str, str]:
-        """The commit of each branch."""
-        return self._named("branch")
-
-    def tags(self) -> Mapping[str, str]:
-        """The commit of each tag."""
-        return self._named("tag")
-
-    def remote_branches(self) -> Mapping[str, str]:
-        """The commit of each remote branch."""
-        return self._named("remote")
+    def named(self, names: Collection[str] | None) -> Mapping[str, str]:
+        """The commit of each reference that has one of these names (None: of all), by its full name."""
+        return {_FOLDERS[kind] + name: commit for kind, name, commit in self.refs.named(names)}
 
     def commits_with_prefix(self, prefix: str) -> Sequence[str]:
         """The commits whose ids begin with ``prefix``."""
@@ -45,14 +40,10 @@ class Lookup:
 
     def reflog(self, ref: str) -> Sequence[tuple[datetime, str]]:
         """The moves of a reference. Those of HEAD are the moves of the current branch."""
-        kinds = {"heads": "branch", "tags": "tag", "remotes": "remote"}
         if ref == "HEAD":
             kind, name = "branch", self.current().branch or ""
         else:
-            _, folder, name = ref.split("/", 2)
-            kind = kinds[folder]
+            kind, folder = next((kind, folder) for kind, folder in _FOLDERS.items() if ref.startswith(folder))
+            name = ref.removeprefix(folder)
         moves = self.log.moves_of(kind, name)
         return [(move.moved_at, move.new) for move in reversed(moves) if move.new]
-
-    def _named(self, kind: str) -> dict[str, str]:
-        return {name: ref.commit_id for name, ref in self.refs.all(kind).items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -94,14 +94,9 @@ class RevisionLookup(Protocol):
     def head(self) -> str | None:
         """The commit that is checked out, or None before the first commit."""
 
-    def branches(self) -> Mapping[str, str]:
-        """The commit of each branch, by its name."""
-
-    def tags(self) -> Mapping[str, str]:
-        """The commit of each tag, by its name."""
-
-    def remote_branches(self) -> Mapping[str, str]:
-        """The commit of each remote branch at the last fetch, by ``REMOTE/BRANCH``."""
+    def named(self, names: Collection[str] | None) -> Mapping[str, str]:
+        """The commit of each reference that has one of these names (None: of all), by its full name, such as
+        ``refs/heads/main``. The name of a remote branch is ``REMOTE/BRANCH``."""
 
     def commits_with_prefix(self, prefix: str) -> Sequence[str]:
         """The commits whose id begins with ``prefix`` (lower case)."""
@@ -250,14 +245,13 @@ def _head(lookup: RevisionLookup) -> str:
 
 def _meanings(name: str, lookup: RevisionLookup) -> dict[str, str]:
     """Every commit that the name can mean, by the full name of the reference."""
-    known = {BRANCHES: lookup.branches(), TAGS: lookup.tags(), REMOTE_BRANCHES: lookup.remote_branches()}
-    found = {}
-    for folder, refs in known.items():
-        for prefix in ("", folder.removeprefix("refs/"), folder):
-            short = name.removeprefix(prefix)
-            if name.startswith(prefix) and short in refs:
-                found[folder + short] = refs[short]
-    return found
+    meant = {
+        folder + name.removeprefix(prefix): name.removeprefix(prefix)
+        for folder in (BRANCHES, TAGS, REMOTE_BRANCHES)
+        for prefix in ("", folder.removeprefix("refs/"), folder)
+        if name.startswith(prefix)
+    }
+    return {ref: commit for ref, commit in lookup.named({*meant.values()}).items() if ref in meant}
 
 
 def _kind(ref: str) -> str:
@@ -278,7 +272,7 @@ def _commit_with_prefix(name: str, lookup: RevisionLookup) -> str:
 
 
 def _unknown(name: str, lookup: RevisionLookup) -> ReferenceNotFound:
-    names = [*lookup.branches(), *lookup.tags(), *lookup.remote_branches(), HEAD, WORKING]
+    names = [*(ref.split("/", 2)[2] for ref in sorted(lookup.named(None))), HEAD, WORKING]
     near = suggest(name, names)
     advice: Advice = (
         Suggestion("branches"),

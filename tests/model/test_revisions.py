@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -10,6 +10,9 @@ import pytest
 
 from epoch_sql.errors import EpochReferenceError
 from epoch_sql.model.revisions import (
+    BRANCHES,
+    REMOTE_BRANCHES,
+    TAGS,
     Ancestor,
     AsOf,
     Parent,
@@ -43,14 +46,14 @@ class Call:
     def head(self) -> str | None:
         return self.checked_out
 
-    def branches(self) -> Mapping[str, str]:
-        return self.heads
-
-    def tags(self) -> Mapping[str, str]:
-        return self.tag_commits
-
-    def remote_branches(self) -> Mapping[str, str]:
-        return self.remotes
+    def named(self, names: Collection[str] | None) -> Mapping[str, str]:
+        folders = {BRANCHES: self.heads, TAGS: self.tag_commits, REMOTE_BRANCHES: self.remotes}
+        return {
+            folder + name: commit
+            for folder, refs in folders.items()
+            for name, commit in refs.items()
+            if names is None or name in names
+        }
 
     def commits_with_prefix(self, prefix: str) -> Sequence[str]:
         return [commit for commit in (FIRST, SECOND, SIDE, MERGE, LAST) if commit.startswith(prefix)]
