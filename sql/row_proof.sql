@@ -153,6 +153,31 @@ CREATE OR REPLACE TEMP TABLE epoch_proof_bases AS
 SELECT unnest(?::VARCHAR[]) AS base_id, unnest(?::VARCHAR[]) AS file_id
 
 
+-- name: sums
+-- In: delta files with the same columns.
+-- Out: a row per file that has rows: its id, the rows that it adds and removes, then the sums of the lower and upper halves of
+-- the hashes of the old rows and of the new rows, each as often as the row occurs.
+SELECT
+    file_id,
+    sum({{added}}),
+    sum({{removed}}),
+    sum(CAST(old_digest & 18446744073709551615::UHUGEINT AS HUGEINT) * old_count),
+    sum(CAST(old_digest >> 64 AS HUGEINT) * old_count),
+    sum(CAST(new_digest & 18446744073709551615::UHUGEINT AS HUGEINT) * new_count),
+    sum(CAST(new_digest >> 64 AS HUGEINT) * new_count)
+FROM (
+    SELECT
+        parse_filename(filename, true) AS file_id,
+        op,
+        {{old_digest}} AS old_digest,
+        {{new_digest}} AS new_digest,
+        {{old_count}} AS old_count,
+        {{new_count}} AS new_count
+    FROM read_parquet({{paths}}, filename = true, hive_partitioning = false)
+) AS digests
+GROUP BY file_id
+
+
 -- name: touched
 -- In: the tables that the other queries of the proof made; the rows of base files, each with its file.
 -- Out: the table epoch_proof_touched: the rows of each base that the steps above it change.

@@ -13,7 +13,7 @@ from epoch_sql.call import Call
 from epoch_sql.catalog.content import Levels, Roots, Schemas, Trees, Versions, subtree_identity
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochStorageError
-from epoch_sql.model.commit import Commit, DataFile, Level
+from epoch_sql.model.commit import Commit, DataFile
 from epoch_sql.model.remote import (
     Manifest,
     PortableCommit,
@@ -125,7 +125,7 @@ def send(call: Call, store: RemoteStore, tips: Iterable[str], common: Iterable[s
     contents = list(load.versions)
     there = in_parallel(lambda content_id: store.size(manifest_path(content_id)), contents)
     lacking = [content_id for content_id, size in zip(contents, there, strict=True) if size is None]
-    manifests = {content_id: _manifest(call, load.versions[content_id]) for content_id in lacking}
+    manifests = _manifests(call, {content_id: load.versions[content_id] for content_id in lacking})
     files = _files(manifests.values(), load.commits)
     sent = _send_files(call, store, files)
     _send_definitions(call.cursor, store, manifests.values(), files)
@@ -207,17 +207,27 @@ def _edges(
     return found
 
 
-def _manifest(call: Call, version_id: str) -> Manifest:
-    contents = call.contents
-    levels = contents.levels(version_id)
-    ends = {end for level in levels for end in (level.from_version, level.to_version) if end}
+def _manifests(call: Call, version_ids: Mapping[str, str]) -> dict[str, Manifest]:
+    """The manifests of the local versions of some contents, by content, with as few queries for many as for one."""
+    versions = Versions(call.cursor).load(version_ids.values())
+    level_ids = {i for version in versions.values() for i in version.level_ids}
+    levels = Levels(call.cursor, call.memory.rows).load(level_ids)
+    ends = {end for level in levels.values() for end in (level.from_version, level.to_version) if end}
     kept = {i: content_of(version) for i, version in Versions(call.cursor).load(ends).items()}
-
-    def portable(level: Level) -> PortableLevel:
-        before, after = (kept.get(end or "") for end in (level.from_version, level.to_version))
-        return PortableLevel(level.kind, level.files, level.rows, before, after)
-
-    return Manifest(contents.version(version_id), tuple(map(portable, levels)))
+    portable = {
+        i: PortableLevel(
+            level.kind,
+            level.files,
+            level.rows,
+            kept.get(level.from_version or ""),
+            kept.get(level.to_version or ""),
+        )
+        for i, level in levels.items()
+    }
+    return {
+        content_id: Manifest(versions[i], tuple(portable[level_id] for level_id in versions[i].level_ids))
+        for content_id, i in version_ids.items()
+    }
 
 
 def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> dict[str, DataFile]:

@@ -58,6 +58,16 @@ class Shift:
     plus: int
 
 
+@dataclass(frozen=True)
+class Effect:
+    """The effect of a delta, as its own rows tell it: how many rows more there are, and the sums of the hashes of rows
+    that it takes away and of those that it adds."""
+
+    grown: int = 0
+    minus: int = 0
+    plus: int = 0
+
+
 class Prover:
     """Queries the files of a store, on one cursor."""
 
@@ -154,6 +164,25 @@ class Prover:
             found[node] = Shift(count, keys, wrong, counts, minus, plus)
         return found
 
+    def effects(self, file_ids: Sequence[str], old: Table, new: Table) -> dict[str, Effect]:
+        """The effects of deltas that were written between two definitions with the same values. Those without rows
+        have none."""
+        shape = shape_of(old, new)
+        counts, kinds = count_terms(shape)
+        statement = render.render(
+            "row_proof.sums",
+            paths=self._paths(file_ids),
+            old_digest=_digest(shape, old, "o"),
+            new_digest=_digest(shape, new, "n"),
+            **counts,
+            **kinds,
+        )
+        found = {}
+        for file_id, *sums in self.cursor.execute(statement).fetchall():
+            added, removed, *halves = (int(one) for one in sums)
+            found[file_id] = Effect(added - removed, halves[0] + (halves[1] << 64), halves[2] + (halves[3] << 64))
+        return found
+
     def changes_alone(self, file_id: str, shape: Shape) -> tuple[bool, RowCounts]:
         """Whether the rows of a delta are changes, one for each key, whatever is below, and the number of each kind."""
         counts, kinds = count_terms(shape)
@@ -210,11 +239,6 @@ class Prover:
         return _number(self.cursor.execute(statement).fetchone())
 
     def _read_deltas(self, file_ids: set[str], shape: Shape, table: Table) -> None:
-        keys = {column.id for column in shape.key}
-
-        def digest(prefix: str) -> Sql:
-            return row_digest([render.column(f"{'k' if c.id in keys else prefix}{c.id}") for c in table.stored_columns])
-
         counts, _ = count_terms(shape)
         self.cursor.execute(
             render.render(
@@ -222,8 +246,8 @@ class Prover:
                 paths=self._paths(sorted(file_ids)),
                 keys=shape.keys(),
                 key=row_digest(shape.keys()),
-                old_digest=digest("o"),
-                new_digest=digest("n"),
+                old_digest=_digest(shape, table, "o"),
+                new_digest=_digest(shape, table, "n"),
                 **counts,
             )
         )
@@ -247,6 +271,12 @@ class Prover:
 
     def _paths(self, file_ids: Sequence[str]) -> Sql:
         return render.strings([str(self.store.path(file_id)) for file_id in file_ids])
+
+
+def _digest(shape: Shape, table: Table, prefix: str) -> Sql:
+    """The hash of a row before (``o``) or after (``n``) a row of a delta."""
+    keys = {column.id for column in shape.key}
+    return row_digest([render.column(f"{'k' if c.id in keys else prefix}{c.id}") for c in table.stored_columns])
 
 
 def _file_name(table: Table) -> str:

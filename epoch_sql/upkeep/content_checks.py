@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 
 import duckdb
 
@@ -12,11 +13,12 @@ from epoch_sql.catalog.content import Schemas
 from epoch_sql.catalog.history import Refs, State
 from epoch_sql.catalog.local import Fingerprints, Stashes
 from epoch_sql.model.commit import Level, RowCounts, shift_fingerprint
+from epoch_sql.model.schema import Table
 from epoch_sql.render import Sql
-from epoch_sql.storage.file_proof import Prover
+from epoch_sql.storage.file_proof import Effect, Prover
 from epoch_sql.storage.shape import shape_of
 from epoch_sql.storage.writing import ObjectStore, delta_digest
-from epoch_sql.upkeep.inventory import Inventory
+from epoch_sql.upkeep.inventory import Inventory, StoredLevel
 from epoch_sql.versions.folding import same_values
 from epoch_sql.worktree.rows import bucket, bucket_key, engine, row_hash
 
@@ -61,28 +63,64 @@ def broken_rows(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iter
 
 def broken_deltas(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Finding]:
     """Deltas that do not lead from the rows of one version to those of the other, as far as their own rows show."""
-    for stored in inventory.levels.values():
-        if stored.kind != "delta" or not {stored.from_version, stored.to_version} <= sound:
-            continue
-        assert stored.from_version and stored.to_version
-        before, after = (call.contents.version(i) for i in (stored.from_version, stored.to_version))
-        old, new = (call.contents.table(i) for i in (stored.from_version, stored.to_version))
-        if not same_values(old, new):
-            continue
-        files = tuple(inventory.files[i] for i in stored.file_ids)
-        level = Level(stored.level_id, stored.kind, files, RowCounts(), stored.from_version, stored.to_version)
-        shape = shape_of(old, new)
-        rows = call.contents.compose([(level, True)] if files else [], shape)
+    call.contents.load(sound)
+    levels = [
+        level
+        for level in inventory.levels.values()
+        if level.kind == "delta" and {level.from_version, level.to_version} <= sound
+    ]
+    levels = [level for level in levels if same_values(*_tables(call, level))]
+    known = _effects(call, inventory, levels)
+    for level in levels:
+        assert level.from_version and level.to_version
+        before, after = (call.contents.version(i) for i in (level.from_version, level.to_version))
         try:
-            row = call.cursor.execute(delta_digest(rows, shape, old, new)).fetchone()
+            effect = known.get(level.level_id) or _effect(call, inventory, level)
         except duckdb.Error as error:
-            yield "level", stored.level_id, f"its rows cannot be read: {_first_line(error)}"
+            yield "level", level.level_id, f"its rows cannot be read: {_first_line(error)}"
             continue
-        assert row
-        added, _, removed, *sums = (int(n) for n in row[:-2])
-        shifted = shift_fingerprint(before.fingerprint, sums[0] + (sums[1] << 64), sums[2] + (sums[3] << 64))
-        if shifted != after.fingerprint or before.row_count + added - removed != after.row_count:
-            yield "level", stored.level_id, "does not lead from the rows of its first version to those of its second"
+        shifted = shift_fingerprint(before.fingerprint, effect.minus, effect.plus)
+        if shifted != after.fingerprint or before.row_count + effect.grown != after.row_count:
+            yield "level", level.level_id, "does not lead from the rows of its first version to those of its second"
+
+
+def _tables(call: Call, level: StoredLevel) -> tuple[Table, Table]:
+    assert level.from_version and level.to_version
+    return call.contents.table(level.from_version), call.contents.table(level.to_version)
+
+
+def _effects(call: Call, inventory: Inventory, levels: Iterable[StoredLevel]) -> dict[str, Effect]:
+    """The effects of the deltas whose only file was written between the definitions that they lead from and to, by
+    one query for each pair of definitions: a history has thousands of small deltas.
+
+    Where a query fails, the deltas are left to be read one by one.
+    """
+    groups: dict[tuple[str, str], dict[str, str]] = {}
+    for level in levels:
+        assert level.from_version and level.to_version
+        before, after = (call.contents.version(i).schema_id for i in (level.from_version, level.to_version))
+        files = [inventory.files[file_id] for file_id in level.file_ids]
+        if [(file.old_schema_id or file.schema_id, file.schema_id) for file in files] == [(before, after)]:
+            groups.setdefault((before, after), {})[level.level_id] = files[0].file_id
+    prover, found = Prover(call.cursor, call.store), {}
+    for (before, after), group in groups.items():
+        with suppress(duckdb.Error):
+            effects = prover.effects([*group.values()], call.contents.schema(before), call.contents.schema(after))
+            found.update({level_id: effects.get(file_id, Effect()) for level_id, file_id in group.items()})
+    return found
+
+
+def _effect(call: Call, inventory: Inventory, stored: StoredLevel) -> Effect:
+    """The effect of one delta."""
+    old, new = _tables(call, stored)
+    files = tuple(inventory.files[i] for i in stored.file_ids)
+    level = Level(stored.level_id, stored.kind, files, RowCounts(), stored.from_version, stored.to_version)
+    shape = shape_of(old, new)
+    rows = call.contents.compose([(level, True)] if files else [], shape)
+    row = call.cursor.execute(delta_digest(rows, shape, old, new)).fetchone()
+    assert row
+    added, _, removed, *sums = (int(n) for n in row[:-2])
+    return Effect(added - removed, sums[0] + (sums[1] << 64), sums[2] + (sums[3] << 64))
 
 
 def broken_fingerprints(call: Call, inventory: Inventory, sound: frozenset[str]) -> Iterator[Finding]:
