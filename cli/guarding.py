@@ -23,6 +23,11 @@ _DONE = {"approve": "Approved", "reject": "Rejected", "request": "Requested a re
 _STYLES = {"approved": "green", "rejected": "red", "stale": "dim", "open": "yellow"}
 
 _into = click.option("--into", "target", required=True, metavar="TARGET", help="The branch to merge it into.")
+_expected = click.option(
+    "--expected",
+    metavar="COMMIT",
+    help="The commit that the source has to be at, with 7 digits or more: otherwise nothing is recorded.",
+)
 _message = click.option("-m", "--message", metavar="MSG", help="Why.")
 
 
@@ -49,28 +54,34 @@ def review_request(session: Session, source: str, target: str, message: str | No
 @click.argument("source")
 @_into
 @_message
+@_expected
 @json_option
 @pass_session
-def review_approve(session: Session, source: str, target: str, message: str | None, form: str) -> None:
+def review_approve(
+    session: Session, source: str, target: str, message: str | None, expected: str | None, form: str
+) -> None:
     """Approve merging the commit that SOURCE names into TARGET.
 
     Authors of the commits that it brings in cannot approve it, unless TARGET allows self-review.
     """
-    _review(session, "approve", source, target, message, form)
+    _review(session, "approve", source, target, message, form, expected)
 
 
 @review.command(name="reject")
 @click.argument("source")
 @_into
 @_message
+@_expected
 @json_option
 @pass_session
-def review_reject(session: Session, source: str, target: str, message: str | None, form: str) -> None:
+def review_reject(
+    session: Session, source: str, target: str, message: str | None, expected: str | None, form: str
+) -> None:
     """Reject merging the commit that SOURCE names into TARGET.
 
     It stays rejected until you approve it yourself, even if others approve it.
     """
-    _review(session, "reject", source, target, message, form)
+    _review(session, "reject", source, target, message, form, expected)
 
 
 @review.command(name="list")
@@ -164,8 +175,17 @@ def check_run(session: Session, ref: str | None, file: Path | None, form: str) -
 COMMANDS = (review, check)
 
 
-def _review(session: Session, verdict: str, source: str, target: str, message: str | None, form: str) -> None:
-    made = session.do(call("epoch_review", source, target, verdict=verdict, message=message), "recording the review")
+def _review(
+    session: Session,
+    verdict: str,
+    source: str,
+    target: str,
+    message: str | None,
+    form: str,
+    expected: str | None = None,
+) -> None:
+    given = call("epoch_review", source, target, verdict=verdict, message=message, expected=expected)
+    made = session.do(given, "recording the review")
     commit = short(made["source_commit"])
     diagnostics.message(f"{_DONE[verdict]} {source} ({commit}) for {target} as {made['reviewer']}")
     state = next(row["state"] for row in session.read(call("epoch_reviews")) if row["review_id"] == made["review_id"])

@@ -37,6 +37,11 @@ _OBSTACLES = {"data_conflicts": "conflict", "schema_conflicts": "schema conflict
 )
 @click.option("--keep-undone", is_flag=True, help="Leave out what was undone on the target, as git does.")
 @click.option("--require-fresh", is_flag=True, help="Refuse a merge that leaves derived tables stale.")
+@click.option(
+    "--expected",
+    metavar="COMMIT",
+    help="The commit that the source has to be at, with 7 digits or more: otherwise nothing is merged.",
+)
 @click.option("--dry-run", is_flag=True, help="Only show what it would do. Exits 3 if it would stop.")
 @click.option(
     "--continue", "go_on", is_flag=True, help="Commit the merge in progress, once its conflicts are resolved."

@@ -134,12 +134,13 @@ class Call:
             raise RepositoryNotFound(message, Suggestion("init"), database=str(self.database))
         memory.rows.trim()
         self.contents = Contents(cursor, self.store, memory.rows)
+        self.contents.unstored = {} if self.read_only else None
         self.scanner = Scanner(cursor, self.contents, memory.own_macros)
         self.writer = LevelWriter(cursor, self.store)
         self.commits = Commits(cursor, memory.rows)
         self.refs = Refs(cursor)
         self.state = State(cursor)
-        self.trees = Trees(cursor, memory.rows)
+        self.trees = Trees(cursor, memory.rows, self.read_only)
         self._warnings: list[str] = []
         self._rows_before: Mark = {}
 

@@ -84,6 +84,15 @@ class ReferenceAmbiguous(EpochReferenceError):
     meanings: tuple[str, ...] = ()
 
 
+@dataclass(eq=False, repr=False)
+class ReferenceMoved(EpochReferenceError):
+    """A reference that is no longer at the commit that was expected: that commit, and the one that it is at."""
+
+    _: KW_ONLY
+    expected: str
+    commit_id: str
+
+
 class ReferenceExists(EpochReferenceError):
     """A name that is taken."""
 

@@ -41,7 +41,7 @@ ORDER BY target
 
 
 -- name: conflicts
--- In: the conflicts of merges in progress, the target of one, and the name of a table or NULL.
+-- In: conflicts, with JSON as text, and the name of a table or NULL.
 -- Out: the rows of epoch_conflicts.
 SELECT
     table_name,
@@ -52,8 +52,8 @@ SELECT
     CAST(ours AS JSON) AS ours,
     CAST(theirs AS JSON) AS theirs,
     resolved
-FROM {{epoch}}.conflicts
-WHERE target = {{target}} AND ({{table_name}} IS NULL OR lower(table_name) = lower({{table_name}}))
+FROM ({{conflicts}}) AS conflicts
+WHERE ({{table_name}} IS NULL OR lower(table_name) = lower({{table_name}}))
 ORDER BY table_name, key, column_name
 
 

@@ -175,6 +175,14 @@ FROM ({{pairs}}) AS pairs
 JOIN (FROM {{rows}} WHERE clashes IS NOT NULL) AS merged ON {{same_key}}
 
 
+-- name: undecided
+-- In: merged rows, and the conflicts of their table, with the columns of epoch_conflicts.
+-- Out: the keys (k<id>) of the rows that have an open conflict.
+SELECT {{keys}}
+FROM {{rows}} AS merged
+WHERE {{key_json}} IN (SELECT key FROM ({{conflicts}}) AS conflicts WHERE NOT resolved)
+
+
 -- name: row_conflicts
 -- In: the pairs in conflict (merge.in_conflict), with all columns.
 -- Out: the rows of epoch_conflicts for whole rows, with JSON as text.

@@ -214,9 +214,12 @@ class Trees(Relation):
         "part_comments": "VARCHAR",
     }
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, cache: RowCache | None = None) -> None:
+    def __init__(
+        self, cursor: duckdb.DuckDBPyConnection, cache: RowCache | None = None, read_only: bool = False
+    ) -> None:
         super().__init__(cursor)
         self._cache = (cache or RowCache()).trees
+        self._read_only = read_only
 
     def load(self, root_id: str) -> Tree:
         """The tree of that root."""
@@ -266,11 +269,11 @@ class Trees(Relation):
         )
 
     def add(self, tree: Tree) -> str:
-        """Store the tree and return the id of its root."""
+        """Store the tree and return the id of its root. In a read-only database, it is remembered only."""
         subtrees = self._subtrees(tree)
         root_id = root_identity(subtrees)
         self._cache[root_id] = replace(tree, tables=dict(sorted(tree.tables.items())))
-        if self.run("SELECT 1 FROM {{epoch}}.roots WHERE root_id = ?", [root_id]).fetchone():
+        if self._read_only or self.run("SELECT 1 FROM {{epoch}}.roots WHERE root_id = ?", [root_id]).fetchone():
             return root_id
         self.insert_missing((subtree_id, *entry) for subtree_id in sorted(subtrees) for entry in subtrees[subtree_id])
         Roots(self.cursor).insert([(root_id, sorted(subtrees))])

@@ -12,6 +12,7 @@ from epoch_sql import render
 from epoch_sql.catalog.relation import Relation
 from epoch_sql.model.commit import Resolution
 from epoch_sql.render import Sql
+from epoch_sql.verb import Json
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,20 @@ class Obstacles(Relation):
         row = self.cursor.execute(render.render(query), parameters).fetchone()
         assert row
         return tuple(int(count) for count in row)
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """What both sides of a merge changed: a cell, a row, copies of a row, or (without a key) a definition."""
+
+    table: str
+    key: Json | None
+    column: str | None
+    kind: Literal["modify/modify", "modify/delete", "delete/modify", "add/add", "copies", "schema"]
+    base: Json | None
+    ours: Json | None
+    theirs: Json | None
+    resolved: bool
 
 
 class Conflicts(Obstacles):

@@ -20,16 +20,14 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.shape import Shape, aliased
 from epoch_sql.verb import Json, columns_of, query, reading, relation
+from epoch_sql.versions.differences import Difference, changes_between, decided, differences
 from epoch_sql.versions.sides import (
-    Difference,
     Side,
     TableSide,
     by_value,
     changed_columns,
-    changes_between,
     computed,
     crossing,
-    differences,
     expanded,
     key_struct,
     pairs,
@@ -89,9 +87,13 @@ def diff(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) ->
         to_ref: the newer side: a reference, or WORKING
         table: only this table, or the rows of this view
     """
-    before, after = _sides(call, from_ref, to_ref)
+    return rows_between(call, *_sides(call, from_ref, to_ref), (from_ref, to_ref), table)
+
+
+def rows_between(call: Call, before: Side, after: Side, refs: tuple[str, str], table: str | None) -> Sql:
+    """The rows of ``epoch_diff`` for two sides, which messages call ``refs``."""
     if table is not None and is_of_view(before, after, table):
-        view = view_difference(call, (before, from_ref), (after, to_ref), table)
+        view = view_difference(call, (before, refs[0]), (after, refs[1]), table)
         old, new = (side.table if side else None for side in (view.before, view.after))
         return _typed(old, new, view.changes, view.shape)
     found = differences(before, after, table)
@@ -117,9 +119,13 @@ def diff_stat(call: Call, from_ref: str, to_ref: str, *, table: str | None = Non
         to_ref: the newer side: a reference, or WORKING
         table: only this table, or the rows of this view
     """
-    before, after = _sides(call, from_ref, to_ref)
+    return statistics_between(call, *_sides(call, from_ref, to_ref), (from_ref, to_ref), table)
+
+
+def statistics_between(call: Call, before: Side, after: Side, refs: tuple[str, str], table: str | None) -> Sql:
+    """The rows of ``epoch_diff_stat`` for two sides, which messages call ``refs``."""
     if table is not None and is_of_view(before, after, table):
-        return _view_stat(view_difference(call, (before, from_ref), (after, to_ref), table))
+        return _view_stat(view_difference(call, (before, refs[0]), (after, refs[1]), table))
     selects = [_stat(call, difference) for difference in differences(before, after, table)]
     rows = union(selects, DiffStat)
     if table is not None:
@@ -222,8 +228,8 @@ def _stat(call: Call, difference: Difference) -> Sql:
         table_name=render.literal(str(difference.table.name)),
         cells=_cells(shape),
         changes=changes,
-        old_row_count=_row_count(call.contents, difference.before),
-        new_row_count=_row_count(call.contents, difference.after),
+        old_row_count=(old := _row_count(call.contents, difference.before)),
+        new_row_count=_row_count(call.contents, difference.after, old),
     )
 
 
@@ -248,7 +254,8 @@ def _changes(call: Call, difference: Difference) -> tuple[Sql, Shape]:
     if not before or not after or not crossing(before.table, after.table):
         return changes_between(call, difference)
     require_trusted(call, before.table, after.table)
-    return by_value(before.table, rows_of(call.contents, before), after.table, rows_of(call.contents, after))
+    changes, shape = by_value(before.table, rows_of(call.contents, before), after.table, rows_of(call.contents, after))
+    return decided(changes, after), shape
 
 
 def _cells(shape: Shape) -> Sql:
@@ -262,9 +269,11 @@ def _cells(shape: Shape) -> Sql:
     return render.joined(terms, " + ") if terms else Sql("0")
 
 
-def _row_count(contents: Contents, side: TableSide | None) -> Sql:
+def _row_count(contents: Contents, side: TableSide | None, before: Sql = _NO_ROWS) -> Sql:
     if side is None:
         return _NO_ROWS
+    if side.made:
+        return render.fill(Sql("coalesce({{before}}, 0) + rows_added - rows_removed"), before=before)
     if side.version_id:
         return render.fill(Sql("CAST({{n}} AS BIGINT)"), n=render.literal(contents.version(side.version_id).row_count))
     return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(side.table.name))

@@ -35,7 +35,9 @@ _READING = {
     "verbs.checkout": ("plan",),
     "verbs.committing": ("ignored",),
     "verbs.deriving": ("derived_patterns",),
-    "verbs.merging": ("preview_merge",),
+    "verbs.previewing": (
+        *("preview_conflicts", "preview_diff", "preview_diff_stat", "preview_merge", "preview_schema_diff"),
+    ),
 }
 _ACTING = {
     "files.exporting": ("export",),

@@ -23,6 +23,7 @@ from epoch_sql.verbs import (
     committing,
     deriving,
     merging,
+    previewing,
     reverting,
     stashing,
     worktree_state,
@@ -94,7 +95,11 @@ class Verbs:
     checkout = checkout.checkout
     reflog = listing.reflog
 
-    preview_merge = merging.preview
+    preview_merge = previewing.preview
+    preview_diff = previewing.preview_diff
+    preview_diff_stat = previewing.preview_diff_stat
+    preview_schema_diff = previewing.preview_schema_diff
+    preview_conflicts = previewing.preview_conflicts
     merge = merging.merge
     merge_base = listing.merge_base
     merges = listing.merges

@@ -15,13 +15,17 @@ from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, new_ref, now
 from epoch_sql.catalog.history import Audit, LoggedMove, Protections, Reflog, Reviews
 from epoch_sql.catalog.local import Elsewhere
-from epoch_sql.errors import EpochReferenceError
+from epoch_sql.errors import EpochReferenceError, ReferenceMoved
 from epoch_sql.guard import rules
 from epoch_sql.guard.checks import require_passing
 from epoch_sql.guard.rules import Evidence
 from epoch_sql.merge.engine import is_as_recorded
 from epoch_sql.model.commit import Ref, Route
+from epoch_sql.model.names import quoted
 from epoch_sql.model.protection import Protection
+
+SHORT = 7
+"""The digits of a commit in messages, and the fewest to expect one by."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,20 @@ def require_own(call: Call, branch: str) -> None:
             ("work there, or ", Suggestion("branch", "NAME", start=branch), " makes one for here"),
             name=branch,
         )
+
+
+def require_expected(source: str, commit_id: str, expected: str | None) -> None:
+    """Raises ReferenceMoved if a source is not at the ``expected`` commit, of which 7 digits are enough. None expects
+    nothing."""
+    if expected is None or (len(expected) >= SHORT and commit_id.startswith(expected.lower())):
+        return
+    raise ReferenceMoved(
+        f"{quoted(source)} is at {commit_id[:SHORT]}, not at {quoted(expected[:SHORT])}, which was expected",
+        (Suggestion("log", source), " shows what came since; look at it, then expect the commit that you have seen"),
+        name=source,
+        expected=expected,
+        commit_id=commit_id,
+    )
 
 
 def require_allowed(call: Call, move: Move) -> None:

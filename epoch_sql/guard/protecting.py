@@ -10,7 +10,7 @@ from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, now
 from epoch_sql.catalog.history import Audit, Protections, Reviews
 from epoch_sql.errors import EpochReferenceError
-from epoch_sql.guard.moves import evidence
+from epoch_sql.guard.moves import evidence, require_expected
 from epoch_sql.guard.rules import Evidence, brought, missing_approval
 from epoch_sql.model.protection import REJECT, VERDICTS, Protection, Review, new_review, verdicts
 from epoch_sql.verb import procedure, reading
@@ -107,6 +107,7 @@ def review(
     verdict: Literal["approve", "reject", "request"] = "approve",
     message: str | None = None,
     reviewer: str | None = None,
+    expected: str | None = None,
 ) -> Reviewed:
     """Records a verdict on merging a commit into a branch. The latest verdict of each reviewer counts, and a rejection
     blocks the merge.
@@ -119,12 +120,14 @@ def review(
         verdict: `approve` or `reject`; `request` asks others for a review
         message: why
         reviewer: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
+        expected: the commit that the source has to be at, with 7 digits or more: otherwise nothing is recorded
     """
     if verdict not in VERDICTS:
         raise EpochReferenceError(f"there is no verdict {verdict}", f"one of {', '.join(VERDICTS)}", name=verdict)
     with call.moving():
         existing(call.refs, "branch", target)
         commit_id = call.resolve(source)
+        require_expected(source, commit_id, expected)
         if source == target:
             raise EpochReferenceError(
                 f"branch {target} cannot be merged into itself", Suggestion("branches"), name=target

@@ -14,6 +14,7 @@ from epoch_sql import render
 from epoch_sql.call import Call, no_table
 from epoch_sql.catalog.history import Protections
 from epoch_sql.catalog.local import Upstreams
+from epoch_sql.catalog.merging import Conflict
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.protection import Protection
 from epoch_sql.render import Sql
@@ -230,20 +231,6 @@ def _touching(call: Call, ids: Sequence[str], table_name: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Conflict:
-    """What both sides of a merge changed: a cell, a row, copies of a row, or (without a key) a definition."""
-
-    table: str
-    key: Json | None
-    column: str | None
-    kind: Literal["modify/modify", "modify/delete", "delete/modify", "add/add", "copies", "schema"]
-    base: Json | None
-    ours: Json | None
-    theirs: Json | None
-    resolved: bool
-
-
-@dataclass(frozen=True)
 class Violation:
     """A row that would violate a constraint, or (without a key) a definition that could not be made."""
 
@@ -277,7 +264,8 @@ def conflicts(call: Call, table: str | None = None, *, into: str | None = None) 
         table: only this table
         into: the branch that is merged into; default: the current one
     """
-    return render.render("listing.conflicts", target=_target(call, into), table_name=render.literal(table))
+    found = render.fill(Sql("FROM {{epoch}}.conflicts WHERE target = {{target}}"), target=_target(call, into))
+    return render.render("listing.conflicts", conflicts=found, table_name=render.literal(table))
 
 
 @query("epoch_violations", Violation)

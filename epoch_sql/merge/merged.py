@@ -14,16 +14,19 @@ from epoch_sql.model.schema import Constraint, ObjectName, SchemaObject, Table, 
 from epoch_sql.model.schema_merge import SchemaConflict
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange
+from epoch_sql.storage.conversion import converted
 from epoch_sql.storage.shape import Shape, aliased, columns, compare, filling, shape_of
+from epoch_sql.versions.sides import Made, TableSide
+from epoch_sql.versions.sides import Side as VersionSide
 
 
 @dataclass(frozen=True)
 class MergedEntry:
     """A table of the merged tree.
 
-    Either ``entry`` is the table of one side, taken as it is, or ``rows`` names a temporary table with the merged rows
-    (columns as in sql/merge.sql) on top of the foundation of ``merge``. ``conflicts`` are queries for the conflicts of
-    its rows.
+    Either ``entry`` is the table of one side, taken as it is, or ``rows`` is a relation of the merged rows (columns as
+    in sql/merge.sql) on top of the foundation of ``merge``. ``conflicts`` are queries for the conflicts of its rows,
+    and ``undecided`` is one for the keys (``k<id>``) of rows with an open conflict, where somebody asked for it.
     """
 
     table_id: str
@@ -31,8 +34,9 @@ class MergedEntry:
     ours: TableEntry | None
     entry: TableEntry | None
     merge: RowMerge | None = None
-    rows: str | None = None
+    rows: Sql | None = None
     conflicts: tuple[Sql, ...] = ()
+    undecided: Sql | None = None
 
     @property
     def version_id(self) -> str | None:
@@ -69,7 +73,7 @@ def merged_changes(entry: MergedEntry) -> Sql:
     return render.fill(
         Sql("SELECT op, {{names}} FROM {{rows}} WHERE op IS NOT NULL"),
         names=names,
-        rows=render.identifier(entry.rows),
+        rows=entry.rows,
     )
 
 
@@ -135,6 +139,39 @@ def changes_from_ours(contents: Contents, entry: MergedEntry) -> tuple[Sql, Shap
         return contents.changes(entry.ours.version_id if entry.ours else None, entry.entry.version_id), shape
     before = arrange(contents.state(entry.ours.version_id), shape, ours, old=True) if entry.ours and ours else None
     return compare(shape, before, arrange(merged_state(contents, entry), shape, entry.table)), shape
+
+
+def as_side(contents: Contents, merged: MergedTree) -> VersionSide:
+    """The merged tree as a side of a difference from ours. Its changes leave out rows with an open conflict."""
+    tables = {entry.table_id: _table_side(contents, entry) for entry in merged.tables}
+    return VersionSide(tables, merged.objects, merged.derived, merged.stale)
+
+
+def _table_side(contents: Contents, entry: MergedEntry) -> TableSide:
+    if entry.entry:
+        return TableSide(entry.table, entry.entry.version_id)
+    changes, shape = _difference_from_ours(contents, entry)
+    return TableSide(entry.table, None, made=Made(merged_state(contents, entry), changes, shape, entry.undecided))
+
+
+def _difference_from_ours(contents: Contents, entry: MergedEntry) -> tuple[Sql, Shape]:
+    """The changes from ours to the merged rows, with each row of ours under its own definition."""
+    ours = contents.table(entry.ours.version_id) if entry.ours else None
+    changes, shape = changes_from_ours(contents, entry)
+    wanted = shape_of(ours, entry.table)
+    if shape == wanted or not entry.ours or not ours:
+        return changes, wanted
+    if wanted.key == shape.key and {c.id for c in wanted.values} == {c.id for c in shape.values}:
+        types = {c.id: c for c in shape.values}
+        old = [
+            aliased(converted(render.column(f"o{c.id}"), types[c.id], wanted.old(c)), f"o{c.id}") for c in wanted.values
+        ]
+        outputs = [*wanted.keys(), *columns("n", wanted.values), *old]
+        return render.fill(
+            Sql("SELECT op, {{outputs}} FROM ({{changes}}) AS changes"), outputs=outputs, changes=changes
+        ), wanted
+    before = arrange(contents.state(entry.ours.version_id), wanted, ours, old=True)
+    return compare(wanted, before, arrange(merged_state(contents, entry), wanted, entry.table)), wanted
 
 
 def touched_rows(contents: Contents, entry: MergedEntry) -> Sql:

@@ -31,7 +31,7 @@ from epoch_sql.model.schema import Column
 from epoch_sql.render import Item, Sql
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.encoding import decode
-from epoch_sql.storage.shape import shape_of, struct
+from epoch_sql.storage.shape import aliased, shape_of, struct
 from epoch_sql.storage.writing import WrittenDelta, delta_level
 from epoch_sql.versions.folding import (
     REWRITE_SHARE,
@@ -47,39 +47,42 @@ from epoch_sql.versions.sides import by_value, crossing
 # writes the result as a delta on one side's version. So the cost follows the changes and never the table.
 
 
-def merge_rows(call: Call, merge: RowMerge, number: int) -> tuple[str, list[Sql]]:
-    """Merge the rows of a table into a temporary table with the columns of ``merge.rows``. Gives its name, and queries
-    for the conflicts."""
-    name = f"epoch_merged_{number}"
-    rows = bag_outcome(call.contents, merge) if merge.shape.keyless else _outcome(call.contents, merge)
-    _create(call.cursor, name, rows)
+def merge_rows(call: Call, merge: RowMerge, number: int | None) -> tuple[Sql, list[Sql], Sql | None]:
+    """Merge the rows of a table, into temporary tables of that number, or else as queries (None).
+
+    Gives a relation with the columns of ``merge.rows``, queries for the conflicts, and without a number also one for
+    the keys of rows with an open conflict, if there may be any.
+    """
+    query = bag_outcome(call.contents, merge) if merge.shape.keyless else _outcome(call.contents, merge)
+    rows = _relation(call.cursor, "merged", number, query)
+    conflicts = _conflicts(call, merge, number, rows)
+    undecided = _undecided(merge, rows, conflicts) if conflicts and number is None else None
+    return rows, conflicts, undecided
+
+
+def _conflicts(call: Call, merge: RowMerge, number: int | None, rows: Sql) -> list[Sql]:
     table_name = render.literal(str(merge.merged.name))
     if merge.shape.keyless:
-        return name, [render.render("merge_bags.conflicts", table_name=table_name, rows=render.identifier(name))]
+        return [render.render("merge_bags.conflicts", table_name=table_name, rows=rows)]
     ids: list[Item] = [{"id": _id(c)} for c in merge.shape.values]
-    clashing = call.cursor.execute(render.render("merge.clashing", rows=render.identifier(name), values=ids)).fetchall()
+    clashing = call.cursor.execute(render.render("merge.clashing", rows=rows, values=ids)).fetchall()
     positions = {row[0] for row in clashing}
     if not positions:
-        return name, []
+        return []
     whole = 1 in positions
     clashing_columns = [c for position, c in enumerate(merge.shape.values, 2) if position in positions]
     values = merge.shape.values if whole else clashing_columns
-    pairs = f"epoch_pairs_{number}"
-    _create(
-        call.cursor,
-        pairs,
-        render.render(
-            "merge.in_conflict",
-            pairs=pairs_of(call.contents, merge, values),
-            rows=render.identifier(name),
-            same_key=merge.shape.same_key("pairs", "merged", "key_", "key_"),
-            named=[{"id": _id(c)} for c in merge.shape.values if merge.decisions.of_cells(c)],
-        ),
+    query = render.render(
+        "merge.in_conflict",
+        pairs=pairs_of(call.contents, merge, values),
+        rows=rows,
+        same_key=merge.shape.same_key("pairs", "merged", "key_", "key_"),
+        named=[{"id": _id(c)} for c in merge.shape.values if merge.decisions.of_cells(c)],
     )
     shown: dict[str, render.Sql] = {
         "table_name": table_name,
         "key_json": key_json(merge),
-        "pairs": render.identifier(pairs),
+        "pairs": _relation(call.cursor, "pairs", number, query),
     }
     groups = [clashing_columns[i : i + _GROUP] for i in range(0, len(clashing_columns), _GROUP)]
     conflicts = [
@@ -88,16 +91,30 @@ def merge_rows(call: Call, merge: RowMerge, number: int) -> tuple[str, list[Sql]
     if whole:
         rows_json = {f"{side}_row": _row_json(merge, side) for side in ("base", "ours", "theirs")}
         conflicts.append(render.render("merge.row_conflicts", **shown, **rows_json))
-    return name, conflicts
+    return conflicts
 
 
 _GROUP = 100
 """The columns whose conflicts are listed by one SELECT. DuckDB takes long for many in one."""
 
 
-def _create(cursor: duckdb.DuckDBPyConnection, name: str, rows: Sql) -> None:
-    statement = Sql("CREATE OR REPLACE TEMP TABLE {{name}} AS {{rows}}")
-    cursor.execute(render.fill(statement, name=render.identifier(name), rows=rows))
+def _relation(cursor: duckdb.DuckDBPyConnection, word: str, number: int | None, rows: Sql) -> Sql:
+    """Rows as a relation for FROM: a temporary table, or without a number the query."""
+    if number is None:
+        return render.fill(Sql("({{rows}})"), rows=rows)
+    name = render.identifier(f"epoch_{word}_{number}")
+    cursor.execute(render.fill(Sql("CREATE OR REPLACE TEMP TABLE {{name}} AS {{rows}}"), name=name, rows=rows))
+    return render.fill(name)
+
+
+def _undecided(merge: RowMerge, rows: Sql, conflicts: Sequence[Sql]) -> Sql:
+    return render.render(
+        "merge.undecided",
+        keys=[aliased(render.column(f"key_{c.id}"), f"k{c.id}") for c in merge.shape.key],
+        rows=rows,
+        key_json=Sql("key_json") if merge.shape.keyless else key_json(merge),
+        conflicts=render.joined(conflicts, "\nUNION ALL\n"),
+    )
 
 
 def _outcome(contents: Contents, merge: RowMerge) -> Sql:

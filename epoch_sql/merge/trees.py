@@ -35,12 +35,19 @@ from epoch_sql.storage.shape import compare, keyed_alike, shape_of
 
 
 def merge_trees(
-    call: Call, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool = True
+    call: Call,
+    base: Tree,
+    ours: Tree,
+    theirs: Tree,
+    decisions: Decisions,
+    rows: bool = True,
+    inline: bool = False,
 ) -> MergedTree:
-    """Merge two trees. With ``rows``, merge rows that both sides changed into temporary tables of the cursor."""
+    """Merge two trees. With ``rows``, merge rows that both sides changed into temporary tables of the cursor, or
+    ``inline``: as queries that any cursor can run."""
     for tree in (base, ours, theirs):
         call.contents.load(entry.version_id for entry in tree.tables.values())
-    merger = _TreeMerger(call, base, ours, theirs, decisions, rows)
+    merger = _TreeMerger(call, base, ours, theirs, decisions, rows, inline)
     ids = dict.fromkeys((*ours.tables, *theirs.tables, *base.tables))
     entries = [entry for entry in (merger.table(table_id) for table_id in ids) if entry]
     objects, conflicts = merge_objects(
@@ -54,13 +61,16 @@ def merge_trees(
 
 
 class _TreeMerger:
-    def __init__(self, call: Call, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool) -> None:
+    def __init__(
+        self, call: Call, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool, inline: bool
+    ) -> None:
         self.call = call
         self.contents = call.contents
         self.sides = (base, ours, theirs)
         self.decisions = decisions
         self.preparation = Preparation(call)
         self.rows = rows
+        self.inline = inline
         self.conflicts: list[SchemaConflict] = []
         self.number = 0
         self.derived = merged_patterns(base.derived, ours.derived, theirs.derived)
@@ -312,7 +322,7 @@ class _TreeMerger:
         return replace(definition, table=table, conflicts=tuple(conflicts))
 
     def _merged(self, ours: TableEntry | None, merge: RowMerge, entry: MergedEntry) -> MergedEntry:
-        """An entry with merged rows, in a temporary table if they are wanted.
+        """An entry with merged rows, if they are wanted.
 
         Raises EpochTrustError if a needed definition is only data.
         """
@@ -320,8 +330,8 @@ class _TreeMerger:
         if not self.rows:
             return MergedEntry(entry.table_id, merge.merged, ours, None, merge)
         self.number += 1
-        rows, conflicts = merge_rows(self.call, merge, self.number)
-        return MergedEntry(entry.table_id, merge.merged, ours, None, merge, rows, tuple(conflicts))
+        rows, conflicts, undecided = merge_rows(self.call, merge, None if self.inline else self.number)
+        return MergedEntry(entry.table_id, merge.merged, ours, None, merge, rows, tuple(conflicts), undecided)
 
     def _without_dropped(self, entry: TableEntry, base: Side, side: Side, merged: Table) -> Side:
         """A side of a table without a key. The base replaces a side that dropped a column of the result.

@@ -33,13 +33,8 @@ from epoch_sql.query.query import query
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import Shape, keyed_alike
 from epoch_sql.storage.types import parse_type
-from epoch_sql.versions.sides import (
-    Difference,
-    Side,
-    changes_between,
-    differences,
-    side_of,
-)
+from epoch_sql.versions.differences import Difference, changes_between, differences
+from epoch_sql.versions.sides import Side, side_of
 from epoch_sql.worktree.ddl import table_of
 
 

@@ -18,7 +18,8 @@ from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.literals import has_interval, literal_of
 from epoch_sql.storage.shape import Shape, aliased, compare, keyed_alike, shape_of, struct
 from epoch_sql.storage.types import parse_type
-from epoch_sql.versions.sides import Difference, changes_between, rows_of
+from epoch_sql.versions.differences import Difference, changes_between
+from epoch_sql.versions.sides import rows_of
 
 DEFINITIONS, DELETES, UPDATES, INSERTS, TRIGGERS = range(5)
 

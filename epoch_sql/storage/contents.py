@@ -43,6 +43,7 @@ class Contents:
         self.cursor = cursor
         self.store = store
         self._cache = cache
+        self.unstored: dict[str, list[Level]] | None = None  # of a computed merge base, in a read-only database
         self._level_count: int | None = None
         self._edges = cache.edges
         self._versions = cache.versions
@@ -60,9 +61,13 @@ class Contents:
         self, tables: Sequence[Table], levels: Sequence[Level], versions: Sequence[Version] = ()
     ) -> None:
         """Store new descriptions in the catalog, and add them to the cache."""
-        Schemas(self.cursor).add(tables)
-        Levels(self.cursor).add(levels)
-        Versions(self.cursor).add(versions)
+        if self.unstored is None:
+            Schemas(self.cursor).add(tables)
+            Levels(self.cursor).add(levels)
+            Versions(self.cursor).add(versions)
+        else:
+            own = {v.table_id: [level for level in levels if level.to_version == v.version_id] for v in versions}
+            self.unstored.update((i, [*self.unstored.get(i, ()), *found]) for i, found in own.items())
         self._tables.update((table.digest, table) for table in tables)
         self._levels.update((level.level_id, level) for level in levels)
         self._versions.update((version.version_id, version) for version in versions)
@@ -77,7 +82,7 @@ class Contents:
         found = self._edges.get((self._level_count, table_id))
         if found is None:
             found = self._edges[self._level_count, table_id] = stored.edges(table_id)
-        return found
+        return [*found, *self.unstored.get(table_id, ())] if self.unstored else found
 
     def version(self, version_id: str) -> Version:
         """The description of a version."""
@@ -119,7 +124,9 @@ class Contents:
     def state_of(self, table: Table, levels: Sequence[Level]) -> Sql:
         """The rows of levels (base first), under a definition."""
         shape = shape_of(None, table)
-        base = (self._base_rows(levels[0].files, table) if levels else None) or _no_rows(table)
+        base = (self._base_rows(levels[0].files, table) if levels else None) or render.no_rows(
+            (f"c{c.id}", stored_as(c)) for c in table.stored_columns
+        )
         deltas = [level for level in levels[1:] if level.files]
         if not deltas:
             return base
@@ -375,10 +382,6 @@ def _both(new: Column, was: Column, old: bool) -> tuple[Sql, Sql]:
 
 def _stored_ids(table: Table) -> set[int]:
     return {column.id for column in table.stored_columns}
-
-
-def _no_rows(table: Table) -> Sql:
-    return render.no_rows((f"c{c.id}", stored_as(c)) for c in table.stored_columns)
 
 
 def _read_base(column: Column, written: Table) -> Sql:

@@ -1,4 +1,4 @@
-"""``merge`` and what belongs to it: continue, abort, resolve, preview."""
+"""``merge`` and what belongs to it: continue, abort, resolve."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from typing import Literal, get_args
 
 import duckdb
 
-from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, now
 from epoch_sql.catalog.merging import Conflicts, MergeInProgress, Merges, Resolutions, Violating
 from epoch_sql.errors import EpochMergeError, EpochReferenceError, EpochTableError
 from epoch_sql.guard import moves as guard
-from epoch_sql.guard.moves import Move, move_branch, require_allowed
-from epoch_sql.merge.constraints import violation_rows
+from epoch_sql.guard.moves import Move, move_branch, require_allowed, require_expected
 from epoch_sql.merge.decisions import BOTH, NULL, SIDES
 from epoch_sql.merge.engine import Stopped, list_obstacles, open_obstacles, planned_base
 from epoch_sql.merge.engine import merge as merged_tree
-from epoch_sql.merge.merged import conflict_rows
-from epoch_sql.merge.rows import counts
 from epoch_sql.merge.scope import DecisionScope, located
 from epoch_sql.merge.settling import follow, settle
 from epoch_sql.model.commit import Route, RowCounts, UndoneCommits
@@ -57,18 +53,6 @@ class MergeResult:
 
 
 @dataclass(frozen=True)
-class TablePreview:
-    """What a merge would do to a table, what would stop it, and whether it would leave it stale."""
-
-    table: str
-    rows: RowCounts
-    data_conflicts: int
-    schema_conflicts: int
-    violations: int
-    stale: bool
-
-
-@dataclass(frozen=True)
 class Resolved:
     """The numbers of resolved and of remaining conflicts, with violations."""
 
@@ -88,6 +72,8 @@ def merge(
     strategy: Strategy = "three-way",
     keep_undone: bool = False,
     require_fresh: bool = False,
+    expected: str | None = None,
+    author: str | None = None,
 ) -> MergeResult:
     """Merges a reference into a branch, cell by cell. Conflicts are an error, and the merge stays in progress.
 
@@ -103,11 +89,14 @@ def merge(
         strategy: take conflicting cells from `ours` or `theirs`
         keep_undone: leave out what was undone on the target, as git does
         require_fresh: refuse a merge that leaves derived tables stale
+        expected: the commit that the source has to be at, with 7 digits or more: otherwise nothing is merged
+        author: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
     """
-    _require_strategy(strategy)
+    require_strategy(strategy)
 
     def move(attempts: Attempts) -> MergeResult | Stopped:
-        branch, plan, progress = _planned(call, source, into, keep_undone)
+        branch, plan, progress = planned(call, source, into, keep_undone, author)
+        require_expected(source, progress.theirs_commit, expected)
         if plan.up_to_date:
             return _ended("up-to-date", progress)
         progress = replace(progress, strategy=strategy, squash=squash, message=message or progress.message)
@@ -127,7 +116,9 @@ def merge(
 
 
 @procedure("epoch_merge_continue")
-def continue_merge(call: Call, message: str | None = None, *, into: str | None = None) -> MergeResult:
+def continue_merge(
+    call: Call, message: str | None = None, *, into: str | None = None, author: str | None = None
+) -> MergeResult:
     """Commits the merge in progress, after its conflicts are resolved.
 
     Raises EpochConflict while something still stops it.
@@ -135,6 +126,7 @@ def continue_merge(call: Call, message: str | None = None, *, into: str | None =
     Args:
         message: replaces the merge's own message
         into: the branch that is merged into; default: the current one
+        author: `Name <mail>`; default: who began the merge
     """
 
     def move(attempts: Attempts) -> MergeResult | Stopped:
@@ -147,8 +139,9 @@ def continue_merge(call: Call, message: str | None = None, *, into: str | None =
                 target=progress.target,
             )
         require_allowed(call, move_of(call.cursor, progress))
-        if message:
-            progress = replace(progress, message=message)
+        progress = replace(
+            progress, message=message or progress.message, author=call.author(author) if author else progress.author
+        )
         return _result(finish(call, attempts, progress), progress)
 
     return or_stop(attempting(call, move))
@@ -242,47 +235,6 @@ def _merge_again(
         list_obstacles(call, progress, merged_tree(call, progress))
 
 
-@procedure("epoch_preview_merge", acts=False)
-def preview(
-    call: Call, source: str, *, into: str | None = None, strategy: Strategy = "three-way", keep_undone: bool = False
-) -> list[TablePreview]:
-    """What a merge would do, by table: rows, conflicts, violations, and stale derived tables. Changes nothing.
-
-    Args:
-        source: the reference to merge
-        into: the branch that is merged into; default: the current one
-        strategy: take conflicting cells from `ours` or `theirs`
-        keep_undone: leave out what was undone on the target, as git does
-    """
-    _require_strategy(strategy)
-    cursor = call.cursor
-    cursor.execute("BEGIN TRANSACTION")
-    try:
-        _, plan, progress = _planned(call, source, into, keep_undone)
-        if plan.up_to_date:
-            return []
-        merged = merged_tree(call, replace(_based(call, plan, progress), strategy=strategy))
-        statement = render.render(
-            "merge.preview", conflicts=conflict_rows(merged), violations=violation_rows(call, merged)
-        )
-        found = {row[0]: row[1:] for row in cursor.execute(statement).fetchall()}
-        changed = {str(e.table.name): counts(call, e) for e in merged.tables if e.entry is None or e.entry != e.ours}
-        kept = {entry.table_id for entry in merged.tables}
-        for table_id, entry in merged.ours.tables.items():
-            if table_id not in kept:
-                removed = call.contents.version(entry.version_id).row_count
-                changed[str(entry.name)] = replace(changed.get(str(entry.name), _NOTHING), removed=removed)
-        stale = merged.stale_names
-        names = sorted(changed.keys() | found.keys() | {*stale})
-        stopping = {name: found.get(name, (0, 0, 0)) for name in names}
-        return [
-            TablePreview(name, changed.get(name, _NOTHING), cells, definitions, violations, name in stale)
-            for name, (cells, definitions, violations) in stopping.items()
-        ]
-    finally:
-        cursor.execute("ROLLBACK")
-
-
 def in_progress(call: Call, target: str | None) -> MergeInProgress:
     """The merge in progress of a branch (default: the current one). Raises EpochMergeError if there is none."""
     branch = target or checked_out_branch(call)[0]
@@ -293,12 +245,16 @@ def in_progress(call: Call, target: str | None) -> MergeInProgress:
     return progress
 
 
-def _require_strategy(strategy: str) -> None:
+def require_strategy(strategy: str) -> None:
+    """Raises EpochMergeError for a strategy that does not exist."""
     if strategy not in STRATEGIES:
         raise EpochMergeError(f"there is no merge strategy {strategy}", f"one of {', '.join(STRATEGIES)}")
 
 
-def _planned(call: Call, source: str, target: str | None, keep_undone: bool) -> tuple[str, MergePlan, MergeInProgress]:
+def planned(
+    call: Call, source: str, target: str | None, keep_undone: bool, author: str | None = None
+) -> tuple[str, MergePlan, MergeInProgress]:
+    """The target of a merge, what is to be merged, and the merge as it would be in progress, without its base."""
     branch = target or checked_out_branch(call)[0]
     ours = existing(call.refs, "branch", branch).commit_id
     if source in (branch, f"heads/{branch}", f"refs/heads/{branch}") or (source.upper() == "HEAD" and target is None):
@@ -315,7 +271,7 @@ def _planned(call: Call, source: str, target: str | None, keep_undone: bool) -> 
         theirs_root=theirs.root_id,
         source=source,
         message=f"Merge {source} into {branch}",
-        author=call.author(),
+        author=call.author(author),
         squash=False,
         strategy="three-way",
         keep_undone=keep_undone,

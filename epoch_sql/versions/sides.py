@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from epoch_sql import render
-from epoch_sql.call import Call, no_table, require_trusted
+from epoch_sql.call import Call, require_trusted
 from epoch_sql.model.commit import Tree
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.revisions import parse_revision
-from epoch_sql.model.schema import Column, SchemaObject, Table, identity
+from epoch_sql.model.schema import Column, SchemaObject, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents, arrange
 from epoch_sql.storage.encoding import decode, encode
@@ -206,11 +206,11 @@ def expanded(changes: Sql, shape: Shape) -> Sql:
 def table_rows(call: Call, side: TableSide, bare: bool = False) -> Sql:
     """The rows of a table on one side, in its own columns. With ``bare``, a relation of the same columns without
     rows."""
-    if side.version_id is None:
+    if side.version_id is None and side.made is None:
         return render.fill(Sql("FROM {{t}}"), t=render.table(side.table.name))
     require_trusted(call, side.table)
     contents = call.contents
-    return native_rows(side.table, contents.state_of(side.table, []) if bare else contents.state(side.version_id))
+    return native_rows(side.table, contents.state_of(side.table, []) if bare else rows_of(contents, side))
 
 
 def native_rows(table: Table, state: Sql) -> Sql:
@@ -228,8 +228,22 @@ def native_rows(table: Table, state: Sql) -> Sql:
 
 
 @dataclass(frozen=True)
+class Made:
+    """Rows (``c<id>``) that no version has: those that a merge would make.
+
+    ``changes`` lead to them from the other side of the difference, in the columns of ``shape``. ``undecided`` are the
+    keys (``k<id>``) of rows that are left out there.
+    """
+
+    rows: Sql
+    changes: Sql
+    shape: Shape
+    undecided: Sql | None = None
+
+
+@dataclass(frozen=True)
 class TableSide:
-    """A table on one side: a version of it, or the working table.
+    """A table on one side: a version of it, or the working table, or what a merge would make.
 
     ``stored`` is the definition for reading its rows if ``table`` has other column ids.
     """
@@ -238,6 +252,7 @@ class TableSide:
     version_id: str | None
     working: WorkingTable | None = None
     stored: Table | None = None
+    made: Made | None = None
 
 
 @dataclass(frozen=True)
@@ -259,21 +274,6 @@ class Side:
         views = {o.name: o for o in self.objects if o.kind == "view"}
         meant = name_meant(name, views)
         return views[meant] if meant else None
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A table that may differ between two sides."""
-
-    before: TableSide | None
-    after: TableSide | None
-
-    @property
-    def table(self) -> Table:
-        """The definition of the later side, or else of the earlier one."""
-        side = self.after or self.before
-        assert side
-        return side.table
 
 
 def side_of(call: Call, reference: str, macros: bool = True) -> Side:
@@ -301,91 +301,13 @@ def tree_side(contents: Contents, tree: Tree) -> Side:
     return Side(tables, tree.objects, tree.derived, frozenset(i for i, e in tree.tables.items() if e.stale))
 
 
-def differences(before: Side, after: Side, table_name: str | None = None) -> list[Difference]:
-    """The tables that may differ, by name. With ``table_name``, only that table.
-
-    Raises EpochTableError if neither side has that table.
-    """
-    pairs = _pairs(before, after)
-    if table_name is None:
-        different = [pair for pair in pairs if not _same(pair)]
-        return sorted(different, key=lambda difference: str(difference.table.name))
-    found = after.named(table_name) or before.named(table_name)
-    if found is None:
-        names = [str(side.table.name) for side in (*before.tables.values(), *after.tables.values())]
-        raise no_table(table_name, names, "either side")
-    name = found[1].table.name
-    ends = [pair.after or pair.before for pair in pairs] + [pair.before for pair in pairs]
-    return [next(pair for pair, end in zip(2 * pairs, ends, strict=True) if end and end.table.name == name)]
-
-
-def _pairs(before: Side, after: Side) -> list[Difference]:
-    """The tables of both sides, paired by identity, or else by name, so that equal contents never differ."""
-    shared = before.tables.keys() & after.tables.keys()
-    named = {_folded(side): i for i, side in before.tables.items() if i not in shared}
-    partners = {i: i if i in shared else named.pop(_folded(side), None) for i, side in after.tables.items()}
-    pairs = []
-    for i, side in after.tables.items():
-        partner = partners[i]
-        old = before.tables[partner] if partner is not None else None
-        pairs.append(Difference(_aligned(old, side, partner == i) if old else None, side))
-    return [*pairs, *(Difference(before.tables[i], None) for i in named.values())]
-
-
-def _folded(side: TableSide) -> tuple[str, str]:
-    return side.table.name.schema.lower(), side.table.name.name.lower()
-
-
-def _aligned(before: TableSide, after: TableSide, same_table: bool) -> TableSide:
-    """The older side, with the newer side's ids for columns of the same name and different identities.
-
-    Such columns were dropped and added again, or belong to two tables that share only their name.
-    """
-    old, new = before.table.columns, after.table.columns
-    shared = {c.id for c in old} & {c.id for c in new} if same_table else set[int]()
-    by_name = {c.name.lower(): c.id for c in new if c.id not in shared}
-    if shared == {c.id for c in old} or (same_table and not any(c.name.lower() in by_name for c in old)):
-        return before
-    taken = {c.id for c in (*old, *new)}
-    columns = []
-    for column in old:
-        number = column.id if column.id in shared else by_name.get(column.name.lower(), 0)
-        if not number:
-            number = identity("aligned", column.name, taken=taken)
-            taken.add(number)
-        columns.append(replace(column, id=number))
-    return replace(before, table=replace(before.table, columns=tuple(columns)), stored=before.table)
-
-
-def changes_between(call: Call, difference: Difference) -> tuple[Sql, Shape]:
-    """The changed rows of a table, as in ``Shape``."""
-    before, after = difference.before, difference.after
-    old, new = (before.table if before else None), (after.table if after else None)
-    shape = shape_of(old, new)
-    aligned = before is not None and before.stored is not None
-    if not aligned and (before is None or before.version_id) and (after is None or after.version_id):
-        ids = (before.version_id if before else None, after.version_id if after else None)
-        return call.contents.changes(*ids), shape
-    committed = after.working.entry if after and after.working else None
-    if not aligned and before and after and after.working and committed and committed.version_id == before.version_id:
-        return call.scanner.changes(after.working)
-    sides = [
-        arrange(rows_of(call.contents, side), shape, side.table, old=position == 0) if side else None
-        for position, side in enumerate((before, after))
-    ]
-    return compare(shape, *sides), shape
-
-
 def rows_of(contents: Contents, side: TableSide) -> Sql:
     """The rows of a table on one side: ``c<id>`` for each stored column, as storage values."""
+    if side.made:
+        return side.made.rows
     rows = contents.state(side.version_id) if side.version_id else working_rows(side.stored or side.table)
     if side.stored is None:
         return rows
     pairs = zip(side.stored.stored_columns, side.table.stored_columns, strict=True)
     outputs = [aliased(render.column(f"c{old.id}"), f"c{new.id}") for old, new in pairs]
     return render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS stored"), outputs=outputs, rows=rows)
-
-
-def _same(difference: Difference) -> bool:
-    before, after = difference.before, difference.after
-    return bool(before and after and before.version_id and before.version_id == after.version_id)

@@ -35,6 +35,11 @@ READING = [
     "epoch_blame('orders')",
     "epoch_merge_base('v1', 'HEAD')",
     "epoch_preview_merge('v1')",
+    "epoch_preview_diff('v2', 'before')",
+    "epoch_preview_diff('v2', 'before', table_name := 'orders')",
+    "epoch_preview_diff_stat('v2', 'before', table_name := 'orders', strategy := 'ours', keep_undone := true)",
+    "epoch_preview_schema_diff('v2', target := 'before')",
+    "epoch_preview_conflicts('v2', target := 'before', table_name := 'orders')",
     "epoch_conflicts()",
     "epoch_violations()",
     "epoch_reflog()",
@@ -68,7 +73,7 @@ ACTING = [
     "epoch_tag_delete('t')",
     "epoch_checkout('side', new_branch := true, force := false)",
     "epoch_merge('main', target := 'side', message := 'm', ff := false, squash := false, strategy := 'ours', "
-    "keep_undone := false, require_fresh := false)",
+    "keep_undone := false, require_fresh := false, expected := NULL, author := 'Bo <b@x>')",
     "epoch_revert('v2')",
     "epoch_cherry_pick('v2')",
     "epoch_reset('HEAD', hard := true)",
@@ -79,7 +84,7 @@ ACTING = [
     "epoch_derived('mart_*', remove := true)",
     "epoch_stash(message := 'later')",
     "epoch_stash_pop()",
-    "epoch_review('main', 'side', verdict := 'approve', message := 'm', reviewer := 'Bo <b@x>')",
+    "epoch_review('main', 'side', verdict := 'approve', message := 'm', reviewer := 'Bo <b@x>', expected := NULL)",
     "epoch_protect('main', require_review := true, no_force_push := true, allow_self_review := true, "
     "require_fresh := true)",
     "epoch_unprotect('main')",
@@ -107,6 +112,7 @@ def shop(repo: Repo) -> None:
     repo("UPDATE orders SET amount = 11 WHERE id = 1; INSERT INTO orders VALUES (3, 30)")
     repo.commit("second")
     repo("CALL epoch_tag('v2')")
+    repo("CALL epoch_branch('before', start := 'v1')")
 
 
 def declared(call: str) -> list[tuple[str, str]]:

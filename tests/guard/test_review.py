@@ -63,6 +63,23 @@ def test_a_merge_needs_an_approval_of_exactly_its_commit(repo: Repo) -> None:
     assert merge(repo) == "up-to-date"
 
 
+def test_a_review_and_a_merge_of_exactly_the_commit_that_was_looked_at(repo: Repo) -> None:
+    seen = repo.head()
+    assert repo("CALL epoch_review('staging', 'production', reviewer := ?, expected := ?)", BO, seen[:7].upper())
+    moved = change(repo)
+    before = repo("FROM epoch_reviews()"), repo("FROM epoch_reflog()"), repo("FROM epoch_audit()")
+    for call in ("epoch_review('staging', 'production'", "epoch_merge('staging', target := 'production'"):
+        told = repo.refused(f"CALL {call}, expected := ?)", seen)
+        assert f"'staging' is at {moved[:7]}, not at '{seen[:7]}" in told
+        assert "CALL epoch_" in told or "FROM epoch_log('staging')" in told
+        for wrong in (moved[:6], "", "staging", moved + "0", "'; --"):
+            assert "EpochReferenceError" in repo.refused(f"CALL {call}, expected := ?)", wrong)
+    assert (repo("FROM epoch_reviews()"), repo("FROM epoch_reflog()"), repo("FROM epoch_audit()")) == before
+    review(repo, BO)
+    merged = "SELECT status, message, source FROM epoch_merge('staging', target := 'production', expected := ?)"
+    assert repo(merged, moved) == [("merged", "Merge staging into production", "staging")]
+
+
 def test_an_approval_is_for_one_target(repo: Repo) -> None:
     repo("CALL epoch_branch('other', start := 'production')")
     repo("CALL epoch_review('staging', 'other', reviewer := ?)", BO)

@@ -166,6 +166,8 @@ def _merge(repo: Repo, scenarios: Sequence[Scenario], schemas: Mapping[str, str]
     for table, *counts, _ in repo("FROM epoch_preview_merge(?, target := ?)", source, target):
         one, name = _of(by_schema, table)
         one.previewed[name] = tuple(counts)
+    foreseen = {name: repo(f"FROM {query}", source, target) for name, query in _PREVIEWS.items()}
+    typed = {t: _typed(repo, "epoch_preview_diff(?, target := ?", source, target, t) for t, *_ in foreseen["stat"]}
     stops = any(s.conflicts or s.violations for s in scenarios)
     try:
         repo("CALL epoch_merge(?, target := ?)", source, target)
@@ -175,6 +177,16 @@ def _merge(repo: Repo, scenarios: Sequence[Scenario], schemas: Mapping[str, str]
         stops = True
     else:
         assert not stops, "the merge did not stop"
+    assert foreseen["conflicts"] == repo("FROM epoch_conflicts(target := ?)", target)
+    in_conflict = {(row[0], row[1]) for row in foreseen["conflicts"] if row[1]}
+    assert not in_conflict & {(row[0], row[2]) for row in foreseen["diff"]}, "a row in conflict is previewed"
+    if not stops:
+        made = {name: repo(f"FROM {query}", f"{target}-before", target) for name, query in _MADE.items()}
+        assert {name: sorted(rows, key=str) for name, rows in made.items()} == {
+            name: sorted(foreseen[name], key=str) for name in made
+        }, "the merge did something else than its preview"
+        for table, rows in typed.items():
+            assert rows == _typed(repo, "epoch_diff(?, ?", f"{target}-before", target, table), table
     if stops:
         _list(repo, by_schema, target)
         _resolve(repo, scenarios, schemas, target, mirrored)
@@ -187,6 +199,22 @@ def _merge(repo: Repo, scenarios: Sequence[Scenario], schemas: Mapping[str, str]
         one, name = _of(by_schema, table)
         one.stat[name] = (added, modified, removed)
     return found
+
+
+_PREVIEWS = {
+    "diff": "epoch_preview_diff(?, target := ?)",
+    "stat": "epoch_preview_diff_stat(?, target := ?)",
+    "schema": "epoch_preview_schema_diff(?, target := ?)",
+    "conflicts": "epoch_preview_conflicts(?, target := ?)",
+}
+_MADE = {"diff": "epoch_diff(?, ?)", "stat": "epoch_diff_stat(?, ?)", "schema": "epoch_schema_diff(?, ?)"}
+
+
+def _typed(repo: Repo, call: str, from_ref: str, to_ref: str, table: str) -> tuple[list[str], list[Row]]:
+    """The columns and the rows of a difference of one table."""
+    query = f"FROM {call}, table_name := ?)"
+    found = repo.con.execute(query, [from_ref, to_ref, table])
+    return [column[0] for column in found.description], sorted(found.fetchall(), key=str)
 
 
 def _list(repo: Repo, by_schema: Mapping[str, Played], target: str) -> None:
