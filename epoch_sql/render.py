@@ -10,11 +10,11 @@ fragments.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
@@ -62,28 +62,24 @@ def constants(columns: Sequence[Column], rows: Sequence[Sequence[Any]] = ()) -> 
     """A relation of constants that has these columns; without rows, an empty one."""
     if not rows:
         return no_rows((column.name, Sql(column.type)) for column in columns)
-    typed = "CAST({{value}} AS {{type}}) AS {{name}}"
-    selects = [
+    # As a text for each column, which DuckDB reads a hundred times as fast as an expression for each value.
+    values = "unnest(CAST(CAST({{values}} AS JSON) AS {{type}}[])) AS {{name}}"
+    lists = [
         fill(
-            "SELECT {{values}}",
-            values=[
-                fill(typed, value=_constant(value), type=Sql(column.type), name=identifier(column.name))
-                for column, value in zip(columns, row, strict=True)
-            ],
+            values,
+            values=literal(json.dumps(of_column, ensure_ascii=False, default=str)),
+            type=Sql(column.type),
+            name=identifier(column.name),
         )
-        for row in rows
+        for column, of_column in zip(columns, zip(*rows, strict=True), strict=True)
     ]
-    return joined(selects, "\nUNION ALL\n")
+    return fill("SELECT {{lists}}", lists=lists)
 
 
 def no_rows(columns: Iterable[tuple[str, Sql]]) -> Sql:
     """The empty relation with these columns: their names and their types."""
     typed = [fill("CAST(NULL AS {{type}}) AS {{name}}", type=kind, name=identifier(name)) for name, kind in columns]
     return fill("SELECT {{columns}} WHERE false", columns=typed)
-
-
-def _constant(value: Any) -> Sql:
-    return literal(str(value) if isinstance(value, datetime) else value)
 
 
 def fill(text: str, /, **fragments: Fragment | Sequence[Item] | bool) -> Sql:

@@ -155,7 +155,7 @@ SELECT unnest(?::VARCHAR[]) AS base_id, unnest(?::VARCHAR[]) AS file_id
 
 -- name: sums
 -- In: delta files with the same columns.
--- Out: a row per file that has rows: its id, the rows that it adds and removes, then the sums of the lower and upper halves of
+-- Out: a row per file that has rows: its id, and the rows that it adds and removes. Then the sums of the lower and upper halves of
 -- the hashes of the old rows and of the new rows, each as often as the row occurs.
 SELECT
     file_id,

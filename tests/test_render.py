@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import duckdb
 import pytest
 from sqlglot import exp
@@ -9,6 +11,7 @@ from sqlglot import exp
 from epoch_sql import render
 from epoch_sql.model.schema import ObjectName
 from epoch_sql.render import DATABASE, Sql
+from epoch_sql.verb import Column
 
 HOSTILE = [
     "a",
@@ -97,3 +100,18 @@ def test_sections_are_repeated_and_what_they_hold_is_no_placeholder() -> None:
     assert render.fill(text, columns=[], where=True) == "SELECT 1 WHERE true"
     with pytest.raises(TypeError):
         render.fill(text, columns=[{"value": "plain", "named": False}], where=False)
+
+
+@pytest.mark.core
+def test_constants_come_back_as_they_are() -> None:
+    columns = [
+        Column("i", "BIGINT"),
+        Column("t", "VARCHAR"),
+        Column("b", "BOOLEAN"),
+        Column("l", "VARCHAR[]"),
+        Column("at", "TIMESTAMP"),
+    ]
+    at = datetime(2026, 1, 31, 12, 0, 0, 5)
+    rows = [[number, text, number % 2 == 0, [text, "x"], at] for number, text in enumerate(HOSTILE, -(1 << 62))]
+    rows += [[None, None, None, None, None], [7, "null", True, [], at]]
+    assert duckdb.connect().execute(render.constants(columns, rows)).fetchall() == [tuple(row) for row in rows]

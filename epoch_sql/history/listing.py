@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Literal
 
 from epoch_sql import render
@@ -18,7 +19,7 @@ from epoch_sql.catalog.merging import Conflict
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.protection import Protection
 from epoch_sql.render import Sql
-from epoch_sql.verb import Json, query, reading
+from epoch_sql.verb import Column, Json, query, reading
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,9 @@ class MergeBase:
     commit: str
 
 
+_LISTED = (Column("position", "BIGINT"), Column("commit_id", "VARCHAR"), Column("parents", "VARCHAR[]"))
+
+
 @query("epoch_log", LogEntry)
 def log(
     call: Call,
@@ -133,12 +137,12 @@ def log(
     tip = call.resolve(ref)
     # Read after the reference: another thread may move that to a commit that an earlier graph lacks.
     graph = call.graph()
-    ids = list(graph.first_parents(tip)) if first_parent else graph.topological(graph.ancestors(tip))
+    ids = graph.first_parents(tip) if first_parent else graph.newest_first(tip)
     if table is not None:
-        ids = _touching(call, ids, table)
-    if max_count is not None:
-        ids = ids[: max(max_count, 0)]
-    return render.render("listing.log", ids=render.strings(ids))
+        ids = iter(_touching(call, [*ids], table))
+    listed = islice(ids, max_count if max_count is None else max(max_count, 0))
+    rows = [[position, commit_id, graph.parents(commit_id)] for position, commit_id in enumerate(listed)]
+    return render.render("listing.log", wanted=render.constants(_LISTED, rows))
 
 
 @reading("epoch_branches")

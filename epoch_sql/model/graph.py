@@ -208,6 +208,31 @@ class CommitGraph:
                         heapq.heappush(ready, (self._newest_first(parent), parent))
         return ordered
 
+    def newest_first(self, commit: str) -> Iterator[str]:
+        """The commit and its ancestors in the order of ``topological``, walking only as far as they are asked for.
+
+        A commit comes when all of its children have come. They are known as soon as the parents of every commit of a
+        higher generation are counted.
+        """
+        children = {commit: 0}
+        uncounted = [(-self.generation(commit), commit)]
+        ready = [(self._newest_first(commit), commit)]
+        while ready:
+            _, current = heapq.heappop(ready)
+            yield current
+            parents = self.parents(current)
+            floor = min((self.generation(parent) for parent in parents), default=0)
+            while uncounted and -uncounted[0][0] > floor:
+                for parent in self.parents(heapq.heappop(uncounted)[1]):
+                    if parent not in children:
+                        children[parent] = 0
+                        heapq.heappush(uncounted, (-self.generation(parent), parent))
+                    children[parent] += 1
+            for parent in parents:
+                children[parent] -= 1
+                if not children[parent]:
+                    heapq.heappush(ready, (self._newest_first(parent), parent))
+
     def _sides(self, left: Iterable[str], right: Iterable[str], wanted: int) -> tuple[set[str], set[str]]:
         """The commits that only one side reaches. Walks while a wanted side may still have some."""
         colours: dict[str, int] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from itertools import pairwise, product
+from itertools import islice, pairwise, product
 
 import pytest
 from hypothesis import given, settings
@@ -212,6 +212,13 @@ def test_topological_order_of_any_selection(graph: CommitGraph, data: st.DataObj
         assert in_order or any(graph.is_ancestor(older, c) for c in ordered[: position[older]])
 
 
+@settings(max_examples=200, deadline=None)
+@given(histories())
+def test_newest_first_is_the_topological_order_as_it_is_asked_for(graph: CommitGraph) -> None:
+    for commit in map(str, range(len(graph))):
+        assert list(graph.newest_first(commit)) == graph.topological(graph.ancestors(commit))
+
+
 # A long history: only its recent part is read.
 
 
@@ -300,9 +307,13 @@ def test_other_questions_about_recent_commits_read_recent_history(linear: Counti
     assert linear.difference(["left9"], [str(LONG - 1)]) == {f"left{n}" for n in range(10)}
     assert len(linear.topological(linear.difference(["left9"], ["right9"]))) == 10
     assert linear.visited < 200
+    linear.visited = 0
+    assert list(islice(linear.newest_first("left9"), 12))[-2:] == [str(LONG - 50), str(LONG - 51)]
+    assert linear.visited < 60
 
 
 def test_a_walk_over_all_of_a_long_history_ends(zig_zag: CountingGraph) -> None:
     everything = zig_zag.ancestors(f"p{LAST}")
     assert len(everything) == LONG
     assert zig_zag.topological(everything)[-1] == "s0"
+    assert list(zig_zag.newest_first(f"p{LAST}")) == zig_zag.topological(everything)
