@@ -21,7 +21,7 @@ _PLAIN = {
 _READING = {
     "diff.diff": ("diff", "diff_stat", "diff_summary", "schema_diff"),
     "extension.surface": ("version",),
-    "guard.checks": ("check_report", "check_run", "checks"),
+    "guard.checks": ("check_report", "check_rows", "check_run", "checks"),
     "guard.protecting": ("reviews",),
     "history.changelog": ("changelog",),
     "history.rows": ("blame", "history"),
@@ -38,6 +38,7 @@ _READING = {
     "verbs.previewing": (
         *("preview_conflicts", "preview_diff", "preview_diff_stat", "preview_merge", "preview_schema_diff"),
     ),
+    "verbs.promoting": ("preview_check_rows", "preview_checks", "promotion"),
 }
 _ACTING = {
     "files.exporting": ("export",),

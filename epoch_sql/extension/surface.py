@@ -24,6 +24,7 @@ from epoch_sql.verbs import (
     deriving,
     merging,
     previewing,
+    promoting,
     reverting,
     stashing,
     worktree_state,
@@ -100,6 +101,9 @@ class Verbs:
     preview_diff_stat = previewing.preview_diff_stat
     preview_schema_diff = previewing.preview_schema_diff
     preview_conflicts = previewing.preview_conflicts
+    preview_checks = promoting.preview_checks
+    preview_check_rows = promoting.preview_check_rows
+    promotion = promoting.promotion
     merge = merging.merge
     merge_base = listing.merge_base
     merges = listing.merges
@@ -120,6 +124,7 @@ class Verbs:
     check_remove = checks.remove_check
     check_run = checks.run_checks
     check_report = checks.report_checks
+    check_rows = checks.check_rows
     checks = checks.checks
     changelog = changelog.changelog
     audit = listing.audit

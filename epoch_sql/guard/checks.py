@@ -22,13 +22,13 @@ from epoch_sql.errors import (
     ReferenceNotFound,
 )
 from epoch_sql.model.commit import Tree
-from epoch_sql.model.names import is_line, quoted, suggest
+from epoch_sql.model.names import is_line, quoted, shown, suggest
 from epoch_sql.model.protection import Check
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.query.query import query_of
 from epoch_sql.query.table_references import macro_texts, read_query, require_reading, syntax_tree
 from epoch_sql.render import Sql
-from epoch_sql.verb import procedure, query
+from epoch_sql.verb import procedure, query, relation
 from epoch_sql.versions.sides import Side, side_of, tree_side
 
 _HINT = "one SELECT that returns the rows that should not be there: SELECT * FROM orders WHERE amount < 0"
@@ -141,6 +141,12 @@ class Outcome:
         return self.failing_rows == 0
 
     @property
+    def report(self) -> CheckReport:
+        """What `epoch_check_report` says of it."""
+        rows = list(self.first_rows)
+        return CheckReport(self.check.name, self.check.branch, self.passed, self.failing_rows, rows, self.problem)
+
+    @property
     def told(self) -> str:
         """One line that says how it failed."""
         if self.problem:
@@ -219,14 +225,10 @@ def remove_check(call: Call, name: str) -> CheckInfo:
         name: the check
     """
     with call.moving():
-        checks = {check.name: check for check in Checks(call.cursor).load()}
-        if name not in checks:
-            near = suggest(name, checks)
-            advice = did_you_mean(near) or Suggestion("checks")
-            raise EpochCheckNameError(f"there is no check {name}", advice, name=name, suggestions=tuple(near))
+        check = check_named(call, name)
         Checks(call.cursor).remove(name)
-        _note(call, "remove check", checks[name])
-    return CheckInfo(name, checks[name].branch, checks[name].query)
+        _note(call, "remove check", check)
+    return CheckInfo(name, check.branch, check.query)
 
 
 @procedure("epoch_check_run", acts=False)
@@ -248,10 +250,18 @@ def report_checks(call: Call, ref: str = WORKING) -> list[CheckReport]:
     Args:
         ref: a reference; default: the working tables
     """
-    return [
-        CheckReport(o.check.name, o.check.branch, o.passed, o.failing_rows, list(o.first_rows), o.problem)
-        for o in _outcomes(call, ref)
-    ]
+    return [outcome.report for outcome in _outcomes(call, ref)]
+
+
+@relation("epoch_check_rows", also="the columns of the check's query")
+def check_rows(call: Call, name: str, ref: str = WORKING) -> Sql:
+    """The rows that a check returns on a state, whichever branches it is for: those that should not be there.
+
+    Args:
+        name: the check
+        ref: a reference; default: the working tables
+    """
+    return rows_failing(call, check_named(call, name), side_of(call, ref), ref, parse_revision(ref).is_working)
 
 
 def _outcomes(call: Call, ref: str) -> list[Outcome]:
@@ -259,22 +269,16 @@ def _outcomes(call: Call, ref: str) -> list[Outcome]:
     checks = Checks(call.cursor).load()
     side = side_of(call, ref)
     working = parse_revision(ref).is_working
-    return [_outcome(call, check, side, ref, working) for check in checks]
+    return [outcome_of(call, check, side, ref, working) for check in checks]
 
 
 def require_passing(call: Call, branch: str, tree: Tree, source: str) -> None:
     """Raises EpochCheckError if a check for the branch fails on the tree that the branch is about to get."""
-    checks = [check for check in Checks(call.cursor).load() if check.applies_to(branch)]
+    checks = checks_for(call, branch)
     if not checks:
         return
-    side, where = tree_side(call.contents, tree), f"the merge of {source} into {branch}"
-    failed: list[Outcome] = []
-    for check in checks:
-        outcome = _outcome(call, check, side, where, False)
-        failed += [] if outcome.passed else [outcome]
-        if outcome.problem:
-            # A query that fails may have ended the transaction, so no other query can run in it.
-            break
+    where = f"the merge of {source} into {branch}"
+    failed = failing(call, checks, tree_side(call.contents, tree), where)
     if not failed:
         return
     first, *others = failed
@@ -287,13 +291,28 @@ def require_passing(call: Call, branch: str, tree: Tree, source: str) -> None:
     )
 
 
-def _outcome(call: Call, check: Check, side: Side, where: str, working: bool) -> Outcome:
+def checks_for(call: Call, branch: str) -> list[Check]:
+    """The checks that guard a branch."""
+    return [check for check in Checks(call.cursor).load() if check.applies_to(branch)]
+
+
+def failing(call: Call, checks: Iterable[Check], side: Side, where: str) -> list[Outcome]:
+    """The checks that fail on a state, which messages call ``where``; up to the first that cannot be run."""
+    failed: list[Outcome] = []
+    for check in checks:
+        outcome = outcome_of(call, check, side, where)
+        failed += [] if outcome.passed else [outcome]
+        if outcome.problem:
+            # A query that fails may have ended the transaction, so no other query can run in it.
+            break
+    return failed
+
+
+def outcome_of(call: Call, check: Check, side: Side, where: str, working: bool = False) -> Outcome:
     """Runs a check. A query with an error is a failed check, because its result is unknown."""
     cursor = call.cursor
     try:
-        provable = query_of(call, side, where, check.query, working, "a check")
-        require_reading(call, provable.bare, "a check")
-        rows = provable.sql
+        rows = rows_failing(call, check, side, where, working)
         count = render.fill(Sql("SELECT count(*) FROM ({{rows}}) AS failing"), rows=rows)
         (failing,) = cursor.execute(count).fetchone() or (0,)
         if not failing:
@@ -305,6 +324,23 @@ def _outcome(call: Call, check: Check, side: Side, where: str, working: bool) ->
         return Outcome(check, None, problem=error.message)
     except duckdb.Error as error:
         return Outcome(check, None, problem=str(error).splitlines()[0])
+
+
+def rows_failing(call: Call, check: Check, side: Side, where: str, working: bool = False) -> Sql:
+    """The rows that a check returns on a state. Raises EpochError if it cannot be run there."""
+    provable = query_of(call, side, where, check.query, working, "a check")
+    require_reading(call, provable.bare, "a check")
+    return provable.sql
+
+
+def check_named(call: Call, name: str) -> Check:
+    """The check of a name. Raises EpochCheckNameError with suggestions if there is none."""
+    checks = {check.name: check for check in Checks(call.cursor).load()}
+    if name not in checks:
+        near = suggest(name, checks)
+        advice = did_you_mean(near) or Suggestion("checks")
+        raise EpochCheckNameError(f"there is no check {shown(name)}", advice, name=name, suggestions=tuple(near))
+    return checks[name]
 
 
 def _require_new_name(cursor: duckdb.DuckDBPyConnection, check: Check) -> None:

@@ -7,7 +7,7 @@ costly work, and ``move_branch`` asks again, so no operation can forget it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -15,7 +15,7 @@ from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, new_ref, now
 from epoch_sql.catalog.history import Audit, LoggedMove, Protections, Reflog, Reviews
 from epoch_sql.catalog.local import Elsewhere
-from epoch_sql.errors import EpochReferenceError, ReferenceMoved
+from epoch_sql.errors import EpochReferenceError, EpochRefused, ReferenceMoved
 from epoch_sql.guard import rules
 from epoch_sql.guard.checks import require_passing
 from epoch_sql.guard.rules import Evidence
@@ -76,16 +76,22 @@ def require_allowed(call: Call, move: Move) -> None:
     """Raises EpochProtectionError, with what to type, if the branch's protection refuses the move, and
     EpochReferenceError if the branch belongs to another worktree."""
     require_own(call, move.branch)
+    for refused in refusals(call, move):
+        raise refused
+
+
+def refusals(call: Call, move: Move) -> Iterator[EpochRefused]:
+    """The errors of all rules by which the branch's protection refuses the move."""
     if REVIEW[move.route] is GROWTH[move.route] is FRESHNESS[move.route] is _free:
         return
     protection = Protections(call.cursor).get(move.branch)
     case = _Case(call, protection, move)
-    if protection.require_review:
-        REVIEW[move.route](case)
-    if protection.no_force_push:
-        GROWTH[move.route](case)
-    if protection.require_fresh:
-        FRESHNESS[move.route](case)
+    asked = {"require_review": REVIEW, "no_force_push": GROWTH, "require_fresh": FRESHNESS}
+    for rule in (routes[move.route] for name, routes in asked.items() if getattr(protection, name)):
+        try:
+            rule(case)
+        except EpochRefused as refused:
+            yield refused
 
 
 def require_fresh(call: Call, branch: str, stale: Sequence[str], asked: bool = False) -> None:

@@ -84,22 +84,43 @@ def brought(graph: CommitGraph, target: str, source: str, keep_undone: bool = Fa
     return found | (present(graph, source) - present(graph, target))
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Who rejected the merge of a commit, whose approval of it counts, and who approved it as one of its authors."""
+
+    against: tuple[str, ...]
+    approvals: tuple[str, ...]
+    own: tuple[str, ...]
+
+
+def judged(protection: Protection, evidence: Evidence, source: str, commits: Iterable[str]) -> Judged:
+    """The verdicts on merging ``source``, which brings ``commits``."""
+    found = verdicts(evidence.reviews, protection.branch, source)
+    against = tuple(review.reviewer for review in found if review.verdict == REJECT)
+    approved = tuple(review.reviewer for review in found if review.verdict == APPROVE)
+    if not approved or protection.allow_self_review:
+        return Judged(against, approved, ())
+    authors = {commit.author for commit in evidence.commits(commits).values()}
+    own = tuple(who for who in approved if any(same_person(who, author) for author in authors))
+    return Judged(against, tuple(who for who in approved if who not in own), own)
+
+
 def missing_approval(protection: Protection, evidence: Evidence, source: str, commits: Iterable[str]) -> Missing | None:
     """What an approval of merging ``source``, which brings ``commits``, lacks. None if it is approved."""
-    found = verdicts(evidence.reviews, protection.branch, source)
-    against = [review.reviewer for review in found if review.verdict == REJECT]
-    if against:
-        return Missing(Lacking.REJECTED, f"{', '.join(against)} rejected commit {source[:7]}")
-    approvals = [review for review in found if review.verdict == APPROVE]
-    if not approvals:
-        return Missing(Lacking.NOBODY, f"nobody has approved commit {source[:7]}")
-    if protection.allow_self_review:
+    found = judged(protection, evidence, source, commits)
+    if found.against:
+        return Missing(Lacking.REJECTED, f"{', '.join(found.against)} rejected commit {source[:7]}")
+    if found.approvals:
         return None
-    authors = {commit.author for commit in evidence.commits(commits).values()}
-    if all(any(same_person(review.reviewer, author) for author in authors) for review in approvals):
-        own = ", ".join(review.reviewer for review in approvals)
-        return Missing(Lacking.OWN, f"{own} approved commit {source[:7]}, but is an author of what it brings in")
-    return None
+    if not found.own:
+        return Missing(Lacking.NOBODY, f"nobody has approved commit {source[:7]}")
+    own = ", ".join(found.own)
+    return Missing(Lacking.OWN, f"{own} approved commit {source[:7]}, but is an author of what it brings in")
+
+
+def stale_approvals(evidence: Evidence, source: str, named: str | None) -> list[Review]:
+    """Approvals of other commits that a source, ``named`` so, was at before."""
+    return [r for r in evidence.reviews if r.source == named and r.verdict == APPROVE and r.source_commit != source]
 
 
 def require_approval(
@@ -110,7 +131,7 @@ def require_approval(
     if missing is None:
         return
     branch, asked = protection.branch, named or source[:7]
-    earlier = {r.source_commit for r in evidence.reviews if r.source == named and r.verdict == APPROVE} - {source}
+    earlier = {review.source_commit for review in stale_approvals(evidence, source, named)}
     stale = ""
     if missing.lacking is Lacking.NOBODY and earlier:
         stale = f"; an approval of {sorted(earlier)[0][:7]} is stale, for {asked} has moved since"

@@ -19,6 +19,7 @@ from epoch_sql.merge.engine import merge as merged_tree
 from epoch_sql.merge.scope import DecisionScope, located
 from epoch_sql.merge.settling import follow, settle
 from epoch_sql.model.commit import Route, RowCounts, UndoneCommits
+from epoch_sql.model.graph import CommitGraph
 from epoch_sql.model.undo import MergePlan, plan_merge
 from epoch_sql.verb import procedure
 from epoch_sql.verbs.checkout import attempting, put_working_tables
@@ -100,7 +101,7 @@ def merge(
         if plan.up_to_date:
             return _ended("up-to-date", progress)
         progress = replace(progress, strategy=strategy, squash=squash, message=message or progress.message)
-        only_changes = strategy == "three-way" and _brings_only_merges(call, plan, progress)
+        only_changes = strategy == "three-way" and brings_only_merges(call.graph(), plan, progress)
         if not only_changes:
             require_allowed(call, move_of(call.cursor, progress))
         _supersede(call, progress)
@@ -289,15 +290,22 @@ def _based(call: Call, plan: MergePlan, progress: MergeInProgress) -> MergeInPro
 def _supersede(call: Call, progress: MergeInProgress) -> None:
     """Refuse a merge while another is in progress. Replace an older merge of the same source without decisions."""
     merges = Merges(call.cursor)
-    other = merges.get(progress.target)
-    if other is None:
+    if merges.get(progress.target) is None:
         return
+    other = blocking(call, progress)
+    if other:
+        raise already_in_progress(call, other)
+    merges.remove(progress.target)
+
+
+def blocking(call: Call, progress: MergeInProgress) -> MergeInProgress | None:
+    """The merge in progress that a new one must not replace."""
+    other = Merges(call.cursor).get(progress.target)
+    if other is None:
+        return None
     older = (other.theirs_commit, other.ours_commit) != (progress.theirs_commit, progress.ours_commit)
     untouched = not Resolutions(call.cursor).of(progress.target)
-    if other.kind == "merge" and other.source == progress.source and untouched and older:
-        merges.remove(progress.target)
-        return
-    raise already_in_progress(call, other)
+    return None if other.kind == "merge" and other.source == progress.source and untouched and older else other
 
 
 def _fast_forward(call: Call, attempts: Attempts, branch: str, progress: MergeInProgress, fresh: bool) -> MergeResult:
@@ -313,12 +321,11 @@ def _fast_forward(call: Call, attempts: Attempts, branch: str, progress: MergeIn
     return replace(_ended("fast-forward", progress), commit=theirs, rows=rows, stale=stale)
 
 
-def _brings_only_merges(call: Call, plan: MergePlan, progress: MergeInProgress) -> bool:
+def brings_only_merges(graph: CommitGraph, plan: MergePlan, progress: MergeInProgress) -> bool:
     """Whether the source has only merges that the target lacks, as after a merge of the target into it.
 
     Such a merge adds a commit only if it changes something, because otherwise there is no promotion to log.
     """
-    graph = call.graph()
     new = graph.difference((progress.theirs_commit,), (progress.ours_commit,))
     real = [commit for commit in new if len(graph.parents(commit)) < 2 or graph.undo(commit).commits]
     return not (real or plan.reapplies or plan.keeps)

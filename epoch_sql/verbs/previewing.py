@@ -22,6 +22,7 @@ from epoch_sql.merge.rows import counts
 from epoch_sql.merge.trees import merge_trees
 from epoch_sql.model.commit import RowCounts
 from epoch_sql.model.schema_diff import SchemaChange
+from epoch_sql.model.undo import MergePlan
 from epoch_sql.render import Sql
 from epoch_sql.verb import procedure, query, reading, relation
 from epoch_sql.verbs.merging import Strategy, planned, require_strategy
@@ -44,9 +45,12 @@ class TablePreview:
 
 @dataclass(frozen=True)
 class Preview:
-    """A merge that is not made, and its result (None: there is nothing to merge)."""
+    """A merge that is not made, and its result (None: there is nothing to merge). ``decided`` says that it is in
+    progress, with decisions of its own."""
 
+    plan: MergePlan
     progress: MergeInProgress
+    decided: bool
     merged: MergedTree | None
 
 
@@ -66,14 +70,14 @@ def preview_of(
     target, plan, progress = planned(call, source, into, keep_undone)
     progress = replace(progress, strategy=strategy)
     if plan.up_to_date:
-        return Preview(progress, None)
+        return Preview(plan, progress, False, None)
     begun = Merges(call.cursor).get(target)
     same = begun and (begun.ours_commit, begun.theirs_commit) == (progress.ours_commit, progress.theirs_commit)
     resolutions = Resolutions(call.cursor).of(target) if same else ()
     base = planned_base(call, plan, progress.ours_commit, progress.theirs_commit)
     ours, theirs = call.tree(progress.ours_commit), call.trees.load(progress.theirs_root)
     decisions = Decisions(resolutions, strategy if strategy != "three-way" else None)
-    return Preview(progress, merge_trees(call, base, ours, theirs, decisions, inline=inline))
+    return Preview(plan, progress, bool(same), merge_trees(call, base, ours, theirs, decisions, inline=inline))
 
 
 @procedure("epoch_preview_merge", acts=False)
@@ -138,7 +142,7 @@ def preview_diff(
     """
     with call.trying():
         preview = preview_of(call, source, into, strategy, keep_undone, inline=True)
-        return rows_between(call, *_sides(call, preview), (preview.progress.target, source), table)
+        return rows_between(call, *sides_of(call, preview), (preview.progress.target, source), table)
 
 
 @query("epoch_preview_diff_stat", DiffStat)
@@ -163,7 +167,7 @@ def preview_diff_stat(
     """
     with call.trying():
         preview = preview_of(call, source, into, strategy, keep_undone, inline=True)
-        return statistics_between(call, *_sides(call, preview), (preview.progress.target, source), table)
+        return statistics_between(call, *sides_of(call, preview), (preview.progress.target, source), table)
 
 
 @reading("epoch_preview_schema_diff")
@@ -181,7 +185,7 @@ def preview_schema_diff(
     """
     with call.trying():
         preview = preview_of(call, source, into, strategy, keep_undone, inline=True)
-        return schema_changes_between(*_sides(call, preview))
+        return schema_changes_between(*sides_of(call, preview))
 
 
 @query("epoch_preview_conflicts", Conflict)
@@ -212,7 +216,7 @@ def preview_conflicts(
         )
 
 
-def _sides(call: Call, preview: Preview) -> tuple[Side, Side]:
+def sides_of(call: Call, preview: Preview) -> tuple[Side, Side]:
     """The target as it is, and as the merge would make it."""
     ours = tree_side(call.contents, call.tree(preview.progress.ours_commit))
     return ours, as_side(call.contents, preview.merged) if preview.merged else ours

@@ -100,6 +100,13 @@ REFUSED: list[tuple[str, Callable[[Repository], object], list[str], type[EpochEr
         },
     ),
     (
+        "CALL epoch_merge('dev', expected := '0123456')",
+        lambda repo: repo.merge("dev", expected="0123456"),
+        ["merge", "dev", "--expected", "0123456"],
+        errors.ReferenceMoved,
+        {"name": "dev", "expected": "0123456"},
+    ),
+    (
         "CALL epoch_branch_delete('guarded')",
         lambda repo: repo.branch_delete("guarded"),
         ["branch", "delete", "guarded"],

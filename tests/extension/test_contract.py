@@ -39,6 +39,10 @@ READING = [
     "epoch_preview_diff('v2', 'before', table_name := 'orders')",
     "epoch_preview_diff_stat('v2', 'before', table_name := 'orders', strategy := 'ours', keep_undone := true)",
     "epoch_preview_schema_diff('v2', target := 'before')",
+    "epoch_preview_checks('v2', target := 'before')",
+    "epoch_preview_check_rows('positive', 'v2', 'before')",
+    "epoch_check_rows('positive', ref := 'v2')",
+    "epoch_promotion('v2', target := 'before')",
     "epoch_preview_conflicts('v2', target := 'before', table_name := 'orders')",
     "epoch_conflicts()",
     "epoch_violations()",
@@ -113,6 +117,7 @@ def shop(repo: Repo) -> None:
     repo.commit("second")
     repo("CALL epoch_tag('v2')")
     repo("CALL epoch_branch('before', start := 'v1')")
+    repo("CALL epoch_check_add('positive', 'SELECT id, amount FROM orders WHERE amount < 15', branch := 'before')")
 
 
 def declared(call: str) -> list[tuple[str, str]]:
