@@ -165,9 +165,11 @@ class Call:
         """The tree of a commit."""
         return self.trees.load(self.commits.get(commit_id).root_id)
 
-    def scan(self, tree: Tree, read_rows: bool = True, unkeyed: bool = False, macros: bool = True) -> Working:
+    def scan(
+        self, tree: Tree, read_rows: bool = True, unkeyed: bool = False, macros: bool = True, changed: bool = False
+    ) -> Working:
         """The working database against a tree; see ``Scanner.scan``."""
-        return self.scanner.scan(tree, self.seen, read_rows, unkeyed, macros)
+        return self.scanner.scan(tree, self.seen, read_rows, unkeyed, macros, changed)
 
     def resolve(self, reference: str) -> str:
         """The id of the commit that a reference names. Raises EpochReferenceError if there is none, or more than

@@ -158,6 +158,7 @@ class Procedure(Direct[P, R]):
 
     ``acts`` is False for one that only reads, which also works on a read-only connection. ``looks`` says how closely
     the caller's own view is compared with what is committed: at the ``rows`` of every table, or at their number only.
+    ``changes`` are the rows, where what differs from the last commit is located in the same pass.
     ``needs`` says what there has to be: a repository, or a database only. ``queues`` is False for one that works long
     beside others, on a store, say. ``writes`` says that one that only reads the database writes elsewhere, so that
     no query that should only read may call it.
@@ -168,7 +169,7 @@ class Procedure(Direct[P, R]):
         name: str,
         function: Callable[Concatenate[Any, P], R],
         acts: bool,
-        looks: Literal["rows", "counts"],
+        looks: Literal["changes", "rows", "counts"],
         needs: Literal["repository", "database", "nothing"],
         queues: bool = True,
         writes: bool = False,
@@ -228,7 +229,7 @@ def procedure(
     name: str,
     *,
     acts: bool = True,
-    looks: Literal["rows", "counts"] = "counts",
+    looks: Literal["changes", "rows", "counts"] = "counts",
     needs: Literal["repository", "database", "nothing"] = "repository",
     queues: bool = True,
     writes: bool = False,

@@ -47,7 +47,7 @@ ANTI JOIN (SELECT NULL AS moves FROM {{epoch}}.state WHERE false) AS epoch_state
 -- name: look_at_counts
 -- In: a working table, as the reader's transaction sees it.
 -- Out: one row: its name, and how many rows it has.
-SELECT {{name}} AS name, count(*) AS row_count, NULL AS checksum, NULL AS uncommitted, NULL AS is_before FROM {{table}}
+SELECT {{name}} AS name, count(*) AS row_count, NULL AS checksum, NULL AS uncommitted, NULL AS is_before, NULL AS version_id, NULL AS dirty FROM {{table}}
 
 
 -- name: look_at_rows
@@ -55,8 +55,17 @@ SELECT {{name}} AS name, count(*) AS row_count, NULL AS checksum, NULL AS uncomm
 -- Out: one row: its name, how many rows it has, the sum of their hashes, and how many of them its transaction has inserted.
 SELECT
     {{name}} AS name, count(*) AS row_count, coalesce(sum({{row_hash}}), 0) AS checksum,
-    {{uncommitted}} AS uncommitted, NULL AS is_before
+    {{uncommitted}} AS uncommitted, NULL AS is_before, NULL AS version_id, NULL AS dirty
 FROM ({{working}}) AS working
+
+
+-- name: look_at_changes
+-- In: as for look_at_rows, and the query that compares the table with a version, bucket by bucket.
+-- Out: as look_at_rows, and the buckets that differ from the version.
+SELECT
+    {{name}} AS name, row_count, checksum,
+    {{uncommitted}} AS uncommitted, NULL AS is_before, {{version_id}} AS version_id, dirty
+FROM ({{located}}) AS located
 
 
 -- name: inserted_here
@@ -69,7 +78,7 @@ FROM ({{working}}) AS working
 -- name: committed_before
 -- In: names of working tables, how many rows each has, and the sums of their hashes.
 -- Out: a row per table: these as constants, marked as before.
-SELECT name, row_count, checksum, NULL AS uncommitted, true AS is_before
+SELECT name, row_count, checksum, NULL AS uncommitted, true AS is_before, NULL AS version_id, NULL AS dirty
 FROM (
     SELECT unnest({{names}}) AS name, unnest([{{counts}}]) AS row_count, unnest([{{checksums}}]) AS checksum
 ) AS committed

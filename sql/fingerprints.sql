@@ -23,6 +23,25 @@ GROUP BY bucket
 HAVING sum(checksum) <> 0
 
 
+-- name: located
+-- In: as for dirty.
+-- Out: one row: how many rows the table has, the sum of their hashes, and the buckets whose rows differ.
+SELECT
+    CAST(coalesce(sum(row_count), 0) AS BIGINT) AS row_count, coalesce(sum(checksum), 0) AS checksum,
+    coalesce(list(bucket) FILTER (checksum <> committed), []) AS dirty
+FROM (
+    SELECT bucket, sum(row_count) AS row_count, sum(checksum) AS checksum, sum(committed) AS committed
+    FROM (
+        SELECT {{bucket}} AS bucket, count(*) AS row_count, sum({{row_hash}}) AS checksum, 0 AS committed
+        FROM ({{working}}) AS working
+        GROUP BY 1
+        UNION ALL
+        SELECT bucket, 0, 0, checksum FROM {{buckets}} WHERE table_id = {{table_id}}
+    ) AS of_each
+    GROUP BY bucket
+) AS buckets
+
+
 -- name: fill_buckets
 -- In: a working table, as storage values.
 -- Out: its checksums by bucket of the key's hash, in epoch.buckets.

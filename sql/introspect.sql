@@ -162,7 +162,7 @@ WHERE database_name = current_database()
 -- In: the definitions and comments of everything in a database, as the reader's transaction sees them.
 -- Out: one row without a name: how many there are, and the sum of their hashes.
 SELECT
-    '' AS name, count(*) AS row_count, coalesce(sum(hash(hash(seen))), 0) AS checksum, NULL AS uncommitted, NULL AS is_before
+    '' AS name, count(*) AS row_count, coalesce(sum(hash(hash(seen))), 0) AS checksum, NULL AS uncommitted, NULL AS is_before, NULL AS version_id, NULL AS dirty
 FROM (
     SELECT {'a': schema_name, 'b': table_name, 'c': sql, 'd': comment} AS seen
     FROM duckdb_tables()

@@ -31,3 +31,21 @@ FROM ({{rows}}) AS rows
 GROUP BY {{key_columns}}
 HAVING count(*) > 1 OR {{missing}}
 LIMIT 3
+
+
+-- name: patterns
+-- In: changes, and for each value the condition that it differs.
+-- Out: which values differ together, as lists of booleans.
+SELECT DISTINCT [{{differ}}] FROM ({{changes}}) AS changes WHERE op = 'modified'
+
+
+-- name: filled_from_new
+-- In: rows before and after, and which of them each value is taken from.
+-- Out: the rows before that are there after, too.
+SELECT {{outputs}} FROM ({{before}}) AS b JOIN {{after}} AS a ON {{same_key}}
+
+
+-- name: key_range
+-- In: a temporary table of keys.
+-- Out: the least and the greatest key, and all of them as a list. NULL instead of the list if they are many.
+SELECT min({{key}}), max({{key}}), CASE WHEN count(*) <= {{most}} THEN list({{key}}) END FROM {{keys}}

@@ -18,12 +18,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from shutil import disk_usage
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
 
 from epoch_sql import render
 from epoch_sql.call import Call
+from epoch_sql.catalog.local import Fingerprint, Fingerprints
 from epoch_sql.errors import (
     EpochReadOnlyError,
     EpochRelationError,
@@ -37,7 +39,7 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.verb import Column, Procedure
 from epoch_sql.worktree.introspect import definitions_seen, read_columns, read_table_names
-from epoch_sql.worktree.rows import Seen, row_hash, working_rows
+from epoch_sql.worktree.rows import Seen, Sums, engine, located_query, row_hash, working_rows
 
 SPARE_BYTES = 1 << 20
 MOST_REWRITTEN = 64 << 20
@@ -47,9 +49,12 @@ SEEN = (
     Column("checksum", "HUGEINT"),
     Column("uncommitted", "BIGINT"),
     Column("is_before", "BOOLEAN"),
+    Column("version_id", "VARCHAR"),
+    Column("dirty", "UINTEGER[]"),
 )
 """What a caller sees of a table: its rows, the checksum of their hashes, and how many of them it has inserted and not
-committed itself. Or (``is_before``) what was committed when its query was bound."""
+committed itself. ``dirty`` are the buckets that differ from a version of the table, if the caller compared them. Or
+(``is_before``) what was committed when its query was bound."""
 NOTHING_SEEN = render.constants(SEEN)
 NO_QUERY = (1 << 64) - 1
 """The id of the query where DuckDB binds none: a relation that is made."""
@@ -57,6 +62,7 @@ _DEFINITIONS = ""
 _SMALL = 1_000_000
 _TABLES_AT_ONCE = 64
 _Rows = tuple[int, int | None]
+_Committed = tuple[Table, Fingerprint]
 
 
 def look_query(
@@ -76,16 +82,16 @@ def look_query(
     # What others commit from now on is known to be theirs.
     cursor.execute("BEGIN TRANSACTION")
     if not _checkpointed(session, call):
-        everything = _everything(call)
+        everything = _everything(call, _committed_tables(call, procedure))
         before = _before(cursor, everything) if _is_small(call.cursor) else []
         cursor.execute("COMMIT")
         # Two attempts at once would conflict, and so would one beside a call that alters tables.
         with session.turn:
             _refuse_altered(call)
         return _union([everything, *before])
-    if procedure.looks == "rows":
-        tables = _tables(call)
-        seen, names = [_hashes(table) for table in tables], [table.name for table in tables]
+    if procedure.looks != "counts":
+        tables, committed = _tables(call), _committed_tables(call, procedure)
+        seen, names = [_hashes(table, committed) for table in tables], [table.name for table in tables]
     else:
         names = _table_names(call)
         seen = [_count(name) for name in names]
@@ -107,7 +113,9 @@ def require_same_view(
     if _is_prepared(call.cursor, query):
         before = {}
     hashes = {
-        _name_of(name): (entry["row_count"], int(entry["checksum"]))
+        _name_of(name): Sums(
+            entry["row_count"], int(entry["checksum"]), entry["version_id"], tuple(entry["dirty"] or ())
+        )
         for name, entry in seen.items()
         if name != _DEFINITIONS and entry["checksum"] is not None
     }
@@ -124,7 +132,7 @@ def require_same_view(
             overtaken = True
     if seen:
         raise EpochTransactionError.uncommitted(_described(next(iter(seen))))
-    return hashes if looks == "rows" and not overtaken else {}
+    return hashes if looks != "counts" and not overtaken else {}
 
 
 def _is_prepared(cursor: duckdb.DuckDBPyConnection, query: str | None) -> bool:
@@ -252,9 +260,9 @@ def _tables(call: Call) -> tuple[Table, ...]:
     return read_columns(call.cursor, lambda name: False)
 
 
-def _everything(call: Call) -> Sql:
+def _everything(call: Call, committed: Mapping[ObjectName, _Committed] = MappingProxyType({})) -> Sql:
     """What there is to see in full: definitions with their comments, and the rows of all tables."""
-    return _union([definitions_seen(call.catalog), *_all_hashes(call)])
+    return _union([definitions_seen(call.catalog), *(_hashes(table, committed) for table in _tables(call))])
 
 
 def _union(queries: Sequence[Sql]) -> Sql:
@@ -265,10 +273,6 @@ def _union(queries: Sequence[Sql]) -> Sql:
     return _union([render.fill(Sql("FROM ({{queries}}) AS seen"), queries=_union(group)) for group in groups])
 
 
-def _all_hashes(call: Call) -> list[Sql]:
-    return [_hashes(table) for table in _tables(call)]
-
-
 def _table_names(call: Call) -> list[ObjectName]:
     return call.scanner.table_names() if call.exists else read_table_names(call.cursor)
 
@@ -277,10 +281,35 @@ def _counts(names: Iterable[ObjectName]) -> Sql:
     return _union([NOTHING_SEEN, *(_count(name) for name in names)])
 
 
-def _hashes(table: Table) -> Sql:
+def _committed_tables(call: Call, procedure: Procedure[..., Any]) -> dict[ObjectName, _Committed]:
+    """The large tables of the last commit, with the hashes of their buckets, for a procedure that records changes."""
+    if procedure.looks != "changes" or not call.exists:
+        return {}
+    current, known = engine(call.cursor), Fingerprints(call.cursor).load()
+    return {
+        entry.name: (call.contents.table(entry.version_id), found)
+        for table_id, entry in call.tree(call.head().commit_id).tables.items()
+        if (found := known.get(table_id))
+        and found.buckets
+        and (found.engine, found.version_id) == (current, entry.version_id)
+    }
+
+
+def _hashes(table: Table, committed: Mapping[ObjectName, _Committed]) -> Sql:
     if not _can_be_stored(table):
         return _count(table.name)
     numbered = _numbered(table)
+    before, known = committed.get(table.name, (None, None))
+    if before and known and _columns(before) == _columns(table):
+        places = {c.id: numbered.columns[n] for n, c in enumerate(before.columns)}
+        keyed = replace(numbered, declared_key=tuple(places[c.id].name for c in before.key))
+        return render.render(
+            "extension.look_at_changes",
+            name=_name_as_text(table.name),
+            uncommitted=_inserted_here(table),
+            version_id=render.literal(known.version_id),
+            located=located_query(numbered, keyed, known),
+        )
     return render.render(
         "extension.look_at_rows",
         name=_name_as_text(table.name),
@@ -288,6 +317,10 @@ def _hashes(table: Table) -> Sql:
         uncommitted=_inserted_here(table),
         working=working_rows(numbered),
     )
+
+
+def _columns(table: Table) -> list[tuple[str, str, bool]]:
+    return [(column.name, column.type, column.stored) for column in table.columns]
 
 
 def _inserted_here(table: Table) -> Sql:

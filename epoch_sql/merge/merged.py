@@ -13,9 +13,9 @@ from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.schema import Constraint, ObjectName, SchemaObject, Table, canonical_json
 from epoch_sql.model.schema_merge import SchemaConflict
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents, arrange
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.conversion import converted
-from epoch_sql.storage.shape import Shape, aliased, columns, compare, filling, shape_of
+from epoch_sql.storage.shape import Shape, aliased, arrange, columns, compare, filling, shape_of
 from epoch_sql.versions.sides import Made, TableSide
 from epoch_sql.versions.sides import Side as VersionSide
 

@@ -12,10 +12,10 @@ from epoch_sql import render
 from epoch_sql.merge.decisions import RowDecisions
 from epoch_sql.model.schema import Column, Table, widens
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents, arrange
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.conversion import comes_back, convert, same, type_of
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.storage.shape import Shape, aliased, compare, filling, is_constant, no_changes, shape_of, struct
+from epoch_sql.storage.shape import Shape, aliased, arrange, compare, filling, is_constant, no_changes, shape_of, struct
 from epoch_sql.storage.types import DataType
 
 NO_TEXT = Sql("CAST(NULL AS VARCHAR)")

@@ -30,8 +30,7 @@ from epoch_sql.model.schema_merge import (
     merge_objects,
 )
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import arrange
-from epoch_sql.storage.shape import compare, keyed_alike, shape_of
+from epoch_sql.storage.shape import arrange, compare, keyed_alike, shape_of
 
 
 def merge_trees(

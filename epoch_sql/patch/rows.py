@@ -13,10 +13,9 @@ from epoch_sql.errors import EpochTableError, UnsupportedType
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.model.sql_text import tokens
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import arrange
 from epoch_sql.storage.encoding import decode, encode
 from epoch_sql.storage.literals import has_interval, literal_of
-from epoch_sql.storage.shape import Shape, aliased, compare, keyed_alike, shape_of, struct
+from epoch_sql.storage.shape import Shape, aliased, arrange, compare, keyed_alike, shape_of, struct
 from epoch_sql.storage.types import parse_type
 from epoch_sql.versions.differences import Difference, changes_between
 from epoch_sql.versions.sides import rows_of

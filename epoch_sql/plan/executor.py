@@ -50,9 +50,9 @@ from epoch_sql.plan.planner import (
     statements,
 )
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents, arrange
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.storage.shape import Shape, compare, keyed_alike, shape_of
+from epoch_sql.storage.shape import Shape, arrange, compare, keyed_alike, shape_of
 from epoch_sql.worktree import ddl
 from epoch_sql.worktree.rows import Working, WorkingTable, working_rows
 

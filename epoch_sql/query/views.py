@@ -18,9 +18,8 @@ from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table, iden
 from epoch_sql.query.query import view_of
 from epoch_sql.query.table_references import Provable, require_reading
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import arrange
 from epoch_sql.storage.encoding import check_supported, encode
-from epoch_sql.storage.shape import Shape, aliased, compare, shape_of
+from epoch_sql.storage.shape import Shape, aliased, arrange, compare, shape_of
 from epoch_sql.verb import relation
 from epoch_sql.versions.sides import Side, side_of, table_rows
 

@@ -26,11 +26,11 @@ from epoch_sql.remote.row_steps import (
     signature,
     telling,
 )
-from epoch_sql.storage.contents import Contents, arrange
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.file_proof import Columns, Prover
 from epoch_sql.storage.key_ranges import apart
-from epoch_sql.storage.shape import MULTIPLICITY, shape_of
+from epoch_sql.storage.shape import MULTIPLICITY, arrange, shape_of
 from epoch_sql.storage.skipping import reaching
 from epoch_sql.storage.writing import LevelWriter
 

@@ -16,15 +16,18 @@ from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import DataFile, Level, TableEntry, Version
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
-from epoch_sql.storage.conversion import converted, exactly
+from epoch_sql.storage.conversion import converted
 from epoch_sql.storage.shape import (
     MULTIPLICITY,
+    Condition,
     Shape,
     aliased,
+    arrange,
     columns,
     compare,
     filling,
     has_floats,
+    matching,
     no_changes,
     of_step,
     shape_of,
@@ -117,16 +120,18 @@ class Contents:
         self._load_tables(schemas)
         return {column.id for schema_id in schemas for column in self._tables[schema_id].stored_columns}
 
-    def state(self, version_id: str) -> Sql:
+    def state(self, version_id: str, where: Condition | None = None) -> Sql:
         """All rows of the version: ``c<id>`` for each stored column, as storage values."""
-        return self.state_of(self.table(version_id), self.levels(version_id))
+        return self.state_of(self.table(version_id), self.levels(version_id), where)
 
-    def state_of(self, table: Table, levels: Sequence[Level]) -> Sql:
-        """The rows of levels (base first), under a definition."""
+    def state_of(self, table: Table, levels: Sequence[Level], where: Condition | None = None) -> Sql:
+        """The rows of levels (base first), under a definition. Only those whose keys meet a condition, if there is one:
+        it is tested while files are read."""
         shape = shape_of(None, table)
         base = (self._base_rows(levels[0].files, table) if levels else None) or render.no_rows(
             (f"c{c.id}", stored_as(c)) for c in table.stored_columns
         )
+        base = matching(base, where, "c")
         deltas = [level for level in levels[1:] if level.files]
         if not deltas:
             return base
@@ -139,7 +144,7 @@ class Contents:
         key_ids = {column.id for column in shape.key}
         return render.render(
             "levels.state",
-            latest=self._latest(deltas, shape),
+            latest=matching(self._latest(deltas, shape), where, "k"),
             base_columns=order,
             base=base,
             same_key=shape.same_key("base", "delta", "c", "k"),
@@ -337,47 +342,6 @@ class Contents:
         missing = [i for i in set(schema_ids) if i not in self._tables]
         if missing:
             self._tables.update(Schemas(self.cursor).load(missing))
-
-
-def arrange(rows: Sql, shape: Shape, table: Table, old: bool = False) -> Sql:
-    """Rows of a definition in the columns of a shape. Fills missing columns, and counts equal rows of a bag (``c0``).
-
-    ``old`` rows keep their own types. In the key they do so only if there is no common type with the newer rows.
-    """
-    outputs = [_arranged(shape.old(c) if old else c, table) for c in shape.rows if abs(c.id) not in shape.twice]
-    if shape.twice:
-        rows = _made(rows, shape, old)
-        outputs += [part for new, was in shape.twice.values() for part in _both(new, was, old)]
-    if not shape.keyless:
-        return render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS state"), outputs=outputs, rows=rows)
-    return render.fill(
-        Sql("SELECT {{outputs}}, count(*) AS c0 FROM ({{rows}}) AS state GROUP BY ALL"), outputs=outputs, rows=rows
-    )
-
-
-def _arranged(wanted: Column, table: Table) -> Sql:
-    source = table.column_by_id(wanted.id)
-    if source is None or not source.stored:
-        return aliased(filling(wanted), f"c{wanted.id}")
-    value = render.column(f"c{wanted.id}")
-    same = source.type == wanted.type
-    return aliased(value if same else converted(value, source, wanted), f"c{wanted.id}")
-
-
-def _made(rows: Sql, shape: Shape, old: bool) -> Sql:
-    """Rows of one side with ``m<id>``: the value of a doubled key column under its other type."""
-    pairs = [(was, new) if old else (new, was) for new, was in shape.twice.values()]
-    made = [aliased(converted(render.column(f"c{own.id}"), own, other), f"m{own.id}") for own, other in pairs]
-    return render.fill(Sql("SELECT *, {{made}} FROM ({{rows}}) AS state"), made=made, rows=rows)
-
-
-def _both(new: Column, was: Column, old: bool) -> tuple[Sql, Sql]:
-    """A value of one side, under the newer and the older type."""
-    own, other = (was, new) if old else (new, was)
-    value = render.column(f"c{new.id}")
-    turned = exactly(render.column(f"m{new.id}"), other, value, own)
-    pair = (turned, value) if old else (value, turned)
-    return aliased(pair[0], f"c{new.id}"), aliased(pair[1], f"c-{new.id}")
 
 
 def _stored_ids(table: Table) -> set[int]:

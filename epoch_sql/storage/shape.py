@@ -12,20 +12,22 @@ both sides. Any other value has only its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from epoch_sql import render
 from epoch_sql.model.schema import Column, Table, common, widens
 from epoch_sql.render import Sql
-from epoch_sql.storage.conversion import differs
+from epoch_sql.storage.conversion import converted, differs, exactly
 from epoch_sql.storage.encoding import encode, storage_type
 from epoch_sql.storage.types import parse_type
 
 _FLEETING = re.compile(r"TIME ZONE|TZ")
 
 MULTIPLICITY = Column("multiplicity", "BIGINT", 0)
+Condition = Callable[[str], Sql]
+"""A condition on the key of a row, whose columns have a prefix: ``c<id>`` or ``k<id>``."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,54 @@ def struct(fields: Sequence[tuple[str, Sql]]) -> Sql:
     """A struct constant: ``{'name': value, …}``."""
     parts = [render.fill(Sql("{{n}}: {{v}}"), n=render.literal(name), v=expression) for name, expression in fields]
     return Sql("{" + render.joined(parts, ", ") + "}")
+
+
+def matching(rows: Sql, condition: Condition | None, prefix: str) -> Sql:
+    """The rows that meet a condition, if there is one; see ``Condition``."""
+    if condition is None:
+        return rows
+    return render.fill("SELECT * FROM ({{rows}}) AS rows WHERE {{where}}", rows=rows, where=condition(prefix))
+
+
+def arrange(rows: Sql, shape: Shape, table: Table, old: bool = False) -> Sql:
+    """Rows of a definition in the columns of a shape. Fills missing columns, and counts equal rows of a bag (``c0``).
+
+    ``old`` rows keep their own types. In the key they do so only if there is no common type with the newer rows.
+    """
+    outputs = [_arranged(shape.old(c) if old else c, table) for c in shape.rows if abs(c.id) not in shape.twice]
+    if shape.twice:
+        rows = _made(rows, shape, old)
+        outputs += [part for new, was in shape.twice.values() for part in _both(new, was, old)]
+    if not shape.keyless:
+        return render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS state"), outputs=outputs, rows=rows)
+    return render.fill(
+        Sql("SELECT {{outputs}}, count(*) AS c0 FROM ({{rows}}) AS state GROUP BY ALL"), outputs=outputs, rows=rows
+    )
+
+
+def _arranged(wanted: Column, table: Table) -> Sql:
+    source = table.column_by_id(wanted.id)
+    if source is None or not source.stored:
+        return aliased(filling(wanted), f"c{wanted.id}")
+    value = render.column(f"c{wanted.id}")
+    same = source.type == wanted.type
+    return aliased(value if same else converted(value, source, wanted), f"c{wanted.id}")
+
+
+def _made(rows: Sql, shape: Shape, old: bool) -> Sql:
+    """Rows of one side with ``m<id>``: the value of a doubled key column under its other type."""
+    pairs = [(was, new) if old else (new, was) for new, was in shape.twice.values()]
+    made = [aliased(converted(render.column(f"c{own.id}"), own, other), f"m{own.id}") for own, other in pairs]
+    return render.fill(Sql("SELECT *, {{made}} FROM ({{rows}}) AS state"), made=made, rows=rows)
+
+
+def _both(new: Column, was: Column, old: bool) -> tuple[Sql, Sql]:
+    """A value of one side, under the newer and the older type."""
+    own, other = (was, new) if old else (new, was)
+    value = render.column(f"c{new.id}")
+    turned = exactly(render.column(f"m{new.id}"), other, value, own)
+    pair = (turned, value) if old else (value, turned)
+    return aliased(pair[0], f"c{new.id}"), aliased(pair[1], f"c-{new.id}")
 
 
 def compare(shape: Shape, before: Sql | None, after: Sql | None) -> Sql:

@@ -36,16 +36,24 @@ from epoch_sql.plan.planner import (
     statements,
 )
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import arrange
-from epoch_sql.storage.shape import compare, shape_of
+from epoch_sql.storage.shape import arrange, compare, shape_of
 from epoch_sql.verb import procedure
 from epoch_sql.verbs.committing import checked_out_branch, new_commit, set_head
 from epoch_sql.verbs.deriving import keep_freshness
 from epoch_sql.verbs.unmade import Attempts, left_out, make_again, note_unmade
 from epoch_sql.verbs.worktree_state import require_clean, settle
 from epoch_sql.versions.folding import count_changes, same_values
-from epoch_sql.versions.recording import fill_buckets, hash_shift, shift_buckets
-from epoch_sql.worktree.rows import BUCKETS, ROWS_WORTH_BUCKETS, Working, WorkingTable, checksums, engine, working_rows
+from epoch_sql.versions.recording import fill_buckets, shift_buckets
+from epoch_sql.worktree.rows import (
+    BUCKETS,
+    ROWS_WORTH_BUCKETS,
+    Working,
+    WorkingTable,
+    checksums,
+    engine,
+    hash_shift,
+    working_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -282,11 +290,10 @@ def _follow(call: Call, working: Working, applied: list[Applied]) -> None:
     kept = Fingerprints(call.cursor).load() if unread else {}
     new = {i: f for i, f in kept.items() if i not in known and f.engine == current}
     unread = [c for c in unread if c.table_id not in new or new[c.table_id].version_id != c.version_id]
-    for change, (count, checksum) in zip(
-        unread, checksums(call.cursor, [change.after for change in unread]), strict=True
-    ):
-        buckets = _shift_buckets(call, replace(change, changes=None), 0, count)
-        found.append(Fingerprint(change.table_id, change.version_id, current, count, checksum, buckets))
+    for change, sums in zip(unread, checksums(call.cursor, [change.after for change in unread]), strict=True):
+        assert sums.checksum is not None
+        buckets = _shift_buckets(call, replace(change, changes=None), 0, sums.row_count)
+        found.append(Fingerprint(change.table_id, change.version_id, current, sums.row_count, sums.checksum, buckets))
     Fingerprints(call.cursor).put(found)
 
 

@@ -88,7 +88,7 @@ def init(call: Call, branch: str = "main") -> InitResult:
     return InitResult(branch, commit.commit_id)
 
 
-@procedure("epoch_commit", looks="rows")
+@procedure("epoch_commit", looks="changes")
 def commit(
     call: Call, message: str, *, author: str | None = None, allow_empty: bool = False, strict: bool = False
 ) -> CommitResult:
@@ -118,7 +118,7 @@ def commit_changes(
     require_allowed(call, move)
     parent = call.commits.get(tip)
     tree = call.trees.load(parent.root_id)
-    working = call.scan(tree)
+    working = call.scan(tree, changed=True)
     call.keep_cached()
     warn_of_stale(call, tree, working, strict)
     warn_of_unversioned(call, tree, working)

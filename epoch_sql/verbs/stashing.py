@@ -42,7 +42,7 @@ class StashResult(Stashed):
     warnings: list[str] = field(default_factory=list)
 
 
-@procedure("epoch_stash", looks="rows")
+@procedure("epoch_stash", looks="changes")
 def push(call: Call, message: str | None = None) -> StashResult:
     """Sets every uncommitted change aside.
 
@@ -55,7 +55,7 @@ def push(call: Call, message: str | None = None) -> StashResult:
     def move(attempts: Attempts) -> StashResult:
         head = call.head()
         tree = call.tree(head.commit_id)
-        working = call.scan(tree)
+        working = call.scan(tree, changed=True)
         changes = uncommitted(call, tree, working)
         if not changes:
             raise EpochNothingToCommit(

@@ -134,7 +134,7 @@ def changed_rows(call: Call, table: WorkingTable) -> RowCounts:
         return RowCounts()
     if table.entry is None:
         return RowCounts(added=table.row_count)
-    changes, shape = call.scanner.changes(table)
+    changes, shape = call.scanner.comparison.changes(table)
     confirm(call, table, changes)
     if table.committed and crossing(table.committed, table.table):
         before = call.contents.state(table.entry.version_id)

@@ -26,7 +26,7 @@ from epoch_sql.model.schema import Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.key_ranges import sorted_as_stored
-from epoch_sql.storage.shape import no_changes, shape_of
+from epoch_sql.storage.shape import no_changes
 from epoch_sql.storage.writing import WrittenDelta, delta_level
 from epoch_sql.versions.folding import REWRITE_SHARE, alike, count_changes, fold, rewritten, same_values, tree_id
 from epoch_sql.versions.sides import by_value, crossing
@@ -40,8 +40,9 @@ from epoch_sql.worktree.rows import (
     bucket_key,
     checksums,
     engine,
-    mixed_hash,
+    hash_shift,
     row_hash,
+    row_shift,
     working_rows,
 )
 from epoch_sql.worktree.trust import together
@@ -136,7 +137,7 @@ class _Recorder:
             return working.entry, RowCounts()
         if working.entry is None or working.committed is None:
             return self._new(working)
-        self.call.scanner.check_key(working)
+        self.call.scanner.comparison.check_key(working)
         committed = working.committed
         working = replace(working, table=working.table.with_index_names_of(committed))
         if not alike(committed, working.table):
@@ -150,7 +151,7 @@ class _Recorder:
             Fingerprints(self.call.cursor).put(self.fingerprints)
 
     def _new(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
-        self.call.scanner.check_key(working)
+        self.call.scanner.comparison.check_key(working)
         entry = self._based(working)
         return entry, RowCounts(added=working.row_count)
 
@@ -180,7 +181,7 @@ class _Recorder:
     def _checksum(self, working: WorkingTable) -> int:
         """The checksum of a large new table: the sum of its buckets, if it has any, so that it is read once."""
         if not self.keep_fingerprints:
-            return checksums(self.call.cursor, [working.table])[0][1]
+            return _sum(self.call.cursor, working.table)
         fill_buckets(self.call.cursor, working.table_id, working.table)
         self.bucketed.add(working.table_id)
         total = "SELECT sum(checksum) FROM {{epoch}}.buckets WHERE table_id = ?"
@@ -193,7 +194,7 @@ class _Recorder:
         before = self.contents.version(working.entry.version_id)
         written: WrittenDelta | None = None
         if working.rows_differ:
-            changes, shape = self.call.scanner.changes(working)
+            changes, shape = self.call.scanner.comparison.changes(working)
             written = self.writer.delta(changes, shape, working.committed, working.table)
             confirm(self.call, working, self._rows_of(written) if written else no_changes(shape))
         if written is None and not working.schema_differs:
@@ -222,7 +223,7 @@ class _Recorder:
             before = self.contents.state(working.entry.version_id)
             changes, shape = by_value(working.committed, before, working.table, working_rows(working.table))
         else:
-            changes, shape = self.call.scanner.changes(working)
+            changes, shape = self.call.scanner.comparison.changes(working)
         return count_changes(self.call.cursor, changes, shape.keyless)
 
     def _rows_of(self, written: WrittenDelta) -> Sql:
@@ -307,9 +308,15 @@ def confirm(call: Call, working: WorkingTable, changes: Sql | None) -> None:
         assert row
         found = known.checksum + int(row[0])
     else:
-        found = checksums(call.cursor, [working.table])[0][1]
+        found = _sum(call.cursor, working.table)
     if found != working.checksum:
         raise EpochTransactionError.uncommitted(str(working.table.name))
+
+
+def _sum(cursor: duckdb.DuckDBPyConnection, table: Table) -> int:
+    [sums] = checksums(cursor, [table])
+    assert sums.checksum is not None
+    return sums.checksum
 
 
 def fill_buckets(cursor: duckdb.DuckDBPyConnection, table_id: str, table: Table) -> None:
@@ -333,37 +340,11 @@ def shift_buckets(cursor: duckdb.DuckDBPyConnection, table_id: str, old: Table, 
             "fingerprints.shift_buckets",
             table_id=render.literal(table_id),
             bucket=bucket(bucket_key(new), BUCKETS, "k"),
-            shift=_shift(old, new),
+            shift=row_shift(old, new),
             changes=changes,
         )
     )
     _merge_buckets(cursor, table_id)
-
-
-def hash_shift(old: Table, new: Table, changes: Sql) -> Sql:
-    """The query for the difference that changes (see ``Shape``) make to the sum of a table's row hashes."""
-    return render.fill(
-        Sql("SELECT coalesce(sum({{shift}}), 0) FROM ({{changes}}) AS changes"), shift=_shift(old, new), changes=changes
-    )
-
-
-def _shift(old: Table, new: Table) -> Sql:
-    """The difference that one change makes to the sum of a table's row hashes."""
-    shape = shape_of(old, new)
-    keys = {column.id for column in shape.key}
-
-    def hashed(prefix: str, table: Table) -> Sql:
-        values = [(c, f"{'k' if c.id in keys else prefix}{c.id}") for c in table.stored_columns]
-        return render.fill(Sql("CAST({{hash}} AS HUGEINT)"), hash=mixed_hash(values))
-
-    counts = ("n0", "o0") if shape.keyless else ("CAST(op <> 'removed' AS BIGINT)", "CAST(op <> 'added' AS BIGINT)")
-    return render.fill(
-        Sql("{{new}} * {{new_count}} - {{old}} * {{old_count}}"),
-        new=hashed("n", new),
-        new_count=Sql(counts[0]),
-        old=hashed("o", old),
-        old_count=Sql(counts[1]),
-    )
 
 
 def _merge_buckets(cursor: duckdb.DuckDBPyConnection, table_id: str) -> None:

@@ -13,9 +13,9 @@ from epoch_sql.model.names import name_meant
 from epoch_sql.model.revisions import parse_revision
 from epoch_sql.model.schema import Column, SchemaObject, Table
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents, arrange
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.storage.shape import Shape, aliased, compare, shape_of, struct
+from epoch_sql.storage.shape import Shape, aliased, arrange, compare, shape_of, struct
 from epoch_sql.worktree.rows import WorkingTable, working_rows
 
 

@@ -156,13 +156,6 @@ def _has(table: Table, name: str) -> bool:
     return any(column.name.lower() == name.lower() for column in table.columns)
 
 
-def _same_rows(committed: Table, working: Table) -> bool:
-    """Whether hashes of the rows under both definitions can be compared."""
-    old = [(c.id, c.type) for c in committed.stored_columns]
-    new = [(c.id, c.type) for c in working.stored_columns]
-    return old == new and [c.id for c in committed.key] == [c.id for c in working.key]
-
-
 def _with_ids_of(table: Table, committed: Table) -> Table:
     columns = tuple(
         replace(column, id=old.id, fill=old.fill) for column, old in zip(table.columns, committed.columns, strict=True)

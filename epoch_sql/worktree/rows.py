@@ -15,14 +15,14 @@ from epoch_sql.model.names import matches_name
 from epoch_sql.model.schema import Column, ObjectName, SchemaObject, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import encode, storage_type
-from epoch_sql.storage.shape import aliased
+from epoch_sql.storage.shape import aliased, shape_of
 
 TABLES_AT_ONCE = 64
 BUCKETS = 1 << 16
 NEIGHBOUR_BITS = 7
 ROWS_WORTH_BUCKETS = 200_000
 _ENGINES: dict[str, str] = {}
-_NEIGHBOURLY = ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT")
+NEIGHBOURLY = ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT")
 
 
 def working_rows(table: Table, source: ObjectName | None = None, where: Sql | None = None) -> Sql:
@@ -82,7 +82,7 @@ def _bucket(key: Sequence[tuple[Column, Sql]], buckets: int) -> Sql:
     bucket too.
     """
     mask = render.literal(buckets - 1)
-    if len(key) > 1 or storage_type(key[0][0].type) not in _NEIGHBOURLY:
+    if len(key) > 1 or storage_type(key[0][0].type) not in NEIGHBOURLY:
         return render.fill(Sql("CAST({{hash}} & {{mask}} AS UINTEGER)"), hash=_hash(key), mask=mask)
     return render.fill(
         Sql(
@@ -100,10 +100,10 @@ def bucket_key(table: Table) -> tuple[Column, ...]:
     return table.key or table.stored_columns
 
 
-def checksums(cursor: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[tuple[int, int]]:
-    """(number of rows, sum of their hashes) of each working table. Reads each table once."""
+def checksums(cursor: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[Sums]:
+    """The sums of each working table. Reads each table once."""
     found = _of_each(cursor, list(tables), checksum_query)
-    return [(rows, int(checksum)) for rows, checksum in found]
+    return [Sums(rows, int(checksum)) for rows, checksum in found]
 
 
 def row_counts(cursor: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[int]:
@@ -145,6 +145,27 @@ def checksum_query(tables: Sequence[Table], start: int = 0) -> Sql:
     return render.joined(selects, "\nUNION ALL\n")
 
 
+def located(cursor: duckdb.DuckDBPyConnection, table: WorkingTable) -> Sums:
+    """The sums of a table that is ``bucketed``, and the buckets that differ. Reads the table once."""
+    assert table.known
+    row = cursor.execute(located_query(table.table, table.table, table.known)).fetchone()
+    assert row
+    rows, checksum, dirty = row
+    return Sums(rows, int(checksum), table.known.version_id, tuple(dirty))
+
+
+def located_query(table: Table, keyed: Table, known: Fingerprint) -> Sql:
+    """The query behind ``located``: one row. ``keyed`` has the key of the table, in the same columns."""
+    return render.render(
+        "fingerprints.located",
+        bucket=bucket(bucket_key(keyed), known.buckets),
+        row_hash=row_hash(table.stored_columns),
+        working=working_rows(table),
+        buckets=render.catalog_table("buckets"),
+        table_id=render.literal(known.table_id),
+    )
+
+
 def dirty_buckets(table: Table, table_id: str, buckets: int) -> Sql:
     """The buckets in which the working table differs from the committed version in ``epoch.buckets``."""
     return render.render(
@@ -154,6 +175,34 @@ def dirty_buckets(table: Table, table_id: str, buckets: int) -> Sql:
         working=working_rows(table),
         buckets=render.catalog_table("buckets"),
         table_id=render.literal(table_id),
+    )
+
+
+def hash_shift(old: Table, new: Table, changes: Sql) -> Sql:
+    """The query for the difference that changes (see ``Shape``) make to the sum of a table's row hashes."""
+    return render.fill(
+        Sql("SELECT coalesce(sum({{shift}}), 0) FROM ({{changes}}) AS changes"),
+        shift=row_shift(old, new),
+        changes=changes,
+    )
+
+
+def row_shift(old: Table, new: Table) -> Sql:
+    """The difference that one change makes to the sum of a table's row hashes."""
+    shape = shape_of(old, new)
+    keys = {column.id for column in shape.key}
+
+    def hashed(prefix: str, table: Table) -> Sql:
+        values = [(c, f"{'k' if c.id in keys else prefix}{c.id}") for c in table.stored_columns]
+        return render.fill(Sql("CAST({{hash}} AS HUGEINT)"), hash=mixed_hash(values))
+
+    counts = ("n0", "o0") if shape.keyless else ("CAST(op <> 'removed' AS BIGINT)", "CAST(op <> 'added' AS BIGINT)")
+    return render.fill(
+        Sql("{{new}} * {{new_count}} - {{old}} * {{old_count}}"),
+        new=hashed("n", new),
+        new_count=Sql(counts[0]),
+        old=hashed("o", old),
+        old_count=Sql(counts[1]),
     )
 
 
@@ -174,7 +223,7 @@ class WorkingTable:
     ``table`` is its definition with identified columns. ``entry`` is its table in the commit (None: it is new).
     ``row_count`` and ``checksum`` are of the working rows. The checksum of a large new table is None, because its rows
     have not been read yet. ``rows_differ`` is False if the hashes prove that no row changed, and True if rows may have
-    changed.
+    changed. ``dirty`` are the buckets that differ from those of ``known``. None: nobody has looked.
     """
 
     table_id: str
@@ -185,6 +234,7 @@ class WorkingTable:
     checksum: int | None
     rows_differ: bool
     known: Fingerprint | None
+    dirty: tuple[int, ...] | None = None
 
     @property
     def schema_differs(self) -> bool:
@@ -196,6 +246,19 @@ class WorkingTable:
     def differs(self) -> bool:
         """Whether the definition differs, or rows may."""
         return self.schema_differs or self.rows_differ
+
+
+def same_rows(committed: Table, working: Table) -> bool:
+    """Whether hashes of the rows under both definitions can be compared."""
+    old = [(c.id, c.type) for c in committed.stored_columns]
+    new = [(c.id, c.type) for c in working.stored_columns]
+    return old == new and [c.id for c in committed.key] == [c.id for c in working.key]
+
+
+def bucketed(table: WorkingTable) -> bool:
+    """Whether the rows of a table can be compared with its committed version bucket by bucket."""
+    known, committed = table.known, table.committed
+    return bool(known and known.buckets and committed and same_rows(committed, table.table))
 
 
 @dataclass(frozen=True)
@@ -238,5 +301,18 @@ class Working:
         return table.entry is not None and table.entry.stale and committed == fingerprint
 
 
-Seen = Mapping[ObjectName, tuple[int, int]]
-"""The number of rows and the checksum of tables, as the caller of an operation sees them."""
+@dataclass(frozen=True)
+class Sums:
+    """The number of rows of a working table and the sum of their hashes. The sum of a large new table is None.
+
+    ``dirty`` are the buckets that differ from those of the committed version ``version_id``, if that was asked.
+    """
+
+    row_count: int
+    checksum: int | None
+    version_id: str | None = None
+    dirty: tuple[int, ...] = ()
+
+
+Seen = Mapping[ObjectName, Sums]
+"""Tables as the caller of an operation sees them."""

@@ -14,17 +14,17 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.catalog.local import DeclaredKeys, Fingerprint, Fingerprints, Freshness, PatternKind, Patterns, Unmade
-from epoch_sql.errors import EpochTableError, KeyBroken, UnsupportedType
+from epoch_sql.errors import EpochTableError, UnsupportedType
 from epoch_sql.model.commit import TableEntry, Tree, table_identity
 from epoch_sql.model.names import matches_name
 from epoch_sql.model.schema import Column, DatabaseSchema, ObjectName, SchemaObject, Table
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import Contents, arrange
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.encoding import check_supported
-from epoch_sql.storage.shape import Shape, compare, is_constant, shape_of
+from epoch_sql.storage.shape import arrange, compare, is_constant, shape_of
+from epoch_sql.worktree.comparing import Comparison
 from epoch_sql.worktree.ddl import Matches, trigger_objects, with_unmade_triggers
 from epoch_sql.worktree.identify import (
-    _same_rows,
     _with_ids_of,
     followed_key,
     identify_columns,
@@ -34,15 +34,15 @@ from epoch_sql.worktree.introspect import KINDS, read_columns, read_schema, read
 from epoch_sql.worktree.rows import (
     ROWS_WORTH_BUCKETS,
     Seen,
+    Sums,
     Working,
     WorkingTable,
-    bucket,
-    bucket_key,
+    bucketed,
     checksums,
-    dirty_buckets,
     engine,
+    located,
     row_counts,
-    working_bucket,
+    same_rows,
     working_rows,
 )
 from epoch_sql.worktree.trust import Trust, folded_name
@@ -57,6 +57,7 @@ class Scanner:
         self.own_macros = own_macros
         self._patterns: Mapping[PatternKind, tuple[str, ...]] | None = None
         self.trust = Trust(cursor, contents, self.schema)
+        self.comparison = Comparison(cursor, contents)
 
     def schema(self, macros: bool = True) -> DatabaseSchema:
         """All versioned definitions, or all but macros, without identities and declared keys."""
@@ -110,11 +111,18 @@ class Scanner:
         return [name for name in read_table_names(self.cursor) if not ignored(name)]
 
     def scan(
-        self, tree: Tree, seen: Seen, read_rows: bool = True, unkeyed: bool = False, macros: bool = True
+        self,
+        tree: Tree,
+        seen: Seen,
+        read_rows: bool = True,
+        unkeyed: bool = False,
+        macros: bool = True,
+        changed: bool = False,
     ) -> Working:
         """The working database against the tree of a commit; of what the caller has seen, rows are not read again.
 
-        Without ``read_rows`` it reads no row: the numbers of rows are -1, and all rows may differ. Without ``macros``
+        Without ``read_rows`` it reads no row: the numbers of rows are -1, and all rows may differ. If tables are
+        expected to have ``changed``, the same pass over their rows finds the buckets that differ. Without ``macros``
         the objects are those that are no macros. Raises EpochTableError for a table that has lost a column of its
         declared key; with ``unkeyed``, names it instead.
         """
@@ -128,15 +136,12 @@ class Scanner:
         unmade, matches = with_unmade_triggers(unmade, matches)
         without_key: set[str] | None = set() if unkeyed else None
         identified = [self._identify(table, entry, taken, keys, without_key) for table, entry, taken in matches]
-        sums: list[tuple[int, int | None]] = [(-1, 0)] * len(identified)
-        if read_rows:
-            sums = self._sums([table for _, table in identified], [entry is None for _, entry, _ in matches], seen)
-        known = Fingerprints(self.cursor).load()
-        current_engine = engine(self.cursor)
-        working = tuple(
-            self._compare(table_id, table, entry, count_and_sum, known.get(table_id), current_engine)
-            for (table_id, table), (_, entry, _), count_and_sum in zip(identified, matches, sums, strict=True)
-        )
+        known, current = Fingerprints(self.cursor).load(), engine(self.cursor)
+        unread = [
+            self._unread(table_id, table, entry, known.get(table_id), current)
+            for (table_id, table), (_, entry, _) in zip(identified, matches, strict=True)
+        ]
+        working = tuple(self._read(unread, seen, changed) if read_rows else unread)
         whole = (*found.objects, *(o for o in unmade if o.kind != "trigger"))
         objects = tuple(sorted(whole, key=lambda made: (KINDS.index(made.kind), made.name)))
         lost, derived = frozenset(without_key or ()), self.patterns("derived")
@@ -153,100 +158,19 @@ class Scanner:
         taken |= {folded_name(made.kind, made.name) for made in (*found.objects, *trigger_objects(found.tables))}
         return tuple(made for made in unmade if folded_name(made.kind, made.name) not in taken)
 
-    def _sums(self, tables: Sequence[Table], new: Sequence[bool], seen: Seen) -> list[tuple[int, int | None]]:
-        """Rows and checksum of each table: what the caller saw, if it looked, or else read now. For a large new
+    def _read(self, tables: Sequence[WorkingTable], seen: Seen, changed: bool) -> list[WorkingTable]:
+        """Tables with their rows and checksums: what the caller saw, if it looked, or else read now. For a large new
         table only the number of rows, because there is nothing to compare it with."""
-        found: dict[ObjectName, tuple[int, int | None]] = dict(seen)
-        unseen = [(table, is_new) for table, is_new in zip(tables, new, strict=True) if table.name not in found]
-        fresh = [table for table, is_new in unseen if is_new]
+        found = dict(seen)
+        unseen = [one for one in tables if one.table.name not in found]
+        fresh = [one.table for one in unseen if one.entry is None]
         counts = dict(zip((table.name for table in fresh), row_counts(self.cursor, fresh), strict=True))
-        large = {name: count for name, count in counts.items() if count >= ROWS_WORTH_BUCKETS}
-        found.update((name, (count, None)) for name, count in large.items())
-        read = [table for table, _ in unseen if table.name not in large]
+        found.update((name, Sums(count, None)) for name, count in counts.items() if count >= ROWS_WORTH_BUCKETS)
+        if changed:
+            found.update((one.table.name, located(self.cursor, one)) for one in unseen if bucketed(one))
+        read = [one.table for one in unseen if one.table.name not in found]
         found.update(zip((table.name for table in read), checksums(self.cursor, read), strict=True))
-        return [found[table.name] for table in tables]
-
-    def changes(self, working: WorkingTable) -> tuple[Sql, Shape]:
-        """The difference between the committed and the working rows of a table, and its shape.
-
-        If the table's rows were read, the buckets that may have changed are found now. The query then gives the whole
-        difference until the table changes again.
-        """
-        shape = shape_of(working.committed, working.table)
-        after = working_rows(working.table)
-        if working.entry is None or working.committed is None:
-            return compare(shape, None, arrange(after, shape, working.table)), shape
-        before = self.contents.state(working.entry.version_id)
-        if not self._bucketed(working):
-            return self._compared(shape, working, before, after), shape
-        if working.row_count < 0:
-            in_dirty = render.fill(Sql("{{b}} IN (SELECT bucket FROM dirty)"), b=self._bucket(working))
-            rows = self._compared(shape, working, _only(before, in_dirty), _only(after, in_dirty))
-            with_dirty = Sql("WITH dirty AS MATERIALIZED ({{dirty}}) {{rows}}")
-            return render.fill(with_dirty, dirty=self._dirty(working), rows=rows), shape
-        dirty = self._dirty_bits(working)
-        before = _only(before, _in_dirty(dirty, self._bucket(working)))
-        return self._compared(shape, working, before, self._working_in_dirty(working, dirty)), shape
-
-    def check_key(self, working: WorkingTable) -> None:
-        """Raises EpochTableError, with examples, if a declared key has NULLs or duplicates."""
-        key = working.table.key
-        if not working.table.declared_key or working.table.key_names != working.table.declared_key:
-            return
-        rows = working_rows(working.table)
-        if self._bucketed(working):
-            rows = self._working_in_dirty(working, self._dirty_bits(working))
-        statement = render.render(
-            "worktree.broken_key",
-            key_struct=_struct(key),
-            missing=render.joined(
-                [render.fill(Sql("{{c}} IS NULL"), c=render.column(f"c{c.id}")) for c in key], " OR "
-            ),
-            key_columns=[render.column(f"c{c.id}") for c in key],
-            rows=rows,
-        )
-        broken = self.cursor.execute(statement).fetchall()
-        if broken:
-            names = ", ".join(c.name for c in key)
-            values = ", ".join(row[0] for row in broken)
-            raise KeyBroken(
-                f"table {working.table.name} cannot be versioned by its key ({names}): NULL or duplicate in {values}",
-                (
-                    "correct the rows, or choose other columns: ",
-                    Suggestion("key", str(working.table.name), ("COLUMN",)),
-                ),
-                table=str(working.table.name),
-            )
-
-    def _compared(self, shape: Shape, working: WorkingTable, before: Sql, after: Sql) -> Sql:
-        assert working.committed
-        return compare(shape, arrange(before, shape, working.committed, old=True), arrange(after, shape, working.table))
-
-    def _dirty_bits(self, working: WorkingTable) -> str:
-        """A bit for each bucket: whether it differs."""
-        assert working.known
-        dirty = {row[0] for row in self.cursor.execute(self._dirty(working)).fetchall()}
-        return "".join("1" if number in dirty else "0" for number in range(working.known.buckets))
-
-    def _working_in_dirty(self, working: WorkingTable, dirty: str) -> Sql:
-        assert working.known
-        return working_rows(working.table, where=_in_dirty(dirty, working_bucket(working.table, working.known.buckets)))
-
-    def _dirty(self, working: WorkingTable) -> Sql:
-        assert working.known
-        return dirty_buckets(working.table, working.table_id, working.known.buckets)
-
-    def _bucket(self, working: WorkingTable) -> Sql:
-        assert working.known
-        return bucket(bucket_key(working.table), working.known.buckets)
-
-    def _bucketed(self, working: WorkingTable) -> bool:
-        return bool(
-            working.known
-            and working.known.buckets
-            and working.committed
-            and _same_rows(working.committed, working.table)
-        )
+        return [_compared(one, found[one.table.name]) for one in tables]
 
     def _match(self, tree: Tree, tables: tuple[Table, ...], taken: set[str]) -> tuple[Matches, tuple[TableEntry, ...]]:
         """Each working table with its table in the tree and its id, and the rest of the tree. A new table gets an id
@@ -342,44 +266,25 @@ class Scanner:
             declared = ()
         return table_id, replace(identified, columns=columns, declared_key=declared)
 
-    def _compare(
-        self,
-        table_id: str,
-        table: Table,
-        entry: TableEntry | None,
-        count_and_sum: tuple[int, int | None],
-        known: Fingerprint | None,
-        current_engine: str,
+    def _unread(
+        self, table_id: str, table: Table, entry: TableEntry | None, known: Fingerprint | None, current_engine: str
     ) -> WorkingTable:
+        """A table whose rows may differ, and have not been read."""
         committed = self.contents.table(entry.version_id) if entry else None
-        usable = (
-            known
-            if known and entry and known.version_id == entry.version_id and known.engine == current_engine
-            else None
-        )
-        same = (
-            usable is not None
-            and committed is not None
-            and _same_rows(committed, table)
-            and (usable.row_count, usable.checksum) == count_and_sum
-        )
-        return WorkingTable(table_id, table, entry, committed, *count_and_sum, rows_differ=not same, known=usable)
+        usable = known and entry and known.version_id == entry.version_id and known.engine == current_engine
+        return WorkingTable(table_id, table, entry, committed, -1, 0, True, known if usable else None)
 
 
-def _in_dirty(dirty: str, bucket: Sql) -> Sql:
-    """The condition that the bucket of a row differs: a constant, not a join."""
-    return render.fill(
-        Sql("get_bit(CAST({{bits}} AS BIT), CAST({{bucket}} AS INTEGER)) = 1"),
-        bits=render.literal(dirty),
-        bucket=bucket,
+def _compared(table: WorkingTable, sums: Sums) -> WorkingTable:
+    """A table whose rows have been read."""
+    known = table.known
+    same = (
+        known is not None
+        and table.committed is not None
+        and same_rows(table.committed, table.table)
+        and (known.row_count, known.checksum) == (sums.row_count, sums.checksum)
     )
-
-
-def _only(rows: Sql, in_dirty: Sql) -> Sql:
-    return render.fill(Sql("SELECT * FROM ({{rows}}) AS rows WHERE {{found}}"), rows=rows, found=in_dirty)
-
-
-def _struct(key: tuple[Column, ...]) -> Sql:
-    """The key of a row as a struct with the columns' names."""
-    fields = [render.fill(Sql("{{n}}: {{c}}"), n=render.literal(c.name), c=render.column(f"c{c.id}")) for c in key]
-    return Sql("{" + render.joined(fields, ", ") + "}")
+    dirty = sums.dirty if known and known.version_id == sums.version_id else None
+    return replace(
+        table, row_count=sums.row_count, checksum=sums.checksum, rows_differ=not same, dirty=None if same else dirty
+    )
