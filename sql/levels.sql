@@ -1,13 +1,13 @@
 -- name: state
--- In: the rows of the base level, and the last delta row of each key that changed since.
--- Out: the rows of the version: c<id> for each column, as storage values.
-WITH delta AS MATERIALIZED ({{latest}})
+-- In: the rows of the base level, the keys of the deltas, and the rows of those keys that are there now.
+-- Out: the rows of the version: c<id> for each column, as storage values. The deltas are read once for their keys and once
+-- for their rows, so that conditions reach them, and columns that nobody asks for are not read.
 SELECT {{base_columns}}
 FROM ({{base}}) AS base
-ANTI JOIN delta ON {{same_key}}
+ANTI JOIN ({{changed}}) AS delta ON {{same_key}}
 UNION ALL
 SELECT {{delta_columns}}
-FROM ({{survivors}}) AS delta
+FROM ({{rows}}) AS delta
 
 
 -- name: latest

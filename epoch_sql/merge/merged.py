@@ -15,7 +15,7 @@ from epoch_sql.model.schema_merge import SchemaConflict
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.conversion import converted
-from epoch_sql.storage.shape import Shape, aliased, arrange, columns, compare, filling, shape_of
+from epoch_sql.storage.shape import Shape, aliased, applied, arrange, columns, compare, filling, shape_of
 from epoch_sql.versions.sides import Made, TableSide
 from epoch_sql.versions.sides import Side as VersionSide
 
@@ -82,27 +82,10 @@ def merged_state(contents: Contents, entry: MergedEntry) -> Sql:
     if entry.merge is None:
         assert entry.entry
         return contents.state(entry.entry.version_id)
-    shape = shape_of(None, entry.table)
-    key = {column.id for column in shape.key}
     if entry.merge.is_whole:
         return _copies(entry)
-    survivors = (
-        "SELECT *, unnest(range(n0)) FROM delta WHERE n0 > 0"
-        if shape.keyless
-        else "SELECT * FROM delta WHERE op <> 'removed'"
-    )
-    return render.render(
-        "levels.state",
-        latest=merged_changes(entry),
-        base_columns=columns("c", entry.table.stored_columns),
-        base=_foundation_rows(contents, entry.merge),
-        same_key=shape.same_key("base", "delta", "c", "k"),
-        delta_columns=[
-            aliased(render.column(f"{'k' if c.id in key else 'n'}{c.id}"), f"c{c.id}")
-            for c in entry.table.stored_columns
-        ],
-        survivors=Sql(survivors),
-    )
+    changes = merged_changes(entry)
+    return applied(entry.table, _foundation_rows(contents, entry.merge), changes, changes)
 
 
 def _copies(entry: MergedEntry) -> Sql:

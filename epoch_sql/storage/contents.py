@@ -22,6 +22,7 @@ from epoch_sql.storage.shape import (
     Condition,
     Shape,
     aliased,
+    applied,
     arrange,
     columns,
     compare,
@@ -135,25 +136,10 @@ class Contents:
         deltas = [level for level in levels[1:] if level.files]
         if not deltas:
             return base
-        order = columns("c", table.stored_columns)
-        survivors = (
-            Sql("SELECT *, unnest(range(n0)) FROM delta WHERE n0 > 0")
-            if shape.keyless
-            else Sql("SELECT * FROM delta WHERE op <> 'removed'")
-        )
-        key_ids = {column.id for column in shape.key}
-        return render.render(
-            "levels.state",
-            latest=matching(self._latest(deltas, shape), where, "k"),
-            base_columns=order,
-            base=base,
-            same_key=shape.same_key("base", "delta", "c", "k"),
-            delta_columns=[
-                aliased(render.column(f"{'k' if c.id in key_ids else 'n'}{c.id}"), f"c{c.id}")
-                for c in table.stored_columns
-            ],
-            survivors=survivors,
-        )
+        steps = self._steps(deltas, shape)
+        keys = render.fill("SELECT {{keys}} FROM ({{steps}}) AS steps", keys=shape.keys(), steps=steps)
+        latest = steps if len(deltas) == 1 else _latest(steps, shape)
+        return applied(table, base, matching(keys, where, "k"), matching(latest, where, "k"))
 
     def changes(self, before: str | None, after: str | None) -> Sql:
         """The difference between two versions of a table (None: no table), with one row for each key. See ``Shape``."""
@@ -254,15 +240,9 @@ class Contents:
             differs=shape.differs((None, "n"), (None, "o")),
         )
 
-    def _latest(self, deltas: Sequence[Level], shape: Shape) -> Sql:
+    def _steps(self, deltas: Sequence[Level], shape: Shape) -> Sql:
         rows = [self._delta_rows(level, True, shape, number) for number, level in enumerate(deltas)]
-        if len(rows) == 1:
-            return rows[0]
-        steps = render.joined(rows, "\nUNION ALL\n")
-        if not any(has_floats(column) for column in (*shape.key, *shape.values)):
-            return render.render("levels.latest", steps=steps, keys=shape.keys())
-        same_key = shape.same_key("steps", "latest", "k", "k")
-        return render.render("levels.latest_floats", steps=steps, keys=shape.keys(), same_key=same_key)
+        return render.joined(rows, "\nUNION ALL\n")
 
     def _delta_rows(self, level: Level, forward: bool, shape: Shape, step: int) -> Sql:
         """The rows of a delta in the given shape. Read backwards, old and new values are swapped."""
@@ -342,6 +322,14 @@ class Contents:
         missing = [i for i in set(schema_ids) if i not in self._tables]
         if missing:
             self._tables.update(Schemas(self.cursor).load(missing))
+
+
+def _latest(steps: Sql, shape: Shape) -> Sql:
+    """The last row of each key in several deltas."""
+    if not any(has_floats(column) for column in (*shape.key, *shape.values)):
+        return render.render("levels.latest", steps=steps, keys=shape.keys())
+    same_key = shape.same_key("steps", "latest", "k", "k")
+    return render.render("levels.latest_floats", steps=steps, keys=shape.keys(), same_key=same_key)
 
 
 def _stored_ids(table: Table) -> set[int]:

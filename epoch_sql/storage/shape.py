@@ -271,6 +271,27 @@ def _both(new: Column, was: Column, old: bool) -> tuple[Sql, Sql]:
     return aliased(pair[0], f"c{new.id}"), aliased(pair[1], f"c-{new.id}")
 
 
+def applied(table: Table, base: Sql, changed: Sql, latest: Sql) -> Sql:
+    """The rows (``c<id>``) of a table after changes: those of the ``base`` whose keys have not ``changed``, and the
+    ``latest`` change of each key that has."""
+    shape = shape_of(None, table)
+    keys = {column.id for column in shape.key}
+    rows = "SELECT *, unnest(range(n0)) FROM ({{latest}}) AS latest WHERE n0 > 0"
+    if not shape.keyless:
+        rows = "FROM ({{latest}}) AS latest WHERE op <> 'removed'"
+    return render.render(
+        "levels.state",
+        base_columns=columns("c", table.stored_columns),
+        base=base,
+        changed=changed,
+        same_key=shape.same_key("base", "delta", "c", "k"),
+        delta_columns=[
+            aliased(render.column(f"{'k' if c.id in keys else 'n'}{c.id}"), f"c{c.id}") for c in table.stored_columns
+        ],
+        rows=render.fill(rows, latest=latest),
+    )
+
+
 def compare(shape: Shape, before: Sql | None, after: Sql | None) -> Sql:
     """The difference between two relations that ``arrange`` made (None: no rows)."""
     empty = render.no_rows((f"c{c.id}", stored_as(c)) for c in (*shape.key, *shape.values))

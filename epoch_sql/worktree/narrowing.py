@@ -77,8 +77,12 @@ class DirtyRows:
         changed = {c.id for n, c in enumerate(self.shape.values) if any(pattern[n] for pattern in patterns)}
         found = self._temporary("changes", self._in_full(suspects, changed))
         changes = render.fill(Sql("FROM {{t}}"), t=found)
+        return changes if self._add_up(changes) else None
+
+    def _add_up(self, changes: Sql) -> bool:
+        """Whether changes are all that differs in the table."""
         [shift] = self._row(hash_shift(self.committed, self.table, changes))
-        return changes if self.known.checksum + int(shift) == self.checksum else None
+        return self.known.checksum + int(shift) == self.checksum
 
     def _patterns(self) -> list[list[bool]]:
         """Which values differ, in each of some rows that do."""
