@@ -30,6 +30,8 @@ from epoch_sql.worktree.rows import (
     working_rows,
 )
 
+ROWS_WORTH_NARROWING = 1_000_000
+"""In smaller tables, to compare all columns takes no longer than the statements that find out which to compare."""
 _SAMPLE = 1_000
 _LOOKED_UP = 2_000
 """So many keys DuckDB looks up in an index."""
@@ -54,7 +56,12 @@ class DirtyRows:
         self.table, self.committed = working.table, working.committed
         self.version_id, self.known, self.checksum = working.entry.version_id, working.known, working.checksum
         self.shape = shape
-        self.few = 0 < len(dirty) <= self.known.buckets // 2
+        self._worth_narrowing = (
+            0 < len(dirty) <= self.known.buckets // 2
+            and working.checksum is not None
+            and working.row_count >= ROWS_WORTH_NARROWING
+            and not shape.keyless
+        )
         among = frozenset(dirty)
         self._bits = "".join("1" if number in among else "0" for number in range(self.known.buckets))
 
@@ -68,7 +75,7 @@ class DirtyRows:
 
     def narrowed(self) -> Sql | None:
         """The difference, from a temporary table. None if it is not known to be all that differs in the table."""
-        if self.shape.keyless or self.checksum is None or not self.few:
+        if not self._worth_narrowing:
             return None
         patterns = self._patterns()
         lead = _covering(self.shape.values, patterns)

@@ -32,6 +32,7 @@ BASE = {
     "pair": "id INTEGER, a INTEGER, d DOUBLE, s VARCHAR, m DECIMAL(12, 2), l INTEGER[], PRIMARY KEY (id, a)",
     "bag": "id BIGINT, a INTEGER, d DOUBLE, s VARCHAR, m DECIMAL(12, 2), l INTEGER[]",
 }
+CELLS = "id, a, d, s, m, l"
 FILL = "SELECT {n}, i % 50, i / 7, 'text ' || i % 90, i % 1000 / 100, [i % 3, NULL] FROM range({start}, {end}) AS r (i)"
 UPDATES = (
     "a = a + 1",
@@ -134,7 +135,7 @@ class Player:
 
     def insert(self) -> None:
         table, more = self.some(), self.random.choice((1, 3, 40))
-        self.sql(f"INSERT INTO {table} {self.filling(table, self.next_row, self.next_row + more)}")
+        self.sql(f"INSERT INTO {table} ({CELLS}) {self.filling(table, self.next_row, self.next_row + more)}")
         self.next_row += more
 
     def delete_and_put_back(self) -> None:
@@ -176,7 +177,7 @@ class Player:
                 lambda: self.sql(f"DELETE FROM {table} WHERE rowid % 7 = 0"),
                 lambda: (
                     self.sql(f"DELETE FROM {table} WHERE rowid = (SELECT max(rowid) FROM {table})"),
-                    self.sql(f"INSERT INTO {table} {self.filling(table, self.next_row, self.next_row + 1)}"),
+                    self.sql(f"INSERT INTO {table} ({CELLS}) {self.filling(table, self.next_row, self.next_row + 1)}"),
                 ),
             )
         )()
@@ -308,6 +309,7 @@ def like_large_tables(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "BUCKETS", 256)
     monkeypatch.setattr(rows, "NEIGHBOUR_BITS", 1)
     monkeypatch.setattr(narrowing, "_SAMPLE", 3)
+    monkeypatch.setattr(narrowing, "ROWS_WORTH_NARROWING", 50)
 
 
 @pytest.mark.core
@@ -344,6 +346,7 @@ WEAK: dict[str, tuple[Any, str, Any]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("weak", WEAK)
 def test_a_weak_sign_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weak: str) -> None:
     monkeypatch.setattr(*WEAK[weak])
