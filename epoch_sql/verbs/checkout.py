@@ -279,8 +279,9 @@ def _follow(call: Call, working: Working, applied: list[Applied]) -> None:
             unread.append(change)
             continue
         count = before.row_count
-        assert change.counts
-        shifted = checksum + _shift(call.cursor, change)
+        assert change.counts and change.before
+        [(shift,)] = call.cursor.execute(hash_shift(change.before, change.after, _rows(change))).fetchall()
+        shifted = checksum + int(shift)
         count += change.counts.added - change.counts.removed
         buckets = _shift_buckets(
             call, change, before.known.buckets if before.known and not before.differs else 0, count
@@ -295,15 +296,6 @@ def _follow(call: Call, working: Working, applied: list[Applied]) -> None:
         buckets = _shift_buckets(call, replace(change, changes=None), 0, sums.row_count)
         found.append(Fingerprint(change.table_id, change.version_id, current, sums.row_count, sums.checksum, buckets))
     Fingerprints(call.cursor).put(found)
-
-
-def _shift(cursor: duckdb.DuckDBPyConnection, change: Applied) -> int:
-    """The difference that changes make to the hash sum of a table's rows."""
-    assert change.changes and change.before
-    statement = hash_shift(change.before, change.after, _rows(change))
-    row = cursor.execute(statement).fetchone()
-    assert row
-    return int(row[0])
 
 
 def _shift_buckets(call: Call, change: Applied, buckets: int, row_count: int) -> int:

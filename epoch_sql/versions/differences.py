@@ -8,8 +8,7 @@ from epoch_sql import render
 from epoch_sql.call import Call, no_table
 from epoch_sql.model.schema import Table, identity
 from epoch_sql.render import Sql
-from epoch_sql.storage.contents import arrange
-from epoch_sql.storage.shape import Shape, compare, shape_of
+from epoch_sql.storage.shape import Shape, arrange, compare, shape_of
 from epoch_sql.versions.sides import Side, TableSide, rows_of
 
 
@@ -97,7 +96,7 @@ def changes_between(call: Call, difference: Difference) -> tuple[Sql, Shape]:
         return decided(after.made.changes, after), after.made.shape
     committed = after.working.entry if after and after.working else None
     if not aligned and before and after and after.working and committed and committed.version_id == before.version_id:
-        return call.scanner.changes(after.working)
+        return call.scanner.comparison.changes(after.working)
     sides = [
         arrange(rows_of(call.contents, side), shape, side.table, old=position == 0) if side else None
         for position, side in enumerate((before, after))
