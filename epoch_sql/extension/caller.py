@@ -60,6 +60,7 @@ NO_QUERY = (1 << 64) - 1
 """The id of the query where DuckDB binds none: a relation that is made."""
 _DEFINITIONS = ""
 _SMALL = 1_000_000
+_SMALL_FILE = 8 << 20
 _TABLES_AT_ONCE = 64
 _Rows = tuple[int, int | None]
 _Committed = tuple[Table, Fingerprint]
@@ -283,7 +284,7 @@ def _counts(names: Iterable[ObjectName]) -> Sql:
 
 def _committed_tables(call: Call, procedure: Procedure[..., Any]) -> dict[ObjectName, _Committed]:
     """The large tables of the last commit, with the hashes of their buckets, for a procedure that records changes."""
-    if procedure.looks != "changes" or not call.exists:
+    if procedure.looks != "changes" or not call.exists or call.database.stat().st_size < _SMALL_FILE:
         return {}
     current, known = engine(call.cursor), Fingerprints(call.cursor).load()
     return {
