@@ -83,7 +83,8 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
         self.project = _revision(Path(flags.PROJECT_DIR)) if builds else ""
 
     def _checked_out(self) -> str | None:
-        head, branches = self.repository.head().branch, self.repository.branches()
+        branches = self.repository.branches()
+        head = next((branch.name for branch in branches if branch.is_current), None)
         if self.branch is None or self.branch == head:
             return head
         if all(branch.name != self.branch for branch in branches):

@@ -1,7 +1,7 @@
 """Brings what other worktrees did into this one, and tells them what this one did.
 
 Each branch belongs to one worktree: only there does it move. The others have it as its worktree last said,
-under the same name.
+under the same name. What commits travel through is imported only where there are others.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from epoch_sql.guard.moves import follow_branch
 from epoch_sql.linked.identity import own_id, repository_id, require_linked
 from epoch_sql.model.remote import Remote
 from epoch_sql.model.worktrees import Record, read_record, record_document
-from epoch_sql.remote.importing import take_in
-from epoch_sql.remote.receiving import receive
-from epoch_sql.remote.sending import send
 from epoch_sql.storage.remote.exchange import Exchange, record_path
 
 
@@ -56,6 +53,8 @@ def give_out(call: Call) -> None:
     record = record_of(call)
     if exchange.read(record_path(record.worktree_id)) == record_document(record):
         return
+    from epoch_sql.remote.sending import send
+
     graph = call.graph()
     # What records name, and all before it, is in every worktree or in the exchange.
     send(call, exchange, record.branches.values(), [tip for tip in exchange.tips() if tip in graph])
@@ -93,6 +92,9 @@ def _follow(call: Call, exchange: Exchange, record: Record) -> list[str]:
 
     Gives a warning for each branch whose name another one has here.
     """
+    from epoch_sql.remote.importing import take_in
+    from epoch_sql.remote.receiving import receive
+
     worktree = _worktree(call, record)
     worktree_id, path = worktree.worktree_id, worktree.path
     remote = Remote(path, path, None, worktree.trusted)
