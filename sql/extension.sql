@@ -100,6 +100,21 @@ WHERE path IS NOT NULL AND type = 'duckdb' AND schema_name = 'epoch' AND table_n
 ORDER BY database_name
 
 
+-- name: others
+-- In: nothing.
+-- Out: one row: whether other databases are attached.
+SELECT count(*) > 0 FROM duckdb_databases() WHERE NOT internal AND database_name <> current_database()
+
+
+-- name: marked
+-- In: the name of a macro, and its definition (?).
+-- Out: a row per other database that has this macro: its name.
+SELECT DISTINCT database_name
+FROM duckdb_functions()
+WHERE function_name = ? AND macro_definition = ? AND schema_name = 'main' AND database_name <> current_database()
+ORDER BY ALL
+
+
 -- name: database
 -- In: nothing.
 -- Out: one row: the current database, its file (NULL: it is in memory), and whether it is read-only.

@@ -72,7 +72,9 @@ MODULES = {**PLAIN, **_modules(_READING), **_modules(_ACTING)}
 """The module of each verb, by its name in SQL."""
 MACROS = "epoch__macros"
 """A macro that gives the version of a database's macros."""
-OWN_MACROS = frozenset((*MODULES, MACROS))
+MADE_IN = "epoch__made_in"
+"""A macro that gives the mark of the database that the macros were made in: a random text that each of them has."""
+OWN_MACROS = frozenset((*MODULES, MACROS, MADE_IN))
 
 
 def verb_named(name: str) -> Verb[..., Any]:

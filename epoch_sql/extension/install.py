@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 import duckdb
@@ -17,7 +18,7 @@ from epoch_sql.call import Call, Memory, open_database
 from epoch_sql.catalog.relation import CATALOG_VERSION, catalog_version, upgrade
 from epoch_sql.errors import EpochError, EpochRepositoryError
 from epoch_sql.extension.failing import Watch
-from epoch_sql.extension.index import ACTING, MACROS, OWN_MACROS
+from epoch_sql.extension.index import ACTING, MACROS, MADE_IN, OWN_MACROS
 from epoch_sql.extension.registration import (
     REGISTERED,
     Function,
@@ -155,8 +156,10 @@ def installed(
             if _answer(cursor, MACROS) != macros_digest():
                 _create_macros(cursor, session)
             _upgrade(cursor, opened.name)
-            if is_new and follows and opened.path:
-                _follow(session, Path(opened.path))
+        if session.mark is None:
+            session.mark = _answer(cursor, MADE_IN)
+        if not opened.read_only and is_new and follows and opened.path:
+            _follow(session, Path(opened.path))
     return session
 
 
@@ -213,7 +216,7 @@ def _session_of(cursor: duckdb.DuckDBPyConnection, key: str, path: str | None, i
     session = _sessions.setdefault(key, Session(_new_memory(), path))
     if is_new:
         # The database was opened again: another process may have written meanwhile.
-        session.memory, session.author, session.progress = _new_memory(), None, Progress()
+        session.memory, session.author, session.progress, session.mark = _new_memory(), None, Progress(), None
         functions = _functions.setdefault(session, functions_of(session))
         register_functions(cursor, functions)
     return session
@@ -241,12 +244,14 @@ def _create_macros(cursor: duckdb.DuckDBPyConnection, session: Session) -> None:
     session.creating_macros = True
     cursor.execute("BEGIN TRANSACTION")
     try:
-        for statement in macro_statements():
+        session.mark = uuid4().hex
+        for statement in macro_statements(session.mark):
             cursor.execute(statement)
     finally:
         session.creating_macros = False
-    made = "CREATE OR REPLACE MACRO {{name}}() AS {{digest}}"
-    cursor.execute(render.fill(made, name=render.identifier(MACROS), digest=render.literal(macros_digest())))
+    made = "CREATE OR REPLACE MACRO {{name}}() AS {{text}}"
+    for name, text in ((MACROS, macros_digest()), (MADE_IN, session.mark)):
+        cursor.execute(render.fill(made, name=render.identifier(name), text=render.literal(text)))
     cursor.execute("COMMIT")
 
 

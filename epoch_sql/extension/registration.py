@@ -61,7 +61,7 @@ def functions_of(session: Session) -> tuple[Function, ...]:
         Function(
             inner(r.name),
             _reader(session, r),
-            (*_types(r), *(_ANSWERS if r.asks else ())),
+            (*_types(r), *(_ANSWERS if r.asks else ()), "VARCHAR"),
             "VARCHAR[]" if r.asks else "VARCHAR",
             False,
         )
@@ -76,7 +76,7 @@ def functions_of(session: Session) -> tuple[Function, ...]:
         Function(
             inner(p.name),
             _runner(session, p),
-            (*_types(p), _SEEN, "VARCHAR"),
+            (*_types(p), _SEEN, "VARCHAR", "VARCHAR"),
             _outcome(p),
             True,
         )
@@ -134,15 +134,16 @@ def _type(cursor: duckdb.DuckDBPyConnection, text: str) -> DuckDBPyType:
     return _TYPES[text]
 
 
-def macro_statements() -> list[Sql]:
-    """The CREATE MACRO statements of the surface."""
-    return [*map(_macro, VERBS), *map(_comment, VERBS)]
+def macro_statements(mark: str) -> list[Sql]:
+    """The CREATE MACRO statements of the surface, for the database of a mark (see ``MADE_IN``)."""
+    literal = render.literal(mark)
+    return [*(_macro(verb, literal) for verb in VERBS), *map(_comment, VERBS)]
 
 
 @cache
 def macros_digest() -> str:
     """What tells whether a database has the macros of this version."""
-    return hashlib.sha256("\n".join(macro_statements()).encode()).hexdigest()
+    return hashlib.sha256("\n".join(macro_statements("")).encode()).hexdigest()
 
 
 _ANSWERS = ("VARCHAR", "VARCHAR[]", "VARCHAR[]", "VARCHAR[]")
@@ -174,8 +175,10 @@ def _reader(session: Session, reading: AnyReading) -> Callable[..., str | list[s
     def read(*arguments: Any) -> str | list[str]:
         if session.creating_macros:
             return answer("SELECT NULL")
+        *arguments, mark = arguments  # type: ignore[assignment] # a tuple as a list
         try:
             with session.cursor() as cursor:
+                session.require_called_here(cursor, reading.name, mark)
                 given = _given(reading, arguments)
                 call = session.call(cursor)
                 asked = arguments[len(given) :]
@@ -232,10 +235,11 @@ def _asker(session: Session, reading: Query[..., Any]) -> Callable[..., list[str
 
 def _runner(session: Session, procedure: Procedure[..., Any]) -> Callable[..., dict[str, Any]]:
     def run(*arguments: Any) -> dict[str, Any]:
-        *given, seen, query = arguments
+        *given, seen, query, mark = arguments
         try:
             values = _given(procedure, given)
             with session.cursor() as cursor:
+                session.require_called_here(cursor, procedure.name, mark)
                 rows = rows_of(perform(session, cursor, procedure, seen, values, query=query))
             return {"error": None, "is_document": None, "rows": rows}
         except (EpochError, duckdb.Error, OSError) as error:
@@ -302,10 +306,10 @@ def _arguments(parameters: tuple[Parameter, ...]) -> list[Sql]:
     return [render.fill(Sql("CAST({{n}} AS {{t}})"), n=render.identifier(p.name), t=Sql(p.type)) for p in parameters]
 
 
-def _macro(verb: AnyVerb) -> Sql:
+def _macro(verb: AnyVerb, mark: Sql) -> Sql:
     """The macro of a verb. It can be created where there are no Python functions, as by IMPORT DATABASE."""
     arguments = _arguments(verb.parameters)
-    query = _acting(verb, arguments) if isinstance(verb, Procedure) else _bound(verb, arguments)
+    query = _acting(verb, arguments, mark) if isinstance(verb, Procedure) else _bound(verb, arguments, mark)
     if not arguments:
         query = render.render(
             "extension.if_there",
@@ -318,9 +322,9 @@ def _macro(verb: AnyVerb) -> Sql:
     )
 
 
-def _bound(reading: AnyVerb, arguments: list[Sql]) -> Sql:
+def _bound(reading: AnyVerb, arguments: list[Sql], mark: Sql) -> Sql:
     asks = isinstance(reading, Query) and reading.asks
-    text = _asking(reading, arguments) if asks else _calling(inner(reading.name), arguments)
+    text = _asking(reading, arguments, mark) if asks else _calling(inner(reading.name), [*arguments, mark])
     return render.render("extension.bound", text=_unchecked(reading, text))
 
 
@@ -334,7 +338,7 @@ def _calling(function: str, arguments: list[Sql]) -> Sql:
     return render.fill("{{function}}({{arguments}})", function=render.identifier(function), arguments=arguments)
 
 
-def _asking(reading: AnyVerb, arguments: list[Sql]) -> Sql:
+def _asking(reading: AnyVerb, arguments: list[Sql], mark: Sql) -> Sql:
     """The call with what its names mean to the caller, and the proof that its text reads only.
 
     Lambdas name the steps, so that each is done once.
@@ -343,7 +347,7 @@ def _asking(reading: AnyVerb, arguments: list[Sql]) -> Sql:
     asked = [Sql("asked"), Sql("plans")]
     proved = _step(
         "texts",
-        _calling(inner(reading.name), [*given, *asked]),
+        _calling(inner(reading.name), [*given, *asked, mark]),
         _calling(_PROVED, [Sql("texts"), Sql("CAST(json_serialize_plan(texts[2]) AS VARCHAR)"), *asked]),
     )
     plans = Sql("list_transform(asked, lambda named: CAST(json_serialize_plan(named) AS VARCHAR))")
@@ -363,13 +367,13 @@ def _types(verb: AnyVerb) -> tuple[str, ...]:
     return tuple(parameter.type for parameter in verb.parameters)
 
 
-def _acting(procedure: Procedure[..., Any], arguments: list[Sql]) -> Sql:
+def _acting(procedure: Procedure[..., Any], arguments: list[Sql], mark: Sql) -> Sql:
     seen = render.fill(
         "(SELECT list(seen) FROM query({{look}}({{name}}, current_query_id())) AS seen)",
         look=Sql(_LOOK),
         name=render.literal(procedure.name),
     )
-    given = [*arguments, seen if procedure.looks else Sql("NULL"), Sql("current_query()")]
+    given = [*arguments, seen if procedure.looks else Sql("NULL"), Sql("current_query()"), mark]
     outcome = _unchecked(procedure, _calling(inner(procedure.name), given))
     return render.render("extension.acting", outcome=outcome)
 

@@ -14,6 +14,7 @@ from epoch_sql import render
 from epoch_sql.call import Call, Memory, open_database
 from epoch_sql.errors import EpochRepositoryError
 from epoch_sql.extension.failing import Failures
+from epoch_sql.extension.index import MADE_IN
 from epoch_sql.progress import Progress
 
 
@@ -27,7 +28,7 @@ class Session:
     would keep the database open, and its lock, for as long as the process runs. ``creating_macros`` says that functions
     are called only because a macro over them is being created. A call that acts holds ``turn``, so that calls of one
     process follow each other. ``author`` is the author, unless a call names another. ``progress`` is the progress of
-    transfers.
+    transfers. ``mark`` is that of the file's own macros (see ``MADE_IN``).
     """
 
     def __init__(self, memory: Memory, path: str | None = None) -> None:
@@ -38,6 +39,7 @@ class Session:
         self.creating_macros = False
         self.author: str | None = None
         self.progress = Progress()
+        self.mark: object = None
         self._path = path
         self._attached: int | None = None
         self._options: Mapping[str, Any] = {}
@@ -65,6 +67,22 @@ class Session:
             opened = self.memory.opened = self.memory.opened or open_database(cursor)
             with render.for_database(opened.name):
                 yield cursor
+
+    def require_called_here(self, cursor: duckdb.DuckDBPyConnection, name: str, mark: str) -> None:
+        """Raises EpochRepositoryError for a function of another database that is attached to this file: it would work
+        here. It gives the mark of its database, which a copy of this file has, too."""
+        if self._path is None or not _has_others(cursor):
+            return
+        there = [
+            str(found)
+            for (found,) in cursor.execute(render.load("extension.marked"), [MADE_IN, f"'{mark}'"]).fetchall()
+        ]
+        if there or mark != self.mark:
+            where = " or ".join(there) or "another database"
+            raise EpochRepositoryError(
+                f"{name} of {where}, which is attached, would work on {self._path}",
+                f"open {there[0] if there else 'the other one'} with epoch_sql.connect, or DETACH it",
+            )
 
     def call(self, cursor: duckdb.DuckDBPyConnection, author: str | None = None, create: bool = False) -> Call:
         """The context of a call on a cursor; with ``create``, also where there is no repository yet."""
@@ -110,3 +128,9 @@ class Session:
             "the connection that Epoch was installed on is closed",
             "open the database again, and install Epoch on that connection",
         )
+
+
+def _has_others(cursor: duckdb.DuckDBPyConnection) -> bool:
+    """Whether other databases are attached."""
+    row = cursor.execute(render.load("extension.others")).fetchone()
+    return bool(row and row[0])

@@ -187,7 +187,7 @@ def changed_often(make_repo: MakeRepo) -> Repo:
 
 def levels_read(repo: Repo) -> int:
     """How many files the state of HEAD is read from."""
-    ((plan,),) = repo(f"SELECT \"{inner('epoch_at')}\"('HEAD', 't')")
+    ((plan,),) = repo(f"SELECT \"{inner('epoch_at')}\"('HEAD', 't', '')")
     return str(plan).count(".parquet")
 
 

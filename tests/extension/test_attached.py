@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -81,3 +83,36 @@ def test_which_repository(memory: duckdb.DuckDBPyConnection, make_repo: MakeRepo
         con.execute("INSERT INTO u VALUES (1); CALL epoch_commit('elsewhere')").fetchall()
     attach(memory, second, "two")
     assert memory.execute("SELECT message FROM two.epoch_log()").fetchall()[0] == ("elsewhere",)
+
+
+def test_a_repository_beside_another(tmp_path: Path) -> None:
+    """A function of a database that is attached to a file works on neither of them: it would take the wrong one."""
+    paths = [tmp_path / name / f"{name}.duckdb" for name in ("first", "second", "copy")]
+    for path in paths:
+        path.parent.mkdir()
+    for path, sql in zip(paths, ("CREATE TABLE m (n INTEGER)", SQL), strict=False):
+        with epoch_sql.connect(path) as con:
+            con.execute(f"{sql}; CALL epoch_init()").fetchall()
+    shutil.copy(paths[0], paths[2])
+    with epoch_sql.connect(paths[0]) as con:
+        con.execute(f"ATTACH '{paths[1]}' AS other; INSERT INTO m VALUES (1)")
+        for use, prefix in (("first", "other."), ("other", "")):
+            con.execute(f"USE {use}")
+            for call in (
+                f"CALL {prefix}epoch_commit('x')",
+                f"FROM {prefix}epoch_status()",
+                f"FROM {prefix}epoch_at('main', 't')",
+                f"FROM {prefix}epoch_query('main', 'FROM t')",
+            ):
+                message = refused(con, call)
+                assert "EpochRepositoryError" in message and " of other, which is attached, would work on " in message
+        con.execute(f"USE first; ATTACH '{paths[2]}' AS same")
+        for call in ("CALL same.epoch_commit('x')", "CALL epoch_commit('x')", "FROM epoch_log()"):
+            assert " of same, which is attached, would work on " in refused(con, call)
+        con.execute("DETACH same")
+        for prefix in ("", "first."):
+            assert con.execute(f"FROM {prefix}epoch_status()").fetchall() == [("m", "modified", 1, 0, 0)]
+        con.execute("CALL epoch_commit('mine')")
+        assert con.execute("SELECT count(*) FROM epoch_at('main', 'm') AS m, other.t").fetchall() == [(2,)]
+    with epoch_sql.connect(paths[1]) as con:
+        assert len(con.execute("FROM epoch_log()").fetchall()) == 1
