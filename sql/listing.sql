@@ -110,27 +110,17 @@ ORDER BY r.name
 SELECT pattern FROM {{epoch}}.patterns WHERE kind = {{kind}} ORDER BY pattern
 
 
--- name: table_row
--- In: the facts about a table.
--- Out: its row of epoch_tables.
+-- name: tables
+-- In: the rows of epoch_tables with their positions, and the number of rows of those that are not stored (position, row_count).
+-- Out: the rows of epoch_tables.
 SELECT
-    {{table_name}} AS table_name,
-    'table' AS kind,
-    {{key_columns}} AS key_columns,
-    CAST({{row_count}} AS BIGINT) AS row_count,
-    CAST({{bytes}} AS BIGINT) AS bytes,
-    {{is_derived}} AS is_derived,
-    {{is_stale}} AS is_stale
-
-
--- name: view_row
--- In: the name of a view.
--- Out: its row of epoch_tables.
-SELECT
-    {{table_name}} AS table_name,
-    'view' AS kind,
-    CAST([] AS VARCHAR[]) AS key_columns,
-    CAST(NULL AS BIGINT) AS row_count,
-    CAST(NULL AS BIGINT) AS bytes,
-    false AS is_derived,
-    false AS is_stale
+    known.table_name,
+    known.kind,
+    known.key_columns,
+    coalesce(known.row_count, counted.row_count) AS row_count,
+    known.bytes,
+    known.is_derived,
+    known.is_stale
+FROM ({{known}}) AS known
+LEFT JOIN ({{counted}}) AS counted USING (position)
+ORDER BY position

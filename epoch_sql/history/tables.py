@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from epoch_sql import render
 from epoch_sql.call import Call
-from epoch_sql.diff.diff import union
-from epoch_sql.model.names import ObjectName, matches_name
+from epoch_sql.model.names import matches_name
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents
-from epoch_sql.verb import query
+from epoch_sql.verb import Column, columns_of, query
 from epoch_sql.versions.sides import side_of
 
 
@@ -37,33 +36,29 @@ def tables(call: Call, ref: str = "HEAD") -> Sql:
         ref: a reference, or WORKING
     """
     side = side_of(call, ref, macros=False)
-    selects = []
-    for table_id, table_side in sorted(side.tables.items(), key=lambda pair: str(pair[1].table.name)):
-        table = table_side.table
-        selects.append(
-            render.render(
-                "listing.table_row",
-                table_name=render.literal(str(table.name)),
-                key_columns=render.fill(Sql("CAST({{k}} AS VARCHAR[])"), k=render.strings(table.key_names)),
-                row_count=_row_count(call.contents, table_side.version_id, table.name),
-                bytes=_bytes(call.contents, table_side.version_id),
-                is_derived=render.literal(matches_name(side.derived, table.name)),
-                is_stale=render.literal(table_id in side.stale),
-            )
-        )
-    views = [o for o in side.objects if o.kind == "view"]
-    selects.extend(render.render("listing.view_row", table_name=render.literal(str(o.name))) for o in views)
-    return union(selects, TableInfo)
+    rows: list[list[Any]] = []
+    counts = []
+    for table_id, found in sorted(side.tables.items(), key=lambda pair: str(pair[1].table.name)):
+        name, version_id = found.table.name, found.version_id
+        count, size = _stored(call.contents, version_id) if version_id else (None, None)
+        derived, stale = matches_name(side.derived, name), table_id in side.stale
+        rows.append([len(rows), str(name), "table", found.table.key_names, count, size, derived, stale])
+        if version_id is None:
+            counting = "SELECT {{position}} AS position, count(*) AS row_count FROM {{table}}"
+            counts.append(render.fill(counting, position=render.literal(len(rows) - 1), table=render.table(name)))
+    views = (made for made in side.objects if made.kind == "view")
+    rows += [[n, str(view.name), "view", [], None, None, False, False] for n, view in enumerate(views, len(rows))]
+    return render.render(
+        "listing.tables",
+        known=render.constants((_POSITION, *columns_of(TableInfo)), rows),
+        counted=render.joined(counts, "\nUNION ALL\n") if counts else render.constants((_POSITION, _ROW_COUNT)),
+    )
 
 
-def _row_count(contents: Contents, version_id: str | None, name: ObjectName) -> Sql:
-    if version_id is None:
-        return render.fill(Sql("(SELECT count(*) FROM {{t}})"), t=render.table(name))
-    return render.literal(contents.version(version_id).row_count)
+_POSITION, _ROW_COUNT = Column("position", "BIGINT"), Column("row_count", "BIGINT")
 
 
-def _bytes(contents: Contents, version_id: str | None) -> Sql:
-    if version_id is None:
-        return Sql("NULL")
-    levels = contents.levels(version_id)
-    return render.literal(sum(file.bytes for level in levels for file in level.files))
+def _stored(contents: Contents, version_id: str) -> tuple[int, int]:
+    """The number of rows of a version, and the bytes of its files."""
+    files = (file for level in contents.levels(version_id) for file in level.files)
+    return contents.version(version_id).row_count, sum(file.bytes for file in files)

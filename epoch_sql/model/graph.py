@@ -41,6 +41,7 @@ class _Node:
     committed_at: datetime
     undo: Undo
     undoing: frozenset[str]
+    line: int
     reverts: str | None = None
 
 
@@ -49,10 +50,16 @@ class CommitGraph:
 
     Every commit has a generation number: 1 without parents, or else one more than the highest of its parents. So no
     walk looks below the generation of the commits that it searches (git's commit-graph, "topological level").
+
+    A line is a run of commits each of which is the first that has the one before as its first parent. So the first
+    parents of a commit are the beginnings of a few lines, however long the history is. ``_forks`` has, for each line,
+    the commit at which it leaves another one, and ``_ends`` its last commit.
     """
 
     def __init__(self) -> None:
         self._nodes: dict[str, _Node] = {}
+        self._forks: list[str | None] = []
+        self._ends: list[str] = []
 
     def __contains__(self, commit: object) -> bool:
         return commit in self._nodes
@@ -88,7 +95,19 @@ class CommitGraph:
         reverted = reverts if reverts in undoing else None
         if undo.commits or reverted:
             undoing |= {commit}
-        self._nodes[commit] = _Node(parents, generation, committed_at, undo, undoing, reverted)
+        line = self._line(commit, next(iter(parents), None))
+        self._nodes[commit] = _Node(parents, generation, committed_at, undo, undoing, line, reverted)
+
+    def _line(self, commit: str, parent: str | None) -> int:
+        """The line of a commit: that of its first parent if it is the first to go on from there, or a new one."""
+        if parent is not None:
+            line = self._nodes[parent].line
+            if self._ends[line] == parent:
+                self._ends[line] = commit
+                return line
+        self._forks.append(parent)
+        self._ends.append(commit)
+        return len(self._ends) - 1
 
     def parents(self, commit: str) -> tuple[str, ...]:
         """The parents, first parent first. Every walk of this class uses it. Raises KeyError for an unknown commit."""
@@ -166,6 +185,17 @@ class CommitGraph:
             yield current
             current = next(iter(self.parents(current)), None)
 
+    def has_first_parent(self, commit: str, ancestor: str) -> bool:
+        """Whether ``ancestor`` is the commit, its first parent, or one of that one's first parents, and so on."""
+        wanted, generation = self._nodes[ancestor].line, self.generation(ancestor)
+        current: str | None = commit
+        while current is not None and self.generation(current) >= generation:
+            line = self._nodes[current].line
+            if line == wanted:
+                return True
+            current = self._forks[line]
+        return False
+
     def merge_bases(self, left: str, right: str, *, excluding: Container[str] = frozenset()) -> list[str]:
         """All best common ancestors: common ancestors that no other common ancestor descends from.
 
@@ -173,6 +203,9 @@ class CommitGraph:
         id. The algorithm is git's ``paint_down_to_common``, ordered by generation, so that a commit's colours are final
         when it is popped. It stops as soon as one of the two sides has only commits below a base.
         """
+        for older, newer in ((left, right), (right, left)):
+            if older not in excluding and self.has_first_parent(newer, older):
+                return [older]
         painted = _Frontier(self, {left: _LEFT, right: _RIGHT} if left != right else {left: _BOTH})
         bases = []
         while painted.waiting[_LEFT] and painted.waiting[_RIGHT]:

@@ -168,6 +168,7 @@ def test_queries_are_those_of_the_definitions(graph: CommitGraph) -> None:
         assert graph.merge_bases(left, right) == graph.merge_bases(right, left)
         assert graph.difference([left], [right]) == below[left] - below[right]
         assert graph.ahead_behind(left, right) == (len(below[left] - below[right]), len(below[right] - below[left]))
+        assert graph.has_first_parent(left, right) == (right in graph.first_parents(left))
 
 
 @settings(max_examples=100, deadline=None)
@@ -283,6 +284,7 @@ LAST = LONG // 2 - 1
         ("linear", "left9", "right9", [str(LONG - 50)], 25),
         ("linear", str(LONG - 1), "left9", [str(LONG - 50)], 70),
         ("linear", str(LONG - 1), str(LONG - 2), [str(LONG - 2)], 3),
+        ("linear", str(LONG - 1), "5", ["5"], 3),
         ("zig_zag", f"p{LAST}", f"s{LAST}", [f"s{LAST}"], 3),
         ("zig_zag", f"p{LAST - 1}", f"s{LAST}", [f"s{LAST - 1}"], 4),
         ("zig_zag", f"p{LAST - 20}", f"s{LAST}", [f"s{LAST - 20}"], 50),
