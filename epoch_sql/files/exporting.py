@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +25,7 @@ from epoch_sql.publish.surface import Made, Surface
 from epoch_sql.publish.writing import put, written
 from epoch_sql.query import views
 from epoch_sql.render import Sql
+from epoch_sql.storage.asides import aside_of
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.types import parse_type
 from epoch_sql.verb import procedure
@@ -104,12 +103,12 @@ def export(
         _require_free(place)
         return [(_sql if chosen == "sql" else _database)(call, ref, place)]
     if tables is not None and len(tables) == 1:
-        with _aside(place) as aside:
+        with _aside(call, place) as aside:
             found = _table(call, ref, tables[0], aside, chosen)
         return [replace(found, path=path)]
     names = tables or [str(side.table.name) for side in side_of(call, ref).tables.values()]
     _require_free(place)
-    with _aside(place) as aside:
+    with _aside(call, place) as aside:
         aside.mkdir(parents=True)
         found_all = []
         for name in sorted(names):
@@ -172,7 +171,7 @@ def _arrow(cursor: duckdb.DuckDBPyConnection, query: Sql, file: Path) -> int:
 def _sql(call: Call, ref: str, place: Path) -> ExportResult:
     """The state as statements, one after the other, as those of a patch from nothing."""
     found = render.render("export.statements", statements=statements_between(call, None, ref))
-    with _aside(place) as aside:
+    with _aside(call, place) as aside:
         count = _copied(
             call.cursor, found, aside, Sql(r"FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\x01'")
         )
@@ -198,7 +197,7 @@ def _database(call: Call, ref: str, place: Path) -> ExportResult:
     with render.for_database(DATABASE):
         made += [Made(str(step), tuple(statements(step))) for step in plan.triggers]
     surface = Surface(tuple(made), len(tables), (), ())
-    with written(place, surface, "latest") as (aside, refused):
+    with written(place, surface, "latest", call.folder) as (aside, refused):
         if refused:
             raise EpochStorageError(f"DuckDB refuses {refused[0]}", Suggestion("fsck"), path=str(place))
         put(aside, place)
@@ -225,10 +224,9 @@ def _require_free(place: Path) -> None:
 
 
 @contextmanager
-def _aside(place: Path) -> Iterator[Path]:
+def _aside(call: Call, place: Path) -> Iterator[Path]:
     """A place beside ``place``, which gets its name at the end; what was there stays if anything fails."""
-    aside = place.with_name(f".epoch-{uuid.uuid4().hex}")
-    try:
+    with aside_of(place, call.folder) as aside:
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             yield aside
@@ -240,10 +238,6 @@ def _aside(place: Path) -> Iterator[Path]:
                 "free space, or make the folder writable",
                 path=str(place),
             ) from error
-    finally:
-        # Where it was put in its place, or could not be made, there is nothing to remove.
-        with suppress(OSError):
-            shutil.rmtree(aside) if aside.is_dir() else aside.unlink()
 
 
 def _first_line(error: Exception) -> str:

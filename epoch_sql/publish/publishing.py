@@ -115,7 +115,7 @@ def _publish(call: Call, ref: Reference, how: Settings) -> PublishResult:
         require_replaceable(path)
     levels = _levels(call, ref)
     content = surface(call, ref, levels, how.materialize)
-    with written(path, content, how.storage_version) as (aside, refused):
+    with written(path, content, how.storage_version, call.folder) as (aside, refused):
         new = state_of(aside)
         assert new
         file = PublishedFile(

@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from epoch_sql import render
 from epoch_sql.errors import EpochArgumentError, EpochError, EpochStorageError
 from epoch_sql.publish.at import DATABASE
 from epoch_sql.publish.surface import ABOUT, Made, Surface
+from epoch_sql.storage.asides import aside_of, remove_aside
 from epoch_sql.storage.writing import sync_folder
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
@@ -26,24 +26,23 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {
 }
 _BROKEN = (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException, duckdb.TransactionException)
 """Errors of the disk or the memory, but for what ``_is_of_disk`` tells apart. All others refuse a statement."""
-_PREFIX = ".epoch-"
 
 
 @contextmanager
-def written(path: Path, surface: Surface, version: str) -> Iterator[tuple[Path, tuple[str, ...]]]:
+def written(
+    path: Path, surface: Surface, version: str, folder: Path | None = None
+) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """A new file beside ``path`` that holds a surface, and what DuckDB refused to create, with the reason.
 
-    Removes the file afterwards if it is still there. Raises EpochStorageError if it cannot be written.
+    Removes the file afterwards if it is still there. ``folder`` is that of the repository that it is noted in. Raises
+    EpochStorageError if it cannot be written.
     """
-    aside = path.with_name(f"{_PREFIX}{uuid.uuid4().hex}")
-    try:
+    with aside_of(path, folder) as aside:
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             left_out = _create(aside, surface.made, version)
             _sync(aside)
         yield aside, left_out
-    finally:
-        _remove(aside)
 
 
 def create_database(path: Path, version: str) -> None:
@@ -100,7 +99,7 @@ def _create(aside: Path, made: tuple[Made, ...], version: str) -> tuple[str, ...
     except duckdb.Error as error:
         if _is_of_disk(error):
             raise
-        _remove(aside)
+        remove_aside(aside)
     left_out: list[str] = []
     with _attached(aside, version) as file:
         for one in made:
@@ -174,12 +173,6 @@ def _first_line(error: duckdb.Error) -> str:
 def _sync(path: Path) -> None:
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
-
-
-def _remove(aside: Path) -> None:
-    for path in (aside, _wal(aside)):
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 def _wal(path: Path) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 import epoch_sql
 from epoch_sql import errors
+from epoch_sql.storage.asides import aside_of
 from tests.conftest import Epoch, Repo, begun
 
 EVERYTHING = """
@@ -139,3 +142,25 @@ def test_the_command(shop: Repo, epoch: Epoch) -> None:
     assert epoch("--db", str(shop.path), "export", "HEAD", "v", "v.csv").err == "Wrote 2 rows of v to v.csv\n"
     assert Path("v.csv").read_text().startswith("id,m\n")
     shop.reopen()
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(shop: Repo, folder: Path) -> None:
+    """Of this repository, and only if nobody is at work on it any more."""
+    kill = (
+        "import os, signal, sys; from pathlib import Path; from epoch_sql.storage.asides import aside_of;"
+        "aside = aside_of(Path(sys.argv[1]), Path(sys.argv[2])).__enter__(); aside.mkdir(); (aside / 'x').touch();"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    own = str(shop.path.parent / ".epoch")
+    with aside_of(Path("alive"), Path(own)) as alive:
+        alive.touch()
+        subprocess.run([sys.executable, "-c", kill, "killed", own])
+        foreign, named = (Path(f".epoch-{digit * 32}") for digit in "ab")
+        foreign.touch()
+        named.touch()
+        (Path(own) / "asides" / f".epoch-{'c' * 32}").write_text(str(named.absolute()))
+        assert len(list(Path().glob(".epoch-*"))) == 4
+        out(shop, "main", "bag.parquet", tables=["s.bag"])
+        assert set(map(Path.absolute, Path().glob(".epoch-*"))) == {alive, foreign.absolute(), named.absolute()}
+    assert not alive.exists()
+    assert list((Path(own) / "asides").iterdir()) == []
