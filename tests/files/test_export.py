@@ -148,8 +148,8 @@ def test_what_a_killed_export_left_is_removed_by_the_next(shop: Repo, folder: Pa
     """Of this repository, and only if nobody is at work on it any more."""
     kill = (
         "import os, signal, sys; from pathlib import Path; from epoch_sql.storage.asides import aside_of;"
-        "aside = aside_of(Path(sys.argv[1]), Path(sys.argv[2])).__enter__(); aside.mkdir(); (aside / 'x').touch();"
-        "os.kill(os.getpid(), signal.SIGKILL)"
+        "held = aside_of(Path(sys.argv[1]), Path(sys.argv[2])); aside = held.__enter__(); aside.mkdir();"
+        "(aside / 'x').touch(); os.kill(os.getpid(), signal.SIGKILL)"
     )
     own = str(shop.path.parent / ".epoch")
     with aside_of(Path("alive"), Path(own)) as alive:
