@@ -1,4 +1,5 @@
-"""Real dbt, several runs in one process. Reads the steps, and writes what each run did as JSON to told.json."""
+"""Real dbt, several runs in one process. Reads the steps (arguments of dbt, SQL, or settings of the
+environment), and writes what each run did as JSON to told.json."""
 
 from __future__ import annotations
 
@@ -12,7 +13,6 @@ from dbt.cli.main import dbtRunner
 import epoch_sql
 import epoch_sql.dbt
 
-SHOP = os.environ["SHOP"]
 os.environ["EPOCH_DBT"] = str(epoch_sql.dbt.PACKAGE)
 
 
@@ -25,7 +25,7 @@ def dbt(command: list[str]) -> dict[str, object]:
 
 
 def look() -> dict[str, object]:
-    with epoch_sql.connect(SHOP) as con:
+    with epoch_sql.connect(os.environ["SHOP"]) as con:
 
         def rows(sql: str) -> list[list[object]]:
             return [list(row) for row in con.execute(sql).fetchall()]
@@ -47,10 +47,13 @@ def look() -> dict[str, object]:
 def main() -> None:
     told = []
     for step in json.load(sys.stdin):
+        if isinstance(step, dict):
+            os.environ.update(step)
+            continue
         if isinstance(step, list):
             told.append(dbt(step))
             continue
-        with epoch_sql.connect(SHOP) as con:
+        with epoch_sql.connect(os.environ["SHOP"]) as con:
             con.execute(step)
     Path("told.json").write_text(json.dumps(told), encoding="utf-8")
 

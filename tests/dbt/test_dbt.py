@@ -26,7 +26,8 @@ CALL epoch_protect('production', require_fresh := true, no_force_push := true);
 """
 COMPARE = ["run-operation", "epoch_compare", "--args", "{model: totals, from: production~1}"]
 NEGATIVE = "UPDATE orders SET amount = -11 WHERE id = 2; INSERT INTO orders VALUES (4, 'north', 5)"
-STEPS: list[str | list[str]] = [
+NIGHTLY = "nightly/shop.duckdb"
+STEPS: list[str | list[str] | dict[str, str]] = [
     BEGIN,
     ["deps"],
     ["build"],
@@ -40,6 +41,13 @@ STEPS: list[str | list[str]] = [
     "UPDATE orders SET amount = 26 WHERE id = 2; CALL epoch_commit('meanwhile'); CALL epoch_checkout('dbt/work')",
     ["build", "--vars", "{meanwhile: true}"],
     COMPARE,
+    "CALL epoch_worktree_add('nightly', 'production', new_branch := 'nightly')",
+    {"SHOP": NIGHTLY, "BRANCH": "nightly", "PUBLISH": ""},
+    "UPDATE orders SET amount = 100 WHERE id = 1; CALL epoch_commit('new')",
+    ["build"],
+    {"SHOP": "shop.duckdb", "BRANCH": "dbt/work", "PUBLISH": "production"},
+    "CALL epoch_merge('nightly', target := 'production', require_fresh := true)",
+    ["build"],
 ]
 
 
@@ -64,7 +72,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     deps, *found = json.loads((project / "told.json").read_text(encoding="utf-8"))
     assert deps["ok"]
-    found[-1]["printed"] = ran.stdout
+    found[5]["printed"] = ran.stdout
     return found  # type: ignore[no-any-return]
 
 
@@ -119,6 +127,16 @@ def test_a_model_is_compared_with_another_branch(runs: list[dict[str, Any]]) -> 
     assert runs[5]["ok"], runs[5]["said"]
     assert "totals: production~1 and the working tables" in runs[5]["said"]
     assert "| rows_added |" in runs[5]["printed"]
+
+
+def test_a_worktree_is_built_in_and_promoted_from_the_main_database(runs: list[dict[str, Any]]) -> None:
+    """dbt builds in a database of its own on its branch. The next build in the main one begins with what was promoted."""
+    before, nightly, after = runs[5:8]
+    assert nightly["ok"] and nightly["head"] == [["nightly"]] and nightly["status"] == [], nightly["said"]
+    assert nightly["work"][0][0].startswith("dbt build of shop")
+    assert nightly["totals"] == before["totals"] == [["north", 45], ["south", 26]]
+    assert after["ok"] and after["head"] == [["dbt/work"]], after["said"]
+    assert after["totals"] == [["north", 135], ["south", 26]]
 
 
 def test_as_a_program_it_ends_as_dbt_does() -> None:
