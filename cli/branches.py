@@ -195,27 +195,33 @@ def tag_delete(session: Session, name: str, form: str) -> None:
 @click.command()
 @click.argument("ref", required=False)
 @click.option("--hard", is_flag=True, help="Reset the working tables too, and discard uncommitted changes.")
+@click.option("--into", metavar="BRANCH", help="The branch to move (default: the current one).")
 @click.option("--dry-run", is_flag=True, help="Only show the steps of --hard.")
 @json_option
 @pass_session
-def reset(session: Session, ref: str | None, hard: bool, dry_run: bool, form: str) -> None:
+def reset(session: Session, ref: str | None, hard: bool, into: str | None, dry_run: bool, form: str) -> None:
     """Move the branch to another commit.
 
     REF is HEAD by default. Without --hard, the working tables stay as they are. On a branch that is protected with
     --no-force-push, --hard moves nothing back: it adds a commit with the content of REF.
     """
     if dry_run:
+        if into is not None:
+            raise click.UsageError("--dry-run shows the steps of the working tables, which --into leaves alone")
         if not hard:
             raise click.UsageError("--dry-run shows the steps of --hard: without it no table changes")
         _show_steps(session, ref or "HEAD", form)
         return
     before = session.read(call("epoch_head"))[0]
-    at = session.do(call("epoch_reset", ref=ref, hard=hard), "resetting")
-    if at["commit_id"] != before["commit_id"] and _rolled_back(session, before["branch"]):
+    branch = into or before["branch"]
+    elsewhere = branch != before["branch"]
+    tip = session.commits([into])[0] if into and elsewhere else before["commit_id"]
+    at = session.do(call("epoch_reset", ref=ref, hard=hard, target=into), "resetting")
+    if at["commit_id"] != tip and _rolled_back(session, branch):
         commit = session.read(call("epoch_log", ref=at["commit_id"], max_count=1))[0]
-        where = f"[{before['branch']} {short(at['commit_id'])}] {commit['message']}"
+        where = f"[{branch} {short(at['commit_id'])}] {commit['message']}"
     else:
-        where = f"HEAD is now at {short(at['commit_id'])}"
+        where = f"{branch if elsewhere else 'HEAD'} is now at {short(at['commit_id'])}"
     diagnostics.message(f"{where}{in_brackets(summary(at))}")
     in_progress.remind(session, session.read(call("epoch_head"))[0]["branch"])
     if form == "json":

@@ -30,6 +30,7 @@ SECTION = "Examine the history"
 )
 @click.option("--graph", is_flag=True, help="Draw the lines of history.")
 @click.option("--table", "table_name", metavar="TABLE", help="Only commits that changed this table.")
+@click.option("--all", "all_refs", is_flag=True, help="Start at all branches, tags and remote branches, too.")
 @json_option
 @pass_to_read
 def log(
@@ -40,6 +41,7 @@ def log(
     first_parent: bool,
     graph: bool,
     table_name: str | None,
+    all_refs: bool,
     form: str,
 ) -> None:
     """Show the commits that lead to a reference.
@@ -53,13 +55,14 @@ def log(
         first_parent=first_parent,
         max_count=None if drawn else max_count,
         table_name=table_name,
+        all_refs=all_refs or None,
     )
     if form == "json":
         output.rows(session.rows(asked, form), form)
         return
     commits = session.read(asked)
     if drawn:
-        everything = session.read(call("epoch_log", ref=ref)) if table_name else commits
+        everything = session.read(call("epoch_log", ref=ref, all_refs=all_refs or None)) if table_name else commits
         commits = topological(commits, everything, first_parent)[:max_count]
     shown = [row["commit_id"] for row in commits]
     entries = ((row, [_oneline(row, shown)] if oneline else _entry(row, shown)) for row in commits)

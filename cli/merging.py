@@ -24,6 +24,9 @@ _LISTED = 10
 _OBSTACLES = {"data_conflicts": "conflict", "schema_conflicts": "schema conflict", "violations": "violation"}
 
 
+_to = click.option("--into", metavar="BRANCH", help="The branch that gets the commit (default: the current one).")
+
+
 @click.command()
 @click.argument("source", required=False)
 @into_option
@@ -84,27 +87,29 @@ def merge(
 
 @click.command()
 @click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@_to
 @json_option
 @pass_session
-def revert(session: Session, refs: tuple[str, ...], form: str) -> None:
+def revert(session: Session, refs: tuple[str, ...], into: str | None, form: str) -> None:
     """Add a commit that undoes another one.
 
     The revert of a merge goes back to its first parent, so `epoch revert HEAD` undoes the whole last promotion. Several
     commits are reverted one after the other, in the given order.
     """
-    _each(session, "epoch_revert", "revert", refs, form)
+    _each(session, "epoch_revert", "revert", refs, into, form)
 
 
 @click.command(name="cherry-pick")
 @click.argument("refs", nargs=-1, required=True, metavar="REF...")
+@_to
 @json_option
 @pass_session
-def cherry_pick(session: Session, refs: tuple[str, ...], form: str) -> None:
+def cherry_pick(session: Session, refs: tuple[str, ...], into: str | None, form: str) -> None:
     """Add a commit with the changes of another one.
 
     Several commits are picked one after the other, in the given order.
     """
-    _each(session, "epoch_cherry_pick", "cherry-pick", refs, form)
+    _each(session, "epoch_cherry_pick", "cherry-pick", refs, into, form)
 
 
 COMMANDS = (merge, revert, cherry_pick)
@@ -229,25 +234,27 @@ def _preview_lines(found: list[dict[str, Any]]) -> list[output.Line]:
     return [*lines, *(f"stale: rebuild {visible(row['table_name'])}" for row in found if row["stale"])]
 
 
-def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], form: str) -> None:
+def _each(session: Session, function: str, verb: str, refs: tuple[str, ...], into: str | None, form: str) -> None:
     """Applies one commit after the other. If one stops, says what is left."""
     # Each adds a commit, which moves HEAD and the branch. So all references are resolved before the first.
     commits = session.commits(refs)
     made = []
     for at, (ref, commit) in enumerate(zip(refs, commits, strict=True)):
         try:
-            made.append(_run(session, None, call(function, ref if len(refs) == 1 else commit), verb))
+            asked = call(function, ref if len(refs) == 1 else commit, target=into)
+            made.append(_run(session, into, asked, verb))
         except Exception as error:
-            _tell_left(verb, error, commits[at + 1 :])
+            _tell_left(verb, error, commits[at + 1 :], into)
             raise
         _report_commit(made[-1])
     if form == "json":
         output.document(made)
 
 
-def _tell_left(verb: str, error: Exception, commits: list[str]) -> None:
+def _tell_left(verb: str, error: Exception, commits: list[str], into: str | None) -> None:
     if not commits:
         return
-    after = "after epoch merge --continue: " if isinstance(error, EpochConflict) else ""
+    where = f" --into {shlex.quote(into)}" if into else ""
+    after = f"after epoch merge --continue{where}: " if isinstance(error, EpochConflict) else ""
     rest = " ".join(shlex.quote(short(commit, commits)) for commit in commits)
-    diagnostics.message(f"{counted(len(commits), 'commit')} left, {after}epoch {verb} {rest}")
+    diagnostics.message(f"{counted(len(commits), 'commit')} left, {after}epoch {verb} {rest}{where}")

@@ -220,9 +220,13 @@ class Call:
     def author(self, stated: str | None = None) -> str:
         """The author: as stated, or else from the environment and the configuration. Raises EpochReferenceError for
         an invalid name."""
-        who = stated or self._author or config.default_author(self.folder)
+        who = stated or self.identity()[0]
         check_identity(who)
         return who
+
+    def identity(self) -> tuple[str, config.Origin]:
+        """The author of the next commit where none is stated, and where that comes from."""
+        return (self._author, "connection") if self._author else config.default_author(self.folder)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -10,13 +10,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from epoch_sql.advice import Suggestion
 from epoch_sql.errors import EpochConfigError, EpochRepositoryError, RepositoryNotFound
 
 FOLDER = ".epoch"
 FILE = "config.toml"
+
+
+Origin = Literal["connection", "EPOCH_AUTHOR", "configuration", "system"]
+"""Where an author comes from: who opened the database, a variable, a setting, or the operating system."""
 
 
 @dataclass(frozen=True)
@@ -112,21 +116,22 @@ def name_database(database: Path) -> None:
         set_value(config, "database", name)
 
 
-def default_author(folder: Path | None = None) -> str:
-    """``Name <mail>`` for commits: EPOCH_AUTHOR, or else user.name and user.email of the settings, or else the OS user.
+def default_author(folder: Path | None = None) -> tuple[str, Origin]:
+    """``Name <mail>`` for commits: EPOCH_AUTHOR, or else user.name and user.email of the settings, or else the OS user;
+    and where it comes from.
 
     ``folder`` is the repository's ``.epoch`` folder, whose settings come before the user's.
     """
     stated = os.environ.get("EPOCH_AUTHOR", "").strip()
     if stated:
-        return stated
+        return stated, "EPOCH_AUTHOR"
     name = get("user.name", folder)
     mail = get("user.email", folder)
     if name is None and mail is None:
         login = _login()
-        return f"{login} <{login}@{socket.gethostname()}>"
+        return f"{login} <{login}@{socket.gethostname()}>", "system"
     name = name if name is not None else _login()
-    return f"{name} <{mail}>" if mail else name
+    return f"{name} <{mail}>" if mail else name, "configuration"
 
 
 def get(key: str, folder: Path | None = None) -> str | None:

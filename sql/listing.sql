@@ -37,23 +37,6 @@ FROM {{epoch}}.merges AS m
 ORDER BY target
 
 
--- name: conflicts
--- In: conflicts, with JSON as text, and the name of a table or NULL.
--- Out: the rows of epoch_conflicts.
-SELECT
-    table_name,
-    CAST(key AS JSON) AS key,
-    column_name,
-    kind,
-    CAST(base AS JSON) AS base,
-    CAST(ours AS JSON) AS ours,
-    CAST(theirs AS JSON) AS theirs,
-    resolved
-FROM ({{conflicts}}) AS conflicts
-WHERE ({{table_name}} IS NULL OR lower(table_name) = lower({{table_name}}))
-ORDER BY table_name, key, column_name
-
-
 -- name: violations
 -- In: the violations of merges in progress, and the target of one.
 -- Out: the rows of epoch_violations.

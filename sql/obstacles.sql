@@ -176,3 +176,45 @@ WHERE target = {{target}} AND cause_table IS NOT NULL AND NOT EXISTS (
     WHERE cause.target = {{target}} AND cause.table_name = r.cause_table AND cause.key IS NOT DISTINCT FROM r.cause_key
 )
 RETURNING side
+
+
+-- name: listed
+-- In: conflicts, with JSON as text; the target whose decisions count, or NULL; a strategy, or NULL; a table, or NULL.
+-- Out: the rows of epoch_conflicts. The most specific decision counts, and of equally specific ones the last.
+WITH conflicts AS ({{conflicts}}),
+decided AS (
+    SELECT
+        c.table_name,
+        c.key,
+        c.column_name,
+        arg_max(
+            struct_pack(side := r.side, value := r.value),
+            row(r.key IS NOT NULL, r.column_name IS NOT NULL, r.table_name IS NOT NULL, r.sequence)
+        ) AS choice
+    FROM conflicts AS c
+    JOIN {{epoch}}.resolutions AS r
+        ON r.target = {{target}}
+        AND (r.table_name IS NULL OR r.table_name = c.table_name)
+        AND (r.key IS NULL OR r.key = c.key)
+        AND (r.column_name IS NULL OR r.column_name = c.column_name)
+    WHERE c.resolved AND (r.side <> 'both' OR c.kind = 'copies')
+    GROUP BY ALL
+)
+SELECT
+    c.table_name,
+    CAST(c.key AS JSON) AS key,
+    c.column_name,
+    c.kind,
+    CAST(c.base AS JSON) AS base,
+    CAST(c.ours AS JSON) AS ours,
+    CAST(c.theirs AS JSON) AS theirs,
+    c.resolved,
+    CASE WHEN c.resolved THEN coalesce(d.choice.side, {{strategy}}) END AS side,
+    CASE WHEN c.resolved THEN d.choice.value END AS value
+FROM conflicts AS c
+LEFT JOIN decided AS d
+    ON c.table_name = d.table_name
+    AND c.key IS NOT DISTINCT FROM d.key
+    AND c.column_name IS NOT DISTINCT FROM d.column_name
+WHERE {{table_name}} IS NULL OR lower(c.table_name) = lower({{table_name}})
+ORDER BY c.table_name, c.key, c.column_name

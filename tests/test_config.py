@@ -104,13 +104,13 @@ def test_author(
     for key, value in (("user.name", name), ("user.email", mail)):
         if value is not None:
             config.set_value(config.repository_config(shop), key, value)
-    assert config.default_author(shop.parent / ".epoch") == expected
+    assert config.default_author(shop.parent / ".epoch")[0] == expected
 
 
 def test_author_falls_back_to_the_operating_system(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config.getpass, "getuser", lambda: "grace")
     monkeypatch.setattr(config.socket, "gethostname", lambda: "host")
-    assert config.default_author(shop.parent / ".epoch") == "grace <grace@host>"
+    assert config.default_author(shop.parent / ".epoch") == ("grace <grace@host>", "system")
 
 
 def test_repository_settings_come_before_the_users(shop: Path) -> None:

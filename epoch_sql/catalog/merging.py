@@ -115,7 +115,10 @@ class Obstacles(Relation):
 
 @dataclass(frozen=True)
 class Conflict:
-    """What both sides of a merge changed: a cell, a row, copies of a row, or (without a key) a definition."""
+    """What both sides of a merge changed: a cell, a row, copies of a row, or (without a key) a definition.
+
+    One that is resolved has the ``side`` that it was resolved to, and the ``value`` if that was given.
+    """
 
     table: str
     key: Json | None
@@ -125,6 +128,20 @@ class Conflict:
     ours: Json | None
     theirs: Json | None
     resolved: bool
+    side: Literal["ours", "theirs", "base", "both", "value"] | None
+    value: str | None
+
+
+def listed_conflicts(rows: Sql, target: str | None, strategy: str | None, table: str | None) -> Sql:
+    """The rows of ``epoch_conflicts`` for conflicts with JSON as text, with what was decided for them: by the decisions
+    that are kept for a target (None: by none), or else by a strategy."""
+    return render.render(
+        "obstacles.listed",
+        conflicts=rows,
+        target=render.literal(target),
+        strategy=render.literal(strategy if strategy in ("ours", "theirs") else None),
+        table_name=render.literal(table),
+    )
 
 
 class Conflicts(Obstacles):

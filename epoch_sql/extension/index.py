@@ -11,8 +11,9 @@ from typing import Any
 from epoch_sql.verb import Verb
 
 _PLAIN = {
+    "history.environments": ("environments",),
     "history.listing": (
-        *("audit", "branches", "conflicts", "head", "log", "merge_base", "merges", "protections", "reflog"),
+        *("audit", "branches", "conflicts", "head", "identity", "log", "merge_base", "merges", "protections", "reflog"),
         *("stashes", "tags", "violations"),
     ),
     "verbs.worktree_state": ("status",),
@@ -52,10 +53,11 @@ _ACTING = {
     "upkeep.compact": ("compact",),
     "upkeep.gc": ("gc",),
     "verbs.branching": ("branch", "branch_delete", "branch_rename", "tag", "tag_delete"),
-    "verbs.checkout": ("checkout", "reset"),
+    "verbs.checkout": ("checkout",),
     "verbs.committing": ("commit", "ignore", "init", "key"),
     "verbs.deriving": ("derived", "rebuilt"),
     "verbs.merging": ("merge", "merge_abort", "merge_continue", "resolve"),
+    "verbs.resetting": ("reset",),
     "verbs.reverting": ("cherry_pick", "revert"),
     "verbs.stashing": ("stash", "stash_drop", "stash_pop"),
 }

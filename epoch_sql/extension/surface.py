@@ -9,7 +9,7 @@ from typing import Any
 from epoch_sql.diff import diff
 from epoch_sql.files import exporting, importing
 from epoch_sql.guard import checks, protecting
-from epoch_sql.history import changelog, listing, rows, tables
+from epoch_sql.history import changelog, environments, listing, rows, tables
 from epoch_sql.linked import verbs as linked
 from epoch_sql.patch import patch
 from epoch_sql.publish import publishing
@@ -25,6 +25,7 @@ from epoch_sql.verbs import (
     merging,
     previewing,
     promoting,
+    resetting,
     reverting,
     stashing,
     worktree_state,
@@ -84,6 +85,8 @@ class Verbs:
     patch = patch.patch
 
     head = listing.head
+    identity = listing.identity
+    environments = environments.environments
     branches = listing.branches
     branch = branching.create_branch
     branch_rename = branching.rename_branch
@@ -92,7 +95,7 @@ class Verbs:
     tag = branching.create_tag
     tag_delete = branching.delete_tag
     plan = checkout.steps
-    reset = checkout.reset
+    reset = resetting.reset
     checkout = checkout.checkout
     reflog = listing.reflog
 

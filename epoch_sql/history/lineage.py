@@ -10,7 +10,7 @@ from epoch_sql import render
 from epoch_sql.call import Call, no_table, require_trusted
 from epoch_sql.model.graph import CommitGraph
 from epoch_sql.model.schema import Table
-from epoch_sql.versions.sides import crossing, side_of, storing
+from epoch_sql.versions.sides import crossing, storing, tree_side
 
 
 @dataclass(frozen=True)
@@ -24,27 +24,27 @@ class Step:
 
 
 class Lineage:
-    """One table through the history of HEAD, followed through renames by its identity.
+    """One table through the history of a reference, followed through renames by its identity.
 
     A commit's ``position`` counts from the newest commit, 0, to the oldest, children before their parents. A row
     belongs to a commit with one parent if it differs from the parent. A row belongs to a merge commit if it differs
     from the first parent, and no other side changed it to this since the sides parted. That is git's combined diff,
     with one exception: a row that a merge brings back (a side's row, unchanged since the sides parted) belongs to the
     merge.
-    Raises EpochTableError if HEAD has no such table.
+    Raises EpochTableError if the reference has no such table.
 
     ``crossing`` are the columns, by id, that were computed at some time and stored at another. ``table`` is the
-    definition in HEAD as if it stored them.
+    definition there as if it stored them.
     """
 
-    def __init__(self, call: Call, table_name: str) -> None:
-        side = side_of(call, "HEAD")
+    def __init__(self, call: Call, table_name: str, ref: str) -> None:
+        self.head = call.resolve(ref)
+        side = tree_side(call.contents, call.tree(self.head))
         found = side.named(table_name)
         if found is None:
-            raise no_table(table_name, [str(s.table.name) for s in side.tables.values()], "HEAD")
+            raise no_table(table_name, [str(s.table.name) for s in side.tables.values()], ref)
         self.call = call
         self.table_id = found[0]
-        self.head = call.head().commit_id
         self.graph: CommitGraph = call.graph()
         self.commits = self.graph.topological(self.graph.ancestors(self.head))
         self.positions = {commit_id: position for position, commit_id in enumerate(self.commits)}

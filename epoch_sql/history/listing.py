@@ -15,7 +15,7 @@ from epoch_sql import render
 from epoch_sql.call import Call, no_table
 from epoch_sql.catalog.history import Protections
 from epoch_sql.catalog.local import Upstreams
-from epoch_sql.catalog.merging import Conflict
+from epoch_sql.catalog.merging import Conflict, Merges, listed_conflicts
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.protection import Protection
 from epoch_sql.render import Sql
@@ -123,6 +123,7 @@ def log(
     first_parent: bool = False,
     max_count: int | None = None,
     table: str | None = None,
+    all_refs: bool = False,
 ) -> Sql:
     """The commits that a reference reaches, newest first.
 
@@ -133,11 +134,18 @@ def log(
         first_parent: only the branch's first-parent line: on an environment, its promotions
         max_count: at most this many commits
         table: only commits that changed this table
+        all_refs: start at all branches, tags and remote branches, too
     """
-    tip = call.resolve(ref)
+    tips = [call.resolve(ref)]
+    if all_refs:
+        tips += [found.commit_id for kind in ("branch", "tag", "remote") for found in call.refs.all(kind).values()]
     # Read after the reference: another thread may move that to a commit that an earlier graph lacks.
     graph = call.graph()
-    ids = graph.first_parents(tip) if first_parent else graph.newest_first(tip)
+    if all_refs:
+        reached = {c for tip in tips for c in graph.first_parents(tip)} if first_parent else graph.difference(tips, ())
+        ids = iter(graph.topological(reached))
+    else:
+        ids = graph.first_parents(tips[0]) if first_parent else graph.newest_first(tips[0])
     if table is not None:
         ids = iter(_touching(call, [*ids], table))
     listed = islice(ids, max_count if max_count is None else max(max_count, 0))
@@ -195,6 +203,26 @@ def head(call: Call) -> CheckedOut:
     """The branch and the commit that are checked out."""
     checked_out = call.head()
     return CheckedOut(checked_out.branch, checked_out.commit_id, checked_out.detached)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the author of the next commit is, and where that comes from."""
+
+    author: str
+    name: str
+    mail: str | None
+    origin: Literal["connection", "EPOCH_AUTHOR", "configuration", "system"]
+
+
+@reading("epoch_identity")
+def identity(call: Call) -> Identity:
+    """The name and the mail address that the next commit would have, and where they come from: from who opened the
+    database, EPOCH_AUTHOR, the configuration, or the operating system. Raises EpochReferenceError for one that no
+    commit can have."""
+    author, origin = call.author(), call.identity()[1]
+    name, _, mail = author.partition("<")
+    return Identity(author, name.strip(), mail.rstrip("> ").strip() or None, origin)
 
 
 @reading("epoch_merge_base")
@@ -268,8 +296,10 @@ def conflicts(call: Call, table: str | None = None, *, into: str | None = None) 
         table: only this table
         into: the branch that is merged into; default: the current one
     """
-    found = render.fill(Sql("FROM {{epoch}}.conflicts WHERE target = {{target}}"), target=_target(call, into))
-    return render.render("listing.conflicts", conflicts=found, table_name=render.literal(table))
+    target = into or call.head().branch
+    rows = render.fill(Sql("FROM {{epoch}}.conflicts WHERE target = {{target}}"), target=render.literal(target))
+    begun = Merges(call.cursor).get(target) if target else None
+    return listed_conflicts(rows, target, begun.strategy if begun else None, table)
 
 
 @query("epoch_violations", Violation)

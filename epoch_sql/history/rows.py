@@ -125,17 +125,18 @@ class RowChange:
 
 
 @relation("epoch_history", RowChange, also="then the table's columns (of a removed row, its last values)")
-def history(call: Call, table: str, key: str | None = None) -> Sql:
-    """Every version of every row of a table, or of one row, in the history of HEAD, newest first.
+def history(call: Call, table: str, key: str | None = None, *, ref: str = "HEAD") -> Sql:
+    """Every version of every row of a table, or of one row, in the history of a reference, newest first.
 
-    The rows have the columns that the table has in HEAD. A merge commit has only the rows that it made itself. Raises
+    The rows have the columns that the table has there. A merge commit has only the rows that it made itself. Raises
     EpochTableError for an unknown table or key column.
 
     Args:
         table: `orders` or `schema.orders`
         key: only this row: JSON (`{"id": 42}`) or the value of a one-column key
+        ref: the reference whose history it is
     """
-    lineage = Lineage(call, table)
+    lineage = Lineage(call, table, ref)
     changes = TableChanges(lineage, None if key is None else wanted_key(call.cursor, lineage.table, key))
     steps = lineage.steps([c for c in lineage.commits if c not in lineage.transparent])
     parts = [changes.relation(step for step in steps if step.commit_id not in lineage.merges)]
@@ -164,16 +165,18 @@ def history(call: Call, table: str, key: str | None = None) -> Sql:
     "epoch_blame",
     also="the key columns (without a key: all stored columns), commit_id, author, committed_at TIMESTAMP, message",
 )
-def blame(call: Call, table: str) -> Sql:
-    """The commit that last set each row to its current value. A table without a key gives each distinct row once.
+def blame(call: Call, table: str, *, ref: str = "HEAD") -> Sql:
+    """The commit that last set each row to the value that it has at a reference. A table without a key gives each
+    distinct row once.
 
     A row that a merge only took over is the commit's that made it. Of a table without a key, it is the commit that last
     added a copy. Raises EpochTableError for an unknown table.
 
     Args:
         table: `orders` or `schema.orders`
+        ref: the reference whose rows these are
     """
-    lineage = Lineage(call, table)
+    lineage = Lineage(call, table, ref)
     version_id = lineage.version(lineage.head)
     assert version_id
     merged = MergedChanges(lineage, TableChanges(lineage))

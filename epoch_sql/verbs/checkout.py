@@ -1,4 +1,4 @@
-"""``checkout`` and ``reset`` bring the working tables to another commit. ``epoch_plan`` says what either would do."""
+"""``checkout`` brings the working tables to another commit. ``epoch_plan`` says what it, or a reset, would do."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ import duckdb
 from epoch_sql import render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
-from epoch_sql.catalog.history import Protections
 from epoch_sql.catalog.local import Fingerprint, Fingerprints, Freshness, Patterns, Upstreams
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochDirtyError, ReferenceExists
-from epoch_sql.guard.moves import Move, move_branch, require_allowed, require_own
-from epoch_sql.merge.engine import with_undo
-from epoch_sql.model.commit import Head, Origin, Ref, Route, RowCounts, Tree
+from epoch_sql.guard.moves import Move, move_branch, require_own
+from epoch_sql.model.commit import Ref, Route, RowCounts, Tree
 from epoch_sql.model.names import check_ref_name
 from epoch_sql.model.remote import Upstream
 from epoch_sql.model.schema import Table
-from epoch_sql.model.undo import undo_of_rollback
 from epoch_sql.patch.planning import unqualified
 from epoch_sql.plan.executor import Applied, Attempt, Executor, StillUsed, working_plan
 from epoch_sql.plan.making import CannotMake, HeldByGhost, still_held
@@ -38,8 +35,7 @@ from epoch_sql.plan.planner import (
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import arrange, compare, shape_of
 from epoch_sql.verb import procedure
-from epoch_sql.verbs.committing import checked_out_branch, new_commit, set_head
-from epoch_sql.verbs.deriving import keep_freshness
+from epoch_sql.verbs.committing import set_head
 from epoch_sql.verbs.unmade import Attempts, left_out, make_again, note_unmade
 from epoch_sql.verbs.worktree_state import require_clean, settle
 from epoch_sql.versions.folding import count_changes, same_values
@@ -324,73 +320,3 @@ def _checkout_new(call: Call, name: str) -> CheckoutResult:
         move_branch(call, made, "branch: created from HEAD", call.author())
         set_head(call, name, commit_id)
     return CheckoutResult(name, commit_id, 0)
-
-
-@dataclass(frozen=True)
-class ResetResult:
-    """Where a reset led, and how many working rows it changed."""
-
-    commit: str
-    rows: RowCounts
-    warnings: list[str] = field(default_factory=list)
-
-
-@procedure("epoch_reset", looks="rows")
-def reset(call: Call, ref: str = "HEAD", *, hard: bool = False) -> ResetResult:
-    """Moves the current branch to a commit.
-
-    Of a detached checkout, only what is uncommitted can be lost: there is no branch to move. If the branch's history
-    only grows, ``hard`` adds a commit with the content of that commit instead, and other moves that would rewrite
-    history are refused. Raises EpochProtectionError for a move that the protection refuses.
-
-    Args:
-        ref: the commit to move to
-        hard: reset the working tables too, and discard uncommitted changes
-    """
-
-    def move(attempts: Attempts) -> ResetResult:
-        commit_id = call.resolve(ref)
-        if hard and call.head() == Head(None, commit_id):
-            return _discard(call, attempts, commit_id)
-        branch, tip = checked_out_branch(call)
-        if hard and not _leads_on(call, branch, tip, commit_id):
-            return _roll_back(call, attempts, branch, tip, commit_id, ref)
-        there = Move(branch, Route.RESET, tip, commit_id)
-        require_allowed(call, there)
-        moved = _discard(call, attempts, commit_id) if hard else ResetResult(commit_id, RowCounts())
-        if not hard:
-            keep_freshness(call, call.tree(tip), call.tree(commit_id))
-        move_branch(call, there, f"reset: moving to {ref}", call.author())
-        return moved
-
-    return attempting(call, move)
-
-
-def _leads_on(call: Call, branch: str, tip: str, commit_id: str) -> bool:
-    """Whether the branch may move to a commit without rewriting protected history."""
-    protected = Protections(call.cursor).get(branch).no_force_push
-    return not protected or call.graph().is_ancestor(tip, commit_id)
-
-
-def _roll_back(call: Call, attempts: Attempts, branch: str, tip_id: str, restored_id: str, ref: str) -> ResetResult:
-    """The forward rollback, within the caller's transaction. Adds no commit if the branch has that content already."""
-    back = Move(branch, Route.ROLL_BACK, tip_id, None, restored_id, ref)
-    require_allowed(call, back)
-    tip, restored = call.commits.get(tip_id), call.commits.get(restored_id)
-    same = tip.tree_id == restored.tree_id
-    discarded = _discard(call, attempts, tip_id if same else restored_id)
-    if same:
-        return discarded
-    author = call.author()
-    undo = undo_of_rollback(call.graph(), tip_id, restored_id)
-    origin = with_undo(Origin(source=ref, rolls_back_to=restored_id), undo)
-    commit = new_commit(restored.tree_id, restored.root_id, (tip_id,), author, f"Roll back to {ref}", origin)
-    call.commits.add(commit)
-    move_branch(call, replace(back, new=commit.commit_id), f"reset: rolling back to {ref}", author)
-    return replace(discarded, commit=commit.commit_id)
-
-
-def _discard(call: Call, attempts: Attempts, commit_id: str) -> ResetResult:
-    """Bring the working tables to a commit, and discard uncommitted changes."""
-    _, rows = put_working_tables(call, attempts, commit_id, "the reset", force=True)
-    return ResetResult(commit_id, rows)

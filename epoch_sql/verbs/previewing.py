@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from epoch_sql import render
 from epoch_sql.call import Call
-from epoch_sql.catalog.merging import Conflict, Conflicts, MergeInProgress, Merges, Resolutions
+from epoch_sql.catalog.merging import Conflict, Conflicts, MergeInProgress, Merges, Resolutions, listed_conflicts
 from epoch_sql.diff.diff import (
     DiffStat,
     RowDifference,
@@ -208,12 +208,9 @@ def preview_conflicts(
         keep_undone: leave out what was undone on the target, as git does
     """
     with call.trying():
-        merged = preview_of(call, source, into, strategy, keep_undone, inline=True).merged
-        return render.render(
-            "listing.conflicts",
-            conflicts=conflict_rows(merged) if merged else Conflicts.none(),
-            table_name=render.literal(table),
-        )
+        preview = preview_of(call, source, into, strategy, keep_undone, inline=True)
+        rows = conflict_rows(preview.merged) if preview.merged else Conflicts.none()
+        return listed_conflicts(rows, preview.progress.target if preview.decided else None, strategy, table)
 
 
 def sides_of(call: Call, preview: Preview) -> tuple[Side, Side]:

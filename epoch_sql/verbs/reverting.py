@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from epoch_sql.advice import Suggestion
-from epoch_sql.call import Call, now
+from epoch_sql.call import Call, existing, now
 from epoch_sql.catalog.merging import MergeInProgress, Merges
 from epoch_sql.errors import EpochReferenceError
 from epoch_sql.guard.moves import require_allowed
@@ -32,13 +32,15 @@ class PickResult:
 
 
 @procedure("epoch_revert")
-def revert(call: Call, ref: str) -> PickResult:
+def revert(call: Call, ref: str, *, into: str | None = None, author: str | None = None) -> PickResult:
     """Adds a commit that undoes a commit.
 
     It is a three-way merge of its own, which may stop as one: it raises EpochConflict then.
 
     Args:
         ref: the commit to undo; the revert of a merge goes back to its first parent
+        into: the branch that gets the commit; default: the current one
+        author: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
     """
 
     def move(attempts: Attempts) -> PickResult | Stopped:
@@ -47,33 +49,35 @@ def revert(call: Call, ref: str) -> PickResult:
             message = f"{ref} is the first commit, there is nothing before it"
             raise EpochReferenceError(message, Suggestion("log"), name=ref)
         message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
-        progress = _picked(call, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
+        progress = _picked(call, into, author, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
         return _pick(call, attempts, progress)
 
     return or_stop(attempting(call, move))
 
 
 @procedure("epoch_cherry_pick")
-def cherry_pick(call: Call, ref: str) -> PickResult:
+def cherry_pick(call: Call, ref: str, *, into: str | None = None, author: str | None = None) -> PickResult:
     """Adds a commit with the changes of another one.
 
     Raises EpochConflict when it stops, as a merge does.
 
     Args:
         ref: the commit to pick
+        into: the branch that gets the commit; default: the current one
+        author: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
     """
 
     def move(attempts: Attempts) -> PickResult | Stopped:
         picked = call.commit(ref)
         if len(picked.parents) > 1:
-            into, merged = (parent[:7] for parent in picked.parents[:2])
+            onto, merged = (parent[:7] for parent in picked.parents[:2])
             raise EpochReferenceError(
-                f"{ref} is a merge of {merged} into {into}, so it has no changes of its own to pick",
+                f"{ref} is a merge of {merged} into {onto}, so it has no changes of its own to pick",
                 (Suggestion("cherry_pick", merged), ", or ", Suggestion("merge", merged)),
                 name=ref,
             )
         base = picked.parents[0] if picked.parents else None
-        progress = _picked(call, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
+        progress = _picked(call, into, author, "cherry-pick", base, picked.commit_id, picked.commit_id, picked.message)
         return _pick(call, attempts, progress)
 
     return or_stop(attempting(call, move))
@@ -89,9 +93,16 @@ def _pick(call: Call, attempts: Attempts, progress: MergeInProgress) -> PickResu
 
 
 def _picked(
-    call: Call, kind: Literal["revert", "cherry-pick"], base: str | None, theirs: str, source: str, message: str
+    call: Call,
+    into: str | None,
+    author: str | None,
+    kind: Literal["revert", "cherry-pick"],
+    base: str | None,
+    theirs: str,
+    source: str,
+    message: str,
 ) -> MergeInProgress:
-    branch, tip = checked_out_branch(call)
+    branch, tip = (into, existing(call.refs, "branch", into).commit_id) if into else checked_out_branch(call)
     other = Merges(call.cursor).get(branch)
     if other:
         raise already_in_progress(call, other)
@@ -105,7 +116,7 @@ def _picked(
         theirs_root=call.commits.get(theirs).root_id,
         source=source,
         message=message,
-        author=call.author(),
+        author=call.author(author),
         squash=False,
         strategy="three-way",
         keep_undone=False,

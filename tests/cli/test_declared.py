@@ -42,6 +42,7 @@ PARAMETERS = {
     "conflicts resolve --field": "column",
     "conflicts resolve --record": "key",
     "export --format": "form",
+    "log --all": "all_refs",
     "log --max-count": "max_count",
     "publish --to": "path",
     "worktree add -b": "new_branch",

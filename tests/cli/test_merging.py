@@ -259,9 +259,9 @@ class TestConflicts:
         found = stopped("conflicts", "show", "--format", "json").json
         assert list(found) == ["conflicts", "violations"]
         cell, row = found["conflicts"]
-        names = ["table_name", "key", "column_name", "kind", "base", "ours", "theirs", "resolved"]
+        names = ["table_name", "key", "column_name", "kind", "base", "ours", "theirs", "resolved", "side", "value"]
         assert list(cell) == names
-        assert [cell[name] for name in names[1:]] == [{"id": 1}, "amount", "modify/modify", 10, 12, 11, False]
+        assert [cell[name] for name in names[1:]] == [{"id": 1}, "amount", "modify/modify", 10, 12, 11, False, None, None]
         assert (row["kind"], row["theirs"], row["ours"]["amount"]) == ("modify/delete", None, 22)
         assert stopped("conflicts", cell["table_name"], "--json").json == found
         assert stopped("conflicts", "orders", "--json").json == {"conflicts": [], "violations": []}
@@ -269,7 +269,7 @@ class TestConflicts:
     def test_show_as_text(self, stopped: Epoch) -> None:
         told = stopped("conflicts")
         assert told.out.splitlines()[0].split() == [
-            "table_name", "key", "column_name", "kind", "base", "ours", "theirs", "resolved",
+            "table_name", "key", "column_name", "kind", "base", "ours", "theirs", "resolved", "side", "value",
         ]  # fmt: skip
         assert "The merge of dev into main is in progress: 2 conflicts left to resolve" in told.err
 
@@ -551,3 +551,23 @@ def test_the_record_of_any_key_is_given_back_as_it_is_listed(apart: Epoch, chang
     apart("merge", "--continue")
     found = " UNION ALL ".join(f"SELECT DISTINCT n FROM {name}" for name in names)
     assert {row["n"] for row in apart("query", "--json", found).json} == {2}
+
+
+def test_a_branch_that_is_not_checked_out(epoch: Epoch) -> None:
+    epoch("init")
+    epoch("query", "CREATE TABLE t AS SELECT 1 AS a")
+    epoch("commit", "-m", "one")
+    epoch("branch", "create", "production")
+    epoch("query", "INSERT INTO t VALUES (2)")
+    epoch("commit", "-m", "two")
+    seen = epoch("log", "-n", "1", "--json").json[0]["commit_id"]
+    told = epoch("merge", "main", "--into", "production", "--expected", "0123456", code=1).err
+    assert "'main' is at" in told and "hint: epoch log main" in told
+    epoch("merge", "main", "--into", "production", "--expected", seen[:9])
+    assert "[production " in epoch("revert", "production", "--into", "production").err
+    assert epoch("query", "--ref", "production", "SELECT count(*) FROM t").out.split()[1] == "1"
+    assert "production is now at" in epoch("reset", "production~1", "--into", "production").err
+    assert "--into leaves alone" in epoch("reset", "main", "--into", "production", "--dry-run", code=2).err
+    assert "name the commit" in epoch("reset", "--into", "production", code=1).err
+    assert len(epoch("log", "--all", "--oneline").out.splitlines()) == 4
+    assert epoch("cherry-pick", "main~1", "--into", "nope", code=1).err.startswith("error: there is no branch nope")

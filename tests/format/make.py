@@ -189,7 +189,7 @@ def facts(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         },
         "status": rows("FROM epoch_status()"),
         "stashes": rows("SELECT message, author, tables_changed FROM epoch_stashes()"),
-        "conflicts": rows("FROM epoch_conflicts(target := 'stopped')"),
+        "conflicts": rows("SELECT * EXCLUDE (side, value) FROM epoch_conflicts(target := 'stopped')"),
         "violations": rows("FROM epoch_violations(target := 'orphans')"),
         "merges": rows("SELECT * EXCLUDE (started_at) FROM epoch_merges()"),
         "guards": [*rows("FROM epoch_protections()"), *rows("FROM epoch_reviews()"), *rows("FROM epoch_checks()")],

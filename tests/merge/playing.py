@@ -221,7 +221,7 @@ def _list(repo: Repo, by_schema: Mapping[str, Played], target: str) -> None:
     for row in repo("FROM epoch_conflicts(target := ?)", target):
         one, name = _of(by_schema, row[0])
         prefix = "" if name == row[0] or parse_name(row[0]).schema == "main" else f"{parse_name(row[0]).schema}."
-        one.conflicts.append((name, *(v.replace(f'"{prefix}', '"') if prefix and v else v for v in row[1:-1])))
+        one.conflicts.append((name, *(v.replace(f'"{prefix}', '"') if prefix and v else v for v in row[1:7])))
     for table, _, kind, key, detail in repo("FROM epoch_violations(target := ?)", target):
         one, name = _of(by_schema, table)
         one.violations.append((name, key, kind))

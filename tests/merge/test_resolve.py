@@ -284,3 +284,49 @@ def test_a_stash_over_a_definition_that_cannot_be_made(make_repo: MakeRepo) -> N
     repo.commit()
     assert "clash in v (hint" in repo.refused("CALL epoch_stash_pop()")
     assert repo.status() == []
+
+
+def test_how_each_conflict_was_decided(make_repo: MakeRepo) -> None:
+    repo = make_repo(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER); INSERT INTO t SELECT i, 0, 0 FROM range(5) r (i);"
+        "CREATE TABLE bag (n INTEGER); INSERT INTO bag VALUES (1)"
+    )
+    repo("CALL epoch_branch('side')")
+    repo("UPDATE t SET a = 1, b = 1; INSERT INTO bag VALUES (1)")
+    repo.commit("ours")
+    repo("CALL epoch_checkout('side')")
+    repo("UPDATE t SET a = 2, b = 2; INSERT INTO bag VALUES (1), (1)")
+    repo.commit("theirs")
+    repo("CALL epoch_checkout('main')")
+    repo.refused("CALL epoch_merge('side')")
+    decided = "SELECT table_name, key->>'id', column_name, side, value FROM epoch_conflicts() WHERE side IS NOT NULL"
+    assert repo(decided) == []
+    for given in (
+        "'t', side := 'theirs', column_name := 'b'",
+        "'t', side := 'base', key := '1'",
+        "'t', side := 'null', key := '2', column_name := 'a'",
+        "'t', value := '7', key := '3', column_name := 'b'",
+        "'t', side := 'ours', key := '3', column_name := 'b'",
+        "'t', value := '8', key := '3', column_name := 'b'",
+        "'bag', side := 'both'",
+    ):
+        repo(f"CALL epoch_resolve({given})")
+    row = repo(decided)
+    assert row == [
+        ("bag", None, None, "both", None),
+        ("t", "0", "b", "theirs", None),
+        ("t", "1", "a", "base", None),
+        ("t", "1", "b", "base", None),
+        ("t", "2", "a", "value", None),
+        ("t", "2", "b", "theirs", None),
+        ("t", "3", "b", "value", "8"),
+        ("t", "4", "b", "theirs", None),
+    ]
+    foreseen = "FROM epoch_preview_conflicts('side')"
+    assert repo(foreseen) == repo("FROM epoch_conflicts()")
+    repo("CALL epoch_resolve(side := 'ours')")
+    repo("CALL epoch_merge_continue()")
+    # As it was said, so it is.
+    assert repo("FROM t ORDER BY id") == [(0, 1, 2), (1, 0, 0), (2, None, 2), (3, 1, 8), (4, 1, 2)]
+    assert repo("FROM bag") == [(1,)] * 4
+    assert repo("SELECT DISTINCT side FROM epoch_preview_conflicts('side', strategy := 'theirs')") == []
