@@ -100,12 +100,16 @@ class Obstacles(Relation):
         """No obstacle, with the columns of the table but the target."""
         return render.no_rows((name, Sql(kind)) for name, kind in cls.columns.items() if name != "target")
 
-    def list(self, target: str, rows: Sql) -> None:
-        """Replace the obstacles of a merge by the rows of a query, in the columns of ``none``."""
+    def list(self, target: str, rows: Sql) -> bool:
+        """Replace the obstacles of a merge by the rows of a query, in the columns of ``none``. Whether there may be
+        any: the query of ``none`` is not run."""
         self.run(f"DELETE FROM {self._table()} WHERE target = ?", [target])
+        if rows == self.none():
+            return False
         columns = [render.column(name) for name in self.columns if name != "target"]
         statement = render.render("obstacles.list", table=self._table(), columns=columns, rows=rows)
         self.cursor.execute(statement, {"target": target})
+        return True
 
     def _count(self, query: str, parameters: dict[str, Any]) -> tuple[int, ...]:
         row = self.cursor.execute(render.render(query), parameters).fetchone()

@@ -211,8 +211,9 @@ class Stopped:
 
 def list_obstacles(call: Call, progress: MergeInProgress, merged: MergedTree) -> Stopped | None:
     """List the conflicts and violations of a merge. If there are any, keep the merge in progress."""
-    Conflicts(call.cursor).list(progress.target, conflict_rows(merged))
-    Violations(call.cursor).list(progress.target, violation_rows(call, merged))
+    found = Conflicts(call.cursor).list(progress.target, conflict_rows(merged))
+    if not Violations(call.cursor).list(progress.target, violation_rows(call, merged)) and not found:
+        return None
     conflicts, violations = open_obstacles(call.cursor, progress.target)
     if not conflicts and not violations:
         return None

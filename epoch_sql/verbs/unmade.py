@@ -68,7 +68,8 @@ def note_replaced(cursor: duckdb.DuckDBPyConnection, working: Working) -> None:
     """At a commit, remove the unmade objects whose name the user has used since."""
     unmade = Unmade(cursor)
     reasons = {(found.kind, found.name.name): why for found, why in unmade.load()}
-    unmade.replace([(found, reasons[found.kind, found.name.name]) for found in working.unmade])
+    if reasons:
+        unmade.replace([(found, reasons[found.kind, found.name.name]) for found in working.unmade])
 
 
 def make_again(call: Call, unmade_before: Sequence[SchemaObject]) -> None:
