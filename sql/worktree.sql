@@ -49,3 +49,10 @@ SELECT {{outputs}} FROM ({{before}}) AS b JOIN {{after}} AS a ON {{same_key}}
 -- In: a temporary table of keys.
 -- Out: the least and the greatest key, and all of them as a list. NULL instead of the list if they are many.
 SELECT min({{key}}), max({{key}}), CASE WHEN count(*) <= {{most}} THEN list({{key}}) END FROM {{keys}}
+
+
+-- name: bucket_of_each
+-- In: some integer keys.
+-- Out: one row: a list of the buckets of these keys.
+SELECT list({{bucket}} ORDER BY number)
+FROM (SELECT CAST(start AS {{type}}) AS {{key}}, number FROM (SELECT unnest([{{starts}}]) AS start, generate_subscripts([{{starts}}], 1) AS number)) AS keys

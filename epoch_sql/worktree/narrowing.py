@@ -21,6 +21,7 @@ from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.encoding import encode, storage_type
 from epoch_sql.storage.shape import Condition, Shape, arrange, columns, compare, has_floats
 from epoch_sql.worktree.rows import (
+    NEIGHBOUR_BITS,
     NEIGHBOURLY,
     WorkingTable,
     bucket,
@@ -35,6 +36,11 @@ ROWS_WORTH_NARROWING = 1_000_000
 _SAMPLE = 1_000
 _LOOKED_UP = 2_000
 """So many keys DuckDB looks up in an index."""
+_FEW = 10
+"""Changes of more than one in so many rows are not put aside."""
+_MOST_BLOCKS = 200_000
+_MOST_RANGES = 16
+_GAP = 1 << 17
 _WIDE = ("VARCHAR", "BLOB")
 _numbers = count(1)
 
@@ -57,17 +63,23 @@ class DirtyRows:
         self.version_id, self.known, self.checksum = working.entry.version_id, working.known, working.checksum
         self.shape = shape
         self._worth_narrowing = (
-            0 < len(dirty) <= self.known.buckets // 2
+            bool(dirty)
             and working.checksum is not None
             and working.row_count >= ROWS_WORTH_NARROWING
             and not shape.keyless
         )
+        self._few = working.row_count // _FEW
+        self._ranges: list[tuple[int | None, int | None]] = []
+        self._dirty = dirty
         among = frozenset(dirty)
         self._bits = "".join("1" if number in among else "0" for number in range(self.known.buckets))
 
     def working(self) -> Sql:
         """The rows of the working table."""
-        return working_rows(self.table, where=self._in_dirty(working_bucket(self.table, self.known.buckets)))
+        where = self._in_dirty(working_bucket(self.table, self.known.buckets))
+        if self._ranges:
+            where = render.joined([self._in_ranges(render.column(self.table.key[0].name)), where], " AND ")
+        return working_rows(self.table, where=where)
 
     def compared(self) -> Sql:
         """The difference, by all columns."""
@@ -77,14 +89,66 @@ class DirtyRows:
         """The difference, from a temporary table. None if it is not known to be all that differs in the table."""
         if not self._worth_narrowing:
             return None
+        self._ranges = self._key_ranges()
         patterns = self._patterns()
         lead = _covering(self.shape.values, patterns)
         narrow = replace(self.shape, values=lead, compared=lead)
         suspects = self._temporary("keys", self._compared(narrow), [Sql("op"), *narrow.keys()])
+        [number] = self._row(render.fill("SELECT count(*) FROM {{t}}", t=suspects))
+        if number > self._few:
+            return None
         changed = {c.id for n, c in enumerate(self.shape.values) if any(pattern[n] for pattern in patterns)}
         found = self._temporary("changes", self._in_full(suspects, changed))
         changes = render.fill(Sql("FROM {{t}}"), t=found)
         return changes if self._add_up(changes) else None
+
+    def _key_ranges(self) -> list[tuple[int | None, int | None]]:
+        """A few ranges that hold the keys of all dirty buckets, for integers. None if they are all over the table.
+
+        Neighbours share a bucket (``rows.bucket``), so what was added, or changed in one place, is in few ranges. The
+        rest of table and files is skipped. Rows that were removed may lie beyond the keys of the working table.
+        """
+        key, reach = self.table.key, NEIGHBOUR_BITS + self.known.buckets.bit_length() - 1
+        if len(key) > 1 or storage_type(key[0].type) not in NEIGHBOURLY:
+            return []
+        name = render.column(key[0].name)
+        bounds = render.fill("SELECT min({{k}}), max({{k}}) FROM {{t}}", k=name, t=render.table(self.table.name))
+        least, greatest = self._row(bounds)
+        if least is None or max(-least, greatest) >= 1 << 62:
+            return []
+        parts = range(least >> reach, (greatest >> reach) + 1)
+        if len(parts) * len(self._dirty) > _MOST_BLOCKS:
+            return []
+        starts = render.render(
+            "worktree.bucket_of_each",
+            bucket=bucket(key, self.known.buckets),
+            key=render.column(f"c{key[0].id}"),
+            type=storage_type(key[0].type),
+            starts=[render.literal(part << reach) for part in parts],
+        )
+        [numbers] = self._row(starts)
+        blocks = sorted(
+            (part << reach) + ((number ^ start) << NEIGHBOUR_BITS)
+            for part, start in zip(parts, numbers, strict=True)
+            for number in self._dirty
+        )
+        found: list[tuple[int, int]] = []
+        for block in blocks:
+            if found and block - found[-1][1] <= _GAP:
+                found[-1] = (found[-1][0], block + (1 << NEIGHBOUR_BITS) - 1)
+            else:
+                found.append((block, block + (1 << NEIGHBOUR_BITS) - 1))
+        if len(found) > _MOST_RANGES or sum(end - start for start, end in found) * 2 > greatest - least:
+            return []
+        return [(None, least - 1), *found, (greatest + 1, None)]
+
+    def _in_ranges(self, key: Sql) -> Sql:
+        terms = []
+        for start, end in self._ranges:
+            bounds = [(">=", start), ("<=", end)]
+            parts = [Sql(f"{{{{k}}}} {sign} {bound}") for sign, bound in bounds if bound is not None]
+            terms.append(render.fill(render.joined(parts, " AND "), k=key))
+        return render.fill("({{terms}})", terms=render.joined(terms, " OR "))
 
     def _add_up(self, changes: Sql) -> bool:
         """Whether changes are all that differs in the table."""
@@ -132,10 +196,13 @@ class DirtyRows:
         return compare(self.shape, before, now)
 
     def _compared(self, shape: Shape) -> Sql:
-        number = bucket_key(self.table)
+        key = bucket_key(self.table)
 
         def in_dirty(prefix: str) -> Sql:
-            return self._in_dirty(bucket(number, self.known.buckets, prefix))
+            where = self._in_dirty(bucket(key, self.known.buckets, prefix))
+            if not self._ranges:
+                return where
+            return render.joined([self._in_ranges(render.column(f"{prefix}{key[0].id}")), where], " AND ")
 
         return compare(shape, self._before(shape, in_dirty), arrange(self.working(), shape, self.table))
 
