@@ -38,6 +38,8 @@ Known = Mapping[Definition, tuple[Parsed, Uses]]
 def known_views(trees: Iterable[Tree]) -> Known:
     """The views of trees, each taken apart once."""
     views = dict.fromkeys(o for tree in trees for o in tree.objects if o.kind == "view")
+    if not views:
+        return {}
     with shut_in() as engine:
         return {one.definition: (one, uses_of(one.trees[0])) for one in take_apart_own(engine, [*views])}
 

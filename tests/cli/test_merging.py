@@ -261,7 +261,17 @@ class TestConflicts:
         cell, row = found["conflicts"]
         names = ["table_name", "key", "column_name", "kind", "base", "ours", "theirs", "resolved", "side", "value"]
         assert list(cell) == names
-        assert [cell[name] for name in names[1:]] == [{"id": 1}, "amount", "modify/modify", 10, 12, 11, False, None, None]
+        assert [cell[name] for name in names[1:]] == [
+            {"id": 1},
+            "amount",
+            "modify/modify",
+            10,
+            12,
+            11,
+            False,
+            None,
+            None,
+        ]
         assert (row["kind"], row["theirs"], row["ours"]["amount"]) == ("modify/delete", None, 22)
         assert stopped("conflicts", cell["table_name"], "--json").json == found
         assert stopped("conflicts", "orders", "--json").json == {"conflicts": [], "violations": []}

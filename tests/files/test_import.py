@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import duckdb
@@ -274,3 +275,24 @@ def test_the_command(shop: Repo, epoch: Epoch, folder: Path) -> None:
     assert [made[0][name] for name in ("branch", "tables", "rows_removed")] == ["main", ["orders"], 1]
     assert epoch(*monkey, "log", "--oneline", "-2").out.splitlines()[1].endswith("Orders of today")
     shop.reopen()
+
+
+@pytest.mark.slow
+def test_an_import_costs_little_more_than_copy_and_commit(make_repo: MakeRepo, tmp_path: Path) -> None:
+    path = tmp_path / "many.csv"
+    rows = "i AS id, i % 1000 AS k, (i % 7777) / 100 AS amount, 'customer ' || i AS name FROM range(400000) AS r(i)"
+    duckdb.execute(f"COPY (SELECT {rows}) TO '{path}' (HEADER)")
+    copied, imported = make_repo("SELECT 1", "copied.duckdb"), make_repo("SELECT 1", "imported.duckdb")
+    statements = (
+        "CREATE TABLE many (id BIGINT, k BIGINT, amount DOUBLE, name VARCHAR)",
+        f"COPY many FROM '{path}' (HEADER)",
+        "CALL epoch_commit('first')",
+    )
+    start = process_time()
+    for statement in statements:
+        copied(statement)
+    by_copy = process_time() - start
+    start = process_time()
+    imported("CALL epoch_import_files(?)", [str(path)])
+    assert process_time() - start < 1.2 * by_copy + 0.1
+    assert imported("SELECT count(*) FROM many") == copied("SELECT count(*) FROM many")
