@@ -14,6 +14,7 @@ from epoch_sql.errors import EpochReferenceError, ReferenceAmbiguous, TableNotFo
 
 from . import diagnostics, output
 from .difference_table import Differing, difference_lines
+from .explaining import pattern_lines
 from .grammar import SeparatedCommand, row_options
 from .session import Call, Session, call, pass_to_read
 
@@ -24,6 +25,7 @@ _VIEWS = {
     "schema": "epoch_schema_diff",
     "summary": "epoch_diff_summary",
     "patch": "epoch_patch",
+    "explain": "epoch_diff_changes",
 }
 _ROWS_SHOWN = 100
 
@@ -46,6 +48,7 @@ class Comparison:
 @click.option("--schema", is_flag=True, help="Show what changed in definitions.")
 @click.option("--summary", is_flag=True, help="Show which tables changed, in data or in schema.")
 @click.option("--patch", is_flag=True, help="Write the SQL that turns A into B.")
+@click.option("--explain", is_flag=True, help="Say what the changes of each column have in common.")
 @row_options
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="Show at most N rows of a table; 0: all.")
 @click.option("--all-columns", is_flag=True, help="On a terminal, show all columns of wide tables, too.")
@@ -170,6 +173,10 @@ def _shown_view(session: Session, compared: Comparison, view: str, form: str, li
     if view == "stat" and len(compared.tables) == 1 and _views(session, compared):
         asked = call(_VIEWS[view], compared.old, compared.new, table_name=compared.tables[0])
         condition = condition.replace("WHERE", "WHERE rows_added + rows_removed > 0 AND", 1)
+    if view == "explain" and form == "table":
+        found = _records(session, asked, compared)
+        output.lines(pattern_lines(found[: limit or None]))
+        return len(found)
     if view == "patch" and form == "table":
         query = f"SELECT statement FROM {asked.text} {condition}"
         statements = [row[0] or "" for row in session.query(query, "text", [*asked.values, *values]).cells]

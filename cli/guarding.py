@@ -12,6 +12,7 @@ from epoch_sql.characters import visible
 from epoch_sql.errors import EpochCheckError
 
 from . import diagnostics, output
+from .explaining import pattern_lines, verdict_lines
 from .grammar import DefaultGroup, json_option
 from .output import Line
 from .session import Session, call, pass_session
@@ -82,6 +83,27 @@ def review_reject(
     It stays rejected until you approve it yourself, even if others approve it.
     """
     _review(session, "reject", source, target, message, form, expected)
+
+
+@review.command(name="show")
+@click.argument("source")
+@_into
+@json_option
+@pass_session
+def review_show(session: Session, source: str, target: str, form: str) -> None:
+    """Show whether SOURCE may be merged into TARGET, what stands in its way, and what it would change.
+
+    Of each changed column, it says what most of the cells have in common.
+    """
+    found = session.done(call("epoch_promotion", source, target=target), "comparing")[0]
+    changed = session.read(call("epoch_preview_diff_stat", source, target=target))
+    patterns = session.read(call("epoch_changes", source, target=target))
+    if form == "json":
+        output.document([{**found, "tables": changed, "changes": patterns}])
+        return
+    output.lines(verdict_lines(found))
+    output.lines(output.aligned(_changed_table(row) for row in changed))
+    output.lines(pattern_lines(patterns))
 
 
 @review.command(name="list")
@@ -196,6 +218,12 @@ def _review(
         diagnostics.hint(f"let somebody else approve it, or epoch branch protect {target} --allow-self-review")
     if form == "json":
         output.document([made])
+
+
+def _changed_table(row: dict[str, Any]) -> list[Line]:
+    kinds = {"added": "+", "modified": "~", "removed": "-"}
+    counts = " ".join(f"{sign}{row[f'rows_{kind}']:,}" for kind, sign in kinds.items() if row[f"rows_{kind}"])
+    return [f"  {visible(row['table_name'])}", counts]
 
 
 def _review_line(row: dict[str, Any]) -> list[Line]:

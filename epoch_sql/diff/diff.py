@@ -98,9 +98,9 @@ def rows_between(call: Call, before: Side, after: Side, refs: tuple[str, str], t
         return _typed(old, new, view.changes, view.shape)
     found = differences(before, after, table)
     if table is not None:
-        tables = _tables(found[0])
+        tables = tables_of(found[0])
         require_trusted(call, *(table for table in tables if table and any(not c.stored for c in table.columns)))
-        return _typed(*tables, *_changes(call, found[0]))
+        return _typed(*tables, *changes_of(call, found[0]))
     selects = [_as_json(call, difference) for difference in found]
     return union(selects, RowDifference)
 
@@ -148,7 +148,7 @@ def diff_summary(call: Call, from_ref: str, to_ref: str) -> Sql:
     selects = []
     for difference in differences(before, after):
         kind, schema_differs = _kind(difference)
-        changes, _ = _changes(call, difference)
+        changes, _ = changes_of(call, difference)
         selects.append(
             render.render(
                 "diff.summary",
@@ -208,8 +208,8 @@ def _typed(before: Table | None, after: Table | None, changes: Sql, shape: Shape
 
 
 def _as_json(call: Call, difference: Difference) -> Sql:
-    changes, shape = _changes(call, difference)
-    before, after = _tables(difference)
+    changes, shape = changes_of(call, difference)
+    before, after = tables_of(difference)
     return render.render(
         "diff.as_json",
         table_name=render.literal(str(difference.table.name)),
@@ -222,7 +222,7 @@ def _as_json(call: Call, difference: Difference) -> Sql:
 
 
 def _stat(call: Call, difference: Difference) -> Sql:
-    changes, shape = _changes(call, difference)
+    changes, shape = changes_of(call, difference)
     return render.render(
         "diff.bag_stat" if shape.keyless else "diff.stat",
         table_name=render.literal(str(difference.table.name)),
@@ -248,7 +248,7 @@ def _view_stat(view: ViewDifference) -> Sql:
     )
 
 
-def _changes(call: Call, difference: Difference) -> tuple[Sql, Shape]:
+def changes_of(call: Call, difference: Difference) -> tuple[Sql, Shape]:
     """The changed rows. A column that is generated on one side and stored on the other is compared by its values."""
     before, after = difference.before, difference.after
     if not before or not after or not crossing(before.table, after.table):
@@ -280,7 +280,7 @@ def _row_count(contents: Contents, side: TableSide | None, before: Sql = _NO_ROW
 
 
 def _kind(difference: Difference) -> tuple[str, bool]:
-    before, after = _tables(difference)
+    before, after = tables_of(difference)
     if before is None:
         return "added", True
     if after is None:
@@ -288,6 +288,7 @@ def _kind(difference: Difference) -> tuple[str, bool]:
     return ("renamed" if before.name != after.name else "modified"), before.content_digest != after.content_digest
 
 
-def _tables(difference: Difference) -> tuple[Table | None, Table | None]:
+def tables_of(difference: Difference) -> tuple[Table | None, Table | None]:
+    """The definitions on both sides."""
     before, after = difference.before, difference.after
     return (before.table if before else None), (after.table if after else None)

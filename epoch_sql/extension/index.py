@@ -21,6 +21,7 @@ _PLAIN = {
 """They read the catalog, definitions and tables, and bind no SQL of a user's, which could call a function of Epoch."""
 _READING = {
     "diff.diff": ("diff", "diff_stat", "diff_summary", "schema_diff"),
+    "diff.patterns": ("diff_changes",),
     "extension.surface": ("version",),
     "guard.checks": ("check_report", "check_rows", "check_run", "checks"),
     "guard.protecting": ("reviews",),
@@ -37,7 +38,7 @@ _READING = {
     "verbs.committing": ("ignored",),
     "verbs.deriving": ("derived_patterns",),
     "verbs.previewing": (
-        *("preview_conflicts", "preview_diff", "preview_diff_stat", "preview_merge", "preview_schema_diff"),
+        *("changes", "preview_conflicts", "preview_diff", "preview_diff_stat", "preview_merge", "preview_schema_diff"),
     ),
     "verbs.promoting": ("preview_check_rows", "preview_checks", "promotion"),
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from typing import Any
 
-from epoch_sql.diff import diff
+from epoch_sql.diff import diff, patterns
 from epoch_sql.files import exporting, importing
 from epoch_sql.guard import checks, protecting
 from epoch_sql.history import changelog, environments, listing, rows, tables
@@ -81,6 +81,7 @@ class Verbs:
     diff_stat = diff.diff_stat
     diff_summary = diff.diff_summary
     schema_diff = diff.schema_diff
+    diff_changes = patterns.diff_changes
     diff = diff.diff
     patch = patch.patch
 
@@ -104,6 +105,7 @@ class Verbs:
     preview_diff_stat = previewing.preview_diff_stat
     preview_schema_diff = previewing.preview_schema_diff
     preview_conflicts = previewing.preview_conflicts
+    changes = previewing.changes
     preview_checks = promoting.preview_checks
     preview_check_rows = promoting.preview_check_rows
     promotion = promoting.promotion

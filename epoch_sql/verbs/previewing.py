@@ -14,6 +14,7 @@ from epoch_sql.diff.diff import (
     schema_changes_between,
     statistics_between,
 )
+from epoch_sql.diff.patterns import ChangePattern, patterns_between
 from epoch_sql.merge.constraints import violation_rows
 from epoch_sql.merge.decisions import Decisions
 from epoch_sql.merge.engine import planned_base
@@ -211,6 +212,20 @@ def preview_conflicts(
         preview = preview_of(call, source, into, strategy, keep_undone, inline=True)
         rows = conflict_rows(preview.merged) if preview.merged else Conflicts.none()
         return listed_conflicts(rows, preview.progress.target if preview.decided else None, strategy, table)
+
+
+@query("epoch_changes", ChangePattern)
+def changes(call: Call, source: str, *, into: str | None = None, table: str | None = None) -> Sql:
+    """What the rows that a merge would change have in common, as `epoch_diff_changes` gives it: for each changed column
+    how many cells, and the pattern of most of them.
+
+    Args:
+        source: the reference to merge
+        into: the branch that is merged into; default: the current one
+        table: only this table
+    """
+    with call.trying():
+        return patterns_between(call, *sides_of(call, preview_of(call, source, into, inline=True)), table)
 
 
 def sides_of(call: Call, preview: Preview) -> tuple[Side, Side]:
