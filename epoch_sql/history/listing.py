@@ -16,6 +16,7 @@ from epoch_sql.call import Call, no_table
 from epoch_sql.catalog.history import Protections
 from epoch_sql.catalog.local import Upstreams
 from epoch_sql.catalog.merging import Conflict, Merges, listed_conflicts
+from epoch_sql.model.graph import CommitGraph
 from epoch_sql.model.names import name_meant
 from epoch_sql.model.protection import Protection
 from epoch_sql.render import Sql
@@ -157,16 +158,16 @@ def log(
 def branches(call: Call) -> list[Branch]:
     """The branches."""
     remote, local = call.refs.all("remote"), call.refs.all("branch")
-    graph = call.graph()
-    upstreams = Upstreams(call.cursor).load()
+    upstreams = {name: upstream.tracking for name, upstream in Upstreams(call.cursor).load().items()}
+    fetched = {name: remote[tracking].commit_id for name, tracking in upstreams.items() if tracking in remote}
+    # The history is read only where there is something to compare.
+    graph = call.graph() if fetched.keys() & local.keys() else CommitGraph()
     protected = Protections(call.cursor).load()
     rows = []
     head = call.head().branch
     for name, ref in local.items():
-        upstream = upstreams[name].tracking if name in upstreams else None
-        known = remote.get(upstream or "")
-        ahead, behind = graph.ahead_behind(ref.commit_id, known.commit_id) if known else (None, None)
-        rows.append(Branch(name, ref.commit_id, name == head, name in protected, upstream, ahead, behind))
+        ahead, behind = graph.ahead_behind(ref.commit_id, fetched[name]) if name in fetched else (None, None)
+        rows.append(Branch(name, ref.commit_id, name == head, name in protected, upstreams.get(name), ahead, behind))
     return rows
 
 

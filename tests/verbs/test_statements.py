@@ -57,3 +57,10 @@ def test_a_name_is_looked_up_without_reading_the_others(make_repo: MakeRepo) -> 
     assert [sql for sql in made if '"refs"' in sql or ".refs" in sql] == [
         'SELECT kind, name, commit_id FROM "shop"."epoch".refs WHERE name IN (?)'
     ]
+
+
+def test_branches_without_an_upstream_are_listed_without_reading_the_history(make_repo: MakeRepo) -> None:
+    repo = make_repo(TABLE)
+    with statements() as made:
+        repo("FROM epoch_branches()")
+    assert made and not [sql for sql in made if "commits" in sql or "parents" in sql]
