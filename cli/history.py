@@ -31,6 +31,9 @@ SECTION = "Examine the history"
 @click.option("--graph", is_flag=True, help="Draw the lines of history.")
 @click.option("--table", "table_name", metavar="TABLE", help="Only commits that changed this table.")
 @click.option("--all", "all_refs", is_flag=True, help="Start at all branches, tags and remote branches, too.")
+@click.option(
+    "--exclude", metavar="REF", help="Only commits that this reference does not reach, as git's EXCLUDE..REF."
+)
 @json_option
 @pass_to_read
 def log(
@@ -42,6 +45,7 @@ def log(
     graph: bool,
     table_name: str | None,
     all_refs: bool,
+    exclude: str | None,
     form: str,
 ) -> None:
     """Show the commits that lead to a reference.
@@ -56,6 +60,7 @@ def log(
         max_count=None if drawn else max_count,
         table_name=table_name,
         all_refs=all_refs or None,
+        exclude=exclude,
     )
     if form == "json":
         output.rows(session.rows(asked, form), form)

@@ -25,6 +25,7 @@ from . import (
     repository,
     streams,
     upkeep,
+    web,
     worktrees,
 )
 from .completing import completed
@@ -66,6 +67,7 @@ for _module in (
     conflicts,
     guarding,
     changelog,
+    web,
     remotes,
     data,
     query,

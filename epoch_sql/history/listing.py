@@ -125,6 +125,7 @@ def log(
     max_count: int | None = None,
     table: str | None = None,
     all_refs: bool = False,
+    exclude: str | None = None,
 ) -> Sql:
     """The commits that a reference reaches, newest first.
 
@@ -136,17 +137,23 @@ def log(
         max_count: at most this many commits
         table: only commits that changed this table
         all_refs: start at all branches, tags and remote branches, too
+        exclude: only commits that this reference does not reach, as git's `EXCLUDE..REF`
     """
     tips = [call.resolve(ref)]
+    past = call.resolve(exclude) if exclude is not None else None
     if all_refs:
         tips += [found.commit_id for kind in ("branch", "tag", "remote") for found in call.refs.all(kind).values()]
     # Read after the reference: another thread may move that to a commit that an earlier graph lacks.
     graph = call.graph()
-    if all_refs:
-        reached = {c for tip in tips for c in graph.first_parents(tip)} if first_parent else graph.difference(tips, ())
-        ids = iter(graph.topological(reached))
+    if not first_parent:
+        ids = graph.newest_first(*tips)
+    elif all_refs:
+        ids = iter(graph.topological({commit for tip in tips for commit in graph.first_parents(tip)}))
     else:
-        ids = graph.first_parents(tips[0]) if first_parent else graph.newest_first(tips[0])
+        ids = graph.first_parents(tips[0])
+    if past is not None:
+        beyond = graph.difference(tips, (past,))
+        ids = islice((commit_id for commit_id in ids if commit_id in beyond), len(beyond))
     if table is not None:
         ids = iter(_touching(call, [*ids], table))
     listed = islice(ids, max_count if max_count is None else max(max_count, 0))

@@ -241,26 +241,32 @@ class CommitGraph:
                         heapq.heappush(ready, (self._newest_first(parent), parent))
         return ordered
 
-    def newest_first(self, commit: str) -> Iterator[str]:
-        """The commit and its ancestors in the order of ``topological``, walking only as far as they are asked for.
+    def newest_first(self, *tips: str) -> Iterator[str]:
+        """Commits and their ancestors in the order of ``topological``, walking only as far as they are asked for.
 
         A commit comes when all of its children have come. They are known as soon as the parents of every commit of a
         higher generation are counted.
         """
-        children = {commit: 0}
-        uncounted = [(-self.generation(commit), commit)]
-        ready = [(self._newest_first(commit), commit)]
-        while ready:
-            _, current = heapq.heappop(ready)
-            yield current
-            parents = self.parents(current)
-            floor = min((self.generation(parent) for parent in parents), default=0)
+        children = dict.fromkeys(tips, 0)
+        uncounted = [(-self.generation(tip), tip) for tip in children]
+        heapq.heapify(uncounted)
+
+        def count(floor: int) -> None:
             while uncounted and -uncounted[0][0] > floor:
                 for parent in self.parents(heapq.heappop(uncounted)[1]):
                     if parent not in children:
                         children[parent] = 0
                         heapq.heappush(uncounted, (-self.generation(parent), parent))
                     children[parent] += 1
+
+        count(min(map(self.generation, tips), default=0))
+        ready = [(self._newest_first(tip), tip) for tip in dict.fromkeys(tips) if not children[tip]]
+        heapq.heapify(ready)
+        while ready:
+            _, current = heapq.heappop(ready)
+            yield current
+            parents = self.parents(current)
+            count(min((self.generation(parent) for parent in parents), default=0))
             for parent in parents:
                 children[parent] -= 1
                 if not children[parent]:

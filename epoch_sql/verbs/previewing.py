@@ -27,6 +27,7 @@ from epoch_sql.model.undo import MergePlan
 from epoch_sql.render import Sql
 from epoch_sql.verb import procedure, query, reading, relation
 from epoch_sql.verbs.merging import Strategy, planned, require_strategy
+from epoch_sql.verbs.reverting import revert_of
 from epoch_sql.versions.sides import Side, tree_side
 
 _NOTHING = RowCounts()
@@ -49,7 +50,7 @@ class Preview:
     """A merge that is not made, and its result (None: there is nothing to merge). ``decided`` says that it is in
     progress, with decisions of its own."""
 
-    plan: MergePlan
+    plan: MergePlan | None
     progress: MergeInProgress
     decided: bool
     merged: MergedTree | None
@@ -62,12 +63,22 @@ def preview_of(
     strategy: Strategy = "three-way",
     keep_undone: bool = False,
     inline: bool = False,
+    revert: bool = False,
 ) -> Preview:
-    """What a merge would give, with what was decided if it is in progress. See ``merge_trees`` for ``inline``.
+    """What a merge would give, with what was decided if it is in progress; or what a revert would give. See
+    ``merge_trees`` for ``inline``.
 
     A base that has to be computed is stored, so this is for a transaction that is rolled back.
     """
     require_strategy(strategy)
+    if revert:
+        undoing = revert_of(call, source, into)
+        trees = (
+            call.trees.load(undoing.base_root),
+            call.tree(undoing.ours_commit),
+            call.trees.load(undoing.theirs_root),
+        )
+        return Preview(None, undoing, False, merge_trees(call, *trees, Decisions((), None), inline=inline))
     target, plan, progress = planned(call, source, into, keep_undone)
     progress = replace(progress, strategy=strategy)
     if plan.up_to_date:
@@ -130,6 +141,7 @@ def preview_diff(
     table: str | None = None,
     strategy: Strategy = "three-way",
     keep_undone: bool = False,
+    revert: bool = False,
 ) -> Sql:
     """The rows that a merge would change in its target, as `epoch_diff` gives them: with what it brings back after an
     undone promotion, and without what the target keeps. Rows in conflict are left out: see `epoch_preview_conflicts`.
@@ -140,9 +152,10 @@ def preview_diff(
         table: only this table, or the rows of this view
         strategy: take conflicting cells from `ours` or `theirs`
         keep_undone: leave out what was undone on the target, as git does
+        revert: what reverting the source, a commit, would do, instead of merging it
     """
     with call.trying():
-        preview = preview_of(call, source, into, strategy, keep_undone, inline=True)
+        preview = preview_of(call, source, into, strategy, keep_undone, inline=True, revert=revert)
         return rows_between(call, *sides_of(call, preview), (preview.progress.target, source), table)
 
 
@@ -155,6 +168,7 @@ def preview_diff_stat(
     table: str | None = None,
     strategy: Strategy = "three-way",
     keep_undone: bool = False,
+    revert: bool = False,
 ) -> Sql:
     """For each table that a merge would change, how many rows and cells, as `epoch_diff_stat` gives them. Rows in
     conflict are left out.
@@ -165,15 +179,22 @@ def preview_diff_stat(
         table: only this table, or the rows of this view
         strategy: take conflicting cells from `ours` or `theirs`
         keep_undone: leave out what was undone on the target, as git does
+        revert: what reverting the source, a commit, would do, instead of merging it
     """
     with call.trying():
-        preview = preview_of(call, source, into, strategy, keep_undone, inline=True)
+        preview = preview_of(call, source, into, strategy, keep_undone, inline=True, revert=revert)
         return statistics_between(call, *sides_of(call, preview), (preview.progress.target, source), table)
 
 
 @reading("epoch_preview_schema_diff")
 def preview_schema_diff(
-    call: Call, source: str, *, into: str | None = None, strategy: Strategy = "three-way", keep_undone: bool = False
+    call: Call,
+    source: str,
+    *,
+    into: str | None = None,
+    strategy: Strategy = "three-way",
+    keep_undone: bool = False,
+    revert: bool = False,
 ) -> list[SchemaChange]:
     """The definitions that a merge would change in its target, as `epoch_schema_diff` gives them. A definition in
     conflict is that of the target.
@@ -183,9 +204,10 @@ def preview_schema_diff(
         into: the branch that is merged into; default: the current one
         strategy: take conflicting cells from `ours` or `theirs`
         keep_undone: leave out what was undone on the target, as git does
+        revert: what reverting the source, a commit, would do, instead of merging it
     """
     with call.trying():
-        preview = preview_of(call, source, into, strategy, keep_undone, inline=True)
+        preview = preview_of(call, source, into, strategy, keep_undone, inline=True, revert=revert)
         return schema_changes_between(*sides_of(call, preview))
 
 
@@ -198,6 +220,7 @@ def preview_conflicts(
     table: str | None = None,
     strategy: Strategy = "three-way",
     keep_undone: bool = False,
+    revert: bool = False,
 ) -> Sql:
     """The conflicts that a merge would stop on, as `epoch_conflicts` gives them once it is in progress.
 
@@ -207,9 +230,10 @@ def preview_conflicts(
         table: only this table
         strategy: take conflicting cells from `ours` or `theirs`
         keep_undone: leave out what was undone on the target, as git does
+        revert: what reverting the source, a commit, would do, instead of merging it
     """
     with call.trying():
-        preview = preview_of(call, source, into, strategy, keep_undone, inline=True)
+        preview = preview_of(call, source, into, strategy, keep_undone, inline=True, revert=revert)
         rows = conflict_rows(preview.merged) if preview.merged else Conflicts.none()
         return listed_conflicts(rows, preview.progress.target if preview.decided else None, strategy, table)
 

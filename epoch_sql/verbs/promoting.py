@@ -86,7 +86,7 @@ def promotion(call: Call, source: str, *, into: str | None = None) -> Promotion:
         preview = preview_of(call, source, into)
         graph, progress, merged = call.graph(), preview.progress, preview.merged
         ours, theirs = progress.ours_commit, progress.theirs_commit
-        if merged and brings_only_merges(graph, preview.plan, progress) and _is_unchanged(merged):
+        if merged and preview.plan and brings_only_merges(graph, preview.plan, progress) and _is_unchanged(merged):
             merged = None
         about, protection = evidence(call, progress.target), Protections(call.cursor).get(progress.target)
         found = Judged((), (), ())

@@ -43,16 +43,17 @@ def revert(call: Call, ref: str, *, into: str | None = None, author: str | None 
         author: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
     """
 
-    def move(attempts: Attempts) -> PickResult | Stopped:
-        undone = call.commit(ref)
-        if not undone.parents:
-            message = f"{ref} is the first commit, there is nothing before it"
-            raise EpochReferenceError(message, Suggestion("log"), name=ref)
-        message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
-        progress = _picked(call, into, author, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
-        return _pick(call, attempts, progress)
+    return or_stop(attempting(call, lambda attempts: _pick(call, attempts, revert_of(call, ref, into, author))))
 
-    return or_stop(attempting(call, move))
+
+def revert_of(call: Call, ref: str, into: str | None, author: str | None = None) -> MergeInProgress:
+    """A revert as it would be in progress."""
+    undone = call.commit(ref)
+    if not undone.parents:
+        message = f"{ref} is the first commit, there is nothing before it"
+        raise EpochReferenceError(message, Suggestion("log"), name=ref)
+    message = f'Revert "{first_line(undone.message)}"\n\nThis reverts commit {undone.commit_id}.'
+    return _picked(call, into, author, "revert", undone.commit_id, undone.parents[0], undone.commit_id, message)
 
 
 @procedure("epoch_cherry_pick")

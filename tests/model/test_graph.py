@@ -220,6 +220,13 @@ def test_newest_first_is_the_topological_order_as_it_is_asked_for(graph: CommitG
         assert list(graph.newest_first(commit)) == graph.topological(graph.ancestors(commit))
 
 
+@settings(max_examples=200, deadline=None)
+@given(histories(), st.data())
+def test_newest_first_of_several_tips_has_each_commit_once(graph: CommitGraph, data: st.DataObject) -> None:
+    tips = data.draw(st.lists(st.sampled_from([str(n) for n in range(len(graph))])))
+    assert list(graph.newest_first(*tips)) == graph.topological(set().union(*map(graph.ancestors, tips)))
+
+
 # A long history: only its recent part is read.
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the clients that read published files, dbt and SQLMesh, each in a folder of its own below $1. $2 is the Python
-# to run them with.
+# Installs the clients that read published files, dbt and SQLMesh, each in a folder of its own below $1, and a browser.
+# $2 is the Python to run them with.
 set -euo pipefail
 folder=$1 python=$2
 mkdir -p "$folder"
@@ -20,4 +20,10 @@ into notebooks 'ibis-framework[duckdb]>=12' pandas polars ipython 'jupysql>=0.11
 into dbt 'dbt-core==1.11.*' dbt-duckdb
 into sqlmesh 'sqlmesh>=0.236' 'duckdb==1.4.*'
 npm install --silent --no-audit --no-fund --prefix "$folder/node" @duckdb/node-api &
+# What the pages of epoch ui are looked at with: a browser, and axe.
+npm install --silent --no-audit --no-fund --prefix "$folder/axe" axe-core &
+command -v chromium chromedriver > "$folder/browser" || {
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver > "$folder/browser"
+} &
 for job in $(jobs -p); do wait "$job"; done

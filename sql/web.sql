@@ -1,0 +1,49 @@
+-- name: keep
+-- In: rows as of epoch_diff of one table; the columns of both sides as f0, t0, f1, t1 …; the key to order by.
+-- Out: the table that the pages read, in the order of the key.
+CREATE TABLE {{kept}} AS
+SELECT diff_type AS kind, coalesce(changed_columns, []) AS changed, {{columns}}
+FROM {{rows}}
+ORDER BY {{order}}
+
+
+-- name: counts
+-- In: a kept table.
+-- Out: how many rows of each kind.
+SELECT kind, count(*) FROM {{kept}} GROUP BY kind
+
+
+-- name: changed_cells
+-- In: a kept table.
+-- Out: how many cells of each column changed.
+SELECT name, count(*) FROM (SELECT unnest(changed) AS name FROM {{kept}}) GROUP BY name
+
+
+-- name: matching
+-- In: a kept table, a condition.
+-- Out: how many rows match.
+SELECT count(*) FROM {{kept}} WHERE {{condition}}
+
+
+-- name: first_page
+-- In: a kept table, whose rows are numbered in the order of the key; the number before the first row, and of the last.
+-- Out: the rows of a page, their values as texts of at most 400 characters.
+SELECT rowid, kind, changed, {{texts}} FROM {{kept}} WHERE rowid >= {{begin}} AND rowid < {{end}} ORDER BY rowid
+
+
+-- name: page
+-- In: a kept table, a condition, an order.
+-- Out: the rows of a page, their values as texts of at most 400 characters.
+SELECT rowid, kind, changed, {{texts}} FROM {{kept}} WHERE {{condition}} ORDER BY {{order}} LIMIT {{rows}} OFFSET {{begin}}
+
+
+-- name: record
+-- In: a kept table, the number of a row.
+-- Out: the row, its values as whole texts.
+SELECT kind, changed, {{texts}} FROM {{kept}} WHERE rowid = {{number}}
+
+
+-- name: page_of_query
+-- In: a function with a query, how many rows, and how many before them.
+-- Out: a page of its rows, as they are.
+SELECT * FROM {{query}} LIMIT {{rows}} OFFSET {{begin}}
