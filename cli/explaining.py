@@ -7,23 +7,13 @@ from itertools import groupby
 from typing import Any
 
 from epoch_sql.characters import visible
+from epoch_sql.model.patterns import of_cells, of_rows
 
 from .output import Line
 from .wording import counted, short
 
 Row = Mapping[str, Any]
 
-_WORDS = {
-    "scaled": "multiplied by {value}",
-    "sign flipped": "sign flipped",
-    "became NULL": "became NULL",
-    "was NULL": "was NULL",
-    "trimmed": "spaces trimmed",
-    "case": "letter case",
-    "constant": "is now {value}",
-    "always": "is always {value}",
-    "always NULL": "is always NULL",
-}
 _STYLES = {"added": "green", "modified": "yellow", "removed": "red"}
 _SIGNS = {"modified": "~", "added": "+", "removed": "-"}
 
@@ -41,25 +31,16 @@ def pattern_lines(changes: Iterable[Row]) -> Iterator[Line]:
 
 def _rows_told(kind: str, rows: list[Row]) -> list[str]:
     """What all added or all removed rows have in common, as one text if there is something."""
-    common = ", ".join(f"{visible(row['column_name'])} {_pattern(row)}" for row in rows)
+    common = ", ".join(of_rows(visible(row["column_name"]), row["pattern"], _value(row)) for row in rows)
     return [f"{counted(rows[0]['cells'], f'{kind} row')}: {common}"] if rows else []
 
 
 def _cells_told(row: Row) -> str:
-    name = visible(row["column_name"])
-    if row["pattern"] is None:
-        return f"{name}: {counted(row['matching'], 'cell')} without one pattern"
-    what = _signed(row["value"]) if row["pattern"] == "delta" else _pattern(row)
-    cells, matching = row["cells"], row["matching"]
-    return f"{name}: {what} in {f'each of {cells:,}' if matching == cells else f'{matching:,} of {cells:,}'}"
+    return of_cells(visible(row["column_name"]), row["pattern"], row["cells"], row["matching"], _value(row))
 
 
-def _pattern(row: Row) -> str:
-    return _WORDS[row["pattern"]].format(value=visible(row["value"] or ""))
-
-
-def _signed(value: str) -> str:
-    return value if value.startswith("-") else f"+{value}"
+def _value(row: Row) -> str:
+    return visible(row["value"] or "")
 
 
 def verdict_lines(found: Row) -> Iterator[Line]:

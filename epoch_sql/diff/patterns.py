@@ -6,13 +6,13 @@ A pattern is told where it explains more than half of the cells. The most freque
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from epoch_sql import render
 from epoch_sql.call import Call
 from epoch_sql.diff.diff import changes_of, tables_of, union
-from epoch_sql.model.schema import Column
 from epoch_sql.render import Item, Sql
 from epoch_sql.storage.shape import Shape
 from epoch_sql.storage.types import parse_type
@@ -83,22 +83,39 @@ def patterns_between(call: Call, before: Side, after: Side, table: str | None) -
     return union([render.fill(Sql("FROM ({{rows}}) AS patterns"), rows=rows) for rows in found], ChangePattern)
 
 
+@dataclass(frozen=True)
+class ComparedColumn:
+    """A column of rows that differ: its values on both sides, and where they differ in a modified row.
+
+    A type is None on a side that lacks the column.
+    """
+
+    name: str
+    before: Sql
+    after: Sql
+    differs: Sql
+    old_type: str | None
+    new_type: str | None
+
+
+def patterns_in(table: str, changes: Sql, columns: Sequence[ComparedColumn]) -> Sql:
+    """The rows of ``epoch_diff_changes`` for one table; ``changes`` is a query with ``op`` and what the columns need."""
+    items = [_item(number, column) for number, column in enumerate(columns)]
+    return render.render("patterns.changes", table_name=render.literal(table), changes=changes, columns=items)
+
+
 def _patterns(call: Call, difference: Difference) -> Sql:
     changes, shape = changes_of(call, difference)
-    return render.render(
-        "patterns.changes",
-        table_name=render.literal(str(difference.table.name)),
-        changes=expanded(changes, shape),
-        columns=[_item(i, pair, shape) for i, pair in enumerate(pairs(*tables_of(difference))) if _is_stored(pair)],
-    )
+    stored = [pair for pair in pairs(*tables_of(difference)) if _is_stored(pair)]
+    columns = [_compared(pair, shape) for pair in stored]
+    return patterns_in(str(difference.table.name), expanded(changes, shape), columns)
 
 
 def _is_stored(pair: Pair) -> bool:
     return all(column.stored for column in (pair.before, pair.after) if column)
 
 
-def _item(number: int, pair: Pair, shape: Shape) -> Item:
-    """The fragments of ``patterns.changes`` for one column."""
+def _compared(pair: Pair, shape: Shape) -> ComparedColumn:
     column = pair.after or pair.before
     assert column
     compared = next((c for c in shape.compared if pair.before and pair.after and c.id == pair.after.id), None)
@@ -106,14 +123,26 @@ def _item(number: int, pair: Pair, shape: Shape) -> Item:
     if compared and not shape.keyless:
         new, old = render.column(f"n{compared.id}"), render.column(f"o{compared.id}")
         differs = shape.value_differs(compared, new, old)
-    delta, factor = _numbers(number, pair)
-    is_text = all(c and c.type == "VARCHAR" for c in (pair.before, pair.after))
+    return ComparedColumn(
+        column.name,
+        value(pair.before, shape, "o", pair.after),
+        value(pair.after, shape, "n", pair.before),
+        differs,
+        pair.before.type if pair.before else None,
+        pair.after.type if pair.after else None,
+    )
+
+
+def _item(number: int, column: ComparedColumn) -> Item:
+    """The fragments of ``patterns.changes`` for one column."""
+    delta, factor = _numbers(number, column)
+    is_text = column.old_type == column.new_type == "VARCHAR"
     return {
         "i": render.literal(number),
         "name": render.literal(column.name),
-        "before": value(pair.before, shape, "o", pair.after),
-        "after": value(pair.after, shape, "n", pair.before),
-        "differs": differs,
+        "before": column.before,
+        "after": column.after,
+        "differs": column.differs,
         "before_text": Sql(f"CAST(before_{number} AS VARCHAR)"),
         "after_text": Sql(f"CAST(after_{number} AS VARCHAR)"),
         "delta": delta,
@@ -123,9 +152,10 @@ def _item(number: int, pair: Pair, shape: Shape) -> Item:
     }
 
 
-def _numbers(i: int, pair: Pair) -> tuple[Sql, Sql]:
+def _numbers(i: int, column: ComparedColumn) -> tuple[Sql, Sql]:
     """By how much, and by which factor, a value changed; NULL where that cannot be said."""
-    kinds = {_kind(column) for column in (pair.before, pair.after) if column}
+    types = {type_ for type_ in (column.old_type, column.new_type) if type_}
+    kinds = {_kind(type_) for type_ in types}
     if kinds <= {"whole", "decimal", "float"}:
         factor = Sql(f"TRY(round(CAST(after_{i} AS DOUBLE) / nullif(CAST(before_{i} AS DOUBLE), 0), 9))")
         if "float" in kinds:
@@ -134,13 +164,13 @@ def _numbers(i: int, pair: Pair) -> tuple[Sql, Sql]:
         if wide:
             return Sql(f"TRY(CAST(after_{i} AS {wide}) - CAST(before_{i} AS {wide}))"), factor
         return Sql(f"TRY(after_{i} - before_{i})"), factor
-    if kinds == {"time"} and pair.before and pair.after and pair.before.type == pair.after.type:
+    if kinds == {"time"} and len(types) == 1:
         return Sql(f"TRY(CAST(after_{i} - before_{i} AS VARCHAR))"), _NONE
     return _NONE, _NONE
 
 
-def _kind(column: Column) -> str:
-    name = parse_type(column.type).name
+def _kind(type_: str) -> str:
+    name = parse_type(type_).name
     if name in _WHOLE:
         return "whole"
     if name in _TIMES:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import duckdb
 
 from epoch_sql import render
-from epoch_sql.diff.patterns import PairedColumn, Pattern, patterns_of
+from epoch_sql.diff.patterns import ChangePattern, ComparedColumn, patterns_in
 from epoch_sql.library import Repository
 from epoch_sql.model.names import ObjectName
 from epoch_sql.render import Sql
@@ -30,6 +30,7 @@ KINDS: tuple[Kind, ...] = ("added", "modified", "removed")
 _LONGEST = 400
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 _KEPT = "kept"
+_KEPT_TABLE = render.identifier(_KEPT)
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Rows:
 class Kept:
     """A difference of one table, in a file of its own."""
 
-    path: Path
+    table: str
     columns: tuple[Column, ...]
     counts: dict[str, int]
     connection: duckdb.DuckDBPyConnection = field(repr=False)
@@ -113,11 +114,21 @@ class Kept:
         return [column for column in self.columns if column.cells]
 
     @cached_property
-    def patterns(self) -> list[Pattern]:
-        """What the difference consists of."""
-        paired = [PairedColumn(c.name, c.old, c.new, c.old_type, c.new_type, c.key) for c in self.columns]
-        with self.connection.cursor() as cursor:
-            return patterns_of(cursor, render.identifier(_KEPT), paired, self.counts)
+    def patterns(self) -> list[ChangePattern]:
+        """What its rows have in common."""
+        compared = [
+            ComparedColumn(
+                c.name,
+                c.old,
+                c.new,
+                render.fill("list_contains(changed, {{name}})", name=render.literal(c.name)),
+                c.old_type,
+                c.new_type,
+            )
+            for c in self.columns
+        ]
+        query = patterns_in(self.table, render.fill("SELECT kind AS op, * FROM {{kept}}", kept=_KEPT_TABLE), compared)
+        return [ChangePattern(*row) for row in self._run(query)]
 
     def named(self, name: str | None) -> Column | None:
         """The column of that name."""
@@ -126,7 +137,7 @@ class Kept:
     def page(self, wanted: Wanted) -> Rows:
         """The rows that are asked for."""
         texts = [_text(value, _LONGEST) for column in self.columns for value in (column.old, column.new)]
-        kept, conditions, values = render.identifier(_KEPT), *self._conditions(wanted)
+        kept, conditions, values = _KEPT_TABLE, *self._conditions(wanted)
         column = self.named(wanted.column)
         by_size = wanted.largest_first and column and column.numeric and column.before and column.after
         if not conditions and not by_size:
@@ -149,7 +160,7 @@ class Kept:
     def record(self, number: int) -> tuple[Any, ...] | None:
         """One row: kind, changed columns, and the whole texts of old and new values of all columns in turn."""
         texts = [_text(value) for column in self.columns for value in (column.old, column.new)]
-        kept, wanted = render.identifier(_KEPT), render.literal(number)
+        kept, wanted = _KEPT_TABLE, render.literal(number)
         return next(iter(self._run(render.render("web.record", texts=texts, kept=kept, number=wanted))), None)
 
     def _conditions(self, wanted: Wanted) -> tuple[list[Sql], list[Any]]:
@@ -225,14 +236,14 @@ class Comparisons:
             finally:
                 cursor.execute(render.fill("DETACH {{database}}", database=database))
         connection = duckdb.connect(str(path), read_only=True)
-        kept = render.identifier(_KEPT)
+        kept = _KEPT_TABLE
         counts: dict[str, int] = {
             **dict.fromkeys(KINDS, 0),
             **dict(connection.execute(render.render("web.counts", kept=kept)).fetchall()),
         }
         cells = dict(connection.execute(render.render("web.changed_cells", kept=kept)).fetchall())
         known = tuple(replace(column, cells=cells.get(column.name, 0)) for column in columns)
-        return Kept(path, known, counts, connection)
+        return Kept(name[-1], known, counts, connection)
 
 
 def _columns(cursor: duckdb.DuckDBPyConnection, rows: Sql, key: Sequence[str]) -> list[Column]:

@@ -17,7 +17,9 @@ from starlette.responses import HTMLResponse
 
 from epoch_sql.advice import Suggestion
 from epoch_sql.characters import harmless, visible
+from epoch_sql.diff.patterns import ChangePattern
 from epoch_sql.errors import EpochError, EpochLockedError
+from epoch_sql.model.patterns import of_cells, of_rows
 from epoch_sql.web.comparing import Comparisons
 from epoch_sql.web.lease import Lease
 
@@ -136,6 +138,13 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 400 else f"{text[:400]}…"
 
 
+def _pattern(found: ChangePattern) -> str:
+    """A pattern in words."""
+    if found.diff_type == "modified" or found.pattern is None:
+        return of_cells(found.column, found.pattern, found.cells, found.matching, found.value)
+    return of_rows(found.column, found.pattern, found.value)
+
+
 _TEMPLATES = Environment(
     loader=PackageLoader("epoch_sql.web"),
     autoescape=True,
@@ -144,6 +153,7 @@ _TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 _TEMPLATES.filters.update(
+    pattern=_pattern,
     ago=_ago,
     first_line=first_line,
     number=lambda number: "" if number is None else f"{number:,}",

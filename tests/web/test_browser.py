@@ -162,7 +162,7 @@ def test_what_takes_longer_comes_when_it_is_there(driver: webdriver.Chrome, tmp_
     shop = make_shop(tmp_path, orders=60_000)
     with opened(driver, shop) as browser:
         browser.go(PROMOTION)
-        browser.until(lambda: "amount −2 in 30,000 of 30,001" in browser.text())  # noqa: RUF001
+        browser.until(lambda: "amount: -2 in 30,000 of 30,001" in browser.text())
         assert not driver.find_elements(By.CSS_SELECTOR, "[data-load]")
         assert complaints(driver) == []
 

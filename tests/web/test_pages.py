@@ -88,7 +88,7 @@ def test_a_promotion_has_a_verdict_with_its_reasons(pages: Pages, shop: Path) ->
     assert "check amounts-are-positive fails: 1 row" in text
     assert "customers.phone is dropped" in text
     assert "1 row of orders is removed (0.5 %)" in text
-    assert "amount -2 in 100 of 101" in text
+    assert "amount: -2 in 100 of 101" in text
     assert "10 added rows: amount is always 5, status is always paid, note is always NULL" in text
     assert "Conflicts none Checks 1 of 2 fails Review needed" in text
 
