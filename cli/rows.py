@@ -41,22 +41,11 @@ def differing(
 ) -> tuple[list[str], Iterator[Cells]]:
     """The columns of a table that differs, by ``query``, its typed epoch_diff, and its rows for people: signs and texts
     (see ``Differing``)."""
-    from epoch_sql.render import Sql, literal, render, verbatim
+    from epoch_sql.diff.texts import as_texts, columns_of
 
     cursor = connection.cursor()
     columns = [row[0] for row in _described(cursor, query, values)]
-    aliases = {name: Sql(f"c{i}") for i, name in enumerate(columns)}
-    names = list(dict.fromkeys(n.split("_", 1)[1] for n in columns if n.startswith(("from_", "to_"))))
-    sides = [[aliases.get(f"{side}_{name}", literal(None)) for side in ("from", "to")] for name in names]
-    texts = [{"before": before, "after": after} for before, after in sides]
-    shown = render(
-        "diff.apart" if apart else "diff.together",
-        columns=texts,
-        aliases=[*aliases.values()],
-        kind=aliases["diff_type"],
-        rows=verbatim(query),
-    )
-    return names, _fetched(cursor.execute(shown, values))
+    return columns_of(columns), _fetched(cursor.execute(as_texts(query, columns, apart), values))
 
 
 def run(connection: DuckDBPyConnection, statement: str, values: Any, form: str) -> Rows:
