@@ -41,14 +41,14 @@ FROM (
 
 
 -- name: summary
--- In: the changes of one table.
+-- In: whether the rows of one table differ, and its definition.
 -- Out: its row of epoch_diff_summary, if anything differs.
 SELECT table_name, diff_type, data_change, schema_change
 FROM (
     SELECT
         {{table_name}} AS table_name,
         {{diff_type}} AS diff_type,
-        EXISTS (FROM ({{changes}}) AS changes) AS data_change,
+        {{data_change}} AS data_change,
         {{schema_change}} AS schema_change
 ) AS summary
 WHERE data_change OR schema_change

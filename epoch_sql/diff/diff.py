@@ -21,6 +21,7 @@ from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.shape import Shape, aliased
 from epoch_sql.verb import Json, columns_of, query, reading, relation
 from epoch_sql.versions.differences import Difference, changes_between, decided, differences
+from epoch_sql.versions.folding import same_values
 from epoch_sql.versions.sides import (
     Side,
     TableSide,
@@ -148,14 +149,13 @@ def diff_summary(call: Call, from_ref: str, to_ref: str) -> Sql:
     selects = []
     for difference in differences(before, after):
         kind, schema_differs = _kind(difference)
-        changes, _ = changes_of(call, difference)
         selects.append(
             render.render(
                 "diff.summary",
                 table_name=render.literal(str(difference.table.name)),
                 diff_type=render.literal(kind),
                 schema_change=render.literal(schema_differs),
-                changes=changes,
+                data_change=_data_change(call, difference),
             )
         )
     return union(selects, DiffSummary)
@@ -178,6 +178,17 @@ def schema_changes_between(before: Side, after: Side) -> list[SchemaChange]:
     old = {position: pair.before.table for position, pair in pairs.items() if pair.before}
     new = {position: pair.after.table for position, pair in pairs.items() if pair.after}
     return schema_changes(old, new, before.objects, after.objects)
+
+
+def _data_change(call: Call, difference: Difference) -> Sql:
+    """Whether rows differ: by the fingerprints of two versions with the same columns, without reading a row."""
+    sides = [side for side in (difference.before, difference.after) if side]
+    versions = [call.contents.version(side.version_id) for side in sides if side.version_id]
+    if len(versions) == len(sides) == 1:
+        return render.literal(versions[0].row_count > 0)
+    if len(versions) == 2 and same_values(*(call.contents.table(version.version_id) for version in versions)):
+        return render.literal(versions[0].fingerprint != versions[1].fingerprint)
+    return render.fill(Sql("EXISTS (FROM ({{changes}}) AS changes)"), changes=changes_of(call, difference)[0])
 
 
 def union(selects: list[Sql], record: type) -> Sql:

@@ -533,3 +533,31 @@ def test_contents_that_differ_a_little_have_other_trees(make_repo: MakeRepo) -> 
         repo.commit()
         trees.add(repo.tree())
         assert len(trees) == number
+
+
+def test_a_summary_reads_no_row(make_repo: MakeRepo) -> None:
+    repo = make_repo(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v DOUBLE); INSERT INTO t VALUES (1, 0.0), (2, 'nan');"
+        "CREATE TABLE bag (n INTEGER); INSERT INTO bag VALUES (1), (1); CREATE TABLE gone AS SELECT 1 AS a; CREATE TABLE e (a INTEGER)"
+    )
+    repo("CALL epoch_tag('v1')")
+    repo(
+        "UPDATE t SET v = 1 WHERE id = 1; DELETE FROM bag; INSERT INTO bag VALUES (1); DROP TABLE gone; DROP TABLE e; CREATE TABLE made AS SELECT 'x' AS b, 2 AS c"
+    )
+    repo.commit()
+    repo("CALL epoch_tag('v2')")
+    repo("UPDATE t SET v = -0.0 WHERE id = 1; INSERT INTO bag VALUES (1); ALTER TABLE t ALTER v SET DEFAULT 5")
+    repo.commit()
+    (repo.path.parent / ".epoch" / "objects").rename(repo.path.parent / ".epoch" / "away")
+    assert "is missing" in repo.refused("FROM epoch_diff('v1', 'v2')")
+    assert repo("FROM epoch_diff_summary('v1', 'v2') ORDER BY ALL") == [
+        ("bag", "modified", True, False),
+        ("e", "removed", False, True),
+        ("gone", "removed", True, True),
+        ("made", "added", True, True),
+        ("t", "modified", True, False),
+    ]
+    # There and back is no change, and neither is another zero.
+    assert repo("FROM epoch_diff_summary('v1', 'HEAD') WHERE table_name IN ('bag', 't')") == [
+        ("t", "modified", False, True)
+    ]
