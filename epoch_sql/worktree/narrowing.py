@@ -228,7 +228,7 @@ class DirtyRows:
 
     def _temporary(self, what: str, rows: Sql, outputs: Sequence[Sql] = (Sql("*"),)) -> Sql:
         """A new temporary table with rows."""
-        name = render.identifier(f"epoch_{what}_{next(_numbers)}")
+        name = render.identifier(f"epoch_dirty_{what}_{next(_numbers)}")
         text = "CREATE TEMP TABLE {{name}} AS SELECT {{outputs}} FROM ({{rows}}) AS rows"
         self.cursor.execute(render.fill(text, name=name, outputs=outputs, rows=rows))
         return name

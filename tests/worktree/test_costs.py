@@ -66,7 +66,9 @@ def test_a_read_reads_the_columns_and_the_keys_that_are_asked_for(big: Repo) -> 
 
 def _comparing(made: list[str]) -> list[str]:
     """The queries that compare the rows of dirty buckets by their key and few columns."""
-    return [m[1] for sql in made if (m := re.match(r'CREATE TEMP TABLE "epoch_keys_\d+" AS (.*)', sql, re.DOTALL))]
+    return [
+        m[1] for sql in made if (m := re.match(r'CREATE TEMP TABLE "epoch_dirty_keys_\d+" AS (.*)', sql, re.DOTALL))
+    ]
 
 
 @dataclass(frozen=True)
