@@ -99,7 +99,7 @@ class ComparedColumn:
 
 
 def patterns_in(table: str, changes: Sql, columns: Sequence[ComparedColumn]) -> Sql:
-    """The rows of ``epoch_diff_changes`` for one table; ``changes`` is a query with ``op`` and what the columns need."""
+    """The rows of ``epoch_diff_changes`` for one table: ``changes`` is a query with ``op``, and their values."""
     items = [_item(number, column) for number, column in enumerate(columns)]
     return render.render("patterns.changes", table_name=render.literal(table), changes=changes, columns=items)
 
