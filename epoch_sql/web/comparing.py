@@ -148,13 +148,17 @@ class Kept:
         condition = render.joined(conditions or [Sql("true")], " AND ")
         order = [Sql("rowid")]
         if by_size and column:
-            size = render.fill("abs({{new}} - {{old}}) DESC NULLS LAST", new=column.new, old=column.old)
-            order = [size, *order]
+            # As floating-point numbers, because a difference of integers may be too large.
+            size = "abs(CAST({{new}} AS DOUBLE) - CAST({{old}} AS DOUBLE)) DESC NULLS LAST"
+            order = [render.fill(size, new=column.new, old=column.old), *order]
         rows, begin = render.literal(ROWS), render.literal(wanted.begin)
         page = render.render(
             "web.page", texts=texts, kept=kept, condition=condition, order=order, rows=rows, begin=begin
         )
-        [[total]] = self._run(render.render("web.matching", kept=kept, condition=condition), values)
+        if len(conditions) == 1 and not wanted.text:
+            total = column.cells if column else self.counts[wanted.kind or ""]
+        else:
+            [[total]] = self._run(render.render("web.matching", kept=kept, condition=condition), values)
         return Rows(total, self._run(page, values))
 
     def record(self, number: int) -> tuple[Any, ...] | None:
