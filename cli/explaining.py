@@ -44,7 +44,7 @@ def _value(row: Row) -> str:
 
 
 def verdict_lines(found: Row) -> Iterator[Line]:
-    """Whether a promotion may be merged, and what stands in its way."""
+    """Whether a promotion may be merged, or why not."""
     what = f"{visible(found['source'])} ({short(found['source_commit'])}) → {visible(found['target'])}: "
     if found["up_to_date"]:
         yield [(f"{what}already up to date", "")]
@@ -52,7 +52,7 @@ def verdict_lines(found: Row) -> Iterator[Line]:
     yield [(what, ""), ("ready to merge", "bold green") if found["allowed"] else ("not ready", "bold red")]
     yield [(f"  {counted(found['ahead'], 'commit')} ahead, {found['behind']:,} behind", "")]
     for reason in found["reasons"]:
-        yield [("  ✗ ", "red"), (visible(reason["text"]), "")]
+        yield [("  ✗ ", "red"), (visible(reason["message"]), "")]
     for word, style in (("approvals", "green"), ("rejections", "red"), ("stale_approvals", "dim")):
         if found[word]:
             yield [(f"  {word.replace('_', ' ')}: {visible(', '.join(found[word]))}", style)]

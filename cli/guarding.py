@@ -91,7 +91,7 @@ def review_reject(
 @json_option
 @pass_session
 def review_show(session: Session, source: str, target: str, form: str) -> None:
-    """Show whether SOURCE may be merged into TARGET, what stands in its way, and what it would change.
+    """Show whether SOURCE may be merged into TARGET, or why not, and what it would change.
 
     Of each changed column, it says what most of the cells have in common.
     """

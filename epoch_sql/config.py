@@ -20,7 +20,7 @@ FILE = "config.toml"
 
 
 Origin = Literal["connection", "EPOCH_AUTHOR", "configuration", "system"]
-"""Where an author comes from: who opened the database, a variable, a setting, or the operating system."""
+"""Where an author comes from: the opened connection, a variable, a setting, or the operating system."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 -- name: changes
--- In: the changes of one table with a key, and for each column with the number i its values before and after and whether they
--- differ; numbers also have by how much and by which factor.
+-- In: the changes of one table with a key. For each column with the number i: its values before and after, whether they
+-- differ, and the difference and the factor of numbers.
 -- Out: the rows of epoch_changes for them: for each changed column what most of its cells have in common, and for added and
 -- removed rows the columns in which all are alike.
 WITH changes AS (

@@ -1,6 +1,6 @@
 """``epoch_diff_changes``: what the changed cells of a column, and the added and the removed rows, have in common.
 
-A pattern is told where it explains more than half of the cells. The most frequent difference is found by DuckDB's
+A column has a pattern if that explains more than half of its cells. The most frequent difference is found by DuckDB's
 ``approx_top_k``, which never misses one that is in more than half, and is then counted exactly.
 """
 
@@ -34,10 +34,9 @@ _NONE = Sql("CAST(NULL AS VARCHAR)")
 class ChangePattern:
     """What ``matching`` of the changed ``cells`` of a column have in common, or all added or removed rows.
 
-    ``pattern`` is ``delta`` (``value`` is what was added to each, of a date in days), ``scaled`` (by ``value``),
-    ``sign flipped``, ``became NULL``, ``was NULL``, ``trimmed``, ``case`` (of letters), ``constant`` (each is now
-    ``value``), or NULL for cells without a pattern; of added and removed rows, ``always`` (``value``) or
-    ``always NULL``.
+    ``delta`` adds ``value`` to each cell (to a date, in days), ``scaled`` multiplies it by ``value``, and after
+    ``constant`` each is ``value``. ``case`` is that of letters. Cells without a pattern have NULL. Of added and removed
+    rows, ``always`` has the value.
     """
 
     table: str
@@ -65,9 +64,9 @@ class ChangePattern:
 
 @query("epoch_diff_changes", ChangePattern)
 def diff_changes(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
-    """What the rows that differ between two references have in common: for each changed column how many cells, and the
-    pattern of most of them (`delta` -2, `sign flipped`, `became NULL` …), and for added and removed rows the columns in
-    which all are alike.
+    """What the rows that differ between two references have in common. A changed column has the number of its cells
+    and the pattern of most of them (`delta` -2, `sign flipped`, `became NULL` …). Added and removed rows have the columns
+    with one value.
 
     Args:
         from_ref: the older side: a reference, or WORKING
@@ -153,7 +152,7 @@ def _item(number: int, column: ComparedColumn) -> Item:
 
 
 def _numbers(i: int, column: ComparedColumn) -> tuple[Sql, Sql]:
-    """By how much, and by which factor, a value changed; NULL where that cannot be said."""
+    """The difference and the factor of a changed value; NULL where there is no such number."""
     types = {type_ for type_ in (column.old_type, column.new_type) if type_}
     kinds = {_kind(type_) for type_ in types}
     if kinds <= {"whole", "decimal", "float"}:

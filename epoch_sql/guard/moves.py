@@ -81,7 +81,7 @@ def require_allowed(call: Call, move: Move) -> None:
 
 
 def refusals(call: Call, move: Move) -> Iterator[EpochRefused]:
-    """The errors of all rules by which the branch's protection refuses the move."""
+    """The errors of all rules of the branch's protection that refuse the move."""
     if REVIEW[move.route] is GROWTH[move.route] is FRESHNESS[move.route] is _free:
         return
     protection = Protections(call.cursor).get(move.branch)

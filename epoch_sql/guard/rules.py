@@ -86,7 +86,7 @@ def brought(graph: CommitGraph, target: str, source: str, keep_undone: bool = Fa
 
 @dataclass(frozen=True)
 class Judged:
-    """Who rejected the merge of a commit, whose approval of it counts, and who approved it as one of its authors."""
+    """The reviewers of a commit: those against its merge, those whose approval counts, and its own authors."""
 
     against: tuple[str, ...]
     approvals: tuple[str, ...]

@@ -215,7 +215,7 @@ def head(call: Call) -> CheckedOut:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the author of the next commit is, and where that comes from."""
+    """The author of the next commit, and where that comes from."""
 
     author: str
     name: str
@@ -225,8 +225,8 @@ class Identity:
 
 @reading("epoch_identity")
 def identity(call: Call) -> Identity:
-    """The name and the mail address that the next commit would have, and where they come from: from who opened the
-    database, EPOCH_AUTHOR, the configuration, or the operating system. Raises EpochReferenceError for one that no
+    """The name and the mail address that the next commit would have, and where they come from: the opened
+    connection, EPOCH_AUTHOR, the configuration, or the operating system. Raises EpochReferenceError for one that no
     commit can have."""
     author, origin = call.author(), call.identity()[1]
     name, _, mail = author.partition("<")

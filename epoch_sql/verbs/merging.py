@@ -127,7 +127,7 @@ def continue_merge(
     Args:
         message: replaces the merge's own message
         into: the branch that is merged into; default: the current one
-        author: `Name <mail>`; default: who began the merge
+        author: `Name <mail>`; default: the author of the merge
     """
 
     def move(attempts: Attempts) -> MergeResult | Stopped:

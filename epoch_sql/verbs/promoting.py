@@ -1,4 +1,4 @@
-"""Whether a merge may be made, and what stands in its way, by the rules that guard it; and what checks say of it."""
+"""Whether a merge may be made, or why not, by the rules that guard it; and what checks say of it."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from epoch_sql.versions.sides import Side
 
 @dataclass(frozen=True)
 class Reason:
-    """What stands in the way of a merge, and what it needs.
+    """Why a merge cannot be made, and what it needs.
 
     ``needs`` is ``finish`` (the merge in progress), ``resolve`` (conflicts or violations), ``review``, ``sides`` (no
     values by hand), ``growth``, ``fresh`` (derived tables), ``check``, or ``worktree``: the branch moves in another.
     """
 
     needs: Literal["finish", "resolve", "review", "sides", "growth", "fresh", "check", "worktree"]
-    text: str
-    tables: list[str]
+    message: str
+    table_names: list[str]
     checks: list[str]
 
 
@@ -75,7 +75,7 @@ class Promotion:
 
 @procedure("epoch_promotion", acts=False)
 def promotion(call: Call, source: str, *, into: str | None = None) -> Promotion:
-    """Whether a merge would be made now, and what stands in its way: conflicts, failing checks, missing reviews. The
+    """Whether a merge would be made now, or why not: conflicts, failing checks, missing reviews. The
     rules are those that guard the merge itself. Changes nothing.
 
     Args:

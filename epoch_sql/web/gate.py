@@ -72,12 +72,13 @@ class Gate:
 
     def _refused(self, method: str, headers: Mapping[str, str]) -> Response | None:
         """The answer to a request that does not come from these pages; None if it may."""
-        if headers.get("host") not in self.hosts:
+        host, origin = headers.get("host"), headers.get("origin")
+        if host not in self.hosts:
             return PlainTextResponse("This is not the address that epoch ui printed.\n", 421)
         if method not in _METHODS:
             return PlainTextResponse("There is no such method here.\n", 405)
         elsewhere = PlainTextResponse("Requests of other sites are refused.\n", 403)
-        if "origin" in headers and headers["origin"] not in {f"http://{host}" for host in self.hosts}:
+        if origin is not None and origin not in {f"http://{name}" for name in self.hosts}:
             return elsewhere
         if method == "POST":
             if headers.get("sec-fetch-site", "same-origin") != "same-origin":

@@ -60,7 +60,7 @@ class Promotion:
         if self.failing:
             found.append(f"{counted(len(self.failing), 'check')} {'fails' if len(self.failing) == 1 else 'fail'}")
         found += [self._of_review(reason) for reason in self.judged.reasons if reason.needs == "review"]
-        return found + [r.text for r in self.judged.reasons if r.needs not in ("resolve", "check", "review")]
+        return found + [r.message for r in self.judged.reasons if r.needs not in ("resolve", "check", "review")]
 
     def _of_review(self, _: Reason) -> str:
         if self.judged.rejections:

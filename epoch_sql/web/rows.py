@@ -102,13 +102,13 @@ def record(site: Site, repository: Repository, query: Query) -> Page:
 def difference(site: Site, repository: Repository, subject: Subject, table: str) -> Kept:
     """The difference of a table, kept."""
     address = subject.address
-    if "after" in address:
+    if address.get("after"):
         refs = (address["before"], address["after"])
         function = "epoch_diff({{a}}, {{b}}, table_name := {{table}})"
     else:
         refs = (address.get("source") or address["revert"], address["into"])
         merge = "epoch_preview_diff({{a}}, target := {{b}}, table_name := {{table}}, revert := {{revert}})"
-        function = merge.replace("{{revert}}", "true" if "revert" in address else "false")
+        function = merge.replace("{{revert}}", "true" if address.get("revert") else "false")
     a, b, name = (render.literal(text) for text in (*refs, table))
     call = render.fill(function, a=a, b=b, table=name)
     return site.comparisons.of(repository, call, subject.between, table, _key(repository, refs, table))
@@ -120,9 +120,9 @@ def subject_of(site: Site, repository: Repository, query: Query) -> Subject:
 
     Raises LookupError if it says none of these.
     """
-    if "source" in query:
+    if query.get("source"):
         return of_promotion(promotion_of(site, repository, query["source"], query["into"]))
-    if "revert" in query:
+    if query.get("revert"):
         return of_revert(site, repository, query["revert"], query["into"])
     before, after = (repository.log(query[side], max_count=1)[0] for side in ("before", "after"))
     return of_commits(site, repository, before, after)

@@ -52,7 +52,7 @@ def agrees(repo: Repo) -> list[str]:
     except duckdb.Error as error:
         assert not found["allowed"], error
         if [reason["needs"] for reason in found["reasons"]] != ["resolve"]:
-            assert any(reason["text"].split(":")[0] in str(error) for reason in found["reasons"]), error
+            assert any(reason["message"].split(":")[0] in str(error) for reason in found["reasons"]), error
     else:
         assert found["allowed"]
     return [reason["needs"] for reason in found["reasons"]]
@@ -63,7 +63,7 @@ def test_whose_approval_counts_and_what_is_stale(repo: Repo) -> None:
     assert agrees(repo) == ["review"]
     found = promotion(repo)
     assert (found["ahead"], found["behind"], found["requires_review"]) == (1, 0, True)
-    assert "nobody has approved commit" in found["reasons"][0]["text"]
+    assert "nobody has approved commit" in found["reasons"][0]["message"]
 
     repo("CALL epoch_review('staging', 'production')")
     assert promotion(repo)["own_approvals"] == ["Ada <ada@example.com>"]
@@ -79,7 +79,7 @@ def test_whose_approval_counts_and_what_is_stale(repo: Repo) -> None:
     assert found["source_commit"] == moved
     assert (found["approvals"], found["rejections"]) == ([], [])
     assert sorted(found["stale_approvals"]) == ["Ada <ada@example.com>", BO]
-    assert "an approval of" in found["reasons"][0]["text"]
+    assert "an approval of" in found["reasons"][0]["message"]
     repo("CALL epoch_review('staging', 'production', reviewer := ?)", BO)
     assert agrees(repo) == []
     found = promotion(repo)
