@@ -137,7 +137,7 @@ def merge(call: Call, progress: MergeInProgress, decided: bool = True, rows: boo
     ours = call.tree(progress.ours_commit)
     base, theirs = trees.load(progress.base_root), trees.load(progress.theirs_root)
     decisions = Decisions(resolutions, strategy)
-    return merge_trees(call, base, ours, theirs, decisions, rows)
+    return merge_trees(call, base, ours, theirs, decisions, "tables" if rows else "none")
 
 
 # What a commit records is only a statement of its author. Protection believes it if it gives the commit's content.

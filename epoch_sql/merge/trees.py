@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Literal
 
 from epoch_sql import render
 from epoch_sql.call import Call, require_trusted
@@ -32,21 +33,17 @@ from epoch_sql.model.schema_merge import (
 from epoch_sql.render import Sql
 from epoch_sql.storage.shape import arrange, compare, keyed_alike, shape_of
 
+Rows = Literal["tables", "queries", "none"]
+
 
 def merge_trees(
-    call: Call,
-    base: Tree,
-    ours: Tree,
-    theirs: Tree,
-    decisions: Decisions,
-    rows: bool = True,
-    inline: bool = False,
+    call: Call, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: Rows = "tables"
 ) -> MergedTree:
-    """Merge two trees. With ``rows``, merge rows that both sides changed into temporary tables of the cursor, or
-    ``inline``: as queries that any cursor can run."""
+    """Merge two trees. Rows that both sides changed are merged into temporary tables of the cursor, or as queries that
+    any cursor can run, or not at all."""
     for tree in (base, ours, theirs):
         call.contents.load(entry.version_id for entry in tree.tables.values())
-    merger = _TreeMerger(call, base, ours, theirs, decisions, rows, inline)
+    merger = _TreeMerger(call, base, ours, theirs, decisions, rows)
     ids = dict.fromkeys((*ours.tables, *theirs.tables, *base.tables))
     entries = [entry for entry in (merger.table(table_id) for table_id in ids) if entry]
     objects, conflicts = merge_objects(
@@ -60,16 +57,13 @@ def merge_trees(
 
 
 class _TreeMerger:
-    def __init__(
-        self, call: Call, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: bool, inline: bool
-    ) -> None:
+    def __init__(self, call: Call, base: Tree, ours: Tree, theirs: Tree, decisions: Decisions, rows: Rows) -> None:
         self.call = call
         self.contents = call.contents
         self.sides = (base, ours, theirs)
         self.decisions = decisions
         self.preparation = Preparation(call)
         self.rows = rows
-        self.inline = inline
         self.conflicts: list[SchemaConflict] = []
         self.number = 0
         self.derived = merged_patterns(base.derived, ours.derived, theirs.derived)
@@ -326,10 +320,10 @@ class _TreeMerger:
         Raises EpochTrustError if a needed definition is only data.
         """
         require_trusted(self.call, *(side.table for side in merge.sides))
-        if not self.rows:
+        if self.rows == "none":
             return MergedEntry(entry.table_id, merge.merged, ours, None, merge)
         self.number += 1
-        rows, conflicts, undecided = merge_rows(self.call, merge, None if self.inline else self.number)
+        rows, conflicts, undecided = merge_rows(self.call, merge, self.number if self.rows == "tables" else None)
         return MergedEntry(entry.table_id, merge.merged, ours, None, merge, rows, tuple(conflicts), undecided)
 
     def _without_dropped(self, entry: TableEntry, base: Side, side: Side, merged: Table) -> Side:

@@ -20,7 +20,7 @@ from epoch_sql.merge.decisions import Decisions
 from epoch_sql.merge.engine import planned_base
 from epoch_sql.merge.merged import MergedTree, as_side, conflict_rows
 from epoch_sql.merge.rows import counts
-from epoch_sql.merge.trees import merge_trees
+from epoch_sql.merge.trees import Rows, merge_trees
 from epoch_sql.model.commit import RowCounts
 from epoch_sql.model.schema_diff import SchemaChange
 from epoch_sql.model.undo import MergePlan
@@ -62,11 +62,11 @@ def preview_of(
     into: str | None,
     strategy: Strategy = "three-way",
     keep_undone: bool = False,
-    inline: bool = False,
+    rows: Rows = "tables",
     revert: bool = False,
 ) -> Preview:
     """What a merge would give, with what was decided if it is in progress; or what a revert would give. See
-    ``merge_trees`` for ``inline``.
+    ``merge_trees`` for ``rows``.
 
     A base that has to be computed is stored, so this is for a transaction that is rolled back.
     """
@@ -78,7 +78,7 @@ def preview_of(
             call.tree(undoing.ours_commit),
             call.trees.load(undoing.theirs_root),
         )
-        return Preview(None, undoing, False, merge_trees(call, *trees, Decisions((), None), inline=inline))
+        return Preview(None, undoing, False, merge_trees(call, *trees, Decisions((), None), rows))
     target, plan, progress = planned(call, source, into, keep_undone)
     progress = replace(progress, strategy=strategy)
     if plan.up_to_date:
@@ -89,7 +89,7 @@ def preview_of(
     base = planned_base(call, plan, progress.ours_commit, progress.theirs_commit)
     ours, theirs = call.tree(progress.ours_commit), call.trees.load(progress.theirs_root)
     decisions = Decisions(resolutions, strategy if strategy != "three-way" else None)
-    return Preview(plan, progress, bool(same), merge_trees(call, base, ours, theirs, decisions, inline=inline))
+    return Preview(plan, progress, bool(same), merge_trees(call, base, ours, theirs, decisions, rows))
 
 
 @procedure("epoch_preview_merge", acts=False)
@@ -155,7 +155,7 @@ def preview_diff(
         revert: what reverting the source, a commit, would do, instead of merging it
     """
     with call.trying():
-        preview = preview_of(call, source, into, strategy, keep_undone, inline=True, revert=revert)
+        preview = preview_of(call, source, into, strategy, keep_undone, rows="queries", revert=revert)
         return rows_between(call, *sides_of(call, preview), (preview.progress.target, source), table)
 
 
@@ -182,7 +182,7 @@ def preview_diff_stat(
         revert: what reverting the source, a commit, would do, instead of merging it
     """
     with call.trying():
-        preview = preview_of(call, source, into, strategy, keep_undone, inline=True, revert=revert)
+        preview = preview_of(call, source, into, strategy, keep_undone, rows="queries", revert=revert)
         return statistics_between(call, *sides_of(call, preview), (preview.progress.target, source), table)
 
 
@@ -207,7 +207,7 @@ def preview_schema_diff(
         revert: what reverting the source, a commit, would do, instead of merging it
     """
     with call.trying():
-        preview = preview_of(call, source, into, strategy, keep_undone, inline=True, revert=revert)
+        preview = preview_of(call, source, into, strategy, keep_undone, rows="queries", revert=revert)
         return schema_changes_between(*sides_of(call, preview))
 
 
@@ -233,7 +233,7 @@ def preview_conflicts(
         revert: what reverting the source, a commit, would do, instead of merging it
     """
     with call.trying():
-        preview = preview_of(call, source, into, strategy, keep_undone, inline=True, revert=revert)
+        preview = preview_of(call, source, into, strategy, keep_undone, rows="queries", revert=revert)
         rows = conflict_rows(preview.merged) if preview.merged else Conflicts.none()
         return listed_conflicts(rows, preview.progress.target if preview.decided else None, strategy, table)
 
@@ -249,7 +249,7 @@ def changes(call: Call, source: str, *, into: str | None = None, table: str | No
         table: only this table
     """
     with call.trying():
-        return patterns_between(call, *sides_of(call, preview_of(call, source, into, inline=True)), table)
+        return patterns_between(call, *sides_of(call, preview_of(call, source, into, rows="queries")), table)
 
 
 def sides_of(call: Call, preview: Preview) -> tuple[Side, Side]:

@@ -148,7 +148,7 @@ def preview_check_rows(call: Call, name: str, source: str, *, into: str | None =
 
 def _result(call: Call, source: str, into: str | None) -> tuple[Preview, Side]:
     with call.trying():
-        preview = preview_of(call, source, into, inline=True)
+        preview = preview_of(call, source, into, rows="queries")
         return preview, sides_of(call, preview)[1]
 
 

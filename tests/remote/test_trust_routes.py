@@ -43,6 +43,10 @@ OF_A_TABLE = (
     "FROM epoch_query('origin/main', 'FROM {name}')",
     "FROM epoch_query('origin/main', 'SELECT count(*) FROM (SELECT i FROM {name})')",
     "FROM epoch_query('WORKING', 'FROM {name}')",
+    "FROM epoch_preview_diff('origin/main', table_name := '{name}')",
+    "FROM epoch_diff_changes('main', 'origin/main', table_name := '{name}')",
+    "FROM epoch_history('{name}', ref := 'origin/main')",
+    "FROM epoch_blame('{name}', ref := 'origin/main')",
     "FROM epoch_history('{name}')",
     "FROM epoch_blame('{name}')",
 )
@@ -55,8 +59,18 @@ WHEREVER = (
     "FROM epoch_diff_summary('main', 'origin/main')",
     "FROM epoch_diff('main', 'origin/main')",
     "FROM epoch_preview_merge('origin/main')",
+    "FROM epoch_preview_diff('origin/main')",
+    "FROM epoch_preview_diff_stat('origin/main')",
+    "FROM epoch_preview_conflicts('origin/main')",
+    "FROM epoch_changes('origin/main')",
+    "FROM epoch_promotion('origin/main')",
     "CALL epoch_check_add('looking', 'FROM seen')",
     "FROM epoch_check_run('origin/main')",
+    "FROM epoch_preview_checks('origin/main')",
+    "CALL epoch_check_add('of shared', 'FROM shared')",
+    "FROM epoch_check_rows('of shared', 'origin/main')",
+    "FROM epoch_preview_check_rows('of shared', 'origin/main')",
+    "CALL epoch_check_remove('of shared')",
     "FROM epoch_fsck()",
 )
 MOVES = (
@@ -158,6 +172,9 @@ def test_a_table_that_both_changed_is_not_merged_by_what_is_only_data(shops: Cal
     before = (repo.head(), made(repo), repo("FROM shared ORDER BY i"))
     for route in (
         "FROM epoch_preview_merge('origin/main')",
+        "FROM epoch_preview_diff('origin/main')",
+        "FROM epoch_changes('origin/main')",
+        "FROM epoch_promotion('origin/main')",
         "CALL epoch_merge('origin/main')",
         "CALL epoch_merge('origin/main', strategy := 'theirs')",
         "CALL epoch_merge('origin/main', strategy := 'ours')",
