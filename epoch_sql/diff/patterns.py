@@ -64,9 +64,10 @@ class ChangePattern:
 
 @query("epoch_diff_changes", ChangePattern)
 def diff_changes(call: Call, from_ref: str, to_ref: str, *, table: str | None = None) -> Sql:
-    """What the rows that differ between two references have in common. A changed column has the number of its cells
-    and the pattern of most of them (`delta` -2, `sign flipped`, `became NULL` …). Added and removed rows have the columns
-    with one value.
+    """What the rows that differ between two references have in common.
+
+    A changed column has the number of its cells and the pattern of most of them (`delta` -2, `sign flipped`,
+    `became NULL` …). Added and removed rows have the columns with one value.
 
     Args:
         from_ref: the older side: a reference, or WORKING

@@ -11,6 +11,7 @@ import tempfile
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlunsplit
 
 import uvicorn
 
@@ -64,7 +65,7 @@ def serve(
             token = secrets.token_urlsafe(_TOKEN_BYTES)
             site = Site(database, lease, Comparisons(lease.folder), who, read_only, secrets.token_urlsafe(), spell)
             app = application(site, _hosts(host, port), token, f"epoch_ui_{port}")
-            link = f"http://{_shown(host)}:{port}/?token={token}"
+            link = urlunsplit(("http", f"{_shown(host)}:{port}", "/", f"token={token}", ""))
             tell(link)
             if browse:
                 webbrowser.open(link)
