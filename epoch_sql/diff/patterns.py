@@ -158,7 +158,7 @@ def _numbers(i: int, column: ComparedColumn) -> tuple[Sql, Sql]:
     kinds = {_kind(type_) for type_ in types}
     if kinds <= {"whole", "decimal", "float"}:
         factor = Sql(f"TRY(round(CAST(after_{i} AS DOUBLE) / nullif(CAST(before_{i} AS DOUBLE), 0), 9))")
-        if "float" in kinds:
+        if not kinds <= {"whole", "decimal"}:
             return Sql(f"TRY(round(CAST(after_{i} AS DOUBLE) - CAST(before_{i} AS DOUBLE), 9))"), factor
         wide = "HUGEINT" if kinds == {"whole"} else None
         if wide:

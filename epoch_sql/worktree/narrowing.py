@@ -180,11 +180,11 @@ class DirtyRows:
         among = self._among(suspects, "k")
         after = self._temporary("rows", self._after(self.shape, among))
         now = render.fill(Sql("FROM {{t}}"), t=after)
-        ops = self.cursor.execute(render.fill("SELECT DISTINCT op FROM {{t}}", t=suspects)).fetchall()
-        if ("modified",) not in ops and ("removed",) not in ops:
+        ops = {op for (op,) in self.cursor.execute(render.fill("SELECT DISTINCT op FROM {{t}}", t=suspects)).fetchall()}
+        if ops <= {"added"}:
             return compare(self.shape, None, now)
         before = self._before(self.shape, among)
-        if ("removed",) not in ops:
+        if ops <= {"added", "modified"}:
             read = {*(c.id for c in self.shape.key), *changed, *(c.id for c in self.shape.values if has_floats(c))}
             before = render.render(
                 "worktree.filled_from_new",
