@@ -210,11 +210,11 @@ _PREVIEWS = {
 _MADE = {"diff": "epoch_diff(?, ?)", "stat": "epoch_diff_stat(?, ?)", "schema": "epoch_schema_diff(?, ?)"}
 
 
-def _typed(repo: Repo, call: str, from_ref: str, to_ref: str, table: str) -> tuple[list[str], list[Row]]:
-    """The columns and the rows of a difference of one table."""
+def _typed(repo: Repo, call: str, from_ref: str, to_ref: str, table: str) -> tuple[list[str], list[str]]:
+    """The columns and the rows of a difference of one table, as texts: NaN equals itself."""
     query = f"FROM {call}, table_name := ?)"
     found = repo.con.execute(query, [from_ref, to_ref, table])
-    return [column[0] for column in found.description], sorted(found.fetchall(), key=str)
+    return [column[0] for column in found.description], sorted(map(str, found.fetchall()))
 
 
 def _list(repo: Repo, by_schema: Mapping[str, Played], target: str) -> None:
