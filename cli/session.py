@@ -112,8 +112,6 @@ class Session:
         Opens a file that cannot be written to read, and for a command that only reads, one that others are reading.
         What would change it is then refused.
         """
-        from epoch_sql.extension.reading import session_to_read
-
         with diagnostics.working("waiting for the database"):
             try:
                 self._opened = self._connected(path, storage_version=storage_version)
@@ -123,7 +121,6 @@ class Session:
                 self._unwritable = unwritable
                 self._opened = self._connected(path, read_only=True)
         click.get_current_context().call_on_close(self._opened.close)
-        self._reading = session_to_read(self._opened, {"read_only": self._read_only})
         return self._opened
 
     def transferred(self) -> tuple[int, int]:
@@ -159,12 +156,15 @@ class Session:
     def read(self, function: Call) -> list[dict[str, Any]]:
         """The rows of a reading function of Epoch as Python values."""
         from epoch_sql.extension.index import PLAIN
-        from epoch_sql.extension.reading import read
 
         with diagnostics.working("reading"):
-            _ = self.opened
-            if self._watch is None and self._reading and function.function in PLAIN and not function.arguments:
-                return read(self._reading, function.function, function.given)
+            opened = self.opened
+            if self._watch is None and function.function in PLAIN and not function.arguments:
+                from epoch_sql.extension.reading import read, session_to_read
+
+                self._reading = self._reading or session_to_read(opened, {"read_only": self._read_only})
+                if self._reading:
+                    return read(self._reading, function.function, function.given)
             return self._records(f"FROM {function.text}", function.values)
 
     def commits(self, refs: Sequence[str]) -> list[str]:
