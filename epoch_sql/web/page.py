@@ -84,9 +84,9 @@ class Site:
         }
         return HTMLResponse(_TEMPLATES.get_template(page.template).render(values), page.status)
 
-    def of_error(self, error: EpochError) -> Page:
-        """The page that tells an error, and comes back by itself if another program has the database open."""
-        if isinstance(error, EpochLockedError):
+    def of_error(self, error: EpochError, *, reload: bool = True) -> Page:
+        """The page of an error. If another program has the database open, it comes back by itself, to ``reload``."""
+        if isinstance(error, EpochLockedError) and reload:
             return Page("busy.html", {"error": error}, 503)
         values = {"title": "That did not work", "message": error.message, "advice": error.hinted(self.spell)}
         return Page("error.html", values, 400)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -196,7 +197,17 @@ def content(folder: Path) -> tuple[dict[str, str], dict[str, list[tuple[str]]], 
 @pytest.mark.slow
 def test_the_demo_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    assert run(["demo"]) == 0
+    shown: list[Any] = []
+
+    def serve(database: Path, **options: Any) -> None:
+        with epoch_sql.open(database) as repo:
+            shown.append(
+                (repo.promotion("staging", into="production").up_to_date, options["author"], options["browse"])
+            )
+
+    monkeypatch.setattr("epoch_sql.web.serving.serve", serve)
+    assert run(["demo", "--ui"]) == 0
+    assert shown == [(False, "Grace <grace@example.com>", True)]
     told = capsys.readouterr()
     assert "review approve staging --into production" in told.out
     assert "Roll back to v1.1.0" in told.out

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 import epoch_sql
+from epoch_sql import config
 from epoch_sql.errors import EpochLockedError
 from epoch_sql.web import lease as leases
 from epoch_sql.web.lease import Lease
@@ -75,7 +76,8 @@ def test_a_page_says_who_has_the_database_and_comes_back(
     assert answer.status_code == 503
     assert str(other.pid) in answer.text and "data-retry" in answer.text
     form = {"form_token": "the-form-token", "action": "give_up", "into": "development"}
-    assert client.post("/do", data=form).status_code == 503
+    refused = client.post("/do", data=form)
+    assert refused.status_code == 400 and str(other.pid) in refused.text and "data-retry" not in refused.text
     with pytest.raises(EpochLockedError), Lease(shop).read():
         raise AssertionError("the database is open")
     other.communicate("")
@@ -141,3 +143,23 @@ def test_duckdb_itself_is_shut_in(shop: Path) -> None:
     with lease.write() as repository, pytest.raises(duckdb.PermissionException):
         repository.connection.execute(f"ATTACH '{shop.parent}/other.duckdb'")
     lease.close()
+
+
+def test_a_linked_worktree_has_pages_too(pages: Pages, shop: Path) -> None:
+    with epoch_sql.open(shop) as repo:
+        repo.worktree_add(str(shop.parent / "beside"), "production", new_branch="beside")
+    client = pages(shop.parent / "beside" / shop.name)
+    assert "Bob has moved" in client.get("/history?ref=beside").text
+    assert "Leiden" in client.get("/data", params={"ref": "beside", "table": "customers"}).text
+
+
+def test_what_an_action_moves_is_published(pages: Pages, shop: Path) -> None:
+    config.set_value(config.repository_config(shop), "publish.refs", "development")
+    form = {"form_token": "the-form-token", "into": "development", "back": "/"}
+    client = pages(shop)
+    assert (
+        client.post("/do", data=form | {"action": "resolve", "table": "customers", "side": "ours"}).status_code == 303
+    )
+    said = client.post("/do", data=form | {"action": "finish"})
+    assert said.status_code == 303, said.text
+    assert (shop.parent / "published" / "development.duckdb").is_file()
