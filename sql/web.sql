@@ -44,6 +44,6 @@ SELECT kind, changed, {{texts}} FROM {{kept}} WHERE rowid = {{number}}
 
 
 -- name: page_of_query
--- In: a function with a query, how many rows, and how many before them.
--- Out: a page of its rows, as they are.
-SELECT * FROM {{query}} LIMIT {{rows}} OFFSET {{begin}}
+-- In: a function with a query, names for its columns, what to show of each, how many rows, and how many before them.
+-- Out: a page of its rows.
+SELECT {{shown}} FROM {{query}} AS rows ({{names}}) LIMIT {{rows}} OFFSET {{begin}}

@@ -27,7 +27,9 @@ ROWS = 50
 Kind = Literal["added", "modified", "removed"]
 KINDS: tuple[Kind, ...] = ("added", "modified", "removed")
 
-_LONGEST = 400
+LONGEST = 400
+"""The most characters of a value that a page shows."""
+
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 _KEPT = "kept"
 _KEPT_TABLE = render.identifier(_KEPT)
@@ -62,7 +64,7 @@ class Column:
     @property
     def numeric(self) -> bool:
         """Whether its values are numbers that can be subtracted."""
-        return self.type.removeprefix("U").split("(")[0] in _NUMBERS
+        return is_number(self.type)
 
     @property
     def old(self) -> Sql:
@@ -136,7 +138,7 @@ class Kept:
 
     def page(self, wanted: Wanted) -> Rows:
         """The rows that are asked for."""
-        texts = [_text(value, _LONGEST) for column in self.columns for value in (column.old, column.new)]
+        texts = [beginning(value) for column in self.columns for value in (column.old, column.new)]
         kept, conditions, values = _KEPT_TABLE, *self._conditions(wanted)
         column = self.named(wanted.column)
         by_size = wanted.largest_first and column and column.numeric and column.before and column.after
@@ -278,6 +280,15 @@ def _either(column: Column) -> Sql:
     return render.fill("coalesce({{sides}})", sides=sides) if len(sides) > 1 else sides[0]
 
 
-def _text(value: Sql, longest: int | None = None) -> Sql:
-    text = render.fill("CAST({{value}} AS VARCHAR)", value=value)
-    return render.fill("left({{text}}, {{longest}})", text=text, longest=render.literal(longest)) if longest else text
+def is_number(type_: str) -> bool:
+    """Whether the values of a type are numbers."""
+    return type_.removeprefix("U").split("(")[0] in _NUMBERS
+
+
+def beginning(value: Sql) -> Sql:
+    """As much of a value as a page shows, as text."""
+    return render.fill("left({{text}}, {{longest}})", text=_text(value), longest=render.literal(LONGEST))
+
+
+def _text(value: Sql) -> Sql:
+    return render.fill("CAST({{value}} AS VARCHAR)", value=value)

@@ -18,7 +18,7 @@ from epoch_sql.extension.failing import as_epoch_error
 from epoch_sql.library import Repository
 from epoch_sql.model.names import parse_name
 from epoch_sql.render import Sql
-from epoch_sql.web.comparing import ROWS
+from epoch_sql.web.comparing import LONGEST, ROWS, beginning, is_number
 from epoch_sql.web.environments import order
 from epoch_sql.web.page import Page, Query
 
@@ -97,10 +97,19 @@ def page_of(repository: Repository, ref: str, sql: str, begin: int) -> Result:
 
 
 def page_of_call(repository: Repository, called: Sql, begin: int) -> Result:
-    """A page of the rows of a function."""
-    statement = render.render("web.page_of_query", query=called, rows=render.literal(ROWS), begin=render.literal(begin))
+    """A page of the rows of a function: numbers, and the beginnings of other values as texts."""
     with repository.connection.cursor() as cursor, _interrupted(cursor):
-        return _run(cursor, statement)
+        described = _run(cursor, render.fill("DESCRIBE FROM {{query}}", query=called))
+        columns = [(str(name), str(type_)) for name, type_, *_ in described.rows]
+        # A query may give one name to several columns.
+        names = [render.identifier(f"c{number}") for number in range(len(columns))]
+        shown = [name if is_number(type_) else beginning(name) for name, (_, type_) in zip(names, columns, strict=True)]
+        rows = (render.literal(ROWS), render.literal(begin))
+        found = _run(
+            cursor,
+            render.render("web.page_of_query", query=called, names=names, shown=shown, rows=rows[0], begin=rows[1]),
+        )
+        return Result(columns, found.rows, described.milliseconds + found.milliseconds)
 
 
 def _run(cursor: duckdb.DuckDBPyConnection, statement: Sql) -> Result:
@@ -126,10 +135,10 @@ def _interrupted(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
         timer.cancel()
 
 
-def _keys(key: list[str], result: Result) -> list[str] | None:
-    """The key of each row, as epoch_history takes it; None for rows without a key."""
+def _keys(key: list[str], result: Result) -> list[str | None] | None:
+    """The key of each row, as epoch_history takes it, or None where it is too long; None for rows without a key."""
     names = [name for name, _ in result.columns]
     if not key or not set(key) <= set(names):
         return None
-    places = {column: names.index(column) for column in key}
-    return [json.dumps({column: row[place] for column, place in places.items()}, default=str) for row in result.rows]
+    keys = [{column: row[names.index(column)] for column in key} for row in result.rows]
+    return [None if any(len(str(part)) >= LONGEST for part in one.values()) else json.dumps(one) for one in keys]

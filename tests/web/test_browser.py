@@ -20,6 +20,7 @@ from selenium.webdriver.common.keys import Keys
 
 import epoch_sql
 from tests.web.shop import HOSTILE_CHECK, HOSTILE_TABLE, make_shop
+from tests.web.test_lease import holder
 from tests.web.test_serving import served
 
 pytestmark = pytest.mark.slow
@@ -321,3 +322,13 @@ def test_a_late_answer_of_an_earlier_request_does_not_win(driver: webdriver.Chro
         browser.until(lambda: "of 10 rows" in browser.text(".pager"))
         time.sleep(2)
         assert "of 10 rows" in browser.text(".pager") and "kind=added" in driver.current_url
+
+
+def test_a_page_of_a_database_in_use_comes_back_by_itself(driver: webdriver.Chrome, shop: Path) -> None:
+    with opened(driver, shop) as browser:
+        time.sleep(1.5)
+        other = holder(shop)
+        browser.go("/history")
+        assert "The database is in use" in browser.text() and str(other.pid) in browser.text()
+        other.communicate("")
+        browser.until(lambda: "Bob has moved" in browser.text())

@@ -350,4 +350,6 @@ def test_hostile_names_and_values_are_text(pages: Pages, hostile: Path) -> None:
         assert not [a for _, a in elements if "style" in a or str(a.get("href", "")).startswith("javascript")], address
         assert "\u202e" not in text
         assert "x" * 500 not in text
+    long = client.get("/data", params={"ref": "staging", "sql": "SELECT repeat('y', 3_000_000) AS a, 1 AS a"}).text
+    assert "y" * 400 in long and "y" * 401 not in long and ">1<" in long
     assert "{{7*7}}" in client.get("/data", params={"ref": "production", "table": HOSTILE_TABLE}).text
