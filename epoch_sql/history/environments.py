@@ -68,12 +68,17 @@ def _most(counts: Counter[str]) -> str:
 
 
 def _ordered(sources: Mapping[str, str]) -> list[str]:
-    """Targets and their sources, each after what is promoted into it, and otherwise by name."""
+    """Targets and their sources, each after what is promoted into it, and otherwise by name.
+
+    A source that nothing was merged into is mostly somebody's work. It counts only beside a target that is promoted no
+    further, which would be alone.
+    """
     found: dict[str, None] = {}
+    promoted = {*sources.values()}
 
     def visit(name: str, above: Iterable[str]) -> None:
         source = sources.get(name)
-        if source and source not in above:
+        if source and source not in above and (source in sources or name not in promoted):
             visit(source, (*above, name))
         found.setdefault(name)
 

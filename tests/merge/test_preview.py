@@ -59,6 +59,7 @@ def test_what_an_undone_promotion_brings_back_and_a_hotfix_that_stays(repo: Repo
     assert repo("SELECT count(*) FROM epoch_preview_diff('side', 'main', table_name := 'big')") == [(0,)]
 
 
+@pytest.mark.slow
 def test_two_merge_bases(repo: Repo) -> None:
     on(repo, "main", "UPDATE t SET a = 10 WHERE id = 1; INSERT INTO bag VALUES (5)")
     on(repo, "side", "UPDATE t SET b = 20 WHERE id = 1; INSERT INTO bag VALUES (6)")

@@ -95,6 +95,15 @@ def test_environments_follow_what_was_promoted(repo: Repo) -> None:
     assert repo(listed) == [(1, "main", False, None), (2, "production", True, "staging")]
 
 
+def test_a_branch_of_work_is_no_environment_where_there_are_others(repo: Repo) -> None:
+    listed = "SELECT name FROM epoch_environments() ORDER BY position"
+    repo("CALL epoch_reset(hard := true); CALL epoch_checkout('work', new_branch := true)")
+    repo("UPDATE t SET v = 0 WHERE id = 1")
+    repo.commit("work")
+    repo("CALL epoch_merge('work', target := 'staging')")
+    assert repo(listed) == [("staging",), ("production",)]
+
+
 def test_the_history_of_another_reference(repo: Repo) -> None:
     blamed = "SELECT id, message FROM epoch_blame('t', ref := ?) ORDER BY id"
     assert repo(blamed, "v1") == [(1, "change 1"), (2, "Initial commit")]

@@ -19,6 +19,7 @@ EVERY = (
 )
 
 
+@pytest.mark.grid(every=4)
 @pytest.mark.parametrize("address", EVERY)
 @pytest.mark.parametrize("token", ["", "?token=", "?token=wrong", "?token=the-tokeN"])
 def test_without_the_token_nothing_is_told(pages: Pages, shop: Path, address: str, token: str) -> None:

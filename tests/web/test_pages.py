@@ -301,6 +301,7 @@ def test_conflicts_are_settled_by_side_or_given_up(pages: Pages, shop: Path) -> 
     assert answer.status_code == 400 and "no merge" in answer.text
 
 
+@pytest.mark.slow
 def test_every_link_of_every_page_works(pages: Pages, shop: Path) -> None:
     """From each page to all that it names, without JavaScript."""
     client, seen, waiting = pages(shop), set[str](), ["/"]
