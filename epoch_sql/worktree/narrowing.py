@@ -31,7 +31,7 @@ from epoch_sql.worktree.rows import (
     working_rows,
 )
 
-ROWS_WORTH_NARROWING = 1_000_000
+ROWS_WORTH_NARROWING = 4_000_000
 """In smaller tables, to compare all columns takes no longer than the statements that find out which to compare."""
 _SAMPLE = 1_000
 _LOOKED_UP = 2_000

@@ -23,7 +23,7 @@ def test_each_row_of_the_page_names_who_is_ahead_whoever_that_is(tmp_path: Path)
     ]
     write_page(tmp_path / "page.md", results, VERSIONS, 3, ["--rounds", "3"])
     page = (tmp_path / "page.md").read_text()
-    assert "`make bench-peers ARGS='--rounds 3'`" in page
+    assert "\n    make bench-peers ARGS='--rounds 3'\n" in page
     assert "| systems | DuckDB 2.0, Epoch 1, delta-rs 1 |" in page
     assert "| difference of two branches, 1,000 rows | 500 ms | **50 ms (0.1 x)** |  | Epoch |" in page
     assert (

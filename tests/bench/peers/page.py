@@ -14,8 +14,11 @@ from tests.bench.peers.race import OPERATIONS, SYSTEMS, Operation, Result
 INTRODUCTION = """\
 # Benchmarks
 
-One command measures this page and writes it: `{command}`. All systems run on one machine and on the same rows, in
-turns. Each row says who is ahead, Epoch or not.
+One command measures this page and writes it:
+
+    {command}
+
+All systems run on one machine and on the same rows, in turns. Each row says who is ahead, Epoch or not.
 
 | | |
 | --- | --- |
