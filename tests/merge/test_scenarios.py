@@ -62,7 +62,7 @@ def together(batch: str, scenario: Scenario) -> Sequence[Scenario]:
 def is_quick(batch: str, scenario: Scenario, direction: str) -> bool:
     group = BATCHES[batch].index(together(batch, scenario)[0]) // AT_ONCE
     turn = group + [*BATCHES].index(batch)
-    return turn % 2 == 0 and group % 4 == 0 and DIRECTIONS.index(direction) == turn // 2 % 2
+    return turn % 4 == 0 and group % 4 == 0 and DIRECTIONS.index(direction) == turn // 4 % 2
 
 
 CASES = [

@@ -84,6 +84,7 @@ def test_a_page_says_who_has_the_database_and_comes_back(
     assert client.get("/").status_code == 200
 
 
+@pytest.mark.grid(every=3)
 @pytest.mark.parametrize(
     "sql",
     [
