@@ -100,5 +100,5 @@ def _step(site: Site, repository: Repository, source: Branch, target: Branch, as
         between = (source.commit, target.commit)
         found = site.remembered("preview", between, lambda: repository.preview_merge(source.name, into=target.name))
         tables = len(found)
-        rows = sum(table.rows.added + table.rows.modified + table.rows.removed for table in found)
+        rows = sum(table.rows.total for table in found)
     return Step(source.name, target.name, ahead, lacking, tables, rows, asked)

@@ -33,17 +33,23 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Promotion:
-    """A merge that is not made yet: of a source, at a commit, into a branch at another one."""
+class Merge:
+    """A merge that is not made: of a source, at a commit, into a branch at another one, and what it would change."""
 
     source: str
     target: str
     source_commit: str
     target_commit: str
-    ahead: list[LogEntry]
-    lacking: list[LogEntry]
     tables: list[DiffStat]
     definitions: list[SchemaChange]
+
+
+@dataclass(frozen=True)
+class Promotion(Merge):
+    """A merge as it is reviewed: what it brings, what checks and people say of it, and whether it may be made."""
+
+    ahead: list[LogEntry]
+    lacking: list[LogEntry]
     checks: list[CheckReport]
     judged: Judged
     reviews: list[ReviewState]
@@ -72,12 +78,12 @@ class Promotion:
     @property
     def rows(self) -> int:
         """How many rows would change."""
-        return sum(map(rows_of, self.tables))
+        return sum(table.rows.total for table in self.tables)
 
     @property
     def changed_tables(self) -> int:
         """How many tables have rows that would change."""
-        return sum(map(bool, map(rows_of, self.tables)))
+        return sum(table.rows.total > 0 for table in self.tables)
 
     @property
     def failing(self) -> list[CheckReport]:
@@ -97,7 +103,7 @@ class Promotion:
     @property
     def names(self) -> list[str]:
         """The tables and views that would change, those with the most rows first."""
-        rows = {table.table: rows_of(table) for table in self.tables}
+        rows = {table.table: table.rows.total for table in self.tables}
         names = {*rows, *(change.table_name for change in self.definitions)}
         return sorted(names, key=lambda name: (-rows.get(name, 0), name))
 
@@ -147,36 +153,39 @@ class Promotion:
 
     def _has_rows(self, name: str) -> bool:
         table = self.table(name)
-        return table is not None and rows_of(table) > 0
+        return table is not None and table.rows.total > 0
 
     def _link(self, path: str, **arguments: str) -> str:
         return link(path, source=self.source, into=self.target, **arguments)
 
 
-def rows_of(table: DiffStat) -> int:
-    """How many rows of a table differ."""
-    return table.rows.added + table.rows.modified + table.rows.removed
-
-
-def promotion_of(site: Site, repository: Repository, source: str, target: str) -> Promotion:
-    """What merging a source into a branch would do, as both are now."""
+def merge_of(site: Site, repository: Repository, source: str, target: str) -> Merge:
+    """What merging a source into a branch would change, as both are now."""
     tips = {branch.name: branch.commit for branch in repository.branches()}
     if target not in tips:
         raise ReferenceNotFound(f"there is no branch {target}", name=target)
-    source_commit = tips.get(source) or repository.log(source, max_count=1)[0].commit
-    between = (source_commit, tips[target])
-    checks = tuple(f"{check.name}\n{check.sql}\n{check.branch}" for check in repository.checks())
-    about = (source_commit, target)
-    return Promotion(
+    between = (tips.get(source) or repository.log(source, max_count=1)[0].commit, tips[target])
+    return Merge(
         source,
         target,
         *between,
-        ahead=apart(repository, *between),
-        lacking=by_hand(apart(repository, between[1], between[0])),
         tables=site.remembered("merge", between, lambda: repository.preview_diff_stat(source, into=target)),
         definitions=site.remembered(
             "merged definitions", between, lambda: repository.preview_schema_diff(source, into=target)
         ),
+    )
+
+
+def promotion_of(site: Site, repository: Repository, source: str, target: str) -> Promotion:
+    """The same, with all that a review needs."""
+    merge = merge_of(site, repository, source, target)
+    between = (merge.source_commit, merge.target_commit)
+    checks = tuple(f"{check.name}\n{check.sql}\n{check.branch}" for check in repository.checks())
+    about = (merge.source_commit, target)
+    return Promotion(
+        **vars(merge),
+        ahead=apart(repository, *between),
+        lacking=by_hand(apart(repository, between[1], between[0])),
         # Checks may come and go while the commits stay.
         checks=site.remembered(
             "checks",

@@ -11,8 +11,8 @@ from epoch_sql.web.comparing import ROWS
 from epoch_sql.web.data import first_row, page_of_call
 from epoch_sql.web.environments import apart
 from epoch_sql.web.page import Page, Query, Site
-from epoch_sql.web.promoting import promotion_of, rows_of
-from epoch_sql.web.rows import difference, of_commits, of_promotion, of_revert
+from epoch_sql.web.promoting import merge_of, promotion_of
+from epoch_sql.web.rows import difference, of_commits, of_merge, of_revert
 
 AT_ONCE = 20_000
 """How many rows a table may have that is compared before the page is shown."""
@@ -21,11 +21,13 @@ AT_ONCE = 20_000
 def promotion(site: Site, repository: Repository, query: Query) -> Page:
     """A promotion: whether it can be merged, what to look at first, its tables, checks and commits."""
     found = promotion_of(site, repository, query["source"], query["into"])
-    subject = of_promotion(found)
+    subject = of_merge(found)
     most = math.inf if query.get("wait") else AT_ONCE
-    changed = [table for table in found.tables if rows_of(table)]
+    changed = [table for table in found.tables if table.rows.total]
     at_once = [
-        table.table for table in changed if rows_of(table) < most or site.comparisons.made(subject.between, table.table)
+        table.table
+        for table in changed
+        if table.rows.total < most or site.comparisons.made(subject.between, table.table)
     ]
     told = {name: difference(site, repository, subject, name).patterns for name in at_once}
     protection = next((p for p in repository.protections() if p.branch == found.target), None)
@@ -36,7 +38,7 @@ def promotion(site: Site, repository: Repository, query: Query) -> Page:
 
 def patterns(site: Site, repository: Repository, query: Query) -> Page:
     """What the change of one table consists of: the part of a promotion's page that may take longer."""
-    subject = of_promotion(promotion_of(site, repository, query["source"], query["into"]))
+    subject = of_merge(merge_of(site, repository, query["source"], query["into"]))
     table = subject.table(query["table"]).table
     return Page("patterns.html", {"patterns": difference(site, repository, subject, table).patterns})
 
@@ -91,7 +93,7 @@ def rollback(site: Site, repository: Repository, query: Query) -> Page:
         "patterns": {
             table.table: difference(site, repository, subject, table.table).patterns
             for table in subject.tables
-            if 0 < rows_of(table) < AT_ONCE
+            if 0 < table.rows.total < AT_ONCE
         },
     }
     return Page("rollback.html", values)

@@ -13,7 +13,7 @@ from epoch_sql.model.schema_diff import SchemaChange
 from epoch_sql.web.comparing import KINDS, ROWS, Column, Kept, Wanted
 from epoch_sql.web.data import first_row
 from epoch_sql.web.page import Page, Query, Site, link
-from epoch_sql.web.promoting import Promotion, promotion_of
+from epoch_sql.web.promoting import Merge, merge_of
 
 _SPLIT = "split"
 _ALL = "all"
@@ -121,7 +121,7 @@ def subject_of(site: Site, repository: Repository, query: Query) -> Subject:
     Raises LookupError if it says none of these.
     """
     if query.get("source"):
-        return of_promotion(promotion_of(site, repository, query["source"], query["into"]))
+        return of_merge(merge_of(site, repository, query["source"], query["into"]))
     if query.get("revert"):
         return of_revert(site, repository, query["revert"], query["into"])
     before, after = (repository.log(query[side], max_count=1)[0] for side in ("before", "after"))
@@ -142,17 +142,17 @@ def of_commits(site: Site, repository: Repository, before: LogEntry, after: LogE
     )
 
 
-def of_promotion(promotion: Promotion) -> Subject:
-    """A promotion as a subject."""
-    address = {"source": promotion.source, "into": promotion.target}
+def of_merge(merge: Merge) -> Subject:
+    """A merge as a subject."""
+    address = {"source": merge.source, "into": merge.target}
     return Subject(
-        f"{promotion.source} → {promotion.target}",
-        ("merge", promotion.source_commit, promotion.target_commit),
+        f"{merge.source} → {merge.target}",
+        ("merge", merge.source_commit, merge.target_commit),
         address,
         link("/promotion", **address),
-        (f"{promotion.target} now", f"{promotion.target} after the merge"),
-        promotion.tables,
-        promotion.definitions,
+        (f"{merge.target} now", f"{merge.target} after the merge"),
+        merge.tables,
+        merge.definitions,
     )
 
 
