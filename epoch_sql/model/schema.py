@@ -258,8 +258,12 @@ def part_comments_from_json(text: str | None) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(json.loads(text).items())) if text else ()
 
 
+LARGEST_COLUMN_ID = (1 << 29) - 1
+"""Parts of nested columns have greater ids in files."""
+
+
 def identity(*parts: str, taken: Iterable[int] = ()) -> int:
-    """A positive 30-bit id that depends only on ``parts`` and on the ``taken`` ids.
+    """A positive 29-bit id that depends only on ``parts`` and on the ``taken`` ids.
 
     Two branches that add the same column give it the same id, so it is one column when they merge.
     """
@@ -267,7 +271,7 @@ def identity(*parts: str, taken: Iterable[int] = ()) -> int:
     attempt = 0
     while True:
         digest = hashlib.sha256("\0".join((*parts, str(attempt))).encode()).digest()
-        number = int.from_bytes(digest[:4], "big") >> 2
+        number = int.from_bytes(digest[:4], "big") >> 3
         if number and number not in used:
             return number
         attempt += 1

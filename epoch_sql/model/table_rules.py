@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from epoch_sql.model.commit import DERIVED
 from epoch_sql.model.names import is_line
 from epoch_sql.model.remote import TreeRow
-from epoch_sql.model.schema import Constraint, Table, canonical_json, part_comments_from_json
+from epoch_sql.model.schema import LARGEST_COLUMN_ID, Constraint, Table, canonical_json, part_comments_from_json
 
 _KINDS = ("PRIMARY KEY", "UNIQUE", "CHECK", "FOREIGN KEY")
 _OBJECTS = ("table", "schema", "type", "sequence", "macro", "view", DERIVED)
@@ -16,7 +16,6 @@ _POSITION = re.compile(r"[0-9]{8}")
 _OPTION = r"[\w.]+(?: = (?:'[^']*'|[\w.-]+))?"
 _OPTIONS = re.compile(rf"WITH \( ?(?:{_OPTION}(?:, {_OPTION})*)? ?\)", re.ASCII)
 _TIMINGS, _EVENTS, _UNITS = ("BEFORE", "AFTER"), ("INSERT", "UPDATE", "DELETE"), ("STATEMENT", "ROW")
-_LARGEST_ID = (1 << 30) - 1
 
 
 def broken_table_rule(table: Table) -> tuple[str, str] | None:
@@ -51,7 +50,7 @@ def _broken_columns(table: Table) -> Iterator[tuple[str, str]]:
     ids = [column.id for column in table.columns]
     if not all(names) or len(set(names)) != len(names):
         yield "columns", "have no name, or two of them one name"
-    if not all(0 < i <= _LARGEST_ID for i in ids) or len(set(ids)) != len(ids):
+    if not all(0 < i <= LARGEST_COLUMN_ID for i in ids) or len(set(ids)) != len(ids):
         yield "columns", "have an invalid id, or the same id twice"
     if not table.stored_columns:
         yield "columns", "have no values"

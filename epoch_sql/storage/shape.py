@@ -21,7 +21,7 @@ from epoch_sql.model.schema import Column, Table, common, widens
 from epoch_sql.render import Sql
 from epoch_sql.storage.conversion import converted, differs, exactly
 from epoch_sql.storage.encoding import encode, storage_type
-from epoch_sql.storage.types import parse_type
+from epoch_sql.storage.types import COPIES, OLD_VALUE, FieldId, parse_type, part_ids
 
 _FLEETING = re.compile(r"TIME ZONE|TZ")
 
@@ -60,6 +60,12 @@ class Shape:
     def old_values(self) -> tuple[Column, ...]:
         """The value columns under the older definition."""
         return tuple(self.old(column) for column in self.values)
+
+    @property
+    def fields(self) -> tuple[FieldId, ...]:
+        """The columns of a delta's file, but for ``op``, with their field ids."""
+        new = [(f"{prefix}{c.id}", c) for prefix, group in (("k", self.key), ("n", self.values)) for c in group]
+        return _fields(new) + _fields([(f"o{c.id}", c) for c in self.old_values], OLD_VALUE)
 
     @property
     def rows(self) -> tuple[Column, ...]:
@@ -118,6 +124,22 @@ def shape_of(before: Table | None, after: Table | None) -> Shape:
     compared = tuple(column for column in new.stored_columns if column.id not in key_ids)
     retyped = {c.id: types[c.id] for c in values if c.id in types and types[c.id].type != c.type}
     return Shape(key, values, compared, keyless=False, retyped=retyped, twice=twice)
+
+
+def field_ids(table: Table) -> tuple[FieldId, ...]:
+    """The columns of a table's base files, with their field ids."""
+    return _fields([(column.name, column) for column in table.stored_columns])
+
+
+def _fields(named: Iterable[tuple[str, Column]], shift: int = 0) -> tuple[FieldId, ...]:
+    taken = {COPIES}
+    found = []
+    for name, column in named:
+        # The older type of a doubled key counts as an old value.
+        number, added = (column.id or COPIES, shift) if column.id >= 0 else (-column.id, OLD_VALUE)
+        parts = part_ids(parse_type(storage_type(column.type)), number, added, taken)
+        found.append(FieldId(name, number + added, parts))
+    return tuple(found)
 
 
 def keyed_alike(before: Table, after: Table) -> bool:

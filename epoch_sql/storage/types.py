@@ -1,14 +1,17 @@
-"""DuckDB's type text, as ``duckdb_columns()`` and DESCRIBE print it, parsed into a tree."""
+"""DuckDB's type text, as ``duckdb_columns()`` and DESCRIBE print it, parsed into a tree. Also the Parquet field ids of
+the parts of a type."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
 from epoch_sql.errors import UnsupportedType
+from epoch_sql.model.schema import LARGEST_COLUMN_ID, identity
+from epoch_sql.render import Sql, fill, identifier, joined, literal
 
 _TOKEN = re.compile(
     r"""(?P<quoted>"(?:[^"]|"")+")|(?P<string>'(?:[^']|'')*')|(?P<word>[A-Za-z_][A-Za-z0-9_$]*)"""
@@ -201,3 +204,58 @@ class _Parser:
 def _unquoted(token: str) -> str:
     quote = token[0]
     return token[1:-1].replace(quote * 2, quote) if quote in "\"'" else token
+
+
+# Engines find the parts of a nested column by field ids. The id of a part follows from that of its column and from its
+# path: the names of the fields that lead to it. So equal definitions have equal ids on every machine, and renaming a
+# column or adding a field changes no other id. A definition knows no more than names, so a renamed field gets another
+# id; all rows are then written again.
+
+OLD_VALUE = 1 << 30
+"""What is added to the field ids of old values in a delta, and of their parts."""
+COPIES = OLD_VALUE - 1
+"""The field id of the number of copies of a row without a key."""
+_NESTED = LARGEST_COLUMN_ID + 1
+_OWN_ID = "__duckdb_field_id"
+
+
+@dataclass(frozen=True)
+class FieldId:
+    """The field id of a column or of a part, by the name that it has in the file, and those of its own parts.
+
+    The part of a LIST is ``element``, those of a MAP are ``key`` and ``value``.
+    """
+
+    name: str
+    id: int
+    parts: tuple[FieldId, ...] = ()
+
+
+def part_ids(type: DataType, column_id: int, shift: int, taken: set[int]) -> tuple[FieldId, ...]:
+    """The ids of the parts of a column's storage type. ``taken`` are the ids of other parts in the file, without the
+    ``shift``."""
+    return _part_ids(type, (str(column_id),), shift, taken)
+
+
+def field_ids_of_copy(fields: Sequence[FieldId]) -> Sql:
+    """The value of COPY's option FIELD_IDS."""
+    named = [fill("{{name}}: {{id}}", name=identifier(field.name), id=_with_parts(field)) for field in fields]
+    return fill("{ {{named}} }", named=joined(named, ", "))
+
+
+def _part_ids(type: DataType, path: tuple[str, ...], shift: int, taken: set[int]) -> tuple[FieldId, ...]:
+    found = []
+    for field in type.fields:
+        name = "element" if type.name == "LIST" else field.name
+        inside = (*path, name.lower())
+        number = _NESTED + identity("part", *inside, taken={one - _NESTED for one in taken})
+        taken.add(number)
+        found.append(FieldId(name, number + shift, _part_ids(field.type, inside, shift, taken)))
+    return tuple(found)
+
+
+def _with_parts(field: FieldId) -> Sql:
+    own = literal(field.id)
+    if not field.parts or any(part.name.lower() == _OWN_ID for part in field.parts):
+        return own
+    return field_ids_of_copy([FieldId(_OWN_ID, field.id), *field.parts])

@@ -30,7 +30,8 @@ from epoch_sql.model.commit import (
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.key_ranges import base_bounds, cut_value, delta_key, key_bounds, parts, sort_key
-from epoch_sql.storage.shape import Shape, aliased, columns, has_floats
+from epoch_sql.storage.shape import Shape, aliased, columns, field_ids, has_floats
+from epoch_sql.storage.types import FieldId, field_ids_of_copy
 
 _VERIFIED: dict[tuple[str, int, int], bool] = {}
 VERIFY_BYTES = 32 << 20
@@ -145,7 +146,6 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-OLD_VALUE = 1 << 30
 ROW_GROUP = 122880
 FILE_ROWS = 1 << 23
 """How many rows a file of a base level has, about. A base level is one file until it has half as many again."""
@@ -175,16 +175,14 @@ class LevelWriter:
 
         The hashes are of rows under each side's own definition.
         """
-        groups = (("k", shape.key, 0), ("n", shape.values, 0), ("o", shape.values, OLD_VALUE))
-        names = [(f"{prefix}{c.id}", (c.id or OLD_VALUE - 1) + shift) for prefix, group, shift in groups for c in group]
         rows = render.fill(
             Sql("SELECT op, {{names}} FROM ({{changes}}) AS changes ORDER BY {{keys}}"),
-            names=[render.column(name) for name, _ in names],
+            names=[render.column(field.name) for field in shape.fields],
             changes=changes,
             keys=_ordering("k", shape.key),
         )
         with self.store.writing() as path:
-            count = self._copy(rows, path, names, shape.rows)
+            count = self._copy(rows, path, shape.fields, shape.rows)
             if not count:
                 return None
             written = render.fill(Sql("SELECT * FROM read_parquet({{path}})"), path=render.literal(str(path)))
@@ -231,7 +229,7 @@ class LevelWriter:
             rows=rows,
         )
         with self.store.writing() as path:
-            count = self._copy(named, path, [(c.name, c.id) for c in table.stored_columns], table.stored_columns)
+            count = self._copy(named, path, field_ids(table), table.stored_columns)
             if not count:
                 return None
             block = ROW_GROUP if ordered else 1
@@ -258,19 +256,12 @@ class LevelWriter:
         with self.cursor.cursor() as cursor, ThreadPoolExecutor(1) as pool:
             yield pool.submit(lambda: _fingerprint(_row(cursor, statement)))
 
-    def _copy(self, rows: Sql, path: Path, names: Sequence[tuple[str, int]], of: Sequence[Column]) -> int:
-        fields = render.joined(
-            [
-                render.fill(Sql("{{n}}: {{i}}"), n=render.identifier(name), i=render.literal(number))
-                for name, number in names
-            ],
-            ", ",
-        )
+    def _copy(self, rows: Sql, path: Path, fields: Sequence[FieldId], of: Sequence[Column]) -> int:
         statement = render.render(
             "files.write",
             rows=rows,
             path=render.literal(str(path)),
-            field_ids=Sql(f"{{{fields}}}"),
+            field_ids=field_ids_of_copy(fields),
             options=_options(of),
         )
         try:
