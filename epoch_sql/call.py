@@ -48,6 +48,7 @@ from epoch_sql.model.revisions import resolve
 from epoch_sql.model.schema import SchemaObject, Table, definition_id
 from epoch_sql.progress import Progress
 from epoch_sql.storage.contents import Contents
+from epoch_sql.storage.descriptions import CatalogDescriptions
 from epoch_sql.storage.writing import LevelWriter, ObjectStore
 from epoch_sql.worktree.rows import Seen, Working
 from epoch_sql.worktree.scan import Scanner
@@ -133,8 +134,8 @@ class Call:
             message = f"{self.database} has no Epoch repository"
             raise RepositoryNotFound(message, Suggestion("init"), database=str(self.database))
         memory.rows.trim()
-        self.contents = Contents(cursor, self.store, memory.rows)
-        self.contents.unstored = {} if self.read_only else None
+        descriptions = CatalogDescriptions(cursor, self.store, memory.rows, self.read_only)
+        self.contents = Contents(descriptions, self.store, memory.rows)
         self.scanner = Scanner(cursor, self.contents, memory.own_macros)
         self.writer = LevelWriter(cursor, self.store)
         self.commits = Commits(cursor, memory.rows)

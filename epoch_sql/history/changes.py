@@ -102,12 +102,7 @@ class TableChanges:
         prefixes = ("n", "o") if forward else ("o", "n")
         ends = (written, replaced) if forward else (replaced, written)
         op = Sql("delta.op") if forward else _BACKWARDS
-        store, paths = self.contents.store, {}
-        for file, _ in files:
-            problem = store.check(file)
-            if problem:
-                raise self.contents.broken(file.file_id, problem)
-            paths[str(store.path(file.file_id))] = file.file_id
+        paths = self.contents.paths([file for file, _ in files])
 
         def scan(outputs: Sequence[Sql]) -> Sql:
             return render.render(

@@ -27,6 +27,7 @@ from epoch_sql.remote.row_steps import (
     telling,
 )
 from epoch_sql.storage.contents import Contents
+from epoch_sql.storage.descriptions import CatalogDescriptions
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.file_proof import Columns, Prover
 from epoch_sql.storage.key_ranges import apart
@@ -65,7 +66,8 @@ class RowProof:
         self.where = self.received.where
         self.tables = dict(self.received.definitions)
         # Only this class knows unproved versions.
-        self.contents = Contents(cursor, store, RowCache(tables=self.tables))
+        cache = RowCache(tables=self.tables)
+        self.contents = Contents(CatalogDescriptions(cursor, store, cache), store, cache)
         self.prover = Prover(cursor, store)
         self.writer = LevelWriter(cursor, store)
 

@@ -6,17 +6,13 @@ from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import chain, count
 
-import duckdb
-
 from epoch_sql import render
-from epoch_sql.advice import Suggestion
-from epoch_sql.catalog.content import Levels, Schemas, Versions
 from epoch_sql.catalog.relation import RowCache
-from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import DataFile, Level, TableEntry, Version
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.conversion import converted
+from epoch_sql.storage.descriptions import Descriptions, Files
 from epoch_sql.storage.shape import (
     MULTIPLICITY,
     Condition,
@@ -35,58 +31,39 @@ from epoch_sql.storage.shape import (
     stored_as,
 )
 from epoch_sql.storage.skipping import comparable, differing
-from epoch_sql.storage.writing import ObjectStore
 
 Step = tuple[Level, bool]
 
 
 class Contents:
-    """Reads versions: their descriptions from the catalog, their rows as SQL over Parquet files."""
+    """Reads versions: their descriptions from a catalog or a store, their rows as SQL over Parquet files."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, store: ObjectStore, cache: RowCache) -> None:
-        self.cursor = cursor
-        self.store = store
-        self._cache = cache
-        self.unstored: dict[str, list[Level]] | None = None  # of a computed merge base, in a read-only database
-        self._level_count: int | None = None
-        self._edges = cache.edges
+    def __init__(self, descriptions: Descriptions, files: Files, cache: RowCache) -> None:
+        self.descriptions = descriptions
+        self.files = files
         self._versions = cache.versions
         self._levels = cache.levels
         self._tables = cache.tables
 
     def load(self, version_ids: Iterable[str]) -> None:
-        """Read the descriptions of many versions with one query, before they are used."""
+        """Read the descriptions of many versions at once, before they are used."""
         missing = [i for i in set(version_ids) if i not in self._versions]
         if missing:
-            self._versions.update(Versions(self.cursor).load(missing))
+            self._versions.update(self.descriptions.versions(missing))
             self._load_tables({self._versions[i].schema_id for i in missing})
 
     def store_descriptions(
         self, tables: Sequence[Table], levels: Sequence[Level], versions: Sequence[Version] = ()
     ) -> None:
-        """Store new descriptions in the catalog, and add them to the cache."""
-        if self.unstored is None:
-            Schemas(self.cursor).add(tables)
-            Levels(self.cursor).add(levels)
-            Versions(self.cursor).add(versions)
-        else:
-            own = {v.table_id: [level for level in levels if level.to_version == v.version_id] for v in versions}
-            self.unstored.update((i, [*self.unstored.get(i, ()), *found]) for i, found in own.items())
+        """Store new descriptions, and add them to the cache."""
+        self.descriptions.add(tables, levels, versions)
         self._tables.update((table.digest, table) for table in tables)
         self._levels.update((level.level_id, level) for level in levels)
         self._versions.update((version.version_id, version) for version in versions)
-        # Other transactions must not see these rows in the cache before this one commits.
-        self._level_count, self._edges = None, {}
 
     def edges(self, table_id: str) -> list[Level]:
-        """Every delta between two versions of a table. Reads them again if levels were added or removed."""
-        stored = Levels(self.cursor, self._cache)
-        if self._level_count is None:
-            self._level_count = stored.count()
-        found = self._edges.get((self._level_count, table_id))
-        if found is None:
-            found = self._edges[self._level_count, table_id] = stored.edges(table_id)
-        return [*found, *self.unstored.get(table_id, ())] if self.unstored else found
+        """The known deltas between two versions of a table."""
+        return self.descriptions.edges(table_id)
 
     def version(self, version_id: str) -> Version:
         """The description of a version."""
@@ -111,7 +88,7 @@ class Contents:
         ids = self.version(version_id).level_ids
         missing = [i for i in ids if i not in self._levels]
         if missing:
-            self._levels.update(Levels(self.cursor, self._cache).load(missing))
+            self._levels.update(self.descriptions.levels(missing))
         return [self._levels[i] for i in ids]
 
     def stored_column_ids(self, version_id: str) -> set[int]:
@@ -281,47 +258,28 @@ class Contents:
         return render.joined(selects, "\nUNION ALL\n") if selects else None
 
     def _scan(self, outputs: Sequence[Sql], files: Sequence[DataFile]) -> Sql:
-        for file in files:
-            problem = self.store.check(file)
-            if problem:
-                raise self.broken(file.file_id, problem)
-        paths = render.strings([str(self.store.path(file.file_id)) for file in files])
+        paths = render.strings([*self.paths(files)])
         # A folder may be called like a column of a partition: id=5.
         scan = "SELECT {{outputs}} FROM read_parquet({{paths}}, hive_partitioning = false)"
         return render.fill(Sql(scan), outputs=outputs, paths=paths)
 
+    def paths(self, files: Sequence[DataFile], whole: bool = False) -> dict[str, str]:
+        """The paths of files, with their ids. Raises EpochStorageError if a file is damaged: a large one is read to
+        find out only if it matters as a ``whole``, for instance before it is copied."""
+        found = self.files.problem(files, whole)
+        if found:
+            raise self.descriptions.broken(found[0].file_id, found[1])
+        return {str(self.files.path(file.file_id)): file.file_id for file in files}
+
     def require_sound(self, levels: Iterable[Level]) -> None:
         """Raises EpochStorageError if a file of the levels, however large, has changed. Called before the file is
         copied."""
-        for file in (file for level in levels for file in level.files):
-            problem = self.store.check(file, whole=True)
-            if problem:
-                raise self.broken(file.file_id, problem)
-
-    def broken(self, file_id: str, problem: str) -> EpochStorageError:
-        """The error for a damaged file. It names the tables and commits that need the file."""
-        if not self.store.folder.exists():
-            return EpochStorageError(
-                f"{self.store.folder} is missing: it has the rows of every commit",
-                f"copy the folder {self.store.folder.parent.name} to {self.store.folder.parents[1]} from where the "
-                "database was",
-                path=str(self.store.folder),
-            )
-        needing = render.render("levels.needing_file", object_name=render.load("files.object_name"))
-        rows = self.cursor.execute(needing, [file_id]).fetchall()
-        tables = ", ".join(sorted({row[0] for row in rows})) or "nothing"
-        commits = [row[1][:7] for row in rows]
-        needed = ", ".join(dict.fromkeys(commits)) or "no commit"
-        return EpochStorageError(
-            f"file {self.store.path(file_id)} {problem}; table {tables} needs it in {needed}",
-            ("restore the file from a backup or a clone, then run ", Suggestion("fsck")),
-            path=str(self.store.path(file_id)),
-        )
+        self.paths([file for level in levels for file in level.files], whole=True)
 
     def _load_tables(self, schema_ids: Iterable[str]) -> None:
         missing = [i for i in set(schema_ids) if i not in self._tables]
         if missing:
-            self._tables.update(Schemas(self.cursor).load(missing))
+            self._tables.update(self.descriptions.tables(missing))
 
 
 def _latest(steps: Sql, shape: Shape) -> Sql:

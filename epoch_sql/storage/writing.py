@@ -103,6 +103,10 @@ class ObjectStore:
             _VERIFIED[mark] = content_hash(path) == file.file_id
         return None if _VERIFIED[mark] else "is corrupted: its content does not match its name"
 
+    def problem(self, files: Sequence[DataFile], whole: bool = False) -> tuple[DataFile, str] | None:
+        """The first file that ``check`` finds a problem of, and the problem."""
+        return next(((file, found) for file in files if (found := self.check(file, whole))), None)
+
     def verify(self, file: DataFile) -> str | None:
         """Like ``check``, but always reads the whole file."""
         path = self.path(file.file_id)
