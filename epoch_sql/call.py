@@ -16,7 +16,7 @@ from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.catalog.content import Trees
 from epoch_sql.catalog.history import Audit, Commits, Reflog, Refs, State
 from epoch_sql.catalog.local import Withheld
-from epoch_sql.catalog.lookup import Lookup
+from epoch_sql.catalog.lookup import CatalogDescriptions, Lookup
 from epoch_sql.catalog.relation import (
     CATALOG_VERSION,
     Mark,
@@ -48,7 +48,6 @@ from epoch_sql.model.revisions import resolve
 from epoch_sql.model.schema import SchemaObject, Table, definition_id
 from epoch_sql.progress import Progress
 from epoch_sql.storage.contents import Contents
-from epoch_sql.storage.descriptions import CatalogDescriptions
 from epoch_sql.storage.writing import LevelWriter, ObjectStore
 from epoch_sql.worktree.rows import Seen, Working
 from epoch_sql.worktree.scan import Scanner

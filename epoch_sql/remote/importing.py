@@ -19,7 +19,6 @@ from epoch_sql.catalog.content import (
     Versions,
     root_identity,
     subtree_identity,
-    tree_of_rows,
 )
 from epoch_sql.catalog.local import Untrusted
 from epoch_sql.errors import EpochStorageError, EpochTransactionError
@@ -28,13 +27,10 @@ from epoch_sql.model.commit import (
     Level,
     Version,
     level_identity,
-    tree_identity,
     version_identity,
 )
-from epoch_sql.model.names import shown
 from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel
-from epoch_sql.model.schema import ObjectName
-from epoch_sql.remote.proving import broken_tree_rule
+from epoch_sql.remote.proving import Defined, other_content, require_content
 from epoch_sql.remote.receiving import Received
 from epoch_sql.remote.sending import (
     IDENTITY,
@@ -111,7 +107,7 @@ class _Importer:
         self._levels: list[Level] = []
         self._subtrees: dict[str, list[Row]] = {}
         self._roots: dict[str, list[str]] = {}
-        self._digests: dict[str, tuple[str, ObjectName]] = {}
+        self._digests: dict[str, Defined] = {}
         self._definitions = dict(received.definitions)
 
     def commit(self, portable: PortableCommit) -> Commit:
@@ -213,7 +209,7 @@ class _Importer:
         """A delta as an edge between the version of a parent and that of the commit."""
         ends = ((delta.before, [*parents]), (delta.after, [tree]))
         if not all(end in self._named_by(trees) for end, trees in ends):
-            raise _other_content(commit, "has a delta between contents that it does not have")
+            raise other_content(commit, "has a delta between contents that it does not have")
         before, after = (self._named(end, trees) for end, trees in ends)
         if before and after and before != after:
             self._levels.append(_delta(delta, before, after, self._versions[after]))
@@ -236,38 +232,16 @@ class _Importer:
 
     def _require_content(self, commit: Commit, local: _LocalTree) -> None:
         """Raises EpochStorageError unless the commit's id covers the tree."""
-        tables = []
-        rows = sorted(
-            (row for local_id in local.subtrees.values() for row in self._rows[local_id]), key=lambda row: row[IDENTITY]
-        )
-        tree = tree_of_rows(rows)
-        for entry in tree.tables.values():
-            version = self._versions[entry.version_id]
-            digest, defined = self._defined(version.schema_id)
-            if version.table_id != entry.table_id or defined != entry.name:
-                raise _other_content(commit, f"has table {entry.name} as another one")
-            tables.append((entry, digest, version.fingerprint))
-        broken = broken_tree_rule(rows)
-        if broken:
-            raise _other_content(commit, broken)
-        if tree_identity(tables, tree) != commit.tree_id:
-            raise _other_content(commit, "does not hold the content that it names")
+        rows = (row for local_id in local.subtrees.values() for row in self._rows[local_id])
+        require_content(commit, rows, self._versions.__getitem__, self._defined)
 
-    def _defined(self, schema_id: str) -> tuple[str, ObjectName]:
-        """The hash of the visible definition, and the name of the table."""
+    def _defined(self, schema_id: str) -> Defined:
         if schema_id not in self._digests:
             if schema_id not in self._definitions:
                 self._definitions.update(Schemas(self._call.cursor).load([schema_id]))
             table = self._definitions[schema_id]
             self._digests[schema_id] = table.content_digest, table.name
         return self._digests[schema_id]
-
-
-def _other_content(commit: Commit, problem: str) -> EpochStorageError:
-    return EpochStorageError(
-        f"commit {commit.commit_id[:7]} at the remote {shown(problem, 400)}; nothing was changed",
-        "restore the remote from a backup",
-    )
 
 
 def _delta(level: PortableLevel, before: str | None, after: str | None, end: Version | None) -> Level:

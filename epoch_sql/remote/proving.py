@@ -4,24 +4,28 @@ definitions would do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from duckdb import DuckDBPyConnection
+
 from epoch_sql.call import Call
-from epoch_sql.catalog.content import Files, Schemas, Trees
+from epoch_sql.catalog.content import Files, Schemas, Trees, tree_of_rows
 from epoch_sql.catalog.local import Withheld
-from epoch_sql.errors import EpochRemoteError
-from epoch_sql.model.commit import DataFile
-from epoch_sql.model.names import quoted
+from epoch_sql.errors import EpochRemoteError, EpochStorageError
+from epoch_sql.model.commit import Commit, DataFile, Version, tree_identity
+from epoch_sql.model.names import quoted, shown
 from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel, Remote, damaged
 from epoch_sql.model.schema import ObjectName, SchemaObject, Table, definition_id
-from epoch_sql.proof.definitions import Definition, Refused, take_apart, take_apart_own
+from epoch_sql.proof.definitions import Definition, Parsed, Refused, take_apart, take_apart_own
 from epoch_sql.proof.engine import shut_in
 from epoch_sql.proof.harmless import Context, illegal, offences
 from epoch_sql.remote.connecting import commit_path, manifest_path
 from epoch_sql.remote.sending import IDENTITY, KIND, Row
 
 _RELATIONS = ("table", "view")
+Defined = tuple[str, ObjectName]
+"""The hash of a table's visible definition, and its name."""
 
 
 def with_one_description(
@@ -112,14 +116,25 @@ def prove(call: Call, where: str, rows: Iterable[Row], tables: Iterable[Table], 
     definitions: list[Definition] = [*dict.fromkeys(tables), *found]
     if not definitions:
         return []
+    with shut_in() as engine:
+        parsed = taken_apart(engine, where, definitions)
+        macros = take_apart_own(engine, _macros_here(call, definitions))
+    context = Context(tuple(macros), lambda *name: _has_relation(call, *name), _readers(call))
+    found_out = {} if remote.trusted else offences(parsed, context)
+    return [_withheld(made, reason, remote.name) for made, reason in found_out.items() if not _is_own(call, made)]
+
+
+def taken_apart(engine: DuckDBPyConnection, where: str, definitions: Sequence[Definition]) -> list[Parsed]:
+    """The definitions of a store with their syntax trees.
+
+    Raises EpochRemoteError, with the name, for the first definition that is not one statement of its kind and name.
+    """
     try:
-        with shut_in() as engine:
-            parsed = take_apart(engine, definitions)
-            for one in parsed:
-                reason = illegal(one)
-                if reason:
-                    raise Refused(one.definition, reason)
-            macros = take_apart_own(engine, _macros_here(call, definitions))
+        parsed = take_apart(engine, definitions)
+        for one in parsed:
+            reason = illegal(one)
+            if reason:
+                raise Refused(one.definition, reason)
     except Refused as refused:
         made = refused.definition
         kind = "table" if isinstance(made, Table) else made.kind
@@ -128,9 +143,35 @@ def prove(call: Call, where: str, rows: Iterable[Row], tables: Iterable[Table], 
             "nothing was changed",
             "who may write to that remote? restore it from a backup",
         ) from refused
-    context = Context(tuple(macros), lambda *name: _has_relation(call, *name), _readers(call))
-    found_out = {} if remote.trusted else offences(parsed, context)
-    return [_withheld(made, reason, remote.name) for made, reason in found_out.items() if not _is_own(call, made)]
+    return parsed
+
+
+def require_content(
+    commit: Commit, rows: Iterable[Row], version: Callable[[str], Version], defined: Callable[[str], Defined]
+) -> None:
+    """Raises EpochStorageError unless the commit's id covers a tree, with the versions of its tables and their
+    definitions."""
+    ordered = sorted(rows, key=lambda row: row[IDENTITY])
+    tree, tables = tree_of_rows(ordered), []
+    for entry in tree.tables.values():
+        found = version(entry.version_id)
+        digest, name = defined(found.schema_id)
+        if found.table_id != entry.table_id or name != entry.name:
+            raise other_content(commit, f"has table {entry.name} as another one")
+        tables.append((entry, digest, found.fingerprint))
+    broken = broken_tree_rule(ordered)
+    if broken:
+        raise other_content(commit, broken)
+    if tree_identity(tables, tree) != commit.tree_id:
+        raise other_content(commit, "does not hold the content that it names")
+
+
+def other_content(commit: Commit, problem: str) -> EpochStorageError:
+    """The error for a commit whose documents do not agree."""
+    return EpochStorageError(
+        f"commit {commit.commit_id[:7]} at the remote {shown(problem, 400)}; nothing was changed",
+        "restore the remote from a backup",
+    )
 
 
 def _is_own(call: Call, definition: Definition) -> bool:

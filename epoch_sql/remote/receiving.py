@@ -5,7 +5,6 @@ Files go to ``.epoch/objects``. Nothing refers to them before the catalog does.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,21 +14,11 @@ from epoch_sql.catalog.content import Schemas, Versions
 from epoch_sql.catalog.local import Withheld
 from epoch_sql.errors import EpochRemoteError
 from epoch_sql.model.commit import DERIVED, DataFile, Version
-from epoch_sql.model.documents import read_commit, read_definition, read_manifest, read_tree
 from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged
 from epoch_sql.model.schema import Table
 from epoch_sql.remote.binding import bind_tables
-from epoch_sql.remote.connecting import (
-    COMMITS,
-    FILES_AT_ONCE,
-    commit_path,
-    file_path,
-    in_parallel,
-    is_id,
-    manifest_path,
-    schema_path,
-    subtree_path,
-)
+from epoch_sql.remote.connecting import FILES_AT_ONCE, commit_path, file_path, in_parallel
+from epoch_sql.remote.documents import Documents, parents_first
 from epoch_sql.remote.proving import prove, with_one_description
 from epoch_sql.remote.reference_proof import Trees, prove_constraints
 from epoch_sql.remote.row_proof import RowProof, Stated
@@ -65,7 +54,7 @@ def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str])
     Raises EpochStorageError for missing or damaged files, and EpochRemoteError for an unrelated history, and for a
     definition that is not what it claims to be.
     """
-    reader = _Reader(call, store)
+    reader = _Reader(call, Documents(store))
     commits = reader.commits(tips)
     if not commits:
         return Received()
@@ -94,19 +83,18 @@ def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str])
 @dataclass
 class _Reader:
     call: Call
-    store: RemoteStore
+    documents: Documents
 
     def commits(self, tips: Iterable[str]) -> list[PortableCommit]:
         """The commits that are not local, parents first. Requests them generation by generation."""
-        read = {} if self.call.exists else self._all_commits()
+        read = {} if self.call.exists else self.documents.commits(self.documents.commit_ids())
         found: dict[str, PortableCommit] = {}
         pending = self._lacking(set(tips))
         while pending:
-            unread = [i for i in pending if i not in read]
-            read.update(zip(unread, in_parallel(lambda i: self._read(commit_path(i)), unread), strict=True))
-            found.update((i, self._commit(i, read.pop(i))) for i in pending)
+            read.update(self.documents.commits(set(pending) - read.keys()))
+            found.update((i, read[i]) for i in pending)
             pending = self._lacking({p for i in pending for p in found[i].commit.parents} - found.keys())
-        return self._sound(_parents_first(found))
+        return self._sound(parents_first(found))
 
     def edge(self, commits: Iterable[PortableCommit]) -> LocalTrees:
         """The trees of the commits here that these are made on."""
@@ -117,15 +105,13 @@ class _Reader:
     def subtrees(self, commits: Iterable[PortableCommit], edge: LocalTrees) -> dict[str, list[Row]]:
         """The subtrees of these commits, but for those that the trees have that they are made on."""
         there = set(edge.portable.values())
-        wanted = sorted({i for c in commits for i in c.subtrees} - there)
-        return dict(zip(wanted, in_parallel(self._subtree, wanted), strict=True))
+        return self.documents.trees({i for c in commits for i in c.subtrees} - there)
 
     def manifests(self, subtrees: Mapping[str, list[Row]]) -> dict[str, Manifest]:
         """The manifests of versions in subtrees that have no local layout."""
         named = {row[VERSION]: row[IDENTITY] for rows in subtrees.values() for row in rows if row[KIND] == "table"}
         here = versions_of(self.call.cursor, named.values()) if self.call.exists else {}
-        wanted = sorted(named.keys() - here.keys())
-        return dict(zip(wanted, in_parallel(self._manifest, wanted), strict=True))
+        return self.documents.manifests(named.keys() - here.keys())
 
     def versions_here(self, commits: Iterable[PortableCommit], manifests: Mapping[str, Manifest]) -> dict[str, Version]:
         """The local versions, by content, that deltas lead from or to."""
@@ -146,8 +132,7 @@ class _Reader:
         ids = {manifest.version.schema_id for manifest in manifests}
         ids |= {i for file in files for i in (file.schema_id, file.old_schema_id) if i}
         here = {row[0] for row in Schemas(self.call.cursor).with_ids(ids)} if self.call.exists else set()
-        wanted = sorted(ids - here)
-        return dict(zip(wanted, in_parallel(self._definition, wanted), strict=True))
+        return self.documents.definitions(ids - here)
 
     def table_of(
         self, manifests: Mapping[str, Manifest], definitions: Mapping[str, Table], edge: LocalTrees
@@ -176,12 +161,6 @@ class _Reader:
         in_parallel(self._fetch, wanted, FILES_AT_ONCE)
         return wanted
 
-    def _all_commits(self) -> dict[str, bytes]:
-        """All commits of the store. A clone needs all of them, and a list saves walking."""
-        names = [path.rpartition("/")[2].removesuffix(".json") for path in self.store.paths(COMMITS)]
-        wanted = [name for name in names if is_id(name)]
-        return dict(zip(wanted, in_parallel(lambda i: self._read(commit_path(i)), wanted), strict=True))
-
     def _lacking(self, commit_ids: set[str]) -> list[str]:
         return sorted(commit_ids - self._local_commits(commit_ids).keys())
 
@@ -198,72 +177,29 @@ class _Reader:
             commit = portable.commit
             if not commit.parents and self.call.exists:
                 raise EpochRemoteError(
-                    f"{self.store.where} has a history that is unrelated to this repository's "
+                    f"{self.documents.store.where} has a history that is unrelated to this repository's "
                     f"(it begins with {commit.commit_id[:7]})",
                     (Suggestion("clone", "URL"), ", for a repository of its own"),
                 )
             undone = set(commit.origin.undone) - seen
             if self._lacking(undone):
-                raise damaged(self._where(commit_path(commit.commit_id)), "undoes a commit that is not before it")
+                raise damaged(
+                    self.documents.where(commit_path(commit.commit_id)), "undoes a commit that is not before it"
+                )
             seen.add(commit.commit_id)
         return commits
-
-    def _commit(self, commit_id: str, data: bytes) -> PortableCommit:
-        return read_commit(data, commit_id, self._where(commit_path(commit_id)))
-
-    def _subtree(self, subtree_id: str) -> list[Row]:
-        path = subtree_path(subtree_id)
-        return read_tree(self._hashed(path, subtree_id), self._where(path))
-
-    def _manifest(self, content_id: str) -> Manifest:
-        path = manifest_path(content_id)
-        return read_manifest(self._read(path), content_id, self._where(path))
-
-    def _definition(self, schema_id: str) -> Table:
-        path = schema_path(schema_id)
-        return read_definition(self._hashed(path, schema_id), self._where(path))
 
     def _fetch(self, file: DataFile) -> None:
         path = file_path(file.file_id)
         with self.call.store.writing() as aside:
-            if not self.store.download(path, aside, file.bytes):
-                raise damaged(self._where(path), "is missing")
+            if not self.documents.store.download(path, aside, file.bytes):
+                raise damaged(self.documents.where(path), "is missing")
             if self.call.store.keep(aside, file.file_id) != file.file_id:
-                raise damaged(self._where(path), "is corrupted: its content does not match its name")
+                raise damaged(self.documents.where(path), "is corrupted: its content does not match its name")
         self.call.progress.add(file.bytes)
-
-    def _hashed(self, path: str, expected: str) -> bytes:
-        data = self._read(path)
-        if hashlib.sha256(data).hexdigest() != expected:
-            raise damaged(self._where(path), "is corrupted: its content does not match its name")
-        return data
-
-    def _read(self, path: str) -> bytes:
-        data = self.store.read(path)
-        if data is None:
-            raise damaged(self._where(path), "is missing")
-        return data
-
-    def _where(self, path: str) -> str:
-        return f"{self.store.where}/{path}"
 
 
 def _files(manifests: Iterable[Manifest], commits: Iterable[PortableCommit]) -> list[DataFile]:
     levels = [level for manifest in manifests for level in manifest.levels]
     levels += [delta for commit in commits for delta in commit.deltas]
     return [file for level in levels for file in level.files]
-
-
-def _parents_first(commits: Mapping[str, PortableCommit]) -> list[PortableCommit]:
-    """The commits, each after its parents."""
-    ordered: dict[str, PortableCommit] = {}
-    for tip in commits:
-        path = [tip]
-        while path:
-            before = [p for p in commits[path[-1]].commit.parents if p in commits and p not in ordered]
-            if before:
-                path.extend(before)
-            else:
-                current = path.pop()
-                ordered[current] = commits[current]
-    return list(ordered.values())

@@ -56,12 +56,24 @@ class Guard:
 def read_references(store: RemoteStore) -> Listing:
     """Every branch and tag of a remote."""
     paths = [(folder, path) for folder in (HEADS, TAGS) for path in store.references(folder)]
-    read = in_parallel(lambda path: _reference(store, path[1]), paths)
+    read = in_parallel(lambda path: read_reference(store, path[1]), paths)
     stored = [(folder, one) for (folder, _), one in zip(paths, read, strict=True) if one]
     present = [(folder, one) for folder, one in stored if one.ref.commit_id]
     heads, tags = ({one.ref.name: one for folder, one in present if folder == kind} for kind in (HEADS, TAGS))
     deleted = {(folder, one.ref.name): one.token for folder, one in stored if not one.ref.commit_id}
     return Listing(heads, tags, deleted)
+
+
+def read_reference(store: RemoteStore, path: str) -> StoredRef | None:
+    """The branch or tag at a path (a deleted one has no commit), or None if it was never there."""
+    stored = store.read_reference(path)
+    if stored is None:
+        return None
+    where = f"{store.where}/{path}"
+    ref = read_ref(stored.data, where)
+    if path.rpartition("/")[2] != encoded(ref.name):
+        raise damaged(where, f"does not say what it should: name is another than its path says, {ref.name}")
+    return StoredRef(ref, stored.token)
 
 
 def moved_ref(
@@ -112,17 +124,6 @@ def write_reviews(store: RemoteStore, reviews: Iterable[Review]) -> None:
     in_parallel(
         lambda path: store.put_new(path, seal(review_fields(wanted[path]))), [p for p in wanted if p not in there]
     )
-
-
-def _reference(store: RemoteStore, path: str) -> StoredRef | None:
-    stored = store.read_reference(path)
-    if stored is None:
-        return None
-    where = f"{store.where}/{path}"
-    ref = read_ref(stored.data, where)
-    if path.rpartition("/")[2] != encoded(ref.name):
-        raise damaged(where, f"does not say what it should: name is another than its path says, {ref.name}")
-    return StoredRef(ref, stored.token)
 
 
 def _review(store: RemoteStore, path: str) -> Review:

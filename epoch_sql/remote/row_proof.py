@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from epoch_sql.call import Call
 from epoch_sql.catalog.content import Files, Schemas, Versions
+from epoch_sql.catalog.lookup import CatalogDescriptions
 from epoch_sql.catalog.relation import RowCache
 from epoch_sql.errors import UnsupportedType
 from epoch_sql.model.commit import DataFile, Level, Version
@@ -27,7 +28,6 @@ from epoch_sql.remote.row_steps import (
     telling,
 )
 from epoch_sql.storage.contents import Contents
-from epoch_sql.storage.descriptions import CatalogDescriptions
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.file_proof import Columns, Prover
 from epoch_sql.storage.key_ranges import apart

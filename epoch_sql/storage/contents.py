@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import chain, count
+from pathlib import Path
+from typing import Protocol
 
 from epoch_sql import render
 from epoch_sql.catalog.relation import RowCache
+from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import DataFile, Level, TableEntry, Version
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.conversion import converted
-from epoch_sql.storage.descriptions import Descriptions, Files
 from epoch_sql.storage.shape import (
     MULTIPLICITY,
     Condition,
@@ -33,6 +35,38 @@ from epoch_sql.storage.shape import (
 from epoch_sql.storage.skipping import comparable, differing
 
 Step = tuple[Level, bool]
+
+
+class Files(Protocol):
+    """The Parquet files of versions, wherever they are."""
+
+    def path(self, file_id: str) -> Path | str:
+        """The path of the file of that id, for DuckDB or another engine."""
+
+    def problem(self, files: Sequence[DataFile], whole: bool = False) -> tuple[DataFile, str] | None:
+        """The first file that cannot be read, and why. ``whole``: every byte of it matters."""
+
+
+class Descriptions(Protocol):
+    """Versions, levels and definitions by id. ``Contents`` remembers them."""
+
+    def versions(self, ids: Iterable[str]) -> Mapping[str, Version]:
+        """The versions of these ids."""
+
+    def levels(self, ids: Iterable[str]) -> Mapping[str, Level]:
+        """The levels of these ids."""
+
+    def tables(self, ids: Iterable[str]) -> Mapping[str, Table]:
+        """The definitions of these ids."""
+
+    def edges(self, table_id: str) -> list[Level]:
+        """The known deltas between two versions of a table, with their ends. There may be others among them."""
+
+    def add(self, tables: Sequence[Table], levels: Sequence[Level], versions: Sequence[Version]) -> None:
+        """Remember new descriptions, for good if that is how they are kept."""
+
+    def broken(self, file_id: str, problem: str) -> EpochStorageError:
+        """The error for a file with a problem."""
 
 
 class Contents:
