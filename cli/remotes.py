@@ -184,14 +184,21 @@ def pull(session: Session, remote_name: str | None, form: str) -> None:
 @click.argument("url")
 @click.argument("folder", required=False, metavar="[DIR]")
 @trust_option
+@click.option(
+    "--bare", is_flag=True, help="Make no working tables, fetch no files, and read rows where they lie, at the remote."
+)
 @storage_version_option
 @json_option
 @pass_session
-def clone(session: Session, url: str, folder: str | None, trust: bool, storage_version: str | None, form: str) -> None:
+def clone(
+    session: Session, url: str, folder: str | None, trust: bool, bare: bool, storage_version: str | None, form: str
+) -> None:
     """Create a database from a remote.
 
     Creates DIR (default: the last part of URL), and checks out the default branch of the remote. For every branch of
     the remote, creates a local branch that follows it.
+
+    A bare clone has the history, and no tables to work on: it logs, compares, queries, merges, reviews and pushes.
     """
     from epoch_sql.model.remote import parse_url
 
@@ -200,12 +207,13 @@ def clone(session: Session, url: str, folder: str | None, trust: bool, storage_v
     # The folder appears when the clone is complete, so an interrupted clone leaves nothing that looks like a clone.
     aside = target.absolute().parent / f".{target.name}.clone-{os.getpid()}"
     try:
-        made, database = _clone_into(session, url, aside, trust, storage_version)
+        made, database = _clone_into(session, url, aside, {"trust": trust, "bare": bare}, storage_version)
         aside.rename(target)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
-    diagnostics.message(f"Cloned into {target / database} (branch {made['branch']}, {short(made['new_commit_id'])})")
+    how = "Made a bare clone in" if bare else "Cloned into"
+    diagnostics.message(f"{how} {target / database} (branch {made['branch']}, {short(made['new_commit_id'])})")
     _tell_sent(made, "received")
     diagnostics.hint(f"cd {shlex.quote(str(target))}")
     if form == "json":
@@ -216,7 +224,7 @@ COMMANDS = (remote, push, fetch, pull, clone)
 
 
 def _clone_into(
-    session: Session, url: str, folder: Path, trust: bool, storage_version: str | None
+    session: Session, url: str, folder: Path, options: dict[str, bool], storage_version: str | None
 ) -> tuple[dict[str, Any], str]:
     from epoch_sql.remote.fetching import database_name
 
@@ -225,7 +233,7 @@ def _clone_into(
     folder.mkdir()
     connection = session.open(folder / database, storage_version)
     try:
-        return session.do(call("epoch_clone", url, trust=trust), "cloning", session.transferred), database
+        return session.do(call("epoch_clone", url, **options), "cloning", session.transferred), database
     finally:
         connection.close()
 

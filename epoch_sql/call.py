@@ -48,6 +48,7 @@ from epoch_sql.model.revisions import resolve
 from epoch_sql.model.schema import SchemaObject, Table, definition_id
 from epoch_sql.progress import Progress
 from epoch_sql.storage.contents import Contents
+from epoch_sql.storage.promised import no_working_tables, promised_objects
 from epoch_sql.storage.writing import LevelWriter, ObjectStore
 from epoch_sql.worktree.rows import Seen, Working
 from epoch_sql.worktree.scan import Scanner
@@ -127,8 +128,10 @@ class Call:
         self.link = config.link_of(self.folder)
         self.shared = config.repository_folder(self.link.main) if self.link else self.folder
         self.has_worktrees = self.link is not None or (self.shared / "exchange").is_dir()
-        self.store = ObjectStore(self.shared / "objects")
+        self.promisor: str | None = None
         self.exists = self._check_version()
+        objects = self.shared / "objects"
+        self.store = promised_objects(cursor, objects, self.promisor) if self.promisor else ObjectStore(objects)
         if not create and not self.exists:
             message = f"{self.database} has no Epoch repository"
             raise RepositoryNotFound(message, Suggestion("init"), database=str(self.database))
@@ -154,8 +157,9 @@ class Call:
         return tuple(self._warnings)
 
     def head(self) -> Head:
-        """The branch and the commit that are checked out."""
-        return self.state.head()
+        """The branch and the commit that are checked out. Of a bare clone, no branch, and the commit of its HEAD."""
+        head = self.state.head()
+        return Head(None, head.commit_id) if self.promisor else head
 
     def commit(self, reference: str) -> Commit:
         """The commit that a reference names."""
@@ -168,7 +172,8 @@ class Call:
     def scan(
         self, tree: Tree, read_rows: bool = True, unkeyed: bool = False, macros: bool = True, changed: bool = False
     ) -> Working:
-        """The working database against a tree; see ``Scanner.scan``."""
+        """The working database against a tree; see ``Scanner.scan``. Raises EpochRepositoryError in a bare clone."""
+        self.require_working_tables()
         return self.scanner.scan(tree, self.seen, read_rows, unkeyed, macros, changed)
 
     def resolve(self, reference: str) -> str:
@@ -298,6 +303,11 @@ class Call:
             if "no transaction is active" not in str(error):
                 raise
 
+    def require_working_tables(self) -> None:
+        """Raises EpochRepositoryError in a bare clone, which has none."""
+        if self.promisor:
+            raise no_working_tables(self.database.name)
+
     def _check_version(self) -> bool:
         """Whether there is a catalog.
 
@@ -321,6 +331,7 @@ class Call:
                 "pip install --upgrade epoch-sql",
                 database=str(self.database),
             )
+        self.promisor = found.promisor
         if self.memory.written != found.written:
             self.forget()
             self.memory.written = found.written

@@ -234,6 +234,7 @@ def clone(
     *,
     remote: str = "origin",
     trust: bool = False,
+    bare: bool = False,
     author: str | None = None,
     progress: Progress | None = None,
     storage_version: str | None = None,
@@ -249,6 +250,7 @@ def clone(
         database: the file
         remote: the local name of the remote
         trust: trust its definitions, even those that read files or reach outside the database
+        bare: make no working tables, fetch no files, and read rows where they lie, at the remote
         author: the author, now and later; see `open`
         progress: told how far it is
         storage_version: as for `init`
@@ -256,7 +258,7 @@ def clone(
     """
 
     def cloned(repository: Repository) -> list[str]:
-        return repository._clone(url, remote, trust=trust).warnings
+        return repository._clone(url, remote, trust=trust, bare=bare).warnings
 
     return _made(Path(database), options, author, progress, storage_version, cloned)
 

@@ -9,10 +9,11 @@ CREATE TABLE {{epoch}}.state (
     head_branch VARCHAR,
     head_commit VARCHAR,
     moves BIGINT NOT NULL,
-    rewrites BIGINT NOT NULL
+    rewrites BIGINT NOT NULL,
+    promisor VARCHAR
 );
 
-INSERT INTO {{epoch}}.state VALUES ('', 0, NULL, NULL, 0, 0);
+INSERT INTO {{epoch}}.state VALUES ('', 0, NULL, NULL, 0, 0, NULL);
 
 CREATE TABLE {{epoch}}.commits (
     commit_id VARCHAR NOT NULL,

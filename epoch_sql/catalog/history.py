@@ -143,6 +143,7 @@ class State(Relation):
         "head_commit": "VARCHAR",
         "moves": "BIGINT",
         "rewrites": "BIGINT",
+        "promisor": "VARCHAR",
     }
 
     def head(self) -> Head:
@@ -150,6 +151,10 @@ class State(Relation):
         row = self.run(render.load("commits.head")).fetchone()
         assert row
         return Head(*row)
+
+    def make_bare(self, promisor: str) -> None:
+        """Have no working tables, and read rows where they lie: at a remote."""
+        self.run("UPDATE {{epoch}}.state SET promisor = ?", [promisor])
 
     def set_head(self, head: Head) -> None:
         """Check out a branch, or a commit when detached."""

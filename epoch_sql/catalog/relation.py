@@ -178,20 +178,23 @@ class FoundCatalog:
     """A catalog as it was found: its version (None: no catalog), and the default collation of strings.
 
     ``written`` changes whenever rows that processes remember by their ids may have been replaced or removed.
+    ``promisor`` is the remote where the rows of a bare clone lie.
     """
 
     version: int | None
     collation: str
     written: Written | None = None
+    promisor: str | None = None
 
 
 def found_catalog(cursor: duckdb.DuckDBPyConnection) -> FoundCatalog:
     """Reads, with one query, what has to be known before a catalog is used."""
     collation = "current_setting('default_collation')"
     try:
-        found = run(cursor, f"SELECT catalog_version, {collation}, repository_id, rewrites FROM {{{{epoch}}}}.state")
+        columns = f"catalog_version, {collation}, repository_id, rewrites, promisor"
+        found = run(cursor, f"SELECT {columns} FROM {{{{epoch}}}}.state")
     except duckdb.CatalogException:
-        found = run(cursor, f"SELECT NULL, {collation}, NULL, NULL")
+        found = run(cursor, f"SELECT NULL, {collation}, NULL, NULL, NULL")
     row = found.fetchone()
     assert row
-    return FoundCatalog(row[0], row[1], (row[2], row[3]))
+    return FoundCatalog(row[0], row[1], (row[2], row[3]), row[4])

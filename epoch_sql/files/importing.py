@@ -78,6 +78,7 @@ def import_files(
         message: what changed and why; default: the sources
         author: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
     """
+    call.require_working_tables()
     found = sources_of(sources)
     call.progress.begin(sum(size_of(file) for source in found for file in source.files))
     with ExitStack() as stack:
@@ -109,6 +110,7 @@ def _import_arrow(
         message: what changed and why; default: the table
         author: `Name <mail>`; default: EPOCH_AUTHOR, the configuration, the OS user
     """
+    call.require_working_tables()
     reader = registered(call.cursor, data, f"the data for {table}", again=hasattr(data, "num_rows"))
     inputs = {parse_name(table): [reader]}
     return imported(call, inputs, key or (), mode, message or f"Import {table}", author, None)

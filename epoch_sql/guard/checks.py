@@ -364,7 +364,8 @@ def _require_branch(refs: Refs, check: Check) -> None:
 
 def _states_to_bind(call: Call, check: Check) -> Iterable[tuple[str, Side]]:
     """The states on which the query may find its tables: the working tables, or else a branch of the check."""
-    yield WORKING, side_of(call, WORKING)
+    if not call.promisor:
+        yield WORKING, side_of(call, WORKING)
     for name, ref in call.refs.all("branch").items():
         if check.applies_to(name):
             yield name, tree_side(call.contents, call.tree(ref.commit_id))

@@ -93,6 +93,7 @@ def add(
         new_branch: make this branch where `branch` is, and check it out instead
         trust: trust its definitions, even those that read files or reach outside the database
     """
+    call.require_working_tables()
     _require_main(call, Suggestion("worktree_add", "PATH"))
     folder = (Path.cwd() / Path(path).expanduser()).resolve()
     _require_free(call, folder)

@@ -41,11 +41,6 @@ REVIEWS = "reviews"
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
-def file_path(file_id: str) -> str:
-    """A Parquet file, by the SHA-256 of its bytes."""
-    return f"objects/{file_id[:2]}/{file_id}.parquet"
-
-
 def schema_path(schema_id: str) -> str:
     """The definition of a table, by the SHA-256 of its bytes."""
     return f"schemas/{schema_id}.json"
@@ -345,7 +340,9 @@ def set_trust(call: Call, name: str, *, trust: bool = True) -> TrustResult:
             Worktrees(call.cursor).put(replace(worktree, trusted=trust))
         else:
             Remotes(call.cursor).put(replace(remote_named(call.cursor, name), trusted=trust))
-        if trust:
+        if trust and call.promisor:
+            Untrusted(call.cursor).trust(name)
+        elif trust:
             _make_trusted(call, attempts, name)
         return TrustResult(name, worktree.path if worktree else remote_named(call.cursor, name).url, trust)
 
@@ -361,6 +358,9 @@ def remove(call: Call, name: str) -> RemoteResult:
     """
     with call.moving():
         remote = remote_named(call.cursor, name)
+        if name == call.promisor:
+            message = f"the rows of this bare clone lie at {name}, so it cannot be removed"
+            raise EpochRemoteError(message, (Suggestion("clone", "URL"), " has rows of its own"), remote=name)
         Remotes(call.cursor).remove(name)
         for tracking, ref in call.refs.all("remote").items():
             if tracking.startswith(f"{name}/"):

@@ -68,8 +68,10 @@ def database_name(url: str) -> str:
     return "epoch.duckdb" if not name or name.startswith(".") else name
 
 
-def clone(call: Call, url: str, remote: str, trust: bool) -> FetchResult:
+def clone(call: Call, url: str, remote: str, trust: bool, bare: bool) -> FetchResult:
     """Make a repository in an empty database of everything that a remote has, and check its default branch out.
+
+    With ``bare``, there are no working tables, and all files stay where they are.
 
     Each branch of the remote becomes a local branch that follows it, with the same protection. Definitions that are not
     known to be harmless stay data, unless ``trust``. Raises EpochRepositoryError if the database is not empty. Leaves
@@ -78,15 +80,15 @@ def clone(call: Call, url: str, remote: str, trust: bool) -> FetchResult:
     _require_empty(call)
     there_before = call.folder.exists()
     try:
-        return _clone(call, Remote(remote, str(parse_url(url, Path.cwd())), trusted=trust))
+        return _clone(call, Remote(remote, str(parse_url(url, Path.cwd())), trusted=trust), bare)
     except BaseException:
         if not there_before:
             shutil.rmtree(call.folder, ignore_errors=True)
         raise
 
 
-def _clone(call: Call, remote: Remote) -> FetchResult:
-    cloned = _read(call, remote)
+def _clone(call: Call, remote: Remote, bare: bool) -> FetchResult:
+    cloned = _read(call, remote, bare)
     config.name_database(call.database)
     branch = cloned.default_branch
     tip = cloned.listing.heads[branch].ref.commit_id
@@ -104,7 +106,7 @@ def _clone(call: Call, remote: Remote) -> FetchResult:
     return FetchResult(remote.name, branch, "cloned", None, tip, names, received.objects, received.bytes)
 
 
-def _read(call: Call, remote: Remote) -> _Cloned:
+def _read(call: Call, remote: Remote, bare: bool) -> _Cloned:
     store = store_at(remote.url)
     header = read_header(store)
     if header is None:
@@ -115,7 +117,7 @@ def _read(call: Call, remote: Remote) -> _Cloned:
         raise EpochRemoteError(message, (Suggestion("push"), ", from where it was made"))
     listing = without_taken_tags(call, remote.name, listing, listing.heads)
     call.store.folder.mkdir(parents=True, exist_ok=True)
-    received = receive(call, store, remote, listing.tips)
+    received = receive(call, store, remote, listing.tips, promised=bare)
     guards = in_parallel(lambda name: read_protection(store, name), listing.heads)
     protections = [guard.protection for guard in guards]
     return _Cloned(remote, header, listing, received, read_reviews(store, ()), protections)
@@ -141,6 +143,9 @@ def _store(call: Call, attempts: Attempts, cloned: _Cloned) -> None:
         Protections(cursor).put(protection)
     tip = tips[cloned.default_branch]
     set_head(call, cloned.default_branch, tip)
+    if cloned.received.promised:
+        call.state.make_bare(remote.name)
+        return
     apply_tree(call, attempts, call.scan(Tree()), call.tree(tip))
 
 
@@ -186,9 +191,8 @@ def fetch(call: Call, remote: str) -> FetchResult:
     )
     own = call.refs.all("tag")
     new_tags = {tag.ref.commit_id for name, tag in found.tags.items() if name not in own}
-    received = receive(
-        call, connected.store, connected.remote, {h.ref.commit_id for h in found.heads.values()} | new_tags
-    )
+    tips = {h.ref.commit_id for h in found.heads.values()} | new_tags
+    received = receive(call, connected.store, connected.remote, tips, promised=call.promisor == remote)
     known = {review.review_id for review in Reviews(call.cursor).load()}
     fetched = _Fetched(connected, found, received, read_reviews(connected.store, known))
     before = _upstream_commit(call, remote)

@@ -54,7 +54,8 @@ def take_in(call: Call, received: Received) -> list[Commit]:
     commits = [c for c in received.commits if c.commit.commit_id not in stored]
     if not commits:
         return []
-    _require_files(call.store, received)
+    if not received.promised:
+        _require_files(call.store, received)
     importer = _Importer(call, replace(received, commits=commits))
     added = [importer.commit(portable) for portable in commits]
     importer.store()

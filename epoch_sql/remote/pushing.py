@@ -181,7 +181,7 @@ def push(call: Call, remote: str, branch: str | None, force: bool, tags: bool, p
 
 
 def _checked_out(call: Call, remote: str) -> str:
-    head = call.head()
+    head = call.state.head()
     if head.branch is None:
         raise EpochReferenceError(
             f"{head.commit_id[:7]} is checked out, not a branch: name the branch to push",

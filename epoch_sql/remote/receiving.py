@@ -17,7 +17,7 @@ from epoch_sql.model.commit import DERIVED, DataFile, Version
 from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged
 from epoch_sql.model.schema import Table
 from epoch_sql.remote.binding import bind_tables
-from epoch_sql.remote.connecting import FILES_AT_ONCE, commit_path, file_path, in_parallel
+from epoch_sql.remote.connecting import FILES_AT_ONCE, commit_path, in_parallel
 from epoch_sql.remote.documents import Documents, parents_first
 from epoch_sql.remote.proving import prove, with_one_description
 from epoch_sql.remote.reference_proof import Trees, prove_constraints
@@ -31,12 +31,15 @@ from epoch_sql.remote.sending import (
     local_trees,
     versions_of,
 )
-from epoch_sql.storage.remote.base import RemoteStore
+from epoch_sql.storage.remote.base import RemoteStore, file_path
 
 
 @dataclass
 class Received:
-    """What was read: commits with parents first, and by id everything else that was not local yet."""
+    """What was read: commits with parents first, and by id everything else that was not local yet.
+
+    The files of a bare clone are only ``promised``.
+    """
 
     commits: list[PortableCommit] = field(default_factory=list)
     subtrees: Mapping[str, list[Row]] = field(default_factory=dict)
@@ -44,12 +47,15 @@ class Received:
     definitions: Mapping[str, Table] = field(default_factory=dict)
     files: Mapping[str, DataFile] = field(default_factory=dict)
     withheld: list[Withheld] = field(default_factory=list)
+    promised: bool = False
     objects: int = 0
     bytes: int = 0
 
 
-def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str]) -> Received:
+def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str], promised: bool = False) -> Received:
     """Read some commits, their ancestors that are not local, and what they need. Stores the files.
+
+    Files that are ``promised`` stay where they are, and nothing is read of them: then the documents alone are proved.
 
     Raises EpochStorageError for missing or damaged files, and EpochRemoteError for an unrelated history, and for a
     definition that is not what it claims to be.
@@ -71,13 +77,16 @@ def receive(call: Call, store: RemoteStore, remote: Remote, tips: Iterable[str])
     bind_tables(store.where, trees, reader.table_of(manifests, definitions, edge), set(new.values()), known)
     commits, manifests = with_one_description(call, store.where, commits, manifests, definitions)
     files = {file.file_id: file for file in _files(manifests.values(), commits)}
-    fetched = reader.files(files.values())
     stated = Stated(store.where, commits, manifests, definitions)
     proof = RowProof(call, stated, reader.versions_here(commits, manifests))
+    if promised:
+        proof.require_documents()
+        return Received(commits, subtrees, manifests, definitions, files, withheld, promised)
+    fetched = reader.files(files.values())
     proof.run()
     prove_constraints(call.cursor, proof, Trees(commits, subtrees, edge), withheld)
     size = sum(file.bytes for file in fetched)
-    return Received(commits, subtrees, manifests, definitions, files, withheld, len(fetched), size)
+    return Received(commits, subtrees, manifests, definitions, files, withheld, False, len(fetched), size)
 
 
 @dataclass

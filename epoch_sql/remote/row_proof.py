@@ -76,12 +76,8 @@ class RowProof:
 
         Raises EpochStorageError, which names a document that does not match the files.
         """
-        self.load_tables(self._schema_ids())
-        for schema_id in self.received.definitions:
-            self._require_supported(schema_id)
+        states = self.require_documents()
         self._prove_files()
-        states = self.states()
-        self.edges += self._edges()
         plain = [state for state in states if state.plain]
         steps = [edge for edge in self.edges if edge.plain]
         prove_steps(self.prover, self.tables, self._bases_here, plain, steps)
@@ -91,6 +87,16 @@ class RowProof:
         for edge in self.edges:
             if not edge.plain:
                 self._prove_edge(edge)
+
+    def require_documents(self) -> list[State]:
+        """Prove what needs no file: that types can be stored, and that deltas lead within a table. Gives the versions
+        that were received."""
+        self.load_tables(self._schema_ids())
+        for schema_id in self.received.definitions:
+            self._require_supported(schema_id)
+        states = self.states()
+        self.edges += self._edges()
+        return states
 
     def states(self) -> list[State]:
         """The versions that were received."""

@@ -28,13 +28,12 @@ from epoch_sql.model.remote import (
 from epoch_sql.remote.connecting import (
     FILES_AT_ONCE,
     commit_path,
-    file_path,
     in_parallel,
     manifest_path,
     schema_path,
     subtree_path,
 )
-from epoch_sql.storage.remote.base import RemoteStore
+from epoch_sql.storage.remote.base import RemoteStore, file_path
 
 Row = TreeRow
 """A row of ``epoch.trees`` without its id. At a remote it names a content, and locally a version."""

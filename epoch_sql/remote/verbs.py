@@ -71,7 +71,7 @@ def pull(call: Call, remote: str = "origin") -> FetchResult:
 
 
 @procedure("epoch_clone", needs="database", queues=False)
-def clone(call: Call, url: str, remote: str = "origin", *, trust: bool = False) -> FetchResult:
+def clone(call: Call, url: str, remote: str = "origin", *, trust: bool = False, bare: bool = False) -> FetchResult:
     """Creates a repository in an empty database from a remote, and checks out its default branch.
 
     Each branch of the remote becomes a branch here that follows it, protected as it is there. Raises
@@ -81,7 +81,8 @@ def clone(call: Call, url: str, remote: str = "origin", *, trust: bool = False) 
         url: a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials
         remote: the remote
         trust: trust its definitions, even those that read files or reach outside the database
+        bare: make no working tables, fetch no files, and read rows where they lie, at the remote
     """
     from epoch_sql.remote.fetching import clone as clone_here
 
-    return clone_here(call, url, remote, trust)
+    return clone_here(call, url, remote, trust, bare)

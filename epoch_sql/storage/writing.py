@@ -46,9 +46,13 @@ class ObjectStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def path(self, file_id: str) -> Path:
-        """The path of the file with that id."""
+    def place(self, file_id: str) -> Path:
+        """Where the file with that id is in the folder, once it is kept there."""
         return self.folder / file_id[:2] / f"{file_id}.parquet"
+
+    def path(self, file_id: str) -> Path:
+        """The path to read the file with that id from."""
+        return self.place(file_id)
 
     @contextmanager
     def writing(self) -> Iterator[Path]:
@@ -77,7 +81,7 @@ class ObjectStore:
         file_id = sync_and_hash(path)
         if expected not in (None, file_id):
             return file_id
-        target = self.path(file_id)
+        target = self.place(file_id)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
         sync_folder(target.parent)

@@ -12,10 +12,11 @@ from epoch_sql.call import Call
 from epoch_sql.catalog.content import Schemas
 from epoch_sql.catalog.history import Refs, State
 from epoch_sql.catalog.local import Fingerprints, Stashes
-from epoch_sql.model.commit import Level, RowCounts, shift_fingerprint
+from epoch_sql.model.commit import DataFile, Level, RowCounts, shift_fingerprint
 from epoch_sql.model.schema import Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.file_proof import Effect, Prover
+from epoch_sql.storage.promised import PromisedObjects
 from epoch_sql.storage.shape import shape_of
 from epoch_sql.storage.writing import ObjectStore, delta_digest
 from epoch_sql.upkeep.inventory import Inventory, StoredLevel
@@ -26,11 +27,28 @@ Finding = tuple[str, str, str]
 
 
 def broken_files(store: ObjectStore, inventory: Inventory) -> Iterator[Finding]:
-    """Files that are missing, or whose bytes do not match their name."""
+    """Files that are missing, or whose bytes do not match their name. Of those of a bare clone that are not here, only
+    the size."""
+    promised = {file.file_id for file in _promised(store, inventory)}
     for file in inventory.files.values():
-        problem = store.verify(file)
+        if file.file_id in promised and isinstance(store, PromisedObjects):
+            problem = store.promise(file)
+        else:
+            problem = store.verify(file)
         if problem:
-            yield "file", file.file_id, f"{store.path(file.file_id)} {problem}"
+            yield "file", file.file_id, f"{store.place(file.file_id)} {problem}"
+
+
+def files_elsewhere(store: ObjectStore, inventory: Inventory) -> Iterator[Finding]:
+    """The files of a bare clone that are not here, so that no rows of them are read."""
+    for file in _promised(store, inventory):
+        yield "file", file.file_id, "is promised"
+
+
+def _promised(store: ObjectStore, inventory: Inventory) -> list[DataFile]:
+    if not isinstance(store, PromisedObjects):
+        return []
+    return [file for file in inventory.files.values() if not store.has(file.file_id)]
 
 
 def broken_ranges(call: Call, inventory: Inventory, wrong: Collection[Finding]) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ from epoch_sql.upkeep.content_checks import (
     broken_fingerprints,
     broken_ranges,
     broken_rows,
+    files_elsewhere,
 )
 from epoch_sql.upkeep.inventory import Inventory, StoredLevel, take
 from epoch_sql.verb import procedure
@@ -215,7 +216,7 @@ class Problem:
 @procedure("epoch_fsck", acts=False)
 def check(call: Call) -> list[Problem]:
     """Hashes every file again and walks every commit. Gives one row for each problem, and no row if everything is
-    sound."""
+    sound. Of a bare clone, it reads no file that is only at the remote: it asks for its size."""
     call.forget()
     with call.transaction():
         inventory = take(call.cursor)
@@ -234,9 +235,10 @@ def _findings(call: Call, inventory: Inventory) -> Iterator[Finding]:
         *broken_commits(inventory),
     ]
     yield from wrong
-    yield from broken_ranges(call, inventory, wrong)
+    unread = [*wrong, *files_elsewhere(call.store, inventory)]
+    yield from broken_ranges(call, inventory, unread)
     yield from broken_references(call.cursor, inventory)
-    sound = _sound_versions(inventory, wrong)
+    sound = _sound_versions(inventory, unread)
     yield from broken_rows(call, inventory, sound)
     yield from broken_deltas(call, inventory, sound)
     yield from broken_fingerprints(call, inventory, sound)

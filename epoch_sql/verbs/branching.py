@@ -63,8 +63,10 @@ def delete_branch(call: Call, name: str, *, force: bool = False) -> RefResult:
     """
     with call.moving():
         branch = existing(call.refs, "branch", name)
-        head = call.head()
-        if head.branch == name:
+        if call.state.head().branch == name:
+            if call.promisor:
+                message = f"branch {name} is what HEAD of this bare clone names, so it cannot be deleted"
+                raise EpochReferenceError(message, Suggestion("branch_rename", name, "NAME"), name=name)
             raise EpochReferenceError(f"branch {name} is checked out", "check out another branch first", name=name)
         if not force and not _kept_elsewhere(call, branch):
             raise EpochReferenceError(
@@ -91,7 +93,7 @@ def rename_branch(call: Call, old: str, new: str) -> RefResult:
         branch = existing(call.refs, "branch", old)
         if call.refs.get("branch", new):
             raise ReferenceExists(f"branch {new} exists already", "choose another name", name=new)
-        head = call.head()
+        head = call.state.head()
         move_to_name(call, branch, new, call.author())
         Merges(call.cursor).rename(old, new)
         Upstreams(call.cursor).rename(old, new)

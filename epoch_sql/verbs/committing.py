@@ -141,7 +141,9 @@ def _nothing_changed(cursor: duckdb.DuckDBPyConnection, branch: str) -> EpochNot
 
 
 def checked_out_branch(call: Call) -> tuple[str, str]:
-    """The checked-out branch and its commit. Raises EpochReferenceError if a commit or a tag is checked out instead."""
+    """The checked-out branch and its commit. Raises EpochReferenceError if a commit or a tag is checked out instead,
+    and EpochRepositoryError in a bare clone."""
+    call.require_working_tables()
     head = call.head()
     if head.branch is None:
         raise EpochReferenceError(
@@ -222,6 +224,7 @@ def declare_key(call: Call, table: str, columns: Sequence[str]) -> KeyResult:
         table: the table
         columns: the columns that identify a row
     """
+    call.require_working_tables()
     with call.moving():
         found = working_table(call.scanner, table)
         if any(constraint.kind == "PRIMARY KEY" for constraint in found.constraints):

@@ -17,6 +17,7 @@ def change_pattern(
     Raises EpochTableError where there is none to take back: ``unless`` says what the pattern is not, and
     ``listing`` lists those that there are.
     """
+    call.require_working_tables()
     with call.moving():
         patterns = Patterns(call.cursor)
         known = patterns.load()[kind]

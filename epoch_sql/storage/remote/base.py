@@ -11,6 +11,12 @@ from epoch_sql.model.remote import RemoteURL, damaged
 MAX_DOCUMENT = 32 << 20
 """The greatest size of a document, in bytes."""
 
+
+def file_path(file_id: str) -> str:
+    """A Parquet file, by the SHA-256 of its bytes."""
+    return f"objects/{file_id[:2]}/{file_id}.parquet"
+
+
 Token = int | str
 """Identifies the value of a reference: the number of its file in a folder, the ETag in an object store."""
 
@@ -69,6 +75,10 @@ class RemoteStore(ABC):
     @abstractmethod
     def download(self, path: str, target: Path, size: int) -> bool:
         """Copy a file of exactly this size to a local one. False if it does not exist."""
+
+    def in_place(self, path: str) -> Path | None:
+        """The local path of a file that can be read where it lies, whether or not it exists. None for a bucket."""
+        return None
 
     def _require_document(self, path: str, size: int) -> None:
         if size > MAX_DOCUMENT:

@@ -138,6 +138,16 @@ class FolderStore(RemoteStore):
                 return False
             return True
 
+    def in_place(self, path: str) -> Path | None:
+        """The local path of a file. Raises EpochStorageError for anything else there, because it could block."""
+        with self._telling():
+            found = self._path(path)
+            if found.exists() and not found.is_file():
+                raise damaged(f"{self.where}/{path}", "is not a file")
+            if not found.exists() and not self.folder.is_dir():
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            return found
+
     def references(self, folder: str) -> list[str]:
         """The paths of the references in a folder."""
         with self._telling():
