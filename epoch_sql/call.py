@@ -36,12 +36,7 @@ from epoch_sql.errors import (
     RepositoryNotFound,
     TableNotFound,
 )
-from epoch_sql.model.commit import (
-    Commit,
-    Head,
-    Ref,
-    Tree,
-)
+from epoch_sql.model.commit import Commit, Head, Ref, Tree
 from epoch_sql.model.graph import CommitGraph, Undo
 from epoch_sql.model.names import check_identity, suggest
 from epoch_sql.model.revisions import resolve
