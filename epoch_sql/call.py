@@ -123,7 +123,6 @@ class Call:
         self.link = config.link_of(self.folder)
         self.shared = config.repository_folder(self.link.main) if self.link else self.folder
         self.has_worktrees = self.link is not None or (self.shared / "exchange").is_dir()
-        self.promisor: str | None = None
         self.exists = self._check_version()
         objects = self.shared / "objects"
         self.store = promised_objects(cursor, objects, self.promisor) if self.promisor else ObjectStore(objects)
@@ -310,6 +309,7 @@ class Call:
         then changes would go unnoticed.
         """
         found = found_catalog(self.cursor)
+        self.promisor = found.promisor
         version, collation = found.version, found.collation
         if collation.lower() not in ("", "binary"):
             raise EpochRepositoryError(
@@ -326,7 +326,6 @@ class Call:
                 "pip install --upgrade epoch-sql",
                 database=str(self.database),
             )
-        self.promisor = found.promisor
         if self.memory.written != found.written:
             self.forget()
             self.memory.written = found.written

@@ -285,7 +285,7 @@ def test_sql_of_a_stranger_does_not_run(make_repo: MakeRepo, tmp_path: Path) -> 
     repo("CALL epoch_remote_add('origin', ?)", url)
     repo("CALL epoch_push()")
     (tmp_path / "bare").mkdir()
-    with pytest.warns(epoch_sql.EpochWarning, match="kept as data"):
+    with pytest.warns(epoch_sql.EpochWarning, match="kept as data|trust remote"):
         bare = epoch_sql.clone(url, tmp_path / "bare" / "shop.duckdb", bare=True)
     with bare, pytest.raises(epoch_sql.EpochTrustError):
         bare.at("main", "spy").fetchall()
