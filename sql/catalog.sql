@@ -175,7 +175,8 @@ CREATE TABLE {{epoch}}.fingerprints (
     engine VARCHAR NOT NULL,
     row_count BIGINT NOT NULL,
     checksum HUGEINT NOT NULL,
-    buckets INTEGER NOT NULL
+    buckets INTEGER NOT NULL,
+    bucket_column INTEGER
 );
 
 CREATE TABLE {{epoch}}.buckets (

@@ -80,3 +80,10 @@ FROM (
     ) AS blocks
 ) AS neighbours
 WHERE highest_before IS NOT NULL
+
+
+-- name: distinct_values
+-- In: a working table, and some of its columns.
+-- Out: one row: how many of its first rows were looked at, and lists of about how many values, and neighbourhoods of values,
+-- each column has in them.
+SELECT count(*), [{{values}}], [{{neighbourhoods}}] FROM (SELECT {{columns}} FROM {{table}} LIMIT 100000) AS rows

@@ -133,7 +133,8 @@ class Fingerprint:
     """The ``hash()`` of a working table that holds a version, in one DuckDB engine.
 
     ``checksum`` is the sum of the hashes of its rows. ``buckets`` is the number of buckets that split this sum in
-    ``epoch.buckets`` (0: the table is too small for buckets).
+    ``epoch.buckets`` (0: the table is too small for buckets). In a table without a key, ``bucket_column`` is the id of
+    the column that gives a row's bucket. None: the whole row gives it.
     """
 
     table_id: str
@@ -142,6 +143,7 @@ class Fingerprint:
     row_count: int
     checksum: int
     buckets: int
+    bucket_column: int | None = None
 
 
 class Fingerprints(Relation):
@@ -155,6 +157,7 @@ class Fingerprints(Relation):
         "row_count": "BIGINT",
         "checksum": "HUGEINT",
         "buckets": "INTEGER",
+        "bucket_column": "INTEGER",
     }
 
     def load(self) -> dict[str, Fingerprint]:
@@ -168,7 +171,7 @@ class Fingerprints(Relation):
             return
         condition, parameters = among("table_id", [f.table_id for f in batch])
         self.run(f"DELETE FROM {{{{epoch}}}}.fingerprints WHERE {condition}", parameters)
-        self.insert((f.table_id, f.version_id, f.engine, f.row_count, f.checksum, f.buckets) for f in batch)
+        self.insert(astuple(f) for f in batch)
 
     def forget(self, table_ids: Iterable[str]) -> None:
         """Drop the fingerprints of these tables."""

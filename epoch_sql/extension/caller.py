@@ -39,7 +39,7 @@ from epoch_sql.render import Sql
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.verb import Column, Procedure
 from epoch_sql.worktree.introspect import definitions_seen, read_columns, read_table_names
-from epoch_sql.worktree.rows import Seen, Sums, engine, located_query, row_hash, working_rows
+from epoch_sql.worktree.rows import Seen, Sums, bucket_key, engine, located_query, row_hash, working_rows
 
 SPARE_BYTES = 1 << 20
 MOST_REWRITTEN = 64 << 20
@@ -303,13 +303,13 @@ def _hashes(table: Table, committed: Mapping[ObjectName, _Committed]) -> Sql:
     before, known = committed.get(table.name, (None, None))
     if before and known and _columns(before) == _columns(table):
         places = {c.id: numbered.columns[n] for n, c in enumerate(before.columns)}
-        keyed = replace(numbered, declared_key=tuple(places[c.id].name for c in before.key))
+        by = [places[c.id] for c in bucket_key(before, known.bucket_column)]
         return render.render(
             "extension.look_at_changes",
             name=_name_as_text(table.name),
             uncommitted=_inserted_here(table),
             version_id=render.literal(known.version_id),
-            located=located_query(numbered, keyed, known),
+            located=located_query(numbered, by, known),
         )
     return render.render(
         "extension.look_at_rows",

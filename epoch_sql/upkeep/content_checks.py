@@ -21,7 +21,7 @@ from epoch_sql.storage.shape import shape_of
 from epoch_sql.storage.writing import ObjectStore, delta_digest
 from epoch_sql.upkeep.inventory import Inventory, StoredLevel
 from epoch_sql.versions.folding import same_values
-from epoch_sql.worktree.rows import bucket, bucket_key, engine, row_hash
+from epoch_sql.worktree.rows import dirty_buckets, engine, row_hash
 
 Finding = tuple[str, str, str]
 
@@ -162,14 +162,7 @@ def broken_fingerprints(call: Call, inventory: Inventory, sound: frozenset[str])
         assert row
         wrong = (row[1], int(row[2])) != (cached.row_count, cached.checksum)
         if cached.buckets and not wrong:
-            dirty = render.render(
-                "fingerprints.dirty",
-                bucket=bucket(bucket_key(table), cached.buckets),
-                row_hash=hashed,
-                working=state,
-                buckets=render.catalog_table("buckets"),
-                table_id=render.literal(entry.table_id),
-            )
+            dirty = dirty_buckets(table, cached, state)
             wrong = bool(
                 call.cursor.execute(render.fill(Sql("SELECT 1 FROM ({{d}}) AS dirty LIMIT 1"), d=dirty)).fetchone()
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeVar, get_args
 
 import duckdb
@@ -279,30 +279,29 @@ def _follow(call: Call, working: Working, applied: list[Applied]) -> None:
         [(shift,)] = call.cursor.execute(hash_shift(change.before, change.after, _rows(change))).fetchall()
         shifted = checksum + int(shift)
         count += change.counts.added - change.counts.removed
-        buckets = _shift_buckets(
-            call, change, before.known.buckets if before.known and not before.differs else 0, count
-        )
-        found.append(Fingerprint(change.table_id, change.version_id, current, count, shifted, buckets))
+        buckets = _shift_buckets(call, change, None if before.differs else before.known, count)
+        found.append(Fingerprint(change.table_id, change.version_id, current, count, shifted, *buckets))
     # A new worktree knows the hashes of its tables from the one that made it.
     kept = Fingerprints(call.cursor).load() if unread else {}
     new = {i: f for i, f in kept.items() if i not in known and f.engine == current}
     unread = [c for c in unread if c.table_id not in new or new[c.table_id].version_id != c.version_id]
     for change, sums in zip(unread, checksums(call.cursor, [change.after for change in unread]), strict=True):
         assert sums.checksum is not None
-        buckets = _shift_buckets(call, replace(change, changes=None), 0, sums.row_count)
-        found.append(Fingerprint(change.table_id, change.version_id, current, sums.row_count, sums.checksum, buckets))
+        buckets = _shift_buckets(call, change, None, sums.row_count)
+        found.append(Fingerprint(change.table_id, change.version_id, current, sums.row_count, sums.checksum, *buckets))
     Fingerprints(call.cursor).put(found)
 
 
-def _shift_buckets(call: Call, change: Applied, buckets: int, row_count: int) -> int:
+def _shift_buckets(call: Call, change: Applied, known: Fingerprint | None, row_count: int) -> tuple[int, int | None]:
+    """Bring the bucket checksums of a changed table up to date, from those that are ``known`` or from its rows. Returns
+    their number, and the column that gives them (see ``Fingerprint``)."""
     if row_count < ROWS_WORTH_BUCKETS:
         run(call.cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [change.table_id])
-        return 0
-    if buckets == BUCKETS and change.changes and change.before:
-        shift_buckets(call.cursor, change.table_id, change.before, change.after, _rows(change))
-    else:
-        fill_buckets(call.cursor, change.table_id, change.after)
-    return BUCKETS
+        return 0, None
+    if known and known.buckets == BUCKETS and change.changes and change.before:
+        shift_buckets(call.cursor, known, change.before, change.after, _rows(change))
+        return BUCKETS, known.bucket_column
+    return BUCKETS, fill_buckets(call.cursor, change.table_id, change.after)
 
 
 def _rows(change: Applied) -> Sql:

@@ -39,6 +39,7 @@ from epoch_sql.worktree.rows import (
     bucket,
     bucket_key,
     checksums,
+    choose_bucket_column,
     engine,
     hash_shift,
     row_hash,
@@ -129,7 +130,7 @@ class _Recorder:
         self.levels: list[Level] = []
         self.versions: list[Version] = []
         self.fingerprints: list[Fingerprint] = []
-        self.bucketed: set[str] = set()
+        self.bucketed: dict[str, int | None] = {}
 
     def table(self, working: WorkingTable) -> tuple[TableEntry, RowCounts]:
         """The entry of a working table in the new tree, and the rows that changed in it."""
@@ -182,8 +183,7 @@ class _Recorder:
         """The checksum of a large new table: the sum of its buckets, if it has any, so that it is read once."""
         if not self.keep_fingerprints:
             return _sum(self.call.cursor, working.table)
-        fill_buckets(self.call.cursor, working.table_id, working.table)
-        self.bucketed.add(working.table_id)
+        self.bucketed[working.table_id] = fill_buckets(self.call.cursor, working.table_id, working.table)
         total = "SELECT sum(checksum) FROM {{epoch}}.buckets WHERE table_id = ?"
         row = run(self.call.cursor, total, [working.table_id]).fetchone()
         assert row
@@ -263,23 +263,27 @@ class _Recorder:
             return
         assert working.checksum is not None
         buckets = BUCKETS if working.row_count >= ROWS_WORTH_BUCKETS else 0
-        if buckets and working.table_id not in self.bucketed:
-            self._keep_buckets(working, version, written)
-        self.fingerprints.append(
-            Fingerprint(working.table_id, version.version_id, self.engine, working.row_count, working.checksum, buckets)
-        )
+        column = None
+        if buckets and working.table_id in self.bucketed:
+            column = self.bucketed[working.table_id]
+        elif buckets:
+            column = self._keep_buckets(working, version, written)
+        sums = (self.engine, working.row_count, working.checksum, buckets, column)
+        self.fingerprints.append(Fingerprint(working.table_id, version.version_id, *sums))
 
-    def _keep_buckets(self, working: WorkingTable, version: Version, written: WrittenDelta | None) -> None:
+    def _keep_buckets(self, working: WorkingTable, version: Version, written: WrittenDelta | None) -> int | None:
+        """Bring the bucket checksums up to a version. Returns the column that gives the buckets."""
         known = working.known
         shifted = (
             known and known.buckets == BUCKETS and working.committed and same_values(working.committed, working.table)
         )
         if not (shifted and known and (written or known.version_id == version.version_id)):
-            fill_buckets(self.call.cursor, working.table_id, working.table)
-        elif written:
+            return fill_buckets(self.call.cursor, working.table_id, working.table)
+        if written:
             assert working.committed
             rows = self._rows_of(written)
-            shift_buckets(self.call.cursor, working.table_id, working.committed, working.table, rows)
+            shift_buckets(self.call.cursor, known, working.committed, working.table, rows)
+        return known.bucket_column
 
     def _in_key_order(self, table: Table) -> bool:
         """Whether the working rows are in the order of their key, by blocks of one Parquet row group."""
@@ -319,32 +323,35 @@ def _sum(cursor: duckdb.DuckDBPyConnection, table: Table) -> int:
     return sums.checksum
 
 
-def fill_buckets(cursor: duckdb.DuckDBPyConnection, table_id: str, table: Table) -> None:
-    """Compute the bucket checksums of a working table from all of its rows."""
+def fill_buckets(cursor: duckdb.DuckDBPyConnection, table_id: str, table: Table) -> int | None:
+    """Compute the bucket checksums of a working table from all of its rows. Returns the column that gives the buckets
+    (see ``Fingerprint``)."""
+    column = choose_bucket_column(cursor, table)
     run(cursor, "DELETE FROM {{epoch}}.buckets WHERE table_id = ?", [table_id])
     cursor.execute(
         render.render(
             "fingerprints.fill_buckets",
             table_id=render.literal(table_id),
-            bucket=bucket(bucket_key(table), BUCKETS),
+            bucket=bucket(bucket_key(table, column), BUCKETS),
             row_hash=row_hash(table.stored_columns),
             working=working_rows(table),
         )
     )
+    return column
 
 
-def shift_buckets(cursor: duckdb.DuckDBPyConnection, table_id: str, old: Table, new: Table, changes: Sql) -> None:
+def shift_buckets(cursor: duckdb.DuckDBPyConnection, known: Fingerprint, old: Table, new: Table, changes: Sql) -> None:
     """Update the bucket checksums of a working table by changes (see ``Shape``)."""
     cursor.execute(
         render.render(
             "fingerprints.shift_buckets",
-            table_id=render.literal(table_id),
-            bucket=bucket(bucket_key(new), BUCKETS, "k"),
+            table_id=render.literal(known.table_id),
+            bucket=bucket(bucket_key(new, known.bucket_column), BUCKETS, "k"),
             shift=row_shift(old, new),
             changes=changes,
         )
     )
-    _merge_buckets(cursor, table_id)
+    _merge_buckets(cursor, known.table_id)
 
 
 def _merge_buckets(cursor: duckdb.DuckDBPyConnection, table_id: str) -> None:

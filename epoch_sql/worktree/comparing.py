@@ -94,13 +94,14 @@ class Comparison:
 
 def _dirty(working: WorkingTable) -> Sql:
     assert working.known
-    return dirty_buckets(working.table, working.table_id, working.known.buckets)
+    return dirty_buckets(working.table, working.known)
 
 
 def _in_listed(working: WorkingTable, prefix: str) -> Sql:
     """The condition that a row's bucket is in the relation ``dirty``."""
     assert working.known
-    number = bucket(bucket_key(working.table), working.known.buckets, prefix)
+    known = working.known
+    number = bucket(bucket_key(working.table, known.bucket_column), known.buckets, prefix)
     return render.fill(Sql("{{b}} IN (SELECT bucket FROM dirty)"), b=number)
 
 

@@ -63,11 +63,9 @@ class DirtyRows:
         self.version_id, self.known, self.checksum = working.entry.version_id, working.known, working.checksum
         self.shape = shape
         self._worth_narrowing = (
-            bool(dirty)
-            and working.checksum is not None
-            and working.row_count >= ROWS_WORTH_NARROWING
-            and not shape.keyless
+            bool(dirty) and working.checksum is not None and working.row_count >= ROWS_WORTH_NARROWING
         )
+        self._by = bucket_key(working.table, working.known.bucket_column)
         self._few = working.row_count // _FEW
         self._ranges: list[tuple[int | None, int | None]] = []
         self._dirty = dirty
@@ -76,9 +74,9 @@ class DirtyRows:
 
     def working(self) -> Sql:
         """The rows of the working table."""
-        where = self._in_dirty(working_bucket(self.table, self.known.buckets))
+        where = self._in_dirty(working_bucket(self.table, self.known))
         if self._ranges:
-            where = render.joined([self._in_ranges(render.column(self.table.key[0].name)), where], " AND ")
+            where = render.joined([self._in_ranges(render.column(self._by[0].name)), where], " AND ")
         return working_rows(self.table, where=where)
 
     def compared(self) -> Sql:
@@ -90,6 +88,8 @@ class DirtyRows:
         if not self._worth_narrowing:
             return None
         self._ranges = self._key_ranges()
+        if self.shape.keyless:
+            return None
         patterns = self._patterns()
         lead = _covering(self.shape.values, patterns)
         narrow = replace(self.shape, values=lead, compared=lead)
@@ -108,7 +108,7 @@ class DirtyRows:
         Neighbours share a bucket (``rows.bucket``), so what was added, or changed in one place, is in few ranges. The
         rest of table and files is skipped. Rows that were removed may lie beyond the keys of the working table.
         """
-        key, reach = self.table.key, NEIGHBOUR_BITS + self.known.buckets.bit_length() - 1
+        key, reach = self._by, NEIGHBOUR_BITS + self.known.buckets.bit_length() - 1
         if len(key) > 1 or storage_type(key[0].type) not in NEIGHBOURLY:
             return []
         name = render.column(key[0].name)
@@ -148,6 +148,8 @@ class DirtyRows:
             bounds = [(">=", start), ("<=", end)]
             parts = [Sql(f"{{{{k}}}} {sign} {bound}") for sign, bound in bounds if bound is not None]
             terms.append(render.fill(render.joined(parts, " AND "), k=key))
+        if self.shape.keyless:
+            terms.append(render.fill("{{k}} IS NULL", k=key))
         return render.fill("({{terms}})", terms=render.joined(terms, " OR "))
 
     def _add_up(self, changes: Sql) -> bool:
@@ -196,7 +198,7 @@ class DirtyRows:
         return compare(self.shape, before, now)
 
     def _compared(self, shape: Shape) -> Sql:
-        key = bucket_key(self.table)
+        key = self._by
 
         def in_dirty(prefix: str) -> Sql:
             where = self._in_dirty(bucket(key, self.known.buckets, prefix))

@@ -21,6 +21,8 @@ TABLES_AT_ONCE = 64
 BUCKETS = 1 << 16
 NEIGHBOUR_BITS = 7
 ROWS_WORTH_BUCKETS = 200_000
+_ROWS_OF_A_VALUE = 16
+"""A column with more rows for each value does not tell rows apart."""
 _ENGINES: dict[str, str] = {}
 NEIGHBOURLY = ("INTEGER", "UINTEGER", "BIGINT", "UBIGINT")
 
@@ -69,9 +71,10 @@ def bucket(key: Sequence[Column], buckets: int, prefix: str = "c") -> Sql:
     return _bucket([(c, render.column(f"{prefix}{c.id}")) for c in key], buckets)
 
 
-def working_bucket(table: Table, buckets: int) -> Sql:
+def working_bucket(table: Table, known: Fingerprint) -> Sql:
     """The same for a row of the working table, in its own columns."""
-    return _bucket([(c, encode(render.column(c.name), c.type)) for c in bucket_key(table)], buckets)
+    key = [(c, encode(render.column(c.name), c.type)) for c in bucket_key(table, known.bucket_column)]
+    return _bucket(key, known.buckets)
 
 
 def _bucket(key: Sequence[tuple[Column, Sql]], buckets: int) -> Sql:
@@ -95,9 +98,36 @@ def _bucket(key: Sequence[tuple[Column, Sql]], buckets: int) -> Sql:
     )
 
 
-def bucket_key(table: Table) -> tuple[Column, ...]:
-    """The columns whose hash gives the bucket: the key, or the whole row of a table without a key."""
-    return table.key or table.stored_columns
+def bucket_key(table: Table, bucket_column: int | None) -> tuple[Column, ...]:
+    """The columns whose hash gives the bucket: the key, or in a table without one a chosen column or the whole row."""
+    if table.key or bucket_column is None:
+        return table.key or table.stored_columns
+    return tuple(column for column in table.stored_columns if column.id == bucket_column)
+
+
+def choose_bucket_column(cursor: duckdb.DuckDBPyConnection, table: Table) -> int | None:
+    """The id of the column to give the buckets of a table without a key: an integer that tells rows apart, and has
+    neighbouring values. None if there is none.
+
+    What is added, or changed in one place, mostly has neighbouring values, and so is in few buckets.
+    """
+    integers = [] if table.key else [c for c in table.stored_columns if storage_type(c.type) in NEIGHBOURLY]
+    if not integers:
+        return None
+    columns = [render.column(c.name) for c in integers]
+    count = "approx_count_distinct({{c}})"
+    statement = render.render(
+        "fingerprints.distinct_values",
+        values=[render.fill(count, c=column) for column in columns],
+        neighbourhoods=[render.fill(count, c=Sql(f"{column} >> {NEIGHBOUR_BITS}")) for column in columns],
+        columns=columns,
+        table=render.table(table.name),
+    )
+    found = cursor.execute(statement).fetchone()
+    assert found
+    rows, values, neighbourhoods = found
+    telling = [n for n, number in enumerate(values) if number * _ROWS_OF_A_VALUE >= rows]
+    return integers[min(telling, key=neighbourhoods.__getitem__)].id if telling else None
 
 
 def checksums(cursor: duckdb.DuckDBPyConnection, tables: Iterable[Table]) -> list[Sums]:
@@ -148,17 +178,18 @@ def checksum_query(tables: Sequence[Table], start: int = 0) -> Sql:
 def located(cursor: duckdb.DuckDBPyConnection, table: WorkingTable) -> Sums:
     """The sums of a table that is ``bucketed``, and the buckets that differ. Reads the table once."""
     assert table.known
-    row = cursor.execute(located_query(table.table, table.table, table.known)).fetchone()
+    by = bucket_key(table.table, table.known.bucket_column)
+    row = cursor.execute(located_query(table.table, by, table.known)).fetchone()
     assert row
     rows, checksum, dirty = row
     return Sums(rows, int(checksum), table.known.version_id, tuple(dirty))
 
 
-def located_query(table: Table, keyed: Table, known: Fingerprint) -> Sql:
-    """The query behind ``located``: one row. ``keyed`` has the key of the table, in the same columns."""
+def located_query(table: Table, by: Sequence[Column], known: Fingerprint) -> Sql:
+    """The query behind ``located``: one row. ``by`` is the table's bucket key."""
     return render.render(
         "fingerprints.located",
-        bucket=bucket(bucket_key(keyed), known.buckets),
+        bucket=bucket(by, known.buckets),
         row_hash=row_hash(table.stored_columns),
         working=working_rows(table),
         buckets=render.catalog_table("buckets"),
@@ -166,15 +197,15 @@ def located_query(table: Table, keyed: Table, known: Fingerprint) -> Sql:
     )
 
 
-def dirty_buckets(table: Table, table_id: str, buckets: int) -> Sql:
-    """The buckets in which the working table differs from the committed version in ``epoch.buckets``."""
+def dirty_buckets(table: Table, known: Fingerprint, rows: Sql | None = None) -> Sql:
+    """The buckets in which the working table, or other rows of it, differ from the version in ``epoch.buckets``."""
     return render.render(
         "fingerprints.dirty",
-        bucket=bucket(bucket_key(table), buckets),
+        bucket=bucket(bucket_key(table, known.bucket_column), known.buckets),
         row_hash=row_hash(table.stored_columns),
-        working=working_rows(table),
+        working=rows or working_rows(table),
         buckets=render.catalog_table("buckets"),
-        table_id=render.literal(table_id),
+        table_id=render.literal(known.table_id),
     )
 
 

@@ -11,6 +11,7 @@ import duckdb
 
 from tests.bench.commits import commits, unchanged
 from tests.bench.first_commit import first_commit, shuffled_first_commit
+from tests.bench.keyless import keyless
 from tests.bench.measure import Measurement
 from tests.bench.memory import memory
 from tests.bench.merges import merges
@@ -74,6 +75,7 @@ def _others(folder: Path, options: argparse.Namespace) -> Iterator[Measurement]:
     yield from _announced(memory(folder / "full" / "shop.duckdb"))
     shuffled = folder / "shuffled"
     yield from _announced(shuffled_first_commit(shuffled, options.rows, options.rounds, options.memory_limit))
+    yield from _announced(keyless(folder / "keyless", options.rows, options.rounds, options.memory_limit))
     yield from _announced(programs(folder / "programs", options.rounds))
     yield from _announced(many_tables(folder / "many", options.rounds, options.tables))
 

@@ -34,6 +34,17 @@ OPERATIONS = (
     "peak memory, checkout of every row, limit 1GB",
     "peak memory, initial commit, limit 1GB",
     "initial commit, rows inserted in random order",
+    *(
+        f"{operation}, {which}"
+        for which in ("keyed", "no key")
+        for operation in (
+            "commit of 1,000 rows",
+            "commit of 1 % appended",
+            "commit of a range of 1 %",
+            "diff of a range of 1 %",
+            "merge of 1,000 + 1,000 changes",
+        )
+    ),
     "epoch --version",
     "epoch status",
     "status of 5 small tables, nothing changed",

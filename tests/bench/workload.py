@@ -106,8 +106,10 @@ class Workload:
 
 
 @contextmanager
-def workload(folder: Path, rows: int, rounds: int, memory_limit: str, order: str = "i") -> Iterator[Workload]:
-    """A workload in an empty folder, its rows inserted in the given order.
+def workload(
+    folder: Path, rows: int, rounds: int, memory_limit: str, order: str = "i", definition: str = TABLE
+) -> Iterator[Workload]:
+    """A workload in an empty folder, its rows inserted in the given order into a table of a definition.
 
     Nothing is committed yet; the branch by hand has 1,000 changed rows.
     """
@@ -119,7 +121,7 @@ def workload(folder: Path, rows: int, rounds: int, memory_limit: str, order: str
     ):
         load = Workload(folder, rows, rounds, ours, by_hand)
         for connection in (ours, by_hand):
-            connection.execute(TABLE)
+            connection.execute(definition)
             connection.execute(ROWS.format(order=order), [rows])
         by_hand.execute("CREATE TABLE orders_branch AS FROM orders")
         by_hand.execute(CHANGE.format(table="orders_branch", number=0, step=load.step))

@@ -52,6 +52,29 @@ def test_a_commit_reads_few_columns_and_only_where_rows_changed(big: Repo) -> No
 
 
 @pytest.mark.core
+def test_a_table_without_a_key_is_compared_where_rows_changed(big: Repo) -> None:
+    numbers = "hash(i) % 1_000_000, i % 7, i // 2, 'note ' || i"
+    big("CREATE TABLE bag (mixed BIGINT, small INTEGER, id BIGINT, note VARCHAR)")
+    big(f"INSERT INTO bag SELECT {numbers} FROM range({ROWS}) AS r (i)")
+    big.commit()
+    for change in (
+        f"INSERT INTO bag SELECT {numbers} FROM range({ROWS}, {ROWS} + 500) AS r (i)",
+        "UPDATE bag SET small = -1 WHERE id BETWEEN 5_000 AND 5_100",
+        "DELETE FROM bag WHERE id > 10_200",
+    ):
+        big(change)
+        with statements() as made:
+            assert big.commit()[0] == 1
+        [compared] = [sql for sql in made if "get_bit" in sql]
+        assert re.search(r'"id" >= \d+ AND "id" <= \d+', compared)
+    # Rows without a value in this column are in a bucket, too.
+    big("UPDATE bag SET id = NULL WHERE id = 77")
+    assert big.commit() == (1, 2, 0, 2)
+    big("UPDATE bag SET small = 5 WHERE id IS NULL")
+    assert big.status() == [("bag", "modified", 2, 0, 2)]
+
+
+@pytest.mark.core
 def test_a_read_reads_the_columns_and_the_keys_that_are_asked_for(big: Repo) -> None:
     big("UPDATE big SET amount = amount + 1, note = 'changed' WHERE id % 10 = 0")
     big.commit()

@@ -16,6 +16,7 @@ KEYS = {
     "texts": ("VARCHAR PRIMARY KEY", "'key ' || i"),
     "decimals": ("DECIMAL(18, 3) PRIMARY KEY", "CAST(i AS DECIMAL(18, 3)) / 8"),
     "no key": ("BIGINT", "i // 2"),
+    "no key, and nothing in many rows": ("BIGINT", "CASE WHEN i % 3 > 0 THEN 100_000 - i END"),
 }
 
 CHANGES = """

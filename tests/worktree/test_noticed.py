@@ -163,6 +163,10 @@ class Player:
         by = self.random.choice((1_000, 1 << 23, -5_000_000_000))
         self.sql(f"UPDATE {table} SET id = id + {by} WHERE id BETWEEN 0 AND {ROWS // 20}")
         self.sql(f"UPDATE {table} SET id = id - {by} WHERE id BETWEEN {by} AND {by} + {ROWS // 40}")
+        if table == "bag":
+            self.sql(
+                f"UPDATE bag SET id = {self.random.choice(('NULL', 'coalesce(id, 5)', '-id'))} WHERE {self.where()}"
+            )
 
     def act_uncommitted(self) -> None:
         """A commit within a transaction that changed something is refused, however few rows it shows."""
