@@ -12,7 +12,7 @@ export EPOCH_PEERS := $(abspath $(VENV)-peers)
 # Compiled tests are kept: workers start 10 seconds earlier, whatever the environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-all lint bench bench-peers tour docs pictures clean $(OLDER:%=test-%)
+.PHONY: demo test test-all clients lint bench bench-peers tour docs pictures clean $(OLDER:%=test-%)
 
 demo: $(VENV)/.demo
 	$(BIN)/epoch demo
@@ -64,6 +64,9 @@ $(VENV)/.demo $(VENV)/.test $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: $(VENV)/
 	$(BIN)/python -m pip install --quiet --editable '.[$*]'
 	$(BIN)/python -m compileall -q epoch_sql cli
 	touch $@
+
+# The other programs that tests and bench-peers need.
+clients: $(EPOCH_CLIENTS)/.made $(EPOCH_PEERS)/.made
 
 # The clients that read published files, and dbt.
 $(EPOCH_CLIENTS)/.made: tests/publish/install_clients.sh | $(BIN)/python

@@ -23,7 +23,7 @@ from epoch_sql.versions import recording
 from epoch_sql.worktree import narrowing, rows, scan
 from tests.conftest import Repo
 
-STEPS = int(os.environ.get("EPOCH_MACHINE_STEPS", "600"))
+STEPS = int(os.environ.get("EPOCH_MACHINE_STEPS", "300"))
 ROWS = 400
 BASE = {
     "keyed": "id BIGINT PRIMARY KEY, a INTEGER, d DOUBLE, s VARCHAR, m DECIMAL(12, 2), l INTEGER[]",
