@@ -39,12 +39,19 @@ def remote() -> None:
 @click.argument("name")
 @click.argument("url")
 @trust_option
+@click.option(
+    "--readers",
+    type=click.Choice(("spark",)),
+    help="Write files that the readers of Spark and Iceberg take, too: here, and in every clone of the store.",
+)
 @json_option
 @pass_session
-def remote_add(session: Session, name: str, url: str, trust: bool, form: str) -> None:
+def remote_add(session: Session, name: str, url: str, trust: bool, readers: str | None, form: str) -> None:
     """Add the remote at URL under NAME. The usual name is `origin`."""
-    made = session.do(call("epoch_remote_add", name, url, trust=trust), "adding the remote")
+    made = session.do(call("epoch_remote_add", name, url, trust=trust, readers=readers), "adding the remote")
     diagnostics.message(f"Added remote '{made['name']}' at {made['url']}")
+    if readers:
+        diagnostics.message("What is committed already is written for them by: epoch compact")
     if form == "json":
         output.document([made])
 
@@ -65,6 +72,7 @@ def remote_list(session: Session, form: str) -> None:
                 visible(row["url"]),
                 visible(", ".join(row["branches"])),
                 "trusted" if row["trusted"] else "",
+                f"for {row['readers']}" if row["readers"] else "",
             ]
             for row in found
         )

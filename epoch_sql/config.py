@@ -17,6 +17,8 @@ from epoch_sql.errors import EpochConfigError, EpochRepositoryError, RepositoryN
 
 FOLDER = ".epoch"
 FILE = "config.toml"
+READERS = "files.readers"
+SPARK = "spark"
 
 
 Origin = Literal["connection", "EPOCH_AUTHOR", "configuration", "system"]
@@ -96,6 +98,24 @@ def find_database(start: Path, explicit: str | None = None) -> Path:
         if config.is_file():
             return _database_of(config)
     raise RepositoryNotFound(f"no Epoch repository in {start} or above it", Suggestion("init"))
+
+
+def readers(folder: Path) -> str | None:
+    """The programs whose readers the files of a repository are written for, or None for DuckDB's.
+
+    ``folder`` is the ``.epoch`` folder that has the files. Raises EpochConfigError if they are not known.
+    """
+    stated = get(READERS, folder)
+    if stated not in (None, SPARK):
+        message = f"{READERS} is {stated!r}, and the readers that files can be written for are {SPARK}"
+        raise EpochConfigError(message, f"set it to {SPARK}, or unset it", key=READERS)
+    return stated
+
+
+def write_for(folder: Path, wanted: str) -> None:
+    """Have files written for some readers from now on."""
+    if readers(folder) != wanted:
+        set_value(folder / FILE, READERS, wanted)
 
 
 def name_database(database: Path) -> None:

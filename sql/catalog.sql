@@ -264,7 +264,8 @@ CREATE TABLE {{epoch}}.remotes (
     name VARCHAR NOT NULL,
     url VARCHAR NOT NULL,
     store_id VARCHAR,
-    trusted BOOLEAN NOT NULL
+    trusted BOOLEAN NOT NULL,
+    readers VARCHAR
 );
 
 CREATE TABLE {{epoch}}.untrusted (

@@ -1,8 +1,8 @@
 -- name: write
 -- In: the rows of a level, in the order of the file. Version 2 packs numbers and strings: it is faster to read, and so small
--- that more than the lightest compression costs time and gains nothing.
+-- that more than the lightest compression costs time and gains nothing. Version 1 is for readers that lack its encodings.
 -- Out: one Parquet file whose columns carry the ids of the table's columns as field ids.
-COPY ({{rows}}) TO {{path}} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 122880, PRESERVE_ORDER true, FIELD_IDS {{field_ids}}{{options}})
+COPY ({{rows}}) TO {{path}} (FORMAT parquet, PARQUET_VERSION {{version}}, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 122880, PRESERVE_ORDER true, FIELD_IDS {{field_ids}}{{options}})
 
 
 -- name: cuts
@@ -69,3 +69,11 @@ FROM (SELECT {{digest}} AS digest, {{other}} AS other FROM ({{rows}}) AS table_r
 -- Out: the name as ObjectName writes it.
 CASE t.schema_name WHEN 'main' THEN '' ELSE t.schema_name || '.' END
 || CASE WHEN regexp_matches(t.object_name, '[."]') THEN '"' || replace(t.object_name, '"', '""') || '"' ELSE t.object_name END
+
+
+-- name: packed
+-- In: Parquet files.
+-- Out: the ids of those with encodings of version 2.
+SELECT DISTINCT parse_filename(file_name, true)
+FROM parquet_metadata({{paths}})
+WHERE contains(encodings, 'DELTA_') OR contains(encodings, 'BYTE_STREAM_SPLIT')

@@ -80,10 +80,11 @@ SELECT
     r.name,
     r.url,
     coalesce(list(u.branch ORDER BY u.branch) FILTER (u.branch IS NOT NULL), []) AS branches,
-    r.trusted
+    r.trusted,
+    r.readers
 FROM {{epoch}}.remotes AS r
 LEFT JOIN {{epoch}}.upstreams AS u ON u.remote = r.name
-GROUP BY r.name, r.url, r.trusted
+GROUP BY ALL
 ORDER BY r.name
 
 

@@ -278,7 +278,7 @@ class Remotes(Relation):
     """``epoch.remotes``: the remotes by name. A URL has no credentials in it."""
 
     name = "remotes"
-    columns = {"name": "VARCHAR", "url": "VARCHAR", "store_id": "VARCHAR", "trusted": "BOOLEAN"}
+    columns = {"name": "VARCHAR", "url": "VARCHAR", "store_id": "VARCHAR", "trusted": "BOOLEAN", "readers": "VARCHAR"}
 
     def load(self) -> dict[str, Remote]:
         """The remotes by name."""

@@ -14,7 +14,7 @@ from epoch_sql.linked import verbs as linked
 from epoch_sql.patch import patch
 from epoch_sql.publish import publishing
 from epoch_sql.query import query, views
-from epoch_sql.remote import connecting, verbs
+from epoch_sql.remote import managing, verbs
 from epoch_sql.upkeep import compact, fsck, gc
 from epoch_sql.verb import Procedure, Query, Reading, Verb, procedure
 from epoch_sql.verbs import (
@@ -134,10 +134,10 @@ class Verbs:
     changelog = changelog.changelog
     audit = listing.audit
 
-    remote_add = connecting.add
-    remote_trust = connecting.set_trust
-    remote_remove = connecting.remove
-    remotes = connecting.listing
+    remote_add = managing.add
+    remote_trust = managing.set_trust
+    remote_remove = managing.remove
+    remotes = managing.listing
     push = verbs.push
     fetch = verbs.fetch
     pull = verbs.pull

@@ -133,6 +133,7 @@ class _Header(_Document, frozen=True):
     store_id: RandomId
     default_branch: str
     database: str
+    readers: Literal["spark"] | None
     format: Literal[1]
 
 
@@ -189,7 +190,7 @@ def read_header(data: bytes, where: str) -> Header:
     def header(stated: _Header) -> Header:
         _require_name("default_branch", stated.default_branch)
         _require_line("database", stated.database)
-        return Header(stated.repository_id, stated.store_id, stated.default_branch, stated.database, stated.format)
+        return Header(*msgspec.structs.astuple(stated))
 
     return _sealed(data, where, _Header, header, header_fields)
 

@@ -179,13 +179,15 @@ TreeRow = tuple[Any, ...]
 class Remote:
     """A remote of this repository. ``store_id`` is the id of its store when it was last used.
 
-    If it is ``trusted``, its definitions may do whatever their SQL does.
+    If it is ``trusted``, its definitions may do whatever their SQL does. ``readers`` are those that its files are
+    written for, besides DuckDB's.
     """
 
     name: str
     url: str
     store_id: str | None = None
     trusted: bool = False
+    readers: str | None = None
 
 
 @dataclass(frozen=True)
@@ -204,12 +206,13 @@ class Upstream:
 
 @dataclass(frozen=True)
 class Header:
-    """The header of a store: its repository, and the settings of a clone."""
+    """The header of a store: its repository, and the settings of a clone. ``readers`` are as in ``Remote``."""
 
     repository_id: str
     store_id: str
     default_branch: str
     database: str
+    readers: str | None = None
     format: int = FORMAT
 
 

@@ -1,5 +1,4 @@
-"""Manages remotes: adds and lists them, connects to their stores, knows their paths (docs/remote-layout.md), and
-runs many requests at once."""
+"""Connects to the stores of remotes, knows their paths (docs/remote-layout.md), and runs many requests at once."""
 
 from __future__ import annotations
 
@@ -13,25 +12,18 @@ from typing import TypeVar
 
 import duckdb
 
-from epoch_sql import render
+from epoch_sql import config
 from epoch_sql.advice import Advice, Suggestion
-from epoch_sql.call import Call, now
-from epoch_sql.catalog.local import Remotes, Untrusted, Worktrees
+from epoch_sql.call import Call
+from epoch_sql.catalog.local import Remotes
 from epoch_sql.catalog.relation import run
-from epoch_sql.errors import EpochRemoteError, InvalidName, RemoteNotFound
-from epoch_sql.model.commit import TrackingRoute, Tree
+from epoch_sql.errors import EpochRemoteError, RemoteNotFound
 from epoch_sql.model.documents import read_header as header_of
 from epoch_sql.model.documents import stated_format
-from epoch_sql.model.names import check_ref_name, suggest
+from epoch_sql.model.names import suggest
 from epoch_sql.model.remote import FORMAT, HEADER, Header, Remote, encoded, header_fields, parse_url, seal
-from epoch_sql.render import Sql
 from epoch_sql.storage.remote.base import RemoteStore
 from epoch_sql.storage.remote.folder import open_store
-from epoch_sql.verb import procedure, query
-from epoch_sql.verbs.checkout import apply_tree, attempting
-from epoch_sql.verbs.unmade import Attempts
-from epoch_sql.verbs.worktree_state import settle
-from epoch_sql.worktree.trust import together
 
 HEADS = "refs/heads"
 TAGS = "refs/tags"
@@ -147,6 +139,19 @@ class Connected:
         """Whether it is the store of the last use of the remote, which still has everything that it had then."""
         return self.remote.store_id == self.header.store_id
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there is nothing new to keep about it."""
+        return self.is_same_store and self.header.readers in (None, self.remote.readers)
+
+
+def note_use(call: Call, remote: Remote, header: Header) -> None:
+    """Keep which store a remote had. Whoever uses a store writes for its readers from then on."""
+    readers = header.readers or remote.readers
+    Remotes(call.cursor).put(replace(remote, store_id=header.store_id, readers=readers))
+    if readers:
+        config.write_for(call.shared, readers)
+
 
 def connect(call: Call, name: str) -> Connected:
     """Connect to the store of a remote.
@@ -170,6 +175,9 @@ def connect_to_push(call: Call, name: str, branch: str) -> Connected:
     _require_own(call, store, header)
     store.prepare()
     _require_conditions(store, header)
+    if remote.readers and not header.readers:
+        header = replace(header, readers=remote.readers)
+        store.replace(HEADER, seal(header_fields(header)))
     return Connected(remote, store, header)
 
 
@@ -214,7 +222,7 @@ def _made(call: Call, remote: Remote, store: RemoteStore, branch: str) -> Header
     if not store.is_empty():
         raise EpochRemoteError(f"{store.where} is not empty, and no Epoch store", "name a new or an empty folder")
     store.prepare()
-    header = Header(_repository_id(call.cursor), uuid.uuid4().hex, branch, call.database.name)
+    header = Header(_repository_id(call.cursor), uuid.uuid4().hex, branch, call.database.name, remote.readers)
     if store.put_new(HEADER, seal(header_fields(header))):
         return header
     found = read_header(store)
@@ -252,34 +260,6 @@ def _repository_id(cursor: duckdb.DuckDBPyConnection) -> str:
     return str(row[0])
 
 
-@dataclass(frozen=True)
-class RemoteResult:
-    """A remote and its URL."""
-
-    name: str
-    url: str
-
-
-@dataclass(frozen=True)
-class TrustResult:
-    """A remote, and whether it is trusted."""
-
-    name: str
-    url: str
-    trusted: bool
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class RemoteInfo:
-    """A remote, and the branches here that follow one of its."""
-
-    name: str
-    url: str
-    branches: list[str]
-    trusted: bool
-
-
 def remote_named(cursor: duckdb.DuckDBPyConnection, name: str) -> Remote:
     """The remote of that name. Raises EpochRemoteError, which names ``remote add``, if there is none."""
     remotes = Remotes(cursor).load()
@@ -289,112 +269,3 @@ def remote_named(cursor: duckdb.DuckDBPyConnection, name: str) -> Remote:
     new = (Suggestion("remote_add", name, "URL"), " (a folder, or s3://BUCKET/PATH)")
     advice: Advice = (f"one of {', '.join(near)}, or ", Suggestion("remote_add", "NAME", "URL")) if near else new
     raise RemoteNotFound(f"there is no remote {name}", advice, remote=name, suggestions=tuple(near))
-
-
-@procedure("epoch_remote_add")
-def add(call: Call, name: str, url: str, *, trust: bool = False) -> RemoteResult:
-    """Adds a remote. Does not contact it.
-
-    Raises EpochReferenceError for an invalid name, EpochRemoteError for one that is taken, and for a URL that is
-    invalid or has credentials in it.
-
-    Args:
-        name: its local name; `origin` is usual
-        url: a folder, or `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `az://CONTAINER/PATH`; no credentials
-        trust: trust its definitions, even those that read files or reach outside the database
-    """
-    check_ref_name(name)
-    if "/" in name:
-        nearest = name.replace("/", "-")
-        message = f"the name of a remote has no /, as {name} has"
-        raise InvalidName(message, f"try '{nearest}'", name=name, nearest=nearest)
-    parsed = str(parse_url(url, Path.cwd()))
-    with call.moving():
-        remotes = Remotes(call.cursor)
-        known = remotes.load().get(name)
-        if known:
-            raise EpochRemoteError(
-                f"there is a remote {name} already, at {known.url}",
-                (Suggestion("remote_remove", name), ", or another name"),
-                remote=name,
-            )
-        remotes.put(Remote(name, parsed))
-    if trust:
-        set_trust(call, name)
-    return RemoteResult(name, parsed)
-
-
-@procedure("epoch_remote_trust")
-def set_trust(call: Call, name: str, *, trust: bool = True) -> TrustResult:
-    """Trusts a remote: its past and future definitions are created and run, even if they read files or reach outside
-    the database. Creates the definitions of the checked-out commit that were only data.
-
-    Args:
-        name: the remote, or the database of a worktree
-        trust: whether to trust it from now on
-    """
-
-    def move(attempts: Attempts) -> TrustResult:
-        worktree = Worktrees(call.cursor).at(name)
-        if worktree:
-            Worktrees(call.cursor).put(replace(worktree, trusted=trust))
-        else:
-            Remotes(call.cursor).put(replace(remote_named(call.cursor, name), trusted=trust))
-        if trust and call.promisor:
-            Untrusted(call.cursor).trust(name)
-        elif trust:
-            _make_trusted(call, attempts, name)
-        return TrustResult(name, worktree.path if worktree else remote_named(call.cursor, name).url, trust)
-
-    return attempting(call, move)
-
-
-@procedure("epoch_remote_remove")
-def remove(call: Call, name: str) -> RemoteResult:
-    """Removes a remote and its remote branches. Its store stays.
-
-    Args:
-        name: the remote
-    """
-    with call.moving():
-        remote = remote_named(call.cursor, name)
-        if name == call.promisor:
-            message = f"the rows of this bare clone lie at {name}, so it cannot be removed"
-            raise EpochRemoteError(message, (Suggestion("clone", "URL"), " has rows of its own"), remote=name)
-        Remotes(call.cursor).remove(name)
-        for tracking, ref in call.refs.all("remote").items():
-            if tracking.startswith(f"{name}/"):
-                call.refs.remove(ref, TrackingRoute.DELETE, "remote: removed", call.author(), now())
-    return RemoteResult(name, remote.url)
-
-
-@query("epoch_remotes", RemoteInfo)
-def listing(call: Call) -> Sql:
-    """The remotes: their URLs, the local branches that follow them, and whether their definitions are trusted."""
-    return render.render("listing.remotes")
-
-
-def _make_trusted(call: Call, attempts: Attempts, remote: str) -> None:
-    """Trust the definitions of a remote, and create those of the checked-out commit.
-
-    Uncommitted changes stay, even under the same names.
-    """
-    head = call.tree(call.head().commit_id)
-    working = settle(call, call.scan(head))
-    Untrusted(call.cursor).trust(remote)
-    call.scanner.trust.forget()
-    fresh = _without(working.withheld, call.scanner.trust.divided(head)[1])
-    if fresh == Tree():
-        return
-    clean = tuple(w for w in working.tables if w.entry and not w.differs)
-    pinned = [w for w in working.tables if w not in clean]
-    there = Tree({w.table_id: w.entry for w in clean if w.entry}, working.objects, working.derived)
-    names = {(w.table.name.schema.lower(), w.table.name.name.lower()) for w in pinned}
-    free = {i: e for i, e in fresh.tables.items() if (e.name.schema.lower(), e.name.name.lower()) not in names}
-    target = together(there, Tree(free, fresh.objects))
-    apply_tree(call, attempts, replace(working, tables=clean, removed=()), target, pinned)
-
-
-def _without(tree: Tree, other: Tree) -> Tree:
-    tables = {i: entry for i, entry in tree.tables.items() if i not in other.tables}
-    return Tree(tables, tuple(found for found in tree.objects if found not in other.objects))

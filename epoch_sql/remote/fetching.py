@@ -14,7 +14,7 @@ from epoch_sql import config, render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, existing, new_ref, warn_of_withheld
 from epoch_sql.catalog.history import Protections, Refs, Reviews
-from epoch_sql.catalog.local import Remotes, Upstreams
+from epoch_sql.catalog.local import Upstreams
 from epoch_sql.catalog.relation import run, upgrade
 from epoch_sql.errors import EpochRemoteError, EpochRepositoryError, EpochStorageError, EpochTransactionError
 from epoch_sql.guard.moves import Move, move_branch, require_allowed
@@ -23,7 +23,16 @@ from epoch_sql.model.names import shown
 from epoch_sql.model.protection import Protection, Review
 from epoch_sql.model.remote import Header, Remote, Upstream, as_ref, parse_url
 from epoch_sql.model.revisions import BRANCHES, REMOTE_BRANCHES, TAGS, texts_meaning
-from epoch_sql.remote.connecting import Connected, FetchResult, connect, in_parallel, no_store, read_header, store_at
+from epoch_sql.remote.connecting import (
+    Connected,
+    FetchResult,
+    connect,
+    in_parallel,
+    no_store,
+    note_use,
+    read_header,
+    store_at,
+)
 from epoch_sql.remote.importing import take_in
 from epoch_sql.remote.receiving import Received, receive
 from epoch_sql.remote.references import (
@@ -132,7 +141,7 @@ def _store(call: Call, attempts: Attempts, cloned: _Cloned) -> None:
         [cloned.header.repository_id, cloned.default_branch],
     )
     take_in(call, cloned.received)
-    Remotes(cursor).put(replace(remote, store_id=cloned.header.store_id))
+    note_use(call, remote, cloned.header)
     tips = {name: found.ref.commit_id for name, found in cloned.listing.heads.items()}
     move_references(call, remote.name, tips, cloned.listing, author)
     for name, commit_id in tips.items():
@@ -283,7 +292,7 @@ def _take_in(call: Call, fetched: _Fetched) -> list[str]:
         tips = {name: found.ref.commit_id for name, found in fetched.listing.heads.items()}
         moved = move_references(call, remote.name, tips, fetched.listing, call.author())
         Reviews(call.cursor).add(fetched.reviews)
-        Remotes(call.cursor).put(replace(remote, store_id=connected.header.store_id))
+        note_use(call, remote, connected.header)
     return moved
 
 
@@ -295,7 +304,7 @@ def _news(refs: Refs, fetched: _Fetched) -> bool:
     return bool(
         fetched.received.commits
         or fetched.reviews
-        or not fetched.connected.is_same_store
+        or not fetched.connected.is_known
         or any(own.get(f"{remote}/{n}") is None or own[f"{remote}/{n}"].commit_id != f.ref.commit_id for n, f in heads)
         or fetched.listing.tags.keys() - refs.all("tag").keys()
     )

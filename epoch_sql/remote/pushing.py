@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from epoch_sql.advice import Suggestion, did_you_mean
 from epoch_sql.call import Call, existing, new_ref, now
 from epoch_sql.catalog.history import Audit, Protections, Refs, Reviews
-from epoch_sql.catalog.local import Remotes, Upstreams
+from epoch_sql.catalog.local import Upstreams
 from epoch_sql.errors import (
     EpochReferenceError,
     EpochRemoteError,
@@ -33,6 +33,7 @@ from epoch_sql.remote.connecting import (
     connect,
     connect_to_push,
     head_path,
+    note_use,
     remote_named,
     tag_path,
 )
@@ -344,7 +345,7 @@ def _note_once(call: Call, begun: _Push, tags: list[Ref], protected: bool) -> No
     tracking = call.refs.get("remote", f"{remote.name}/{ref.name}")
     followed = Upstreams(cursor).load().get(ref.name)
     current = tracking is not None and tracking.commit_id == ref.commit_id
-    same = current and followed and begun.connected.is_same_store and begun.old == ref.commit_id
+    same = current and followed and begun.connected.is_known and begun.old == ref.commit_id
     if same and not tags and not protected:
         return
     with call.moving():
@@ -354,7 +355,7 @@ def _note_once(call: Call, begun: _Push, tags: list[Ref], protected: bool) -> No
             call.refs.put(there, TrackingRoute.PUSH, f"push {remote.name}", author)
         if followed is None:
             Upstreams(cursor).put(Upstream(ref.name, remote.name, ref.name))
-        Remotes(cursor).put(replace(remote, store_id=begun.connected.header.store_id))
+        note_use(call, remote, begun.connected.header)
         if protected:
             Audit(cursor).record(now(), author, "protect", ref.name, None, f"set at {remote.name} as it is here")
         if begun.old != ref.commit_id:

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from epoch_sql import render
+from epoch_sql import config, render
 from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import (
     EMPTY_FINGERPRINT,
@@ -178,6 +178,11 @@ class LevelWriter:
         self.store = store
         self.uncommitted = False
 
+    @property
+    def plain(self) -> bool:
+        """Whether files are written in encodings that every reader of Parquet takes."""
+        return config.readers(self.store.folder.parent) == config.SPARK
+
     def delta(self, changes: Sql, shape: Shape, old: Table, new: Table) -> WrittenDelta | None:
         """Write changes (columns as in ``Shape``). None if there are no changes.
 
@@ -270,6 +275,7 @@ class LevelWriter:
             rows=rows,
             path=render.literal(str(path)),
             field_ids=field_ids_of_copy(fields),
+            version=Sql("v1" if self.plain else "v2"),
             options=_options(of),
         )
         try:

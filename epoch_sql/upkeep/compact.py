@@ -19,7 +19,7 @@ from epoch_sql.model.names import name_meant
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.writing import base_level, delta_level
 from epoch_sql.verb import procedure
-from epoch_sql.versions.folding import rewritten
+from epoch_sql.versions.folding import outdated, rewritten
 
 # A commit's id covers the content of its tree and not its storage, so commits keep their ids, and only their roots
 # change. Every tree has to change at once, because operations take versions with different ids for different.
@@ -109,7 +109,7 @@ def compact(call: Call, table: str | None = None) -> list[Compacted]:
     Args:
         table: only this table
     """
-    written = [(current, _rewritten(call, current)) for current in _worth(call.contents, _current(call, table))]
+    written = [(current, _rewritten(call, current)) for current in _worth(call, _current(call, table))]
     if not written:
         return []
     with call.moving():
@@ -137,12 +137,12 @@ def _current(call: Call, table_name: str | None) -> list[_Current]:
     return sorted(found.values(), key=lambda current: (current.table_name, current.branches))
 
 
-def _worth(contents: Contents, currents: list[_Current]) -> list[_Current]:
-    """The versions that are not one base level of the table's present definition yet."""
+def _worth(call: Call, currents: list[_Current]) -> list[_Current]:
+    """The versions that are not one base level yet, in files as they would be written now."""
 
     def whole(current: _Current) -> bool:
-        levels = contents.levels(current.version.version_id)
-        return len(levels) == 1 and all(file.schema_id == current.version.schema_id for file in levels[0].files)
+        levels = call.contents.levels(current.version.version_id)
+        return len(levels) == 1 and not outdated(call, levels[0].files, current.version.schema_id)
 
     return [current for current in currents if not whole(current)]
 

@@ -82,8 +82,8 @@ def compacted(call: Call, levels: Sequence[Level], table: Table) -> Level:
 def rewritten(call: Call, levels: Sequence[Level], table: Table, whole: bool = False) -> Level | None:
     """A base level with the rows of these levels, which keeps the files that no delta has a key of.
 
-    None if there is no such file, so that all rows have to be written. With ``whole``, it keeps only files of the
-    table's own definition.
+    None if there is no such file, so that all rows have to be written. With ``whole``, it keeps only files as they
+    would be written now.
     """
     base, deltas = levels[0], levels[1:]
     found = zones(base.files)
@@ -91,7 +91,9 @@ def rewritten(call: Call, levels: Sequence[Level], table: Table, whole: bool = F
         return None
     changed = [file for level in deltas for file in level.files]
     touched = touched_zones(call.cursor, call.store, call.contents.schema, found, changed)
-    touched |= {n for n, zone in enumerate(found) for file in zone.files if whole and file.schema_id != table.digest}
+    if whole:
+        stale = outdated(call, base.files, table.digest)
+        touched |= {n for n, zone in enumerate(found) if not stale.isdisjoint(zone.files)}
     if len(touched) == len(found):
         return None
     files: list[DataFile] = []
@@ -99,6 +101,16 @@ def rewritten(call: Call, levels: Sequence[Level], table: Table, whole: bool = F
     for is_touched, zone in runs(found, touched):
         files += _zone_rewritten(call, zone, deltas, table, changing == 1) if is_touched else zone.files
     return base_level(tuple(files))
+
+
+def outdated(call: Call, files: Sequence[DataFile], schema_id: str) -> set[DataFile]:
+    """The files of another definition, or in encodings that the readers they are to be written for do not take."""
+    found = {file for file in files if file.schema_id != schema_id}
+    if files and call.writer.plain:
+        paths = render.strings([str(call.store.path(file.file_id)) for file in files])
+        packed = {row[0] for row in call.cursor.execute(render.render("files.packed", paths=paths)).fetchall()}
+        found |= {file for file in files if file.file_id in packed}
+    return found
 
 
 def _zone_rewritten(call: Call, zone: Zone, deltas: Sequence[Level], table: Table, alone: bool) -> tuple[DataFile, ...]:

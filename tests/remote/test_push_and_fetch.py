@@ -56,7 +56,7 @@ def test_a_clone_is_the_same_repository(shop: Repo, clone: Clone, url: str) -> N
     assert copy("FROM epoch_tags()") == shop("FROM epoch_tags()")
     assert copy("FROM orders ORDER BY ALL") == shop("FROM orders ORDER BY ALL")
     assert copy("FROM epoch_history('orders') ORDER BY ALL") == shop("FROM epoch_history('orders') ORDER BY ALL")
-    assert copy("FROM epoch_remotes()") == [("origin", url, ["Feature/A", "feature/a", "main"], False)]
+    assert copy("FROM epoch_remotes()") == [("origin", url, ["Feature/A", "feature/a", "main"], False, None)]
     shop("CALL epoch_branch('unrelated-move')")
     assert pushed(copy) == ("up-to-date", [], 0)
 

@@ -69,6 +69,10 @@ class RemoteStore(ABC):
         """Write a whole file durably. False if it exists already."""
 
     @abstractmethod
+    def replace(self, path: str, data: bytes) -> None:
+        """Write a whole file durably, and replace an existing one."""
+
+    @abstractmethod
     def upload(self, path: str, source: Path) -> None:
         """Copy a whole local file to the store durably, and replace an existing one."""
 

@@ -140,6 +140,10 @@ class BucketStore(RemoteStore):
         """Put an object on condition that it does not exist."""
         return self._put(path, data, "create")
 
+    def replace(self, path: str, data: bytes) -> None:
+        """Put an object, whatever is there."""
+        self._put(path, data, "overwrite")
+
     def upload(self, path: str, source: Path) -> None:
         """Put an object. A large one is sent in parts, and appears after the last one."""
         with self._telling():

@@ -15,7 +15,6 @@ from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.remote import RemoteURL
 from epoch_sql.model.worktrees import Record, read_record, record_document
 from epoch_sql.storage.remote.folder import FolderStore
-from epoch_sql.storage.writing import sync_folder
 
 FOLDER = "exchange"
 _RECORDS = "worktrees"
@@ -38,16 +37,8 @@ class Exchange(FolderStore):
         """Write a file aside and rename it. What has a path here never differs, so this needs no hard links."""
         if self.size(path) is not None:
             return False
-        self.write(path, data)
+        self.replace(path, data)
         return True
-
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file as a whole, and replace an existing one."""
-        with self._telling(), self._aside() as aside:
-            target = self._path(path)
-            self._prepare(aside, data, target)
-            aside.replace(target)
-            sync_folder(target.parent)
 
     def remove(self, path: str) -> None:
         """Remove a file."""
@@ -66,7 +57,7 @@ class Exchange(FolderStore):
 
     def write_record(self, record: Record) -> None:
         """Replace the record of a worktree."""
-        self.write(record_path(record.worktree_id), record_document(record))
+        self.replace(record_path(record.worktree_id), record_document(record))
 
     def records_of_others(self, own: str) -> Iterator[tuple[str, bytes]]:
         """The ids and the documents of the records of other worktrees."""

@@ -116,6 +116,14 @@ class FolderStore(RemoteStore):
             sync_folder(target.parent)
             return True
 
+    def replace(self, path: str, data: bytes) -> None:
+        """Write a file aside and move it to its path."""
+        with self._telling(), self._aside() as aside:
+            target = self._path(path)
+            self._prepare(aside, data, target)
+            aside.replace(target)
+            sync_folder(target.parent)
+
     def upload(self, path: str, source: Path) -> None:
         """Copy a file aside and move it to its path."""
         with self._telling(), self._aside() as aside:
