@@ -178,11 +178,6 @@ class LevelWriter:
         self.store = store
         self.uncommitted = False
 
-    @property
-    def plain(self) -> bool:
-        """Whether files are written in encodings that every reader of Parquet takes."""
-        return config.readers(self.store.folder.parent) == config.SPARK
-
     def delta(self, changes: Sql, shape: Shape, old: Table, new: Table) -> WrittenDelta | None:
         """Write changes (columns as in ``Shape``). None if there are no changes.
 
@@ -275,7 +270,7 @@ class LevelWriter:
             rows=rows,
             path=render.literal(str(path)),
             field_ids=field_ids_of_copy(fields),
-            version=Sql("v1" if self.plain else "v2"),
+            version=Sql("v1" if config.readers(self.store.folder.parent) else "v2"),
             options=_options(of),
         )
         try:

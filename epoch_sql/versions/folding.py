@@ -8,7 +8,7 @@ from math import log
 
 import duckdb
 
-from epoch_sql import render
+from epoch_sql import config, render
 from epoch_sql.call import Call
 from epoch_sql.model.commit import DataFile, Level, RowCounts, Tree, tree_identity
 from epoch_sql.model.schema import Table, compatible
@@ -106,7 +106,7 @@ def rewritten(call: Call, levels: Sequence[Level], table: Table, whole: bool = F
 def outdated(call: Call, files: Sequence[DataFile], schema_id: str) -> set[DataFile]:
     """The files of another definition, or in encodings that the readers they are to be written for do not take."""
     found = {file for file in files if file.schema_id != schema_id}
-    if files and call.writer.plain:
+    if files and config.readers(call.shared):
         paths = render.strings([str(call.store.path(file.file_id)) for file in files])
         packed = {row[0] for row in call.cursor.execute(render.render("files.packed", paths=paths)).fetchall()}
         found |= {file for file in files if file.file_id in packed}
