@@ -11,7 +11,7 @@ import pytest
 
 @pytest.mark.slow
 def test_a_diff_and_a_merge_read_no_base_file(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.bench.scale", "--rows", "40000", "--folder", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.bench.scale", "--rows", "200000", "--folder", str(tmp_path)]
     ran = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     assert {"bare clone", "diff of two branches", "merge"} <= {
