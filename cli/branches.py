@@ -16,8 +16,6 @@ from .protection import protection, protection_of
 from .session import Session, call, pass_session
 from .wording import in_brackets, moment, short, summary
 
-SECTION = "Grow, mark and move branches"
-
 
 @click.group(cls=DefaultGroup, bare="list")
 def branch() -> None:

@@ -15,8 +15,6 @@ from .grammar import documented, short_option
 from .session import Session, call, pass_to_read
 from .wording import moment, short
 
-SECTION = "Guard promotions"
-
 _SPECIAL = re.compile(r"([\\`*_{}<>\[\]#|])")
 _COUNTS = ("rows_added", "rows_modified", "rows_removed")
 

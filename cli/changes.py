@@ -15,8 +15,6 @@ from .protection import protection, protection_of
 from .session import Session, call, pass_session, pass_to_read
 from .wording import counted, in_brackets, moment, row_counts, short, summary
 
-SECTION = "Work on the current change"
-
 _STYLES = {"added": "green", "removed": "red", "modified": "yellow", "renamed": "cyan", "schema": "magenta"}
 
 

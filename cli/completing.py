@@ -16,15 +16,15 @@ from .session import Session, call
 Names = Callable[[Session], Iterator[str]]
 
 
-def completed(group: click.Group, of: str = "") -> None:
-    """Gives the arguments and options of all commands their names to complete."""
-    for name, command in group.commands.items():
-        if isinstance(command, click.Group):
-            completed(command, name)
-        for parameter in command.params:
-            names = _BY_COMMAND.get((of, name, str(parameter.name))) or _BY_NAME.get(str(parameter.name))
-            if names and isinstance(parameter.type, click.types.StringParamType):
-                parameter.type = _Named(names)
+def complete(command: click.Command, of: str = "") -> None:
+    """Gives the arguments and options of a command, which may be one ``of`` a group, their names to complete."""
+    if isinstance(command, click.Group):
+        for inner in command.commands.values():
+            complete(inner, str(command.name))
+    for parameter in command.params:
+        names = _BY_COMMAND.get((of, str(command.name), str(parameter.name))) or _BY_NAME.get(str(parameter.name))
+        if names and isinstance(parameter.type, click.types.StringParamType):
+            parameter.type = _Named(names)
 
 
 class _Named(click.types.StringParamType):

@@ -15,8 +15,6 @@ from .rows import Rows
 from .session import Session, call, pass_session
 from .wording import counted
 
-SECTION = "Merge and undo"
-
 
 @click.group(cls=DefaultGroup, bare="show", default="show")
 def conflicts() -> None:

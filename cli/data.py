@@ -14,8 +14,6 @@ from . import diagnostics, output
 from .grammar import DefaultGroup, json_option, row_options
 from .session import Session, call, pass_session, pass_to_read
 
-SECTION = "Tables and data"
-
 
 @click.group(cls=DefaultGroup, bare="list")
 def table() -> None:

@@ -18,8 +18,6 @@ from .explaining import pattern_lines
 from .grammar import SeparatedCommand, row_options
 from .session import Call, Session, call, pass_to_read
 
-SECTION = "Work on the current change"
-
 _VIEWS = {
     "stat": "epoch_diff_stat",
     "schema": "epoch_schema_diff",

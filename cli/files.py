@@ -9,8 +9,6 @@ from .grammar import json_option
 from .session import Session, call, pass_session, pass_to_read
 from .wording import counted, short, summary
 
-SECTION = "Tables and data"
-
 
 @click.command(name="import")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import wraps
+from importlib import import_module
+from itertools import chain
 from typing import Any, TypeVar, cast
 
 import click
@@ -49,27 +51,48 @@ def documented(function: AnyFunction) -> AnyFunction:
 
 
 class SectionedGroup(click.Group):
-    """A group whose --help lists the commands by theme, as ``git help`` does."""
+    """A group whose --help lists the commands by theme, as ``git help`` does. A command is loaded when it is asked for.
 
-    def __init__(self, **settings: Any) -> None:
+    ``sections`` gives for each theme the modules of this package that have its commands, and the names of these.
+    """
+
+    def __init__(self, *, sections: Mapping[str, Mapping[str, Sequence[str]]], **settings: Any) -> None:
         super().__init__(**settings)
-        self.sections: dict[str, list[str]] = {}
+        self.sections = {title: [*chain.from_iterable(modules.values())] for title, modules in sections.items()}
+        self._modules = {n: m for modules in sections.values() for m, names in modules.items() for n in names}
 
-    def add_section(self, title: str, commands: tuple[click.Command, ...]) -> None:
-        """Adds commands under a heading."""
-        for command in commands:
-            self.add_command(command)
-            self.sections.setdefault(title, []).append(str(command.name))
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return sorted(self._modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, or None."""
+        self._load(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def every(self) -> Mapping[str, click.Command]:
+        """All commands, by theme."""
+        for name in self._modules:
+            self._load(name)
+        return {name: self.commands[name] for name in self._modules}
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the commands by theme, in the order in which they were added."""
-        width = max(len(name) for name in self.commands)
+        """Writes the commands by theme."""
+        commands = self.every()
+        width = max(map(len, commands))
         for title, names in self.sections.items():
             with formatter.section(title):
                 limit = formatter.width - 6 - width
-                formatter.write_dl(
-                    [(name.ljust(width), self.commands[name].get_short_help_str(limit)) for name in names]
-                )
+                formatter.write_dl([(name.ljust(width), commands[name].get_short_help_str(limit)) for name in names])
+
+    def _load(self, name: str) -> None:
+        if name not in self._modules or name in self.commands:
+            return
+        from .completing import complete
+
+        for command in import_module(f"{__package__}.{self._modules[name]}").COMMANDS:
+            complete(command)
+            self.add_command(command)
 
 
 class DefaultGroup(click.Group):

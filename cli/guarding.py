@@ -18,8 +18,6 @@ from .output import Line
 from .session import Session, call, pass_session
 from .wording import counted, moment, short
 
-SECTION = "Guard promotions"
-
 _DONE = {"approve": "Approved", "reject": "Rejected", "request": "Requested a review of"}
 _STYLES = {"approved": "green", "rejected": "red", "stale": "dim", "open": "yellow"}
 

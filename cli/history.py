@@ -16,8 +16,6 @@ from .output import Line, Span
 from .session import Session, call, pass_to_read
 from .wording import moment, row_counts, short
 
-SECTION = "Examine the history"
-
 
 @click.command(cls=CountedCommand)
 @click.argument("ref", required=False)

@@ -7,34 +7,52 @@ from collections.abc import Sequence
 
 import click
 
-from . import (
-    branches,
-    changelog,
-    changes,
-    conflicts,
-    data,
-    diagnostics,
-    differences,
-    files,
-    guarding,
-    history,
-    merging,
-    publishing,
-    query,
-    remotes,
-    repository,
-    streams,
-    upkeep,
-    web,
-    worktrees,
-)
-from .completing import completed
+from . import diagnostics, streams
 from .grammar import SectionedGroup
-from .session import Session
+
+SECTIONS = {
+    "Start a repository": {
+        "repository": ("init", "config"),
+    },
+    "Work on the current change": {
+        "changes": ("status", "commit", "stash"),
+        "differences": ("diff",),
+    },
+    "Examine the history": {
+        "history": ("log", "show", "reflog"),
+    },
+    "Grow, mark and move branches": {
+        "branches": ("branch", "checkout", "tag", "reset"),
+        "worktrees": ("worktree",),
+    },
+    "Merge and undo": {
+        "merging": ("merge", "revert", "cherry-pick"),
+        "conflicts": ("conflicts",),
+    },
+    "Guard promotions": {
+        "guarding": ("review", "check"),
+        "changelog": ("changelog",),
+        "web": ("ui",),
+    },
+    "Share with others": {
+        "remotes": ("remote", "push", "fetch", "pull", "clone"),
+    },
+    "Tables and data": {
+        "data": ("table", "shell"),
+        "query": ("query",),
+        "files": ("import", "export"),
+        "publishing": ("publish",),
+    },
+    "Upkeep": {
+        "upkeep": ("gc", "compact", "fsck", "completion", "demo"),
+    },
+}
+"""The commands by theme: the modules of this package that have them, which are loaded when a command is asked for."""
 
 
 @click.group(
     cls=SectionedGroup,
+    sections=SECTIONS,
     name="epoch",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Help on one command: epoch COMMAND --help",
@@ -53,30 +71,9 @@ from .session import Session
 @click.pass_context
 def program(ctx: click.Context, database: str | None, author: str | None, wait: float) -> None:
     """Git-like versioning for the tables of a DuckDB database."""
+    from .session import Session
+
     ctx.obj = Session(database, wait, author)
-
-
-for _module in (
-    repository,
-    changes,
-    differences,
-    history,
-    branches,
-    worktrees,
-    merging,
-    conflicts,
-    guarding,
-    changelog,
-    web,
-    remotes,
-    data,
-    query,
-    files,
-    publishing,
-    upkeep,
-):
-    program.add_section(_module.SECTION, _module.COMMANDS)
-completed(program)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

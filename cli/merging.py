@@ -16,8 +16,6 @@ from .in_progress import Target, into_option, merge_target, name, stopping
 from .session import Call, Session, call, pass_session
 from .wording import counted, in_brackets, short, summary
 
-SECTION = "Merge and undo"
-
 _UNDONE = {"re-applies": "reapplied", "keeps": "kept"}
 _STRATEGIES = ("three-way", "ours", "theirs")
 _LISTED = 10

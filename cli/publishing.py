@@ -11,8 +11,6 @@ from .grammar import json_option
 from .session import Session, call, pass_session
 from .wording import counted, short
 
-SECTION = "Tables and data"
-
 
 @click.command()
 @click.argument("refs", nargs=-1, metavar="[REF]...")

@@ -19,7 +19,6 @@ from .session import Session, call, pass_to_read
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-SECTION = "Tables and data"
 
 _ALL_ARE_SHOWN = ("table", "markdown")
 

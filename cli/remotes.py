@@ -18,8 +18,6 @@ from .grammar import DefaultGroup, json_option, storage_version_option
 from .session import Session, call, pass_session
 from .wording import counted, in_brackets, short
 
-SECTION = "Share with others"
-
 trust_option = click.option(
     "--trust", is_flag=True, help="Trust its definitions, even those that read files or reach outside the database."
 )

@@ -18,8 +18,6 @@ from .grammar import json_option, storage_version_option
 from .session import Session, call, pass_session
 from .wording import short
 
-SECTION = "Start a repository"
-
 
 @click.command()
 @click.argument("database", required=False, type=click.Path(dir_okay=False))

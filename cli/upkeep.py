@@ -12,8 +12,6 @@ from . import diagnostics, output, rows
 from .grammar import json_option
 from .session import Call, Session, call, pass_session
 
-SECTION = "Upkeep"
-
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only list what would be removed.")

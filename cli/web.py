@@ -13,7 +13,6 @@ from . import diagnostics, output
 from .session import Session, pass_session
 from .suggested import as_command
 
-SECTION = "Guard promotions"
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 

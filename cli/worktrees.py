@@ -12,8 +12,6 @@ from .remotes import trust_option
 from .session import Session, call, pass_session, pass_to_read
 from .wording import short
 
-SECTION = "Grow, mark and move branches"
-
 
 @click.group(cls=DefaultGroup, bare="list")
 def worktree() -> None:

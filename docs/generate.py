@@ -70,10 +70,11 @@ def cli_page() -> Iterator[str]:
         "`EPOCH_DEBUG=1` shows where an error comes from.",
     )
     assert isinstance(program, SectionedGroup)
+    commands = program.every()
     for title, names in program.sections.items():
         yield from _paragraphs(f"## {title}")
         for name in names:
-            yield from _command(program.commands[name], ("epoch", name))
+            yield from _command(commands[name], ("epoch", name))
 
 
 def python_page() -> Iterator[str]:

@@ -11,9 +11,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
-from epoch_sql.cli import main
 from epoch_sql.extension.surface import VERBS
 from epoch_sql.verb import Parameter, Verb
+from tests.support.commands import every_command
 
 VERB = {verb.name.removeprefix("epoch_"): verb for verb in VERBS}
 VERBS_OF = {
@@ -61,17 +61,9 @@ OF_THEIR_OWN = {
 """The options with a text of their own."""
 
 
-def commands(command: click.Command, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
-            yield from commands(inner, f"{path} {name}".lstrip())
-    else:
-        yield path, command
-
-
 def declared() -> Iterator[tuple[str, click.Option, Verb[..., Any], Parameter]]:
     """The options that are parameters of the verb of their command."""
-    for path, command in commands(main.program):
+    for path, command in ((" ".join(words), command) for words, command in every_command()):
         verb = VERB.get(VERBS_OF.get(path, path.replace("-", "_")))
         parameters = {parameter.python: parameter for parameter in verb.parameters} if verb else {}
         for option in command.params:

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -16,6 +15,7 @@ from click.shell_completion import ShellComplete
 import epoch_sql
 from epoch_sql.cli.main import program
 from tests.conftest import Epoch
+from tests.support.commands import every_command
 
 
 @pytest.fixture(scope="module")
@@ -30,23 +30,15 @@ def completing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestProgram:
     def test_every_command_explains_itself(self, epoch: Epoch) -> None:
-        def all_commands(group: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-            found = []
-            for name, command in group.commands.items():
-                found.append((*path, name))
-                if hasattr(command, "commands"):
-                    found += all_commands(command, (*path, name))
-            return found
-
-        for path in all_commands(program):
+        for path, _ in every_command():
             told = epoch(*path, "--help").out
             assert told.startswith(f"Usage: epoch {' '.join(path)}")
             assert re.search(r"^  [A-Z].*", told, re.MULTILINE)
 
     def test_help_lists_every_command_under_a_heading(self, epoch: Epoch) -> None:
         told = epoch("--help").out
-        assert {name for names in program.sections.values() for name in names} == set(program.commands)
-        for name in program.commands:
+        for name, command in program.every().items():
+            assert command.name == name
             assert re.search(rf"^  {name} +\S", told, re.MULTILINE)
 
     def test_usage_errors_exit_2(self, epoch: Epoch) -> None:

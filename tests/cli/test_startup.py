@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from epoch_sql.cli.main import SECTIONS
 from tests.conftest import MakeRepo
 
 HEAVY = ("duckdb", "sqlglot", "pyarrow", "pandas", "numpy", "rich", "tomlkit", "platformdirs")
@@ -33,6 +34,19 @@ def test_no_heavy_library_is_loaded(arguments: list[str], tmp_path: Path) -> Non
         check=True,
     )
     assert ran.stdout.splitlines()[-1] == "loaded:"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "loaded"),
+    [(["--version"], set()), (["diff", "--help"], {"differences"}), (["push", "--help"], {"remotes"})],
+)
+def test_a_command_loads_no_other(arguments: list[str], loaded: set[str], tmp_path: Path) -> None:
+    probe = PROBE.format(heavy={"epoch_sql"})
+    ran = subprocess.run(
+        [sys.executable, "-c", probe, *arguments], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    found = {name.removeprefix("epoch_sql.cli.") for name in ran.stdout.splitlines()[-1].split()[1:]}
+    assert found & {module for modules in SECTIONS.values() for module in modules} == loaded
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["log", "--oneline"]])

@@ -23,11 +23,12 @@ import pytest
 
 import epoch_sql
 from docs import generate
-from epoch_sql.cli.main import program, run
+from epoch_sql.cli.main import run
 from epoch_sql.config import find_database
 from epoch_sql.errors import EpochError, EpochRepositoryError
 from epoch_sql.extension.surface import VERBS
 from epoch_sql.verb import Verb
+from tests.support.commands import every_command
 
 ROOT = Path(generate.__file__).parents[1]
 PAGES = sorted(path for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "reference")
@@ -218,16 +219,9 @@ def test_every_verb_is_described(verb: Verb[..., Any]) -> None:
         assert parameter.description, f"{parameter.name} of {verb.name} needs a description"
 
 
-def every_command(group: click.Group, path: tuple[str, ...] = ("epoch",)) -> Iterator[tuple[str, click.Command]]:
-    for name, command in group.commands.items():
-        yield " ".join((*path, name)), command
-        if isinstance(command, click.Group):
-            yield from every_command(command, (*path, name))
-
-
-@pytest.mark.parametrize(("path", "command"), list(every_command(program)), ids=str)
-def test_every_command_is_described(path: str, command: click.Command) -> None:
-    assert f"# {path}\n" in (generate.FOLDER / "cli.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("path", "command"), list(every_command()), ids=str)
+def test_every_command_is_described(path: tuple[str, ...], command: click.Command) -> None:
+    assert f"# epoch {' '.join(path)}\n" in (generate.FOLDER / "cli.md").read_text(encoding="utf-8")
     assert command.help
     for option in command.params:
         assert not isinstance(option, click.Option) or option.help, f"{option.name} of {path} needs a description"
