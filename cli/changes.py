@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from epoch_sql.characters import visible
+from epoch_sql.model.patterns import counted
 
 from . import diagnostics, in_progress, output
 from .grammar import DefaultGroup, json_option
 from .output import Line
 from .protection import protection, protection_of
 from .session import Session, call, pass_session, pass_to_read
-from .wording import counted, in_brackets, moment, row_counts, short, summary
+from .wording import in_brackets, moment, row_counts, short, summary
 
 _STYLES = {"added": "green", "removed": "red", "modified": "yellow", "renamed": "cyan", "schema": "magenta"}
 

@@ -7,13 +7,13 @@ from typing import Any
 import click
 
 from epoch_sql.advice import to_finish, to_resolve
+from epoch_sql.model.patterns import counted
 
 from . import diagnostics, output
 from .grammar import DefaultGroup, documented, json_option, short_option
 from .in_progress import Target, into_option, left, merge_into, merge_target, name
 from .rows import Rows
 from .session import Session, call, pass_session
-from .wording import counted
 
 
 @click.group(cls=DefaultGroup, bare="show", default="show")

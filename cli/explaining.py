@@ -7,10 +7,10 @@ from itertools import groupby
 from typing import Any
 
 from epoch_sql.characters import visible
-from epoch_sql.model.patterns import of_cells, of_rows
+from epoch_sql.model.patterns import counted, of_cells, of_rows
 
 from .output import Line
-from .wording import counted, short
+from .wording import short
 
 Row = Mapping[str, Any]
 

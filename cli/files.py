@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from epoch_sql.model.patterns import counted
+
 from . import diagnostics, output
 from .grammar import json_option
 from .session import Session, call, pass_session, pass_to_read
-from .wording import counted, short, summary
+from .wording import short, summary
 
 
 @click.command(name="import")

@@ -10,13 +10,14 @@ import click
 
 from epoch_sql.characters import visible
 from epoch_sql.errors import EpochCheckError
+from epoch_sql.model.patterns import counted
 
 from . import diagnostics, output
 from .explaining import pattern_lines, verdict_lines
 from .grammar import DefaultGroup, json_option
 from .output import Line
 from .session import Session, call, pass_session
-from .wording import counted, moment, short
+from .wording import moment, short
 
 _DONE = {"approve": "Approved", "reject": "Rejected", "request": "Requested a review of"}
 _STYLES = {"approved": "green", "rejected": "red", "stale": "dim", "open": "yellow"}

@@ -12,10 +12,10 @@ import click
 
 from epoch_sql.advice import to_finish
 from epoch_sql.errors import MergeConflict
+from epoch_sql.model.patterns import counted
 
 from . import diagnostics
 from .session import Session, call
-from .wording import counted
 
 into_option = click.option(
     "--into", metavar="BRANCH", help="The branch that is merged into (default: the current one)."

@@ -9,12 +9,13 @@ import click
 
 from epoch_sql.characters import visible
 from epoch_sql.errors import EpochConflict, MergeConflict
+from epoch_sql.model.patterns import counted
 
 from . import diagnostics, output
 from .grammar import json_option
 from .in_progress import Target, into_option, merge_target, name, stopping
 from .session import Call, Session, call, pass_session
-from .wording import counted, in_brackets, short, summary
+from .wording import in_brackets, short, summary
 
 _UNDONE = {"re-applies": "reapplied", "keeps": "kept"}
 _STRATEGIES = ("three-way", "ours", "theirs")

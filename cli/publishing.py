@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
+from epoch_sql.model.patterns import counted
+
 from . import diagnostics, output
 from .grammar import json_option
 from .session import Session, call, pass_session
-from .wording import counted, short
+from .wording import short
 
 
 @click.command()

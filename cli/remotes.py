@@ -12,11 +12,12 @@ import click
 
 from epoch_sql.characters import visible
 from epoch_sql.errors import EpochRepositoryError
+from epoch_sql.model.patterns import counted
 
 from . import diagnostics, in_progress, output
 from .grammar import DefaultGroup, json_option, storage_version_option
 from .session import Session, call, pass_session
-from .wording import counted, in_brackets, short
+from .wording import in_brackets, short
 
 trust_option = click.option(
     "--trust", is_flag=True, help="Trust its definitions, even those that read files or reach outside the database."

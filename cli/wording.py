@@ -6,15 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from epoch_sql.model.patterns import counted
+
 from .output import Span
 
 _SHORT = 7
 _COUNTS = (("rows_added", "+", "green"), ("rows_modified", "~", "yellow"), ("rows_removed", "-", "red"))
-
-
-def counted(number: int, noun: str) -> str:
-    """``1 table``, ``2 tables``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def row_counts(row: Mapping[str, Any]) -> list[Span]:

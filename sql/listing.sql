@@ -32,7 +32,9 @@ SELECT
     author,
     started_at,
     (SELECT count(*) FROM {{epoch}}.conflicts AS c WHERE c.target = m.target AND NOT resolved) AS conflicts,
-    (SELECT count(*) FROM {{epoch}}.violations AS v WHERE v.target = m.target) AS violations
+    (SELECT count(*) FROM {{epoch}}.violations AS v WHERE v.target = m.target) AS violations,
+    (SELECT md5(string_agg(CAST(to_json(r) AS VARCHAR), ' ' ORDER BY sequence)) FROM {{epoch}}.resolutions AS r WHERE r.target = m.target)
+        AS decisions
 FROM {{epoch}}.merges AS m
 ORDER BY target
 

@@ -19,22 +19,33 @@ SELECT kind, count(*) FROM {{kept}} GROUP BY kind
 SELECT name, count(*) FROM (SELECT unnest(changed) AS name FROM {{kept}}) GROUP BY name
 
 
--- name: matching
--- In: a kept table, a condition.
--- Out: how many rows match.
-SELECT count(*) FROM {{kept}} WHERE {{condition}}
-
-
 -- name: first_page
 -- In: a kept table, whose rows are numbered in the order of the key; the number before the first row, and of the last.
 -- Out: the rows of a page, their values as texts of at most 400 characters.
 SELECT rowid, kind, changed, {{texts}} FROM {{kept}} WHERE rowid >= {{begin}} AND rowid < {{end}} ORDER BY rowid
 
 
--- name: page
+-- name: list
 -- In: a kept table, a condition, an order.
+-- Out: a table with the numbers of the rows that match, in that order.
+CREATE TABLE {{listed}} AS SELECT rowid AS number FROM {{kept}} WHERE {{condition}} ORDER BY {{order}}
+
+
+-- name: listed
+-- In: such a table.
+-- Out: how many rows match.
+SELECT count(*) FROM {{listed}}
+
+
+-- name: listed_page
+-- In: a kept table, and such a table; the place before the first row, and of the last.
 -- Out: the rows of a page, their values as texts of at most 400 characters.
-SELECT rowid, kind, changed, {{texts}} FROM {{kept}} WHERE {{condition}} ORDER BY {{order}} LIMIT {{rows}} OFFSET {{begin}}
+SELECT kept.rowid, kind, changed, {{texts}}
+FROM {{kept}} AS kept
+JOIN (
+    SELECT rowid AS place, number FROM {{listed}} WHERE rowid >= {{begin}} AND rowid < {{end}}
+) AS listed ON listed.number = kept.rowid
+ORDER BY place
 
 
 -- name: record

@@ -164,11 +164,11 @@ def reviews(call: Call) -> list[ReviewState]:
         target, commit_id = made.target, made.source_commit
         if made.source not in current:
             current[made.source] = _commit_of(call, made.source)
-        if (target, commit_id) not in states:
+        state: State | None = "stale" if current[made.source] != commit_id else states.get((target, commit_id))
+        if state is None:
             found[target] = found.get(target) or evidence(call, target)
             protection = protections.get(target, Protection(target))
-            states[target, commit_id] = _state(call, protection, found[target], made)
-        state: State = states[target, commit_id] if current[made.source] == commit_id else "stale"
+            state = states[target, commit_id] = _state(call, protection, found[target], made)
         rows.append(ReviewState(**vars(made), state=state))
     return rows
 

@@ -98,11 +98,18 @@ def judged(protection: Protection, evidence: Evidence, source: str, commits: Ite
     found = verdicts(evidence.reviews, protection.branch, source)
     against = tuple(review.reviewer for review in found if review.verdict == REJECT)
     approved = tuple(review.reviewer for review in found if review.verdict == APPROVE)
-    if not approved or protection.allow_self_review:
-        return Judged(against, approved, ())
-    authors = {commit.author for commit in evidence.commits(commits).values()}
-    own = tuple(who for who in approved if any(same_person(who, author) for author in authors))
+    own = own_approvals(protection, evidence, commits, approved)
     return Judged(against, tuple(who for who in approved if who not in own), own)
+
+
+def own_approvals(
+    protection: Protection, evidence: Evidence, commits: Iterable[str], approving: Sequence[str]
+) -> tuple[str, ...]:
+    """Those whose approval of commits would not count, because they are authors of some."""
+    if not approving or protection.allow_self_review:
+        return ()
+    authors = {commit.author for commit in evidence.commits(commits).values()}
+    return tuple(who for who in approving if any(same_person(who, author) for author in authors))
 
 
 def missing_approval(protection: Protection, evidence: Evidence, source: str, commits: Iterable[str]) -> Missing | None:

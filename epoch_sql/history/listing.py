@@ -283,7 +283,10 @@ class Violation:
 
 @dataclass(frozen=True)
 class MergeState:
-    """A merge, revert or cherry-pick in progress, and the number of its obstacles."""
+    """A merge, revert or cherry-pick in progress, and the number of its obstacles.
+
+    ``decisions`` is a digest of what was decided, None before the first decision.
+    """
 
     target: str
     kind: Literal["merge", "revert", "cherry-pick"]
@@ -294,6 +297,7 @@ class MergeState:
     started_at: datetime
     conflicts: int
     violations: int
+    decisions: str | None
 
 
 @query("epoch_conflicts", Conflict)

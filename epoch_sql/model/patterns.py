@@ -1,4 +1,4 @@
-"""The words for what the changed cells of a column have in common."""
+"""The words for counts, and for what the changed cells of a column have in common."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ _WORDS = {
 }
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 row``, ``2,750 rows``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def of_cells(column: str, pattern: str | None, cells: int, matching: int, value: str | None) -> str:
     """The pattern of a column's changed cells: ``arr_delay: -2 in each of 253,109``."""
     if pattern is None:
-        return f"{column}: {matching:,} cell{'' if matching == 1 else 's'} without one pattern"
+        return f"{column}: {counted(matching, 'cell')} without one pattern"
     share = f"each of {cells:,}" if matching == cells else f"{matching:,} of {cells:,}"
     return f"{column}: {_signed(value or '') if pattern == 'delta' else _filled(pattern, value)} in {share}"
 

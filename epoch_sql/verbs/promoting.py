@@ -20,7 +20,7 @@ from epoch_sql.guard.checks import (
     rows_failing,
 )
 from epoch_sql.guard.moves import evidence, refusals, require_fresh, require_own
-from epoch_sql.guard.rules import Judged, brought, judged, stale_approvals
+from epoch_sql.guard.rules import Judged, brought, judged, own_approvals, stale_approvals
 from epoch_sql.merge.constraints import violation_rows
 from epoch_sql.merge.merged import MergedTree, as_side, conflict_rows
 from epoch_sql.render import Sql
@@ -51,7 +51,7 @@ class Promotion:
 
     ``ahead`` and ``behind`` are numbers of commits. ``approvals`` are the reviewers whose approval of exactly that
     commit counts, ``own_approvals`` those of authors, which do not, and ``stale_approvals`` approvals of earlier
-    commits of the source.
+    commits of the source. ``may_approve`` says whether an approval of the caller would count.
     """
 
     source: str
@@ -69,6 +69,7 @@ class Promotion:
     own_approvals: list[str]
     rejections: list[str]
     stale_approvals: list[str]
+    may_approve: bool
     allowed: bool
     reasons: list[Reason]
 
@@ -89,9 +90,12 @@ def promotion(call: Call, source: str, *, into: str | None = None) -> Promotion:
         if merged and preview.plan and brings_only_merges(graph, preview.plan, progress) and _is_unchanged(merged):
             merged = None
         about, protection = evidence(call, progress.target), Protections(call.cursor).get(progress.target)
-        found = Judged((), (), ())
+        found, may_approve = Judged((), (), ()), True
         if merged:
-            found = judged(protection, about, theirs, brought(graph, ours, theirs))
+            commits = brought(graph, ours, theirs)
+            found = judged(protection, about, theirs, commits)
+            own = own_approvals(protection, about, commits, (call.identity()[0],))
+            may_approve = not (protection.require_review and own)
         conflicts, violations = _obstacles(call, merged) if merged else (0, 0)
         reasons = [*_refusals(call, preview, merged)] if merged else []
         if conflicts or violations:
@@ -113,6 +117,7 @@ def promotion(call: Call, source: str, *, into: str | None = None) -> Promotion:
         list(found.own),
         list(found.against),
         [review.reviewer for review in stale_approvals(about, theirs, source)],
+        may_approve,
         not reasons,
         reasons,
     )

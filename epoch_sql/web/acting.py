@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from epoch_sql.errors import ReferenceMoved
 from epoch_sql.library import Repository
-from epoch_sql.web.page import counted
+from epoch_sql.model.patterns import counted
 
 Form = Mapping[str, str]
 

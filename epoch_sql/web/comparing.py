@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,11 +28,15 @@ ROWS = 50
 Kind = Literal["added", "modified", "removed"]
 KINDS: tuple[Kind, ...] = ("added", "modified", "removed")
 
+MOST_LISTS = 8
+"""How many filters and orders of a difference are remembered."""
+
 LONGEST = 400
 """The most characters of a value that a page shows."""
 
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL")
 _KEPT = "kept"
+_LISTS = "lists"
 _KEPT_TABLE = render.identifier(_KEPT)
 
 
@@ -104,6 +109,9 @@ class Kept:
     columns: tuple[Column, ...]
     counts: dict[str, int]
     connection: duckdb.DuckDBPyConnection = field(repr=False)
+    _lists: dict[tuple[Any, ...], tuple[Sql, int]] = field(default_factory=dict, repr=False)
+    _numbers: Iterator[int] = field(default_factory=count, repr=False)
+    _listing: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def total(self) -> int:
@@ -139,29 +147,39 @@ class Kept:
     def page(self, wanted: Wanted) -> Rows:
         """The rows that are asked for."""
         texts = [beginning(value) for column in self.columns for value in (column.old, column.new)]
-        kept, conditions, values = _KEPT_TABLE, *self._conditions(wanted)
+        conditions, values = self._conditions(wanted)
         column = self.named(wanted.column)
         by_size = wanted.largest_first and column and column.numeric and column.before and column.after
+        begin, end = render.literal(wanted.begin), render.literal(wanted.begin + ROWS)
         if not conditions and not by_size:
-            begin, end = render.literal(wanted.begin), render.literal(wanted.begin + ROWS)
-            return Rows(
-                self.total, self._run(render.render("web.first_page", texts=texts, kept=kept, begin=begin, end=end))
-            )
-        condition = render.joined(conditions or [Sql("true")], " AND ")
+            page = render.render("web.first_page", texts=texts, kept=_KEPT_TABLE, begin=begin, end=end)
+            return Rows(self.total, self._run(page))
         order = [Sql("rowid")]
         if by_size and column:
             # As floating-point numbers, because a difference of integers may be too large.
             size = "abs(CAST({{new}} AS DOUBLE) - CAST({{old}} AS DOUBLE)) DESC NULLS LAST"
             order = [render.fill(size, new=column.new, old=column.old), *order]
-        rows, begin = render.literal(ROWS), render.literal(wanted.begin)
-        page = render.render(
-            "web.page", texts=texts, kept=kept, condition=condition, order=order, rows=rows, begin=begin
-        )
-        if len(conditions) == 1 and not wanted.text:
-            total = column.cells if column else self.counts[wanted.kind or ""]
-        else:
-            [[total]] = self._run(render.render("web.matching", kept=kept, condition=condition), values)
-        return Rows(total, self._run(page, values))
+        with self._listing:
+            listed, total = self._list(render.joined(conditions or [Sql("true")], " AND "), values, order)
+            page = render.render("web.listed_page", texts=texts, kept=_KEPT_TABLE, listed=listed, begin=begin, end=end)
+            return Rows(total, self._run(page))
+
+    def _list(self, condition: Sql, values: Sequence[Any], order: Sequence[Sql]) -> tuple[Sql, int]:
+        """The table with the numbers of the rows that match, in their order, and how many: made once."""
+        asked = (condition, *values, *order)
+        found = self._lists.pop(asked, None)
+        if found is None:
+            name = render.table(ObjectName("main", f"listed_{next(self._numbers)}"), _LISTS)
+            self._run(
+                render.render("web.list", listed=name, kept=_KEPT_TABLE, condition=condition, order=order), values
+            )
+            [[total]] = self._run(render.render("web.listed", listed=name))
+            found = name, total
+        self._lists[asked] = found
+        while len(self._lists) > MOST_LISTS:
+            dropped, _ = self._lists.pop(next(iter(self._lists)))
+            self._run(render.fill("DROP TABLE {{listed}}", listed=dropped))
+        return found
 
     def record(self, number: int) -> tuple[Any, ...] | None:
         """One row: kind, changed columns, and the whole texts of old and new values of all columns in turn."""
@@ -242,6 +260,7 @@ class Comparisons:
             finally:
                 cursor.execute(render.fill("DETACH {{database}}", database=database))
         connection = duckdb.connect(str(path), read_only=True)
+        connection.execute(render.fill("ATTACH ':memory:' AS {{lists}} (READ_WRITE)", lists=render.identifier(_LISTS)))
         kept = _KEPT_TABLE
         counts: dict[str, int] = {
             **dict.fromkeys(KINDS, 0),

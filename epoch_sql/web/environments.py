@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from epoch_sql.guard.protecting import ReviewState
 from epoch_sql.history.listing import Branch, LogEntry
 from epoch_sql.library import Repository
 from epoch_sql.model.protection import REQUEST, Protection
@@ -32,7 +33,10 @@ class Environment:
 
 @dataclass(frozen=True)
 class Step:
-    """What waits between two environments. ``lacking`` are commits that the target has and the source lacks."""
+    """What waits between two environments. ``lacking`` are commits that the target has and the source lacks.
+
+    ``review`` is ``approved``, ``rejected`` or ``request``, None if nobody has asked for one.
+    """
 
     source: str
     target: str
@@ -40,7 +44,7 @@ class Step:
     lacking: list[LogEntry]
     tables: int
     rows: int
-    asked: bool
+    review: str | None
 
 
 def environments(site: Site, repository: Repository, _: Query) -> Page:
@@ -58,15 +62,8 @@ def environments(site: Site, repository: Repository, _: Query) -> Page:
         )
         for name in names
     ]
-    asked = {
-        (review.source_commit, review.target)
-        for review in repository.reviews()
-        if review.verdict == REQUEST and review.state == "open"
-    }
-    steps = [
-        _step(site, repository, branches[source], branches[target], (branches[source].commit, target) in asked)
-        for source, target in pairwise(names)
-    ]
+    reviews = repository.reviews()
+    steps = [_step(site, repository, reviews, branches[source], branches[target]) for source, target in pairwise(names)]
     values = {
         "environments": shown,
         "steps": steps,
@@ -92,13 +89,24 @@ def by_hand(commits: Sequence[LogEntry]) -> list[LogEntry]:
     return [commit for commit in commits if len(commit.parents) < 2]
 
 
-def _step(site: Site, repository: Repository, source: Branch, target: Branch, asked: bool) -> Step:
+def merge_between(repository: Repository, source_commit: str, target: str, target_commit: str) -> tuple[str, ...]:
+    """What names the result of a merge: decisions count if it is in progress."""
+    begun = next((merge for merge in repository.merges() if merge.target == target), None)
+    decided = begun.decisions if begun and begun.source_commit == source_commit else None
+    return (source_commit, target_commit, *([decided] if decided else []))
+
+
+def _step(site: Site, repository: Repository, reviews: Sequence[ReviewState], source: Branch, target: Branch) -> Step:
     ahead = apart(repository, source.name, target.name)
     lacking = by_hand(apart(repository, target.name, source.name))
     tables, rows = 0, 0
     if ahead:
-        between = (source.commit, target.commit)
+        between = merge_between(repository, source.commit, target.name, target.commit)
         found = site.remembered("preview", between, lambda: repository.preview_merge(source.name, into=target.name))
         tables = len(found)
         rows = sum(table.rows.total for table in found)
-    return Step(source.name, target.name, ahead, lacking, tables, rows, asked)
+    own = [review for review in reviews if (review.source_commit, review.target) == (source.commit, target.name)]
+    review: str | None = own[0].state if own else None
+    if review == "open":
+        review = REQUEST if any(one.verdict == REQUEST for one in own) else None
+    return Step(source.name, target.name, ahead, lacking, tables, rows, review)

@@ -19,7 +19,7 @@ from epoch_sql.advice import Suggestion
 from epoch_sql.characters import harmless, visible
 from epoch_sql.diff.patterns import ChangePattern
 from epoch_sql.errors import EpochError, EpochLockedError
-from epoch_sql.model.patterns import of_cells, of_rows
+from epoch_sql.model.patterns import counted, of_cells, of_rows
 from epoch_sql.web.comparing import Comparisons
 from epoch_sql.web.lease import Lease
 
@@ -101,11 +101,6 @@ def link(path: str, **arguments: Any) -> str:
     """An address of these pages, without the arguments that are None or empty."""
     given = urlencode({name: value for name, value in arguments.items() if value is not None and value != ""})
     return f"{path}?{given}" if given else path
-
-
-def counted(number: int, one: str, many: str | None = None) -> str:
-    """``1 row``, ``2,750 rows``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def first_line(message: str | None) -> str:

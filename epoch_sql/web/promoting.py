@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from epoch_sql.diff.diff import DiffStat
-from epoch_sql.errors import ReferenceNotFound
+from epoch_sql.errors import EpochReferenceError, ReferenceNotFound
 from epoch_sql.guard.checks import CheckReport
 from epoch_sql.guard.protecting import ReviewState
 from epoch_sql.history.listing import LogEntry
 from epoch_sql.library import Repository
-from epoch_sql.model.protection import REQUEST
+from epoch_sql.model.patterns import counted
+from epoch_sql.model.protection import REQUEST, same_person
 from epoch_sql.model.schema_diff import SchemaChange
 from epoch_sql.verbs.promoting import Promotion as Judged
 from epoch_sql.verbs.promoting import Reason
-from epoch_sql.web.environments import apart, by_hand
-from epoch_sql.web.page import Site, counted, link, share
+from epoch_sql.web.environments import apart, by_hand, merge_between
+from epoch_sql.web.page import Site, link, share
 
 MOSTLY = 0.5
 """The share of a table's rows that is worth a look if they are modified."""
@@ -34,12 +35,26 @@ class Notice:
 
 @dataclass(frozen=True)
 class Merge:
-    """A merge that is not made: of a source, at a commit, into a branch at another one, and what it would change."""
+    """A merge that is not made: of a source, at a commit, into a branch at another one, and what it would change.
+
+    ``between`` names it: by the commits, and by what was decided if it is in progress.
+    """
 
     source: str
     target: str
     source_commit: str
     target_commit: str
+    between: tuple[str, ...]
+    tables: list[DiffStat]
+    definitions: list[SchemaChange]
+
+
+@dataclass(frozen=True)
+class Since:
+    """What a source has got since somebody judged it last."""
+
+    review: ReviewState
+    commits: list[LogEntry]
     tables: list[DiffStat]
     definitions: list[SchemaChange]
 
@@ -53,6 +68,7 @@ class Promotion(Merge):
     checks: list[CheckReport]
     judged: Judged
     reviews: list[ReviewState]
+    since: Since | None
 
     @property
     def conflicts(self) -> int:
@@ -164,11 +180,14 @@ def merge_of(site: Site, repository: Repository, source: str, target: str) -> Me
     tips = {branch.name: branch.commit for branch in repository.branches()}
     if target not in tips:
         raise ReferenceNotFound(f"there is no branch {target}", name=target)
-    between = (tips.get(source) or repository.log(source, max_count=1)[0].commit, tips[target])
+    source_commit = tips.get(source) or repository.log(source, max_count=1)[0].commit
+    between = merge_between(repository, source_commit, target, tips[target])
     return Merge(
         source,
         target,
-        *between,
+        source_commit,
+        tips[target],
+        between,
         tables=site.remembered("merge", between, lambda: repository.preview_diff_stat(source, into=target)),
         definitions=site.remembered(
             "merged definitions", between, lambda: repository.preview_schema_diff(source, into=target)
@@ -179,19 +198,38 @@ def merge_of(site: Site, repository: Repository, source: str, target: str) -> Me
 def promotion_of(site: Site, repository: Repository, source: str, target: str) -> Promotion:
     """The same, with all that a review needs."""
     merge = merge_of(site, repository, source, target)
-    between = (merge.source_commit, merge.target_commit)
     checks = tuple(f"{check.name}\n{check.sql}\n{check.branch}" for check in repository.checks())
-    about = (merge.source_commit, target)
+    about, reviews = (merge.source_commit, target), repository.reviews()
     return Promotion(
         **vars(merge),
-        ahead=apart(repository, *between),
-        lacking=by_hand(apart(repository, between[1], between[0])),
+        ahead=apart(repository, merge.source_commit, merge.target_commit),
+        lacking=by_hand(apart(repository, merge.target_commit, merge.source_commit)),
         # Checks may come and go while the commits stay.
         checks=site.remembered(
             "checks",
-            (*between, target, *checks),
+            (*merge.between, target, *checks),
             lambda: repository.preview_checks(source, into=target),
         ),
         judged=repository.promotion(source, into=target),
-        reviews=[r for r in repository.reviews() if (r.source_commit, r.target) == about],
+        reviews=[review for review in reviews if (review.source_commit, review.target) == about],
+        since=_since(site, repository, merge, reviews),
+    )
+
+
+def _since(site: Site, repository: Repository, merge: Merge, reviews: Sequence[ReviewState]) -> Since | None:
+    """What is new since this reviewer judged the source last, if that was at another commit that is still there."""
+    own = (r for r in reviews if (r.source, r.target) == (merge.source, merge.target) and r.verdict != REQUEST)
+    last = next((review for review in own if same_person(review.reviewer, site.author)), None)
+    if last is None or last.source_commit == merge.source_commit:
+        return None
+    try:
+        commits = apart(repository, merge.source_commit, last.source_commit)
+    except EpochReferenceError:
+        return None
+    between = (last.source_commit, merge.source_commit)
+    return Since(
+        last,
+        by_hand(commits),
+        site.remembered("stat", between, lambda: repository.diff_stat(*between)),
+        site.remembered("definitions", between, lambda: repository.schema_diff(*between)),
     )

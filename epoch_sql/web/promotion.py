@@ -6,7 +6,6 @@ import math
 
 from epoch_sql import render
 from epoch_sql.library import Repository
-from epoch_sql.model.protection import same_person
 from epoch_sql.web.comparing import ROWS
 from epoch_sql.web.data import first_row, page_of_call
 from epoch_sql.web.environments import apart
@@ -30,10 +29,7 @@ def promotion(site: Site, repository: Repository, query: Query) -> Page:
         if table.rows.total < most or site.comparisons.made(subject.between, table.table)
     ]
     told = {name: difference(site, repository, subject, name).patterns for name in at_once}
-    protection = next((p for p in repository.protections() if p.branch == found.target), None)
-    own = any(same_person(site.author, author) for author in found.authors)
-    counts = not own or protection is None or protection.allow_self_review
-    return Page("promotion.html", {"promotion": found, "patterns": told, "own": not counts})
+    return Page("promotion.html", {"promotion": found, "patterns": told})
 
 
 def patterns(site: Site, repository: Repository, query: Query) -> Page:

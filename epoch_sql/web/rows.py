@@ -147,7 +147,7 @@ def of_merge(merge: Merge) -> Subject:
     address = {"source": merge.source, "into": merge.target}
     return Subject(
         f"{merge.source} → {merge.target}",
-        ("merge", merge.source_commit, merge.target_commit),
+        ("merge", *merge.between),
         address,
         link("/promotion", **address),
         (f"{merge.target} now", f"{merge.target} after the merge"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,6 +15,11 @@ from epoch_sql.web.comparing import Comparisons
 from epoch_sql.web.lease import Lease
 from epoch_sql.web.page import Site
 from tests.web.shop import GRACE, make_hostile, make_shop
+
+if TYPE_CHECKING:
+    from selenium import webdriver
+
+    from tests.web.browser import Browser
 
 HOST = "127.0.0.1:4000"
 TOKEN = "the-token"
@@ -62,3 +68,33 @@ def pages() -> Iterator[Pages]:
     yield start
     for client in opened:
         client.__exit__()
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[webdriver.Chrome]:
+    # Only what runs in a browser waits for its import.
+    from tests.web.browser import started
+
+    chromium = started()
+    yield chromium
+    chromium.quit()
+
+
+@pytest.fixture(scope="session")
+def at_shop(driver: webdriver.Chrome, made: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    from tests.web.browser import opened
+
+    folder = tmp_path_factory.mktemp("looked-at") / "shop"
+    shutil.copytree(made / "make_shop", folder)
+    with opened(driver, folder / "shop.duckdb") as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(at_shop: Browser) -> Browser:
+    """A browser at the shop, for what changes nothing there."""
+    from tests.web.browser import complaints
+
+    at_shop.go("/")
+    complaints(at_shop.driver)
+    return at_shop
