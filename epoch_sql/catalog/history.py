@@ -278,9 +278,10 @@ class Reflog(Relation):
         rows = self.select("WHERE kind = ? AND name = ? ORDER BY sequence", [kind, name])
         return [LoggedMove(old, new, route, at) for _, _, _, old, new, route, _, _, at in rows]
 
-    def merged(self) -> dict[str, str]:
-        """The branch that each merge made here was into, by the commit that it made."""
-        rows = self.select("WHERE kind = 'branch' AND route IN ('merge', 'squash') AND new_commit IS NOT NULL")
+    def merged(self, commits: Iterable[str]) -> dict[str, str]:
+        """The branch that each merge made here was into, by the commit that it made, which is one of these."""
+        asked = "WHERE kind = 'branch' AND route IN ('merge', 'squash') AND new_commit IN (SELECT unnest(?))"
+        rows = self.select(asked, [[*commits]])
         return {row[4]: row[2] for row in rows}
 
 

@@ -25,6 +25,7 @@ _READING = {
     "extension.surface": ("version",),
     "guard.checks": ("check_report", "check_rows", "check_run", "checks"),
     "guard.protecting": ("reviews",),
+    "history.cells": ("blame_cells",),
     "history.changelog": ("changelog",),
     "history.rows": ("blame", "history"),
     "history.tables": ("tables",),

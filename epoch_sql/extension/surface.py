@@ -9,7 +9,7 @@ from typing import Any
 from epoch_sql.diff import diff, patterns
 from epoch_sql.files import exporting, importing
 from epoch_sql.guard import checks, protecting
-from epoch_sql.history import changelog, environments, listing, rows, tables
+from epoch_sql.history import cells, changelog, environments, listing, rows, tables
 from epoch_sql.linked import verbs as linked
 from epoch_sql.patch import patch
 from epoch_sql.publish import publishing
@@ -76,6 +76,7 @@ class Verbs:
     tables = tables.tables
     log = listing.log
     blame = rows.blame
+    blame_cells = cells.blame_cells
     history = rows.history
 
     diff_stat = diff.diff_stat

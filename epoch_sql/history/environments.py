@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from epoch_sql import config
 from epoch_sql.call import Call
@@ -13,6 +14,8 @@ from epoch_sql.model.commit import Ref
 from epoch_sql.verb import reading
 
 SETTING = "environments"
+LATELY = 100
+"""How many commits of each branch's own line tell what is promoted into it: enough, whatever the history."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +50,22 @@ def environments(call: Call) -> list[Environment]:
 
 
 def _promoted(call: Call, branches: Mapping[str, Ref]) -> dict[str, Counter[str]]:
-    """How often each branch was merged into each other one: by the merges on its first-parent line."""
+    """How often each branch was merged into each other one lately: by the newest merges on its first-parent line."""
     graph = call.graph()
-    lines = {name: [*graph.first_parents(ref.commit_id)] for name, ref in branches.items()}
+    lines = {name: [*islice(graph.first_parents(ref.commit_id), LATELY)] for name, ref in branches.items()}
     merges = {c for line in lines.values() for c in line if len(graph.parents(c)) > 1}
     commits = call.commits.load(merges)
     # A branch that begins at another one has its merges, too. The reflog says whose they are, where it knows them.
-    holders = Counter(commit_id for line in lines.values() for commit_id in line)
-    made = Reflog(call.cursor).merged()
+    made = Reflog(call.cursor).merged(merges)
     found: dict[str, Counter[str]] = {}
     for name, line in lines.items():
-        own = (c for c in line if c in commits and (made[c] == name if c in made else holders[c] == 1))
+        others = [ref.commit_id for other, ref in branches.items() if other != name]
+        own = (
+            c
+            for c in line
+            if c in commits
+            and (made[c] == name if c in made else not any(graph.has_first_parent(other, c) for other in others))
+        )
         named = (commits[commit_id].origin.source for commit_id in own)
         found[name] = Counter(source for source in named if source and source in branches and source != name)
     return found

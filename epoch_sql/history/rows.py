@@ -5,7 +5,7 @@ row's key as an argument.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -137,8 +137,23 @@ def history(call: Call, table: str, key: str | None = None, *, ref: str = "HEAD"
         ref: the reference whose history it is
     """
     lineage = Lineage(call, table, ref)
-    changes = TableChanges(lineage, None if key is None else wanted_key(call.cursor, lineage.table, key))
     steps = lineage.steps([c for c in lineage.commits if c not in lineage.transparent])
+    changes, position, op = _versions(lineage, steps, key)
+    return render.render(
+        "history.history",
+        op=render.column(op, "changes"),
+        columns=[render.column(c.name, "changes") for c in lineage.table.columns],
+        changes=changes,
+        commits=_commits(steps),
+        position=render.column(position, "changes"),
+        order=[render.column("position", "commits"), *(render.column(c.name, "changes") for c in lineage.table.key)],
+    )
+
+
+def _versions(lineage: Lineage, steps: Sequence[Step], key: str | None) -> tuple[Sql, str, str]:
+    """The versions of rows, of one or of all, in the columns of HEAD, and the names of their position and op."""
+    wanted = None if key is None else wanted_key(lineage.call.cursor, lineage.table, key)
+    changes = TableChanges(lineage, wanted)
     parts = [changes.relation(step for step in steps if step.commit_id not in lineage.merges)]
     own = MergedChanges(lineage, changes).own()
     rows = render.joined([*parts, own] if own else parts, "\nUNION ALL BY NAME\n")
@@ -148,17 +163,39 @@ def history(call: Call, table: str, key: str | None = None, *, ref: str = "HEAD"
         )
     defined = lineage.table
     if any(not column.stored for column in defined.columns):
-        require_trusted(call, defined)
+        require_trusted(lineage.call, defined)
     position, op = free_name("position", defined), free_name("op", defined)
-    return render.render(
-        "history.history",
-        op=render.column(op, "changes"),
-        columns=[render.column(c.name, "changes") for c in defined.columns],
-        changes=_native(defined, rows, {"position": position, "op": op}),
-        commits=_commits(steps),
-        position=render.column(position, "changes"),
-        order=[render.column("position", "commits"), *(render.column(c.name, "changes") for c in defined.key)],
+    return _native(defined, rows, {"position": position, "op": op}), position, op
+
+
+def versions_of(lineage: Lineage, key: str) -> list[tuple[int, str, tuple[str | None, ...]]]:
+    """The versions of one row, newest first: the position of the commit, what it did, and the values as texts."""
+    steps = lineage.steps([c for c in lineage.commits if c not in lineage.transparent])
+    changes, position, op = _versions(lineage, steps, key)
+    rows = render.fill(
+        Sql("SELECT {{p}}, {{op}}, {{texts}} FROM ({{changes}}) AS changes ORDER BY {{p}}"),
+        p=render.column(position),
+        op=render.column(op),
+        texts=_texts(lineage.table),
+        changes=changes,
     )
+    return [(row[0], row[1], row[2:]) for row in lineage.call.cursor.execute(rows).fetchall()]
+
+
+def row_at(lineage: Lineage, key: str) -> tuple[str | None, ...] | None:
+    """The values of one row at the newest commit, as texts. None if there is no such row."""
+    changes = TableChanges(lineage, wanted_key(lineage.call.cursor, lineage.table, key))
+    whole = Step(lineage.head, 0, None, lineage.version(lineage.head))
+    rows = render.fill(
+        Sql("SELECT {{texts}} FROM ({{rows}}) AS rows"),
+        texts=_texts(lineage.table),
+        rows=_native(lineage.table, changes.relation([whole]), {}),
+    )
+    return lineage.call.cursor.execute(rows).fetchone()
+
+
+def _texts(table: Table) -> list[Sql]:
+    return [render.fill(Sql("CAST({{c}} AS VARCHAR)"), c=render.column(c.name)) for c in table.columns]
 
 
 @relation(

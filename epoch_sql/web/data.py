@@ -68,18 +68,38 @@ def data(repository: Repository, query: Query) -> Page:
 
 
 def row(repository: Repository, query: Query) -> Page:
-    """The commits that changed a row, newest first."""
+    """A page of the commits that changed a row, newest first, and the commit that set each of its cells."""
     table, key, ref = query["table"], query["key"], query.get("ref") or "HEAD"
+    begin = first_row(query)
+    call = render.fill(
+        "epoch_history({{table}}, key := {{key}}, ref := {{ref}})",
+        table=render.literal(table),
+        key=render.literal(key),
+        ref=render.literal(ref),
+    )
     with repository.connection.cursor() as cursor:
-        call = render.fill(
-            "FROM epoch_history({{table}}, key := {{key}}, ref := {{ref}})",
-            table=render.literal(table),
-            key=render.literal(key),
-            ref=render.literal(ref),
+        # One more than a page has: what the last one changed, and whether there is a next page.
+        found = _run(
+            cursor,
+            render.fill(
+                "FROM {{call}} LIMIT {{rows}} OFFSET {{begin}}",
+                call=call,
+                rows=render.literal(ROWS + 1),
+                begin=render.literal(begin),
+            ),
         )
-        found = _run(cursor, call)
-    messages = {entry.commit: entry.message for entry in repository.log(ref)}
-    return Page("row.html", {"table": table, "key": key, "ref": ref, "found": found, "messages": messages})
+    newest = found.rows[0] if found.rows else None
+    values = {
+        "table": table,
+        "key": key,
+        "ref": ref,
+        "found": found,
+        "messages": {row[0]: repository.log(row[0], max_count=1)[0].message for row in found.rows[:ROWS]},
+        "cells": repository.blame_cells(table, key, ref=ref) if newest and newest[3] != "removed" else [],
+        "first": begin + 1,
+        "rows_of_page": ROWS,
+    }
+    return Page("row.html", values)
 
 
 def first_row(query: Query) -> int:

@@ -37,6 +37,7 @@ READING = [
     "epoch_identity()",
     "epoch_environments()",
     "epoch_blame('orders')",
+    "epoch_blame_cells('orders', '1', ref := 'v1')",
     "epoch_merge_base('v1', 'HEAD')",
     "epoch_preview_merge('v1')",
     "epoch_preview_diff('v2', 'before')",

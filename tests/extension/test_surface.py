@@ -58,7 +58,7 @@ def test_names_parameters_and_columns_are_those_that_the_verbs_declare(shared: R
     described = "SELECT function_name, parameters, comment FROM duckdb_functions() WHERE function_type = 'table_macro'"
     found = {name: (parameters, comment) for name, parameters, comment in shared(described) if name.startswith("epoch")}
     assert found == {verb.name: ([p.name for p in verb.parameters], verb.description) for verb in VERBS}
-    values = {"table_name": "'orders'", "columns": "['id']", "sql": "'FROM orders'"}
+    values = {"table_name": "'orders'", "key": "'1'", "columns": "['id']", "sql": "'FROM orders'"}
     shared("CALL epoch_check_add('v1', 'FROM orders WHERE id < 0', branch := 'nowhere/*')")
     for verb in VERBS:
         needed = ", ".join(values.get(p.name, "'v1'") for p in verb.parameters if p.default is None)

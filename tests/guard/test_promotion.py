@@ -67,6 +67,7 @@ def test_whose_approval_counts_and_what_is_stale(repo: Repo) -> None:
 
     repo("CALL epoch_review('staging', 'production')")
     assert promotion(repo)["own_approvals"] == ["Ada <ada@example.com>"]
+    assert not promotion(repo)["may_approve"]
     assert agrees(repo) == ["review"]
     for reviewer, verdict in ((BO, "approve"), (CY, "reject")):
         repo("CALL epoch_review('staging', 'production', reviewer := ?, verdict := ?)", reviewer, verdict)

@@ -37,6 +37,11 @@ def blame(repo: Repo, table: str = "orders") -> dict[Any, str]:
     return {key: row[-1] for key, row in zip(keys, rows, strict=True)}
 
 
+def cells(repo: Repo, key: str, table: str = "orders") -> dict[str, tuple[str, str]]:
+    rows = repo("SELECT column_name, value, message FROM epoch_blame_cells(?, ?)", table, key)
+    return {column: (value, message) for column, value, message in rows}
+
+
 def change(repo: Repo, message: str, *statements: str) -> None:
     for statement in statements:
         repo(statement)
@@ -163,6 +168,35 @@ def test_a_merge_has_only_the_rows_that_it_made(forked: Repo) -> None:
     }
     assert blame(forked) == {1: "main", 2: "merge", 3: "dev", 4: "main", 5: "dev"}
     assert {row[0] for row in story(forked, key="3")} == {"dev", "Initial commit"}
+
+
+def test_each_cell_has_the_commit_that_set_it(forked: Repo) -> None:
+    """Also below a merge that made the row of both sides' cells. Only what is decided by hand is the merge's."""
+    forked("CALL epoch_merge('dev', message := 'merge')")
+    assert cells(forked, "2") == {"id": ("2", "Initial commit"), "a": ("main", "main"), "b": ("22", "dev")}
+    assert cells(forked, "3") == {"id": ("3", "Initial commit"), "a": ("z", "Initial commit"), "b": ("23", "dev")}
+    assert cells(forked, "5") == {"id": ("5", "dev"), "a": ("dev", "dev"), "b": ("5", "dev")}
+    change(forked, "away", "UPDATE orders SET b = 0 WHERE id = 2")
+    change(forked, "back", "UPDATE orders SET b = 22 WHERE id = 2")
+    forked("CALL epoch_branch('other')")
+    change(forked, "left", "UPDATE orders SET a = 'left' WHERE id = 2")
+    forked("CALL epoch_checkout('other')")
+    change(forked, "right", "UPDATE orders SET a = 'right' WHERE id = 2")
+    assert "EpochConflict" in forked.refused("CALL epoch_merge('main', message := 'by hand')")
+    forked("CALL epoch_resolve('orders', key := '2', column_name := 'a', value := 'both')")
+    forked("CALL epoch_merge_continue(message := 'by hand')")
+    assert cells(forked, "2") == {"id": ("2", "Initial commit"), "a": ("both", "by hand"), "b": ("22", "back")}
+    at = "SELECT message FROM epoch_blame_cells('orders', '{\"id\": 2}', ref := 'HEAD~3') WHERE column_name = 'b'"
+    assert forked(at) == [("away",)]
+    change(forked, "gone", "DELETE FROM orders WHERE id = 2")
+    assert "there is no row 2 of orders in HEAD" in forked.refused("FROM epoch_blame_cells('orders', '2')")
+    change(forked, "again", "INSERT INTO orders VALUES (2, 'both', 22)")
+    assert {message for _, message in cells(forked, "2").values()} == {"again"}
+
+
+def test_the_cells_of_a_renamed_table(line: Repo) -> None:
+    found = cells(line, "1", "sales")
+    assert found["a"] == ("x", "Initial commit") and found["amount"] == ("10", "one") and found["c"] == ("8", "five")
 
 
 def test_a_table_that_came_with_a_merge(forked: Repo) -> None:

@@ -122,6 +122,33 @@ def test_conflicts_stand_apart(repo: Repo) -> None:
     assert repo("SELECT count(*) FROM epoch_preview_conflicts('side', 'main') WHERE NOT resolved") == [(3,)]
 
 
+def test_a_preview_leaves_only_what_gc_removes(repo: Repo) -> None:
+    """A base that is computed is a file with a content of its own. It is one, however often the merge is previewed."""
+
+    def objects() -> set[str]:
+        return {path.name for path in (repo.path.parent / ".epoch" / "objects").rglob("*") if path.is_file()}
+
+    on(repo, "side", "UPDATE t SET a = 100, b = 100 WHERE id = 1")
+    on(repo, "main", "UPDATE t SET a = 200 WHERE id IN (1, 2)")
+    for branch in ("main", "side"):
+        repo("CALL epoch_tag(?, ?)", f"{branch}-before", branch)
+    repo("CALL epoch_merge('side-before', target := 'main', strategy := 'ours')")
+    repo("CALL epoch_merge('main-before', target := 'side', strategy := 'ours')")
+    on(repo, "side", "UPDATE t SET b = 300 WHERE id = 3")
+    repo("CALL epoch_gc(grace := INTERVAL 0 SECOND)")
+    before, left = objects(), set[str]()
+    for _ in range(2):
+        previewed(repo, "side", "main")
+        repo("FROM epoch_preview_merge('side', target := 'main')")
+        repo("FROM epoch_promotion('side', target := 'main')")
+        assert not left or objects() == left
+        left = objects()
+    assert len(left - before) == 1
+    repo("CALL epoch_gc(grace := INTERVAL 0 SECOND)")
+    assert objects() == before
+    assert repo("FROM epoch_fsck()") == []
+
+
 @pytest.mark.parametrize("name", ["we\"ird', t", "\\'; DROP TABLE t; --", "ta🦆ble\n"])
 def test_hostile_names_and_values(make_repo: MakeRepo, name: str) -> None:
     quoted, value = '"' + name.replace('"', '""') + '"', "'; DROP TABLE x; -- {{rows}}"

@@ -21,9 +21,10 @@ ROWS = "/rows?source=staging&into=production&table=orders"
 class Browser:
     """Chromium, at the pages of one start."""
 
-    def __init__(self, driver: webdriver.Chrome, base: str, process: subprocess.Popen[str]) -> None:
+    def __init__(self, driver: webdriver.Chrome, link: str, process: subprocess.Popen[str]) -> None:
         self.driver = driver
-        self.base = base
+        self.link = link
+        self.base = link.partition("/?")[0]
         self.process = process
 
     def go(self, address: str) -> None:
@@ -76,7 +77,7 @@ def opened(driver: webdriver.Chrome, database: Path, *options: str) -> Iterator[
     with served(database, *options) as (process, link):
         driver.get(link)
         complaints(driver)
-        yield Browser(driver, link.partition("/?")[0], process)
+        yield Browser(driver, link, process)
 
 
 def complaints(driver: webdriver.Chrome) -> list[str]:

@@ -95,6 +95,6 @@ def browser(at_shop: Browser) -> Browser:
     """A browser at the shop, for what changes nothing there."""
     from tests.web.browser import complaints
 
-    at_shop.go("/")
+    at_shop.driver.get(at_shop.link)
     complaints(at_shop.driver)
     return at_shop

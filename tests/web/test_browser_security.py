@@ -50,7 +50,7 @@ def test_other_sites_and_other_names_get_nothing(driver: webdriver.Chrome, shop:
         driver.get(link.replace("127.0.0.1", "evil.example"))
         assert "This is not the address that epoch ui printed." in driver.page_source
         driver.get(link)
-        browser = Browser(driver, link.partition("/?")[0], process)
+        browser = Browser(driver, link, process)
         assert "token" not in driver.current_url and "staging" in browser.text()
         Evil.base = browser.base
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Evil)

@@ -93,6 +93,66 @@ def test_a_promotion_has_a_verdict_with_its_reasons(pages: Pages, shop: Path) ->
     assert "Conflicts none Checks 1 of 2 fails Review needed" in text
 
 
+def test_what_cannot_be_undone_is_to_be_looked_at_first(pages: Pages, shop: Path) -> None:
+    with beside(shop) as repo:
+        repo.unprotect("production")
+        repo.checkout("production")
+        repo.connection.execute("CREATE TABLE visits (day DATE PRIMARY KEY)")
+        repo.commit("Visits", author=ADA)
+        repo.merge("production", into="staging")
+        repo.checkout("staging")
+        repo.connection.execute("ALTER TABLE orders ALTER amount TYPE SMALLINT; DROP TABLE visits")
+        repo.commit("Less", author=ADA)
+    look = told(pages(shop).get("/promotion", params=STAGING).text).partition("Look at first")[2]
+    assert "table visits is dropped" in look and "orders.amount changes: amount INTEGER → amount SMALLINT" in look
+    assert "50.5 % of the rows of orders are modified" in look
+
+
+def test_the_review_of_a_promotion_stands_between_its_environments(pages: Pages, shop: Path) -> None:
+    client = pages(shop)
+    for verdict, shown in (("approve", "approved"), ("reject", "rejected")):
+        with beside(shop) as repo:
+            repo.review("staging", "production", verdict=verdict, reviewer=GRACE)  # type: ignore[arg-type]
+        assert f"Review staging for production {shown}" in told(client.get("/").text)
+
+
+def test_a_reviewer_sees_what_is_new_since_the_last_verdict(pages: Pages, shop: Path) -> None:
+    client = pages(shop)
+    assert "New since" not in client.get("/promotion", params=STAGING).text
+    with beside(shop) as repo:
+        judged = repo.review("staging", "production", verdict="reject", reviewer=GRACE).source_commit
+        repo.checkout("staging")
+        repo.connection.execute("UPDATE orders SET amount = 2000 WHERE id = 200")
+        repo.commit("As it should be", author=ADA)
+    page = client.get("/promotion", params=STAGING).text
+    assert f"New since you rejected {judged[:7]}" in told(page)
+    since = page.partition('id="since"')[2].partition("</section>")[0]
+    assert "As it should be" in since and "Discounts" not in since and "~ 1 modified" in told(since)
+    [rows] = [link for link in Reader(since).links if link.startswith("/rows")]
+    assert "-2000 → 2000" in told(client.get(rows).text)
+    with beside(shop) as repo:
+        repo.review("staging", "production", reviewer=GRACE)
+    assert "New since" not in client.get("/promotion", params=STAGING).text
+
+
+def test_the_numbers_of_a_merge_in_progress_follow_its_decisions(pages: Pages, shop: Path) -> None:
+    client, merge = pages(shop), {"source": "seats", "into": "development"}
+
+    def shown() -> str:
+        text = ""
+        for address in ("/promotion", "/promotion", "/rows"):
+            text = told(client.get(address, params=merge | {"table": "customers"}).text)
+        return text
+
+    asked = {"into": "development", "table": "customers", "key": '{"id":1}', "column": "name"}
+    before = shown()
+    for value in ("Annie", "Anneke"):
+        said(client, action="resolve", value=value, **asked)
+        assert f"Anna → {value}" in shown()
+    said(client, action="resolve", side="ours", **asked)
+    assert shown() == before
+
+
 def test_the_numbers_are_those_of_the_merge_and_not_of_a_difference(pages: Pages, shop: Path) -> None:
     """Bob's new city is in production only: a difference of the branches shows it undone, the merge keeps it."""
     text = told(pages(shop).get("/promotion", params=STAGING).text)
@@ -157,6 +217,8 @@ def test_history_commit_data_and_a_row(pages: Pages, shop: Path) -> None:
     assert "Delft" in data and "Leiden" not in data
     row = next(link for link in Reader(client.get("/data?ref=production&table=customers").text).links if "/row" in link)
     assert "Orders and customers" in client.get(row).text
+    bob = told(client.get("/row", params={"ref": "production", "table": "customers", "key": '{"id":2}'}).text)
+    assert "city Leiden Bob has moved Edsger" in bob and "name Bob Orders and customers Ada" in bob
     wrong = client.get("/data", params={"ref": "production", "sql": "SELECT nothing"}).text
     assert 'role="alert"' in wrong and "nothing" in wrong
 
@@ -268,8 +330,18 @@ def test_a_rollback_with_conflicts_goes_on_to_settle_them(pages: Pages, shop: Pa
 
 
 def test_an_author_is_told_that_an_approval_does_not_count(pages: Pages, shop: Path) -> None:
-    text = told(pages(shop, author=ADA).get("/promotion", params=STAGING).text)
-    assert "Ada is an author of what this brings, so an approval does not count." in text
+    told_so = "is an author of what this brings, so an approval does not count."
+    assert f"Ada {told_so}" in told(pages(shop, author=ADA).get("/promotion", params=STAGING).text)
+    with beside(shop):
+        client = pages(shop)
+    assert told_so not in told(client.get("/promotion", params=STAGING).text)
+    with beside(shop) as repo:
+        repo.merge("production", into="staging", author=GRACE)
+    # The rules count a merge as well: its author has put the sides together.
+    assert f"Grace {told_so}" in told(client.get("/promotion", params=STAGING).text)
+    with beside(shop) as repo:
+        repo.protect("production", require_review=True, allow_self_review=True)
+    assert told_so not in told(client.get("/promotion", params=STAGING).text)
 
 
 def test_conflicts_are_settled_cell_by_cell_and_merged(pages: Pages, shop: Path) -> None:
