@@ -116,6 +116,11 @@ def remote_remove(session: Session, name: str, form: str) -> None:
 @click.option("--tags", is_flag=True, help="Push every tag too.")
 @click.option("--protection", is_flag=True, help="Set the remote's protection of the branch to the local one.")
 @click.option(
+    "--layout",
+    is_flag=True,
+    help="Store the branch's tables there in the files that they have here, such as those of `compact`.",
+)
+@click.option(
     "--delete", metavar="NAME", help="Delete a branch or a tag of the remote instead, unless the remote protects it."
 )
 @json_option
@@ -127,6 +132,7 @@ def push(
     force: bool,
     tags: bool,
     protection: bool,
+    layout: bool,
     delete: str | None,
     form: str,
 ) -> None:
@@ -135,7 +141,7 @@ def push(
     REMOTE is origin by default, and BRANCH the current branch. Sends only what the remote lacks.
     """
     if delete is not None:
-        if branch or force or tags or protection:
+        if branch or force or tags or protection or layout:
             raise click.UsageError("--delete goes with a remote only: epoch push REMOTE --delete NAME")
         deleted = session.do(call("epoch_push", remote=remote_name, branch=delete, delete=True), "pushing")
         was = short(deleted["old_commit_id"])
@@ -144,7 +150,8 @@ def push(
         )
         _finish(deleted, "sent", form)
         return
-    asked = call("epoch_push", remote=remote_name, branch=branch, force=force, tags=tags, protection=protection)
+    options = {"force": force, "tags": tags, "protection": protection, "layout": layout}
+    asked = call("epoch_push", remote=remote_name, branch=branch, **options)
     made = session.do(asked, "pushing", session.transferred)
     if not made["moved"]:
         diagnostics.message("Everything up-to-date")

@@ -334,34 +334,24 @@ def commit_fields(portable: PortableCommit) -> Fields:
         "message": c.message,
         "origin": origin_fields(c.origin),
         "subtrees": list(portable.subtrees),
-        "deltas": [_level_fields(delta) for delta in portable.deltas],
+        "deltas": [level_fields(delta) for delta in portable.deltas],
     }
 
 
-def manifest_fields(manifest: Manifest) -> Fields:
-    """The document of a version."""
-    v = manifest.version
-    return {
-        "table_id": v.table_id,
-        "schema_id": v.schema_id,
-        "row_count": v.row_count,
-        "fingerprint": v.fingerprint,
-        "levels": [_level_fields(level) for level in manifest.levels],
-    }
-
-
-def _level_fields(level: PortableLevel) -> Fields:
+def level_fields(level: PortableLevel) -> Fields:
+    """A delta in a document."""
     rows = level.rows
     return {
         "kind": level.kind,
-        "files": [_file_fields(file) for file in level.files],
+        "files": [file_fields(file) for file in level.files],
         "rows": [rows.added, rows.modified, rows.removed],
         "before": level.before,
         "after": level.after,
     }
 
 
-def _file_fields(file: DataFile) -> Fields:
+def file_fields(file: DataFile) -> Fields:
+    """A file in a document."""
     return vars(file)
 
 

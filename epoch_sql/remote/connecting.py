@@ -48,6 +48,11 @@ def manifest_path(content_id: str) -> str:
     return f"versions/{content_id}.json"
 
 
+def base_path(base_id: str) -> str:
+    """A base level, by the SHA-256 of its bytes."""
+    return f"levels/{base_id}.json"
+
+
 def commit_path(commit_id: str) -> str:
     """A commit."""
     return f"{COMMITS}/{commit_id}.json"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from epoch_sql.model.documents import read_commit, read_definition, read_manifest, read_tree
+from epoch_sql.model.documents import read_base, read_commit, read_definition, read_tree, read_version
 from epoch_sql.model.graph import CommitGraph, Undo
-from epoch_sql.model.remote import Manifest, PortableCommit, TreeRow, damaged
+from epoch_sql.model.layouts import StoredVersion
+from epoch_sql.model.remote import Manifest, PortableCommit, PortableLevel, TreeRow, damaged
 from epoch_sql.model.schema import Table
 from epoch_sql.remote.connecting import (
     COMMITS,
+    base_path,
     commit_path,
     in_parallel,
     is_id,
@@ -27,6 +29,7 @@ class Documents:
     """The documents of one store. Raises EpochStorageError for one that is missing or damaged."""
 
     store: RemoteStore
+    _bases: dict[str, PortableLevel] = field(default_factory=dict, compare=False)
 
     def commits(self, ids: Iterable[str]) -> dict[str, PortableCommit]:
         """The commits of these ids."""
@@ -45,8 +48,25 @@ class Documents:
 
     def manifests(self, ids: Iterable[str]) -> dict[str, Manifest]:
         """The layouts of the versions with these contents."""
+        stored = self.versions(ids)
+        bases = self.bases(version.layout.base for version in stored.values())
+        found = {}
+        for content_id, one in stored.items():
+            levels = (bases[one.layout.base], *one.layout.deltas)
+            found[content_id] = Manifest(one.version, levels)
+        return found
+
+    def versions(self, ids: Iterable[str]) -> dict[str, StoredVersion]:
+        """The documents of the versions with these contents."""
         wanted = sorted(ids)
-        return dict(zip(wanted, in_parallel(self._manifest, wanted), strict=True))
+        return dict(zip(wanted, in_parallel(self._version, wanted), strict=True))
+
+    def bases(self, ids: Iterable[str]) -> dict[str, PortableLevel]:
+        """The base levels of these ids. Versions share them, so each is read once."""
+        wanted = sorted(set(ids))
+        unread = [i for i in wanted if i not in self._bases]
+        self._bases.update(zip(unread, in_parallel(self._base, unread), strict=True))
+        return {i: self._bases[i] for i in wanted}
 
     def definitions(self, ids: Iterable[str]) -> dict[str, Table]:
         """The definitions of these ids. Their SQL is not proved."""
@@ -65,9 +85,16 @@ class Documents:
         path = subtree_path(subtree_id)
         return read_tree(self._hashed(path, subtree_id), self.where(path))
 
-    def _manifest(self, content_id: str) -> Manifest:
+    def _version(self, content_id: str) -> StoredVersion:
         path = manifest_path(content_id)
-        return read_manifest(self._read(path), content_id, self.where(path))
+        found = self.store.read_current(path)
+        if found is None:
+            raise damaged(self.where(path), "is missing")
+        return read_version(found.data, content_id, self.where(path))
+
+    def _base(self, base_id: str) -> PortableLevel:
+        path = base_path(base_id)
+        return read_base(self._hashed(path, base_id), self.where(path))
 
     def _definition(self, schema_id: str) -> Table:
         path = schema_path(schema_id)

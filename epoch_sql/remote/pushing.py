@@ -51,7 +51,7 @@ from epoch_sql.remote.references import (
     write_reference,
     write_reviews,
 )
-from epoch_sql.remote.sending import Sent, send
+from epoch_sql.remote.sending import Sent, send, send_layouts
 
 
 def delete(call: Call, remote: str, named: str | None) -> TransferResult:
@@ -152,8 +152,11 @@ class _Push:
         return found.ref.commit_id if found else None
 
 
-def push(call: Call, remote: str, branch: str | None, force: bool, tags: bool, protection: bool) -> TransferResult:
-    """Push a branch (default: the checked-out one), with reviews; ``tags`` also pushes every tag.
+def push(
+    call: Call, remote: str, branch: str | None, force: bool, tags: bool, protection: bool, layout: bool
+) -> TransferResult:
+    """Push a branch (default: the checked-out one), with reviews; ``tags`` also pushes every tag, and ``layout`` how
+    the branch's tables are stored.
 
     ``protection`` sets the remote's protection of the branch to the local one. Without it, a push does so only if the
     remote has no settings for the branch. Raises EpochRemoteError if the remote has commits that are not local (unless
@@ -170,6 +173,8 @@ def push(call: Call, remote: str, branch: str | None, force: bool, tags: bool, p
     new_tags = [tag for name, tag in begun.tags.items() if name not in begun.listing.tags]
     if ref.commit_id != begun.old or new_tags:
         sent = send(call, store, {ref.commit_id, *(tag.commit_id for tag in new_tags)}, _common(call, begun))
+    if layout:
+        sent += send_layouts(call, store, ref.commit_id)
     protected = _set_protection(call, begun, protection)
     if ref.commit_id != begun.old:
         _move(call, begun)

@@ -14,6 +14,8 @@ from epoch_sql.catalog.content import Levels, Roots, Schemas, Trees, Versions, s
 from epoch_sql.catalog.relation import run
 from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import Commit, DataFile
+from epoch_sql.model.documents import read_version
+from epoch_sql.model.layouts import base_id, base_text, stored_version, version_fields
 from epoch_sql.model.remote import (
     Manifest,
     PortableCommit,
@@ -21,19 +23,19 @@ from epoch_sql.model.remote import (
     TreeRow,
     commit_fields,
     content_of,
-    manifest_fields,
     seal,
     tree_text,
 )
 from epoch_sql.remote.connecting import (
     FILES_AT_ONCE,
+    base_path,
     commit_path,
     in_parallel,
     manifest_path,
     schema_path,
     subtree_path,
 )
-from epoch_sql.storage.remote.base import RemoteStore, file_path
+from epoch_sql.storage.remote.base import RemoteStore, Stored, file_path
 
 Row = TreeRow
 """A row of ``epoch.trees`` without its id. At a remote it names a content, and locally a version."""
@@ -101,6 +103,9 @@ class Sent:
     objects: int = 0
     bytes: int = 0
 
+    def __add__(self, other: Sent) -> Sent:
+        return Sent(self.objects + other.objects, self.bytes + other.bytes)
+
 
 @dataclass
 class _Load:
@@ -128,7 +133,8 @@ def send(call: Call, store: RemoteStore, tips: Iterable[str], common: Iterable[s
     files = _files(manifests.values(), load.commits)
     sent = _send_files(call, store, files)
     _send_definitions(call.cursor, store, manifests.values(), files)
-    in_parallel(lambda i: store.put_new(manifest_path(i), seal(manifest_fields(manifests[i]))), manifests)
+    _send_bases(store, manifests.values())
+    in_parallel(lambda i: store.put_new(manifest_path(i), _version_document(manifests[i])), manifests)
     in_parallel(lambda i: store.put_new(subtree_path(i), load.subtrees[i]), load.subtrees)
     in_parallel(lambda c: store.put_new(commit_path(c.commit.commit_id), seal(commit_fields(c))), load.commits)
     return sent
@@ -251,6 +257,56 @@ def _send_files(call: Call, store: RemoteStore, files: dict[str, DataFile]) -> S
 
     in_parallel(upload, lacking, FILES_AT_ONCE)
     return Sent(len(lacking), sum(file.bytes for file in lacking))
+
+
+def send_layouts(call: Call, store: RemoteStore, commit_id: str) -> Sent:
+    """Have the remote store the tables of a commit that it has as they are stored here, if that is no more levels.
+
+    Whoever reads a table there meanwhile reads the files of the old layout, which stay. Of two that replace one layout
+    at once, one does.
+    """
+    root_id = call.commits.get(commit_id).root_id
+    trees = local_trees(call.cursor, [root_id])
+    manifests = _manifests(call, {content_id: version_id for version_id, content_id in trees.contents.items()})
+    there = dict(zip(manifests, in_parallel(lambda i: store.read_current(manifest_path(i)), manifests), strict=True))
+    better = {i: manifests[i] for i, found in there.items() if found and _is_better(store, manifests[i], found)}
+    files = _files(better.values(), ())
+    sent = _send_files(call, store, files)
+    _send_definitions(call.cursor, store, better.values(), files)
+    _send_bases(store, better.values())
+
+    def replace(content_id: str) -> None:
+        found = there[content_id]
+        assert found
+        store.swap_current(manifest_path(content_id), found.token, _version_document(better[content_id]))
+
+    in_parallel(replace, better)
+    return sent
+
+
+def _is_better(store: RemoteStore, manifest: Manifest, found: Stored) -> bool:
+    """Whether a layout differs from the stored one, and has no more levels."""
+    path = manifest_path(content_of(manifest.version))
+    stored = read_version(found.data, content_of(manifest.version), f"{store.where}/{path}")
+    own = stored_version(manifest).layout
+    return own != stored.layout and len(own.deltas) <= len(stored.layout.deltas)
+
+
+def _send_bases(store: RemoteStore, manifests: Iterable[Manifest]) -> None:
+    """Send the base levels that the remote lacks. Most versions have that of the one before."""
+    files = {manifest.levels[0].files for manifest in manifests}
+    bases = {base_id(one): one for one in files}
+
+    def put(document_id: str) -> None:
+        path = base_path(document_id)
+        if store.size(path) is None:
+            store.put_new(path, base_text(bases[document_id]).encode())
+
+    in_parallel(put, bases)
+
+
+def _version_document(manifest: Manifest) -> bytes:
+    return seal(version_fields(stored_version(manifest)))
 
 
 def _send_definitions(

@@ -16,6 +16,7 @@ def push(
     force: bool = False,
     tags: bool = False,
     protection: bool = False,
+    layout: bool = False,
     delete: bool = False,
 ) -> TransferResult:
     """Sends a branch to a remote: first what the remote lacks, and the reference last. Status: `pushed`, `new`,
@@ -30,6 +31,7 @@ def push(
         force: push even if the remote's branch loses commits, unless the remote protects it
         tags: push every tag too
         protection: set the remote's protection of the branch to the local one
+        layout: store the branch's tables there in the files that they have here, if these are no more levels
         delete: delete the branch or tag of that name at the remote instead
     """
     from epoch_sql.remote.pushing import delete as delete_there
@@ -37,7 +39,7 @@ def push(
 
     if delete:
         return delete_there(call, remote, branch)
-    return push_there(call, remote, branch, force, tags, protection)
+    return push_there(call, remote, branch, force, tags, protection, layout)
 
 
 @procedure("epoch_fetch", queues=False)

@@ -12,7 +12,7 @@ import pytest
 
 import epoch_sql
 from epoch_sql import render
-from epoch_sql.model import documents
+from epoch_sql.model import forms
 from tests.conftest import MakeRepo
 
 _DOCS = Path(__file__).parents[2] / "docs"
@@ -26,6 +26,7 @@ _PARTS = {
     "REF": "[^/]+",
     "<2 digits>": "[0-9a-f]{2}",
     "<name>": r"[^/]+/\d+",
+    "<number>": r"\d+",
     "<target>": "[^/]+",
     **dict.fromkeys(("<sha256>", "<content id>", "<commit id>", "<review id>"), "[0-9a-f]{64}"),
 }
@@ -94,10 +95,11 @@ def test_the_pages_have_each_file(make_repo: MakeRepo, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["_Header", "_Commit", "_Origin", "_Version", "_Level", "_File", "_Ref", "_Settings", "_Protection"]
+    "kind",
+    ["Header", "Commit", "Origin", "Version", "Level", "Base", "File", "Ref", "Settings", "Protection"],
 )
 def test_the_page_names_each_field_of_a_document(kind: str) -> None:
-    fields = {field.name for field in msgspec.structs.fields(getattr(documents, kind))}
+    fields = {field.name for field in msgspec.structs.fields(getattr(forms, kind))}
     assert fields <= set(re.findall(r"`(\w+)`", _REMOTE))
 
 

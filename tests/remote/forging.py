@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from epoch_sql.model.commit import commit_identity, origin_of, tree_identity
 from epoch_sql.model.remote import content_identity, encoded, seal
 from epoch_sql.model.schema import canonical_json, table_from_json
 
-BARE = ("trees", "schemas")
+BARE = ("trees", "schemas", "levels")
 Document = Any
 Spot = tuple[str | int, ...]
 
@@ -38,6 +39,12 @@ class Store:
             if path.is_file() and kind not in ("objects", "incoming"):
                 told = json.loads(path.read_bytes())
                 self.documents.setdefault(kind, {})["/".join(rest)] = told if kind in BARE else told["content"]
+        bases = self.documents.pop("levels", {})
+        for version in self.documents.get("versions", {}).values():
+            # In one list, as they are read.
+            base = {"kind": "base", "rows": [0, 0, 0], "before": None, "after": None}
+            deltas = version.pop("deltas")
+            version["levels"] = [{**base, **copy.deepcopy(bases[f"{version.pop('base')}.json"])}, *deltas]
 
     def write(self, folder: Path, objects: bool = True) -> None:
         """The store as it is now, elsewhere, with links to its files unless they are there."""
@@ -45,7 +52,10 @@ class Store:
             shutil.copytree(
                 self.folder / "objects", folder / "objects", copy_function=lambda a, b: Path(b).hardlink_to(a)
             )
-        for kind, found in self.documents.items():
+        documents = {**self.documents, "levels": {}, "versions": {}}
+        for name, version in self.documents.get("versions", {}).items():
+            documents["versions"][name] = parted(version, documents["levels"])
+        for kind, found in documents.items():
             for name, content in found.items():
                 path = folder / kind / name if name else folder / kind
                 if any(len(os.fsencode(part)) > 255 for part in path.parts):
@@ -114,6 +124,29 @@ class Store:
 
     def _rename(self, kind: str, names: dict[str, str]) -> None:
         self.documents[kind] = {names.get(name, name): found for name, found in self.documents[kind].items()}
+
+
+def change_base(version: Path, change: Callable[[list[Document]], None]) -> None:
+    """Change the files of the base level of a version in a store."""
+    content = json.loads(version.read_bytes())["content"]
+    levels = version.parents[1] / "levels"
+    base = json.loads((levels / f"{content['base']}.json").read_bytes())
+    change(base["files"])
+    text = canonical_json(base)
+    (levels / f"{sha(text)}.json").write_text(text, encoding="utf-8")
+    version.write_bytes(seal({**content, "base": sha(text)}))
+
+
+def parted(version: Document, bases: dict[str, Document]) -> Document:
+    """A version as it is stored, whose base level is a document of its own, if it can be told apart."""
+    levels = version.get("levels") if isinstance(version, dict) else None
+    if not isinstance(levels, list) or not levels or not isinstance(levels[0], dict):
+        return version
+    base = {name: value for name, value in levels[0].items() if name not in ("kind", "rows", "before", "after")}
+    name = sha(canonical_json(base))
+    bases[f"{name}.json"] = base
+    rest = {name: value for name, value in version.items() if name != "levels"}
+    return {**rest, "base": name, "deltas": levels[1:]}
 
 
 def commit_id(found: Document) -> str:

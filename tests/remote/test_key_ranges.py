@@ -10,13 +10,13 @@ import duckdb
 import pytest
 
 from epoch_sql import render
-from epoch_sql.model.remote import seal
 from epoch_sql.render import Sql
 from epoch_sql.storage import writing
 from epoch_sql.storage.file_proof import Prover
 from epoch_sql.storage.key_ranges import key_bounds
 from tests.conftest import MakeRepo, Repo
 from tests.remote.conftest import Clone
+from tests.remote.forging import change_base
 
 _TABLES = """
     CREATE TABLE numbers (id BIGINT PRIMARY KEY, v VARCHAR);
@@ -119,10 +119,12 @@ def test_a_fetch_reads_only_the_files_in_which_a_base_level_differs(
     assert (len(before), len(changed)) == (5, 2)
     if lost:
         for path in (tmp_path / "store" / "versions").iterdir():
-            content = json.loads(path.read_bytes())["content"]
-            if {file["file_id"] for file in content["levels"][0]["files"]} & changed:
-                del content["levels"][0]["files"][0]
-                path.write_bytes(seal(content))
+
+            def lose(files: list[dict[str, str]]) -> None:
+                if {file["file_id"] for file in files} & changed:
+                    del files[0]
+
+            change_base(path, lose)
     read: set[str] = set()
     bases, ranges = Prover.bases, Prover.wrong_ranges
     monkeypatch.setattr(Prover, "bases", lambda p, files, t: read.update(*files.values()) or bases(p, files, t))
@@ -147,8 +149,7 @@ def _store_with(repo: Repo, store: Path, change: Callable[[dict[str, str]], None
     for path in (store / "versions").iterdir():
         content = json.loads(path.read_bytes())["content"]
         if content["row_count"] == 1000:
-            change(content["levels"][0]["files"][0])
-            path.write_bytes(seal(content))
+            change_base(path, lambda files: change(files[0]))
 
 
 @pytest.mark.parametrize("end", ["least_key", "greatest_key"])

@@ -14,7 +14,7 @@ import epoch_sql
 from epoch_sql.storage.remote.base import RemoteStore
 from epoch_sql.storage.remote.folder import FolderStore
 
-STEPS = ("put_new", "upload", "swap", "download")
+STEPS = ("put_new", "upload", "swap", "swap_current", "download")
 
 
 def race(database: Path, who: int) -> None:
@@ -64,7 +64,8 @@ def killed(database: Path, call: str, last: int) -> None:
         stores.append(BucketStore)
     for store in stores:
         for name in STEPS:
-            setattr(store, name, stepping(getattr(store, name)))
+            if name in vars(store):
+                setattr(store, name, stepping(getattr(store, name)))
     with epoch_sql.connect(database) as con:
         con.execute(call).fetchall()
     print(steps)

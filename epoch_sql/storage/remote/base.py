@@ -69,6 +69,14 @@ class RemoteStore(ABC):
         """Write a whole file durably. False if it exists already."""
 
     @abstractmethod
+    def read_current(self, path: str) -> Stored | None:
+        """A document that was put once, or its present value if it was swapped since. None if it does not exist."""
+
+    @abstractmethod
+    def swap_current(self, path: str, token: Token, data: bytes) -> bool:
+        """Replace a document if it still has the token. Otherwise False."""
+
+    @abstractmethod
     def replace(self, path: str, data: bytes) -> None:
         """Write a whole file durably, and replace an existing one."""
 

@@ -140,6 +140,14 @@ class BucketStore(RemoteStore):
         """Put an object on condition that it does not exist."""
         return self._put(path, data, "create")
 
+    def read_current(self, path: str) -> Stored | None:
+        """The object and its ETag."""
+        return self.read_reference(path)
+
+    def swap_current(self, path: str, token: Token, data: bytes) -> bool:
+        """Put on condition that the object has the ETag."""
+        return self.swap(path, token, data)
+
     def replace(self, path: str, data: bytes) -> None:
         """Put an object, whatever is there."""
         self._put(path, data, "overwrite")

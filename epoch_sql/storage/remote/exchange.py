@@ -76,7 +76,7 @@ class Exchange(FolderStore):
     def file_ids(self) -> set[str]:
         """The objects that something here names."""
         found: set[str] = set()
-        for path in (*self.paths("commits"), *self.paths("versions")):
+        for path in (*self.paths("commits"), *self.paths("levels"), *self.paths("versions")):
             found.update(match.decode() for match in _FILE_ID.findall(self.read(path) or b""))
         return found
 
@@ -91,7 +91,7 @@ class Exchange(FolderStore):
 
     def clear(self) -> None:
         """Remove everything but the records: every worktree has it."""
-        for kind in ("commits", "versions", "trees", "schemas"):
+        for kind in ("commits", "versions", "levels", "trees", "schemas"):
             for path in self.paths(kind):
                 self.remove(path)
 

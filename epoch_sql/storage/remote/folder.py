@@ -116,6 +116,18 @@ class FolderStore(RemoteStore):
             sync_folder(target.parent)
             return True
 
+    def read_current(self, path: str) -> Stored | None:
+        """The file, or that of the highest number behind its name: the numbers follow each other."""
+        found, number = None, 1
+        while data := self.read(_numbered(path, number)):
+            found, number = Stored(data, number), number + 1
+        return found
+
+    def swap_current(self, path: str, token: Token, data: bytes) -> bool:
+        """Write the next number, unless another writer has."""
+        next_one = _numbered(path, int(token) + 1)
+        return self.put_new(next_one, data) or self.read(next_one) == data
+
     def replace(self, path: str, data: bytes) -> None:
         """Write a file aside and move it to its path."""
         with self._telling(), self._aside() as aside:
@@ -244,6 +256,10 @@ class FolderStore(RemoteStore):
             raise EpochRemoteError(
                 f"the remote {self.folder} cannot be used: {reason}", "check that it is mounted, writable, and not full"
             ) from error
+
+
+def _numbered(path: str, number: int) -> str:
+    return path if number == 1 else f"{path}.{number}"
 
 
 def _abandoned(stat: os.stat_result) -> bool:
