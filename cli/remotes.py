@@ -118,7 +118,7 @@ def remote_remove(session: Session, name: str, form: str) -> None:
 @click.option(
     "--layout",
     is_flag=True,
-    help="Store the branch's tables there in the files that they have here, such as those of `compact`.",
+    help="Store the branch's tables there as they are stored here, such as by compact, unless in more levels.",
 )
 @click.option(
     "--delete", metavar="NAME", help="Delete a branch or a tag of the remote instead, unless the remote protects it."

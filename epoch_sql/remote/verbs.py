@@ -31,7 +31,7 @@ def push(
         force: push even if the remote's branch loses commits, unless the remote protects it
         tags: push every tag too
         protection: set the remote's protection of the branch to the local one
-        layout: store the branch's tables there in the files that they have here, if these are no more levels
+        layout: store the branch's tables there as they are stored here, such as by compact, unless in more levels
         delete: delete the branch or tag of that name at the remote instead
     """
     from epoch_sql.remote.pushing import delete as delete_there

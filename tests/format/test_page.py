@@ -66,17 +66,18 @@ def _patterns(page: str, heading: str) -> list[str]:
 
 
 def test_the_pages_have_each_file(make_repo: MakeRepo, tmp_path: Path) -> None:
-    repo = make_repo("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t VALUES (1, 1)")
+    repo = make_repo("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t SELECT i, i FROM range(100) AS r(i)")
     store = tmp_path / "store"
     repo("CALL epoch_remote_add('origin', ?)", str(store))
     repo("CALL epoch_branch('Release/1.0'); CALL epoch_tag('v1'); CALL epoch_protect('main', require_review := true)")
     repo("CALL epoch_review('Release/1.0', 'main', 'request')")
     repo("CALL epoch_worktree_add(?)", str(tmp_path / "beside"))
     repo(
-        "CALL epoch_checkout('Release/1.0'); ALTER TABLE t ADD COLUMN w INTEGER; UPDATE t SET v = 2; CALL epoch_commit('two')"
+        "CALL epoch_checkout('Release/1.0'); ALTER TABLE t ADD COLUMN w INTEGER; UPDATE t SET v = 2 WHERE id = 7; CALL epoch_commit('two')"
     )
     repo(
-        "CALL epoch_push(); CALL epoch_push('origin', 'main'); CALL epoch_push(tags := true); CALL epoch_publish(['main'])"
+        "CALL epoch_push(); CALL epoch_push('origin', 'main'); CALL epoch_push(tags := true); CALL epoch_publish(['main']); "
+        "CALL epoch_compact(); CALL epoch_push(layout := true)"
     )
     found = {}
     for folder, patterns in (

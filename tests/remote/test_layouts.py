@@ -27,7 +27,7 @@ CREATE TABLE bag (line VARCHAR, n INTEGER); INSERT INTO bag SELECT 'line ' || i 
 CHANGES = (
     "UPDATE keyed SET v = v + 1 WHERE id % 100 = {n}",
     "UPDATE composite SET v = {{x: {n}, y: []}} WHERE a = 'k{n}' AND b < '2020-03-01'",
-    "UPDATE texts SET n = n * 3 WHERE name = 'name {n}'",
+    "UPDATE texts SET n = n - 1 WHERE name = 'name {n}'",
     "DELETE FROM bag WHERE line = 'line {n}'",
     "INSERT INTO bag VALUES ('new {n}', {n}), ('new {n}', {n})",
 )
@@ -40,7 +40,6 @@ def change(repo: Repo, n: int) -> None:
 
 @begun(TABLES)
 def changed(repo: Repo) -> None:
-    repo("CALL epoch_init()") if not repo("SELECT 1 FROM duckdb_schemas() WHERE schema_name = 'epoch'") else None
     for n in range(3):
         change(repo, n)
 
@@ -174,7 +173,7 @@ def test_a_layout_that_lies_is_refused(changed: Repo, clone: Clone, tmp_path: Pa
         if lie == "links out":
             (tmp_path / "elsewhere").write_bytes(data)
             level.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(duckdb.Error, match="EpochStorageError|EpochRemoteError"):
+    with pytest.raises(duckdb.Error, match=r"EpochStorageError|EpochRemoteError"):
         clone(str(store))
 
 
