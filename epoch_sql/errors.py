@@ -354,6 +354,11 @@ class RemoteNotFound(EpochRemoteError):
 
 
 @dataclass(eq=False, repr=False)
+class EpochEngineError(EpochError):
+    """A task of another engine, such as Spark, that failed."""
+
+
+@dataclass(eq=False, repr=False)
 class EpochTrustError(EpochError):
     """Something that came from a remote which is not trusted, and would be run."""
 

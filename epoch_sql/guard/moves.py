@@ -132,17 +132,18 @@ def remove_branch(call: Call, branch: Ref, author: str) -> None:
     call.refs.remove(branch, Route.DELETE, "branch: deleted", author, now())
 
 
-def follow_branch(call: Call, branch: str, commit_id: str | None, path: str) -> bool:
-    """Have a branch of another worktree as it is there (None: it is gone), within the caller's transaction.
+def follow_branch(call: Call, branch: str, commit_id: str | None, where: str) -> bool:
+    """Have a branch of another worktree, or of a mirrored remote, as it is there (None: it is gone), within the caller's
+    transaction. ``where`` is for the reflog.
 
     Says whether it was another before. Such a branch is never checked out here, and protected there.
     """
     old, author = call.refs.get("branch", branch), call.author()
     if commit_id is None:
         if old:
-            call.refs.remove(old, Route.DELETE, f"worktree {path}: deleted", author, now())
+            call.refs.remove(old, Route.DELETE, f"{where}: deleted", author, now())
     elif old is None or old.commit_id != commit_id:
-        call.refs.put(new_ref("branch", branch, commit_id), Route.PULL, f"worktree {path}", author)
+        call.refs.put(new_ref("branch", branch, commit_id), Route.PULL, where, author)
     return (old.commit_id if old else None) != commit_id
 
 

@@ -105,9 +105,9 @@ def _follow(call: Call, exchange: Exchange, record: Record) -> list[str]:
         theirs = {name: commit_id for name, commit_id in record.branches.items() if name not in own}
         take_in(call, received)
         for name in sorted(name for name, owner in elsewhere.items() if owner == worktree_id and name not in theirs):
-            follow_branch(call, name, None, path)
+            follow_branch(call, name, None, f"worktree {path}")
         for name, commit_id in theirs.items():
-            follow_branch(call, name, commit_id, path)
+            follow_branch(call, name, commit_id, f"worktree {path}")
         Elsewhere(call.cursor).replace(worktree_id, {name: name == record.checked_out for name in theirs})
         Worktrees(call.cursor).put(worktree)
     warn_of_withheld(call, received.withheld)
