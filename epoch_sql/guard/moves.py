@@ -133,7 +133,7 @@ def remove_branch(call: Call, branch: Ref, author: str) -> None:
 
 
 def follow_branch(call: Call, branch: str, commit_id: str | None, where: str) -> bool:
-    """Have a branch of another worktree, or of a mirrored remote, as it is there (None: it is gone), within the caller's
+    """Have a branch of another worktree or of a mirrored remote as it is there (None: it is gone), within the caller's
     transaction. ``where`` is for the reflog.
 
     Says whether it was another before. Such a branch is never checked out here, and protected there.

@@ -14,7 +14,7 @@ from epoch_sql.errors import ColumnNotFound, EpochTableError
 from epoch_sql.model.names import suggest
 from epoch_sql.model.schema import Column, Table
 from epoch_sql.render import Sql
-from epoch_sql.storage.encoding import encode
+from epoch_sql.storage.encoding import decode, encode, storage_type
 from epoch_sql.storage.shape import aliased
 from epoch_sql.storage.types import DataType, parse_type
 
@@ -38,7 +38,6 @@ _AS_TEXT = frozenset(
 )
 """Types that Spark lacks, whose values are texts there."""
 _MOMENTS = frozenset({"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
-_INTERVAL = ("months", "days", "micros")
 
 
 @dataclass(frozen=True)
@@ -102,8 +101,8 @@ class Incoming:
             if there.text == column.type:
                 continue
             value, native = render.column(name), self._native(column, table)
-            back = Sql("false")
-            if there.name != "VARCHAR" and not _is_parted(there, parse_type(column.type)):
+            wanted, back = parse_type(column.type), Sql("false")
+            if there.name != "VARCHAR" and not _is_stored(there, wanted) and not _is_number(there, wanted):
                 back = render.fill(
                     "TRY_CAST({{native}} AS {{type}}) IS DISTINCT FROM {{value}}",
                     native=native,
@@ -126,22 +125,27 @@ class Incoming:
         value = render.column(name)
         if there.text == wanted.text:
             return value
-        if _is_parted(there, wanted) and wanted.name == "INTERVAL":
-            return render.fill("to_months({{v}}.months) + to_days({{v}}.days) + to_microseconds({{v}}.micros)", v=value)
-        if _is_parted(there, wanted):
-            return render.fill("make_timestamp_ns({{v}})", v=value)
+        if _is_stored(there, wanted):
+            return decode(value, column.type)
+        if _is_number(there, wanted):
+            moment = render.fill("make_timestamp_ns({{v}})", v=value)
+            return render.fill("CAST({{v}} AS {{type}})", v=moment, type=render.verbatim(wanted.text))
         return render.fill("TRY_CAST({{v}} AS {{type}})", v=value, type=render.verbatim(column.type))
 
 
-def _is_parted(there: DataType, wanted: DataType) -> bool:
-    """Whether values are not cast but made of their parts: an interval of its three, nanoseconds of their number."""
-    names = tuple(field.name for field in there.fields)
-    return (wanted.name, there.name, names) in (("INTERVAL", "STRUCT", _INTERVAL), ("TIMESTAMP_NS", "BIGINT", ()))
+def _is_stored(there: DataType, wanted: DataType) -> bool:
+    """Whether values are given as Epoch stores them: an INTERVAL by its parts, for example."""
+    return there.text == storage_type(wanted.text) and there.name not in ("VARCHAR", *_NUMBERS, *_MOMENTS)
+
+
+def _is_number(there: DataType, wanted: DataType) -> bool:
+    """Whether times of nanoseconds are given as their number."""
+    return wanted.name in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS") and there.name == "BIGINT"
 
 
 def _fits(there: DataType, wanted: DataType) -> bool:
     """Whether each value of one type is a value of the other, or is found not to be one."""
-    if there.text == wanted.text or _is_parted(there, wanted):
+    if there.text == wanted.text or _is_stored(there, wanted) or _is_number(there, wanted):
         return True
     if there.name in ("LIST", "ARRAY") and wanted.name in ("LIST", "ARRAY"):
         return _fits(there.fields[0].type, wanted.fields[0].type)

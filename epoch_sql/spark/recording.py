@@ -20,9 +20,10 @@ from epoch_sql.model.commit import (
     table_identity,
     version_identity,
 )
-from epoch_sql.model.names import name_meant
+from epoch_sql.model.names import name_meant, shown
 from epoch_sql.model.remote import PortableCommit, content_of
 from epoch_sql.model.schema import Table
+from epoch_sql.proof.harmless import evident
 from epoch_sql.remote.reference_proof import Trees, prove_constraints
 from epoch_sql.remote.row_proof import RowProof, Stated
 from epoch_sql.remote.row_steps import Edge, State
@@ -61,13 +62,19 @@ def found(call: Call, branch: str, name: str) -> Found:
     """
     tip = existing(call.refs, "branch", branch).commit_id
     require_allowed(call, Move(branch, Route.COMMIT, tip))
+    at = read(call, tip, name, branch)
+    _require_evident(call, tip, at.table)
+    return at
+
+
+def read(call: Call, tip: str, name: str, where: str) -> Found:
+    """A table of a commit, which messages call ``where``."""
     entries = {entry.name: entry for entry in call.tree(tip).tables.values()}
     meant = name_meant(name, entries)
     if meant is None:
-        raise no_table(name, [str(one) for one in entries], branch)
+        raise no_table(name, [str(one) for one in entries], where)
     entry = entries[meant]
-    table = call.contents.table(entry.version_id)
-    return Found(tip, entry, table, tuple(call.contents.levels(entry.version_id)))
+    return Found(tip, entry, call.contents.table(entry.version_id), tuple(call.contents.levels(entry.version_id)))
 
 
 def require_new(call: Call, branch: str, table: Table) -> str:
@@ -160,6 +167,21 @@ class _Proof(RowProof):
     def states(self) -> list[State]:
         """The version that was made. The one before it is believed."""
         return [self.made]
+
+
+def _require_evident(call: Call, tip: str, table: Table) -> None:
+    """Raises EpochTableError for a constraint that only a database with the user's macros can check."""
+    macros = frozenset(one.name.name.lower() for one in call.tree(tip).objects if one.kind == "macro")
+    generated = [column.generated for column in table.columns if column.generated is not None]
+    checks = [(f"CHECK ({one.expression})", one.expression) for one in table.constraints if one.kind == "CHECK"]
+    unique = [(f"the unique index {one.name}", text) for one in table.indexes if one.unique for text in one.expressions]
+    for words, expression in (*checks, *unique):
+        if not evident(table, (expression or "", *generated), macros):
+            raise EpochTableError(
+                f"{shown(words, 200)} of table {table.name} calls what only a clone with working tables has",
+                ("commit there: ", Suggestion("clone", "URL")),
+                table=str(table.name),
+            )
 
 
 def _require_constraints(call: Call, at: Found, version: Version, level: Level) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from epoch_sql import render
+from epoch_sql import config, render
 from epoch_sql.catalog.relation import RowCache
 from epoch_sql.errors import EpochStorageError
 from epoch_sql.model.commit import DataFile, Level, Version
@@ -54,12 +54,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class Known:
-    """A table in a store, as a task needs it: its definition, its files, and the definitions of those."""
+    """A table in a store, as a task needs it: its definition, its files, and the definitions of those.
+
+    Files are written for ``readers``, as the store asks.
+    """
 
     url: str
     table: Table
     zones: tuple[Zone, ...] = ()
     deltas: tuple[Level, ...] = ()
+    readers: str | None = None
     definitions: Mapping[str, Table] = field(default_factory=dict)
 
 
@@ -103,7 +107,7 @@ class Deltas:
 
     def __call__(self, batches: Batches) -> Iterator[RecordBatch]:
         """The description of the file, a problem, or nothing where nothing changes."""
-        with _engine() as (cursor, folder):
+        with _engine(self.known.readers) as (cursor, folder):
             if not _staged(cursor, batches):
                 return
             table = self.known.table
@@ -148,7 +152,7 @@ class Bases:
 
     def __call__(self, batches: Batches) -> Iterator[RecordBatch]:
         """The description of the files of each range, or a problem."""
-        with _engine() as (cursor, folder):
+        with _engine(self.known.readers) as (cursor, folder):
             if not _staged(cursor, batches):
                 return
             table = self.known.table
@@ -176,7 +180,7 @@ class Rewritten:
 
     def __call__(self, batches: Batches) -> Iterator[RecordBatch]:
         """The description of the files of each range. Raises EpochStorageError where other rows were written."""
-        with _engine() as (cursor, folder):
+        with _engine(self.known.readers) as (cursor, folder):
             store, table = PromisedObjects(folder, self.known.url), self.known.table
             read, writer = contents(self.known, store), LevelWriter(cursor, store)
             for number in (number for batch in batches for number in batch.column(0).to_pylist()):
@@ -251,12 +255,14 @@ class _Given:
 
 
 @contextmanager
-def _engine() -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
+def _engine(readers: str | None = None) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path]]:
     """DuckDB for a task, and a folder, both of which go with it."""
     with TemporaryDirectory(prefix="epoch-") as folder, duckdb.connect() as connection:
         connection.execute(f"SET memory_limit = '{MEMORY}'; SET TimeZone = 'UTC'; SET preserve_insertion_order = true")
         connection.execute("SET threads = 1")
         connection.execute(render.fill("SET temp_directory = {{folder}}", folder=render.literal(folder)))
+        if readers:
+            config.write_for(Path(folder), readers)
         yield connection, Path(folder) / "objects"
 
 

@@ -9,15 +9,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import duckdb
 
-from epoch_sql import render
+from epoch_sql import config, render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
-from epoch_sql.errors import EpochEngineError, EpochError, EpochNothingToCommit, EpochTableError, KeyBroken, UnsupportedType
+from epoch_sql.errors import (
+    EpochEngineError,
+    EpochError,
+    EpochNothingToCommit,
+    EpochTableError,
+    KeyBroken,
+    MergeConflict,
+    UnsupportedType,
+)
 from epoch_sql.model.commit import (
     EMPTY_FINGERPRINT,
     DataFile,
@@ -45,11 +53,12 @@ from epoch_sql.spark.tasks import RESULT, Bases, Deltas, Known, Numbered, Task, 
 from epoch_sql.storage.encoding import check_supported
 from epoch_sql.storage.key_ranges import Zone, zones
 from epoch_sql.storage.shape import shape_of
+from epoch_sql.storage.skipping import comparable
 from epoch_sql.storage.writing import FILE_ROWS, WrittenDelta, base_level
+from epoch_sql.verbs.merging import MergeResult
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
+DataFrame = Any
+"""A data frame of the engine: of Spark in one process, or through Spark Connect."""
 SAMPLE = 100_000
 """How many keys the driver looks at to cut a new table into ranges."""
 TASKS = 200
@@ -91,8 +100,8 @@ def import_table(
     table_id = within(repository, lambda call: identity_of(call, tip, table))
     table = _identified(table, table_id)
     cuts = _cuts(frame, table, incoming, rows_per_file) if table.key else ()
-    known = Known(mirror.url, table)
-    results = _run(_ranged(frame, table, incoming, cuts), Bases(known, incoming), table)
+    known = Known(mirror.url, table, readers=within(repository, lambda call: config.readers(call.shared)))
+    results = run(_ranged(frame, table, incoming, cuts), Bases(known, incoming), table)
     made = sorted(results, key=lambda result: result["zone"])
     files = tuple(DataFile(**file) for result in made for file in result["files"])
     count = sum(result["count"] for result in made)
@@ -127,9 +136,9 @@ def commit(
         raise EpochNothingToCommit("a commit needs a message", Suggestion("commit", "what changed and why"))
     at = within(mirror.repository, lambda call: found(call, branch, table))
     change = _change(at.table, upserts, deletes)
-    known = within(mirror.repository, lambda call: _known(call, mirror.url, at))
+    known = within(mirror.repository, lambda call: known_of(call, mirror.url, at))
     cuts = tuple(zone.start for zone in known.zones[1:] if zone.start)
-    results = _run(_ranged(change.frame, at.table, change.incoming, cuts), Deltas(known, change.incoming), at.table)
+    results = run(_ranged(change.frame, at.table, change.incoming, cuts), Deltas(known, change.incoming), at.table)
     if not results:
         raise EpochNothingToCommit(f"nothing to commit, {at.entry.name} has these rows in {branch}", Suggestion("log"))
     parts = [_written(result) for result in results]
@@ -138,14 +147,21 @@ def commit(
         return there.perform(commit_delta, at, branch, written, message, author)
 
 
-def merge(mirror: Mirror, source: str, target: str, **options: Any) -> Any:
+def merge(mirror: Mirror, source: str, target: str, **options: Any) -> MergeResult:
     """Merges a branch into another; ``options`` are those of ``Repository.merge``.
 
     The driver merges: it reads what changed on both sides, and not the tables, unless a constraint or a conversion asks
     for them. Raises what ``Repository.merge`` and ``push`` raise.
     """
     with mirror.publishing(target) as there:
-        return there.merge(source, into=target, **options)
+        try:
+            return there.merge(source, into=target, **options)
+        except MergeConflict as stopped:
+            if mirror.path:
+                raise
+            message = stopped.message.partition(";")[0]
+            advice = ("nothing was changed; resolve them in a clone: ", Suggestion("clone", mirror.url, bare=True))
+            raise replace(stopped, message=message, advice=advice) from stopped
 
 
 def _default_branch(mirror: Mirror) -> str:
@@ -154,12 +170,15 @@ def _default_branch(mirror: Mirror) -> str:
     return branch
 
 
-def _known(call: Call, url: str, at: Found) -> Known:
+def known_of(call: Call, url: str, at: Found) -> Known:
+    """A table as tasks need it. Its ranges of keys are those of its files, or one if these do not tell."""
     base, deltas = at.levels[0], at.levels[1:]
     files = [file for level in at.levels for file in level.files]
     ids = {i for file in files for i in (file.schema_id, file.old_schema_id) if i}
     definitions = {i: call.contents.schema(i) for i in ids}
-    return Known(url, at.table, tuple(zones(base.files)) or (Zone(()),), deltas, definitions)
+    told = comparable(call.contents.schema, at.levels, at.table)
+    found = tuple(zones(base.files)) if told and base.files else (Zone(base.files),)
+    return Known(url, at.table, found, deltas, config.readers(call.shared), definitions)
 
 
 def _change(table: Table, upserts: DataFrame | None, deletes: DataFrame | None) -> _Change:
@@ -224,7 +243,7 @@ def _ranged(frame: DataFrame, table: Table, incoming: Incoming, cuts: Sequence[s
     return numbered.repartition(min(len(cuts) + 1, TASKS), ZONE)
 
 
-def _run(frame: DataFrame, task: Task, table: Table) -> list[dict[str, Any]]:
+def run(frame: DataFrame, task: Task, table: Table) -> list[dict[str, Any]]:
     """What the tasks say. Raises KeyBroken or EpochTableError for rows that cannot be what was asked."""
     try:
         rows = frame.mapInArrow(_as_function(task), RESULT).collect()

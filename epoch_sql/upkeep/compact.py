@@ -176,7 +176,16 @@ def _store(call: Call, current: _Current, level: Level) -> str:
         if problem:
             path = str(call.store.path(file.file_id))
             raise EpochStorageError(f"file {path} {problem}", "retry", path=path)
-    old = current.version
+    return _stored(call, current.version, level)
+
+
+def replace_version(call: Call, old: Version, level: Level) -> None:
+    """Have a version as one base level wherever it is named, within the caller's transaction. Its files were proved to
+    have the same rows."""
+    repoint(call, {old.version_id: _stored(call, old, level)})
+
+
+def _stored(call: Call, old: Version, level: Level) -> str:
     version_id = version_identity(old.table_id, old.schema_id, old.fingerprint, (level.level_id,))
     edge = delta_level(None, old.version_id, version_id, old.fingerprint, old.schema_id)
     rewritten = replace(old, version_id=version_id, level_ids=(level.level_id,))
