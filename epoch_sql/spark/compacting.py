@@ -1,4 +1,4 @@
-"""Compaction on an engine: only the ranges of keys that deltas have keys of are written anew, each by a task."""
+"""Compaction on an engine: only the ranges of keys that deltas lie on are written again, each by a task."""
 
 from __future__ import annotations
 

@@ -80,13 +80,11 @@ class Numbered:
         import pyarrow as pa
 
         with _engine() as (cursor, _):
-            cursor.execute("CREATE TEMP TABLE epoch_cuts (cut VARCHAR, zone INTEGER)")
-            cursor.executemany(
-                "INSERT INTO epoch_cuts VALUES (?, ?)",
-                [[start, number] for number, start in enumerate(("", *self.cuts))],
-            )
+            starts = ["", *self.cuts]
+            made = "CREATE TEMP TABLE epoch_cuts AS SELECT unnest(?) AS cut, unnest(?) AS zone"
+            cursor.execute(made, [starts, [*range(len(starts))]])
             query = render.render(
-                "spark.zones",
+                "files.zones",
                 key=key_of(self.incoming, self.table),
                 rows=Sql("epoch_batch"),
             )
@@ -114,7 +112,7 @@ class Deltas:
             there = render.fill("NOT {{gone}}", gone=render.column(GONE))
             problem = _problem(cursor, self.incoming, table, there)
             if problem:
-                yield described({"problem": asdict(problem)})
+                yield described({"refused": asdict(problem)})
                 return
             numbers = [row[0] for row in cursor.execute(f"SELECT DISTINCT {ZONE} FROM epoch_incoming").fetchall()]
             store = PromisedObjects(folder, self.known.url)
@@ -139,7 +137,7 @@ class Deltas:
             )
             for wanted, condition in ((table.key, Sql("true")), (table.stored_columns, there))
         )
-        before = render.render("spark.before", state=state, keys=keys, same_key=shape.same_key("state", "keys"))
+        before = render.render("files.before", state=state, keys=keys, same_key=shape.same_key("state", "keys"))
         return compare(shape, arrange(before, shape, table, old=True), arrange(rows, shape, table))
 
 
@@ -158,7 +156,7 @@ class Bases:
             table = self.known.table
             problem = _problem(cursor, self.incoming, table, Sql("true"))
             if problem:
-                yield described({"problem": asdict(problem)})
+                yield described({"refused": asdict(problem)})
                 return
             store = PromisedObjects(folder, self.known.url)
             for number, count in cursor.execute(
@@ -174,7 +172,7 @@ class Bases:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """Writes ranges of a table's keys anew, each without the deltas on it. Its rows are the numbers of the ranges."""
+    """Writes ranges of a table's keys again, each as files without deltas. Its rows are the numbers of the ranges."""
 
     known: Known
 
@@ -286,7 +284,7 @@ def _problem(cursor: duckdb.DuckDBPyConnection, incoming: Incoming, table: Table
     keys = {column.id for column in table.key}
     for column, misfit in incoming.misfits(table, table.stored_columns):
         everywhere = Sql("true") if column.id in keys else there
-        query = render.render("spark.misfit", misfit=misfit, there=everywhere)
+        query = render.render("files.misfit", misfit=misfit, there=everywhere)
         [(value,)] = cursor.execute(query).fetchall()
         if value is not None:
             return Problem("misfit", column.name, value)
@@ -294,11 +292,11 @@ def _problem(cursor: duckdb.DuckDBPyConnection, incoming: Incoming, table: Table
         return None
     names = [render.column(incoming.name_of(column, table)) for column in table.key]
     missing = render.joined([render.fill("{{name}} IS NULL", name=name) for name in names], " OR ")
-    [(count,)] = cursor.execute(render.render("spark.null_key", missing=missing)).fetchall()
+    [(count,)] = cursor.execute(render.render("files.null_key", missing=missing)).fetchall()
     if count:
         return Problem("null", ", ".join(table.key_names), None)
     fields = [(column.name, name) for column, name in zip(table.key, names, strict=True)]
-    row = cursor.execute(render.render("spark.repeated_key", struct=struct(fields), names=names)).fetchone()
+    row = cursor.execute(render.render("files.repeated_key", struct=struct(fields), names=names)).fetchone()
     return Problem("repeated", None, row[0]) if row else None
 
 

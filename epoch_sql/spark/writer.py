@@ -75,9 +75,9 @@ class Writer:
         """Commits rows that come, change and go to a table of a branch.
 
         A key to delete that is not there changes nothing. Raises ColumnNotFound and EpochTableError for columns and
-        values that do not fit and for rows that break a constraint, KeyBroken for a key that is NULL or given twice,
-        EpochNothingToCommit if the table has these rows, EpochProtectionError if the branch takes no commit, and
-        EpochRemoteError if another writer was faster.
+        values that do not fit, and for rows that break a constraint. Raises KeyBroken for a key that is NULL or given
+        twice, and EpochNothingToCommit if the table has these rows. Raises EpochProtectionError if the branch takes no
+        commit, and EpochRemoteError if another writer was faster.
 
         Args:
             branch: the branch that gets the commit
@@ -107,8 +107,8 @@ class Writer:
     ) -> MergeResult:
         """Merges a branch of the store into another, as `epoch merge` does, and pushes it.
 
-        The driver merges: it reads what changed on both sides. It reads whole tables only for what cannot be told
-        otherwise: UNIQUE, a foreign key, a check, a converted column. Raises what `Repository.merge` and `push` raise.
+        The driver merges: it reads what changed on both sides. It reads a whole table only for UNIQUE, a
+        foreign key, a check or a converted column. Raises what `Repository.merge` and `push` raise.
 
         Args:
             source: the reference to merge

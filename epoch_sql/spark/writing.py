@@ -250,7 +250,7 @@ def run(frame: DataFrame, task: Task, table: Table) -> list[dict[str, Any]]:
     except Exception as error:
         raise _failed(error) from error
     results = [json.loads(row.result) for row in rows]
-    for problem in (result["problem"] for result in results if "problem" in result):
+    for problem in (result["refused"] for result in results if result.get("refused")):
         raise _refused(table, **problem)
     return results
 
@@ -347,7 +347,14 @@ def _cuts(frame: DataFrame, table: Table, incoming: Incoming, rows_per_file: int
     shares = [Sql(str(part / number)) for part in range(1, number)]
     with duckdb.connect() as connection:
         connection.register("epoch_sample", keys)
-        query = render.render("spark.sample_cuts", key=key_of(incoming, table), shares=shares, rows=Sql("epoch_sample"))
+        query = render.render(
+            "files.cuts",
+            value=key_of(incoming, table),
+            shares=shares,
+            rows=Sql("FROM epoch_sample"),
+            key=[render.column(name) for name in names],
+            share=render.literal(1),
+        )
         [(found,)] = connection.execute(query).fetchall()
     return tuple(sorted(set(found or ())))
 

@@ -131,5 +131,5 @@ def test_rows_that_cannot_be_are_told_and_write_nothing(
     frame = duckdb.sql(f"{rows}, false AS {GONE}, 0::INTEGER AS {ZONE} FROM ({ROWS} LIMIT 5)").to_arrow_table()
     before = objects(mirror)
     (told,) = results(Deltas(known(mirror), incoming(frame))(iter(frame.to_batches())))
-    assert (told["problem"]["kind"], told["problem"]["column"]) == (kind, column)
+    assert (told["refused"]["kind"], told["refused"]["column"]) == (kind, column)
     assert objects(mirror) == before
