@@ -45,7 +45,7 @@ def compact(spark: Any, mirror: Mirror, branch: str, name: str) -> Compacted:
     level = _rewritten(known, results)
     if level.row_count != within(repository, lambda call: call.contents.version(at.entry.version_id).row_count):
         raise EpochStorageError(f"table {at.table.name} at {branch} does not hold the rows that its commit says")
-    with mirror.publishing(branch) as there:
+    with mirror.publishing(branch, layout=True) as there:
         there.perform(replace_layout, at, level)
     written = {*level.files} - {*files}
     return Compacted(

@@ -86,13 +86,13 @@ class Mirror:
         return self._repository
 
     @contextmanager
-    def publishing(self, branch: str) -> Iterator[Repository]:
-        """The repository, to move the branch in. Pushes the branch at the end. If that is refused, or if anything fails
-        before, nothing is left of it."""
+    def publishing(self, branch: str, layout: bool = False) -> Iterator[Repository]:
+        """The repository, to move the branch in. Pushes the branch at the end, with the ``layout`` of its tables or not.
+        If that is refused, or if anything fails before, nothing is left of it."""
         repository = self.repository
         try:
             yield repository
-            repository.push(REMOTE, branch)
+            repository.push(REMOTE, branch, layout=layout)
         except BaseException:
             if self.path is None:
                 self.close()
