@@ -7,7 +7,8 @@ import click
 from epoch_sql.model.patterns import counted
 
 from . import diagnostics, output
-from .grammar import json_option
+from .grammar import DefaultGroup, json_option
+from .iceberg import iceberg
 from .session import Session, call, pass_session, pass_to_read
 from .wording import short, summary
 
@@ -60,7 +61,16 @@ def import_(
         output.document([made])
 
 
-@click.command()
+@click.group(cls=DefaultGroup, bare="files", default="files")
+def export() -> None:
+    """Write tables and views of a state to files, or whole branches as Iceberg tables.
+
+    Without a command: files, as in epoch export REF [TABLE...] PLACE. A branch that is called like a command is
+    refs/heads/NAME there.
+    """
+
+
+@export.command(name="files")
 @click.argument("ref")
 @click.argument("words", nargs=-1, required=True, metavar="[TABLE...] PLACE")
 @click.option(
@@ -71,7 +81,7 @@ def import_(
 )
 @json_option
 @pass_to_read
-def export(session: Session, ref: str, words: tuple[str, ...], kind: str | None, form: str) -> None:
+def export_files(session: Session, ref: str, words: tuple[str, ...], kind: str | None, form: str) -> None:
     """Write tables and views of a state to files, or the whole state.
 
     One TABLE is a file. Several, or none for all, are a new folder with a file for each. SQL and DuckDB files hold the
@@ -89,5 +99,7 @@ def export(session: Session, ref: str, words: tuple[str, ...], kind: str | None,
     if form == "json":
         output.document(found)
 
+
+export.add_command(iceberg)
 
 COMMANDS = (import_, export)

@@ -303,6 +303,14 @@ CREATE TABLE {{epoch}}.published (
     replaced_at TIMESTAMP
 );
 
+CREATE TABLE {{epoch}}.exported (
+    place VARCHAR NOT NULL,
+    table_id VARCHAR NOT NULL,
+    identifier VARCHAR[] NOT NULL,
+    version_id VARCHAR NOT NULL,
+    file_ids VARCHAR[] NOT NULL
+);
+
 CREATE TABLE {{epoch}}.worktrees (
     worktree_id VARCHAR NOT NULL,
     path VARCHAR NOT NULL,

@@ -107,11 +107,14 @@ SEMI JOIN epoch_kept_versions AS k2 ON k2.id = l.to_version
 
 
 -- name: kept_files
--- In: the levels that are kept (epoch_kept_levels), the published files, and the end of the grace period.
--- Out: the files of these levels, and those that published files read, or did within the grace period: id.
+-- In: the levels that are kept (epoch_kept_levels), the published files, the Iceberg tables, and the end of the grace period.
+-- Out: the files of these levels, those that Iceberg tables read, and those that published files read, or did within the
+-- grace period: id.
 SELECT unnest(l.file_ids) AS id FROM {{epoch}}.levels AS l SEMI JOIN epoch_kept_levels AS k ON k.id = l.level_id
 UNION
 SELECT unnest(file_ids) FROM {{epoch}}.published WHERE replaced_at IS NULL OR replaced_at >= {{until}}
+UNION
+SELECT unnest(file_ids) FROM {{epoch}}.exported
 
 
 -- name: sweep_published

@@ -36,3 +36,14 @@ FROM query(coalesce(
 -- Out: nothing. The files that were at the path are noted as replaced, without the one of that digest.
 UPDATE {{epoch}}.published SET replaced_at = ?
 WHERE path = ? AND replaced_at IS NULL AND digest IS DISTINCT FROM ?
+
+
+-- name: forget_exported
+-- In: a catalog of Iceberg tables, the identity of a table, the versions that its snapshots show, and its name there (?).
+-- Out: nothing. Of the table's rows, those of these versions and under this name are left, once.
+DELETE FROM {{epoch}}.exported
+WHERE place = ? AND table_id = ? AND (
+    NOT list_contains(CAST(? AS VARCHAR[]), version_id)
+    OR identifier <> CAST(? AS VARCHAR[])
+    OR rowid NOT IN (SELECT max(rowid) FROM {{epoch}}.exported GROUP BY place, table_id, identifier, version_id)
+)

@@ -1,4 +1,5 @@
-"""The catalog tables of publishing: the published files, and the base files that were written for them."""
+"""The catalog tables of publishing: the published files, the base files that were written for them, and what Iceberg
+tables read."""
 
 from __future__ import annotations
 
@@ -86,3 +87,34 @@ class Published(Relation):
     def replaced(self, path: str, at: datetime, digest: str | None = None) -> None:
         """Note that the files that were at a path are replaced by the one with ``digest``, or removed."""
         self.run(render.load("publish.replaced"), [at, path, digest])
+
+
+class Exported(Relation):
+    """``epoch.exported``: the files that snapshots of Iceberg tables read.
+
+    ``place`` is the catalog, ``identifier`` the table's name in it, and ``version_id`` what a snapshot shows. gc keeps
+    the files while there is a row.
+    """
+
+    name = "exported"
+    columns = {
+        "place": "VARCHAR",
+        "table_id": "VARCHAR",
+        "identifier": "VARCHAR[]",
+        "version_id": "VARCHAR",
+        "file_ids": "VARCHAR[]",
+    }
+
+    def identifiers(self, place: str) -> set[tuple[str, ...]]:
+        """The names of the tables that were exported to a catalog."""
+        return {tuple(row[2]) for row in self.select("WHERE place = ?", [place])}
+
+    def add(
+        self, place: str, table_id: str, identifier: Sequence[str], files: Iterable[tuple[str, Sequence[str]]]
+    ) -> None:
+        """Note the files of versions, before a snapshot names them."""
+        self.insert([(place, table_id, list(identifier), version_id, list(ids)) for version_id, ids in files])
+
+    def keep(self, place: str, table_id: str, identifier: Sequence[str], version_ids: Iterable[str]) -> None:
+        """Forget what no snapshot of a table shows any more, and what was noted twice."""
+        self.run(render.load("publish.forget_exported"), [place, table_id, [*version_ids], [*identifier]])

@@ -48,6 +48,7 @@ _ACTING = {
     "files.importing": ("import_files",),
     "guard.checks": ("check_add", "check_remove"),
     "guard.protecting": ("protect", "review", "unprotect"),
+    "iceberg.exporting": ("export_iceberg",),
     "linked.verbs": ("worktree_add", "worktree_remove"),
     "publish.publishing": ("publish",),
     "remote.managing": ("remote_add", "remote_remove", "remote_trust"),

@@ -10,8 +10,10 @@ import duckdb
 
 from epoch_sql.extension.caller import require_same_view
 from epoch_sql.extension.session import Session
+from epoch_sql.iceberg.exporting import export_pushed
 from epoch_sql.linked.syncing import bring_in, gave_out
 from epoch_sql.publish.publishing import publish_moved
+from epoch_sql.remote.connecting import PushResult
 from epoch_sql.verb import Procedure, with_warnings
 
 R = TypeVar("R")
@@ -41,6 +43,8 @@ def perform(
         result = procedure(call, **arguments)
         if procedure.acts and procedure.needs == "repository":
             publish_moved(call)
+            if isinstance(result, PushResult):
+                export_pushed(call, result)
             if call.has_worktrees:
                 gave_out(call)
     return with_warnings(result, call.warnings) if procedure.warns else result

@@ -10,6 +10,7 @@ from epoch_sql.diff import diff, patterns
 from epoch_sql.files import exporting, importing
 from epoch_sql.guard import checks, protecting
 from epoch_sql.history import cells, changelog, environments, listing, rows, tables
+from epoch_sql.iceberg import exporting as iceberg
 from epoch_sql.linked import verbs as linked
 from epoch_sql.patch import patch
 from epoch_sql.publish import publishing
@@ -70,6 +71,7 @@ class Verbs:
     rebuilt = deriving.rebuilt
     import_files = importing.import_files
     export = exporting.export
+    export_iceberg = iceberg.export_iceberg
 
     _at = views.at
     query = query.query_for_caller

@@ -110,6 +110,13 @@ class TransferResult:
 
 
 @dataclass(frozen=True)
+class PushResult(TransferResult):
+    """What a push did. The warnings say what could not follow it."""
+
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class FetchResult(TransferResult):
     """What a fetch, a pull or a clone did."""
 

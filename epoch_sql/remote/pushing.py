@@ -28,7 +28,7 @@ from epoch_sql.remote.connecting import (
     HEADS,
     TAGS,
     Connected,
-    TransferResult,
+    PushResult,
     commit_path,
     connect,
     connect_to_push,
@@ -54,7 +54,7 @@ from epoch_sql.remote.references import (
 from epoch_sql.remote.sending import Sent, send, send_layouts
 
 
-def delete(call: Call, remote: str, named: str | None) -> TransferResult:
+def delete(call: Call, remote: str, named: str | None) -> PushResult:
     """Delete a branch or a tag at a remote, and its local remote branch. Deletes no local branch or tag.
 
     Raises EpochReferenceError if the remote has neither of that name, or both, and EpochRemoteRefused for a branch that
@@ -82,7 +82,7 @@ def delete(call: Call, remote: str, named: str | None) -> TransferResult:
             _forget(call.refs, remote, name, author)
         detail = f"deleted {'branch' if folder == HEADS else 'tag'} at {remote}"
         Audit(call.cursor).record(now(), author, "push", name, found.ref.commit_id, detail)
-    return TransferResult(remote, name, "deleted", found.ref.commit_id, None, [name], 0, 0)
+    return PushResult(remote, name, "deleted", found.ref.commit_id, None, [name], 0, 0)
 
 
 def _forget(refs: Refs, remote: str, name: str, author: str) -> None:
@@ -154,7 +154,7 @@ class _Push:
 
 def push(
     call: Call, remote: str, branch: str | None, force: bool, tags: bool, protection: bool, layout: bool
-) -> TransferResult:
+) -> PushResult:
     """Push a branch (default: the checked-out one), with reviews; ``tags`` also pushes every tag, and ``layout`` how
     the branch's tables are stored.
 
@@ -183,7 +183,7 @@ def push(
     _note(call, begun, new_tags, protected)
     moved = [*([ref.name] if ref.commit_id != begun.old else []), *(tag.name for tag in new_tags)]
     status = _status(call, begun)
-    return TransferResult(remote, ref.name, status, begun.old, ref.commit_id, moved, sent.objects, sent.bytes)
+    return PushResult(remote, ref.name, status, begun.old, ref.commit_id, moved, sent.objects, sent.bytes)
 
 
 def _checked_out(call: Call, remote: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from epoch_sql.call import Call
-from epoch_sql.remote.connecting import FetchResult, TransferResult
+from epoch_sql.remote.connecting import FetchResult, PushResult
 from epoch_sql.verb import procedure
 
 
@@ -18,7 +18,7 @@ def push(
     protection: bool = False,
     layout: bool = False,
     delete: bool = False,
-) -> TransferResult:
+) -> PushResult:
     """Sends a branch to a remote: first what the remote lacks, and the reference last. Status: `pushed`, `new`,
     `forced`, `up-to-date` or `deleted`.
 

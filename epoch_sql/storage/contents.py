@@ -172,6 +172,18 @@ class Contents:
             )
         return self.compose(path, shape)
 
+    def rows_of_delta(self, level: Level, table: Table) -> Sql:
+        """The rows of a delta under a definition: op, the key ``k<id>``, new values ``n<id>``, old values ``o<id>``."""
+        return render.fill(
+            "SELECT * EXCLUDE (step) FROM ({{rows}}) AS rows", rows=self._steps([level], shape_of(None, table))
+        )
+
+    def numbered_rows(self, file: DataFile, table: Table) -> Sql:
+        """The rows of a base file under a definition (``c<id>``), with their numbers in the file (``pos``)."""
+        written = self.schema(file.schema_id)
+        cells = [aliased(_read_base(column, written), f"c{column.id}") for column in table.stored_columns]
+        return self._scan([Sql("file_row_number AS pos"), *cells], [file], numbered=True)
+
     def path(self, before: str, after: str) -> list[Step] | None:
         """The deltas that lead from one version to another at the least cost, and whether each is read forwards.
 
@@ -291,11 +303,12 @@ class Contents:
         ]
         return render.joined(selects, "\nUNION ALL\n") if selects else None
 
-    def _scan(self, outputs: Sequence[Sql], files: Sequence[DataFile]) -> Sql:
+    def _scan(self, outputs: Sequence[Sql], files: Sequence[DataFile], numbered: bool = False) -> Sql:
         paths = render.strings([*self.paths(files)])
         # A folder may be called like a column of a partition: id=5.
-        scan = "SELECT {{outputs}} FROM read_parquet({{paths}}, hive_partitioning = false)"
-        return render.fill(Sql(scan), outputs=outputs, paths=paths)
+        scan = "SELECT {{outputs}} FROM read_parquet({{paths}}, hive_partitioning = false{{numbered}})"
+        number = Sql(", file_row_number = true" if numbered else "")
+        return render.fill(Sql(scan), outputs=outputs, paths=paths, numbered=number)
 
     def paths(self, files: Sequence[DataFile], whole: bool = False) -> dict[str, str]:
         """The paths of files, with their ids. Raises EpochStorageError if a file is damaged: a large one is read to

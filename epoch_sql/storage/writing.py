@@ -271,7 +271,7 @@ class LevelWriter:
             path=render.literal(str(path)),
             field_ids=field_ids_of_copy(fields),
             version=Sql("v1" if config.readers(self.store.folder.parent) else "v2"),
-            options=_options(of),
+            options=dictionary_options(any(map(has_floats, of))),
         )
         try:
             return int(_row(self.cursor, statement)[0])
@@ -322,13 +322,9 @@ def _ordering(prefix: str, key: Sequence[Column]) -> list[render.Sql]:
     return found
 
 
-def _options(of: Sequence[Column]) -> Sql:
-    """Options of COPY. DuckDB 1.x loses the sign of -0.0 in dictionary pages."""
-    return (
-        Sql(", DICTIONARY_SIZE_LIMIT 0")
-        if any(map(has_floats, of)) and duckdb.__version__.startswith("1.")
-        else Sql("")
-    )
+def dictionary_options(floats: bool) -> Sql:
+    """Options of COPY, for rows with or without ``floats``. DuckDB 1.x loses the sign of -0.0 in dictionary pages."""
+    return Sql(", DICTIONARY_SIZE_LIMIT 0" if floats and duckdb.__version__.startswith("1.") else "")
 
 
 def base_level(files: tuple[DataFile, ...]) -> Level:
