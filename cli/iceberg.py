@@ -6,26 +6,34 @@ from typing import Any
 
 import click
 
+from epoch_sql.model.patterns import counted
+
 from . import diagnostics, output
 from .grammar import json_option
 from .session import Session, call, pass_session
-from .wording import counted
 
 
 @click.command(name="iceberg")
 @click.argument("refs", nargs=-1, metavar="[REF]...")
-@click.option("--warehouse", metavar="PLACE", help="A folder, or s3://BUCKET/PATH (default: iceberg.warehouse).")
+@click.option("--warehouse", metavar="PLACE", help="The folder, or s3://BUCKET/PATH (default: iceberg.warehouse).")
 @click.option(
-    "--catalog", metavar="URI", help="sqlite:///FILE, or https://HOST (default: catalog.db in the warehouse)."
+    "--catalog",
+    metavar="URI",
+    help="A REST catalog https://HOST, or sqlite:///FILE (default: catalog.db in the warehouse).",
 )
 @click.option("--namespace", metavar="NAME", help="The namespace of the tables of schema main (default: main).")
 @click.option(
     "--main",
     "main_ref",
     metavar="REF",
-    help="What engines read when they name no branch (default: main, or else the first).",
+    help="The reference that engines read when they name none (default: main, or else the first one).",
 )
-@click.option("--remote", "remote_name", metavar="REMOTE", help="Name the files in the store of a remote.")
+@click.option(
+    "--remote",
+    "remote_name",
+    metavar="REMOTE",
+    help="The remote whose store readers read (default: the files beside the database).",
+)
 @json_option
 @pass_session
 def iceberg(

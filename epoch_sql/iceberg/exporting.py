@@ -24,8 +24,8 @@ class IcebergTable:
     """An Iceberg table: the table, its name in the catalog, the references that were exported, and what happened.
 
     ``bytes`` is what was written besides manifests and metadata. ``metadata`` is its metadata file, which readers
-    without a catalog take. ``copied`` are the columns that have another type there, and ``left_out`` what it lacks, with
-    the reason.
+    without a catalog take. ``copied`` are the columns that have another type there, and ``left_out`` what it lacks,
+    with the reason.
     """
 
     table: str
@@ -53,13 +53,14 @@ def export_iceberg(
 
     The tables read the files of the repository where they lie: only what changed since the last export is written.
     Without `refs`, it exports what `iceberg.refs` of the configuration names, or else the checked-out branch, and takes
-    out what is gone. Raises EpochReferenceError for what is no branch or tag, EpochArgumentError for a place that cannot
-    be one, and EpochStorageError where the catalog or the warehouse cannot be used, or has a table of somebody else.
+    out what is gone. Raises EpochReferenceError for what is neither branch nor tag, EpochArgumentError for a place that
+    cannot be one, and EpochStorageError where the catalog or the warehouse cannot be used, or has a table of somebody
+    else.
 
     Args:
         refs: the branches and tags; default: those of the configuration
         warehouse: the folder, or `s3://BUCKET/PATH`; default: `iceberg.warehouse`
-        catalog: `sqlite:///FILE`, or `https://HOST` of a REST catalog; default: `catalog.db` in the warehouse
+        catalog: a REST catalog `https://HOST`, or `sqlite:///FILE`; default: `catalog.db` in the warehouse
         namespace: the namespace of the tables of schema main; default: `main`
         main: the reference that engines read when they name none; default: `main`, or else the first one
         remote: the remote whose store readers read; default: the files beside the database

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from pyiceberg import exceptions
@@ -55,7 +56,7 @@ class Lake:
         with self.telling(), self._overtaking():
             if is_folder(place.warehouse):
                 Path(place.warehouse).mkdir(parents=True, exist_ok=True)
-            kind = "sql" if place.catalog.startswith("sqlite") else "rest"
+            kind = "rest" if urlsplit(place.catalog).netloc else "sql"
             endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
             self._properties = {"s3.endpoint": endpoint} if endpoint else {}
             self._catalog: Catalog = load_catalog("epoch", **{"type": kind, "uri": place.catalog, **self._properties})
@@ -84,7 +85,7 @@ class Lake:
 
     def create(self, identifier: Identifier, empty: TableMetadataV2, updates: Sequence[TableUpdate]) -> str:
         """Create a table with its first snapshots at once. Its fields keep their ids: ``create_table`` would number
-        them anew. Gives the path of its metadata."""
+        them again. Gives the path of its metadata."""
         metadata = update_table_metadata(empty, tuple(updates))
         path = f"{empty.location}/metadata/00000-{uuid.uuid4()}.metadata.json"
         with self.telling(), self._overtaking():

@@ -79,8 +79,9 @@ def place(
     remote: str | None = None,
 ) -> Place:
     """Where to export to. A folder that a call names is relative to the current one, and that of the settings to the
-    folder of the database. Raises EpochArgumentError for what cannot be used."""
-    stated = warehouse or how.warehouse
+    folder of the database. A bare clone has no files but those of its remote. Raises EpochArgumentError for what cannot
+    be used."""
+    stated, remote = warehouse or how.warehouse, remote or call.promisor
     if not stated:
         raise EpochArgumentError(
             "no warehouse is named, in which the Iceberg tables are to lie",
@@ -107,7 +108,7 @@ def is_folder(warehouse: str) -> bool:
 def wanted_references(call: Call, texts: Sequence[str] | None, how: Settings) -> list[Reference]:
     """What to export: what is named, or else what the settings name, or else the checked-out branch.
 
-    Raises EpochReferenceError for what is no branch and no tag, and for a branch and a tag of one name.
+    Raises EpochReferenceError for what is neither branch nor tag, and for a branch and a tag of one name.
     """
     found = [reference(call, text) for text in texts or ()]
     if not texts and how.patterns:
@@ -174,8 +175,8 @@ def _warehouse(text: str, start: Path, remote: str | None) -> str:
 
 def _catalog(text: str, start: Path) -> str:
     parts = urlsplit(text)
-    if parts.scheme == "sqlite" and text.startswith("sqlite:///"):
-        return f"sqlite:///{(start / text.removeprefix('sqlite:///')).resolve()}"
+    if parts.scheme == "sqlite" and not parts.netloc and len(parts.path) > 1 and not _NOT_IN_A_URI.search(text):
+        return f"sqlite:///{(start / parts.path[1:]).resolve()}"
     if parts.scheme in ("http", "https") and parts.netloc:
         if "@" in parts.netloc or parts.query:
             raise _refused(

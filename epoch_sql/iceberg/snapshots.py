@@ -211,7 +211,7 @@ class SnapshotWriter:
 
 def _stem(manifest: ManifestFile) -> str:
     """The name of a manifest, which is that of its files, too."""
-    return manifest.manifest_path.rpartition("/")[2].removesuffix(".avro")
+    return manifest.manifest_path.rpartition("/")[2].rpartition(".")[0]
 
 
 def _added(snapshot_id: int, file: IcebergFile) -> ManifestEntry:

@@ -19,7 +19,8 @@ from epoch_sql.iceberg.types import cannot_hold, fields_of
 from epoch_sql.model.commit import DataFile, TableEntry
 from epoch_sql.model.schema import ObjectName
 from epoch_sql.publish.places import Reference
-from epoch_sql.remote.connecting import connect, file_path
+from epoch_sql.remote.connecting import connect
+from epoch_sql.storage.remote.base import file_path
 
 ATTEMPTS = 5
 

@@ -56,10 +56,11 @@ IcebergType = str | dict[str, Any]
 
 @dataclass(frozen=True)
 class Field:
-    """A column in Iceberg: its id, its name, its type, and whether that is as in the file of a level."""
+    """A column in Iceberg: its type, that of its values in files for Iceberg, and whether those of a level have it."""
 
     column: Column
     type: IcebergType
+    held: DataType
     as_stored: bool
 
     @property
@@ -76,10 +77,9 @@ class Field:
 def fields_of(table: Table) -> list[Field]:
     """The columns of a table in Iceberg, without generated ones."""
     held = held_table(table)
-    return [
-        Field(column, _iceberg(parse_type(storage_type(one.type)), number), one == column)
-        for column, one, number in zip(table.stored_columns, held.columns, field_ids(held), strict=True)
-    ]
+    types = [parse_type(storage_type(column.type)) for column in held.columns]
+    pairs = zip(table.stored_columns, held.columns, types, field_ids(held), strict=True)
+    return [Field(column, _iceberg(type, number), type, one == column) for column, one, type, number in pairs]
 
 
 def held_table(table: Table) -> Table:
@@ -108,7 +108,7 @@ def readable_as(written: Table, wanted: Table) -> bool:
     """Whether readers give the right rows of a file that has the Iceberg form of one definition, under another one."""
     before = {field.id: field for field in fields_of(written)}
     return all(
-        _promotes(before[field.id].type, field.type) if field.id in before else field.column.fill is None
+        _promotes(before[field.id], field) if field.id in before else field.column.fill is None
         for field in fields_of(wanted)
     )
 
@@ -219,14 +219,14 @@ def _iceberg(type: DataType, ids: FieldId) -> IcebergType:
     }
 
 
-def _promotes(old: IcebergType, new: IcebergType) -> bool:
+def _promotes(old: Field, new: Field) -> bool:
     """Whether Iceberg reads values of one type as those of another."""
-    if old == new or (old, new) in _PROMOTED:
+    if old.type == new.type or (old.type, new.type) in _PROMOTED:
         return True
-    if not (isinstance(old, str) and isinstance(new, str) and old.startswith("decimal") and new.startswith("decimal")):
+    if (old.held.name, new.held.name) != ("DECIMAL", "DECIMAL"):
         return False
-    before, after = parse_type(old.upper().replace(" ", "")), parse_type(new.upper().replace(" ", ""))
-    return before.arguments[1] == after.arguments[1] and int(before.arguments[0]) <= int(after.arguments[0])
+    (width, scale), (new_width, new_scale) = old.held.arguments, new.held.arguments
+    return scale == new_scale and int(width) <= int(new_width)
 
 
 def _paths(field: dict[str, Any], above: str) -> list[str]:

@@ -66,7 +66,9 @@ def _patterns(page: str, heading: str) -> list[str]:
 
 
 def test_the_pages_have_each_file(make_repo: MakeRepo, tmp_path: Path) -> None:
-    repo = make_repo("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t SELECT i, i FROM range(100) AS r(i)")
+    repo = make_repo(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER); INSERT INTO t SELECT i, i FROM range(100) AS r(i)"
+    )
     store = tmp_path / "store"
     repo("CALL epoch_remote_add('origin', ?)", str(store))
     repo("CALL epoch_branch('Release/1.0'); CALL epoch_tag('v1'); CALL epoch_protect('main', require_review := true)")

@@ -55,7 +55,7 @@ def test_branches_and_tags_share_files_that_lie_where_they_are(shop: Repo, lake:
     assert {name: found[:2] for name, found in made.items()} == dict.fromkeys(
         ("orders", "log", "sales.pairs"), ("exported", 0)
     )
-    assert names(lake) == dict.fromkeys(("main.orders", "main.log", "sales.pairs"), ["dev", "main", "v1.0.0"])
+    assert names(lake) == {name: ["dev", "main", "v1.0.0"] for name in ("main.orders", "main.log", "sales.pairs")}
     kinds = {name: ref.snapshot_ref_type.value for name, ref in table(lake, "orders").metadata.refs.items()}
     assert kinds == {"main": "branch", "dev": "branch", "v1.0.0": "tag"}
     (path,) = paths(lake, "orders", "main")
