@@ -67,6 +67,7 @@ NAMES = {
     "trigger",
     "macros",
     "value",
+    "element",
     "detail",
     "from_",
     "create",
