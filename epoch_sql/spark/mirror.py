@@ -87,7 +87,7 @@ class Mirror:
 
     @contextmanager
     def publishing(self, branch: str, layout: bool = False) -> Iterator[Repository]:
-        """The repository, to move the branch in. Pushes the branch at the end, with the ``layout`` of its tables or not.
+        """The repository, to move the branch in. Pushes the branch at the end, or also the ``layout`` of its tables.
         If that is refused, or if anything fails before, nothing is left of it."""
         repository = self.repository
         try:
