@@ -145,13 +145,18 @@ def _is_number(there: DataType, wanted: DataType) -> bool:
 
 def _fits(there: DataType, wanted: DataType) -> bool:
     """Whether each value of one type is a value of the other, or is found not to be one."""
-    if there.text == wanted.text or _is_stored(there, wanted) or _is_number(there, wanted):
+    return _is_stored(there, wanted) or _is_number(there, wanted) or _casts(there, wanted)
+
+
+def _casts(there: DataType, wanted: DataType) -> bool:
+    """Whether a cast is all that it takes."""
+    if there.text == wanted.text:
         return True
     if there.name in ("LIST", "ARRAY") and wanted.name in ("LIST", "ARRAY"):
-        return _fits(there.fields[0].type, wanted.fields[0].type)
+        return _casts(there.fields[0].type, wanted.fields[0].type)
     if there.name == wanted.name and there.fields:
         pairs = {field.name: field.type for field in wanted.fields}
-        return [f.name for f in there.fields] == [*pairs] and all(_fits(f.type, pairs[f.name]) for f in there.fields)
+        return [f.name for f in there.fields] == [*pairs] and all(_casts(f.type, pairs[f.name]) for f in there.fields)
     if there.fields or wanted.fields:
         return False
     if there.name == "VARCHAR":
