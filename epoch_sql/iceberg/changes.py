@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from uuid import uuid4
 
@@ -38,7 +39,6 @@ from epoch_sql.model.commit import DataFile, TableEntry
 from epoch_sql.model.remote import content_of
 from epoch_sql.model.schema import ObjectName, Table
 from epoch_sql.publish.places import Reference
-from epoch_sql.upkeep.gc import GRACE
 
 HISTORY, TABLE, MAIN_IS = "epoch.history", "epoch.table", "epoch.main"
 COMMIT, CONTENT, VERSION, REF = "epoch.commit", "epoch.content", "epoch.version", "epoch.ref"
@@ -72,12 +72,14 @@ class Change:
         lake: Lake,
         path_of: Callable[[DataFile], str | None],
         properties: dict[str, str],
+        grace: timedelta,
     ) -> None:
         self._call = call
         self._target = target
         self._stored = stored
         self._lake = lake
         self._path_of = path_of
+        self._grace = grace
         self._at_remote = place.remote is not None
         self._schemas: dict[int, Schema] = {}
         self._new_schemas: list[Schema] = []
@@ -210,12 +212,14 @@ class Change:
     def _snapshot(self, ref: Reference, entry: TableEntry, schema: Schema, current: Snapshot | None) -> Snapshot:
         """The snapshot that shows a version: one that is there, or else a new one."""
         content = content_of(self._call.contents.version(entry.version_id))
+        there = [s for s in (current, *self._snapshots.values()) if s and s.schema_id == schema.schema_id]
+        own = next((s for s in there if _fact(s, VERSION) == entry.version_id), None)
+        alike = next((s for s in there if _fact(s, CONTENT) == content), None)
         # At a remote, another clone may have exported the same rows from other files, which are as good.
-        same = (CONTENT, content) if self._at_remote else (VERSION, entry.version_id)
-        candidates = [*([current] if current else []), *self._snapshots.values()]
-        for snapshot in candidates:
-            if snapshot.schema_id == schema.schema_id and _fact(snapshot, same[0]) == same[1]:
-                return snapshot
+        if alike and not own and self._at_remote and not self._lies_there(entry):
+            return alike
+        if own:
+            return own
         levels = Levels(
             self._call.cursor,
             self._call.contents,
@@ -235,6 +239,11 @@ class Change:
         self._snapshots[made.snapshot_id] = made
         return made
 
+    def _lies_there(self, entry: TableEntry) -> bool:
+        """Whether the base files of a version are where readers read."""
+        levels = self._call.contents.levels(entry.version_id)
+        return bool(levels) and all(self._path_of(file) is not None for file in levels[0].files)
+
     def _noted(self, version_id: str, file: DataFile) -> str | None:
         path = self._path_of(file)
         if path and not self._at_remote and file.file_id not in self.files[version_id]:
@@ -249,6 +258,10 @@ class Change:
             self._writer = SnapshotWriter(self._call, io, self.location, known)
         return self._writer
 
+    def expires(self) -> bool:
+        """Whether snapshots expire with the change."""
+        return bool(self._expired())
+
     def _expired(self) -> list[Snapshot]:
         """The snapshots that no reference shows any more, after the time that readers have to finish."""
         if self._stored is None:
@@ -256,7 +269,7 @@ class Change:
         refs = self._stored.metadata.refs
         named = {ref.snapshot_id for name, ref in refs.items() if name not in {*self._hidden, *self._shown}}
         named |= {snapshot.snapshot_id for snapshot, _ in self._shown.values()}
-        oldest = time.time() * 1000 - GRACE.total_seconds() * 1000
+        oldest = (time.time() - self._grace.total_seconds()) * 1000
         return [
             s
             for s in self._stored.metadata.snapshots

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from epoch_sql.errors import EpochError, EpochStorageError
 from epoch_sql.iceberg.places import Place, is_folder
+from epoch_sql.iceberg.sweeping import sweep
 from epoch_sql.model.names import shown
 
 Identifier = tuple[str, ...]
@@ -103,6 +105,12 @@ class Lake:
         with self.telling(), self._overtaking():
             self._require_namespace(identifier[:-1])
             return self._catalog.rename_table(table.name(), identifier)
+
+    def sweep(self, identifier: Identifier, grace: timedelta) -> None:
+        """Remove the files of a table that none of its snapshots names."""
+        with self.telling():
+            table = self._catalog.load_table(identifier)
+            sweep(table.io, table.metadata, grace)
 
     def drop(self, table: Table) -> None:
         """Take a table out of the catalog. Its files stay."""

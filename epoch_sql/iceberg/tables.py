@@ -21,6 +21,7 @@ from epoch_sql.model.schema import ObjectName
 from epoch_sql.publish.places import Reference
 from epoch_sql.remote.connecting import connect
 from epoch_sql.storage.remote.base import file_path
+from epoch_sql.upkeep.gc import GRACE
 
 ATTEMPTS = 5
 
@@ -142,7 +143,6 @@ class Export:
         if updates:
             self._note(target, change)
             metadata = self._commit(target, stored, change, updates)
-            self._exported.keep(self._place.catalog, target.table_id, target.identifier, change.versions)
         else:
             assert stored
             metadata = stored.metadata_location
@@ -197,13 +197,12 @@ class Export:
             metadata = None
         else:
             metadata = self._commit(target, stored, change, updates)
-            self._exported.keep(self._place.catalog, target.table_id, identifier, change.versions)
         name = ".".join(identifier)
         return IcebergTable(name, name, [], "exported" if metadata else "removed", 0, metadata, [], [])
 
     def _change(self, target: Target, stored: Stored | None) -> Change:
         properties = {HISTORY: self._history, TABLE: target.table_id}
-        return Change(self._call, self._place, target, stored, self._lake, self._path_of, properties)
+        return Change(self._call, self._place, target, stored, self._lake, self._path_of, properties, GRACE)
 
     def _note(self, target: Target, change: Change) -> None:
         """Keep the files of the repository that new snapshots name, before they do."""
@@ -213,8 +212,13 @@ class Export:
 
     def _commit(self, target: Target, stored: Stored | None, change: Change, updates: Sequence[TableUpdate]) -> str:
         if stored is None:
-            return self._lake.create(target.identifier, change.empty, updates)
-        return self._lake.commit(stored, change.requirements(), updates)
+            metadata = self._lake.create(target.identifier, change.empty, updates)
+        else:
+            metadata = self._lake.commit(stored, change.requirements(), updates)
+            if change.expires():
+                self._lake.sweep(target.identifier, GRACE)
+        self._exported.keep(self._place.catalog, target.table_id, target.identifier, change.versions)
+        return metadata
 
     def _path_of(self, file: DataFile) -> str | None:
         """Where a base file lies for readers; None if it does not."""
