@@ -50,6 +50,10 @@ _PROPERTIES = {
 }
 
 
+_NEWEST = 20
+"""Of how many snapshots the manifests are looked at, besides those of branches."""
+
+
 @dataclass
 class Target:
     """A table at the references that have it, by the names of these in Iceberg."""
@@ -253,14 +257,21 @@ class Change:
     def _written(self) -> SnapshotWriter:
         if self._writer is None:
             io: FileIO = self._stored.io if self._stored else self._lake.io(self.location)
-            lists = [s for s in self._snapshots.values() if _fact(s, VERSION)]
-            known = [manifest for snapshot in lists for manifest in snapshot.manifests(io)]
+            known = [manifest for snapshot in self._near() for manifest in snapshot.manifests(io)]
             self._writer = SnapshotWriter(self._call, io, self.location, known)
         return self._writer
 
     def expires(self) -> bool:
         """Whether snapshots expire with the change."""
         return bool(self._expired())
+
+    def _near(self) -> list[Snapshot]:
+        """The snapshots that a new one may share levels with: those of branches, and the newest ones."""
+        refs = self._stored.metadata.refs.values() if self._stored else ()
+        shown = {ref.snapshot_id for ref in refs if ref.snapshot_ref_type.value == "branch"}
+        own = [snapshot for snapshot in self._snapshots.values() if _fact(snapshot, VERSION)]
+        own.sort(key=lambda snapshot: snapshot.sequence_number or 0)
+        return [*(s for s in own[:-_NEWEST] if s.snapshot_id in shown), *own[-_NEWEST:]]
 
     def _expired(self) -> list[Snapshot]:
         """The snapshots that no reference shows any more, after the time that readers have to finish."""
