@@ -12,7 +12,7 @@ from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import PyArrowFileIO
 from pyiceberg.table.metadata import TableMetadata
 
-_OWN = re.compile(r"([0-9a-f]{32}-[0-9a-f]{32})(?:-\d+)?\.(?:parquet|avro)|(snap-\d+-[0-9a-f]{32})\.avro")
+_OWN = re.compile(r"([0-9a-f]{32}-[0-9a-f]{32})(?:-\d+)?\.[a-z]+|(snap-\d+-[0-9a-f]{32})\.[a-z]+")
 """The files that exports write: those of a manifest have its name."""
 
 

@@ -119,6 +119,7 @@ def test_every_branch_and_tag_after_random_changes(make_repo: MakeRepo, tmp_path
     rng = random.Random(seed)
     repo = make_repo(SQL)
     repo("CALL epoch_branch('dev'); CALL epoch_tag('first')")
-    for number in range(5):
+    # The first one is quick, so it is shorter.
+    for number in range(5 if seed else 3):
         history(repo, rng, number)
         exported(repo, tmp_path / "lake")
