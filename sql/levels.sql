@@ -23,13 +23,13 @@ QUALIFY row_number() OVER (PARTITION BY {{keys}} ORDER BY step DESC) = 1
 -- Out: the same.
 WITH steps AS MATERIALIZED ({{steps}}),
 latest AS (SELECT {{keys}}, max(step) AS step FROM steps GROUP BY {{keys}})
-SELECT steps.* EXCLUDE (step) FROM steps JOIN latest ON steps.step = latest.step AND {{same_key}}
+SELECT * EXCLUDE (step) FROM steps SEMI JOIN latest ON steps.step = latest.step AND {{same_key}}
 
 
 -- name: expand_copies
 -- In: changes of a table without a key: how often each row occurs now (n0) and occurred before (o0).
 -- Out: one row for each copy that was added or removed.
-SELECT CASE WHEN n0 > o0 THEN 'added' ELSE 'removed' END AS op, copies.* EXCLUDE (op)
+SELECT CASE WHEN n0 > o0 THEN 'added' ELSE 'removed' END AS op, * EXCLUDE (op)
 FROM (SELECT *, unnest(range(abs(n0 - o0))) AS copy FROM ({{changes}}) AS changes) AS copies
 
 

@@ -56,6 +56,7 @@ class StoreDescriptions:
     documents: Documents
     deltas: dict[str, Level] = field(default_factory=dict)
     _levels: dict[str, Level] = field(default_factory=dict)
+    _files: dict[str, tuple[str, DataFile]] = field(default_factory=dict)
 
     def versions(self, ids: Iterable[str]) -> Mapping[str, Version]:
         """The versions with these contents."""
@@ -79,12 +80,16 @@ class StoreDescriptions:
 
     def add(self, tables: Sequence[Table], levels: Sequence[Level], versions: Sequence[Version]) -> None:
         """Remember new levels; those with two ends are edges."""
-        self._levels.update((level.level_id, level) for level in levels)
+        self._remember(levels)
         self.deltas.update((level.level_id, level) for level in levels if level.from_version and level.to_version)
 
     def add_deltas(self, deltas: Iterable[PortableLevel]) -> None:
         """Remember the deltas of a commit as edges."""
         self.add([], [_level(delta) for delta in deltas], [])
+
+    def file(self, file_id: str) -> tuple[str, DataFile]:
+        """A file of the levels that were read, and the kind of its level."""
+        return self._files[file_id]
 
     def broken(self, file_id: str, problem: str) -> EpochStorageError:
         """The error for a file with a problem."""
@@ -92,9 +97,13 @@ class StoreDescriptions:
 
     def _version(self, content_id: str, manifest: Manifest) -> Version:
         levels = [*map(_level, manifest.levels)]
-        self._levels.update((level.level_id, level) for level in levels)
+        self._remember(levels)
         level_ids = tuple(level.level_id for level in levels)
         return replace(manifest.version, version_id=content_id, level_ids=level_ids)
+
+    def _remember(self, levels: Sequence[Level]) -> None:
+        self._levels.update((level.level_id, level) for level in levels)
+        self._files.update((file.file_id, (level.kind, file)) for level in levels for file in level.files)
 
 
 def _level(stated: PortableLevel) -> Level:

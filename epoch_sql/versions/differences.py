@@ -8,6 +8,7 @@ from epoch_sql import render
 from epoch_sql.call import Call, no_table
 from epoch_sql.model.schema import Table, identity
 from epoch_sql.render import Sql
+from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.shape import Shape, arrange, compare, shape_of
 from epoch_sql.versions.sides import Side, TableSide, rows_of
 
@@ -86,19 +87,24 @@ def _aligned(before: TableSide, after: TableSide, same_table: bool) -> TableSide
 def changes_between(call: Call, difference: Difference) -> tuple[Sql, Shape]:
     """The changed rows of a table, as in ``Shape``."""
     before, after = difference.before, difference.after
-    old, new = (before.table if before else None), (after.table if after else None)
-    shape = shape_of(old, new)
     aligned = before is not None and before.stored is not None
-    if not aligned and (before is None or before.version_id) and (after is None or after.version_id):
-        ids = (before.version_id if before else None, after.version_id if after else None)
-        return call.contents.changes(*ids), shape
-    if after and after.made and not aligned:
+    if not aligned and after and after.made:
         return decided(after.made.changes, after), after.made.shape
     committed = after.working.entry if after and after.working else None
     if not aligned and before and after and after.working and committed and committed.version_id == before.version_id:
         return call.scanner.comparison.changes(after.working)
+    return changes_of_versions(call.contents, difference)
+
+
+def changes_of_versions(contents: Contents, difference: Difference) -> tuple[Sql, Shape]:
+    """The same where neither side is known by its changes."""
+    before, after = difference.before, difference.after
+    shape = shape_of(before.table if before else None, after.table if after else None)
+    aligned = before is not None and before.stored is not None
+    if not aligned and (before is None or before.version_id) and (after is None or after.version_id):
+        return contents.changes(before and before.version_id, after and after.version_id), shape
     sides = [
-        arrange(rows_of(call.contents, side), shape, side.table, old=position == 0) if side else None
+        arrange(rows_of(contents, side), shape, side.table, old=position == 0) if side else None
         for position, side in enumerate((before, after))
     ]
     changes = compare(shape, *sides)

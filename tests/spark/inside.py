@@ -1,0 +1,106 @@
+"""What runs beside a session: functions that tests call by name, with a session and arguments, and whose results are
+JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+import warnings
+from typing import Any
+
+import duckdb
+
+import epoch_sql.spark
+from epoch_sql.errors import EpochError
+
+KEPT: list[Any] = []
+"""The server of Sail, which ends when nobody has it."""
+
+
+def session(name: str) -> Any:
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    from pyspark.sql import SparkSession
+
+    if name == "sail":
+        from pysail.spark import SparkConnectServer
+
+        server = SparkConnectServer("127.0.0.1", 0)
+        KEPT.append(server)
+        server.start()
+        host, port = server.listening_address
+        spark = SparkSession.builder.remote(f"sc://{host}:{port}").getOrCreate()
+    else:
+        builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+        builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
+        builder = builder.config("spark.driver.memory", "2g").config("spark.sql.shuffle.partitions", "2")
+        spark = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    return spark
+
+
+def texts(frame: Any) -> list[list[str | None]]:
+    """The rows of a DataFrame as texts, which tell -0.0 from 0.0 and NULL from everything, in one order."""
+    con = duckdb.connect()
+    con.execute("SET TimeZone = 'UTC'")
+    con.register("frame", frame.toArrow())
+    rows = con.execute("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM frame").fetchall()
+    return sorted(map(list, rows), key=repr)
+
+
+def table(spark: Any, url: str, ref: str, name: str, columns: list[str]) -> Any:
+    frame = epoch_sql.spark.connect(spark, url).table(ref, name)
+    return [frame.columns, texts(frame.select(*(f"`{c}`" for c in columns)) if columns else frame)]
+
+
+def diff(spark: Any, url: str, before: str, after: str, name: str, columns: list[str]) -> Any:
+    frame = epoch_sql.spark.connect(spark, url).diff(before, after, name)
+    return [frame.columns, texts(frame.select(*(f"`{c}`" for c in columns)) if columns else frame)]
+
+
+def log(spark: Any, url: str, ref: str) -> Any:
+    frame = epoch_sql.spark.connect(spark, url).log(ref)
+    return [frame.columns, frame.toPandas().astype(str).values.tolist()]
+
+
+def plan(spark: Any, url: str, ref: str, name: str, condition: str, columns: list[str]) -> str:
+    """The plan of a query, and its rows."""
+    frame = epoch_sql.spark.connect(spark, url).table(ref, name).where(condition).select(*columns)
+    told = frame._explain_string("extended") if hasattr(frame, "_explain_string") else None
+    if told is None:
+        from contextlib import redirect_stdout
+        from io import StringIO
+
+        with redirect_stdout(StringIO()) as written:
+            frame.explain("extended")
+        told = written.getvalue()
+    return str(told)
+
+
+def refused(spark: Any, function: str, *arguments: Any) -> Any:
+    """The class, message, hint and facts of the error of Epoch's that a function ends in."""
+    try:
+        globals()[function](spark, *arguments)
+    except EpochError as error:
+        return [type(error).__name__, error.message, error.hint, error.facts]
+    raise AssertionError("it was not refused")
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # What engines print is no answer.
+    spark = session(sys.argv[1])
+    for line in sys.stdin:
+        function, arguments = json.loads(line)
+        try:
+            answer = [False, globals()[function](spark, *arguments)]
+        except BaseException:
+            answer = [True, traceback.format_exc()]
+        answers.write(json.dumps(answer, default=str) + "\n")
+        answers.flush()
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main()
