@@ -27,9 +27,10 @@ SELECT * EXCLUDE (step) FROM steps SEMI JOIN latest ON steps.step = latest.step 
 
 
 -- name: expand_copies
--- In: changes of a table without a key: how often each row occurs now (n0) and occurred before (o0).
+-- In: changes of a table without a key: how often each row occurs now (n0) and occurred before (o0), and their columns
+-- besides op.
 -- Out: one row for each copy that was added or removed.
-SELECT CASE WHEN n0 > o0 THEN 'added' ELSE 'removed' END AS op, * EXCLUDE (op)
+SELECT CASE WHEN n0 > o0 THEN 'added' ELSE 'removed' END AS op, {{outputs}}
 FROM (SELECT *, unnest(range(abs(n0 - o0))) AS copy FROM ({{changes}}) AS changes) AS copies
 
 

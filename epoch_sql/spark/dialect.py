@@ -58,10 +58,10 @@ def to_spark(sql: Sql, types: Mapping[int, DataType], times: bool) -> Translated
     return Translated(text, scans)
 
 
-def _scanned(found: dict[tuple[str, ...], str]) -> Callable[[exp.Expression], exp.Expression]:
+def _scanned(found: dict[tuple[str, ...], str]) -> Callable[[exp.Expr], exp.Expr]:
     """Exchanges scans of files for names."""
 
-    def change(node: exp.Expression) -> exp.Expression:
+    def change(node: exp.Expr) -> exp.Expr:
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.ReadParquet):
             return node
         paths = tuple(path.name for path in node.this.expressions[0].expressions)
@@ -71,13 +71,13 @@ def _scanned(found: dict[tuple[str, ...], str]) -> Callable[[exp.Expression], ex
     return change
 
 
-def _materialized(node: exp.Expression) -> exp.Expression:
+def _materialized(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.CTE):
         node.set("materialized", None)
     return node
 
 
-def _picked(node: exp.Expression) -> exp.Expression:
+def _picked(node: exp.Expr) -> exp.Expr:
     """The value of the first or the last step. In Spark these keep NULL, and the sign of -0.0."""
     if isinstance(node, exp.Anonymous) and node.name.upper() in _NEWEST:
         return exp.Anonymous(this=_NEWEST[node.name.upper()], expressions=node.expressions)
@@ -91,25 +91,26 @@ def _picked(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _plain(node: exp.Expression) -> exp.Expression:
+def _plain(node: exp.Expr) -> exp.Expr:
     """Strings compare by their bytes, and the label of an ENUM is stored as a string."""
     if isinstance(node, exp.Collate):
-        return node.this
+        found: exp.Expr = node.this
+        return found
     if isinstance(node, exp.Cast) and node.to.is_type(exp.DType.ENUM):
         return exp.cast(node.this, "VARCHAR")
     return node
 
 
-def _compared(types: Mapping[int, DataType]) -> Callable[[exp.Expression], exp.Expression]:
+def _compared(types: Mapping[int, DataType]) -> Callable[[exp.Expr], exp.Expr]:
     """Spark does not compare maps. Their entries are compared, in their order, as in DuckDB."""
     maps = {i: type for i, type in types.items() if any(part.name == "MAP" for part in type.parts())}
 
-    def comparable(value: exp.Expression) -> exp.Expression:
+    def comparable(value: exp.Expr) -> exp.Expr:
         column = value.name[:1], value.name[1:].removeprefix("-")
         known = maps.get(int(column[1])) if column[0] in _PREFIXES and column[1].isdecimal() else None
         return _entries(value, known, 0) if known and isinstance(value, exp.Column) else value
 
-    def change(node: exp.Expression) -> exp.Expression:
+    def change(node: exp.Expr) -> exp.Expr:
         if maps and isinstance(node, (exp.NullSafeEQ, exp.NullSafeNEQ, exp.EQ)):
             for side in ("this", "expression"):
                 node.set(side, comparable(node.args[side]))
@@ -120,7 +121,7 @@ def _compared(types: Mapping[int, DataType]) -> Callable[[exp.Expression], exp.E
     return change
 
 
-def _entries(value: exp.Expression, type: DataType, depth: int) -> exp.Expression:
+def _entries(value: exp.Expr, type: DataType, depth: int) -> exp.Expr:
     """A value whose maps are lists of their entries."""
     if not any(part.name == "MAP" for part in type.parts()):
         return value
@@ -129,7 +130,7 @@ def _entries(value: exp.Expression, type: DataType, depth: int) -> exp.Expressio
             exp.alias_(_entries(exp.Dot(this=value.copy(), expression=_name(f.name)), f.type, depth + 1), f.name, True)
             for f in type.fields
         ]
-        return exp.If(this=value.copy().is_(exp.null()).not_(), true=exp.func("STRUCT", *parts))
+        return exp.Case().when(value.copy().is_(exp.null()).not_(), exp.func("STRUCT", *parts))
     if type.name == "MAP":
         value, type = exp.Anonymous(this="MAP_ENTRIES", expressions=[value]), _entry(type)
     parameter = f"part{depth}"
@@ -146,7 +147,7 @@ def _name(name: str) -> exp.Identifier:
     return exp.to_identifier(name, quoted=True)
 
 
-def _name_apart(tree: exp.Expression) -> None:
+def _name_apart(tree: exp.Expr) -> None:
     """Give each CTE a name of its own, because sqlglot lifts them to the top."""
     for number, clause in enumerate(sorted(tree.find_all(exp.With), key=lambda found: -found.depth)):
         owner = clause.parent
@@ -161,7 +162,7 @@ def _name_apart(tree: exp.Expression) -> None:
             cte.set("alias", exp.TableAlias(this=exp.to_identifier(new)))
 
 
-def _retype(tree: exp.Expression, times: bool) -> None:
+def _retype(tree: exp.Expr, times: bool) -> None:
     """Casts name types of Spark's."""
     for cast in tree.find_all(exp.Cast):
         text = read_as(parse_type(cast.to.sql("duckdb")), times)
@@ -175,14 +176,14 @@ class _Constants:
     engine: duckdb.DuckDBPyConnection
     times: bool
 
-    def written(self, constant: exp.Expression) -> exp.Expression:
+    def written(self, constant: exp.Expr) -> exp.Expr:
         """The constant in Spark's SQL, which is given back as a tree for Spark."""
         text = render.verbatim(constant.sql("duckdb"))
         ask = render.fill("SELECT typeof(v), v FROM (SELECT {{c}} AS v)", c=text)
         (row,) = self.engine.execute(ask).fetchall()
         return self.value(parse_type(row[0]), row[1])
 
-    def value(self, type: DataType, value: Any) -> exp.Expression:
+    def value(self, type: DataType, value: Any) -> exp.Expr:
         """A value of a storage type."""
         if value is None or not type.fields:
             made = exp.null() if value is None else self.scalar(type, value)
@@ -195,7 +196,7 @@ class _Constants:
             raise UnsupportedType.of(type.text, type.text)
         return exp.Cast(this=made, to=exp.DataType.build(type.text, dialect="duckdb"))
 
-    def scalar(self, type: DataType, value: Any) -> exp.Expression:
+    def scalar(self, type: DataType, value: Any) -> exp.Expr:
         """A value without parts, to be cast to its type."""
         match value:
             case bytes():
@@ -213,7 +214,7 @@ class _Constants:
         raise UnsupportedType.of(type.text, type.text)
 
 
-def _folded(tree: exp.Expression, constants: _Constants) -> exp.Expression:
+def _folded(tree: exp.Expr, constants: _Constants) -> exp.Expr:
     """Exchanges casts of constants for the values that DuckDB computes."""
     for cast in [*_constant_casts(tree)]:
         made = constants.written(cast)
@@ -223,7 +224,7 @@ def _folded(tree: exp.Expression, constants: _Constants) -> exp.Expression:
     return tree
 
 
-def _constant_casts(node: exp.Expression) -> Iterator[exp.Expression]:
+def _constant_casts(node: exp.Expr) -> Iterator[exp.Expr]:
     """The greatest expressions with a cast that depend on nothing, but for typed NULLs."""
     typed_null = isinstance(node, exp.Cast) and isinstance(node.this, exp.Null)
     if isinstance(node, exp.Condition) and node.find(exp.Cast) and not typed_null and not _depends(node):
@@ -233,5 +234,5 @@ def _constant_casts(node: exp.Expression) -> Iterator[exp.Expression]:
         yield from _constant_casts(child)
 
 
-def _depends(node: exp.Expression) -> bool:
+def _depends(node: exp.Expr) -> bool:
     return any(node.find_all(exp.Column, exp.Star, exp.Query, exp.AggFunc, exp.Lambda, exp.Table))

@@ -68,8 +68,8 @@ class SparkRepository:
         """
         before, after = self.stored.resolve(from_ref), self.stored.resolve(to_ref)
         self.stored.load_between(before, after)
-        sides = [tree_side(self.stored.contents, tree) for tree in self._about(name, before, after)]
-        (difference,) = differences(*sides, name)
+        first, second = (tree_side(self.stored.contents, tree) for tree in self._about(name, before, after))
+        (difference,) = differences(first, second, name)
         old, new = (side.table if side else None for side in (difference.before, difference.after))
         if old and new and crossing(old, new):
             names = ", ".join(c.name for c in new.columns if c.id in crossing(old, new))

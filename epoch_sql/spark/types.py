@@ -28,6 +28,7 @@ _READ = {
     "HUGEINT": "decimal(38,0)",
     "UHUGEINT": "decimal(38,0)",
     "FLOAT": "float",
+    "REAL": "float",
     "DOUBLE": "double",
     "VARCHAR": "string",
     "TEXT": "string",
@@ -141,7 +142,11 @@ def _uuid(value: Value) -> Value:
 
 
 def _time_text(times: bool) -> Step:
-    return (lambda value: value.cast("string")) if times else _clock
+    """A time of day as a text. One that is read as such is counted first, since 24:00:00 has no text everywhere."""
+    if not times:
+        return _clock
+    start = F.lit("00:00:00").cast("time")
+    return lambda value: _clock(F.call_function("time_diff", F.lit("MICROSECOND"), start, value))
 
 
 def _clock(micros: Value) -> Value:
@@ -172,7 +177,8 @@ def _zoned_clock(times: bool) -> Step:
             .otherwise(F.lit(""))
         )
         sign = F.when(offset < F.lit(0), F.lit("-")).otherwise(F.lit("+"))
-        return F.concat(clock(value.getField("clock")), sign, hours, rest)
+        # The parts of a struct that is NULL are not NULL in every engine.
+        return F.when(value.isNotNull(), F.concat(clock(value.getField("clock")), sign, hours, rest))
 
     return step
 

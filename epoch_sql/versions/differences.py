@@ -102,7 +102,7 @@ def changes_of_versions(contents: Contents, difference: Difference) -> tuple[Sql
     shape = shape_of(before.table if before else None, after.table if after else None)
     aligned = before is not None and before.stored is not None
     if not aligned and (before is None or before.version_id) and (after is None or after.version_id):
-        return contents.changes(before and before.version_id, after and after.version_id), shape
+        return contents.changes(*(side.version_id if side else None for side in (before, after))), shape
     sides = [
         arrange(rows_of(contents, side), shape, side.table, old=position == 0) if side else None
         for position, side in enumerate((before, after))

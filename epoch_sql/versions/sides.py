@@ -15,7 +15,7 @@ from epoch_sql.model.schema import Column, SchemaObject, Table
 from epoch_sql.render import Sql
 from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.encoding import decode, encode
-from epoch_sql.storage.shape import Shape, aliased, arrange, compare, shape_of, struct
+from epoch_sql.storage.shape import Shape, aliased, arrange, columns, compare, shape_of, struct
 from epoch_sql.worktree.rows import WorkingTable, working_rows
 
 
@@ -200,7 +200,8 @@ def expanded(changes: Sql, shape: Shape) -> Sql:
     """Changes with one row for each added or removed copy of a row without a key."""
     if not shape.keyless:
         return changes
-    return render.render("levels.expand_copies", changes=changes)
+    outputs = [*shape.keys(), *columns("n", shape.values), *columns("o", shape.values)]
+    return render.render("levels.expand_copies", outputs=outputs, changes=changes)
 
 
 def table_rows(call: Call, side: TableSide, bare: bool = False) -> Sql:
