@@ -13,7 +13,7 @@ FROM ({{rows}}) AS delta
 -- name: latest
 -- In: the rows of several delta levels, each with the number of its level (step).
 -- Out: for each key, the row of the last level that has it.
-SELECT * EXCLUDE (step)
+SELECT *
 FROM ({{steps}}) AS steps
 QUALIFY row_number() OVER (PARTITION BY {{keys}} ORDER BY step DESC) = 1
 
@@ -23,7 +23,7 @@ QUALIFY row_number() OVER (PARTITION BY {{keys}} ORDER BY step DESC) = 1
 -- Out: the same.
 WITH steps AS MATERIALIZED ({{steps}}),
 latest AS (SELECT {{keys}}, max(step) AS step FROM steps GROUP BY {{keys}})
-SELECT * EXCLUDE (step) FROM steps SEMI JOIN latest ON steps.step = latest.step AND {{same_key}}
+SELECT * FROM steps SEMI JOIN latest ON steps.step = latest.step AND {{same_key}}
 
 
 -- name: expand_copies

@@ -49,8 +49,7 @@ def to_spark(sql: Sql, types: Mapping[int, DataType], times: bool) -> Translated
         tree = tree.transform(change)
     tree = tree.transform(_scanned(found))
     _name_apart(tree)
-    _retype(tree, times)
-    text = tree.sql(dialect="spark").replace("{", "{{").replace("}", "}}")
+    text = retyped(tree, times).sql(dialect="spark").replace("{", "{{").replace("}", "}}")
     scans = {}
     for paths, name in found.items():
         text = text.replace(f"`{name}`", f"{{{name}}}")
@@ -162,11 +161,12 @@ def _name_apart(tree: exp.Expr) -> None:
             cte.set("alias", exp.TableAlias(this=exp.to_identifier(new)))
 
 
-def _retype(tree: exp.Expr, times: bool) -> None:
-    """Casts name types of Spark's."""
+def retyped(tree: exp.Expr, times: bool) -> exp.Expr:
+    """A tree whose casts name types of Spark's."""
     for cast in tree.find_all(exp.Cast):
         text = read_as(parse_type(cast.to.sql("duckdb")), times)
         cast.set("to", exp.DataType.build(text, dialect="spark"))
+    return tree
 
 
 @dataclass

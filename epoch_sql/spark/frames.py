@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -41,7 +41,12 @@ class Frames:
         translated = to_spark(sql, types, self.times)
         with self._telling():
             scans = {name: self._scan(paths, tables) for name, paths in translated.scans.items()}
-            frame = self.spark.sql(translated.text, **scans)
+        return self.run(translated.text, scans)
+
+    def run(self, text: str, scans: Mapping[str, Any] | None = None) -> Any:
+        """The rows of a query in Spark's SQL. Raises EpochRemoteError if Spark refuses it."""
+        with self._telling():
+            frame = self.spark.sql(text, **(scans or {}))
             # Asked for now, because later it would fail within the user's own query.
             frame.schema  # noqa: B018
         return frame
@@ -76,7 +81,7 @@ class Frames:
         except _failures() as error:
             where = self._stored.prefix
             raise EpochRemoteError(
-                f"Spark cannot read {where}: {shown(_reason(error), 200)}",
+                f"Spark refuses a query over {where}: {shown(_reason(error), 200)}",
                 "give Spark the credentials and the file system of the store; files='s3a://BUCKET/PATH' where it has "
                 "another name there",
             ) from error

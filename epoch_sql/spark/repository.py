@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,16 +11,19 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from epoch_sql import render
-from epoch_sql.errors import EpochTableError, EpochWarning
+from epoch_sql.errors import EpochRemoteError, EpochTableError, EpochWarning
 from epoch_sql.history.listing import LogEntry
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.names import name_meant
-from epoch_sql.model.schema import Column, Table
+from epoch_sql.model.schema import Column, ObjectName, Table
+from epoch_sql.proof.engine import shut_in
+from epoch_sql.remote.proving import taken_apart
 from epoch_sql.remote.reading import StoredRepository
 from epoch_sql.remote.references import StoredRef
 from epoch_sql.render import Sql
 from epoch_sql.spark.frames import Frames
-from epoch_sql.spark.types import native, native_type
+from epoch_sql.spark.types import native, native_type, quoted
+from epoch_sql.spark.views import NotCarried, carried, view_names
 from epoch_sql.storage.shape import Shape, columns
 from epoch_sql.storage.types import parse_type
 from epoch_sql.verb import columns_of
@@ -89,6 +93,34 @@ class SparkRepository:
         )
         frame = self._frames.of(sql, [table for table in (old, new) if table])
         return frame.select(F.col("op").alias("diff_type"), F.col("changed_columns"), *self._sides(old, new, shape))
+
+    def views(self, ref: str, *, prefix: str = "") -> Views:
+        """Temporary views of all tables as of a reference, and of the views of users that mean the same in Spark.
+
+        Says which were left out, and warns of them. A table of another schema than main is called `schema_table`.
+
+        Args:
+            ref: a branch, a tag or a commit
+            prefix: what the names of the views begin with
+        """
+        tree = self.stored.prove_tree(self.stored.resolve(ref))
+        users = [found for found in tree.objects if found.kind == "view"]
+        with shut_in() as engine:
+            taken_apart(engine, self.stored.store.where, users)
+        entries = {entry.name: entry for entry in tree.tables.values()}
+        names = {name: prefix + view for name, view in view_names([*entries, *(o.name for o in users)]).items()}
+        _require_distinct(names)
+        for name, entry in entries.items():
+            self._rows(entry).createOrReplaceTempView(_plain(names[name]))
+        made, left_out = {name: names[name] for name in entries}, dict[ObjectName, str]()
+        for view in users:
+            try:
+                self._frames.run(carried(view, made, left_out)).createOrReplaceTempView(_plain(names[view.name]))
+                made[view.name] = names[view.name]
+            except (NotCarried, EpochRemoteError) as reason:
+                left_out[view.name] = reason.message if isinstance(reason, EpochRemoteError) else str(reason)
+                warnings.warn(f"view {view.name} is left out: {left_out[view.name]}", EpochWarning, stacklevel=2)
+        return Views([*made.values()], {str(name): reason for name, reason in left_out.items()})
 
     def log(self, ref: str | None = None) -> Any:
         """The commits that a reference reaches, newest first, in the columns of `epoch_log`, as a DataFrame.
@@ -184,6 +216,23 @@ class SparkRepository:
             names = f"column{'s' if len(generated) > 1 else ''} {', '.join(generated)}"
             message = f"{names} of table {table.name} left out: generated, and Spark does not compute it"
             warnings.warn(message, EpochWarning, stacklevel=4)
+
+
+def _plain(name: str) -> str:
+    """The name of a temporary view. Only Spark itself, and not all that speaks its protocol, takes quotes off."""
+    return name if re.fullmatch(r"\w+", name, re.ASCII) else quoted(name)
+
+
+def _require_distinct(names: Mapping[ObjectName, str]) -> None:
+    taken: dict[str, ObjectName] = {}
+    for name, view in names.items():
+        other = taken.setdefault(view.lower(), name)
+        if other is not name:
+            raise EpochTableError(
+                f"{other} and {name} would both be the temporary view {view}",
+                f'read one of them by itself: repo.table(ref, "{name}")',
+                table=str(name),
+            )
 
 
 def _ddl(record: type) -> str:

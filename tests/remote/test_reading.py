@@ -32,24 +32,20 @@ from tests.remote.forging import Store
 REFS = ("main", "staging", "v1", "feature")
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
-    """Branches that differ in rows and definitions, a merge, a bag, and a remote that has all of it."""
-    folder = tmp_path_factory.mktemp("shop")
+def build(folder: Path, sql: str = "") -> Repo:
+    """Branches that differ in rows and definitions, a merge, a bag, and a store of all of it in the folder."""
     repo = Repo(folder / "shop.duckdb")
     repo(SHOP)
     repo("CALL epoch_init()")
-    repo("CREATE VIEW big AS SELECT * FROM orders WHERE amount > 10")
+    repo(f"CREATE VIEW big AS SELECT * FROM orders WHERE amount > 10; {sql}")
     repo.commit("a view")
     repo("CALL epoch_tag('v1', message := 'first'); CALL epoch_branch('staging'); CALL epoch_branch('feature')")
     repo("UPDATE orders SET note = 'm' WHERE id < 5; DELETE FROM log WHERE n = 2")
     repo.commit("on main")
     repo("CALL epoch_checkout('staging')")
     repo("ALTER TABLE orders ADD COLUMN paid BOOLEAN DEFAULT false; ALTER TABLE orders RENAME note TO remark")
-    repo(
-        "UPDATE orders SET paid = true, amount = amount + 1 WHERE id BETWEEN 10 AND 20; DELETE FROM orders WHERE id > 90"
-    )
-    repo("INSERT INTO log VALUES (7), (7)")
+    repo("UPDATE orders SET paid = true, amount = amount + 1 WHERE id BETWEEN 10 AND 20")
+    repo("DELETE FROM orders WHERE id > 90; INSERT INTO log VALUES (7), (7)")
     repo.commit("columns")
     repo("UPDATE orders SET amount = 0 WHERE id % 7 = 0")
     repo.commit("more rows")
@@ -58,6 +54,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     repo.commit("a column less")
     repo("CALL epoch_checkout('main'); CALL epoch_merge('staging')")
     push(repo, "origin", str(folder / "store"))
+    return repo
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
+    """The repository."""
+    repo = build(tmp_path_factory.mktemp("shop"))
     yield repo
     repo.close()
 

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 import epoch_sql.spark
-from epoch_sql.errors import EpochError
+from epoch_sql.errors import EpochError, EpochWarning
 
 KEPT: list[Any] = []
 """The server of Sail, which ends when nobody has it."""
@@ -58,6 +58,15 @@ def table(spark: Any, url: str, ref: str, name: str, columns: list[str]) -> Any:
 def diff(spark: Any, url: str, before: str, after: str, name: str, columns: list[str]) -> Any:
     frame = epoch_sql.spark.connect(spark, url).diff(before, after, name)
     return [frame.columns, texts(frame.select(*(f"`{c}`" for c in columns)) if columns else frame)]
+
+
+def views(spark: Any, url: str, ref: str, query: str) -> Any:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", EpochWarning)
+        views = epoch_sql.spark.connect(spark, url).views(ref)
+    named = [str(one.message) for one in told if one.category is EpochWarning]
+    assert named == [f"view {name} is left out: {reason}" for name, reason in views.left_out.items()]
+    return [views.made, views.left_out, texts(spark.sql(query))]
 
 
 def log(spark: Any, url: str, ref: str) -> Any:
