@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+from pyspark.sql import types
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
 from epoch_sql import render
@@ -27,13 +28,13 @@ from epoch_sql.model.schema import Column, Table
 from epoch_sql.remote.connecting import store_at
 from epoch_sql.remote.reading import StoredRepository, open_stored
 from epoch_sql.render import Sql
-from epoch_sql.spark.types import native_type, quoted
+from epoch_sql.spark.types import native_type
 from epoch_sql.spark.values import native_value
 from epoch_sql.storage.key_ranges import Zone, between, range_of, zones
 from epoch_sql.storage.remote.base import file_path
 from epoch_sql.storage.shape import Condition, aliased, columns
 from epoch_sql.storage.skipping import comparable
-from epoch_sql.storage.types import parse_type
+from epoch_sql.storage.types import DataType, parse_type
 from epoch_sql.storage.writing import content_hash
 
 if TYPE_CHECKING:
@@ -69,10 +70,10 @@ class EpochSource(DataSource):  # type: ignore[misc] # pyspark is not installed 
         stored = self._stored()
         self.commit_id = stored.resolve(self._reference(stored))
 
-    def schema(self) -> str:
+    def schema(self) -> types.StructType:
         """The columns, in the types that ``SparkRepository.table`` gives them."""
-        read = self._read()
-        return ", ".join(f"{quoted(c.name)} {native_type(parse_type(c.type))}" for c in read.columns)
+        columns = self._read().columns
+        return types.StructType([types.StructField(c.name, _spark_type(parse_type(c.type))) for c in columns])
 
     def reader(self, schema: Any) -> EpochReader:
         """The reader of the rows."""
@@ -200,6 +201,41 @@ class FilteringReader(EpochReader):
                 found.append(render.fill(_OPERATORS[kind], c=render.column(f"c{column.id}"), v=values))
         self._read = replace(self._read, conditions=tuple(found))
         return filters
+
+
+def _spark_type(type: DataType) -> types.DataType:
+    """The type of ``native_type`` as an object, because not all engines read the texts of nested ones."""
+    if type.name in ("LIST", "ARRAY"):
+        return types.ArrayType(_spark_type(type.fields[0].type))
+    if type.name == "MAP":
+        return types.MapType(*(_spark_type(field.type) for field in type.fields))
+    if type.fields:
+        parts = types.StructType([types.StructField(f.name, _spark_type(f.type)) for f in type.fields])
+        tag = types.StructField("tag", types.StringType())
+        return types.StructType([tag, types.StructField("value", parts)]) if type.name == "UNION" else parts
+    if type.name == "INTERVAL":
+        parts = (("months", types.IntegerType()), ("days", types.IntegerType()), ("micros", types.LongType()))
+        return types.StructType([types.StructField(*part) for part in parts])
+    name, _, digits = native_type(type).partition("(")
+    if digits:
+        return types.DecimalType(*map(int, digits.removesuffix(")").split(",")))
+    return _SIMPLE[name]()
+
+
+_SIMPLE = {
+    "boolean": types.BooleanType,
+    "tinyint": types.ByteType,
+    "smallint": types.ShortType,
+    "int": types.IntegerType,
+    "bigint": types.LongType,
+    "float": types.FloatType,
+    "double": types.DoubleType,
+    "string": types.StringType,
+    "binary": types.BinaryType,
+    "date": types.DateType,
+    "timestamp": types.TimestampType,
+    "timestamp_ntz": types.TimestampNTZType,
+}
 
 
 def _constant(value: object, column: Column) -> Sql:

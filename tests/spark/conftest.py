@@ -27,7 +27,10 @@ class Engine:
         self.name = name
         clients = Path(os.environ["EPOCH_CLIENTS"]) / name
         assert clients.is_dir(), f"make test-all installs {name} below EPOCH_CLIENTS"
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(clients), str(ROOT)]), "TZ": "UTC"}
+        # As setup.py installs it.
+        (folder / "pyspark_epoch").symlink_to(ROOT / "epoch_sql/spark/pyspark_epoch")
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (clients, ROOT, folder)))}
+        environment["PYSPARK_PYTHON"] = sys.executable
         self.log = folder / f"{name}.log"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.spark.inside", name],

@@ -11,6 +11,9 @@ import warnings
 from typing import Any
 
 import duckdb
+from pyspark.errors import PySparkException
+from pyspark.sql.functions import spark_partition_id
+from pyspark_epoch import DefaultSource
 
 import epoch_sql.spark
 from epoch_sql.errors import EpochError, EpochWarning
@@ -31,9 +34,12 @@ def session(name: str) -> Any:
         server.start()
         host, port = server.listening_address
         spark = SparkSession.builder.remote(f"sc://{host}:{port}").getOrCreate()
+        # Spark finds it by its package.
+        spark.dataSource.register(DefaultSource)
     else:
         builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
         builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
+        builder = builder.config("spark.sql.python.filterPushdown.enabled", "true")
         builder = builder.config("spark.driver.memory", "2g").config("spark.sql.shuffle.partitions", "2")
         spark = builder.config("spark.ui.showConsoleProgress", "false").getOrCreate()
     spark.conf.set("spark.sql.session.timeZone", "UTC")
@@ -86,6 +92,22 @@ def plan(spark: Any, url: str, ref: str, name: str, condition: str, columns: lis
             frame.explain("extended")
         told = written.getvalue()
     return str(told)
+
+
+def source(spark: Any, options: dict[str, str], condition: str | None) -> Any:
+    """The number of tasks, and the rows."""
+    frame = spark.read.format("epoch").options(**options).load()
+    tasks = len({row[0] for row in frame.select(spark_partition_id()).distinct().collect()})
+    return [tasks, texts(frame.where(condition) if condition else frame)]
+
+
+def source_fails(spark: Any, options: dict[str, str]) -> str:
+    """What the error of the source says."""
+    try:
+        source(spark, options, None)
+    except PySparkException as error:
+        return str(error)
+    raise AssertionError("it did not fail")
 
 
 def refused(spark: Any, function: str, *arguments: Any) -> Any:
