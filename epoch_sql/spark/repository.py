@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -24,6 +25,7 @@ from epoch_sql.render import Sql
 from epoch_sql.spark.frames import Frames
 from epoch_sql.spark.types import native, native_type, quoted
 from epoch_sql.spark.views import NotCarried, carried, view_names
+from epoch_sql.spark.writer import Writer
 from epoch_sql.storage.shape import Shape, columns
 from epoch_sql.storage.types import parse_type
 from epoch_sql.verb import columns_of
@@ -39,14 +41,16 @@ class Views:
     left_out: dict[str, str]
 
 
-class SparkRepository:
-    """The repository of a store, for a Spark session. Reading needs no clone, and nothing is changed.
+class SparkRepository(Writer):
+    """The repository of a store, for a Spark session. Reading needs no clone.
 
     A reference means what it means when it is named: the DataFrame stays at that commit, however the branch moves.
     """
 
-    def __init__(self, spark: Any, stored: StoredRepository) -> None:
-        self.spark = spark
+    def __init__(
+        self, spark: Any, stored: StoredRepository, author: str | None = None, clone: str | Path | None = None
+    ) -> None:
+        super().__init__(spark, str(stored.store.url), author, clone)
         self.stored = stored
         self._frames = Frames(spark, stored)
 

@@ -12,9 +12,10 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
+import pyarrow
 from pyspark.sql import types
 from pyspark.sql.datasource import DataSource, DataSourceReader, InputPartition
 
@@ -36,9 +37,6 @@ from epoch_sql.storage.shape import Condition, aliased, columns
 from epoch_sql.storage.skipping import comparable
 from epoch_sql.storage.types import DataType, parse_type
 from epoch_sql.storage.writing import content_hash
-
-if TYPE_CHECKING:
-    import pyarrow
 
 _FILES = "epoch-files-of-this-task"
 _ROWS = 65_536
@@ -178,7 +176,9 @@ class EpochReader(DataSourceReader):  # type: ignore[misc] # pyspark is not inst
             con.execute("SET TimeZone = 'UTC'; SET threads = 1")
             rows = con.sql(sql)
             # DuckDB 1.x has the older name only.
-            yield from (getattr(rows, "to_arrow_reader", None) or rows.fetch_record_batch)(_ROWS)
+            batches = (getattr(rows, "to_arrow_reader", None) or rows.fetch_record_batch)(_ROWS)
+            named = pyarrow.schema([field.with_type(_named(field.type)) for field in batches.schema])
+            yield from (batch.cast(named) for batch in batches)
 
     def __getstate__(self) -> dict[str, Any]:
         """What workers get: they need no connection to the store."""
@@ -243,6 +243,17 @@ def _constant(value: object, column: Column) -> Sql:
     assert text is None or isinstance(text, str | int)
     typed = render.verbatim(column.type)
     return render.fill("CAST({{v}} AS {{t}})", v=render.literal(text), t=typed)
+
+
+def _named(type: pyarrow.DataType) -> pyarrow.DataType:
+    """A type of Arrow's in which the items of lists have the name that Spark gives them."""
+    if pyarrow.types.is_list(type):
+        return pyarrow.list_(pyarrow.field("element", _named(type.value_type)))
+    if pyarrow.types.is_map(type):
+        return pyarrow.map_(_named(type.key_type), _named(type.item_type))
+    if pyarrow.types.is_struct(type):
+        return pyarrow.struct([part.with_type(_named(part.type)) for part in type])
+    return type
 
 
 def _fetch(task: Task, folder: Path) -> None:

@@ -244,7 +244,9 @@ def test_every_error_is_described() -> None:
     # Of a checkout, the folder of the command line stands beside the package.
     for package in (epoch_sql, epoch_sql.cli):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.startswith(("epoch_sql.dbt", "epoch_sql.harlequin")):  # which dbt and Harlequin import
+            if not module.name.startswith(
+                ("epoch_sql.dbt", "epoch_sql.harlequin", "epoch_sql.spark")
+            ):  # which others import
                 importlib.import_module(module.name)
     assert listed == {kind.__name__: kind.exit_code for kind in every_error() if kind.__name__.startswith("Epoch")}
 
