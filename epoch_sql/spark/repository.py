@@ -234,7 +234,7 @@ def _require_distinct(names: Mapping[ObjectName, str]) -> None:
         if other is not name:
             raise EpochTableError(
                 f"{other} and {name} would both be the temporary view {view}",
-                f'read one of them by itself: repo.table(ref, "{name}")',
+                "read them by themselves, as DataFrames",
                 table=str(name),
             )
 
