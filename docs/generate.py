@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,14 +14,20 @@ from typing import Any
 
 import click
 
+import epoch_sql
 from epoch_sql import library
 from epoch_sql.cli.grammar import SectionedGroup
 from epoch_sql.cli.main import program
 from epoch_sql.extension.surface import PROCEDURES, READINGS, VERBS
-from epoch_sql.verb import Column, Parameter, Query, Relation, Verb, taken_apart
+from epoch_sql.verb import Column, Parameter, Query, Relation, Verb, taken_apart, taken_apart_text
 
 FOLDER = Path(__file__).parent / "reference"
 _OPENING = ("init", "open", "clone")
+_SPARK = (
+    ("__init__.py", "Connect", None),
+    ("repository.py", "Read", "SparkRepository"),
+    ("writer.py", "Write", "Writer"),
+)
 NOTE = "<!-- Written by `make docs` from the source: change the descriptions there. -->"
 
 
@@ -30,6 +37,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "sql.md": "\n".join([NOTE, "", *sql_page()]),
         FOLDER / "cli.md": "\n".join([NOTE, "", *cli_page()]),
         FOLDER / "python.md": "\n".join([NOTE, "", *python_page()]),
+        FOLDER / "spark.md": "\n".join([NOTE, "", *spark_page()]),
     }
 
 
@@ -88,6 +96,38 @@ def python_page() -> Iterator[str]:
             yield ""
             yield from _opening(getattr(library, name)) if name in _OPENING else _method(name, methods[name])
     yield ""
+
+
+def spark_page() -> Iterator[str]:
+    """The library on Spark. It is read as text, because pyspark need not be installed."""
+    yield from _paragraphs(
+        "# Python on Spark",
+        "`epoch_sql.spark` reads and writes a store with a session of Spark ([how](../how-to/spark.md)).",
+    )
+    room = Path(epoch_sql.__file__).parent / "spark"
+    for module, title, owner in _SPARK:
+        tree = ast.parse((room / module).read_text(encoding="utf-8"))
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == owner]
+        yield from _paragraphs(f"## {title}")
+        for found in (classes[0] if classes else tree).body:
+            if isinstance(found, ast.FunctionDef) and not found.name.startswith("_"):
+                yield from _written(found, "repo" if classes else "epoch_sql.spark")
+
+
+def _written(function: ast.FunctionDef, owner: str) -> Iterator[str]:
+    """A function as its source says."""
+    name = f"{owner}.{function.name}"
+    own = [argument for argument in function.args.args if argument.arg == "self"]
+    function.args.args = function.args.args[len(own) :]
+    arguments = ast.unparse(function.args)
+    line = f"{name}({arguments}) -> {ast.unparse(function.returns) if function.returns else None}"
+    line = line.replace("-> Any", "-> DataFrame")
+    if len(line) > 100:
+        line = line.replace(f"({arguments})", "(\n    " + arguments.replace(", ", ",\n    ") + ",\n)", 1)
+    text, sentences = taken_apart_text(ast.get_docstring(function) or "")
+    yield from _paragraphs(f"### {function.name}", f"```python\n{line}\n```", *text)
+    if sentences:
+        yield from _paragraphs("\n".join(f"- `{name}`: {told}" for name, told in sentences.items()))
 
 
 def _function(verb: Verb[..., Any], how: str) -> Iterator[str]:

@@ -356,7 +356,12 @@ def _default(parameter: inspect.Parameter) -> str | None:
 
 def taken_apart(function: Callable[..., Any]) -> tuple[list[str], dict[str, str]]:
     """The paragraphs of a docstring, and what its section ``Args:`` says of each parameter."""
-    text, _, arguments = inspect.cleandoc(function.__doc__ or "").partition("\n\nArgs:\n")
+    return taken_apart_text(inspect.cleandoc(function.__doc__ or ""))
+
+
+def taken_apart_text(docstring: str) -> tuple[list[str], dict[str, str]]:
+    """The same of the text of a docstring."""
+    text, _, arguments = docstring.partition("\n\nArgs:\n")
     descriptions: dict[str, str] = {}
     name = ""
     for line in arguments.splitlines():

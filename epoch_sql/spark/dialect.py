@@ -33,7 +33,7 @@ _PREFIXES = ("c", "n", "o", "k", "m")
 
 @dataclass
 class Translated:
-    """A query for Spark: its text with ``{scan_0}`` and so on, and the files that each of them stands for."""
+    """A query for Spark: its text with ``{scan_0}`` and so on, and the files of each of them."""
 
     text: str
     scans: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -183,6 +183,7 @@ QUICK = ("README.md", "compare.md")
 READ = [
     pytest.param(page, id=str(page.relative_to(ROOT)), marks=() if page.name in QUICK else pytest.mark.slow)
     for page in (ROOT / "README.md", *PAGES)
+    if page.name != "spark.md"  # needs an engine: tests/spark/test_pages.py
 ]
 """The pages, of which those that a newcomer reads first are quick."""
 

@@ -8,6 +8,9 @@ import os
 import sys
 import traceback
 import warnings
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,6 +20,7 @@ from pyspark_epoch import DefaultSource
 import epoch_sql.spark
 from epoch_sql.errors import EpochError, EpochWarning
 
+PAGES: dict[str, dict[str, Any]] = {}
 KEPT: list[Any] = []
 """The server of Sail, which ends when nobody has it."""
 
@@ -84,9 +88,6 @@ def plan(spark: Any, url: str, ref: str, name: str, condition: str, columns: lis
     frame = epoch_sql.spark.connect(spark, url).table(ref, name).where(condition).select(*columns)
     told = frame._explain_string("extended") if hasattr(frame, "_explain_string") else None
     if told is None:
-        from contextlib import redirect_stdout
-        from io import StringIO
-
         with redirect_stdout(StringIO()) as written:
             frame.explain("extended")
         told = written.getvalue()
@@ -107,6 +108,19 @@ def source_fails(spark: Any, options: dict[str, str]) -> str:
     except PySparkException as error:
         return str(error)
     raise AssertionError("it did not fail")
+
+
+def page(spark: Any, folder: str, text: str) -> str:
+    """What a block of a page prints. The blocks of one folder share their names."""
+    names = PAGES.setdefault(folder, {"spark": spark})
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        with redirect_stdout(StringIO()) as printed:
+            exec(compile(text, "the page", "exec"), names)
+    finally:
+        os.chdir(before)
+    return printed.getvalue()
 
 
 def refused(spark: Any, function: str, *arguments: Any) -> Any:
