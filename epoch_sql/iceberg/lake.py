@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pyarrow import ArrowException
 from pydantic import ValidationError
 from pyiceberg import exceptions
 from pyiceberg.catalog import Catalog, load_catalog
@@ -40,7 +41,7 @@ from epoch_sql.model.names import shown
 Identifier = tuple[str, ...]
 _FAILURES: tuple[type[Exception], ...] = (
     *(kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception)),
-    *(SQLAlchemyError, ValidationError, OSError, ValueError, KeyError),
+    *(SQLAlchemyError, ValidationError, ArrowException, OSError, ValueError, KeyError, RuntimeError),
 )
 """What pyiceberg and what it is built on raise."""
 

@@ -88,6 +88,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "epoch_remote_trust": ("CALL epoch_remote_trust('origin')",),
     "epoch_compact": ("UPDATE t SET v = -7 WHERE id = 7", "CALL epoch_commit('seven')", "CALL epoch_compact()"),
     "epoch_export": ("CALL epoch_export('HEAD', '{remote}.csv', tables := ['t'])",),
+    "epoch_export_iceberg": ("CALL epoch_export_iceberg(['main'], '{remote}.lake')",),
     "epoch_import_files": ("CALL epoch_import_files(['{remote}.csv'], 'loaded')",),
     "epoch_publish": ("CALL epoch_publish(refs := ['main'])",),
     "epoch_worktree_add": ("CALL epoch_worktree_add('{remote}.beside')",),

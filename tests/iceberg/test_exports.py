@@ -14,9 +14,11 @@ import pytest
 
 from epoch_sql.iceberg import tables as exporting
 from epoch_sql.iceberg.lake import Lake
+from epoch_sql.storage import writing
 from tests.conftest import Epoch, MakeRepo, Repo, begun
 from tests.support.lakes import catalog, differences, files, names, rows, same, table
 
+REPLACED = {"t": "REPLACE (CAST(huge AS VARCHAR) AS huge)", "u": ""}
 SQL = """
 CREATE TABLE orders (id INTEGER PRIMARY KEY, status VARCHAR, amount DECIMAL(9,2));
 INSERT INTO orders SELECT i, 'open', i FROM range(100000) AS r(i);
@@ -128,6 +130,63 @@ def test_a_compaction_and_a_rewound_branch_write_no_rows(shop: Repo, lake: Path)
     assert len(table(lake, "orders").metadata.snapshots) == snapshots
     for name in ("orders", "log"):
         same(shop, lake, "main", name)
+
+
+def test_base_levels_of_many_files(make_repo: MakeRepo, lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Positions are those of each file, and files that no delta reaches are not looked at."""
+    monkeypatch.setattr(writing, "FILE_ROWS", 5000)
+    repo = make_repo(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v DOUBLE, huge HUGEINT);"
+        "INSERT INTO t SELECT i * 7919 % 40000, i, i FROM range(40000) AS r(i);"
+        "CREATE TABLE u (id INTEGER PRIMARY KEY, v DOUBLE); INSERT INTO u SELECT id, v FROM t",
+        fresh=True,
+    )
+    repo("UPDATE u SET v = '-0.0' WHERE id BETWEEN 12000 AND 12100; DELETE FROM u WHERE id % 9000 = 1")
+    repo("UPDATE t SET v = 'nan' WHERE id % 4000 = 5; DELETE FROM t WHERE id = 39999")
+    repo.commit()
+    repo("DELETE FROM u WHERE id BETWEEN 12050 AND 12060; INSERT INTO u VALUES (12055, 1)")
+    repo.commit()
+    export(repo, lake, "main")
+    for name in ("t", "u"):
+        assert len(paths(lake, name, "main")) > 7
+        found = differences(
+            repo, rows(lake, "main", name), f"SELECT * {REPLACED[name]} FROM epoch_at('main', '{name}')"
+        )
+        assert found == []
+    assert table(lake, "u").current_snapshot().summary["total-records"] == str(repo.one("SELECT count(*) FROM u"))  # type: ignore[union-attr]
+
+
+def test_a_declared_key_that_widens(make_repo: MakeRepo, lake: Path) -> None:
+    repo = make_repo("CREATE TABLE t AS SELECT i::SMALLINT AS id, 'v' || i AS v FROM range(500) AS r(i)")
+    repo(
+        "CALL epoch_key('t', ['id']); CALL epoch_commit('a key'); UPDATE t SET v = 'x' WHERE id < 5; CALL epoch_commit('x')"
+    )
+    repo("CALL epoch_tag('narrow')")
+    repo("ALTER TABLE t ALTER id TYPE BIGINT; CALL epoch_commit('wide')")
+    repo(
+        "UPDATE t SET v = 'y' WHERE id BETWEEN 3 AND 9; DELETE FROM t WHERE id = 11; INSERT INTO t VALUES (70000, 'z')"
+    )
+    repo.commit()
+    export(repo, lake, "main", "narrow")
+    for ref in ("main", "narrow"):
+        same(repo, lake, ref, "t")
+
+
+def test_from_a_bare_clone(shop: Repo, lake: Path, tmp_path: Path) -> None:
+    """A bare clone has no files, so the tables read those of its remote."""
+    shop("CALL epoch_remote_add('origin', ?)", str(tmp_path / "store"))
+    shop("CALL epoch_push()")
+    shop("UPDATE orders SET status = 'x' WHERE id < 5")
+    shop.commit()
+    shop("CALL epoch_push()")
+    (tmp_path / "bare").mkdir()
+    bare = Repo(tmp_path / "bare" / "shop.duckdb")
+    bare("CALL epoch_clone(?, bare := true)", str(tmp_path / "store"))
+    export(bare, lake, "origin/main", main="origin/main")
+    store = tmp_path / "store" / "objects"
+    assert any(Path(path).is_relative_to(store) for path in paths(lake, "orders", "main"))
+    same(shop, lake, "main", "orders")
+    bare.leave()
 
 
 def test_what_is_gone_goes(shop: Repo, lake: Path) -> None:
