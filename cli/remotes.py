@@ -17,6 +17,7 @@ from epoch_sql.model.patterns import counted
 from . import diagnostics, in_progress, output
 from .grammar import DefaultGroup, json_option, storage_version_option
 from .session import Session, call, pass_session
+from .upkeep import listed
 from .wording import in_brackets, short
 
 trust_option = click.option(
@@ -105,6 +106,21 @@ def remote_remove(session: Session, name: str, form: str) -> None:
     diagnostics.message(f"Removed remote '{deleted['name']}' ({deleted['url']})")
     if form == "json":
         output.document([deleted])
+
+
+@remote.command(name="gc")
+@remote_argument
+@click.option("--dry-run", is_flag=True, help="Only list what would be noted and removed.")
+@click.option("--grace", metavar="INTERVAL", help="An INTERVAL: keep what was noted since (default: 14 days).")
+@json_option
+@pass_session
+def remote_gc(session: Session, remote_name: str | None, dry_run: bool, grace: str | None, form: str) -> None:
+    """Remove what none of a remote's branches, tags and reviews reaches.
+
+    REMOTE is origin by default. The first run notes it. A run after the grace period removes what is still unreachable.
+    """
+    asked = call("epoch_remote_gc", remote=remote_name, dry_run=dry_run, grace=grace)
+    listed(session, asked, "reading the store", form)
 
 
 @click.command()

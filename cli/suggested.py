@@ -32,6 +32,7 @@ _COMMANDS = {
     "rebuilt": "table rebuilt",
     "remote_add": "remote add",
     "remote_remove": "remote remove",
+    "remote_gc": "remote gc",
     "remote_trust": "remote trust",
     "remotes": "remote list",
     "resolve": "conflicts resolve",

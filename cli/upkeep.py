@@ -20,7 +20,7 @@ from .session import Call, Session, call, pass_session
 @pass_session
 def gc(session: Session, dry_run: bool, grace: str | None, form: str) -> None:
     """Remove files that no reference needs."""
-    _run(session, call("epoch_gc", dry_run=dry_run, grace=grace), "removing files", form)
+    listed(session, call("epoch_gc", dry_run=dry_run, grace=grace), "removing files", form)
 
 
 @click.command()
@@ -32,7 +32,7 @@ def compact(session: Session, table_name: str | None, form: str) -> None:
 
     Rewrites TABLE, or all tables.
     """
-    _run(session, call("epoch_compact", table_name=table_name), "rewriting", form)
+    listed(session, call("epoch_compact", table_name=table_name), "rewriting", form)
 
 
 @click.command()
@@ -43,7 +43,7 @@ def fsck(session: Session, form: str) -> None:
 
     Checks every file's hash and every commit. Exits 1 if something is wrong.
     """
-    problems = _run(session, call("epoch_fsck"), "checking", form)
+    problems = listed(session, call("epoch_fsck"), "checking", form)
     if problems:
         raise EpochStorageError(
             f"the check found {problems} problem{'' if problems == 1 else 's'}",
@@ -83,7 +83,7 @@ def demo(keep: Path | None, ui: bool) -> None:
 COMMANDS = (gc, compact, fsck, completion, demo)
 
 
-def _run(session: Session, procedure: Call, what: str, form: str) -> int:
+def listed(session: Session, procedure: Call, what: str, form: str) -> int:
     """Runs a procedure and writes its rows. Gives their number."""
     with diagnostics.working(what), session.raising():
         found = rows.execute(session.connection, f"CALL {procedure.text}", procedure.values, form)

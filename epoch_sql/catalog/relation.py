@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import duckdb
 
 from epoch_sql import render
+from epoch_sql.advice import Suggestion
+from epoch_sql.errors import EpochRepositoryError
 from epoch_sql.model.commit import Commit, DataFile, Level, Tree, Version
 from epoch_sql.model.schema import Table
 
@@ -198,3 +201,15 @@ def found_catalog(cursor: duckdb.DuckDBPyConnection) -> FoundCatalog:
     row = found.fetchone()
     assert row
     return FoundCatalog(row[0], row[1], (row[2], row[3]), row[4])
+
+
+def interval(cursor: duckdb.DuckDBPyConnection, grace: str, advice: Suggestion) -> timedelta:
+    """The length of a grace period. Raises EpochRepositoryError, with the ``advice``, for another text."""
+    try:
+        row = cursor.execute("SELECT epoch(CAST(? AS INTERVAL))", [grace]).fetchone()
+    except duckdb.ConversionException as error:
+        raise EpochRepositoryError(f"the grace period {grace!r} is not an interval", advice) from error
+    assert row
+    if row[0] < 0:
+        raise EpochRepositoryError(f"the grace period {grace!r} is negative", advice)
+    return timedelta(seconds=row[0])

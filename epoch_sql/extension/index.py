@@ -52,7 +52,7 @@ _ACTING = {
     "linked.verbs": ("worktree_add", "worktree_remove"),
     "publish.publishing": ("publish",),
     "remote.managing": ("remote_add", "remote_remove", "remote_trust"),
-    "remote.verbs": ("clone", "fetch", "pull", "push"),
+    "remote.verbs": ("clone", "fetch", "pull", "push", "remote_gc"),
     "upkeep.compact": ("compact",),
     "upkeep.gc": ("gc",),
     "verbs.branching": ("branch", "branch_delete", "branch_rename", "tag", "tag_delete"),

@@ -140,6 +140,7 @@ class Verbs:
     remote_add = managing.add
     remote_trust = managing.set_trust
     remote_remove = managing.remove
+    remote_gc = verbs.collect
     remotes = managing.listing
     push = verbs.push
     fetch = verbs.fetch

@@ -8,8 +8,9 @@ key, no rounded number, no ignored field.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,6 +29,7 @@ from epoch_sql.model.remote import (
     commit_fields,
     content_of,
     damaged,
+    garbage_fields,
     header_fields,
     ref_fields,
     review_fields,
@@ -87,6 +89,16 @@ def read_protection(data: bytes, branch: str, where: str) -> Protection:
 
     found, _ = _parsed(unseal(data, where), where, forms.Protection, protection)
     return found
+
+
+def read_garbage(data: bytes, where: str) -> tuple[Mapping[str, datetime], datetime | None]:
+    """What is noted as garbage, since when, and since when it is being removed."""
+
+    def noted(stated: forms.Garbage) -> forms.Garbage:
+        return stated
+
+    found = _sealed(data, where, forms.Garbage, noted, lambda g: garbage_fields(g.paths, g.removing, g.run_id))
+    return found.paths, found.removing
 
 
 def read_review(data: bytes, where: str) -> Review:

@@ -167,6 +167,14 @@ class Review(Document, frozen=True):
     reviewed_at: Moment
 
 
+class Garbage(Document, frozen=True):
+    """What nothing reaches."""
+
+    paths: dict[str, Moment]
+    removing: Moment | None
+    run_id: RandomId
+
+
 class Definition(Document, frozen=True):
     """The definition of a table."""
 

@@ -313,6 +313,15 @@ def review_fields(review: Review) -> Fields:
     return {**vars(review), "reviewed_at": review.reviewed_at.isoformat(timespec="microseconds")}
 
 
+def garbage_fields(paths: Mapping[str, datetime], removing: datetime | None, run_id: str) -> Fields:
+    """The document about the garbage of a store: since when each path is noted. ``run_id`` is random."""
+    return {
+        "paths": {path: since.isoformat(timespec="microseconds") for path, since in paths.items()},
+        "removing": removing.isoformat(timespec="microseconds") if removing else None,
+        "run_id": run_id,
+    }
+
+
 def tree_text(rows: Iterable[TreeRow]) -> str:
     """A tree as its file holds it, whose SHA-256 is its id."""
     return canonical_json(sorted(rows, key=lambda row: row[1]))

@@ -38,6 +38,7 @@ from epoch_sql.remote.connecting import (
     tag_path,
 )
 from epoch_sql.remote.fetching import ATTEMPTS
+from epoch_sql.remote.garbage import MOST, Note, read_note
 from epoch_sql.remote.references import (
     Guard,
     Listing,
@@ -169,12 +170,13 @@ def push(
     store = begun.connected.store
     write_reviews(store, Reviews(call.cursor).load())
     _require_allowed(call, begun, begun.guard.protection)
-    sent = Sent()
+    sent, garbage = Sent(), read_note(store)
     new_tags = [tag for name, tag in begun.tags.items() if name not in begun.listing.tags]
     if ref.commit_id != begun.old or new_tags:
-        sent = send(call, store, {ref.commit_id, *(tag.commit_id for tag in new_tags)}, _common(call, begun))
+        tips = {ref.commit_id, *(tag.commit_id for tag in new_tags)}
+        sent = send(call, store, tips, _common(call, begun, garbage), garbage)
     if layout:
-        sent += send_layouts(call, store, ref.commit_id)
+        sent += send_layouts(call, store, ref.commit_id, read_note(store))
     protected = _set_protection(call, begun, protection)
     if ref.commit_id != begun.old:
         _move(call, begun)
@@ -275,16 +277,20 @@ def _require_allowed(call: Call, begun: _Push, protection: Protection) -> None:
         ) from error
 
 
-def _common(call: Call, begun: _Push) -> set[str]:
-    """Commits that the remote has with all of their ancestors: those of its references, now and at the last fetch."""
+def _common(call: Call, begun: _Push, garbage: Note) -> set[str]:
+    """Commits that the remote has with all of their ancestors: those of its references, now and at the last fetch.
+
+    What no reference reaches any more may be removed there once it is noted as garbage.
+    """
     graph = call.graph()
     prefix, store = f"{begun.connected.remote.name}/", begun.connected.store
     tips = set(begun.listing.tips)
     if begun.connected.is_same_store:
         fetched = {r.commit_id for name, r in call.refs.all("remote").items() if name.startswith(prefix)}
         # A store that was restored from an older backup may lack them.
-        tips |= {tip for tip in fetched - tips if store.size(commit_path(tip)) is not None}
-    return {tip for tip in tips if tip in graph}
+        if len(garbage.paths) < MOST:
+            tips |= {tip for tip in fetched - tips if store.size(commit_path(tip)) is not None}
+    return {tip for tip in tips if tip in graph and commit_path(tip) not in garbage.paths}
 
 
 def _set_protection(call: Call, begun: _Push, wanted: bool) -> bool:

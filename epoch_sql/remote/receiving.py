@@ -6,13 +6,14 @@ Files go to ``.epoch/objects``. Nothing refers to them before the catalog does.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call
 from epoch_sql.catalog.content import Schemas, Versions
 from epoch_sql.catalog.local import Withheld
-from epoch_sql.errors import EpochRemoteError
+from epoch_sql.errors import EpochRemoteError, EpochStorageError
 from epoch_sql.model.commit import DERIVED, DataFile, Version
 from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged
 from epoch_sql.model.schema import Table
@@ -96,7 +97,11 @@ class _Reader:
 
     def commits(self, tips: Iterable[str]) -> list[PortableCommit]:
         """The commits that are not local, parents first. Requests them generation by generation."""
-        read = {} if self.call.exists else self.documents.commits(self.documents.commit_ids())
+        read: dict[str, PortableCommit] = {}
+        if not self.call.exists:
+            # A clone needs all of them. What it does not need may be damaged, or removed by a gc meanwhile.
+            with suppress(EpochStorageError):
+                read.update(self.documents.commits(self.documents.commit_ids()))
         found: dict[str, PortableCommit] = {}
         pending = self._lacking(set(tips))
         while pending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import duckdb
@@ -35,6 +36,8 @@ from epoch_sql.remote.connecting import (
     schema_path,
     subtree_path,
 )
+from epoch_sql.remote.documents import Documents
+from epoch_sql.remote.garbage import Note, keep
 from epoch_sql.storage.remote.base import RemoteStore, Stored, file_path
 
 Row = TreeRow
@@ -116,8 +119,11 @@ class _Load:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-def send(call: Call, store: RemoteStore, tips: Iterable[str], common: Iterable[str]) -> Sent:
-    """Send what some commits and their ancestors need, without what the remote has with the ``common`` commits.
+def send(
+    call: Call, store: RemoteStore, tips: Iterable[str], common: Iterable[str], garbage: Note | None = None
+) -> Sent:
+    """Send what some commits and their ancestors need, without what the remote has with the ``common`` commits, and
+    take it off the note of its ``garbage``.
 
     Raises EpochStorageError for a missing or damaged local file.
     """
@@ -127,14 +133,15 @@ def send(call: Call, store: RemoteStore, tips: Iterable[str], common: Iterable[s
         return Sent()
     load = _load(call, missing)
     contents = list(load.versions)
+    noted = _kept(call, store, garbage, load) if garbage and garbage.paths else set()
     there = in_parallel(lambda content_id: store.size(manifest_path(content_id)), contents)
-    lacking = [content_id for content_id, size in zip(contents, there, strict=True) if size is None]
+    lacking = [i for i, size in zip(contents, there, strict=True) if size is None or manifest_path(i) in noted]
     manifests = _manifests(call, {content_id: load.versions[content_id] for content_id in lacking})
     files = _files(manifests.values(), load.commits)
     sent = _send_files(call, store, files)
     _send_definitions(call.cursor, store, manifests.values(), files)
     _send_bases(store, manifests.values())
-    in_parallel(lambda i: store.put_new(manifest_path(i), _version_document(manifests[i])), manifests)
+    in_parallel(lambda i: _put_version(store, i, manifests[i]), manifests)
     in_parallel(lambda i: store.put_new(subtree_path(i), load.subtrees[i]), load.subtrees)
     in_parallel(lambda c: store.put_new(commit_path(c.commit.commit_id), seal(commit_fields(c))), load.commits)
     return sent
@@ -259,7 +266,41 @@ def _send_files(call: Call, store: RemoteStore, files: dict[str, DataFile]) -> S
     return Sent(len(lacking), sum(file.bytes for file in lacking))
 
 
-def send_layouts(call: Call, store: RemoteStore, commit_id: str) -> Sent:
+def _kept(call: Call, store: RemoteStore, garbage: Note, load: _Load) -> set[str]:
+    """Take all that a load needs off the note of the remote's garbage, and give what was on it."""
+    manifests = _manifests(call, load.versions)
+    paths = {commit_path(c.commit.commit_id) for c in load.commits} | {*map(subtree_path, load.subtrees)}
+    paths |= _paths(manifests, load.commits)
+    # What a document off the note names has to be off it too, whatever becomes of this push.
+    documents = Documents(store)
+    for content_id in manifests:
+        if manifest_path(content_id) in garbage.paths:
+            with suppress(EpochStorageError):
+                paths |= _paths(documents.manifests([content_id]), ())
+    return keep(store, garbage, paths)
+
+
+def _paths(manifests: Mapping[str, Manifest], commits: Iterable[PortableCommit]) -> set[str]:
+    """What versions and the deltas of commits need at a remote."""
+    files = _files(manifests.values(), commits)
+    return {
+        *map(manifest_path, manifests),
+        *(base_path(base_id(manifest.levels[0].files)) for manifest in manifests.values()),
+        *map(file_path, files),
+        *map(schema_path, _schema_ids(manifests.values(), files)),
+    }
+
+
+def _put_version(store: RemoteStore, content_id: str, manifest: Manifest) -> None:
+    """Send how a version is stored. One that was garbage may have another layout, with files that are gone."""
+    path, data = manifest_path(content_id), _version_document(manifest)
+    if not store.put_new(path, data):
+        found = store.read_current(path)
+        if found:
+            store.swap_current(path, found.token, data)
+
+
+def send_layouts(call: Call, store: RemoteStore, commit_id: str, garbage: Note) -> Sent:
     """Have the remote store the tables of a commit that it has as they are stored here, if that is no more levels.
 
     Whoever reads a table there meanwhile reads the files of the old layout, which stay. Of two that replace one layout
@@ -270,6 +311,8 @@ def send_layouts(call: Call, store: RemoteStore, commit_id: str) -> Sent:
     manifests = _manifests(call, {content_id: version_id for version_id, content_id in trees.contents.items()})
     there = dict(zip(manifests, in_parallel(lambda i: store.read_current(manifest_path(i)), manifests), strict=True))
     better = {i: manifests[i] for i, found in there.items() if found and _is_better(store, manifests[i], found)}
+    if garbage.paths:
+        keep(store, garbage, _paths(better, ()))
     files = _files(better.values(), ())
     sent = _send_files(call, store, files)
     _send_definitions(call.cursor, store, better.values(), files)
@@ -312,7 +355,10 @@ def _version_document(manifest: Manifest) -> bytes:
 def _send_definitions(
     cursor: duckdb.DuckDBPyConnection, store: RemoteStore, manifests: Iterable[Manifest], files: dict[str, DataFile]
 ) -> None:
-    ids = {manifest.version.schema_id for manifest in manifests}
-    ids |= {i for file in files.values() for i in (file.schema_id, file.old_schema_id) if i}
-    texts = dict(Schemas(cursor).with_ids(ids))
+    texts = dict(Schemas(cursor).with_ids(_schema_ids(manifests, files)))
     in_parallel(lambda i: store.put_new(schema_path(i), texts[i].encode()), texts)
+
+
+def _schema_ids(manifests: Iterable[Manifest], files: Mapping[str, DataFile]) -> set[str]:
+    ids = {manifest.version.schema_id for manifest in manifests}
+    return ids | {i for file in files.values() for i in (file.schema_id, file.old_schema_id) if i}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from epoch_sql.call import Call
 from epoch_sql.remote.connecting import FetchResult, PushResult
+from epoch_sql.remote.garbage import StoreRemoved
 from epoch_sql.verb import procedure
 
 
@@ -88,3 +89,23 @@ def clone(call: Call, url: str, remote: str = "origin", *, trust: bool = False, 
     from epoch_sql.remote.fetching import clone as clone_here
 
     return clone_here(call, url, remote, trust, bare)
+
+
+@procedure("epoch_remote_gc", queues=False)
+def collect(
+    call: Call, remote: str = "origin", *, dry_run: bool = False, grace: str | None = None
+) -> list[StoreRemoved]:
+    """Removes from a remote what none of its branches, tags and reviews reaches, in two steps: the first call notes it,
+    and one after the grace period removes it if it is still unreachable. Status: `noted` or `removed`.
+
+    Raises EpochRemoteError for a grace that is shorter than an hour, and while another gc is removing something there;
+    EpochStorageError for a damaged document that is reachable.
+
+    Args:
+        remote: the remote
+        dry_run: only list what would be noted and removed
+        grace: an INTERVAL: keep what was noted since; default: 14 days
+    """
+    from epoch_sql.remote.collecting import collect as collect_there
+
+    return collect_there(call, remote, dry_run, grace)

@@ -15,7 +15,7 @@ from epoch_sql import config, render
 from epoch_sql.advice import Suggestion
 from epoch_sql.call import Call, now
 from epoch_sql.catalog.history import Parents
-from epoch_sql.catalog.relation import run
+from epoch_sql.catalog.relation import interval, run
 from epoch_sql.errors import EpochRepositoryError, EpochStorageError, EpochTransactionError
 from epoch_sql.render import Sql
 from epoch_sql.upkeep.others import Needed, clear_exchange, needed_by_others
@@ -118,7 +118,7 @@ def collect(call: Call, *, dry_run: bool = False, grace: str | None = None) -> l
         dry_run: only list what would be removed
         grace: an INTERVAL: keep what is younger; default: 7 days
     """
-    period = GRACE if grace is None else _interval(call.cursor, grace)
+    period = GRACE if grace is None else interval(call.cursor, grace, Suggestion("gc", grace="7 days"))
     _require_own_files(call)
     with call.memory.publishing, needed_by_others(call) as needed:
         removed = _collect(call, dry_run, period, needed)
@@ -197,18 +197,6 @@ def _unreferenced(call: Call, grace: timedelta, needed: Set[str], swept: bool) -
 
 def _removed(path: Path) -> Removed:
     return Removed("file", path.stem, path.stat().st_size, str(path))
-
-
-def _interval(cursor: duckdb.DuckDBPyConnection, grace: str) -> timedelta:
-    advice = Suggestion("gc", grace="7 days")
-    try:
-        row = cursor.execute("SELECT epoch(CAST(? AS INTERVAL))", [grace]).fetchone()
-    except duckdb.ConversionException as error:
-        raise EpochRepositoryError(f"the grace period {grace!r} is not an interval", advice) from error
-    assert row
-    if row[0] < 0:
-        raise EpochRepositoryError(f"the grace period {grace!r} is negative", advice)
-    return timedelta(seconds=row[0])
 
 
 def _require_own_files(call: Call) -> None:

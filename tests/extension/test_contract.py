@@ -138,7 +138,7 @@ def declared(call: str) -> list[tuple[str, str]]:
 def test_every_verb_is_called_here() -> None:
     elsewhere = {"epoch_init", "epoch_clone", "epoch_push", "epoch_fetch", "epoch_pull", "epoch_resolve"}
     elsewhere |= {"epoch_merge_continue", "epoch_merge_abort", "epoch_stash_drop", "epoch_rebuilt"}
-    elsewhere |= {"epoch_import_files", "epoch_export", "epoch_export_iceberg"}
+    elsewhere |= {"epoch_import_files", "epoch_export", "epoch_export_iceberg", "epoch_remote_gc"}
     called = {call.partition("(")[0] for call in (*READING, *ACTING)}
     assert called == {verb.name for verb in VERBS} - elsewhere
 

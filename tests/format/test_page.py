@@ -79,7 +79,7 @@ def test_the_pages_have_each_file(make_repo: MakeRepo, tmp_path: Path) -> None:
     )
     repo(
         "CALL epoch_push(); CALL epoch_push('origin', 'main'); CALL epoch_push(tags := true); CALL epoch_publish(['main']); "
-        "CALL epoch_compact(); CALL epoch_push(layout := true)"
+        "CALL epoch_compact(); CALL epoch_push(layout := true); CALL epoch_remote_gc()"
     )
     found = {}
     for folder, patterns in (
@@ -99,7 +99,7 @@ def test_the_pages_have_each_file(make_repo: MakeRepo, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["Header", "Commit", "Origin", "Version", "Level", "Base", "File", "Ref", "Settings", "Protection"],
+    ["Header", "Commit", "Origin", "Version", "Level", "Base", "File", "Ref", "Settings", "Protection", "Garbage"],
 )
 def test_the_page_names_each_field_of_a_document(kind: str) -> None:
     fields = {field.name for field in msgspec.structs.fields(getattr(forms, kind))}

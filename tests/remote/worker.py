@@ -14,7 +14,7 @@ import epoch_sql
 from epoch_sql.storage.remote.base import RemoteStore
 from epoch_sql.storage.remote.folder import FolderStore
 
-STEPS = ("put_new", "upload", "swap", "swap_current", "download")
+STEPS = ("put_new", "upload", "swap", "swap_current", "remove", "download")
 
 
 def race(database: Path, who: int) -> None:

@@ -65,6 +65,14 @@ class RemoteStore(ABC):
         """The files below a folder, which may not exist."""
 
     @abstractmethod
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The sizes of the files below a folder, by their paths."""
+
+    @abstractmethod
+    def remove(self, path: str) -> None:
+        """Remove a file, which may be gone."""
+
+    @abstractmethod
     def put_new(self, path: str, data: bytes) -> bool:
         """Write a whole file durably. False if it exists already."""
 

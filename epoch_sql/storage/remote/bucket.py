@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,6 +135,16 @@ class BucketStore(RemoteStore):
         """The objects below a prefix."""
         with self._telling():
             return sorted(str(found["path"]) for page in self._store.list(prefix) for found in page)
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The sizes of the objects below a prefix."""
+        with self._telling():
+            return {str(one["path"]): int(one["size"]) for page in self._store.list(f"{prefix}/") for one in page}
+
+    def remove(self, path: str) -> None:
+        """Delete an object."""
+        with self._telling(), suppress(FileNotFoundError):
+            self._store.delete(path)
 
     def put_new(self, path: str, data: bytes) -> bool:
         """Put an object on condition that it does not exist."""

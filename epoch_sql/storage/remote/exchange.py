@@ -40,11 +40,6 @@ class Exchange(FolderStore):
         self.replace(path, data)
         return True
 
-    def remove(self, path: str) -> None:
-        """Remove a file."""
-        with self._telling():
-            self._path(path).unlink(missing_ok=True)
-
     def record_paths(self) -> list[str]:
         """The paths of all records."""
         return [path for path in self.paths(_RECORDS) if path.endswith(".json")]

@@ -97,6 +97,15 @@ class FolderStore(RemoteStore):
                 found += [Path(folder, name).relative_to(self.folder).as_posix() for name in files]
             return sorted(found)
 
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """The sizes of the files below a folder. One that is gone meanwhile is left out."""
+        return {path: size for path in self.paths(prefix) if (size := self.size(path)) is not None}
+
+    def remove(self, path: str) -> None:
+        """Remove a file. Its folder stays, because a push may be about to write there."""
+        with self._telling():
+            self._path(path).unlink(missing_ok=True)
+
     def put_new(self, path: str, data: bytes) -> bool:
         """Write a file aside and link it to its path, which fails if the path exists."""
         with self._telling(), self._aside() as aside:
