@@ -20,6 +20,7 @@ from epoch_sql.errors import EpochRemoteError, EpochStorageError
 from epoch_sql.model.documents import read_commit
 from epoch_sql.model.remote import PortableCommit, damaged
 from epoch_sql.remote.connecting import (
+    COMMITS,
     REVIEWS,
     base_path,
     commit_path,
@@ -40,7 +41,7 @@ SHORTEST = timedelta(hours=1)
 """A push has to end within the grace period."""
 _BATCH = 1000
 _KINDS = {
-    "commit": re.compile(r"commits/[0-9a-f]{64}\.json"),
+    "commit": re.compile(rf"{COMMITS}/[0-9a-f]{{64}}\.json"),
     "tree": re.compile(r"trees/[0-9a-f]{64}\.json"),
     "version": re.compile(r"versions/[0-9a-f]{64}\.json(\.\d+)?"),
     "level": re.compile(r"levels/[0-9a-f]{64}\.json"),
@@ -48,7 +49,7 @@ _KINDS = {
     "file": re.compile(r"objects/([0-9a-f]{2})/\1[0-9a-f]{62}\.parquet"),
 }
 """What can be garbage, by its path. What names something else is removed before that."""
-_FOLDERS = ("commits", "trees", "versions", "levels", "schemas", "objects")
+_FOLDERS = (COMMITS, "trees", "versions", "levels", "schemas", "objects")
 
 
 def collect(call: Call, remote: str, dry_run: bool, grace: str | None) -> list[StoreRemoved]:

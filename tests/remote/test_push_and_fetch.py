@@ -24,7 +24,7 @@ def shop(make_repo: MakeRepo, url: str) -> Repo:
 
 def pushed(repo: Repo, call: str = "epoch_push()") -> tuple[str, list[str], int]:
     """(status, what moved, files sent)."""
-    ((*_, status, _, _, moved, objects, _),) = repo(f"SELECT * FROM {call}")
+    ((status, moved, objects),) = repo(f"SELECT status, moved, objects FROM {call}")
     return status, moved, objects
 
 
