@@ -41,15 +41,15 @@ SHORTEST = timedelta(hours=1)
 """A push has to end within the grace period."""
 _BATCH = 1000
 _KINDS = {
-    "commit": re.compile(rf"{COMMITS}/[0-9a-f]{{64}}\.json"),
-    "tree": re.compile(r"trees/[0-9a-f]{64}\.json"),
-    "version": re.compile(r"versions/[0-9a-f]{64}\.json(\.\d+)?"),
-    "level": re.compile(r"levels/[0-9a-f]{64}\.json"),
-    "schema": re.compile(r"schemas/[0-9a-f]{64}\.json"),
-    "file": re.compile(r"objects/([0-9a-f]{2})/\1[0-9a-f]{62}\.parquet"),
+    "commits": "commit",
+    "trees": "tree",
+    "versions": "version",
+    "levels": "level",
+    "schemas": "schema",
+    "objects": "file",
 }
-"""What can be garbage, by its path. What names something else is removed before that."""
-_FOLDERS = (COMMITS, "trees", "versions", "levels", "schemas", "objects")
+"""What can be garbage, by its folder, in the order of removal: what names something else comes before that."""
+_NAME = re.compile(r"[0-9a-f]{64}\.json(\.\d+)?|([0-9a-f]{2})/\2[0-9a-f]{62}\.[a-z]+")
 
 
 def collect(call: Call, remote: str, dry_run: bool, grace: str | None) -> list[StoreRemoved]:
@@ -113,7 +113,7 @@ def _written(store: RemoteStore, note: Note) -> Note:
 
 
 def _kind(path: str) -> str:
-    return next(kind for kind, pattern in _KINDS.items() if pattern.fullmatch(path))
+    return _KINDS[path.partition("/")[0]]
 
 
 def _unreachable(store: RemoteStore) -> tuple[Mapping[str, int], list[str]]:
@@ -122,9 +122,9 @@ def _unreachable(store: RemoteStore) -> tuple[Mapping[str, int], list[str]]:
     The list is read before the references, so what a push sends meanwhile is not in it, or is reached by one.
     """
     there: dict[str, int] = {}
-    for folder in _FOLDERS:
+    for folder in _KINDS:
         there.update(store.sizes(folder))
-    there = {path: size for path, size in there.items() if any(p.fullmatch(path) for p in _KINDS.values())}
+    there = {path: size for path, size in there.items() if _NAME.fullmatch(path.partition("/")[2])}
     reviews = {path.split("/")[2] for path in store.paths(REVIEWS) if path.count("/") == 3}
     marks = _Marks(Documents(store), there)
     marks.mark(read_references(store).tips)
@@ -162,7 +162,7 @@ class _Marks:
 
     def _commits(self, tips: set[str]) -> list[PortableCommit]:
         # One after the other, a long history would take as many round trips.
-        wanted = [path for path in self.there if _KINDS["commit"].fullmatch(path) and path not in self.paths]
+        wanted = [path for path in self.there if _kind(path) == _KINDS[COMMITS] and path not in self.paths]
         data = dict(zip(wanted, in_parallel(self.documents.store.read, wanted), strict=True))
         found: list[PortableCommit] = []
         pending = tips
