@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadataV2
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from pyiceberg.table.update import TableRequirement, TableUpdate, update_table_metadata
+from requests.utils import get_environ_proxies
 from sqlalchemy.exc import SQLAlchemyError
 
 from epoch_sql.errors import EpochError, EpochStorageError
@@ -38,6 +40,8 @@ from epoch_sql.iceberg.places import Place, is_folder
 from epoch_sql.iceberg.sweeping import sweep
 from epoch_sql.model.names import shown
 
+CONNECT_SECONDS = 10
+_PORTS = {"http": 80, "https": 443}
 Identifier = tuple[str, ...]
 _FAILURES: tuple[type[Exception], ...] = (
     *(kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception)),
@@ -60,6 +64,8 @@ class Lake:
             if is_folder(place.warehouse):
                 Path(place.warehouse).mkdir(parents=True, exist_ok=True)
             kind = "rest" if urlsplit(place.catalog).netloc else "sql"
+            if kind == "rest" and not get_environ_proxies(place.catalog):
+                _require_answer(place.catalog)
             endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
             self._properties = {"s3.endpoint": endpoint} if endpoint else {}
             self._catalog: Catalog = load_catalog("epoch", **{"type": kind, "uri": place.catalog, **self._properties})
@@ -162,6 +168,12 @@ class Lake:
                 "check the address, the credentials in the environment, and the rights to write",
                 path=self._place.warehouse,
             ) from error
+
+
+def _require_answer(uri: str) -> None:
+    """Raises OSError for a server that cannot be reached: pyiceberg would wait for it for ever."""
+    parts = urlsplit(uri)
+    socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), CONNECT_SECONDS).close()
 
 
 def empty_metadata(schema: Schema, location: str) -> TableMetadataV2:

@@ -386,7 +386,7 @@ def test_bad_input_changes_nothing(shop: Repo, lake: Path, tmp_path: Path, monke
         "warehouse := 'a#b'": "cannot have ?, #",
         "catalog := 'https://user:secret@host'": "credentials",
         "catalog := 'postgresql://host'": "is not a catalog",
-        "catalog := 'http://127.0.0.1:9'": "cannot be used: it does not answer",
+        "catalog := 'http://127.0.0.1:9'": "cannot be used: Connection refused",
         "remote := 'nowhere'": "nowhere",
     }.items():
         named = arguments if "warehouse" in arguments else f"{arguments}, warehouse := '{lake}'"

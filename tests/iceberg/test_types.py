@@ -110,14 +110,14 @@ def snapshot(found: Table, ref: str) -> int:
     return found.metadata.refs[ref].snapshot_id
 
 
-@pytest.fixture
-def shop(make_repo: MakeRepo, tmp_path: Path) -> tuple[Repo, Path]:
-    return made(make_repo, tmp_path)
-
-
 @pytest.mark.slow
-def test_pyiceberg(shop: tuple[Repo, Path]) -> None:
-    repo, lake = shop
+def test_pyiceberg_and_duckdb(make_repo: MakeRepo, tmp_path: Path) -> None:
+    repo, lake = made(make_repo, tmp_path)
+    in_pyiceberg(repo, lake)
+    in_duckdb(repo, lake, tmp_path)
+
+
+def in_pyiceberg(repo: Repo, lake: Path) -> None:
     kinds = {row[0]: row[1] for row in repo("DESCRIBE kinds")}
     nulls = [name for name, kind in kinds.items() if of_structs(kind)]
     for ref in ("main", "dev"):
@@ -144,9 +144,7 @@ def test_pyiceberg(shop: tuple[Repo, Path]) -> None:
             assert repo(back) == [], kind
 
 
-@pytest.mark.slow
-def test_duckdb(shop: tuple[Repo, Path], tmp_path: Path) -> None:
-    repo, lake = shop
+def in_duckdb(repo: Repo, lake: Path, tmp_path: Path) -> None:
     for found in tables(lake):
         name = found.name()[-1]
         files = {ref: tmp_path / f"{name}-{ref}.parquet" for ref in ("main", "dev")}

@@ -22,7 +22,6 @@ into sqlmesh 'sqlmesh>=0.236' 'duckdb==1.4.*'
 # Engines beyond one machine: Spark, Sail as its light stand-in, and readers of Iceberg tables.
 into spark 'pyspark[connect]>=4.0' pandas
 into sail 'pysail>=0.7' 'pyspark-client>=4.0' pandas
-into iceberg 'pyiceberg[sql-sqlite,pyarrow]>=0.12'
 into duckdb-iceberg 'duckdb==1.5.*' duckdb-extension-iceberg duckdb-extension-avro
 npm install --silent --no-audit --no-fund --prefix "$folder/node" @duckdb/node-api &
 # What the pages of epoch ui are looked at with: a browser, and axe.
