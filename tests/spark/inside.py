@@ -9,6 +9,7 @@ import sys
 import traceback
 import warnings
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pyspark_epoch import DefaultSource
 
 import epoch_sql.spark
 from epoch_sql.errors import EpochError, EpochWarning
+from epoch_sql.model.remote import ref_fields, seal
 
 PAGES: dict[str, dict[str, Any]] = {}
 KEPT: list[Any] = []
@@ -73,7 +75,7 @@ def views(spark: Any, url: str, ref: str, query: str) -> Any:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always", EpochWarning)
         views = epoch_sql.spark.connect(spark, url).views(ref)
-    named = [str(one.message) for one in told if one.category is EpochWarning]
+    named = [str(one.message) for one in told if str(one.message).startswith("view ")]
     assert named == [f"view {name} is left out: {reason}" for name, reason in views.left_out.items()]
     return [views.made, views.left_out, texts(spark.sql(query))]
 
@@ -92,6 +94,30 @@ def plan(spark: Any, url: str, ref: str, name: str, condition: str, columns: lis
             frame.explain("extended")
         told = written.getvalue()
     return str(told)
+
+
+def left_out(spark: Any, url: str, ref: str, name: str, column: str) -> Any:
+    """The columns of a table, what was said of it, its first row, and how reading all of it fails."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", EpochWarning)
+        frame = epoch_sql.spark.connect(spark, url).table(ref, name)
+    said = [str(one.message) for one in told if one.category is EpochWarning]
+    try:
+        texts(frame)
+    except Exception as error:  # noqa: BLE001 # each engine has its own
+        return [frame.columns, said, texts(frame.where("id = 1").select(column)), str(error)]
+    raise AssertionError("it did not fail")
+
+
+def moved(spark: Any, url: str, ref: str, to: str, name: str) -> list[int]:
+    """How many rows a table has before and after its branch moves, and how many if it is asked for again."""
+    repo = epoch_sql.spark.connect(spark, url)
+    frame = repo.table(ref, name)
+    before = frame.count()
+    listing = repo.stored.references()
+    elsewhere = replace(listing.heads[ref].ref, commit_id=listing.tags[to].ref.commit_id)
+    (Path(url) / "refs/heads" / ref / "2").write_bytes(seal(ref_fields(elsewhere)))
+    return [before, frame.count(), repo.table(ref, name).count()]
 
 
 def source(spark: Any, options: dict[str, str], condition: str | None) -> Any:

@@ -17,6 +17,20 @@ from tests.spark.conftest import Engine
 pytestmark = pytest.mark.slow
 
 
+ADDED = [
+    ("added_id", "UUID", "'00000000-0000-0000-0000-00000000000a'"),
+    ("added_clock", "TIME", "'10:00:00.5'"),
+    ("added_number", "HUGEINT", "123456789012345678901234567890"),
+    ("added_day", "DATE", "'1500-02-28'"),
+    ("added_bytes", "BLOB", "'ab'"),
+    ("added_float", "FLOAT", "1.5"),
+    ("added_moment", "TIMESTAMP", "'1500-03-01 00:00:01.5'"),
+    ("added_word", "VARCHAR", "'it''s {braced}'"),
+    ("added_nothing", "INTERVAL", "NULL"),
+]
+"""Columns that older files lack: their values are constants, which DuckDB computes for Spark."""
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     """Branches that differ in rows and definitions, and views of which one is not Spark's."""
@@ -32,6 +46,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repo]:
     for step in (1, 2):
         repo(f"UPDATE events SET remark = 'changed' WHERE id % 500 = {step}; DELETE FROM events WHERE id = {step * 7}")
         repo.commit("a few of them")
+    for name, type, value in ADDED:
+        repo(f"ALTER TABLE events ADD COLUMN {name} {type} DEFAULT {value}")
+    repo("CREATE TABLE made (id INTEGER PRIMARY KEY, n HUGEINT, twice HUGEINT GENERATED ALWAYS AS (n + 1))")
+    repo("INSERT INTO made VALUES (1, 1), (2, 100000000000000000000000000000000000000)")
+    repo.commit("columns with defaults, a generated column, and a number of 39 digits")
     repo("SELECT * FROM epoch_push('origin', 'main')")
     repo("CALL epoch_branch('retyped', start := 'v1'); CALL epoch_checkout('retyped')")
     repo("ALTER TABLE orders ALTER amount TYPE DOUBLE; UPDATE orders SET amount = 1.25 WHERE id = 1")
@@ -96,9 +115,30 @@ def test_errors_say_what_is_wrong(shop: Repo, url: str, tmp_path: Path, engine: 
     assert "repo.compact" in hint
 
 
+def test_columns_that_files_lack_have_their_default(shop: Repo, url: str, engine: Engine) -> None:
+    columns = ", ".join(f"CAST({name} AS VARCHAR)" for name in ("id", "size", "remark", *(n for n, *_ in ADDED)))
+    found, rows = engine("table", url, "main", "events", [])
+    assert found == ["id", "size", "remark", *(name for name, *_ in ADDED)]
+    assert rows == sorted(map(list, shop(f"SELECT {columns} FROM epoch_at('main', 'events')")), key=repr)
+
+
+def test_what_spark_cannot_hold_is_not_guessed(shop: Repo, url: str, engine: Engine) -> None:
+    """A generated column is left out, and named; a number of 39 digits fails when it is read."""
+    columns, told, rows, failure = engine("left_out", url, "main", "made", "n")
+    assert columns == ["id", "n"]
+    assert told == ["column twice of table made left out: generated, and Spark does not compute it"]
+    assert rows == [["1"]] and "more than 38 digits" in failure
+
+
+def test_a_data_frame_stays_where_its_reference_was(url: str, tmp_path: Path, engine: Engine) -> None:
+    copy = str(shutil.copytree(url, tmp_path / "copy"))
+    before, after, again = engine("moved", copy, "staging", "v1", "orders")
+    assert (before, after, again) == (91, 91, 100)
+
+
 def test_views_are_made_as_far_as_spark_has_them(shop: Repo, url: str, engine: Engine) -> None:
     made, left_out, rows = engine("views", url, "main", "SELECT * FROM dear")
-    assert sorted(made) == ["big", "dear", "events", "log", "orders"]
+    assert sorted(made) == ["big", "dear", "events", "log", "made", "orders"]
     assert set(left_out) == {"per_month", "of_that"}
     assert "strftime" in left_out["per_month"].lower() and "per_month" in left_out["of_that"]
     told = shop("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM epoch_at('main', 'dear')")
