@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import duckdb
 from sqlglot import exp, parse_one
@@ -24,7 +24,6 @@ from epoch_sql.render import Sql
 from epoch_sql.spark.types import read_as
 from epoch_sql.storage.types import DataType, Field, parse_type
 
-_SCAN = "epoch_scan_"
 _NEWEST = {"ARG_MAX_NULL": "MAX_BY", "ARG_MIN_NULL": "MIN_BY"}
 _PICKS = (exp.ArgMax, exp.ArgMin)
 _WRITTEN = ("VARCHAR", "JSON", "TIMESTAMP", "DATE", "TIME")
@@ -42,12 +41,14 @@ class Translated:
 def to_spark(sql: Sql, types: Mapping[int, DataType], times: bool) -> Translated:
     """A query of Epoch's in Spark's SQL. ``types`` are those of columns by their ids, ``times`` as in ``read_as``."""
     found: dict[tuple[str, ...], str] = {}
+    # No column is called so.
+    prefix = f"epoch_scan_{uuid4().hex}_"
     tree = parse_one(sql, read="duckdb")
     with shut_in() as engine:
         tree = _folded(tree, _Constants(engine, times))
     for change in (_materialized, _picked, _plain, _compared(types)):
         tree = tree.transform(change)
-    tree = tree.transform(_scanned(found))
+    tree = tree.transform(_scanned(found, prefix))
     _name_apart(tree)
     text = retyped(tree, times).sql(dialect="spark").replace("{", "{{").replace("}", "}}")
     scans = {}
@@ -57,14 +58,14 @@ def to_spark(sql: Sql, types: Mapping[int, DataType], times: bool) -> Translated
     return Translated(text, scans)
 
 
-def _scanned(found: dict[tuple[str, ...], str]) -> Callable[[exp.Expr], exp.Expr]:
+def _scanned(found: dict[tuple[str, ...], str], prefix: str) -> Callable[[exp.Expr], exp.Expr]:
     """Exchanges scans of files for names."""
 
     def change(node: exp.Expr) -> exp.Expr:
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.ReadParquet):
             return node
         paths = tuple(path.name for path in node.this.expressions[0].expressions)
-        name = found.setdefault(paths, f"{_SCAN}{len(found)}")
+        name = found.setdefault(paths, f"{prefix}{len(found)}")
         return exp.Table(this=exp.to_identifier(name, quoted=True), alias=node.args.get("alias"))
 
     return change

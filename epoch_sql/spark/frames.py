@@ -11,8 +11,7 @@ from typing import Any
 
 from pyspark.errors import PySparkException
 
-from epoch_sql.advice import Suggestion
-from epoch_sql.errors import EpochRemoteError, UnsupportedType
+from epoch_sql.errors import EpochConfigError, EpochRemoteError, UnsupportedType
 from epoch_sql.model.commit import DataFile
 from epoch_sql.model.names import shown
 from epoch_sql.model.schema import Column, Table, widens
@@ -23,6 +22,7 @@ from epoch_sql.spark.types import quoted, read_as
 from epoch_sql.storage.shape import shape_of, stored_as
 from epoch_sql.storage.types import DataType, parse_type
 
+_ESCAPED = "spark.sql.parser.escapedStringLiterals"
 _SIGNED = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT"})
 
 
@@ -32,6 +32,9 @@ class Frames:
     def __init__(self, spark: Any, stored: StoredRepository) -> None:
         self.spark = spark
         self._stored = stored
+        if spark.conf.get(_ESCAPED, "false") == "true":
+            message = f"{_ESCAPED} is true, so texts of SQL mean something else than they say"
+            raise EpochConfigError(message, f'spark.conf.set("{_ESCAPED}", "false")', key=_ESCAPED)
         self.times = _has_times(spark)
 
     def of(self, sql: Sql, tables: Sequence[Table]) -> Any:
@@ -100,7 +103,7 @@ def _require_alike(written: Table, tables: Iterable[Table]) -> None:
                 raise UnsupportedType(
                     f"column {wanted.name} of table {table.name} was {column.type} and is {wanted.type}, "
                     "which Spark converts otherwise than DuckDB",
-                    ("write it as it is now: ", Suggestion("compact", str(table.name)), ", then ", Suggestion("push")),
+                    "compare them in DuckDB, in a clone",
                     table=str(table.name),
                     column=wanted.name,
                     type=wanted.type,

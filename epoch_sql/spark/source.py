@@ -173,7 +173,9 @@ class EpochReader(DataSourceReader):  # type: ignore[misc] # pyspark is not inst
             if _FILES in sql:
                 _fetch(partition, Path(folder))
                 sql = sql.replace(_FILES, folder)
-            con.execute("SET TimeZone = 'UTC'; SET threads = 1")
+            # Several tasks share a machine, so each takes little, and puts aside what is more.
+            con.execute("SET TimeZone = 'UTC'; SET threads = 1; SET memory_limit = '2GB'")
+            con.execute("SET temp_directory = ?", [folder])
             rows = con.sql(sql)
             # DuckDB 1.x has the older name only.
             batches = (getattr(rows, "to_arrow_reader", None) or rows.fetch_record_batch)(_ROWS)

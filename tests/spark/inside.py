@@ -109,6 +109,16 @@ def left_out(spark: Any, url: str, ref: str, name: str, column: str) -> Any:
     raise AssertionError("it did not fail")
 
 
+def escaped(spark: Any, url: str) -> None:
+    """Reads with a setting under which texts of SQL mean something else."""
+    name = "spark.sql.parser.escapedStringLiterals"
+    spark.conf.set(name, "true")
+    try:
+        epoch_sql.spark.connect(spark, url)
+    finally:
+        spark.conf.set(name, "false")
+
+
 def moved(spark: Any, url: str, ref: str, to: str, name: str) -> list[int]:
     """How many rows a table has before and after its branch moves, and how many if it is asked for again."""
     repo = epoch_sql.spark.connect(spark, url)

@@ -112,7 +112,9 @@ def test_errors_say_what_is_wrong(shop: Repo, url: str, tmp_path: Path, engine: 
         "UnsupportedType",
         "column amount of table orders was DECIMAL(9,2) and is DOUBLE, which Spark converts otherwise than DuckDB",
     )
-    assert "repo.compact" in hint
+    assert hint == "compare them in DuckDB, in a clone"
+    kind, message, hint, facts = refused("escaped", url)
+    assert (kind, facts["key"]) == ("EpochConfigError", "spark.sql.parser.escapedStringLiterals")
 
 
 def test_columns_that_files_lack_have_their_default(shop: Repo, url: str, engine: Engine) -> None:
