@@ -7,10 +7,12 @@ it. Nothing else of ``epoch_sql`` imports pyspark.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from epoch_sql.remote.reading import open_stored
-from epoch_sql.spark.repository import SparkRepository as SparkRepository
+
+if TYPE_CHECKING:
+    from epoch_sql.spark.repository import SparkRepository
 
 
 def connect(
@@ -29,4 +31,7 @@ def connect(
         author: the author of commits: `Name <mail>`
         clone: the database of the bare clone for writing; default: one in a temporary folder
     """
+    # What tasks import of this room needs no pyspark.
+    from epoch_sql.spark.repository import SparkRepository
+
     return SparkRepository(spark, open_stored(url, files.rstrip("/") if files else None), author, clone)
