@@ -20,6 +20,7 @@ setup(
     },
     package_data={
         "epoch_sql": ["py.typed"],
+        "epoch_sql.extension": ["declared.json"],
         "epoch_sql.sql": ["*.sql"],
         "epoch_sql.web": ["static/*", "templates/*.html"],
         "epoch_sql.dbt": ["package/*.yml", "package/macros/*.sql"],

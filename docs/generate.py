@@ -1,6 +1,7 @@
-"""Writes docs/reference: the SQL functions and the library as the verbs declare them, the commands as ``--help`` does.
+"""Writes docs/reference: the SQL functions and the library as the verbs declare them, the commands as ``--help`` does;
+and what opening a database has to know of the verbs without loading them.
 
-``python -m docs.generate`` writes the pages; a test fails when they are not what this gives.
+``python -m docs.generate`` writes these; a test fails when they are not what this gives.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import epoch_sql
 from epoch_sql import library
 from epoch_sql.cli.grammar import SectionedGroup
 from epoch_sql.cli.main import program
+from epoch_sql.extension.macros import declared
+from epoch_sql.extension.registration import DECLARED
 from epoch_sql.extension.surface import PROCEDURES, READINGS, VERBS
 from epoch_sql.verb import Column, Parameter, Query, Relation, Verb, taken_apart, taken_apart_text
 
@@ -39,6 +42,11 @@ def pages() -> dict[Path, str]:
         FOLDER / "python.md": "\n".join([NOTE, "", *python_page()]),
         FOLDER / "spark.md": "\n".join([NOTE, "", *spark_page()]),
     }
+
+
+def written() -> dict[Path, str]:
+    """Everything that is written, and its text."""
+    return {**pages(), DECLARED: declared()}
 
 
 def sql_page() -> Iterator[str]:
@@ -244,9 +252,9 @@ def _sentence(text: str) -> str:
 
 
 def main() -> None:
-    """Write the pages that differ."""
+    """Write what differs."""
     FOLDER.mkdir(exist_ok=True)
-    for path, text in pages().items():
+    for path, text in written().items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 

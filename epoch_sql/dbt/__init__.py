@@ -19,8 +19,7 @@ from dbt.flags import get_flags
 from dbt_common.invocation import get_invocation_id
 
 from epoch_sql.errors import EpochDirtyError
-from epoch_sql.extension.install import installed
-from epoch_sql.library import Repository
+from epoch_sql.extension.install import install, raising
 
 PACKAGE = Path(__file__).parent / "package"
 """The dbt package with the macros, for ``local`` in packages.yml."""
@@ -55,7 +54,7 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
         """Install Epoch."""
-        self.repository = Repository(conn, installed(conn, None), None)
+        self.connection = install(conn)
 
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Begin the invocation with its first cursor, and give the macros the settings, in a variable.
@@ -83,26 +82,33 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
         self.project = _revision(Path(flags.PROJECT_DIR)) if builds else ""
 
     def _checked_out(self) -> str | None:
-        branches = self.repository.branches()
-        head = next((branch.name for branch in branches if branch.is_current), None)
+        branches = dict(self._rows("SELECT name, is_current FROM epoch_branches()"))
+        head = next((name for name, is_current in branches.items() if is_current), None)
         if self.branch is None or self.branch == head:
             return head
-        if all(branch.name != self.branch for branch in branches):
-            self.repository.branch(self.branch, start=self.start or self.publish or "HEAD")
-        return self.repository.checkout(self.branch).branch
+        if self.branch not in branches:
+            self._rows("CALL epoch_branch(?, start := ?)", self.branch, self.start or self.publish or "HEAD")
+        [(branch, *_)] = self._rows("CALL epoch_checkout(?)", self.branch)
+        return str(branch)
 
     def _bring_in(self, publish: str) -> str:
         """Merge the branch that the build is published to, and give its commit. What an unfinished build left is
         committed first, if it blocks the merge."""
         try:
-            self.repository.merge(publish)
+            self._rows("CALL epoch_merge(?)", publish)
         except EpochDirtyError:
-            self.repository.commit("What an unfinished build of dbt left")
-            self.repository.merge(publish)
+            self._rows("CALL epoch_commit('What an unfinished build of dbt left')")
+            self._rows("CALL epoch_merge(?)", publish)
         return self._tip(publish)
 
     def _tip(self, name: str) -> str:
-        return next(branch.commit for branch in self.repository.branches() if branch.name == name)
+        [(commit_id,)] = self._rows("SELECT commit_id FROM epoch_branches() WHERE name = ?", name)
+        return str(commit_id)
+
+    def _rows(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement. By SQL, which loads only the verbs that it calls: the library loads all."""
+        with raising(self.connection), self.connection.cursor() as cursor:
+            return cursor.execute(statement, parameters).fetchall()
 
     def was_overtaken(self) -> bool:
         """Whether the branch to publish to is at another commit than the one that the build began with."""

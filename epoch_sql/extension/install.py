@@ -23,16 +23,12 @@ from epoch_sql.extension.registration import (
     REGISTERED,
     Function,
     functions_of,
-    macro_statements,
     macros_digest,
     register_first,
     register_functions,
 )
 from epoch_sql.extension.session import Session
-from epoch_sql.linked.syncing import bring_in, gave_out
 from epoch_sql.progress import Progress
-from epoch_sql.publish.connecting import connect_to
-from epoch_sql.publish.writing import create_database
 
 _sessions: dict[str, Session] = {}
 _functions: dict[Session, tuple[Function, ...]] = {}
@@ -78,11 +74,15 @@ def connect(
 def create(database: Path, storage_version: str | None) -> None:
     """Create a database of a storage version, unless none is asked for or there is one already."""
     if storage_version is not None and not database.exists():
+        from epoch_sql.publish.writing import create_database
+
         create_database(database, storage_version)
 
 
 def connected_at(session: Session, ref: str, options: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
     """A read-only connection to the state of a reference alone."""
+    from epoch_sql.publish.connecting import connect_to
+
     with session.cursor() as cursor:
         return connect_to(session.call(cursor), ref, options)
 
@@ -171,6 +171,8 @@ def _follow(session: Session, database: Path) -> None:
     with suppress(EpochError):
         folder = config.repository_folder(database)
         if (folder / "exchange").is_dir() or config.link_of(folder):
+            from epoch_sql.linked.syncing import bring_in, gave_out
+
             with session.turn, session.cursor() as cursor:
                 call = session.call(cursor)
                 bring_in(call)
@@ -241,6 +243,8 @@ def _add_worker(cursor: duckdb.DuckDBPyConnection) -> None:
 
 
 def _create_macros(cursor: duckdb.DuckDBPyConnection, session: Session) -> None:
+    from epoch_sql.extension.macros import macro_statements
+
     session.creating_macros = True
     cursor.execute("BEGIN TRANSACTION")
     try:

@@ -10,10 +10,6 @@ import duckdb
 
 from epoch_sql.extension.caller import require_same_view
 from epoch_sql.extension.session import Session
-from epoch_sql.iceberg.exporting import export_pushed
-from epoch_sql.linked.syncing import bring_in, gave_out
-from epoch_sql.publish.publishing import publish_moved
-from epoch_sql.remote.connecting import PushResult
 from epoch_sql.verb import Procedure, with_warnings
 
 R = TypeVar("R")
@@ -37,14 +33,25 @@ def perform(
     with session.turn if procedure.acts and procedure.queues else nullcontext():
         call = session.call(cursor, author, create=procedure.needs == "database")
         if procedure.acts and call.exists and call.has_worktrees:
+            from epoch_sql.linked.syncing import bring_in
+
             bring_in(call)
         if procedure.acts:
             call.seen = require_same_view(call, procedure.looks, seen, query)
         result = procedure(call, **arguments)
         if procedure.acts and procedure.needs == "repository":
-            publish_moved(call)
-            if isinstance(result, PushResult):
+            if call.refs.moved:
+                from epoch_sql.publish.publishing import publish_moved
+
+                publish_moved(call)
+            if procedure.name == "epoch_push":
+                from epoch_sql.iceberg.exporting import export_pushed
+                from epoch_sql.remote.connecting import PushResult
+
+                assert isinstance(result, PushResult)
                 export_pushed(call, result)
             if call.has_worktrees:
+                from epoch_sql.linked.syncing import gave_out
+
                 gave_out(call)
     return with_warnings(result, call.warnings) if procedure.warns else result

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
+import sys
+
 import duckdb
 import pytest
 
@@ -56,3 +60,28 @@ def test_plain_verbs_give_what_sql_gives(make_repo: MakeRepo) -> None:
         assert {name: read(session, name, given.get(name, {})) for name in PLAIN} == expected
         with pytest.raises(duckdb.CatalogException):
             con.execute("FROM past")
+
+
+INSTALL = """
+import sys, duckdb, epoch_sql
+con = duckdb.connect(sys.argv[1])
+epoch_sql.install(con)
+loaded = [{name for name in sys.modules if name.startswith("epoch_sql")}]
+for statement in ("FROM epoch_branches()", "FROM epoch_status()", "CALL epoch_commit('x', allow_empty := true)"):
+    con.execute(statement)
+    loaded.append({name for name in sys.modules if name.startswith("epoch_sql")})
+print([sorted(names) for names in loaded])
+"""
+
+
+def test_a_verb_is_loaded_when_it_is_first_called(make_repo: MakeRepo) -> None:
+    """To load them all takes three times as long as all else that opening a database needs."""
+    repo = make_repo("CREATE TABLE orders (id INTEGER)")
+    repo.close()
+    ran = subprocess.run([sys.executable, "-c", INSTALL, str(repo.path)], capture_output=True, text=True, check=True)
+    installed, *later = (set(names) for names in ast.literal_eval(ran.stdout))
+    verbs = {*MODULES.values(), "epoch_sql.library", "epoch_sql.merge.engine", "epoch_sql.linked.syncing"}
+    assert not installed & verbs and len(installed) < 70
+    assert later[0] - installed == {"epoch_sql.history", "epoch_sql.history.listing", "epoch_sql.catalog.merging"}
+    assert later[1] & {*MODULES.values()} == {"epoch_sql.history.listing", "epoch_sql.verbs.worktree_state"}
+    assert "epoch_sql.verbs.committing" in later[2] and not later[2] & {"epoch_sql.library", "epoch_sql.remote.verbs"}

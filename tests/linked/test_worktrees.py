@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import duckdb
@@ -453,3 +454,37 @@ def test_a_plain_database_pays_nothing(repo: Repo) -> None:
     assert not (repo.path.parent / ".epoch" / "exchange").exists()
     with duckdb.connect():
         assert [row[3:] for row in repo("FROM epoch_worktrees()")] == [("main", "here")]
+
+
+@pytest.mark.slow
+def test_what_a_worktree_costs(make_repo: MakeRepo, tmp_path: Path) -> None:
+    """As much as DuckDB takes to load the tables, and a little more, whatever the history."""
+    repo = make_repo("CREATE TABLE t AS SELECT i, i * 7 AS v, 'text ' || i AS s FROM range(300_000) AS r (i)")
+    repo("CALL epoch_key('t', ['i'])")
+    spent = []
+
+    def add(number: int) -> float:
+        start = process_time()
+        repo("CALL epoch_worktree_add(?, new_branch := ?)", str(tmp_path / f"w{number}"), f"w{number}")
+        return process_time() - start
+
+    for number in range(2):
+        spent.append(add(number))
+        repo("UPDATE t SET v = 0 WHERE i = ?", number)
+        repo.commit()
+    data = tmp_path / "t.parquet"
+    repo(f"COPY t TO '{data}' (FORMAT parquet)")
+    loads = []
+    for number in range(2):
+        start = process_time()
+        with duckdb.connect(str(tmp_path / f"loaded{number}.duckdb")) as con:
+            con.execute(f"CREATE TABLE t AS FROM '{data}'")
+        loads.append(process_time() - start)
+    for number in range(20):
+        repo("CALL epoch_commit(?, allow_empty := true)", f"empty {number}")
+    later = add(2)
+    assert min(spent) < 2 * min(loads) + 1
+    assert later < 1.5 * min(spent) + 0.3
+    assert Repo(tmp_path / "w2" / repo.path.name)("SELECT count(*), sum(v) FROM t") == repo(
+        "SELECT count(*), sum(v) FROM t"
+    )

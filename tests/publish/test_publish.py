@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -189,6 +190,30 @@ def test_what_a_change_and_a_scan_cost(make_repo: MakeRepo, tmp_path: Path) -> N
                 for source in ("t", f"'{plain}'")
             )
             assert view < 1.1 * parquet + 0.005, query
+
+
+@pytest.mark.slow
+def test_what_the_command_costs_where_nothing_changed(make_repo: MakeRepo) -> None:
+    """Next to nothing beyond its start: another command that acts and finds nothing to do takes as long."""
+    repo = make_repo("CREATE TABLE t AS SELECT i, i AS v FROM range(100000) AS r(i)")
+    repo("CALL epoch_publish()")
+    repo.close()
+    spent: dict[str, list[float]] = {"publish": [], "gc": []}
+    for _ in range(4):
+        for command, took in spent.items():
+            before = os.times()
+            program = [
+                sys.executable,
+                "-c",
+                "from epoch_sql.cli.main import main; main()",
+                "--db",
+                str(repo.path),
+                command,
+            ]
+            subprocess.run(program, check=True, capture_output=True)
+            after = os.times()
+            took.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    assert min(spent["publish"]) < min(spent["gc"]) + 0.15
 
 
 def test_every_reference_can_be_read_in_any_file(make_repo: MakeRepo) -> None:
