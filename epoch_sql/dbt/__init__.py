@@ -18,6 +18,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.flags import get_flags
 from dbt_common.invocation import get_invocation_id
 
+from epoch_sql import render
 from epoch_sql.errors import EpochDirtyError
 from epoch_sql.extension.install import install, raising
 
@@ -82,33 +83,38 @@ class Plugin(BasePlugin):  # type: ignore[misc] # dbt has no types
         self.project = _revision(Path(flags.PROJECT_DIR)) if builds else ""
 
     def _checked_out(self) -> str | None:
-        branches = dict(self._rows("SELECT name, is_current FROM epoch_branches()"))
+        branches = {row["name"]: row["is_current"] for row in self._called("epoch_branches")}
         head = next((name for name, is_current in branches.items() if is_current), None)
         if self.branch is None or self.branch == head:
             return head
         if self.branch not in branches:
-            self._rows("CALL epoch_branch(?, start := ?)", self.branch, self.start or self.publish or "HEAD")
-        [(branch, *_)] = self._rows("CALL epoch_checkout(?)", self.branch)
-        return str(branch)
+            self._called("epoch_branch", self.branch, start=self.start or self.publish or "HEAD")
+        return str(self._called("epoch_checkout", self.branch)[0]["branch"])
 
     def _bring_in(self, publish: str) -> str:
         """Merge the branch that the build is published to, and give its commit. What an unfinished build left is
         committed first, if it blocks the merge."""
         try:
-            self._rows("CALL epoch_merge(?)", publish)
+            self._called("epoch_merge", publish)
         except EpochDirtyError:
-            self._rows("CALL epoch_commit('What an unfinished build of dbt left')")
-            self._rows("CALL epoch_merge(?)", publish)
+            self._called("epoch_commit", "What an unfinished build of dbt left")
+            self._called("epoch_merge", publish)
         return self._tip(publish)
 
     def _tip(self, name: str) -> str:
-        [(commit_id,)] = self._rows("SELECT commit_id FROM epoch_branches() WHERE name = ?", name)
-        return str(commit_id)
+        return next(str(row["commit_id"]) for row in self._called("epoch_branches") if row["name"] == name)
 
-    def _rows(self, statement: str, *parameters: str) -> list[tuple[Any, ...]]:
-        """The rows of a statement. By SQL, which loads only the verbs that it calls: the library loads all."""
+    def _called(self, verb: str, *arguments: str, **named: str) -> list[dict[str, Any]]:
+        """The rows of a verb, called by SQL: that loads the verb alone, and the library loads all."""
+        given = [render.literal(value) for value in arguments]
+        for name, value in named.items():
+            option = "{{name}} := {{value}}"
+            given.append(render.fill(option, name=render.identifier(name), value=render.literal(value)))
+        call = render.fill("CALL {{verb}}({{given}})", verb=render.identifier(verb), given=given)
         with raising(self.connection), self.connection.cursor() as cursor:
-            return cursor.execute(statement, parameters).fetchall()
+            found = cursor.execute(call)
+            columns = [column[0] for column in found.description]
+            return [dict(zip(columns, row, strict=True)) for row in found.fetchall()]
 
     def was_overtaken(self) -> bool:
         """Whether the branch to publish to is at another commit than the one that the build began with."""
