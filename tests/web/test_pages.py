@@ -15,7 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import epoch_sql
-from epoch_sql.errors import EpochDatabaseError
+from epoch_sql.errors import EpochDatabaseError, MergeConflict
 from epoch_sql.library import Repository
 from tests.web.conftest import Pages
 from tests.web.shop import ADA, GRACE, HOSTILE_CHECK, HOSTILE_TABLE
@@ -359,6 +359,35 @@ def test_conflicts_are_settled_cell_by_cell_and_merged(pages: Pages, shop: Path)
             ("Bob", "Leiden"),
             ("Cay", "Breda"),
         ]
+
+
+def test_null_is_a_value_and_a_violation_is_settled_by_a_side(pages: Pages, shop: Path) -> None:
+    with beside(shop) as repo:
+        repo.merge_abort(into="development")
+        repo.checkout("one", new_branch=True)
+        repo.connection.execute("CREATE TABLE cards (id INTEGER PRIMARY KEY, code VARCHAR UNIQUE, owner VARCHAR)")
+        repo.connection.execute("INSERT INTO cards VALUES (1, 'a', 'Ann')")
+        repo.commit("Cards")
+        repo.branch("two")
+        for number, name in ((2, "one"), (3, "two")):
+            repo.checkout(name)
+            repo.connection.execute(f"INSERT INTO cards VALUES ({number}, 'x', NULL)")
+            repo.connection.execute(f"UPDATE cards SET owner = '{name}' WHERE id = 1")
+            repo.commit(name)
+        with suppress(MergeConflict):
+            repo.merge("one", into="two")
+    client, act = pages(shop), {"into": "two", "table": "cards"}
+    text = told(client.get("/conflicts?into=two").text)
+    assert "0 of 1 conflict settled, 2 violations" in text and "take the row of" in text
+    assert said(client, action="resolve", key='{"id":1}', column="owner", side="null", **act) == "2 conflicts left"
+    forms = client.get("/conflicts?into=two").text
+    assert forms.count('name="constraint"') >= 2 and '<button class="primary" disabled>Merge</button>' in forms
+    [constraint] = set(re.findall(r'name="constraint" value="([^"]*)"', forms))
+    left = said(client, action="resolve", key='{"id":2}', side="ours", constraint=html.unescape(constraint), **act)
+    assert left == "Every conflict is settled"
+    assert said(client, action="finish", into="two").startswith("Merged into two (")
+    with beside(shop) as repo:
+        assert repo.query("two", "FROM cards ORDER BY id").fetchall() == [(1, "a", None), (3, "x", None)]
 
 
 def test_conflicts_are_settled_by_side_or_given_up(pages: Pages, shop: Path) -> None:
