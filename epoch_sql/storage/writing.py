@@ -155,9 +155,8 @@ def sync_folder(folder: Path) -> None:
 
 
 ROW_GROUP = 122880
-FILE_ROWS = 1 << 23
-"""How many rows a file of a base level has, about. A base level is one file until it has half as many again."""
-_SAMPLE = 100_000
+FILE_ROWS, FILE_BYTES, MEASURED_ROWS = 1 << 23, 384 << 20, 1_000_000
+"""The most rows and bytes of a file of a base level, about, and how many rows are worth being measured."""
 
 
 @dataclass(frozen=True)
@@ -212,6 +211,8 @@ class LevelWriter:
     def _parts(self, rows: Sql, table: Table, count: int) -> list[Sql]:
         """The rows of each file, in the order of the key."""
         number = round(count / FILE_ROWS)
+        if table.key and count >= MEASURED_ROWS:
+            number = max(number, round(count * self._row_bytes(rows, table) / FILE_BYTES))
         if number < 2 or not table.key:
             return [rows]
         statement = render.render(
@@ -220,24 +221,26 @@ class LevelWriter:
             shares=[Sql(str(part / number)) for part in range(1, number)],
             rows=rows,
             key=columns("c", table.key),
-            share=render.literal(max(count // _SAMPLE, 1)),
+            share=render.literal(max(count // ROW_GROUP, 1)),
         )
         cuts = sorted(set(_row(self.cursor, statement)[0] or ()))
         split = Sql("SELECT * FROM ({{rows}}) AS state WHERE {{part}}")
         return [render.fill(split, rows=rows, part=part) for part in parts(table.key, cuts)]
+
+    def _row_bytes(self, rows: Sql, table: Table) -> float:
+        """How many bytes a row takes, as the first ones do."""
+        some = render.fill(Sql("SELECT * FROM ({{rows}}) AS state LIMIT {{n}}"), rows=rows, n=render.literal(ROW_GROUP))
+        with self.store.writing() as path:
+            count = self._copy(_named(some, table), path, field_ids(table), table.stored_columns)
+            return path.stat().st_size / max(count, 1)
 
     def _base_file(self, rows: Sql, table: Table, ordered: bool) -> DataFile | None:
         """One file of a base level. None if there are no rows."""
         key = _ordering("c", table.key)
         if key and not ordered:
             rows = render.fill(Sql("SELECT * FROM ({{rows}}) AS state ORDER BY {{key}}"), rows=rows, key=key)
-        named = render.fill(
-            Sql("SELECT {{outputs}} FROM ({{rows}}) AS state"),
-            outputs=[aliased(render.column(f"c{c.id}"), c.name) for c in table.stored_columns],
-            rows=rows,
-        )
         with self.store.writing() as path:
-            count = self._copy(named, path, field_ids(table), table.stored_columns)
+            count = self._copy(_named(rows, table), path, field_ids(table), table.stored_columns)
             if not count:
                 return None
             block = ROW_GROUP if ordered else 1
@@ -283,6 +286,11 @@ class LevelWriter:
                 "free space or make the folder writable, then try again",
                 path=str(self.store.folder),
             ) from error
+
+
+def _named(rows: Sql, table: Table) -> Sql:
+    outputs = [aliased(render.column(f"c{c.id}"), c.name) for c in table.stored_columns]
+    return render.fill(Sql("SELECT {{outputs}} FROM ({{rows}}) AS state"), outputs=outputs, rows=rows)
 
 
 def _row(cursor: duckdb.DuckDBPyConnection, statement: str) -> tuple[Any, ...]:

@@ -245,3 +245,27 @@ def test_common_files_are_left_out_only_if_no_delta_may_have_their_keys() -> Non
     ):
         for one, other in ((levels(delta), levels()), (levels(), levels(delta))):
             assert [[f.file_id for f in side[0].files] for side in differing(one, other)] == [left, left]
+
+
+def test_files_of_wide_rows_have_fewer(make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A base level is split by measured bytes, too."""
+    monkeypatch.setattr(writing, "FILE_ROWS", 1_000_000)
+    monkeypatch.setattr(writing, "FILE_BYTES", 100_000)
+    monkeypatch.setattr(writing, "MEASURED_ROWS", 1000)
+    repo = make_repo(
+        "CREATE TABLE wide (id INTEGER PRIMARY KEY, words VARCHAR);"
+        "INSERT INTO wide SELECT i, md5(CAST(i AS VARCHAR)) || md5(CAST(-i AS VARCHAR)) FROM range(20000) AS r(i);"
+        "CREATE TABLE narrow (id INTEGER PRIMARY KEY); INSERT INTO narrow FROM range(20000);"
+        "CREATE TABLE bag AS SELECT words FROM wide",
+        fresh=True,
+    )
+    files = dict(
+        repo(
+            """SELECT json_extract_string(s.definition, '$.name'), list(f.bytes) FROM epoch.files AS f
+            JOIN epoch.schemas AS s USING (schema_id) GROUP BY 1"""
+        )
+    )
+    assert (len(files["narrow"]), len(files["bag"])) == (1, 1)
+    assert 6 <= len(files["wide"]) <= 16
+    assert max(files["wide"]) < 150_000
+    assert repo("FROM epoch_fsck()") == []
