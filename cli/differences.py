@@ -137,7 +137,8 @@ def _is_reference(session: Session, word: str) -> bool:
 
 
 def _is_table(session: Session, word: str) -> bool:
-    return word in _tables(session, "HEAD", "WORKING")
+    bare = session.read(call("epoch_head"))[0]["is_bare"]
+    return word in _tables(session, "HEAD", *(() if bare else ("WORKING",)))
 
 
 def _tables(session: Session, *references: str) -> set[str]:

@@ -99,11 +99,13 @@ class AuditEntry:
 
 @dataclass(frozen=True)
 class CheckedOut:
-    """What is checked out: a branch, or a commit (``detached``)."""
+    """What is checked out: a branch, or a commit (``detached``). In a bare clone (``is_bare``) it is only what HEAD
+    names."""
 
     branch: str | None
     commit: str
     detached: bool
+    is_bare: bool
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ def audit(call: Call) -> Sql:
 def head(call: Call) -> CheckedOut:
     """The branch and the commit that are checked out."""
     checked_out = call.head()
-    return CheckedOut(checked_out.branch, checked_out.commit_id, checked_out.detached)
+    return CheckedOut(checked_out.branch, checked_out.commit_id, checked_out.detached, call.promisor is not None)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,9 @@ _AS_TEXT = frozenset(
     }
 )
 """Types that Spark lacks, whose values are texts there."""
+_MOMENT = """CASE {{v}} WHEN 9223372036854775807 THEN CAST('infinity' AS TIMESTAMP_NS)
+    WHEN -9223372036854775807 THEN CAST('-infinity' AS TIMESTAMP_NS) ELSE make_timestamp_ns({{v}}) END"""
+"""The time of a number of nanoseconds. DuckDB makes no infinite time of one."""
 _MOMENTS = frozenset({"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"})
 
 
@@ -128,7 +131,7 @@ class Incoming:
         if _is_stored(there, wanted):
             return decode(value, column.type)
         if _is_number(there, wanted):
-            moment = render.fill("make_timestamp_ns({{v}})", v=value)
+            moment = render.fill(_MOMENT, v=value)
             return render.fill("CAST({{v}} AS {{type}})", v=moment, type=render.verbatim(wanted.text))
         return render.fill("TRY_CAST({{v}} AS {{type}})", v=value, type=render.verbatim(column.type))
 

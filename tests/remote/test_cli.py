@@ -123,6 +123,29 @@ def test_a_protected_branch_refuses_with_exit_code_4(epoch: Epoch, shop: Path, t
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_a_bare_clone(epoch: Epoch, shop: Path) -> None:
+    epoch("shop", "remote", "add", "origin", "../store")
+    epoch("shop", "push")
+    epoch("shop", "checkout", "-b", "work")
+    change(shop, "UPDATE orders SET amount = 11 WHERE id = 3")
+    epoch("shop", "commit", "-m", "work")
+    epoch("shop", "push", "origin", "work")
+    cloned = epoch(".", "clone", "--bare", "store", "copy")
+    assert "Made a bare clone in copy/shop.duckdb (branch main, " in cloned.err
+    for command in (("status",), ("commit", "-m", "x"), ("checkout", "work"), ("merge", "work"), ("pull",), ("stash",)):
+        assert epoch("copy", *command, code=1).err.splitlines() == [
+            "error: shop.duckdb is a bare clone: it has no working tables, and no branch is checked out",
+            "hint: name the branch, as epoch merge SOURCE --into BRANCH does; or, to work on tables, epoch clone URL",
+        ], command
+    assert epoch("copy", "log", "--oneline", "work").out.count("\n") == 2
+    assert "1 modified" in epoch("copy", "diff", "main..work", "--stat").out
+    assert epoch("copy", "query", "--ref", "work", "SELECT sum(amount) AS s FROM orders").out.split() == ["s", "501"]
+    epoch("copy", "merge", "work", "--into", "main")
+    assert "origin: main " in epoch("copy", "push", "origin", "main").err
+    assert epoch("copy", "fsck").code == 0
+
+
 def test_a_clone_that_fails_leaves_nothing(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
     store = tmp_path / "store"
     epoch("shop", "remote", "add", "origin", str(store))

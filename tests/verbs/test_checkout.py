@@ -273,7 +273,7 @@ def test_a_detached_checkout_takes_no_commit(shop: Repo) -> None:
 def assert_detached(shop: Repo, ref: str) -> None:
     ((branch, commit_id, *_),) = shop("CALL epoch_checkout(?)", ref)
     assert branch is None
-    assert shop("FROM epoch_head()") == [(None, commit_id, True)]
+    assert shop("FROM epoch_head()") == [(None, commit_id, True, False)]
     shop("INSERT INTO b VALUES (1)")
     message = shop.refused("CALL epoch_commit('x')")
     assert "EpochReferenceError" in message
