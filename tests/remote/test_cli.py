@@ -139,11 +139,11 @@ def test_a_bare_clone(epoch: Epoch, shop: Path) -> None:
             "hint: name the branch, as epoch merge SOURCE --into BRANCH does; or, to work on tables, epoch clone URL",
         ], command
     assert epoch("copy", "log", "--oneline", "work").out.count("\n") == 2
-    assert "1 modified" in epoch("copy", "diff", "main..work", "--stat").out
+    assert epoch("copy", "diff", "main..work", "--stat").out.splitlines()[1].split()[:3] == ["orders", "0", "1"]
     assert epoch("copy", "query", "--ref", "work", "SELECT sum(amount) AS s FROM orders").out.split() == ["s", "501"]
     epoch("copy", "merge", "work", "--into", "main")
     assert "origin: main " in epoch("copy", "push", "origin", "main").err
-    assert epoch("copy", "fsck").code == 0
+    epoch("copy", "fsck")
 
 
 def test_a_clone_that_fails_leaves_nothing(epoch: Epoch, shop: Path, tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 
+from tests.remote.conftest import s3, s3_server  # noqa: F401 (fixtures)
+
 ROOT = Path(__file__).parents[2]
 ENGINES = ("sail", "spark")
 

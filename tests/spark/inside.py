@@ -21,6 +21,7 @@ from pyspark_epoch import DefaultSource
 import epoch_sql.spark
 from epoch_sql.errors import EpochError, EpochWarning
 from epoch_sql.model.remote import ref_fields, seal
+from tests.spark import written
 
 PAGES: dict[str, dict[str, Any]] = {}
 KEPT: list[Any] = []
@@ -159,10 +160,15 @@ def page(spark: Any, folder: str, text: str) -> str:
     return printed.getvalue()
 
 
+def named(function: str) -> Any:
+    """A function of this module, or one that writes."""
+    return globals().get(function) or getattr(written, function)
+
+
 def refused(spark: Any, function: str, *arguments: Any) -> Any:
     """The class, message, hint and facts of the error of Epoch's that a function ends in."""
     try:
-        globals()[function](spark, *arguments)
+        named(function)(spark, *arguments)
     except EpochError as error:
         return [type(error).__name__, error.message, error.hint, error.facts]
     raise AssertionError("it was not refused")
@@ -175,7 +181,7 @@ def main() -> None:
     for line in sys.stdin:
         function, arguments = json.loads(line)
         try:
-            answer = [False, globals()[function](spark, *arguments)]
+            answer = [False, named(function)(spark, *arguments)]
         except Exception:  # noqa: BLE001 # the test that asked fails with it
             answer = [True, traceback.format_exc()]
         answers.write(json.dumps(answer, default=str) + "\n")
