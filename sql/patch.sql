@@ -60,3 +60,11 @@ LEFT JOIN (SELECT row_position, max(depth) AS depth FROM depths GROUP BY row_pos
 SELECT child.row_position AS child, parent.row_position AS parent
 FROM numbered AS child
 JOIN numbered AS parent ON {{on}}
+
+
+-- name: statements
+-- In: the statements of a patch.
+-- Out: their texts in order, each with its end.
+SELECT rtrim(statement, ' ;' || chr(10)) || ';' AS statement
+FROM ({{statements}}) AS patch
+ORDER BY statement_order

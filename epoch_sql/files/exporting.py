@@ -170,7 +170,7 @@ def _arrow(cursor: duckdb.DuckDBPyConnection, query: Sql, file: Path) -> int:
 
 def _sql(call: Call, ref: str, place: Path) -> ExportResult:
     """The state as statements, one after the other, as those of a patch from nothing."""
-    found = render.render("export.statements", statements=statements_between(call, None, ref))
+    found = render.render("patch.statements", statements=statements_between(call, None, ref))
     with _aside(call, place) as aside:
         count = _copied(
             call.cursor, found, aside, Sql(r"FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER E'\x01'")
