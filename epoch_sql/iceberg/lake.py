@@ -171,7 +171,7 @@ class Lake:
 
 
 def _require_answer(uri: str) -> None:
-    """Raises OSError for a server that cannot be reached: pyiceberg would wait for it for ever."""
+    """Raises OSError for a server that cannot be reached: pyiceberg would wait without an end."""
     parts = urlsplit(uri)
     socket.create_connection((parts.hostname, parts.port or _PORTS[parts.scheme]), CONNECT_SECONDS).close()
 
