@@ -128,7 +128,7 @@ def in_pyiceberg(repo: Repo, lake: Path) -> None:
                 assert len(rows) == repo.one(f"SELECT count(*) FROM epoch_at('{ref}', 'kinds')")
                 held = [column for column in rows.column_names if column not in nulls]
                 assert differences(repo, rows.select(held), truth(repo, ref, name, names=held)) == []
-                for column in nulls:
+                for column in nulls if ref == "main" else ():
                     there = f"{column} IS NOT NULL AND CAST({column} AS VARCHAR) NOT LIKE '%NULL%'"
                     ids = [i for (i,) in repo(f"SELECT id FROM epoch_at('{ref}', 'kinds') WHERE {there}")]
                     own = rows.select(["id", column]).filter(pyarrow.compute.field("id").isin(ids))
