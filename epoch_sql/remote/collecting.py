@@ -25,7 +25,6 @@ from epoch_sql.remote.connecting import (
     base_path,
     commit_path,
     connect,
-    in_parallel,
     manifest_path,
     schema_path,
     subtree_path,
@@ -35,6 +34,7 @@ from epoch_sql.remote.garbage import MOST, Note, StoreRemoved, plain, read_note,
 from epoch_sql.remote.references import read_references
 from epoch_sql.remote.sending import KIND, VERSION
 from epoch_sql.storage.remote.base import RemoteStore, file_path
+from epoch_sql.storage.remote.parallel import in_parallel
 
 GRACE = timedelta(days=14)
 SHORTEST = timedelta(hours=1)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
@@ -83,9 +81,6 @@ def is_id(text: object) -> bool:
     return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
-WORKERS = 16
-FILES_AT_ONCE = 8
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -121,21 +116,6 @@ class FetchResult(TransferResult):
     """What a fetch, a pull or a clone did."""
 
     warnings: list[str] = field(default_factory=list)
-
-
-def in_parallel(function: Callable[[Item], Result], items: Iterable[Item], workers: int = WORKERS) -> list[Result]:
-    """The results in the order of the items. Raises the first error, and starts no further items after it."""
-    wanted: Sequence[Item] = list(items)
-    if len(wanted) < 2:
-        return [function(item) for item in wanted]
-    with ThreadPoolExecutor(min(workers, len(wanted))) as pool:
-        futures = [pool.submit(function, item) for item in wanted]
-        finished, waiting = wait(futures, return_when=FIRST_EXCEPTION)
-        for future in waiting:
-            future.cancel()
-        for future in finished:
-            future.result()
-        return [future.result() for future in futures]
 
 
 @dataclass(frozen=True)

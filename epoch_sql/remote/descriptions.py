@@ -15,10 +15,10 @@ from epoch_sql.model.commit import DataFile, Level, Version, level_identity
 from epoch_sql.model.remote import Manifest, PortableLevel, damaged
 from epoch_sql.model.schema import Table
 from epoch_sql.proof.engine import shut_in
-from epoch_sql.remote.connecting import in_parallel
 from epoch_sql.remote.documents import Documents
 from epoch_sql.remote.proving import taken_apart
 from epoch_sql.storage.remote.base import RemoteStore, file_path
+from epoch_sql.storage.remote.parallel import in_parallel
 
 
 @dataclass

@@ -15,13 +15,13 @@ from epoch_sql.remote.connecting import (
     COMMITS,
     base_path,
     commit_path,
-    in_parallel,
     is_id,
     manifest_path,
     schema_path,
     subtree_path,
 )
 from epoch_sql.storage.remote.base import RemoteStore
+from epoch_sql.storage.remote.parallel import in_parallel
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from epoch_sql.remote.connecting import (
     Connected,
     FetchResult,
     connect,
-    in_parallel,
     no_store,
     note_use,
     read_header,
@@ -41,6 +40,7 @@ from epoch_sql.remote.references import (
     read_references,
     read_reviews,
 )
+from epoch_sql.storage.remote.parallel import in_parallel
 from epoch_sql.verbs.checkout import apply_tree, attempting, in_transactions, put_working_tables
 from epoch_sql.verbs.committing import checked_out_branch, set_head
 from epoch_sql.verbs.merging import merge

@@ -18,7 +18,7 @@ from epoch_sql.model.commit import DERIVED, DataFile, Version
 from epoch_sql.model.remote import Manifest, PortableCommit, Remote, damaged
 from epoch_sql.model.schema import Table
 from epoch_sql.remote.binding import bind_tables
-from epoch_sql.remote.connecting import FILES_AT_ONCE, commit_path, in_parallel
+from epoch_sql.remote.connecting import commit_path
 from epoch_sql.remote.documents import Documents, parents_first
 from epoch_sql.remote.proving import prove, with_one_description
 from epoch_sql.remote.reference_proof import Trees, prove_constraints
@@ -33,6 +33,7 @@ from epoch_sql.remote.sending import (
     versions_of,
 )
 from epoch_sql.storage.remote.base import RemoteStore, file_path
+from epoch_sql.storage.remote.parallel import FILES_AT_ONCE, in_parallel
 
 
 @dataclass

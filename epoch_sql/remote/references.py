@@ -16,11 +16,11 @@ from epoch_sql.remote.connecting import (
     HEADS,
     REVIEWS,
     TAGS,
-    in_parallel,
     protection_path,
     review_path,
 )
 from epoch_sql.storage.remote.base import RemoteStore, Token
+from epoch_sql.storage.remote.parallel import in_parallel
 
 
 @dataclass(frozen=True)

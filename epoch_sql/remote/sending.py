@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import duckdb
 
@@ -28,10 +30,8 @@ from epoch_sql.model.remote import (
     tree_text,
 )
 from epoch_sql.remote.connecting import (
-    FILES_AT_ONCE,
     base_path,
     commit_path,
-    in_parallel,
     manifest_path,
     schema_path,
     subtree_path,
@@ -39,6 +39,7 @@ from epoch_sql.remote.connecting import (
 from epoch_sql.remote.documents import Documents
 from epoch_sql.remote.garbage import Note, keep
 from epoch_sql.storage.remote.base import RemoteStore, Stored, file_path
+from epoch_sql.storage.remote.parallel import in_parallel
 
 Row = TreeRow
 """A row of ``epoch.trees`` without its id. At a remote it names a content, and locally a version."""
@@ -141,9 +142,9 @@ def send(
     sent = _send_files(call, store, files)
     _send_definitions(call.cursor, store, manifests.values(), files)
     _send_bases(store, manifests.values())
-    in_parallel(lambda i: _put_version(store, i, manifests[i]), manifests)
-    in_parallel(lambda i: store.put_new(subtree_path(i), load.subtrees[i]), load.subtrees)
-    in_parallel(lambda c: store.put_new(commit_path(c.commit.commit_id), seal(commit_fields(c))), load.commits)
+    _put_versions(store, manifests)
+    store.put_every_new({subtree_path(i): text for i, text in load.subtrees.items()})
+    store.put_every_new({commit_path(c.commit.commit_id): seal(commit_fields(c)) for c in load.commits})
     return sent
 
 
@@ -253,16 +254,17 @@ def _send_files(call: Call, store: RemoteStore, files: dict[str, DataFile]) -> S
     lacking = [file for file, size in zip(files.values(), sizes, strict=True) if size != file.bytes]
     call.progress.begin(sum(file.bytes for file in lacking))
 
-    def upload(file: DataFile) -> None:
+    def verified(file: DataFile) -> Path:
         path = call.store.path(file.file_id)
         problem = call.store.verify(file)
         if problem:
             message = f"file {path} {problem}, so it cannot be pushed"
             raise EpochStorageError(message, Suggestion("fsck"), path=str(path))
-        store.upload(file_path(file.file_id), path)
-        call.progress.add(file.bytes)
+        return path
 
-    in_parallel(upload, lacking, FILES_AT_ONCE)
+    bytes_of = {file_path(file.file_id): file.bytes for file in lacking}
+    sources = {file_path(file.file_id): partial(verified, file) for file in lacking}
+    store.upload_every(sources, lambda path: call.progress.add(bytes_of[path]))
     return Sent(len(lacking), sum(file.bytes for file in lacking))
 
 
@@ -291,13 +293,16 @@ def _paths(manifests: Mapping[str, Manifest], commits: Iterable[PortableCommit])
     }
 
 
-def _put_version(store: RemoteStore, content_id: str, manifest: Manifest) -> None:
-    """Send how a version is stored. One that was garbage may have another layout, with files that are gone."""
-    path, data = manifest_path(content_id), _version_document(manifest)
-    if not store.put_new(path, data):
+def _put_versions(store: RemoteStore, manifests: Mapping[str, Manifest]) -> None:
+    """Send how versions are stored. One that was garbage may have another layout, with files that are gone."""
+    documents = {manifest_path(i): _version_document(manifest) for i, manifest in manifests.items()}
+
+    def replace(path: str) -> None:
         found = store.read_current(path)
         if found:
-            store.swap_current(path, found.token, data)
+            store.swap_current(path, found.token, documents[path])
+
+    in_parallel(replace, store.put_every_new(documents))
 
 
 def send_layouts(call: Call, store: RemoteStore, commit_id: str, garbage: Note) -> Sent:
@@ -356,7 +361,7 @@ def _send_definitions(
     cursor: duckdb.DuckDBPyConnection, store: RemoteStore, manifests: Iterable[Manifest], files: dict[str, DataFile]
 ) -> None:
     texts = dict(Schemas(cursor).with_ids(_schema_ids(manifests, files)))
-    in_parallel(lambda i: store.put_new(schema_path(i), texts[i].encode()), texts)
+    store.put_every_new({schema_path(i): text.encode() for i, text in texts.items()})
 
 
 def _schema_ids(manifests: Iterable[Manifest], files: Mapping[str, DataFile]) -> set[str]:

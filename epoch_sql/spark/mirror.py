@@ -19,8 +19,9 @@ from epoch_sql.errors import EpochRemoteError
 from epoch_sql.guard.moves import follow_branch
 from epoch_sql.library import Repository
 from epoch_sql.model.remote import Upstream
-from epoch_sql.remote.connecting import connect, in_parallel
+from epoch_sql.remote.connecting import connect
 from epoch_sql.remote.references import read_protection
+from epoch_sql.storage.remote.parallel import in_parallel
 from epoch_sql.verb import Procedure
 
 REMOTE = "origin"

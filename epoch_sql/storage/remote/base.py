@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from epoch_sql.model.remote import RemoteURL, damaged
+from epoch_sql.storage.remote.parallel import FILES_AT_ONCE, in_parallel
 
 MAX_DOCUMENT = 32 << 20
 """The greatest size of a document, in bytes."""
@@ -76,6 +78,11 @@ class RemoteStore(ABC):
     def put_new(self, path: str, data: bytes) -> bool:
         """Write a whole file durably. False if it exists already."""
 
+    def put_every_new(self, documents: Mapping[str, bytes]) -> list[str]:
+        """Write whole files durably, each unless it exists already. Returns the paths that did."""
+        put = in_parallel(lambda path: self.put_new(path, documents[path]), documents)
+        return [path for path, is_new in zip(documents, put, strict=True) if not is_new]
+
     @abstractmethod
     def read_current(self, path: str) -> Stored | None:
         """A document that was put once, or its present value if it was swapped since. None if it does not exist."""
@@ -91,6 +98,16 @@ class RemoteStore(ABC):
     @abstractmethod
     def upload(self, path: str, source: Path) -> None:
         """Copy a whole local file to the store durably, and replace an existing one."""
+
+    def upload_every(self, sources: Mapping[str, Callable[[], Path]], sent: Callable[[str], None]) -> None:
+        """Copy whole local files to the store durably, and replace existing ones. ``sources`` gives each where it is
+        wanted; ``sent`` hears of each that is."""
+
+        def upload(path: str) -> None:
+            self.upload(path, sources[path]())
+            sent(path)
+
+        in_parallel(upload, sources, FILES_AT_ONCE)
 
     @abstractmethod
     def download(self, path: str, target: Path, size: int) -> bool:

@@ -7,7 +7,7 @@ is copied. Each worktree writes one record, which says where its branches are.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,6 +39,10 @@ class Exchange(FolderStore):
             return False
         self.replace(path, data)
         return True
+
+    def put_every_new(self, documents: Mapping[str, bytes]) -> list[str]:
+        """Write files aside and rename them. Returns the paths that existed."""
+        return [path for path, data in documents.items() if not self.put_new(path, data)]
 
     def record_paths(self) -> list[str]:
         """The paths of all records."""

@@ -10,28 +10,34 @@ behind.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
 import shutil
+import sys
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from stat import S_ISREG
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from epoch_sql.errors import EpochRemoteError
 from epoch_sql.model.names import shown
 from epoch_sql.model.remote import RemoteURL, damaged
 from epoch_sql.storage.remote.base import MAX_DOCUMENT, RemoteStore, Stored, Token
+from epoch_sql.storage.remote.parallel import FILES_AT_ONCE, in_parallel
 from epoch_sql.storage.writing import sync_folder
 
+Moved = TypeVar("Moved")
 _ASIDE = "incoming"
 _BEING_WRITTEN = re.compile(r"[0-9a-f]{32}")
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _ABANDONED_SECONDS = 86_400
+_MANY = 100
+"""For so many files, one sync of the whole file system is faster than one for each of them, and for its name."""
 _WITHOUT_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -111,19 +117,20 @@ class FolderStore(RemoteStore):
         with self._telling(), self._aside() as aside:
             target = self._path(path)
             self._prepare(aside, data, target)
-            try:
-                os.link(aside, target)
-            except FileExistsError:
+            if not self._linked(aside, target):
                 return False
-            except OSError as error:
-                if error.errno in _WITHOUT_LINKS:
-                    raise EpochRemoteError(
-                        f"the file system of {self.folder} has no hard links, which references need",
-                        "put the remote on another file system or in an object store",
-                    ) from error
-                raise
             sync_folder(target.parent)
             return True
+
+    def put_every_new(self, documents: Mapping[str, bytes]) -> list[str]:
+        """Write many files aside, sync them at once, and then link them."""
+        if not _worth_one_sync(documents):
+            return super().put_every_new(documents)
+        with self._telling(), self._asides(documents) as asides:
+            for path, aside in asides.items():
+                aside.write_bytes(documents[path])
+            appeared = self._appear(asides, self._linked)
+        return [path for path, is_new in appeared.items() if not is_new]
 
     def read_current(self, path: str) -> Stored | None:
         """The file, or that of the highest number behind its name: the numbers follow each other."""
@@ -155,6 +162,20 @@ class FolderStore(RemoteStore):
             self._make_folder(target.parent)
             aside.replace(target)
             sync_folder(target.parent)
+
+    def upload_every(self, sources: Mapping[str, Callable[[], Path]], sent: Callable[[str], None]) -> None:
+        """Copy many files aside, sync them at once, and then move them."""
+        if not _worth_one_sync(sources):
+            super().upload_every(sources, sent)
+            return
+        with self._telling(), self._asides(sources) as asides:
+
+            def copy(path: str) -> None:
+                shutil.copyfile(sources[path](), asides[path])
+                sent(path)
+
+            in_parallel(copy, sources, FILES_AT_ONCE)
+            self._appear(asides, Path.replace)
 
     def download(self, path: str, target: Path, size: int) -> bool:
         """Copy a file. False if it does not exist."""
@@ -212,6 +233,37 @@ class FolderStore(RemoteStore):
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _asides(self, paths: Iterable[str]) -> Iterator[dict[str, Path]]:
+        with ExitStack() as stack:
+            yield {path: stack.enter_context(self._aside()) for path in paths}
+
+    def _appear(self, asides: Mapping[str, Path], move: Callable[[Path, Path], Moved]) -> dict[str, Moved]:
+        """Sync files, give each its path, and sync the names. Nothing has its path before it is on disk."""
+        sync_file_system(self.folder)
+        moved = {}
+        for path, aside in asides.items():
+            target = self._path(path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            moved[path] = move(aside, target)
+        sync_file_system(self.folder)
+        return moved
+
+    def _linked(self, aside: Path, target: Path) -> bool:
+        """Whether a file got its path, which it does not if the path exists."""
+        try:
+            os.link(aside, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno in _WITHOUT_LINKS:
+                raise EpochRemoteError(
+                    f"the file system of {self.folder} has no hard links, which references need",
+                    "put the remote on another file system or in an object store",
+                ) from error
+            raise
+        return True
 
     def _prepare(self, aside: Path, data: bytes, target: Path) -> None:
         """Write a file aside, as far as the disk, and make the folder that it will be in."""
@@ -283,3 +335,17 @@ def open_store(url: RemoteURL) -> RemoteStore:
     from epoch_sql.storage.remote.bucket import BucketStore
 
     return BucketStore(url)
+
+
+def sync_file_system(folder: Path) -> None:
+    """Sync all that was written to the file system of a folder to disk, on Linux."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), str(folder))
+    finally:
+        os.close(descriptor)
+
+
+def _worth_one_sync(files: Collection[str]) -> bool:
+    return len(files) >= _MANY and sys.platform == "linux"
