@@ -20,10 +20,13 @@ import pytest
 
 import epoch_sql
 from epoch_sql.cli import main
+from epoch_sql.extension import surface
 
 SHOP = "CREATE TABLE orders (id INTEGER PRIMARY KEY, amount INTEGER, note VARCHAR); INSERT INTO orders SELECT i, i, 'x' FROM range(100) AS r(i)"
 ROOTS = {Path(module.__file__ or "").resolve().parent for module in (epoch_sql, main)}
 """cli/ may stand beside epoch_sql/ or within it."""
+LOADED = surface.VERBS
+"""A verb is loaded when it is first called. To load a module is not to pass it, so all are loaded before."""
 
 
 def passed(folder: Path) -> dict[str, Counter[str]]:

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 
 import duckdb
 
+from epoch_sql import config
+from epoch_sql.call import Call
+from epoch_sql.errors import EpochError
 from epoch_sql.extension.caller import require_same_view
 from epoch_sql.extension.session import Session
 from epoch_sql.verb import Procedure, with_warnings
@@ -40,7 +43,7 @@ def perform(
             call.seen = require_same_view(call, procedure.looks, seen, query)
         result = procedure(call, **arguments)
         if procedure.acts and procedure.needs == "repository":
-            if call.refs.moved:
+            if call.refs.moved and _publishes(call):
                 from epoch_sql.publish.publishing import publish_moved
 
                 publish_moved(call)
@@ -55,3 +58,12 @@ def perform(
 
                 gave_out(call)
     return with_warnings(result, call.warnings) if procedure.warns else result
+
+
+def _publishes(call: Call) -> bool:
+    """Whether references are published when they move. Settings that cannot be read are a warning of ``publish_moved``:
+    what moved stands."""
+    try:
+        return bool(config.get("publish.refs", call.folder))
+    except EpochError:
+        return True
