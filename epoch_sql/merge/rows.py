@@ -34,10 +34,10 @@ from epoch_sql.storage.encoding import decode
 from epoch_sql.storage.shape import aliased, shape_of, struct
 from epoch_sql.storage.writing import WrittenDelta, delta_level
 from epoch_sql.versions.folding import (
-    REWRITE_SHARE,
     compacted,
     count_changes,
     fold,
+    is_rewritten,
     same_values,
     tree_id,
 )
@@ -350,7 +350,7 @@ def _compacted(
     call: Call, levels: list[Level], entry: MergedEntry, fingerprint: str, pending: Level
 ) -> tuple[list[Level], list[Level]]:
     """The levels, folded or rewritten as after a commit, and the delta if it is no longer one of them."""
-    if sum(level.row_count for level in levels[1:]) * REWRITE_SHARE > levels[0].row_count:
+    if is_rewritten(call, levels, entry.table):
         levels = [compacted(call, levels, entry.table)]
     else:
         levels = fold(call, levels, entry.table, fingerprint)

@@ -22,6 +22,8 @@ from epoch_sql.storage.writing import base_level, delta_level
 FOLD_AT = 4
 REWRITE_SHARE = 5
 """Deltas of more than one in so many of the base level's rows become a new base level."""
+MOST_REWRITTEN = 1 << 26
+"""A commit rewrites files of at most so many rows, so that it never takes hours. More is left to ``epoch_compact``."""
 
 
 def tree_id(contents: Contents, tree: Tree) -> str:
@@ -69,6 +71,20 @@ def fold(call: Call, levels: list[Level], table: Table, fingerprint: str) -> lis
         levels.append(delta_level(written, start, "", fingerprint, table.digest))
 
 
+def is_rewritten(call: Call, levels: Sequence[Level], table: Table) -> bool:
+    """Whether a commit writes the files again that its deltas have keys of, because these are many rows."""
+    base = levels[0]
+    if sum(level.row_count for level in levels[1:]) * REWRITE_SHARE <= base.row_count:
+        return False
+    if base.row_count <= MOST_REWRITTEN:
+        return True
+    # The newest delta is read back, and its definition may be new too.
+    call.contents.store_descriptions([table], [])
+    found = zones(base.files)
+    rows = (file.row_count for n in _touched(call, found, levels, table) for file in found[n].files)
+    return sum(rows) <= MOST_REWRITTEN
+
+
 def compacted(call: Call, levels: Sequence[Level], table: Table) -> Level:
     """A base level with the rows of these levels."""
     written = rewritten(call, levels, table)
@@ -87,10 +103,7 @@ def rewritten(call: Call, levels: Sequence[Level], table: Table, whole: bool = F
     """
     base, deltas = levels[0], levels[1:]
     found = zones(base.files)
-    if len(found) < 2 or not comparable(call.contents.schema, levels, table):
-        return None
-    changed = [file for level in deltas for file in level.files]
-    touched = touched_zones(call.cursor, call.store, call.contents.schema, found, changed)
+    touched = _touched(call, found, levels, table)
     if whole:
         stale = outdated(call, base.files, table.digest)
         touched |= {n for n, zone in enumerate(found) if not stale.isdisjoint(zone.files)}
@@ -101,6 +114,14 @@ def rewritten(call: Call, levels: Sequence[Level], table: Table, whole: bool = F
     for is_touched, zone in runs(found, touched):
         files += _zone_rewritten(call, zone, deltas, table, changing == 1) if is_touched else zone.files
     return base_level(tuple(files))
+
+
+def _touched(call: Call, found: Sequence[Zone], levels: Sequence[Level], table: Table) -> set[int]:
+    """The zones (by number) of a base level that deltas have keys of."""
+    if len(found) < 2 or not comparable(call.contents.schema, levels, table):
+        return {*range(len(found))}
+    changed = [file for level in levels[1:] for file in level.files]
+    return touched_zones(call.cursor, call.store, call.contents.schema, found, changed)
 
 
 def outdated(call: Call, files: Sequence[DataFile], schema_id: str) -> set[DataFile]:

@@ -28,7 +28,7 @@ from epoch_sql.storage.contents import Contents
 from epoch_sql.storage.key_ranges import sorted_as_stored
 from epoch_sql.storage.shape import no_changes
 from epoch_sql.storage.writing import WrittenDelta, delta_level
-from epoch_sql.versions.folding import REWRITE_SHARE, alike, count_changes, fold, rewritten, same_values, tree_id
+from epoch_sql.versions.folding import alike, count_changes, fold, is_rewritten, rewritten, same_values, tree_id
 from epoch_sql.versions.sides import by_value, crossing
 from epoch_sql.worktree.ordering import object_order
 from epoch_sql.worktree.rows import (
@@ -238,7 +238,7 @@ class _Recorder:
 
     def _compacted(self, levels: list[Level], working: WorkingTable, fingerprint: str) -> list[Level]:
         """The levels with small deltas folded, or one new base level if the deltas have reached a fifth of it."""
-        if sum(level.row_count for level in levels[1:]) * REWRITE_SHARE > levels[0].row_count:
+        if is_rewritten(self.call, levels, working.table):
             # The newest delta is read back, and its definition may be new too.
             self.contents.store_descriptions([working.table], [])
             base = rewritten(self.call, levels, working.table)

@@ -9,6 +9,7 @@ from epoch_sql.model.commit import DataFile, Level
 from epoch_sql.storage import writing
 from epoch_sql.storage.key_ranges import zones
 from epoch_sql.storage.skipping import differing
+from epoch_sql.versions import folding
 from tests.conftest import MakeRepo, Repo, opened
 from tests.support.values import TYPES
 
@@ -269,3 +270,30 @@ def test_files_of_wide_rows_have_fewer(make_repo: MakeRepo, monkeypatch: pytest.
     assert 6 <= len(files["wide"]) <= 16
     assert max(files["wide"]) < 150_000
     assert repo("FROM epoch_fsck()") == []
+
+
+def test_a_commit_leaves_to_compact_what_is_too_much(make_repo: MakeRepo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a commit nor a merge writes more than so many rows again, whatever has changed."""
+    monkeypatch.setattr(folding, "MOST_REWRITTEN", 250)
+    repo = make_repo(_NUMBERS, fresh=True)
+    first = _base(repo)
+    repo("CALL epoch_branch('side'); CALL epoch_checkout('side')")
+    repo("UPDATE t SET v = 1 WHERE id BETWEEN 110 AND 290; UPDATE t SET v = 2 WHERE id BETWEEN 280 AND 320")
+    repo.commit()
+    assert [file in first for file in _base(repo)] == [True] * 10, "three files have changed keys"
+    repo("CALL epoch_checkout('main'); UPDATE t SET v = 3 WHERE id BETWEEN 600 AND 799 OR id = 5")
+    repo.commit()
+    assert _base(repo) == first
+    repo("CALL epoch_merge('side')")
+    assert _base(repo) == first
+    _sound(repo)
+    repo("CALL epoch_compact('t')")
+    assert [file in first for file in _base(repo)] == [n in (4, 5, 8, 9) for n in range(10)]
+    compacted = _base(repo)
+    repo("UPDATE t SET v = 4 WHERE id BETWEEN 610 AND 790; UPDATE t SET v = 4 WHERE id BETWEEN 600 AND 630")
+    repo.commit()
+    assert _base(repo) == compacted
+    repo("UPDATE t SET v = 5 WHERE id BETWEEN 600 AND 799")
+    repo.commit()
+    assert [file in compacted for file in _base(repo)] == [n not in (6, 7) for n in range(10)]
+    _sound(repo)
