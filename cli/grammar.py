@@ -68,7 +68,12 @@ class SectionedGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, or None."""
         self._load(cmd_name)
-        return super().get_command(ctx, cmd_name)
+        command = super().get_command(ctx, cmd_name)
+        if command and ctx.resilient_parsing:
+            from .completing import complete
+
+            complete(command)
+        return command
 
     def every(self) -> Mapping[str, click.Command]:
         """All commands, by theme."""
@@ -88,10 +93,7 @@ class SectionedGroup(click.Group):
     def _load(self, name: str) -> None:
         if name not in self._modules or name in self.commands:
             return
-        from .completing import complete
-
         for command in import_module(f"{__package__}.{self._modules[name]}").COMMANDS:
-            complete(command)
             self.add_command(command)
 
 

@@ -17,7 +17,6 @@ from epoch_sql.model.patterns import counted
 from . import diagnostics, in_progress, output
 from .grammar import DefaultGroup, json_option, storage_version_option
 from .session import Session, call, pass_session
-from .upkeep import listed
 from .wording import in_brackets, short
 
 trust_option = click.option(
@@ -120,7 +119,7 @@ def remote_gc(session: Session, remote_name: str | None, dry_run: bool, grace: s
     REMOTE is origin by default. The first run notes it. A run after the grace period removes what is still unreachable.
     """
     asked = call("epoch_remote_gc", remote=remote_name, dry_run=dry_run, grace=grace)
-    listed(session, asked, "reading the store", form)
+    output.rows(session.listed(asked, "reading the store", form), form)
 
 
 @click.command()

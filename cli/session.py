@@ -153,6 +153,11 @@ class Session:
             diagnostics.warning(warning)
         return found
 
+    def listed(self, procedure: Call, what: str, form: str) -> Rows:
+        """Runs a procedure that returns any number of rows, and gives them as texts."""
+        with diagnostics.working(what), self.raising():
+            return rows.execute(self.connection, f"CALL {procedure.text}", procedure.values, form)
+
     def read(self, function: Call) -> list[dict[str, Any]]:
         """The rows of a reading function of Epoch as Python values."""
         from epoch_sql.extension.index import PLAIN

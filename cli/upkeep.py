@@ -8,9 +8,9 @@ import click
 
 from epoch_sql.errors import EpochStorageError
 
-from . import diagnostics, output, rows
+from . import diagnostics, output
 from .grammar import json_option
-from .session import Call, Session, call, pass_session
+from .session import Session, call, pass_session
 
 
 @click.command()
@@ -20,7 +20,7 @@ from .session import Call, Session, call, pass_session
 @pass_session
 def gc(session: Session, dry_run: bool, grace: str | None, form: str) -> None:
     """Remove files that no reference needs."""
-    listed(session, call("epoch_gc", dry_run=dry_run, grace=grace), "removing files", form)
+    output.rows(session.listed(call("epoch_gc", dry_run=dry_run, grace=grace), "removing files", form), form)
 
 
 @click.command()
@@ -32,7 +32,7 @@ def compact(session: Session, table_name: str | None, form: str) -> None:
 
     Rewrites TABLE, or all tables.
     """
-    listed(session, call("epoch_compact", table_name=table_name), "rewriting", form)
+    output.rows(session.listed(call("epoch_compact", table_name=table_name), "rewriting", form), form)
 
 
 @click.command()
@@ -43,7 +43,7 @@ def fsck(session: Session, form: str) -> None:
 
     Checks every file's hash and every commit. Exits 1 if something is wrong.
     """
-    problems = listed(session, call("epoch_fsck"), "checking", form)
+    problems = output.rows(session.listed(call("epoch_fsck"), "checking", form), form)
     if problems:
         raise EpochStorageError(
             f"the check found {problems} problem{'' if problems == 1 else 's'}",
@@ -81,10 +81,3 @@ def demo(keep: Path | None, ui: bool) -> None:
 
 
 COMMANDS = (gc, compact, fsck, completion, demo)
-
-
-def listed(session: Session, procedure: Call, what: str, form: str) -> int:
-    """Runs a procedure and writes its rows. Gives their number."""
-    with diagnostics.working(what), session.raising():
-        found = rows.execute(session.connection, f"CALL {procedure.text}", procedure.values, form)
-    return output.rows(found, form) if found.columns else 0
