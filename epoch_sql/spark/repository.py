@@ -12,7 +12,8 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from epoch_sql import render
-from epoch_sql.errors import EpochRemoteError, EpochTableError, EpochWarning
+from epoch_sql.advice import Advice, Suggestion
+from epoch_sql.errors import EpochRemoteError, EpochTableError, EpochWarning, UnsupportedType
 from epoch_sql.history.listing import LogEntry
 from epoch_sql.model.commit import TableEntry, Tree
 from epoch_sql.model.names import name_meant
@@ -26,7 +27,7 @@ from epoch_sql.spark.frames import Frames
 from epoch_sql.spark.types import native, native_type, quoted
 from epoch_sql.spark.views import NotCarried, carried, view_names
 from epoch_sql.spark.writer import Writer
-from epoch_sql.storage.shape import Shape, columns
+from epoch_sql.storage.shape import Shape, columns, shape_of
 from epoch_sql.storage.types import parse_type
 from epoch_sql.verb import columns_of
 from epoch_sql.versions.differences import changes_of_versions, differences
@@ -88,6 +89,7 @@ class SparkRepository(Writer):
                 column=names,
             )
         changes, shape = changes_of_versions(self.stored.contents, difference)
+        _require_grouped(new or old, shape, "compare them in DuckDB, in a clone")
         outputs = [*shape.keys(), *columns("n", shape.values), *columns("o", shape.values)]
         sql = render.fill(
             Sql("SELECT op, {{changed}} AS changed_columns, {{outputs}} FROM ({{changes}}) AS changes"),
@@ -170,6 +172,14 @@ class SparkRepository(Writer):
         contents = self.stored.contents
         table = contents.table(entry.version_id)
         self._tell_generated(table)
+        if len(contents.levels(entry.version_id)) > 2:
+            advice = (
+                "write it anew: ",
+                Suggestion("compact", str(table.name)),
+                "; then ",
+                Suggestion("push", layout=True),
+            )
+            _require_grouped(table, shape_of(None, table), advice)
         frame = self._frames.of(contents.state(entry.version_id), [table])
         return frame.select(*(self._value(F.col(f"c{c.id}"), c.type).alias(c.name) for c in table.stored_columns))
 
@@ -220,6 +230,20 @@ class SparkRepository(Writer):
             names = f"column{'s' if len(generated) > 1 else ''} {', '.join(generated)}"
             message = f"{names} of table {table.name} left out: generated, and Spark does not compute it"
             warnings.warn(message, EpochWarning, stacklevel=4)
+
+
+def _require_grouped(table: Table | None, shape: Shape, advice: Advice) -> None:
+    """Raises UnsupportedType for rows that are told apart by a MAP: Spark sorts the entries of maps that it groups by."""
+    maps = [c for c in shape.key if any(part.name == "MAP" for part in parse_type(c.type).parts())]
+    if table and maps:
+        raise UnsupportedType(
+            f"rows of table {table.name} are told apart by column {maps[0].name}, whose maps Spark does not tell apart",
+            advice,
+            table=str(table.name),
+            column=maps[0].name,
+            type=maps[0].type,
+            part="MAP",
+        )
 
 
 def _plain(name: str) -> str:

@@ -67,7 +67,8 @@ def url(shop: Repo) -> str:
 
 def test_differences_and_history_are_those_of_duckdb(shop: Repo, url: str, engine: Engine) -> None:
     asked = (("v1", "staging", "orders"), ("staging", "v1", "log"), ("feature", "main", "orders"))
-    for before, after, name in asked:
+    # Spark plans each for seconds, and test_types.py has it compare, too.
+    for before, after, name in asked if engine.name == "sail" else asked[:1]:
         query = "FROM epoch_diff(?, ?, table_name := ?)"
         columns, found = engine("diff", url, before, after, name, [])
         assert columns == [name for name, *_ in shop.con.execute(query, [before, after, name]).description]

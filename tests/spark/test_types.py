@@ -128,7 +128,9 @@ def types(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Types]:
     nanoseconds = {t: found for t, found in values.items() if "_NS" in t and t != "TIME_NS"}
     others = {t: found for t, found in values.items() if t not in nanoseconds}
     tables = {"wide": create(repo, "wide", others), "nanos": create(repo, "nanos", nanoseconds)}
-    repo("CREATE TABLE bag AS SELECT wide.* EXCLUDE (i) FROM wide, range(2)")
+    apart = {n: t for n, t in tables["wide"].items() if all(part.name != "MAP" for part in t.parts())}
+    repo(f"CREATE TABLE bag AS SELECT {', '.join(apart)} FROM wide, range(2)")
+    repo("CREATE TABLE maps AS SELECT MAP {'b': i, 'a': 0.0::DOUBLE} AS m FROM wide")
     repo.commit("values")
     repo("CALL epoch_branch('before')")
     for step in (1, 3):
@@ -138,11 +140,12 @@ def types(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Types]:
             repo(f"UPDATE {name} AS t SET {shifted} FROM {name} AS other WHERE t.i % 3 = {step % 3} AND {condition}")
             repo(f"DELETE FROM {name} WHERE i = {step}")
         repo(f"DELETE FROM bag WHERE v0 IS NULL AND {step} = 1")
-        repo("INSERT INTO bag SELECT * EXCLUDE (i) FROM wide WHERE i % 5 = 0")
+        repo(f"INSERT INTO bag SELECT {', '.join(apart)} FROM wide WHERE i % 5 = 0")
+        repo(f"INSERT INTO maps SELECT MAP {{'b': i, 'a': {step}.0::DOUBLE}} FROM wide WHERE i < 1")
         repo.commit(f"step {step}")
     for branch in ("main", "before"):
         repo("SELECT * FROM epoch_push('origin', ?)", branch)
-    yield Types(repo, str(folder / "store"), {**tables, "bag": tables["wide"]})
+    yield Types(repo, str(folder / "store"), {**tables, "bag": apart})
     repo.close()
 
 
@@ -161,13 +164,13 @@ def skips(engine: Engine, table: str) -> bool:
     return engine.name == "sail" and table == "nanos"
 
 
-@pytest.mark.parametrize(("ref", "name"), [("before", "nanos"), ("main", "wide"), ("main", "bag"), ("main", "nanos")])
-def test_rows_are_those_of_duckdb(types: Types, engine: Engine, ref: str, name: str) -> None:
+@pytest.mark.parametrize("name", ["wide", "bag", "nanos"])
+def test_rows_are_those_of_duckdb(types: Types, engine: Engine, name: str) -> None:
     if skips(engine, name):
-        assert "`v0`" in engine("refused", "table", types.store, ref, name, [])[1]
+        assert "`v0`" in engine("refused", "table", types.store, "main", name, [])[1]
         return
-    columns, rows = types.expected(f"FROM epoch_at('{ref}', '{name}')", name)
-    _, found = engine("table", types.store, ref, name, columns)
+    columns, rows = types.expected(f"FROM epoch_at('main', '{name}')", name)
+    _, found = engine("table", types.store, "main", name, columns)
     same(columns, found, rows)
 
 
@@ -184,6 +187,13 @@ def test_differences_are_those_of_duckdb(types: Types, engine: Engine, name: str
     if name == "bag":
         found, rows = (json.loads(json.dumps(given).replace("-0.0", "0.0")) for given in (found, rows))
     same(columns, found, rows)
+
+
+def test_maps_without_a_key_are_not_guessed(types: Types, engine: Engine) -> None:
+    """Spark sorts the entries of maps that it groups by, so that it takes different rows for one."""
+    kind, message, *_ = engine("refused", "diff", types.store, "before", "main", "maps", [])
+    said = "rows of table maps are told apart by column m, whose maps Spark does not tell apart"
+    assert (kind, message) == ("UnsupportedType", said)
 
 
 def same(columns: list[str], found: list[list[Any]], rows: list[list[Any]]) -> None:
