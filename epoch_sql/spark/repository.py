@@ -174,7 +174,7 @@ class SparkRepository(Writer):
         self._tell_generated(table)
         if len(contents.levels(entry.version_id)) > 2:
             advice = (
-                "write it anew: ",
+                "write it again: ",
                 Suggestion("compact", str(table.name)),
                 "; then ",
                 Suggestion("push", layout=True),
@@ -233,14 +233,15 @@ class SparkRepository(Writer):
 
 
 def _require_grouped(table: Table | None, shape: Shape, advice: Advice) -> None:
-    """Raises UnsupportedType for rows that are told apart by a MAP: Spark sorts the entries of maps that it groups by."""
+    """Raises UnsupportedType for rows that a MAP tells apart: Spark sorts the entries of maps that it groups by."""
     maps = [c for c in shape.key if any(part.name == "MAP" for part in parse_type(c.type).parts())]
+    column = maps[0].name if maps else ""
     if table and maps:
         raise UnsupportedType(
-            f"rows of table {table.name} are told apart by column {maps[0].name}, whose maps Spark does not tell apart",
+            f"rows of table {table.name} differ by column {column}, whose maps Spark takes for equal in any order",
             advice,
             table=str(table.name),
-            column=maps[0].name,
+            column=column,
             type=maps[0].type,
             part="MAP",
         )

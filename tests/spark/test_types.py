@@ -192,7 +192,7 @@ def test_differences_are_those_of_duckdb(types: Types, engine: Engine, name: str
 def test_maps_without_a_key_are_not_guessed(types: Types, engine: Engine) -> None:
     """Spark sorts the entries of maps that it groups by, so that it takes different rows for one."""
     kind, message, *_ = engine("refused", "diff", types.store, "before", "main", "maps", [])
-    said = "rows of table maps are told apart by column m, whose maps Spark does not tell apart"
+    said = "rows of table maps differ by column m, whose maps Spark takes for equal in any order"
     assert (kind, message) == ("UnsupportedType", said)
 
 
