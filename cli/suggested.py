@@ -21,6 +21,7 @@ _COMMANDS = {
     "derived": "table derived",
     "derived_patterns": "table derived",
     "diff": "diff {}..{}",
+    "export_iceberg": "export iceberg",
     "ignore": "table ignore",
     "ignored": "query 'FROM epoch_ignored()'",
     "key": "table key",
