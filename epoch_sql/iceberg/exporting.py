@@ -38,7 +38,7 @@ class IcebergTable:
     left_out: list[str]
 
 
-@procedure(VERB, queues=False)
+@procedure("epoch_export_iceberg", queues=False)
 def export_iceberg(
     call: Call,
     refs: Sequence[str] | None = None,

@@ -175,6 +175,8 @@ MOVES_NOTHING = {
     "epoch_gc",
     "epoch_compact",
     "epoch_publish",
+    "epoch_export_iceberg",
+    "epoch_remote_gc",
     "epoch_protect",
     "epoch_unprotect",
     "epoch_review",

@@ -119,8 +119,8 @@ def exported(repo: Repo, lake: Path) -> None:
     assert files(lake) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.grid(every=4)
 def test_every_branch_and_tag_after_random_changes(make_repo: MakeRepo, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
     repo = make_repo(SQL)

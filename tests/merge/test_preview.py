@@ -122,6 +122,7 @@ def test_conflicts_stand_apart(repo: Repo) -> None:
     assert repo("SELECT count(*) FROM epoch_preview_conflicts('side', 'main') WHERE NOT resolved") == [(3,)]
 
 
+@pytest.mark.slow
 def test_a_preview_leaves_only_what_gc_removes(repo: Repo) -> None:
     """A base that is computed is a file with a content of its own. It is one, however often the merge is previewed."""
 

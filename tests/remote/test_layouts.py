@@ -56,6 +56,7 @@ def levels(repo: Repo) -> dict[str, int]:
     )
 
 
+@pytest.mark.slow
 def test_a_compacted_layout_is_pushed(changed: Repo, clone: Clone, url: str) -> None:
     repo = changed
     repo("CALL epoch_remote_add('origin', ?)", url)

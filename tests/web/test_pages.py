@@ -116,6 +116,7 @@ def test_the_review_of_a_promotion_stands_between_its_environments(pages: Pages,
         assert f"Review staging for production {shown}" in told(client.get("/").text)
 
 
+@pytest.mark.slow
 def test_a_reviewer_sees_what_is_new_since_the_last_verdict(pages: Pages, shop: Path) -> None:
     client = pages(shop)
     assert "New since" not in client.get("/promotion", params=STAGING).text
@@ -135,6 +136,7 @@ def test_a_reviewer_sees_what_is_new_since_the_last_verdict(pages: Pages, shop: 
     assert "New since" not in client.get("/promotion", params=STAGING).text
 
 
+@pytest.mark.slow
 def test_the_numbers_of_a_merge_in_progress_follow_its_decisions(pages: Pages, shop: Path) -> None:
     client, merge = pages(shop), {"source": "seats", "into": "development"}
 
@@ -329,6 +331,7 @@ def test_a_rollback_with_conflicts_goes_on_to_settle_them(pages: Pages, shop: Pa
     assert "0 of 1 conflict settled" in told(client.get("/conflicts").text)
 
 
+@pytest.mark.slow
 def test_an_author_is_told_that_an_approval_does_not_count(pages: Pages, shop: Path) -> None:
     told_so = "is an author of what this brings, so an approval does not count."
     assert f"Ada {told_so}" in told(pages(shop, author=ADA).get("/promotion", params=STAGING).text)
