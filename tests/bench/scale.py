@@ -16,12 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
 import epoch_sql
 from epoch_sql.storage import writing
+from epoch_sql.storage.remote.base import file_path
 from tests.bench.measure import duration
 from tests.bench.workload import ROWS, TABLE
 
@@ -94,13 +94,10 @@ class Scale:
                 con.execute("SELECT sum(amount) FROM epoch_at('ours', 'orders')").fetchall()
 
     def bases(self) -> list[Path]:
-        """The base files of the store, from what its levels say."""
-        ids = {
-            file_id
-            for document in self.store.rglob("*.json")
-            for file_id in _base_files(json.loads(document.read_text()))
-        }
-        return sorted(path for file_id in ids for path in self.store.rglob(f"{file_id}.parquet"))
+        """The base files of the store."""
+        levels = [json.loads(path.read_bytes()) for path in self.store.glob("levels/*.json")]
+        ids = {file["file_id"] for level in levels for file in level["files"]}
+        return sorted(self.store / file_path(file_id) for file_id in ids)
 
     @contextmanager
     def _without_bases(self) -> Iterator[None]:
@@ -119,18 +116,6 @@ class Scale:
         database.parent.mkdir(exist_ok=True)
         with epoch_sql.connect(database, config={"memory_limit": self.memory_limit}) as con:
             yield con
-
-
-def _base_files(document: Any) -> Iterator[str]:
-    """The files of the base levels that a document describes."""
-    if isinstance(document, dict):
-        if document.get("kind") == "base":
-            yield from (file["file_id"] for file in document["files"])
-        for value in document.values():
-            yield from _base_files(value)
-    elif isinstance(document, list):
-        for value in document:
-            yield from _base_files(value)
 
 
 def main() -> None:

@@ -38,6 +38,8 @@ _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _CHANGING = [
     (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?"), "<time>"),
     (re.compile(r"\b([0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{7})\b"), "<id>"),
+    (re.compile(r"\b[1-9][\d,]* bytes written"), "<some> bytes written"),
+    (re.compile(r"\(\d+ kB\)"), "(<some> kB)"),
     (re.compile(r"─+"), "─"),
     (re.compile(r" +"), " "),
 ]

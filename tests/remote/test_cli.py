@@ -51,7 +51,7 @@ def test_sharing_a_repository(epoch: Epoch, shop: Path, tmp_path: Path) -> None:
     assert epoch("shop", "push").err == "Everything up-to-date\n"
     assert epoch("shop", "remote").out == f"origin  {store}  main\n"
     assert epoch("shop", "remote", "list", "--json").json == [
-        {"name": "origin", "url": str(store), "branches": ["main"], "trusted": False}
+        {"name": "origin", "url": str(store), "branches": ["main"], "trusted": False, "readers": None}
     ]
 
     cloned = epoch(".", "clone", "store", "copy")

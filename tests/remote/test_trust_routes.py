@@ -273,7 +273,8 @@ def test_definitions_that_are_more_than_one_statement(make_repo: MakeRepo, tmp_p
 
     def of_table(number: int) -> Callable[[Store], tuple[Any, Any]]:
         def place(store: Store) -> tuple[Any, Any]:
-            return spots_of(next(t for t in store.documents["schemas"].values() if t["name"][-1] == "x"))[number]
+            tables = (t for t in store.documents["schemas"].values() if t["name"][-1] == "x")
+            return spots_of(max(tables, key=lambda table: len(table.get("triggers") or ())))[number]
 
         return place
 
