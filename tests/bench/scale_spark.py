@@ -54,7 +54,12 @@ def measure(folder: Path, rows: int) -> None:
 
     builder = SparkSession.builder.master("local[2]").config("spark.driver.memory", "4g")
     builder = builder.config("spark.driver.bindAddress", "127.0.0.1").config("spark.driver.host", "127.0.0.1")
-    spark = builder.config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", str(FILES)).getOrCreate()
+    spark = (
+        builder.config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.sql.shuffle.partitions", str(FILES))
+        .getOrCreate()
+    )
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     store = folder / "store"
     with epoch_sql.connect(folder / "shop.duckdb") as con:
@@ -67,7 +72,9 @@ def measure(folder: Path, rows: int) -> None:
     numbers = f"range(0, {rows}, 1, {FILES})"
     with timed("import"):
         repo.import_table(spark.sql(ROW.format(numbers=numbers)), "orders", key=["id"], rows_per_file=rows // FILES)
-    with epoch_sql.connect(folder / "bare.duckdb") as con:
+    bare = folder / "bare"
+    bare.mkdir()
+    with epoch_sql.connect(bare / "shop.duckdb") as con:
         con.execute("CALL epoch_clone(?, bare := true)", [str(store)])
         con.execute("CALL epoch_branch('staging')")
         con.execute("CALL epoch_push('origin', 'staging')")
