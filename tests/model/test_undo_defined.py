@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import permutations, takewhile
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -177,6 +178,17 @@ ENVIRONMENT_MOVES = st.lists(
 @settings(max_examples=1500, deadline=None)
 @given(ENVIRONMENT_MOVES)
 def test_what_is_undone_on_production_is_lost_nowhere(moves: list[tuple[str, int]]) -> None:
+    require_that_nothing_is_lost(moves)
+
+
+@pytest.mark.xfail(strict=True, reason="a known fault, found by the test above: d1 stays undone on production")
+def test_a_hotfix_that_is_merged_again_after_its_promotion_was_undone() -> None:
+    """The undone promotion brought d1 and the hotfix. The hotfix comes again by itself, and the next promotion leaves d1 out."""
+    moves = ["add d", "add h", "d s", "h s", "add h", "s p", "undo", "p d", "h p", "h s"]
+    require_that_nothing_is_lost([(move, 0) for move in moves])
+
+
+def require_that_nothing_is_lost(moves: list[tuple[str, int]]) -> None:
     history = History("d", "s", "p", "h")
     kept: dict[str, set[str]] = {"d": set(), "h": set()}
     for verb, number in moves:
