@@ -121,9 +121,7 @@ def write_reviews(store: RemoteStore, reviews: Iterable[Review]) -> None:
     """Store the reviews that a remote lacks. Reviews never change."""
     wanted = {review_path(r.target, r.source_commit, r.review_id): r for r in reviews}
     there = set(store.paths(REVIEWS)) if wanted else set()
-    in_parallel(
-        lambda path: store.put_new(path, seal(review_fields(wanted[path]))), [p for p in wanted if p not in there]
-    )
+    store.put_every_new({path: seal(review_fields(r)) for path, r in wanted.items() if path not in there})
 
 
 def _review(store: RemoteStore, path: str) -> Review:

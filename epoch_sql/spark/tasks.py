@@ -301,7 +301,7 @@ def _problem(cursor: duckdb.DuckDBPyConnection, incoming: Incoming, table: Table
 
 
 def _upload(store: PromisedObjects, files: Iterable[DataFile]) -> None:
-    """Send files to the store, unless it has them,."""
+    """Send files to the store, unless it has them."""
     for file in files:
         path = file_path(file.file_id)
         if store.remote.size(path) != file.bytes:

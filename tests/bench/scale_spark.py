@@ -15,9 +15,8 @@ from pathlib import Path
 import epoch_sql
 import epoch_sql.spark
 from tests.bench.measure import duration
+from tests.bench.scale import CHANGED, FILES
 
-CHANGED = 10_000
-FILES = 16
 ROW = """
 SELECT
     id,
